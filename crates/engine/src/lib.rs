@@ -1,0 +1,1 @@
+//! Use cases and the reconciler: no web, no wire types.

@@ -1,0 +1,1 @@
+//! Parse, check, compile, decide, explain, test and plan an access policy. Pure.

@@ -1,0 +1,1 @@
+//! What Daypass provisions on: the `Provider` trait, its conformance suite, one folder per target kind.

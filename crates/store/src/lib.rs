@@ -1,0 +1,1 @@
+//! Every statement on Daypass's own tables, on SQLite and on PostgreSQL.

@@ -1,0 +1,1 @@
+//! The transparency log: RFC 6962 tree, proofs and their verification. Pure.
