@@ -1,0 +1,310 @@
+//! An entitlement: the unit that is provisioned at a target, found there by its `target_key`.
+//!
+//! What is *desired* follows from the grants that hold it and is never stored. What was *observed*, and what was intended
+//! and not yet seen, is kept here. An entitlement exists from its first intent on: what was never intended need not be undone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GrantId, PersonId};
+use crate::name::{Item, Name};
+use crate::refusal::{Code, Refusal};
+use crate::time::Timestamp;
+
+/// Where an entitlement is: the connector, and the provider's own key there. Structured, so that no two collide by spelling.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TargetKey {
+    /// The connector: one account, cluster or database server.
+    pub connector: Name,
+    /// What the provider calls it there. Two grants with one key share one opening.
+    pub key: String,
+}
+
+impl std::fmt::Display for TargetKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{}:{}", self.connector, self.key))
+    }
+}
+
+/// What to provision, frozen when the grant was made: its end must not depend on what the policy says by then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The provider's kind.
+    pub kind: Name,
+    /// The role on the resource.
+    pub item: Item,
+    /// The resource's configuration, as the provider reads it.
+    pub resource: serde_json::Value,
+    /// The role's configuration, as the provider reads it.
+    pub role: serde_json::Value,
+    /// Who will hold it.
+    pub holder: PersonId,
+    /// The grant that it was first made for.
+    pub grant: GrantId,
+}
+
+/// An entitlement at its target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlement {
+    /// Where it is.
+    pub key: TargetKey,
+    /// What it is; `None` for access that was found at the target and that the ledger did not know.
+    pub spec: Option<Box<Spec>>,
+    /// Counts the intents. A worker with an older epoch has been overtaken and records nothing.
+    pub epoch: u64,
+    /// The provisioning that may be under way.
+    pub intent: Option<Intent>,
+    /// What was last seen.
+    pub observed: Observed,
+}
+
+/// A provisioning that was about to begin: written before the call, so that a crash leaves nothing unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Which worker claimed it (one server process has one name).
+    pub worker: String,
+    /// Until when it is to last at the target.
+    pub until: Timestamp,
+    /// After this the call is certainly over, whatever became of the worker.
+    pub claim_ends: Timestamp,
+}
+
+/// What a target showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "observed", rename_all = "lowercase")]
+pub enum Observed {
+    /// A call is under way or was made, and nobody has looked since.
+    Unknown {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It is there.
+    Present {
+        /// The target's own limit; `None` where the target keeps none.
+        until: Option<Timestamp>,
+        /// When it was seen.
+        at: Timestamp,
+    },
+    /// It is not usable.
+    Absent {
+        /// When that was seen.
+        at: Timestamp,
+        /// What was left behind (owned objects and the like): reported, and no access.
+        residue: Vec<String>,
+    },
+}
+
+impl Observed {
+    /// The state's name, as the table of legal transitions has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown",
+            Self::Present { .. } => "present",
+            Self::Absent { .. } => "absent",
+        }
+    }
+
+    /// When it was last looked at, or last became unknown.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Unknown { since } => *since,
+            Self::Present { at, .. } | Self::Absent { at, .. } => *at,
+        }
+    }
+}
+
+/// What went wrong with a call to a target, as far as it matters to what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// Something that the call needs is not there (a role to be a member of, a database).
+    NotFound,
+    /// The target refused Daypass's own credentials or rights.
+    Denied,
+    /// Too many calls.
+    RateLimited,
+    /// Something else changed it at the same time.
+    Conflict,
+    /// What should be made is there already, and is not ours.
+    AlreadyStanding,
+    /// Not reached, or no answer in time. The effect may have taken place.
+    Unavailable,
+    /// The connector or role is configured so that it cannot work.
+    Misconfigured,
+    /// Anything else.
+    Bug,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::NotFound => "not found",
+            Self::Denied => "denied",
+            Self::RateLimited => "rate limited",
+            Self::Conflict => "conflict",
+            Self::AlreadyStanding => "already standing",
+            Self::Unavailable => "unavailable",
+            Self::Misconfigured => "misconfigured",
+            Self::Bug => "unexpected",
+        })
+    }
+}
+
+/// What happened to an entitlement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A provisioning is about to begin.
+    Intended {
+        /// Where.
+        key: TargetKey,
+        /// What.
+        spec: Box<Spec>,
+        /// The claim.
+        intent: Intent,
+        /// The epoch that it begins.
+        epoch: u64,
+    },
+    /// It was seen at the target.
+    Provisioned {
+        /// The target's own limit.
+        until: Option<Timestamp>,
+    },
+    /// A removal was carried out. Nobody has looked yet.
+    Revoked,
+    /// The target was read, and it is not usable there.
+    VerifiedAbsent {
+        /// What was left behind.
+        residue: Vec<String>,
+    },
+    /// Calls began to fail in this way. Told once for each kind in a row, not for each attempt.
+    Failing {
+        /// How.
+        fault: Fault,
+        /// What was attempted: `provision`, `revoke` or `inspect`.
+        doing: String,
+        /// What the provider said of it; no secrets.
+        detail: String,
+    },
+    /// Access stood at the target that no grant holds: added by hand, or left by a crash.
+    DriftFound {
+        /// Where.
+        key: TargetKey,
+    },
+}
+
+impl Entitlement {
+    /// What a new intent leads to: the event that must be durable before the call.
+    ///
+    /// # Errors
+    /// Where another worker's claim still runs.
+    pub fn intend(
+        existing: Option<&Self>,
+        key: TargetKey,
+        spec: Spec,
+        intent: Intent,
+        now: Timestamp,
+    ) -> Result<Event, Refusal> {
+        if let Some(other) = existing.and_then(|existing| existing.claimed_by_other(&intent.worker, now)) {
+            return Err(Refusal::new(
+                Code::Stale,
+                format!("another worker provisions it until {}", other.claim_ends),
+            ));
+        }
+        let epoch = existing.map_or(0, |existing| existing.epoch) + 1;
+        // One key is one thing at the target: the first spec stays.
+        let spec = existing
+            .and_then(|existing| existing.spec.clone())
+            .unwrap_or_else(|| Box::new(spec));
+        Ok(Event::Intended {
+            key,
+            spec,
+            intent,
+            epoch,
+        })
+    }
+
+    /// Whether what a worker saw may be recorded.
+    ///
+    /// # Errors
+    /// Where a newer intent has overtaken the worker, or an absence was read while somebody else's provisioning may still land.
+    pub fn observe(&self, event: Event, epoch: u64, worker: &str, now: Timestamp) -> Result<Event, Refusal> {
+        if epoch != self.epoch {
+            return Err(Refusal::new(
+                Code::Stale,
+                format!("epoch {epoch} was overtaken by {}", self.epoch),
+            ));
+        }
+        match self.claimed_by_other(worker, now) {
+            Some(other) if matches!(event, Event::VerifiedAbsent { .. }) => {
+                let what = format!(
+                    "a provisioning by another worker may still land until {}",
+                    other.claim_ends
+                );
+                Err(Refusal::new(Code::Stale, what))
+            }
+            _ => Ok(event),
+        }
+    }
+
+    /// The claim of a worker other than this one, while it runs.
+    #[must_use]
+    pub fn claimed_by_other(&self, worker: &str, now: Timestamp) -> Option<&Intent> {
+        self.intent
+            .as_ref()
+            .filter(|intent| intent.worker != worker && now < intent.claim_ends)
+    }
+
+    /// The entitlement after an event, or `None` where the event does not follow.
+    #[must_use]
+    pub fn evolve(existing: Option<Self>, event: &Event, at: Timestamp) -> Option<Self> {
+        if let Event::Intended {
+            key,
+            spec,
+            intent,
+            epoch,
+        } = event
+        {
+            let next = existing.as_ref().map_or(0, |existing| existing.epoch) + 1;
+            return (*epoch == next).then(|| Self {
+                key: key.clone(),
+                spec: Some(spec.clone()),
+                epoch: *epoch,
+                intent: Some(intent.clone()),
+                observed: Observed::Unknown { since: at },
+            });
+        }
+        if let (Event::DriftFound { key }, None) = (event, &existing) {
+            let observed = Observed::Unknown { since: at };
+            return Some(Self {
+                key: key.clone(),
+                spec: None,
+                epoch: 0,
+                intent: None,
+                observed,
+            });
+        }
+        let mut entitlement = existing?;
+        match event {
+            Event::Intended { .. } => return None,
+            Event::Provisioned { until } => {
+                entitlement.intent = None;
+                entitlement.observed = Observed::Present { until: *until, at };
+            }
+            // The intent stays: a provisioning that another worker began may land after this removal.
+            Event::Revoked | Event::DriftFound { .. } => {
+                entitlement.observed = Observed::Unknown { since: at }
+            }
+            Event::VerifiedAbsent { residue } => {
+                entitlement.intent = None;
+                entitlement.observed = Observed::Absent {
+                    at,
+                    residue: residue.clone(),
+                };
+            }
+            Event::Failing { .. } => {}
+        }
+        Some(entitlement)
+    }
+}

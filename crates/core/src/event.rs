@@ -1,0 +1,204 @@
+//! Events: each is at once the audit record, the timeline, the notice and what wakes the reconciler.
+//!
+//! An event's canonical bytes are one leaf of the log. [`World::apply`](crate::world::World::apply) is the only reader that
+//! turns events into state, for live writes and for replay alike.
+
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{self, NotCanonical};
+use crate::entitlement::TargetKey;
+use crate::id::{GrantId, PersonId, RequestId};
+use crate::text::{Hash, Prose};
+use crate::time::Timestamp;
+use crate::{entitlement, grant, person, request};
+
+/// The version of the canonical form. It changes when the bytes of an event would.
+pub const VERSION: u32 = 1;
+
+/// Who caused an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Actor {
+    /// A person or service account.
+    Person(PersonId),
+    /// Daypass itself: a deadline, the reconciler, the first start.
+    System,
+}
+
+/// What an event is about. It names the row whose state changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "lowercase")]
+pub enum Subject {
+    /// A request.
+    Request(RequestId),
+    /// A grant.
+    Grant(GrantId),
+    /// An entitlement.
+    Entitlement(TargetKey),
+    /// An account of the directory.
+    Person(PersonId),
+    /// The policy. There is one.
+    Policy,
+}
+
+impl Subject {
+    /// The kind's name, as the table of legal transitions has it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Grant(_) => "grant",
+            Self::Entitlement(_) => "entitlement",
+            Self::Person(_) => "person",
+            Self::Policy => "policy",
+        }
+    }
+
+    /// The id within the kind, as text.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Request(id) => id.to_string(),
+            Self::Grant(id) => id.to_string(),
+            Self::Entitlement(key) => key.to_string(),
+            Self::Person(id) => id.to_string(),
+            Self::Policy => String::from("policy"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// To a request.
+    Request(request::Event),
+    /// To a grant.
+    Grant(grant::Event),
+    /// To an entitlement.
+    Entitlement(entitlement::Event),
+    /// To an account.
+    Person(person::Change),
+    /// To the policy.
+    Policy(PolicyEvent),
+}
+
+/// What happened to the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PolicyEvent {
+    /// Another revision is in force.
+    Applied {
+        /// The SHA-256 of its files.
+        revision: Hash,
+        /// The names of the files, with the hash of each.
+        files: Vec<(String, Hash)>,
+        /// What changed, for people: lines such as `+ rule prod-write`.
+        summary: Vec<String>,
+    },
+}
+
+impl What {
+    /// The event's name for people and filters, such as `request.approved`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        use entitlement::Event as E;
+        use grant::Event as G;
+        use person::Change as P;
+        use request::Event as R;
+        match self {
+            Self::Request(R::Created { .. }) => "request.created",
+            Self::Request(R::Reviewed { .. }) => "request.reviewed",
+            Self::Request(R::Escalated { .. }) => "request.escalated",
+            Self::Request(R::Approved { .. }) => "request.approved",
+            Self::Request(R::Denied { .. }) => "request.denied",
+            Self::Request(R::Withdrawn) => "request.withdrawn",
+            Self::Request(R::Lapsed) => "request.lapsed",
+            Self::Grant(G::Opened { .. }) => "grant.opened",
+            Self::Grant(G::Begun { .. }) => "grant.begun",
+            Self::Grant(G::Activated { .. }) => "grant.activated",
+            Self::Grant(G::Extended { .. }) => "grant.extended",
+            Self::Grant(G::CredentialIssued { .. }) => "grant.credential_issued",
+            Self::Grant(G::Ending { .. }) => "grant.ending",
+            Self::Grant(G::Overdue) => "grant.overdue",
+            Self::Grant(G::Ended { .. }) => "grant.ended",
+            Self::Entitlement(E::Intended { .. }) => "entitlement.intended",
+            Self::Entitlement(E::Provisioned { .. }) => "entitlement.provisioned",
+            Self::Entitlement(E::Revoked) => "entitlement.revoked",
+            Self::Entitlement(E::VerifiedAbsent { .. }) => "entitlement.verified_absent",
+            Self::Entitlement(E::Failing { .. }) => "entitlement.failing",
+            Self::Entitlement(E::DriftFound { .. }) => "entitlement.drift_found",
+            Self::Person(P::Added { .. }) => "person.added",
+            Self::Person(P::Groups { .. }) => "person.groups",
+            Self::Person(P::Manager { .. }) => "person.manager",
+            Self::Person(P::Role { .. }) => "person.role",
+            Self::Person(P::Credentials) => "person.credentials",
+            Self::Person(P::TokenIssued { .. }) => "person.token_issued",
+            Self::Person(P::TokenRevoked { .. }) => "person.token_revoked",
+            Self::Person(P::Deactivated) => "person.deactivated",
+            Self::Person(P::Reactivated) => "person.reactivated",
+            Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
+        }
+    }
+
+    /// The free texts in it, for the store to keep beside the log.
+    #[must_use]
+    pub fn prose(&self) -> Vec<&Prose> {
+        match self {
+            Self::Request(request::Event::Created { request }) => {
+                let mut all = vec![&request.ask.reason];
+                all.extend(&request.ask.ticket);
+                all
+            }
+            Self::Request(
+                request::Event::Reviewed { review, .. }
+                | request::Event::Denied { review }
+                | request::Event::Approved {
+                    review: Some(review), ..
+                },
+            ) => review.comment.iter().collect(),
+            Self::Grant(grant::Event::Ending {
+                reason: grant::Reason::Revoked { why, .. },
+            }) => why.iter().collect(),
+            Self::Person(person::Change::Added { person }) => vec![&person.login, &person.display],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One event as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The version of this form.
+    pub v: u32,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What it is about.
+    pub subject: Subject,
+    /// What happened.
+    pub what: What,
+}
+
+impl Event {
+    /// An event of the present version.
+    #[must_use]
+    pub const fn new(at: Timestamp, actor: Actor, subject: Subject, what: What) -> Self {
+        Self {
+            v: VERSION,
+            at,
+            actor,
+            subject,
+            what,
+        }
+    }
+
+    /// The canonical bytes: what a leaf of the log is the hash of.
+    ///
+    /// # Errors
+    /// Where it has no JSON form, which its types rule out.
+    pub fn canonical(&self) -> Result<Vec<u8>, NotCanonical> {
+        canonical::bytes(self)
+    }
+}

@@ -1,0 +1,521 @@
+//! A grant: time-bound access that a request led to, from its schedule to the evidence that it is gone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entitlement::{Spec, TargetKey};
+use crate::id::{GrantId, PersonId, RequestId};
+use crate::name::Item;
+use crate::refusal::{Code, Refusal};
+use crate::text::Prose;
+use crate::time::{Span, Timestamp};
+
+/// One item of a grant and where it is provisioned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Where.
+    pub target: TargetKey,
+    /// What.
+    pub spec: Spec,
+}
+
+impl Part {
+    /// The role on the resource.
+    #[must_use]
+    pub const fn item(&self) -> &Item {
+        &self.spec.item
+    }
+}
+
+/// Time-bound access. It is provisioned and ended as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its id, which shares its bytes with the request's.
+    pub id: GrantId,
+    /// The request that led to it.
+    pub request: RequestId,
+    /// Who holds it.
+    pub holder: PersonId,
+    /// What it gives; never empty.
+    pub parts: Vec<Part>,
+    /// For how long, from when all of it is there.
+    pub duration: Span,
+    /// How long its access may take to become real.
+    pub activation: Span,
+    /// The longest that it may last in total, extensions included.
+    pub max: Span,
+    /// What it never outlives, whatever happens.
+    pub latest_end: Timestamp,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// How far a grant has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum State {
+    /// Approved; its time has not come.
+    Scheduled {
+        /// When it has.
+        start: Timestamp,
+    },
+    /// Being provisioned.
+    Activating {
+        /// When it counts as failed.
+        window_ends: Timestamp,
+    },
+    /// All of it is there; its clock runs.
+    Active {
+        /// Since when.
+        since: Timestamp,
+        /// Its deadline.
+        expires_at: Timestamp,
+    },
+    /// Being taken away. Lasts until that was seen.
+    Ending {
+        /// Why.
+        reason: Reason,
+        /// Since when.
+        since: Timestamp,
+        /// When it had become active, if it had.
+        active_since: Option<Timestamp>,
+        /// Whether the removal takes longer than it should: somebody has been told.
+        overdue: bool,
+    },
+    /// Seen to be gone.
+    Ended {
+        /// Why.
+        reason: Reason,
+        /// When it became active, if it did.
+        active_since: Option<Timestamp>,
+        /// When its end began.
+        ending_since: Timestamp,
+        /// When it was seen to be gone.
+        at: Timestamp,
+        /// What shows it, item by item.
+        evidence: Vec<Evidence>,
+    },
+}
+
+impl State {
+    /// The state's name, as the table of legal transitions has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Scheduled { .. } => "scheduled",
+            Self::Activating { .. } => "activating",
+            Self::Active { .. } => "active",
+            Self::Ending { .. } => "ending",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
+/// Why a grant ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "lowercase")]
+pub enum Reason {
+    /// Its deadline came.
+    Expired,
+    /// Somebody ended it early.
+    Revoked {
+        /// Who.
+        by: PersonId,
+        /// Why, in their words.
+        why: Option<Prose>,
+    },
+    /// The holder gave it back.
+    Released,
+    /// Its `end_when` came true.
+    Completed,
+    /// The holder or a resource was locked.
+    Locked,
+    /// The right to it was lost.
+    Ineligible {
+        /// Which check says so.
+        why: String,
+    },
+    /// It was taken away by hand at the target.
+    Removed,
+    /// It could not be provisioned in time.
+    Failed {
+        /// What stood in the way.
+        why: String,
+    },
+}
+
+impl Reason {
+    /// The reason's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Revoked { .. } => "revoked",
+            Self::Released => "released",
+            Self::Completed => "completed",
+            Self::Locked => "locked",
+            Self::Ineligible { .. } => "ineligible",
+            Self::Removed => "removed",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// What shows that one item is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The item.
+    pub item: Item,
+    /// What shows it.
+    #[serde(flatten)]
+    pub proof: Proof,
+}
+
+/// How the end of an item is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "proof", rename_all = "snake_case")]
+pub enum Proof {
+    /// The target was read, and it is not usable there.
+    TargetRead {
+        /// When.
+        at: Timestamp,
+        /// What was left behind; no access.
+        residue: Vec<String>,
+    },
+    /// Another grant holds the same opening; it goes with that one.
+    HeldBy {
+        /// Which.
+        grant: GrantId,
+    },
+    /// No call to provision it was ever intended.
+    NeverProvisioned,
+}
+
+/// What happened to a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Its request was approved.
+    Opened {
+        /// As it was made.
+        grant: Box<Grant>,
+    },
+    /// Its time came; provisioning begins.
+    Begun {
+        /// When it counts as failed.
+        window_ends: Timestamp,
+    },
+    /// All of it is there.
+    Activated {
+        /// Its deadline.
+        expires_at: Timestamp,
+        /// What it never outlives, counted from now.
+        latest_end: Timestamp,
+    },
+    /// A further request lengthened it.
+    Extended {
+        /// Which.
+        request: RequestId,
+        /// The new deadline.
+        expires_at: Timestamp,
+    },
+    /// The holder was given credentials.
+    CredentialIssued {
+        /// For which item.
+        item: Item,
+    },
+    /// Its end began.
+    Ending {
+        /// Why.
+        reason: Reason,
+    },
+    /// Its removal takes longer than it should.
+    Overdue,
+    /// It was seen to be gone.
+    Ended {
+        /// What shows it.
+        evidence: Vec<Evidence>,
+    },
+}
+
+impl Grant {
+    /// Until when its entitlements should last at their targets; `None` where they should not be there (any more, or yet).
+    #[must_use]
+    pub fn desired_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.state {
+            State::Activating { window_ends } => Some((*window_ends + self.duration).min(self.latest_end)),
+            State::Active { expires_at, .. } if now < *expires_at => Some(*expires_at),
+            _ => None,
+        }
+    }
+
+    /// When its deadline is, once it has one.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Active { expires_at, .. } => Some(*expires_at),
+            _ => None,
+        }
+    }
+
+    /// When all of it was there, if that ever was.
+    #[must_use]
+    pub const fn active_since(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Active { since, .. } => Some(*since),
+            State::Ending { active_since, .. } | State::Ended { active_since, .. } => *active_since,
+            State::Scheduled { .. } | State::Activating { .. } => None,
+        }
+    }
+
+    /// Whether it has not begun to end.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ending { .. } | State::Ended { .. })
+    }
+
+    /// What beginning to provision leads to.
+    ///
+    /// # Errors
+    /// Where it is not scheduled, or not yet due.
+    pub fn begin(&self, now: Timestamp) -> Result<Event, Refusal> {
+        match &self.state {
+            State::Scheduled { start } if *start <= now => Ok(Event::Begun {
+                window_ends: now + self.activation,
+            }),
+            _ => Err(self.wrong_state("begin")),
+        }
+    }
+
+    /// What the confirmation of its last item leads to. The clock starts here.
+    ///
+    /// # Errors
+    /// Where it is not activating.
+    pub fn activate(&self, now: Timestamp) -> Result<Event, Refusal> {
+        let State::Activating { .. } = &self.state else {
+            return Err(self.wrong_state("activate"));
+        };
+        let latest_end = self.latest_end.min(now + self.max);
+        Ok(Event::Activated {
+            expires_at: (now + self.duration).min(latest_end),
+            latest_end,
+        })
+    }
+
+    /// What an approved extension leads to.
+    ///
+    /// # Errors
+    /// Where the grant is not active, its deadline has passed, or its latest end leaves no room.
+    pub fn extend(&self, request: RequestId, by: Span, now: Timestamp) -> Result<Event, Refusal> {
+        match &self.state {
+            State::Active { expires_at, .. } if now < *expires_at => {
+                let extended = (*expires_at + by).min(self.latest_end);
+                if extended <= *expires_at {
+                    return Err(self.no_room());
+                }
+                Ok(Event::Extended {
+                    request,
+                    expires_at: extended,
+                })
+            }
+            State::Scheduled { .. } | State::Activating { .. } => Err(Refusal::new(
+                Code::NotActive,
+                "the access is not there yet; extend it once it is",
+            )),
+            _ => Err(self.over()),
+        }
+    }
+
+    /// Whether an extension by so much could be granted, were it approved now.
+    ///
+    /// # Errors
+    /// As [`Self::extend`], and where the whole of it does not fit.
+    pub fn may_extend(&self, by: Span, now: Timestamp) -> Result<(), Refusal> {
+        self.extend(RequestId::from_bytes([0; 10]), by, now)?;
+        match self.expires_at() {
+            Some(expires_at) if expires_at + by > self.latest_end => Err(self.no_room()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an end for this reason leads to. Every state before `Ending` may end.
+    ///
+    /// # Errors
+    /// Where it is ending or ended already, or is said to have expired before its deadline.
+    pub fn end(&self, reason: Reason, now: Timestamp) -> Result<Event, Refusal> {
+        if !self.is_live() {
+            return Err(self.over());
+        }
+        if reason == Reason::Expired && self.expires_at().is_none_or(|expires_at| now < expires_at) {
+            return Err(self.wrong_state("expire"));
+        }
+        Ok(Event::Ending { reason })
+    }
+
+    /// What giving it back leads to.
+    ///
+    /// # Errors
+    /// Where somebody else holds it, or it is over.
+    pub fn release(&self, by: PersonId, now: Timestamp) -> Result<Event, Refusal> {
+        if by != self.holder {
+            return Err(
+                Refusal::new(Code::NotHolder, "only its holder can give a grant back")
+                    .hint("revoke it instead"),
+            );
+        }
+        self.end(Reason::Released, now)
+    }
+
+    /// What a removal that takes too long leads to.
+    ///
+    /// # Errors
+    /// Where it is not ending, or was marked before.
+    pub fn mark_overdue(&self) -> Result<Event, Refusal> {
+        match &self.state {
+            State::Ending { overdue: false, .. } => Ok(Event::Overdue),
+            _ => Err(self.wrong_state("be overdue")),
+        }
+    }
+
+    /// What evidence for every item leads to.
+    ///
+    /// # Errors
+    /// Where it is not ending, or an item has no evidence.
+    pub fn conclude(&self, evidence: Vec<Evidence>) -> Result<Event, Refusal> {
+        let State::Ending { .. } = &self.state else {
+            return Err(self.wrong_state("end"));
+        };
+        let complete = self
+            .parts
+            .iter()
+            .all(|part| evidence.iter().any(|seen| seen.item == *part.item()));
+        if complete {
+            Ok(Event::Ended { evidence })
+        } else {
+            Err(self.wrong_state("end without evidence"))
+        }
+    }
+
+    /// What handing the holder credentials for an item leads to.
+    ///
+    /// # Errors
+    /// Where somebody else asks, the item is not in the grant, or the access is not there.
+    pub fn issue_credential(&self, to: PersonId, item: &Item, now: Timestamp) -> Result<Event, Refusal> {
+        if to != self.holder {
+            return Err(Refusal::new(
+                Code::NotHolder,
+                "only its holder gets the credentials of a grant",
+            ));
+        }
+        if !self.parts.iter().any(|part| part.item() == item) {
+            return Err(Refusal::new(
+                Code::NotFound,
+                format!("{item} is not in this grant"),
+            ));
+        }
+        match &self.state {
+            State::Active { expires_at, .. } if now < *expires_at => {
+                Ok(Event::CredentialIssued { item: item.clone() })
+            }
+            State::Scheduled { .. } | State::Activating { .. } => {
+                Err(Refusal::new(Code::NotActive, "the access is not there yet")
+                    .hint("wait for it with: daypass status"))
+            }
+            _ => Err(self.over()),
+        }
+    }
+
+    /// The grant after an event, or `None` where the event does not follow from its state.
+    #[must_use]
+    pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
+        self.state = match (self.state, event) {
+            (State::Scheduled { .. }, Event::Begun { window_ends }) => State::Activating {
+                window_ends: *window_ends,
+            },
+            (
+                State::Activating { .. },
+                Event::Activated {
+                    expires_at,
+                    latest_end,
+                },
+            ) => {
+                self.latest_end = *latest_end;
+                State::Active {
+                    since: at,
+                    expires_at: *expires_at,
+                }
+            }
+            (State::Active { since, .. }, Event::Extended { expires_at, .. }) => State::Active {
+                since,
+                expires_at: *expires_at,
+            },
+            (state @ State::Active { .. }, Event::CredentialIssued { .. }) => state,
+            (State::Scheduled { .. } | State::Activating { .. }, Event::Ending { reason }) => State::Ending {
+                reason: reason.clone(),
+                since: at,
+                active_since: None,
+                overdue: false,
+            },
+            (State::Active { since, .. }, Event::Ending { reason }) => State::Ending {
+                reason: reason.clone(),
+                since: at,
+                active_since: Some(since),
+                overdue: false,
+            },
+            (
+                State::Ending {
+                    reason,
+                    since,
+                    active_since,
+                    ..
+                },
+                Event::Overdue,
+            ) => State::Ending {
+                reason,
+                since,
+                active_since,
+                overdue: true,
+            },
+            (
+                State::Ending {
+                    reason,
+                    since,
+                    active_since,
+                    ..
+                },
+                Event::Ended { evidence },
+            ) => State::Ended {
+                reason,
+                active_since,
+                ending_since: since,
+                at,
+                evidence: evidence.clone(),
+            },
+            _ => return None,
+        };
+        Some(self)
+    }
+
+    fn wrong_state(&self, verb: &str) -> Refusal {
+        Refusal::new(
+            Code::WrongState,
+            format!("a grant that is {} cannot {verb}", self.state.name()),
+        )
+    }
+
+    fn over(&self) -> Refusal {
+        let what = match &self.state {
+            State::Ending { reason, .. } => format!("the grant is being taken away ({})", reason.name()),
+            State::Ended { reason, at, .. } => format!("the grant ended at {at} ({})", reason.name()),
+            _ => "the grant's deadline has passed".to_owned(),
+        };
+        Refusal::new(Code::GrantOver, what)
+    }
+
+    fn no_room(&self) -> Refusal {
+        let what = format!(
+            "the grant can last until {} at most ({} in total)",
+            self.latest_end, self.max
+        );
+        Refusal::new(Code::OverLatestEnd, what)
+    }
+}

@@ -1,0 +1,19 @@
+//! The pure core of Daypass: the words, the state machines and `plan`.
+//!
+//! There is no async, no IO, no clock and no randomness in this crate: `now` and random bytes are parameters, so that a
+//! simulation can drive all of it and every test is exact. Start reading at [`request`], then [`grant`], then [`plan`].
+
+pub mod canonical;
+pub mod entitlement;
+pub mod event;
+pub mod grant;
+pub mod id;
+pub mod name;
+pub mod person;
+pub mod plan;
+pub mod refusal;
+pub mod request;
+pub mod review;
+pub mod text;
+pub mod time;
+pub mod world;

@@ -1,0 +1,123 @@
+//! People and service accounts of the local directory, as far as decisions depend on them.
+//!
+//! Passwords and tokens are no part of this: they are not state that the log replays, only that it tells of.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{PersonId, TokenId};
+use crate::name::Name;
+use crate::text::Prose;
+use crate::time::Timestamp;
+
+/// What a person may do in Daypass itself. It says nothing about access to resources: that is policy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemRole {
+    /// Asks, reviews, uses.
+    Member,
+    /// Reads everything, changes nothing.
+    Auditor,
+    /// Directory, policy, early ends. Reviews like anybody else: where a rule asks for them, never their own.
+    Administrator,
+}
+
+/// Who stands behind an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A human being.
+    Person,
+    /// A program. It may ask where a rule names it, and never reviews.
+    Service,
+}
+
+/// An account of the directory. Its login is the text of `login`; the log knows both names by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Stays for ever: a new account of the same login is another person.
+    pub id: PersonId,
+    /// What the person logs in with and is called by; a [`Name`], unique among active accounts.
+    pub login: Prose,
+    /// The name shown beside it.
+    pub display: Prose,
+    /// A person or a program.
+    pub kind: Kind,
+    /// What they may do in Daypass.
+    pub role: SystemRole,
+    /// The groups they belong to.
+    pub groups: BTreeSet<Name>,
+    /// Whom `from: manager` means.
+    pub manager: Option<PersonId>,
+    /// A deactivated account may do nothing, and what it holds ends.
+    pub active: bool,
+    /// When groups, manager or credentials last changed: a reviewer's account must have settled since (see policy).
+    pub changed_at: Timestamp,
+}
+
+/// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// The account was made.
+    Added {
+        /// As it was made.
+        person: Person,
+    },
+    /// It joined or left groups.
+    Groups {
+        /// All of its groups now.
+        groups: BTreeSet<Name>,
+    },
+    /// It has another manager, or none.
+    Manager {
+        /// The manager now.
+        manager: Option<PersonId>,
+    },
+    /// It has another role in Daypass.
+    Role {
+        /// The role now.
+        role: SystemRole,
+    },
+    /// Its password was set. The password is nowhere near the log.
+    Credentials,
+    /// A login session or an API token was issued.
+    TokenIssued {
+        /// Which.
+        token: TokenId,
+        /// Until when it is taken.
+        expires_at: Timestamp,
+    },
+    /// A login session or an API token was revoked.
+    TokenRevoked {
+        /// Which.
+        token: TokenId,
+    },
+    /// It was switched off.
+    Deactivated,
+    /// It was switched on again.
+    Reactivated,
+}
+
+impl Person {
+    /// The account after a change at `at`. `Added` replaces it: that is how replay begins.
+    #[must_use]
+    pub fn evolve(mut self, change: &Change, at: Timestamp) -> Self {
+        match change {
+            Change::Added { person } => return person.clone(),
+            Change::Groups { groups } => self.groups.clone_from(groups),
+            Change::Manager { manager } => self.manager = *manager,
+            Change::Role { role } => {
+                self.role = *role;
+                return self;
+            }
+            Change::TokenIssued { .. } | Change::TokenRevoked { .. } => return self,
+            Change::Credentials => {}
+            Change::Deactivated => self.active = false,
+            Change::Reactivated => self.active = true,
+        }
+        self.changed_at = at;
+        self
+    }
+}

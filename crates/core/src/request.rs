@@ -1,0 +1,476 @@
+//! A request: the ask with its reason, and its way through the approval chain that its rule froze into it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{self, NotCanonical};
+use crate::id::{GrantId, PersonId, RequestId};
+use crate::name::{Item, Name};
+use crate::refusal::{Code, Refusal};
+use crate::review::{Approval, Decision, Review, Silence, Step, Tally, tally};
+use crate::text::{Hash, Prose};
+use crate::time::{Span, Timestamp};
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Who asks, and who will hold the access.
+    pub requester: PersonId,
+    /// One or more roles on resources, granted and ended as one.
+    pub items: BTreeSet<Item>,
+    /// For how long, from when the access is really there.
+    pub duration: Span,
+    /// Not before this instant.
+    pub start: Option<Timestamp>,
+    /// The grant that this one lengthens.
+    pub extends: Option<GrantId>,
+    /// Why.
+    pub reason: Prose,
+    /// A ticket's name, as given; unverified.
+    pub ticket: Option<Prose>,
+}
+
+/// The path that the policy chose for a request, frozen when it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// The rule's name.
+    pub rule: Name,
+    /// The hash of the policy revision that decided.
+    pub policy: Hash,
+    /// Who must agree, in order; empty where the rule says `approval: none`.
+    pub steps: Vec<Step>,
+    /// The longest that access may last in total, extensions included.
+    pub max: Span,
+    /// How long the request may stay undecided.
+    pub pending: Span,
+    /// How long its access may take to become real, once it may start.
+    pub activation: Span,
+}
+
+/// A request. All but its state is immutable, and bound by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// What is asked.
+    pub ask: Ask,
+    /// The path that was chosen.
+    pub path: Path,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// What reviewers name: the SHA-256 of all of the above in canonical form.
+    pub digest: Hash,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum State {
+    /// Waiting for people.
+    Pending {
+        /// The reviews so far.
+        reviews: Vec<Review>,
+        /// The open step, counted from 0.
+        step: usize,
+        /// When that step has been silent too long.
+        due_at: Timestamp,
+        /// Whether silence has already brought in the others.
+        escalated: bool,
+    },
+    /// Every step agreed. It led to one grant, or lengthened one.
+    Approved {
+        /// Who agreed to what.
+        approval: Approval,
+        /// When the last one did.
+        at: Timestamp,
+    },
+    /// Somebody said no.
+    Denied {
+        /// The reviews, the denial last.
+        reviews: Vec<Review>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The requester took it back.
+    Withdrawn {
+        /// The reviews until then.
+        reviews: Vec<Review>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody answered in time, or the right to ask was lost meanwhile.
+    Lapsed {
+        /// The reviews until then.
+        reviews: Vec<Review>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl State {
+    /// The state's name, as the table of legal transitions has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending { .. } => "pending",
+            Self::Approved { .. } => "approved",
+            Self::Denied { .. } => "denied",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Lapsed { .. } => "lapsed",
+        }
+    }
+}
+
+/// What happened to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// It was made.
+    Created {
+        /// As it was made.
+        request: Box<Request>,
+    },
+    /// Somebody reviewed it, and it still waits.
+    Reviewed {
+        /// The review.
+        review: Review,
+        /// The step that is open now.
+        step: usize,
+        /// When that step is due.
+        due_at: Timestamp,
+    },
+    /// A step was silent; others are asked as well.
+    Escalated {
+        /// Until when.
+        due_at: Timestamp,
+    },
+    /// The last review that was needed came (or none was needed).
+    Approved {
+        /// That review.
+        review: Option<Review>,
+        /// What it led to.
+        approval: Approval,
+    },
+    /// Somebody said no.
+    Denied {
+        /// The denial.
+        review: Review,
+    },
+    /// The requester took it back.
+    Withdrawn,
+    /// Time ran out.
+    Lapsed,
+}
+
+/// What the policy in force says about a request now. The engine answers; a frozen path never outlives the right to use it.
+pub trait Standing {
+    /// Whether this person may review this step of it: a member of whom it asks, active, settled, not the requester.
+    ///
+    /// # Errors
+    /// The refusal that the person is shown.
+    fn may_review(
+        &self,
+        request: &Request,
+        step: &Step,
+        escalated: bool,
+        person: PersonId,
+    ) -> Result<(), Refusal>;
+
+    /// Whether the requester may still have what they asked for.
+    ///
+    /// # Errors
+    /// The refusal that the person is shown.
+    fn may_hold(&self, request: &Request) -> Result<(), Refusal>;
+}
+
+impl Request {
+    /// A new request, waiting for its first step.
+    ///
+    /// # Errors
+    /// Where it has no canonical form, which its types rule out.
+    pub fn new(id: RequestId, ask: Ask, path: Path, now: Timestamp) -> Result<Self, NotCanonical> {
+        let digest = canonical::digest(&(1, id, &ask, &path, now))?;
+        let due_at = path
+            .steps
+            .first()
+            .map_or(now, |step| now + step.within)
+            .min(now + path.pending);
+        let state = State::Pending {
+            reviews: Vec::new(),
+            step: 0,
+            due_at,
+            escalated: false,
+        };
+        Ok(Self {
+            id,
+            ask,
+            path,
+            created_at: now,
+            digest,
+            state,
+        })
+    }
+
+    /// When nobody may decide it any more.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.created_at + self.path.pending
+    }
+
+    /// The reviews so far, whatever became of it.
+    #[must_use]
+    pub fn reviews(&self) -> &[Review] {
+        match &self.state {
+            State::Approved { approval, .. } => approval.reviews(),
+            State::Pending { reviews, .. }
+            | State::Denied { reviews, .. }
+            | State::Withdrawn { reviews, .. }
+            | State::Lapsed { reviews, .. } => reviews,
+        }
+    }
+
+    /// The step that waits for people, with its number.
+    #[must_use]
+    pub fn open_step(&self) -> Option<(usize, &Step)> {
+        match &self.state {
+            State::Pending { step, .. } => self.path.steps.get(*step).map(|open| (*step, open)),
+            _ => None,
+        }
+    }
+
+    /// What approves a request whose rule asks nobody.
+    ///
+    /// # Errors
+    /// Where its rule asks somebody, or it is decided already.
+    pub fn approve_at_once(&self) -> Result<Event, Refusal> {
+        self.pending()?;
+        match self.count(&[], &|_| true) {
+            Tally::Approved(approval) => Ok(Event::Approved {
+                review: None,
+                approval,
+            }),
+            Tally::Waiting { .. } | Tally::Nothing => Err(Refusal::new(
+                Code::WrongState,
+                "this request needs the agreement of others",
+            )),
+        }
+    }
+
+    /// What a review by `review.reviewer` leads to. Its `step` is set here, from the request's own state.
+    ///
+    /// # Errors
+    /// Where the request is decided, the person may not review it or did already, saw another digest, or approves more than was asked.
+    pub fn review(
+        &self,
+        mut review: Review,
+        standing: &dyn Standing,
+        now: Timestamp,
+    ) -> Result<Event, Refusal> {
+        let (step, _, due_at, escalated) = self.pending()?;
+        if now >= due_at {
+            return Err(Refusal::new(
+                Code::AlreadyDecided,
+                format!("the request lapsed at {due_at}: nobody answered in time"),
+            ));
+        }
+        let open = self
+            .path
+            .steps
+            .get(step)
+            .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
+        if review.reviewer == self.ask.requester {
+            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
+        }
+        standing.may_review(self, open, escalated, review.reviewer)?;
+        if self
+            .reviews()
+            .iter()
+            .any(|earlier| earlier.reviewer == review.reviewer)
+        {
+            return Err(Refusal::new(
+                Code::AlreadyReviewed,
+                "you reviewed this request already; one person counts once",
+            ));
+        }
+        if review.digest != self.digest {
+            return Err(Refusal::new(
+                Code::DigestMismatch,
+                "the request that you saw is not the one that stands here",
+            )
+            .hint("look at it again, then decide"));
+        }
+        review.step = step;
+        review.at = now;
+        let Decision::Approve { duration, items } = &review.decision else {
+            return Ok(Event::Denied { review });
+        };
+        self.not_more(*duration, items.as_ref())?;
+        standing.may_hold(self)?;
+        let mut reviews = self.reviews().to_vec();
+        reviews.push(review.clone());
+        // The escalation is the open step's own; votes in it came from either set of people.
+        let counts = |earlier: &Review| {
+            self.path
+                .steps
+                .get(earlier.step)
+                .is_some_and(|of| standing.may_review(self, of, true, earlier.reviewer).is_ok())
+        };
+        match self.count(&reviews, &counts) {
+            Tally::Approved(approval) => Ok(Event::Approved {
+                review: Some(review),
+                approval,
+            }),
+            Tally::Nothing => Err(Refusal::new(
+                Code::NothingLeft,
+                "what the reviewers agree on is nothing",
+            )),
+            Tally::Waiting { step: next, .. } => {
+                let due_at = if next == step { due_at } else { self.due(next, now) };
+                Ok(Event::Reviewed {
+                    review,
+                    step: next,
+                    due_at,
+                })
+            }
+        }
+    }
+
+    /// What the requester taking it back leads to.
+    ///
+    /// # Errors
+    /// Where it is decided, or is somebody else's.
+    pub fn withdraw(&self, by: PersonId) -> Result<Event, Refusal> {
+        self.pending()?;
+        if by != self.ask.requester {
+            return Err(Refusal::new(
+                Code::NotHolder,
+                "only the requester can take a request back",
+            ));
+        }
+        Ok(Event::Withdrawn)
+    }
+
+    /// What silence leads to, where it has lasted long enough.
+    #[must_use]
+    pub fn silence(&self, now: Timestamp) -> Option<Event> {
+        let (step, _, due_at, escalated) = self.pending().ok()?;
+        if now < due_at {
+            return None;
+        }
+        match self.path.steps.get(step).map(|open| &open.silence) {
+            Some(Silence::Escalate { within, .. }) if !escalated && now < self.expires_at() => {
+                Some(Event::Escalated {
+                    due_at: (now + *within).min(self.expires_at()),
+                })
+            }
+            _ => Some(Event::Lapsed),
+        }
+    }
+
+    /// The request after an event, or `None` where the event does not follow from its state.
+    #[must_use]
+    pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
+        let State::Pending {
+            reviews,
+            escalated,
+            step,
+            ..
+        } = &self.state
+        else {
+            return None;
+        };
+        let with = |review: &Review| reviews.iter().chain([review]).cloned().collect::<Vec<_>>();
+        self.state = match event {
+            Event::Created { .. } => return None,
+            Event::Reviewed {
+                review,
+                step: next,
+                due_at,
+            } => State::Pending {
+                reviews: with(review),
+                step: *next,
+                due_at: *due_at,
+                escalated: *escalated && next == step,
+            },
+            Event::Escalated { due_at } => State::Pending {
+                reviews: reviews.clone(),
+                step: *step,
+                due_at: *due_at,
+                escalated: true,
+            },
+            Event::Approved { approval, .. } => State::Approved {
+                approval: approval.clone(),
+                at,
+            },
+            Event::Denied { review } => State::Denied {
+                reviews: with(review),
+                at,
+            },
+            Event::Withdrawn => State::Withdrawn {
+                reviews: reviews.clone(),
+                at,
+            },
+            Event::Lapsed => State::Lapsed {
+                reviews: reviews.clone(),
+                at,
+            },
+        };
+        Some(self)
+    }
+
+    fn pending(&self) -> Result<(usize, &[Review], Timestamp, bool), Refusal> {
+        match &self.state {
+            State::Pending {
+                reviews,
+                step,
+                due_at,
+                escalated,
+            } => Ok((*step, reviews, *due_at, *escalated)),
+            other => Err(Refusal::new(
+                Code::AlreadyDecided,
+                format!("the request is {} already", other.name()),
+            )),
+        }
+    }
+
+    fn count(&self, reviews: &[Review], counts: &dyn Fn(&Review) -> bool) -> Tally {
+        tally(
+            &self.path.steps,
+            reviews,
+            (self.ask.duration, &self.ask.items),
+            counts,
+        )
+    }
+
+    fn due(&self, step: usize, now: Timestamp) -> Timestamp {
+        let within = self.path.steps.get(step).map_or(Span::ZERO, |step| step.within);
+        (now + within).min(self.expires_at())
+    }
+
+    fn not_more(&self, duration: Option<Span>, items: Option<&BTreeSet<Item>>) -> Result<(), Refusal> {
+        if let Some(most) = duration.filter(|most| *most > self.ask.duration) {
+            let what = format!(
+                "{most} is more than the {} that were asked for; a review may only approve less",
+                self.ask.duration
+            );
+            return Err(Refusal::new(Code::ReviewForMore, what));
+        }
+        if let Some(extra) = items.and_then(|items| items.iter().find(|item| !self.ask.items.contains(item)))
+        {
+            return Err(Refusal::new(
+                Code::ReviewForMore,
+                format!("{extra} was not asked for; a review may only approve less"),
+            ));
+        }
+        if items.is_some_and(BTreeSet::is_empty) || duration == Some(Span::ZERO) {
+            return Err(Refusal::new(
+                Code::NothingLeft,
+                "an approval for nothing is a denial; deny it instead",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,289 @@
+//! Reviews: one person's decision on one step, and the tally that alone can make an approval of them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::PersonId;
+use crate::name::{Item, Name};
+use crate::text::{Hash, Prose};
+use crate::time::{Span, Timestamp};
+
+/// Whom a step asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// The requester's manager.
+    Manager,
+    /// A set of people that the policy names.
+    People(Name),
+}
+
+impl std::fmt::Display for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Manager => f.pad("manager"),
+            Self::People(name) => f.pad(name.as_str()),
+        }
+    }
+}
+
+/// What follows when a step stays unanswered. There is no variant that approves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silence {
+    /// The request lapses.
+    Deny,
+    /// Others are asked as well, once, for so long.
+    Escalate {
+        /// Whom.
+        to: From,
+        /// How long they have; then the request lapses.
+        within: Span,
+    },
+}
+
+/// One stage of an approval chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Whom it asks.
+    pub from: From,
+    /// How many different people must agree; at least one.
+    pub count: u32,
+    /// How long they have, from when the step opens.
+    pub within: Span,
+    /// What follows silence.
+    pub silence: Silence,
+}
+
+/// What a reviewer decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "lowercase")]
+pub enum Decision {
+    /// Yes, within these bounds.
+    Approve {
+        /// At most so long; `None` leaves the length as asked.
+        duration: Option<Span>,
+        /// Only these items; `None` leaves all that were asked for.
+        items: Option<BTreeSet<Item>>,
+    },
+    /// No.
+    Deny,
+}
+
+/// One person's decision on one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Who decided.
+    pub reviewer: PersonId,
+    /// The step, counted from 0, that was open when they did.
+    pub step: usize,
+    /// What they decided.
+    pub decision: Decision,
+    /// The digest of the request that they saw.
+    pub digest: Hash,
+    /// Why, in their words.
+    pub comment: Option<Prose>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The outcome "threshold met" of a whole chain. Only [`tally`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    reviews: Vec<Review>,
+    duration: Span,
+    items: BTreeSet<Item>,
+}
+
+impl Approval {
+    /// The reviews that count, in the order they came.
+    #[must_use]
+    pub fn reviews(&self) -> &[Review] {
+        &self.reviews
+    }
+
+    /// The length that all of them agree on.
+    #[must_use]
+    pub const fn duration(&self) -> Span {
+        self.duration
+    }
+
+    /// The items that all of them agree on; never empty.
+    #[must_use]
+    pub const fn items(&self) -> &BTreeSet<Item> {
+        &self.items
+    }
+}
+
+/// How far a chain has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tally {
+    /// This step, counted from 0, still lacks so many people.
+    Waiting {
+        /// The open step.
+        step: usize,
+        /// How many more.
+        missing: u32,
+    },
+    /// Every step has its people, but what they agree on is nothing.
+    Nothing,
+    /// Every step has its people.
+    Approved(Approval),
+}
+
+/// Counts the reviews against the steps, in order.
+///
+/// `counts` says whether a review still has standing now (the reviewer may have lost it since). One person counts once in
+/// the whole chain, whichever steps they voted in; the approval is the intersection of the bounds of the reviews that count.
+pub fn tally(
+    steps: &[Step],
+    reviews: &[Review],
+    asked: (Span, &BTreeSet<Item>),
+    counts: impl Fn(&Review) -> bool,
+) -> Tally {
+    let mut people = BTreeSet::new();
+    let mut approval = Approval {
+        reviews: Vec::new(),
+        duration: asked.0,
+        items: asked.1.clone(),
+    };
+    for (index, step) in steps.iter().enumerate() {
+        let mut have = 0;
+        for review in reviews.iter().filter(|review| review.step == index) {
+            let Decision::Approve { duration, items } = &review.decision else {
+                continue;
+            };
+            if !counts(review) || !people.insert(review.reviewer) {
+                continue;
+            }
+            have += 1;
+            approval.duration = duration.map_or(approval.duration, |most| most.min(approval.duration));
+            if let Some(items) = items {
+                approval.items.retain(|item| items.contains(item));
+            }
+            approval.reviews.push(review.clone());
+        }
+        let wanted = step.count.max(1);
+        if have < wanted {
+            return Tally::Waiting {
+                step: index,
+                missing: wanted - have,
+            };
+        }
+    }
+    if approval.items.is_empty() || approval.duration == Span::ZERO {
+        return Tally::Nothing;
+    }
+    Tally::Approved(approval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(count: u32) -> Step {
+        Step {
+            from: From::People("leads".parse().unwrap()),
+            count,
+            within: Span::hours(1),
+            silence: Silence::Deny,
+        }
+    }
+
+    fn review(who: u8, step: usize) -> Review {
+        Review {
+            reviewer: PersonId::from_bytes([who; 10]),
+            step,
+            decision: Decision::Approve {
+                duration: None,
+                items: None,
+            },
+            digest: Hash::of(b"x"),
+            comment: None,
+            at: Timestamp::EPOCH,
+        }
+    }
+
+    fn items(names: &[&str]) -> BTreeSet<Item> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[track_caller]
+    fn check(steps: &[Step], reviews: &[Review], expect: Result<usize, usize>) {
+        match (
+            tally(steps, reviews, (Span::hours(1), &items(&["a/b"])), |_| true),
+            expect,
+        ) {
+            (Tally::Approved(approval), Ok(count)) => assert_eq!(approval.reviews().len(), count),
+            (Tally::Waiting { step, .. }, Err(at)) => assert_eq!(step, at),
+            (got, expect) => panic!("{got:?} where {expect:?} was expected"),
+        }
+    }
+
+    #[test]
+    fn steps_fill_in_order() {
+        check(&[step(1), step(1)], &[], Err(0));
+        check(&[step(1), step(1)], &[review(1, 0)], Err(1));
+        check(&[step(1), step(1)], &[review(2, 1)], Err(0));
+        check(&[step(1), step(1)], &[review(1, 0), review(2, 1)], Ok(2));
+        check(&[], &[], Ok(0));
+    }
+
+    #[test]
+    fn one_person_counts_once_in_the_whole_chain() {
+        check(&[step(2)], &[review(1, 0), review(1, 0)], Err(0));
+        check(&[step(1), step(1)], &[review(1, 0), review(1, 1)], Err(1));
+    }
+
+    #[test]
+    fn a_step_that_asks_for_nobody_still_asks_for_one() {
+        check(&[step(0)], &[], Err(0));
+    }
+
+    #[test]
+    fn a_denial_never_counts_as_agreement() {
+        let denial = Review {
+            decision: Decision::Deny,
+            ..review(1, 0)
+        };
+        check(&[step(1)], &[denial], Err(0));
+    }
+
+    #[test]
+    fn a_review_that_lost_its_standing_is_not_counted() {
+        let reviews = [review(1, 0), review(2, 0)];
+        let lost = PersonId::from_bytes([1; 10]);
+        let tally = tally(&[step(2)], &reviews, (Span::hours(1), &items(&["a/b"])), |r| {
+            r.reviewer != lost
+        });
+        assert_eq!(tally, Tally::Waiting { step: 0, missing: 1 });
+    }
+
+    #[test]
+    fn the_approval_is_what_all_agree_on() {
+        let bounded = |who, step, minutes, names: &[&str]| Review {
+            decision: Decision::Approve {
+                duration: Some(Span::minutes(minutes)),
+                items: Some(items(names)),
+            },
+            ..review(who, step)
+        };
+        let asked = items(&["a/r", "b/r", "c/r"]);
+        let steps = [step(1), step(1)];
+        let reviews = [
+            bounded(1, 0, 30, &["a/r", "b/r"]),
+            bounded(2, 1, 45, &["b/r", "c/r"]),
+        ];
+        let Tally::Approved(approval) = tally(&steps, &reviews, (Span::hours(1), &asked), |_| true) else {
+            panic!("both steps have their person")
+        };
+        assert_eq!(approval.duration(), Span::minutes(30));
+        assert_eq!(approval.items(), &items(&["b/r"]));
+        let reviews = [bounded(1, 0, 30, &["a/r"]), bounded(2, 1, 45, &["c/r"])];
+        assert_eq!(
+            tally(&steps, &reviews, (Span::hours(1), &asked), |_| true),
+            Tally::Nothing
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! The part of the state that a transition reads and changes, and the one function that events change it by.
+//!
+//! A live write applies events to the rows that it locked; a replay applies all events to an empty world. Both call
+//! [`World::apply`], so what the log says and what the tables say cannot come apart unnoticed.
+
+use std::collections::BTreeMap;
+
+use crate::entitlement::{Entitlement, TargetKey};
+use crate::event::{Event, PolicyEvent, Subject, What};
+use crate::grant::{self, Grant};
+use crate::id::{GrantId, PersonId, RequestId};
+use crate::person::{Change, Person};
+use crate::request::{self, Request};
+use crate::text::Hash;
+
+/// Some or all of the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct World {
+    /// Requests.
+    pub requests: BTreeMap<RequestId, Request>,
+    /// Grants.
+    pub grants: BTreeMap<GrantId, Grant>,
+    /// Entitlements.
+    pub entitlements: BTreeMap<TargetKey, Entitlement>,
+    /// Accounts of the directory.
+    pub people: BTreeMap<PersonId, Person>,
+    /// The policy revision in force.
+    pub policy: Option<Hash>,
+}
+
+/// From which state to which an event led; each pair must be in the table of legal transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The state before; `none` where the row was made.
+    pub from: &'static str,
+    /// The state after.
+    pub to: &'static str,
+}
+
+/// The event does not follow from the state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event} does not follow for {kind} {id}, which is {from}")]
+pub struct Illegal {
+    event: &'static str,
+    kind: &'static str,
+    id: String,
+    from: &'static str,
+}
+
+/// Every legal transition: (kind, from, to). The store keeps the same rows behind a foreign key.
+pub const LEGAL: &[(&str, &str, &str)] = &[
+    ("request", "none", "pending"),
+    ("request", "pending", "pending"),
+    ("request", "pending", "approved"),
+    ("request", "pending", "denied"),
+    ("request", "pending", "withdrawn"),
+    ("request", "pending", "lapsed"),
+    ("grant", "none", "scheduled"),
+    ("grant", "scheduled", "activating"),
+    ("grant", "scheduled", "ending"),
+    ("grant", "activating", "active"),
+    ("grant", "activating", "ending"),
+    ("grant", "active", "active"),
+    ("grant", "active", "ending"),
+    ("grant", "ending", "ending"),
+    ("grant", "ending", "ended"),
+    ("entitlement", "none", "unknown"),
+    ("entitlement", "unknown", "unknown"),
+    ("entitlement", "unknown", "present"),
+    ("entitlement", "unknown", "absent"),
+    ("entitlement", "present", "present"),
+    ("entitlement", "present", "unknown"),
+    ("entitlement", "present", "absent"),
+    ("entitlement", "absent", "absent"),
+    ("entitlement", "absent", "unknown"),
+    ("person", "none", "active"),
+    ("person", "active", "active"),
+    ("person", "active", "inactive"),
+    ("person", "inactive", "inactive"),
+    ("person", "inactive", "active"),
+    ("policy", "none", "applied"),
+    ("policy", "applied", "applied"),
+];
+
+impl World {
+    /// Changes the state by one event.
+    ///
+    /// # Errors
+    /// Where the event does not follow; the world is then as before.
+    pub fn apply(&mut self, event: &Event) -> Result<Step, Illegal> {
+        let from = self.state_of(&event.subject);
+        let to = self.next(event);
+        let legal = to.and_then(|to| {
+            let step = (event.subject.kind(), from, to);
+            LEGAL.contains(&step).then_some(Step { from, to })
+        });
+        legal.ok_or_else(|| Illegal {
+            event: event.what.name(),
+            kind: event.subject.kind(),
+            id: event.subject.id(),
+            from,
+        })
+    }
+
+    /// The name of a row's state; `none` where there is no such row.
+    #[must_use]
+    pub fn state_of(&self, subject: &Subject) -> &'static str {
+        let state = match subject {
+            Subject::Request(id) => self.requests.get(id).map(|request| request.state.name()),
+            Subject::Grant(id) => self.grants.get(id).map(|grant| grant.state.name()),
+            Subject::Entitlement(key) => self
+                .entitlements
+                .get(key)
+                .map(|entitlement| entitlement.observed.name()),
+            Subject::Person(id) => self.people.get(id).map(person_state),
+            Subject::Policy => self.policy.map(|_| "applied"),
+        };
+        state.unwrap_or("none")
+    }
+
+    fn next(&mut self, event: &Event) -> Option<&'static str> {
+        match (&event.subject, &event.what) {
+            (Subject::Request(id), What::Request(what)) => {
+                let next = match (self.requests.get(id), what) {
+                    (None, request::Event::Created { request }) if request.id == *id => {
+                        request.as_ref().clone()
+                    }
+                    (Some(request), what) => request.clone().evolve(what, event.at)?,
+                    (None, _) => return None,
+                };
+                let name = next.state.name();
+                self.requests.insert(*id, next);
+                Some(name)
+            }
+            (Subject::Grant(id), What::Grant(what)) => {
+                let next = match (self.grants.get(id), what) {
+                    (None, grant::Event::Opened { grant }) if grant.id == *id => grant.as_ref().clone(),
+                    (Some(grant), what) => grant.clone().evolve(what, event.at)?,
+                    (None, _) => return None,
+                };
+                let name = next.state.name();
+                self.grants.insert(*id, next);
+                Some(name)
+            }
+            (Subject::Entitlement(key), What::Entitlement(what)) => {
+                let next = Entitlement::evolve(self.entitlements.get(key).cloned(), what, event.at)?;
+                if next.key != *key {
+                    return None;
+                }
+                let name = next.observed.name();
+                self.entitlements.insert(key.clone(), next);
+                Some(name)
+            }
+            (Subject::Person(id), What::Person(change)) => {
+                let next = match (self.people.get(id), change) {
+                    (None, Change::Added { person }) if person.id == *id => person.clone(),
+                    (None, _) | (Some(_), Change::Added { .. }) => return None,
+                    (Some(person), change) => person.clone().evolve(change, event.at),
+                };
+                let name = person_state(&next);
+                self.people.insert(*id, next);
+                Some(name)
+            }
+            (Subject::Policy, What::Policy(PolicyEvent::Applied { revision, .. })) => {
+                self.policy = Some(*revision);
+                Some("applied")
+            }
+            _ => None,
+        }
+    }
+}
+
+const fn person_state(person: &Person) -> &'static str {
+    if person.active { "active" } else { "inactive" }
+}
