@@ -1,0 +1,217 @@
+//! `server.yaml`: the operator's own file on the machine. No API changes it, because it binds names to the outside world:
+//! which secrets exist, which hosts each may be sent to, who listens where. Reading it is strict and says file and line.
+
+mod check;
+mod diagnostic;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use daypass_core::time::Span;
+use serde::Deserialize;
+
+pub use diagnostic::ConfigError;
+
+/// Where a server listens when the file does not say.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7373";
+
+/// The largest `server.yaml` that is read, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// A checked `server.yaml`. Every path in it is absolute or relative to the working directory, not to the file any more.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The address of the HTTP API.
+    pub listen: SocketAddr,
+    /// Certificate and key of the listener; without it, only loopback or a proxy may be in front.
+    pub tls: Option<TlsFiles>,
+    /// The operator says that a proxy terminates TLS in front of this listener.
+    pub behind_proxy: bool,
+    /// Where state and log are kept.
+    pub store: StoreConfig,
+    /// Where each secret comes from and where it may be sent.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// How long a login lasts.
+    pub session_lifetime: Span,
+    /// How the reconciler behaves.
+    pub reconcile: ReconcileConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// Files that the server keeps beside its store.
+    pub state_dir: PathBuf,
+}
+
+/// The listener's own certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain in PEM, the server's own first.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
+}
+
+/// Which store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// One file, for one server.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing durable: gone with the process. Only for tests and the demo; no file asks for it.
+    Memory,
+    /// A PostgreSQL database.
+    Postgres(PostgresConfig),
+}
+
+/// A PostgreSQL database as the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresConfig {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// The role that owns Daypass's tables.
+    pub user: String,
+    /// The name of the secret that is its password, if it has one.
+    pub password: Option<String>,
+    /// How many connections at most.
+    pub connections: u16,
+    /// How the server is recognised.
+    pub tls: TlsMode,
+}
+
+/// How a connection to a host is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsMode {
+    /// TLS, with the certificate's chain and name checked.
+    VerifyFull {
+        /// Certificates that are trusted beside the system's own, in PEM.
+        ca: Option<PathBuf>,
+    },
+    /// None. Only for a host that is this machine.
+    Disabled,
+}
+
+/// Where a secret comes from, and the only hosts that it may be sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// Where from.
+    pub from: SecretFrom,
+    /// The hosts, each with its port, in lower case.
+    pub hosts: Vec<(String, u16)>,
+    /// How the connection that it is sent over is protected.
+    pub tls: TlsMode,
+}
+
+/// Where the bytes of a secret are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// In a file that only its owner may read. Daypass can replace it (`daypass keys rotate`).
+    File(PathBuf),
+    /// In an environment variable of the server's process.
+    Env(String),
+}
+
+/// How the reconciler behaves; see `docs/operations.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReconcileConfig {
+    /// After so long a call to a target is given up.
+    pub call_timeout: Span,
+    /// A removal that takes longer is overdue.
+    pub overdue_after: Span,
+    /// How often each connector is asked what is there.
+    pub drift_every: Span,
+    /// The longest pause between two attempts at a call that fails.
+    pub backoff_max: Span,
+    /// How many calls one connector gets at the same time.
+    pub calls_per_connector: u16,
+}
+
+impl Default for ReconcileConfig {
+    fn default() -> Self {
+        Self {
+            call_timeout: Span::seconds(30),
+            overdue_after: Span::minutes(2),
+            drift_every: Span::minutes(1),
+            backoff_max: Span::seconds(30),
+            calls_per_connector: 8,
+        }
+    }
+}
+
+/// What is logged to standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// A filter such as `info` or `daypass_engine=debug,info`.
+    pub level: String,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl ServerConfig {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no YAML, or says something that cannot be; the first such thing.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |error: std::io::Error| {
+            ConfigError::new(file, None, format!("cannot read it: {error}"))
+                .hint("daypass init writes one, or name another with --config")
+        };
+        let length = std::fs::metadata(file).map_err(unreadable)?.len();
+        if length > MAX_FILE {
+            let what = format!("{length} bytes is no configuration ({MAX_FILE} at most)");
+            return Err(ConfigError::new(file, None, what));
+        }
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        Self::parse(file, &text)
+    }
+
+    /// Checks a text as if it stood in this file. Relative paths are relative to the file.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let raw: raw::Raw =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::from_yaml(file, &error))?;
+        check::check(file, raw)
+    }
+
+    /// A server for tests and the demo: nothing durable, loopback, a free port.
+    #[must_use]
+    pub fn ephemeral(state_dir: &Path) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            behind_proxy: false,
+            store: StoreConfig::Memory,
+            secrets: BTreeMap::new(),
+            trusted_proxies: Vec::new(),
+            session_lifetime: check::DEFAULT_SESSION,
+            reconcile: ReconcileConfig::default(),
+            log: LogConfig {
+                format: LogFormat::Text,
+                level: "info".to_owned(),
+            },
+            state_dir: state_dir.to_owned(),
+        }
+    }
+}

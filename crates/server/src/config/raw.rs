@@ -1,0 +1,100 @@
+//! The shape of `server.yaml` as it is written, before it is checked. Every value that can be wrong keeps its place.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) behind_proxy: Option<bool>,
+    pub(super) tls: Option<RawTls>,
+    pub(super) store: Option<Spanned<RawStore>>,
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<String, Spanned<RawSecret>>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) sessions: RawSessions,
+    #[serde(default)]
+    pub(super) reconcile: RawReconcile,
+    #[serde(default)]
+    pub(super) log: RawLog,
+    pub(super) state_dir: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) certificate: Spanned<String>,
+    pub(super) key: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStore {
+    pub(super) sqlite: Option<Spanned<String>>,
+    pub(super) postgres: Option<RawPostgres>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPostgres {
+    pub(super) host: Spanned<String>,
+    pub(super) port: Option<u16>,
+    pub(super) database: Spanned<String>,
+    pub(super) user: Spanned<String>,
+    pub(super) password: Option<RawSecretName>,
+    pub(super) connections: Option<Spanned<u16>>,
+    pub(super) tls: Option<Spanned<RawTlsMode>>,
+    pub(super) ca: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecretName {
+    pub(super) secret: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecret {
+    pub(super) file: Option<Spanned<String>>,
+    pub(super) env: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) hosts: Vec<Spanned<String>>,
+    pub(super) tls: Option<Spanned<RawTlsMode>>,
+    pub(super) ca: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawTlsMode {
+    VerifyFull,
+    Disable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSessions {
+    pub(super) lifetime: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReconcile {
+    pub(super) call_timeout: Option<Spanned<String>>,
+    pub(super) overdue_after: Option<Spanned<String>>,
+    pub(super) drift_every: Option<Spanned<String>>,
+    pub(super) backoff_max: Option<Spanned<String>>,
+    pub(super) calls_per_connector: Option<Spanned<u16>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub(super) format: Option<super::LogFormat>,
+    pub(super) level: Option<Spanned<String>>,
+}

@@ -1,0 +1,142 @@
+//! How fast somebody may try to log in.
+//!
+//! Two budgets, each refilled as time passes, so that nobody is locked out for ever: one for each client address, and one
+//! for each login *from* an address. A stranger who hammers on a login thus spends their own address's budget and never
+//! locks out its owner, who comes from another one. A last budget over all addresses bounds a distributed attempt on one
+//! login; it is wide enough that a person never meets it.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+/// Tries by one address: so many at once, and one more every so many seconds.
+const BY_ADDRESS: (NonZeroU32, Duration) = (nonzero(30), Duration::from_secs(2));
+/// Tries for one login from one address.
+const BY_PAIR: (NonZeroU32, Duration) = (nonzero(8), Duration::from_secs(10));
+/// Tries for one login from everywhere.
+const BY_LOGIN: (NonZeroU32, Duration) = (nonzero(200), Duration::from_secs(1));
+/// How often what is full again is forgotten, in checks: the memory is bounded by what was tried lately.
+const FORGET_EVERY: u32 = 1024;
+
+const fn nonzero(n: u32) -> NonZeroU32 {
+    match NonZeroU32::new(n) {
+        Some(n) => n,
+        None => NonZeroU32::MIN,
+    }
+}
+
+/// Come back after so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many attempts; try again in {} s", .after.as_secs().max(1))]
+pub struct TooFast {
+    /// How long.
+    pub after: Duration,
+}
+
+/// The budgets of everybody who tried lately.
+pub struct LoginLimits {
+    clock: DefaultClock,
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
+    by_pair: DefaultKeyedRateLimiter<(IpAddr, String)>,
+    by_login: DefaultKeyedRateLimiter<String>,
+    checks: AtomicU32,
+}
+
+impl Default for LoginLimits {
+    fn default() -> Self {
+        let quota = |(burst, refill): (NonZeroU32, Duration)| {
+            Quota::with_period(refill)
+                .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+                .allow_burst(burst)
+        };
+        Self {
+            clock: DefaultClock::default(),
+            by_address: RateLimiter::keyed(quota(BY_ADDRESS)),
+            by_pair: RateLimiter::keyed(quota(BY_PAIR)),
+            by_login: RateLimiter::keyed(quota(BY_LOGIN)),
+            checks: AtomicU32::new(0),
+        }
+    }
+}
+
+impl LoginLimits {
+    /// Counts an attempt.
+    ///
+    /// # Errors
+    /// Where a budget is spent; the attempt must then not be looked at.
+    pub fn check(&self, address: IpAddr, login: &str) -> Result<(), TooFast> {
+        let address = network(address);
+        // A login is hostile text of any length here; what is no login need not be told apart.
+        let login: String = login.chars().take(64).collect::<String>().to_ascii_lowercase();
+        let now = self.clock.now();
+        let spent = |until: governor::NotUntil<_>| TooFast {
+            after: until.wait_time_from(now),
+        };
+        self.by_address.check_key(&address).map_err(spent)?;
+        self.by_pair.check_key(&(address, login.clone())).map_err(spent)?;
+        self.by_login.check_key(&login).map_err(spent)?;
+        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.by_address.retain_recent();
+            self.by_pair.retain_recent();
+            self.by_login.retain_recent();
+        }
+        Ok(())
+    }
+}
+
+/// Whose budget it is: an IPv6 customer has a whole /64, so the budget is the network's.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    fn tries(limits: &LoginLimits, address: IpAddr, login: &str) -> usize {
+        (0..1000)
+            .take_while(|_| limits.check(address, login).is_ok())
+            .count()
+    }
+
+    #[test]
+    fn guessing_is_slowed_and_its_victim_is_not() {
+        let limits = LoginLimits::default();
+        let tried = tries(&limits, HERE, "ana");
+        assert!((8..12).contains(&tried), "{tried}");
+        assert!(limits.check(HERE, "ana").unwrap_err().after > Duration::ZERO);
+        assert!(limits.check(THERE, "ana").is_ok(), "ana herself, from elsewhere");
+    }
+
+    #[test]
+    fn one_address_cannot_try_everybody() {
+        let limits = LoginLimits::default();
+        let tried = (0..1000)
+            .take_while(|n| limits.check(HERE, &format!("user{n}")).is_ok())
+            .count();
+        assert!((30..36).contains(&tried), "{tried}");
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let limits = LoginLimits::default();
+        let address = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, n));
+        let tried = (0..1000)
+            .take_while(|n| limits.check(address(*n), "ana").is_ok())
+            .count();
+        assert!((8..12).contains(&tried), "{tried}");
+    }
+}
