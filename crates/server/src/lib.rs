@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod edge;
+pub mod http;
 pub mod identity;
 pub mod secrets;

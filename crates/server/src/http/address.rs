@@ -1,0 +1,139 @@
+//! Which machine a request came from, as far as that is certain.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::HeaderMap;
+use ipnet::IpNet;
+
+/// The other end of the TCP connection. The listener puts it into every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// The client's address: the rightmost hop of `X-Forwarded-For` that is no trusted proxy, or the peer itself.
+///
+/// What stands further left was written by the client. A hop that cannot be read ends the walk at the last proxy that
+/// could: an address that is not certain is never taken from the client's own words.
+#[must_use]
+pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let trusts = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let mut certain = peer.ip().to_canonical();
+    if !trusts(&certain) {
+        return certain;
+    }
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(|line| line.to_str().unwrap_or("?"))
+        .collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Some(address) = parse(hop.trim()) else { break };
+        certain = address;
+        if !trusts(&address) {
+            break;
+        }
+    }
+    certain
+}
+
+/// An address, with the port and brackets that some proxies add.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let plain = hop.parse::<IpAddr>().ok();
+    let address = plain.or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))?;
+    Some(address.to_canonical())
+}
+
+/// Whether a request is a program's on this machine and no page's in a browser nor anybody's behind a proxy here.
+#[must_use]
+pub fn is_local(peer: SocketAddr, headers: &HeaderMap, behind_proxy: bool) -> bool {
+    let forwarded = [
+        "forwarded",
+        "x-forwarded-for",
+        "x-real-ip",
+        "via",
+        "origin",
+        "sec-fetch-site",
+    ];
+    let host = headers
+        .get("host")
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("");
+    // A page elsewhere can have its own name point at loopback; the Host header then tells that name.
+    let named_local = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    peer.ip().to_canonical().is_loopback()
+        && !behind_proxy
+        && !forwarded.iter().any(|name| headers.contains_key(*name))
+        && ["localhost", "127.0.0.1", "[::1]"].contains(&named_local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(peer: &str, forwarded: &[&str], expect: &str) {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+        assert_eq!(
+            client(peer, &headers, &trusted),
+            expect.parse::<IpAddr>().unwrap(),
+            "{peer} {forwarded:?}"
+        );
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        check("192.0.2.1", &["198.51.100.9"], "192.0.2.1");
+        check("10.0.0.1", &["198.51.100.9"], "198.51.100.9");
+        check("::ffff:10.0.0.1", &["198.51.100.9"], "198.51.100.9");
+        check("10.0.0.1", &[], "10.0.0.1");
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_hop_counts() {
+        check("10.0.0.1", &["1.1.1.1, 198.51.100.9"], "198.51.100.9");
+        check("10.0.0.1", &["1.1.1.1, 198.51.100.9, 10.0.0.2"], "198.51.100.9");
+        check("10.0.0.1", &["1.1.1.1", "198.51.100.9,10.0.0.2"], "198.51.100.9");
+        check("10.0.0.1", &["198.51.100.9:4711"], "198.51.100.9");
+        check("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_walk() {
+        check("10.0.0.1", &["1.1.1.1, unknown"], "10.0.0.1");
+        check("10.0.0.1", &["1.1.1.1, ; DROP, 10.0.0.2"], "10.0.0.2");
+        check("10.0.0.1", &[""], "10.0.0.1");
+    }
+
+    #[test]
+    fn local_is_a_program_on_this_machine() {
+        let headers = |pairs: &[(&'static str, &str)]| {
+            pairs
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect::<HeaderMap>()
+        };
+        let peer = "127.0.0.1:1".parse().unwrap();
+        assert!(is_local(peer, &headers(&[("host", "127.0.0.1:7373")]), false));
+        assert!(is_local(peer, &headers(&[("host", "localhost:7373")]), false));
+        assert!(!is_local(peer, &headers(&[("host", "127.0.0.1:7373")]), true));
+        assert!(!is_local(
+            peer,
+            &headers(&[("host", "rebound.example:7373")]),
+            false
+        ));
+        assert!(!is_local(
+            peer,
+            &headers(&[("host", "localhost"), ("x-forwarded-for", "1.1.1.1")]),
+            false
+        ));
+        assert!(!is_local(
+            "192.0.2.1:1".parse().unwrap(),
+            &headers(&[("host", "localhost")]),
+            false
+        ));
+    }
+}
