@@ -1,1 +1,30 @@
-//! Use cases and the reconciler: no web, no wire types.
+//! Use cases and the reconciler: what Daypass does, without the web and without wire types.
+//!
+//! [`Engine`] answers people: it decides by policy, changes state through the store's one `transition`, and reads.
+//! [`reconcile::Reconciler`] makes the targets agree with that state. Neither reads a clock or draws randomness: time is the
+//! store's, random bytes come through [`Entropy`], and whoever owns the event loop wakes the reconciler.
+
+mod access;
+mod caller;
+mod connectors;
+mod current;
+mod directory;
+mod engine;
+mod error;
+mod people;
+mod policies;
+pub mod reconcile;
+mod requests;
+mod tokens;
+
+pub use access::Ended;
+pub use caller::{Caller, Via};
+pub use connectors::Connectors;
+pub use current::Current;
+pub use directory::Snapshot;
+pub use engine::{Engine, Entropy, Parts, Settings};
+pub use error::Error;
+pub use people::NewPerson;
+pub use policies::{Checked, Finding};
+pub use requests::{Made, NewRequest, Preview, Verdict};
+pub use tokens::{Issued, NewToken};

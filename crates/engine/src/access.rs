@@ -1,0 +1,205 @@
+//! What becomes of access that was granted: give it back, end it early, hand out its credentials.
+
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::grant::{Grant, Reason};
+use daypass_core::id::{GrantId, PersonId};
+use daypass_core::name::Item;
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::world::World;
+use daypass_providers::Credential;
+use daypass_store::{Outcome, Scope};
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::error::{Error, not_found};
+use crate::requests::check_text;
+
+/// A grant whose end began, and what its holder still has.
+#[derive(Debug)]
+pub struct Ended {
+    /// The grant, now ending.
+    pub grant: Grant,
+    /// Grants of the same holder on the same items that live on: ending one never ends another.
+    pub surviving: Vec<GrantId>,
+}
+
+impl Engine {
+    /// The holder gives a grant back.
+    ///
+    /// # Errors
+    /// Where it is somebody else's, or over.
+    pub async fn release(&self, caller: Caller, id: GrantId) -> Result<Ended, Error> {
+        self.end(Actor::Person(caller.person), id, move |grant, now| {
+            grant.release(caller.person, now)
+        })
+        .await
+    }
+
+    /// Somebody ends a grant early: an administrator, one of those who approved it, or the holder.
+    ///
+    /// # Errors
+    /// Where the caller may not, or the grant is over.
+    pub async fn revoke(&self, caller: Caller, id: GrantId, why: Option<&str>) -> Result<Ended, Error> {
+        why.map_or(Ok(()), |why| check_text("reason", why))?;
+        self.may_revoke(caller, id).await?;
+        let why = why.map(|why| self.prose(why));
+        let reason = Reason::Revoked {
+            by: caller.person,
+            why,
+        };
+        self.end(Actor::Person(caller.person), id, move |grant, now| {
+            grant.end(reason, now)
+        })
+        .await
+    }
+
+    /// Fresh credentials for one item of an active grant, to its holder only. They are set at the target now, returned
+    /// once and kept nowhere; the log tells that they were issued.
+    ///
+    /// # Errors
+    /// Where somebody else asks, the access is not there, or the target does not answer.
+    pub async fn credential(
+        &self,
+        caller: Caller,
+        id: GrantId,
+        item: Option<Item>,
+    ) -> Result<(Item, Credential), Error> {
+        let current = self.current();
+        let policy = current.policy.clone();
+        let committed = self
+            .store()
+            .transition(Scope::Grant(id), move |world, now| {
+                let grant = held(world, id)?;
+                let item = one_item(grant, item.clone())?;
+                let gateway = policy
+                    .resource(item.resource.as_str())
+                    .is_none_or(|resource| resource.through_gateway());
+                // Ownership first: who is not the holder learns nothing about the resource.
+                let event = grant.issue_credential(caller.person, &item, now)?;
+                if gateway {
+                    return Err(Refusal::new(
+                        Code::GatewayOnly,
+                        format!("{} never reveals its credentials", item.resource),
+                    )
+                    .hint("it is reached through the gateway"));
+                }
+                Ok(Outcome::one(
+                    Actor::Person(caller.person),
+                    Subject::Grant(id),
+                    What::Grant(event),
+                ))
+            })
+            .await?;
+        let issued = committed.events.iter().find_map(|event| match &event.what {
+            What::Grant(daypass_core::grant::Event::CredentialIssued { item }) => Some(item.clone()),
+            _ => None,
+        });
+        let item = issued.ok_or_else(|| not_found("no credentials were issued"))?;
+        let grant = held(&committed.world, id)?;
+        let part = grant
+            .parts
+            .iter()
+            .find(|part| *part.item() == item)
+            .ok_or_else(|| not_found("the item is gone"))?;
+        let provider = current.connectors.get(&part.target.connector).ok_or_else(|| {
+            Refusal::new(
+                Code::NotFound,
+                format!("the connector {} is gone", part.target.connector),
+            )
+        })?;
+        let credential = provider.credential(&part.target.key, &part.spec).await?;
+        Ok((item, credential))
+    }
+
+    /// Begins the end of everything somebody holds. For accounts that were switched off.
+    pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId, why: &str) -> Result<(), Error> {
+        for grant in self.store().live_grants_of(holder).await? {
+            let reason = Reason::Ineligible { why: why.to_owned() };
+            match self
+                .end(actor, grant.id, move |grant, now| grant.end(reason, now))
+                .await
+            {
+                // It ended by itself meanwhile: all the better.
+                Ok(_) => {}
+                Err(Error::Refused(refusal)) if refusal.code == Code::GrantOver => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn may_revoke(&self, caller: Caller, id: GrantId) -> Result<(), Error> {
+        let grant = self
+            .store()
+            .grant(id)
+            .await?
+            .ok_or_else(|| not_found(format!("there is no grant {}", id.short())))?;
+        let request = self.store().request(grant.request).await?;
+        let approved = request.is_some_and(|request| {
+            request
+                .reviews()
+                .iter()
+                .any(|review| review.reviewer == caller.person)
+        });
+        if grant.holder == caller.person || approved || caller.administrator().is_ok() {
+            return Ok(());
+        }
+        if caller.sees_all() {
+            return Err(Refusal::new(
+                Code::Forbidden,
+                "only its holder, its reviewers or an administrator can end a grant",
+            )
+            .into());
+        }
+        // Who may not know of it gets the answer that an unknown id gets.
+        Err(not_found(format!("there is no grant {}", id.short())).into())
+    }
+
+    async fn end(
+        &self,
+        actor: Actor,
+        id: GrantId,
+        how: impl FnOnce(&Grant, daypass_core::time::Timestamp) -> Result<daypass_core::grant::Event, Refusal>
+        + Send
+        + 'static,
+    ) -> Result<Ended, Error> {
+        let committed = self
+            .store()
+            .transition(Scope::Grant(id), move |world, now| {
+                let event = how(held(world, id)?, now)?;
+                Ok(Outcome::one(actor, Subject::Grant(id), What::Grant(event)))
+            })
+            .await?;
+        let grant = held(&committed.world, id)?.clone();
+        let mut surviving = Vec::new();
+        for other in self.store().live_grants_of(grant.holder).await? {
+            let shares = other
+                .parts
+                .iter()
+                .any(|part| grant.parts.iter().any(|ended| ended.item() == part.item()));
+            if other.id != id && shares {
+                surviving.push(other.id);
+            }
+        }
+        Ok(Ended { grant, surviving })
+    }
+}
+
+fn held(world: &World, id: GrantId) -> Result<&Grant, Refusal> {
+    world
+        .grants
+        .get(&id)
+        .ok_or_else(|| not_found(format!("there is no grant {}", id.short())))
+}
+
+/// The item that is meant: the one named, or the only one there is.
+fn one_item(grant: &Grant, item: Option<Item>) -> Result<Item, Refusal> {
+    match (item, grant.parts.as_slice()) {
+        (Some(item), _) => Ok(item),
+        (None, [only]) => Ok(only.item().clone()),
+        (None, _) => Err(Refusal::new(
+            Code::Invalid,
+            "the grant has several items; say which",
+        )),
+    }
+}

@@ -1,0 +1,61 @@
+//! Who asks for a use case, as the server established it. Nothing in here comes from the request's body.
+
+use daypass_core::id::PersonId;
+use daypass_core::person::SystemRole;
+use daypass_core::refusal::{Code, Refusal};
+
+/// By what kind of credential somebody came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// A person logged in.
+    Session,
+    /// A program holds an API token of theirs. It may ask and end; it never reviews.
+    Token,
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub person: PersonId,
+    /// What they may do in Daypass.
+    pub role: SystemRole,
+    /// How they came in.
+    pub via: Via,
+}
+
+impl Caller {
+    /// Whether they may see what is not their own.
+    #[must_use]
+    pub const fn sees_all(&self) -> bool {
+        matches!(self.role, SystemRole::Auditor | SystemRole::Administrator)
+    }
+
+    /// For what only administrators may do.
+    ///
+    /// # Errors
+    /// For everybody else.
+    pub fn administrator(&self) -> Result<(), Refusal> {
+        match self.role {
+            SystemRole::Administrator => Ok(()),
+            SystemRole::Auditor | SystemRole::Member => {
+                Err(Refusal::new(Code::Forbidden, "only an administrator may do this"))
+            }
+        }
+    }
+
+    /// For what takes a person at a keyboard.
+    ///
+    /// # Errors
+    /// For a program with a token.
+    pub fn interactive(&self) -> Result<(), Refusal> {
+        match self.via {
+            Via::Session => Ok(()),
+            Via::Token => Err(Refusal::new(
+                Code::MayNotReview,
+                "an API token may not do this; a person must",
+            )
+            .hint("log in with: daypass login")),
+        }
+    }
+}

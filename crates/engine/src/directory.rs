@@ -1,0 +1,79 @@
+//! A snapshot of the local directory that policy decisions read.
+
+use std::collections::{BTreeMap, HashMap};
+
+use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::Person;
+use daypass_policy::Directory;
+
+/// All accounts at one moment, indexed by what policy asks for.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    people: BTreeMap<PersonId, Person>,
+    by_login: HashMap<String, PersonId>,
+    by_group: HashMap<Name, Vec<PersonId>>,
+}
+
+impl Snapshot {
+    /// Indexes these accounts.
+    #[must_use]
+    pub fn new(people: impl IntoIterator<Item = Person>) -> Self {
+        let mut snapshot = Self::default();
+        for person in people {
+            if person.active {
+                snapshot
+                    .by_login
+                    .insert(person.login.text().to_owned(), person.id);
+                for group in &person.groups {
+                    snapshot
+                        .by_group
+                        .entry(group.clone())
+                        .or_default()
+                        .push(person.id);
+                }
+            }
+            snapshot.people.insert(person.id, person);
+        }
+        snapshot
+    }
+
+    /// Everybody, deactivated accounts included.
+    pub fn people(&self) -> impl Iterator<Item = &Person> {
+        self.people.values()
+    }
+
+    /// The groups that have an active member, each with how many.
+    #[must_use]
+    pub fn groups(&self) -> BTreeMap<&Name, &[PersonId]> {
+        self.by_group
+            .iter()
+            .map(|(group, members)| (group, members.as_slice()))
+            .collect()
+    }
+
+    /// What somebody is called; their id where the name was erased.
+    #[must_use]
+    pub fn login(&self, id: PersonId) -> String {
+        let login = self.people.get(&id).map_or("", |person| person.login.text());
+        if login.is_empty() {
+            id.to_string()
+        } else {
+            login.to_owned()
+        }
+    }
+}
+
+impl Directory for Snapshot {
+    fn person(&self, id: PersonId) -> Option<&Person> {
+        self.people.get(&id)
+    }
+
+    fn by_login(&self, login: &str) -> Option<&Person> {
+        self.by_login.get(login).and_then(|id| self.people.get(id))
+    }
+
+    fn members(&self, group: &Name) -> Vec<PersonId> {
+        self.by_group.get(group).cloned().unwrap_or_default()
+    }
+}

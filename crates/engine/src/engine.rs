@@ -1,0 +1,168 @@
+//! The engine: what use cases share. The use cases themselves are beside it, one file each.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use daypass_core::text::Prose;
+use daypass_core::time::Span;
+use daypass_policy::Policy;
+use daypass_providers::Secrets;
+use daypass_store::{Clock, Store};
+
+use crate::connectors::{Connectors, Kinds};
+use crate::current::Current;
+use crate::directory::Snapshot;
+use crate::error::Error;
+
+/// Where random bytes come from. The server hands in the system's, a simulation its seed's.
+pub trait Entropy: Send + Sync {
+    /// Fills the buffer with random bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// How the reconciler behaves. From `server.yaml`; lengths of time.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// After so long a provisioning call is certainly over. At least what the providers state as their ceiling.
+    pub call_ceiling: Span,
+    /// A removal that takes longer is overdue.
+    pub overdue_after: Span,
+    /// How often each connector is asked what is there, to find drift.
+    pub sweep_every: Span,
+    /// The longest pause between two attempts at a call that fails.
+    pub backoff_max: Span,
+    /// How many calls one connector gets at the same time.
+    pub calls_per_connector: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            call_ceiling: Span::seconds(30),
+            overdue_after: Span::minutes(2),
+            sweep_every: Span::minutes(1),
+            backoff_max: Span::seconds(30),
+            calls_per_connector: 8,
+        }
+    }
+}
+
+/// What an engine stands on.
+pub struct Parts {
+    /// State and log.
+    pub store: Store,
+    /// The target kinds that this server knows.
+    pub kinds: Kinds,
+    /// Where connectors get their secrets from.
+    pub secrets: Arc<dyn Secrets>,
+    /// Where random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// This process's own clock: for pauses between calls, and for what must end while the store does not answer.
+    /// Everything that is recorded has the store's time.
+    pub clock: Clock,
+    /// How the reconciler behaves.
+    pub settings: Settings,
+}
+
+/// Use cases over one store. Cheap to share behind an [`Arc`].
+pub struct Engine {
+    pub(crate) parts: Parts,
+    pub(crate) installation: String,
+    current: RwLock<Current>,
+}
+
+impl Engine {
+    /// An engine over what the store holds: its directory and the policy revision in force.
+    ///
+    /// # Errors
+    /// Where the store fails, or holds a policy that this version cannot load.
+    pub async fn open(parts: Parts) -> Result<Self, Error> {
+        let installation = parts.store.installation().to_owned();
+        let directory = Arc::new(Snapshot::new(parts.store.people().await?));
+        let policy = match parts.store.policy_in_force().await? {
+            Some(revision) => {
+                Policy::load(&revision.sources).map_err(|found| Error::Policy(Box::new(found)))?
+            }
+            None => Policy::empty(),
+        };
+        let connectors = Connectors::new(&policy, &parts.kinds, &parts.secrets, &installation)?;
+        let current = RwLock::new(Current {
+            policy: Arc::new(policy),
+            directory,
+            connectors: Arc::new(connectors),
+            kinds: Arc::new(parts.kinds.clone()),
+        });
+        Ok(Self {
+            parts,
+            installation,
+            current,
+        })
+    }
+
+    /// The store, for reads that need no decision.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    /// What decisions are made from at this moment.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Reads the directory anew, after a change by this process or another.
+    ///
+    /// # Errors
+    /// Where the store fails; the old snapshot then stays.
+    pub async fn refresh_directory(&self) -> Result<(), Error> {
+        let directory = Arc::new(Snapshot::new(self.store().people().await?));
+        self.current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .directory = directory;
+        Ok(())
+    }
+
+    /// Reads the policy anew if another process has put another revision in force.
+    ///
+    /// # Errors
+    /// Where the store fails or the revision does not load here; the old one then stays in force in this process.
+    pub async fn refresh_policy(&self) -> Result<(), Error> {
+        let Some(revision) = self.store().policy_in_force().await? else {
+            return Ok(());
+        };
+        if revision.revision == self.current().policy.revision() {
+            return Ok(());
+        }
+        let policy = Policy::load(&revision.sources).map_err(|found| Error::Policy(Box::new(found)))?;
+        self.install(policy)
+    }
+
+    /// Puts a loaded policy in force in this process.
+    pub(crate) fn install(&self, policy: Policy) -> Result<(), Error> {
+        let connectors = Connectors::new(
+            &policy,
+            &self.parts.kinds,
+            &self.parts.secrets,
+            &self.installation,
+        )?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.policy = Arc::new(policy);
+        current.connectors = Arc::new(connectors);
+        Ok(())
+    }
+
+    /// Binds a free text of a person with a fresh salt.
+    pub(crate) fn prose(&self, text: &str) -> Prose {
+        Prose::new(self.random(), text)
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.parts.entropy.fill(&mut bytes);
+        bytes
+    }
+}

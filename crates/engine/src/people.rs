@@ -1,0 +1,294 @@
+//! The local directory: accounts, groups, managers, roles, passwords.
+
+use std::collections::BTreeSet;
+
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::refusal::{Code, Refusal};
+use daypass_policy::Directory as _;
+use daypass_store::{Outcome, Scope, Side};
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::requests::check_text;
+
+/// An account to make.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    /// What they log in with.
+    pub login: Name,
+    /// The name shown beside it.
+    pub display: String,
+    /// A person or a program.
+    pub kind: Kind,
+    /// What they may do in Daypass.
+    pub role: SystemRole,
+    /// The groups they belong to.
+    pub groups: BTreeSet<Name>,
+    /// Whom `from: manager` means.
+    pub manager: Option<Name>,
+    /// The hash of their first password (argon2id, PHC form); the caller hashed it.
+    pub password: Option<String>,
+}
+
+impl Engine {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, or an active account has this login.
+    pub async fn add_person(&self, caller: Caller, new: NewPerson) -> Result<Person, Error> {
+        caller.administrator()?;
+        self.make_person(Actor::Person(caller.person), new).await
+    }
+
+    /// Makes the first administrator of an empty directory. It works once.
+    ///
+    /// # Errors
+    /// Where somebody is there already.
+    pub async fn bootstrap(&self, new: NewPerson) -> Result<Person, Error> {
+        if self.current().directory.people().next().is_some() {
+            return Err(Refusal::new(
+                Code::Exists,
+                "there are people already; an administrator adds the next one",
+            )
+            .hint("daypass user add LOGIN")
+            .into());
+        }
+        self.make_person(
+            Actor::System,
+            NewPerson {
+                role: SystemRole::Administrator,
+                ..new
+            },
+        )
+        .await
+    }
+
+    /// Replaces somebody's groups.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, or there is no such person.
+    pub async fn set_groups(
+        &self,
+        caller: Caller,
+        login: &str,
+        groups: BTreeSet<Name>,
+    ) -> Result<Person, Error> {
+        caller.administrator()?;
+        self.change(
+            caller,
+            self.find(login)?.id,
+            Change::Groups { groups },
+            Vec::new(),
+        )
+        .await
+    }
+
+    /// Sets or clears somebody's manager.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, there is no such person, or somebody would be their own manager.
+    pub async fn set_manager(
+        &self,
+        caller: Caller,
+        login: &str,
+        manager: Option<&str>,
+    ) -> Result<Person, Error> {
+        caller.administrator()?;
+        let person = self.find(login)?.id;
+        let manager = manager
+            .map(|manager| self.find(manager))
+            .transpose()?
+            .map(|manager| manager.id);
+        if manager == Some(person) {
+            return Err(Refusal::new(Code::Invalid, "nobody is their own manager").into());
+        }
+        self.change(caller, person, Change::Manager { manager }, Vec::new())
+            .await
+    }
+
+    /// Gives somebody another role in Daypass.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, or the last administrator would be gone.
+    pub async fn set_role(&self, caller: Caller, login: &str, role: SystemRole) -> Result<Person, Error> {
+        caller.administrator()?;
+        let person = self.find(login)?;
+        if role != SystemRole::Administrator {
+            self.not_the_last_administrator(&person)?;
+        }
+        self.change(caller, person.id, Change::Role { role }, Vec::new())
+            .await
+    }
+
+    /// Sets a password: one's own, or anybody's for an administrator. Whoever it is must settle before reviewing again.
+    ///
+    /// # Errors
+    /// Where the caller may not, or there is no such person.
+    pub async fn set_password(&self, caller: Caller, login: &str, hash: String) -> Result<Person, Error> {
+        caller.interactive()?;
+        let person = self.find(login)?.id;
+        if person != caller.person {
+            caller.administrator()?;
+        }
+        let side = vec![Side::Password { person, hash }, Side::EndTokens { person }];
+        self.change(caller, person, Change::Credentials, side).await
+    }
+
+    /// Switches an account off: its sessions and tokens end at once, and so does what it holds.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, or the last administrator would be gone.
+    pub async fn deactivate(&self, caller: Caller, login: &str) -> Result<Person, Error> {
+        caller.administrator()?;
+        let person = self.find(login)?;
+        self.not_the_last_administrator(&person)?;
+        let id = person.id;
+        let person = self
+            .change(
+                caller,
+                id,
+                Change::Deactivated,
+                vec![Side::EndTokens { person: id }],
+            )
+            .await?;
+        self.end_all_of(Actor::Person(caller.person), id, "the account was switched off")
+            .await?;
+        Ok(person)
+    }
+
+    /// Switches an account on again. It must settle before it reviews.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, or another account took the login meanwhile.
+    pub async fn reactivate(&self, caller: Caller, login: &str) -> Result<Person, Error> {
+        caller.administrator()?;
+        let current = self.current();
+        if current.directory.by_login(login).is_some() {
+            return Err(Refusal::new(Code::Exists, format!("{login} is active already")).into());
+        }
+        let gone = current
+            .directory
+            .people()
+            .filter(|person| person.login.text() == login)
+            .last()
+            .cloned();
+        let person = gone.ok_or_else(|| unknown(login))?;
+        self.change(caller, person.id, Change::Reactivated, Vec::new())
+            .await
+    }
+
+    /// The active account of this login.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn find(&self, login: &str) -> Result<Person, Refusal> {
+        self.current()
+            .directory
+            .by_login(login)
+            .cloned()
+            .ok_or_else(|| unknown(login))
+    }
+
+    async fn make_person(&self, actor: Actor, new: NewPerson) -> Result<Person, Error> {
+        check_text("display name", &new.display)?;
+        let manager = new
+            .manager
+            .as_ref()
+            .map(|manager| self.find(manager.as_str()))
+            .transpose()?;
+        let id = PersonId::from_bytes(self.random());
+        let mut person = Person {
+            id,
+            login: self.prose(new.login.as_str()),
+            display: self.prose(&new.display),
+            kind: new.kind,
+            role: new.role,
+            groups: new.groups,
+            manager: manager.map(|manager| manager.id),
+            active: true,
+            changed_at: daypass_core::time::Timestamp::EPOCH,
+        };
+        let committed = self
+            .store()
+            .transition(
+                Scope::NewPerson {
+                    id,
+                    login: new.login.to_string(),
+                },
+                move |world, now| {
+                    if world.people.values().any(|other| other.active) {
+                        return Err(Refusal::new(
+                            Code::Exists,
+                            format!("there is a {} already", new.login),
+                        ));
+                    }
+                    person.changed_at = now;
+                    let added = Change::Added { person };
+                    let mut outcome = Outcome::one(actor, Subject::Person(id), What::Person(added));
+                    if let Some(hash) = new.password {
+                        outcome.side.push(Side::Password { person: id, hash });
+                    }
+                    Ok(outcome)
+                },
+            )
+            .await?;
+        self.refresh_directory().await?;
+        committed
+            .world
+            .people
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::new(Code::NotFound, "the account is gone").into())
+    }
+
+    pub(crate) async fn change(
+        &self,
+        caller: Caller,
+        id: PersonId,
+        change: Change,
+        side: Vec<Side>,
+    ) -> Result<Person, Error> {
+        let actor = Actor::Person(caller.person);
+        let committed = self
+            .store()
+            .transition(Scope::Person(id), move |_, _| {
+                let mut outcome = Outcome::one(actor, Subject::Person(id), What::Person(change));
+                outcome.side = side;
+                Ok(outcome)
+            })
+            .await?;
+        self.refresh_directory().await?;
+        committed
+            .world
+            .people
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::new(Code::NotFound, "the account is gone").into())
+    }
+
+    fn not_the_last_administrator(&self, person: &Person) -> Result<(), Refusal> {
+        let current = self.current();
+        let other = current
+            .directory
+            .people()
+            .any(|other| other.active && other.role == SystemRole::Administrator && other.id != person.id);
+        if person.role == SystemRole::Administrator && !other {
+            return Err(
+                Refusal::new(Code::InUse, "this is the last administrator").hint("make another one first")
+            );
+        }
+        Ok(())
+    }
+}
+
+fn unknown(login: &str) -> Refusal {
+    let login: String = login.chars().take(80).collect();
+    Refusal::new(
+        Code::UnknownPerson,
+        format!("there is no {login:?} in the directory"),
+    )
+}

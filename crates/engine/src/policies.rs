@@ -1,0 +1,183 @@
+//! Policy revisions: check one without effect, put one in force.
+
+use daypass_core::event::{Actor, PolicyEvent, Subject, What};
+use daypass_core::name::Name;
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::text::Hash;
+use daypass_policy::{Location, Policy, Section, Source, TestOutcome};
+use daypass_providers::ConfigProblem;
+use daypass_store::{Outcome, Scope, Side};
+
+use crate::caller::Caller;
+use crate::connectors::find;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Something wrong in a target's configuration, found by the provider that owns it.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Where in the policy's files.
+    pub location: Location,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// A policy that loads, and what its checks found.
+pub struct Checked {
+    /// The policy.
+    pub policy: Policy,
+    /// What the providers say of their configuration.
+    pub findings: Vec<Finding>,
+    /// Its own tests.
+    pub tests: Vec<TestOutcome>,
+    /// What it would change, line by line.
+    pub summary: Vec<String>,
+}
+
+impl Checked {
+    /// Whether it may be put in force.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty() && self.tests.iter().all(TestOutcome::passed)
+    }
+}
+
+impl Engine {
+    /// Loads and checks a policy without putting it in force.
+    ///
+    /// # Errors
+    /// Where it does not load.
+    pub fn check_policy(&self, sources: &[Source]) -> Result<Checked, Error> {
+        let policy = Policy::load(sources).map_err(|found| Error::Policy(Box::new(found)))?;
+        let findings = self.provider_findings(&policy);
+        let tests = policy.run_tests();
+        let summary = Policy::diff(Some(&self.current().policy), &policy);
+        Ok(Checked {
+            policy,
+            findings,
+            tests,
+            summary,
+        })
+    }
+
+    /// Puts a policy in force, as an administrator.
+    ///
+    /// # Errors
+    /// Where the caller is none, the policy does not load, its own tests fail, or it drops a connector that still has access.
+    pub async fn apply_policy(&self, caller: Caller, sources: &[Source]) -> Result<Checked, Error> {
+        caller.administrator()?;
+        caller.interactive()?;
+        self.apply(Actor::Person(caller.person), sources).await
+    }
+
+    /// Puts the operator's own policy files in force at a start, where they differ from what is.
+    ///
+    /// # Errors
+    /// As [`Self::apply_policy`].
+    pub async fn load_policy(&self, sources: &[Source]) -> Result<Checked, Error> {
+        self.apply(Actor::System, sources).await
+    }
+
+    async fn apply(&self, actor: Actor, sources: &[Source]) -> Result<Checked, Error> {
+        let checked = self.check_policy(sources)?;
+        if let Some(finding) = checked.findings.first() {
+            return Err(Refusal::new(
+                Code::PolicyInvalid,
+                format!("{}: {}", finding.location, finding.message),
+            )
+            .into());
+        }
+        if let Some(failed) = checked.tests.iter().find(|test| !test.passed()) {
+            let failing = checked.tests.iter().filter(|test| !test.passed()).count();
+            let what = format!(
+                "{failing} of the policy's own {} tests fail: {failed}",
+                checked.tests.len()
+            );
+            return Err(Refusal::new(Code::PolicyTestFailed, what)
+                .hint("try: daypass policy test FILES")
+                .into());
+        }
+        let revision = checked.policy.revision();
+        if revision == self.current().policy.revision() {
+            return Ok(checked);
+        }
+        self.connectors_in_use(&checked.policy).await?;
+        let event = PolicyEvent::Applied {
+            revision,
+            files: sources
+                .iter()
+                .map(|file| (file.name.clone(), Hash::of(file.text.as_bytes())))
+                .collect(),
+            summary: checked.summary.clone(),
+        };
+        let files = sources.to_vec();
+        self.store()
+            .transition(Scope::Policy, move |_, _| {
+                let mut outcome = Outcome::one(actor, Subject::Policy, What::Policy(event));
+                outcome.side.push(Side::PolicySource {
+                    revision,
+                    sources: files,
+                });
+                Ok(outcome)
+            })
+            .await?;
+        self.install(Policy::load(sources).map_err(|found| Error::Policy(Box::new(found)))?)?;
+        Ok(checked)
+    }
+
+    /// A connector may not vanish while access of its making stands, or is on its way: it could never be taken away.
+    async fn connectors_in_use(&self, next: &Policy) -> Result<(), Error> {
+        let used = self.store().connectors_in_use().await?;
+        let kept = |name: &Name| next.connectors().any(|connector| connector.name() == name);
+        match used.into_iter().find(|name| !kept(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let what = format!(
+                    "the connector {name} still has access to take away; a policy without it would forget that"
+                );
+                Err(Refusal::new(Code::InUse, what)
+                    .hint("end its grants first: daypass audit ls shows them")
+                    .into())
+            }
+        }
+    }
+
+    fn provider_findings(&self, policy: &Policy) -> Vec<Finding> {
+        let kinds = &self.parts.kinds;
+        let mut findings = Vec::new();
+        let mut note = |section: Section<'_>, checked: Result<(), Vec<ConfigProblem>>| {
+            for problem in checked.err().unwrap_or_default() {
+                let location = policy.locate(section, &problem.pointer);
+                findings.push(Finding {
+                    location,
+                    message: problem.message,
+                });
+            }
+        };
+        for connector in policy.connectors() {
+            let section = Section::Connector(connector.name().as_str());
+            let checked = match find(kinds, connector.kind()) {
+                Ok(kind) => kind.check_connector(connector.config()),
+                Err(refusal) => Err(vec![ConfigProblem {
+                    pointer: String::new(),
+                    message: refusal.to_string(),
+                }]),
+            };
+            note(section, checked);
+        }
+        for resource in policy.resources() {
+            let Ok(kind) = find(kinds, resource.kind()) else {
+                continue;
+            };
+            note(
+                Section::Resource(resource.name().as_str()),
+                kind.check_resource(resource.config()),
+            );
+            for role in resource.roles() {
+                let section = Section::Role(resource.name().as_str(), role.name().as_str());
+                note(section, kind.check_role(role.config()));
+            }
+        }
+        findings
+    }
+}

@@ -1,0 +1,315 @@
+//! One call to a target and its record: provision or revoke, then look, then write down what was seen.
+//!
+//! A provisioning is intended durably before it is made. A removal is made first and written down after: it never waits for
+//! the store. Nothing counts as done on the strength of a call that returned; only `inspect` is believed.
+
+use std::sync::Arc;
+
+use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Spec, TargetKey};
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::grant::Part;
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::time::{Span, Timestamp};
+use daypass_core::world::World;
+use daypass_providers::{Error as TargetError, Inspection, Progress, Provider};
+use daypass_store::{self as store, Scope};
+
+use super::backoff::Awaited;
+use crate::engine::Engine;
+
+/// What a call attempts, as events and logs name it.
+pub(super) const PROVISION: &str = "provision";
+/// See [`PROVISION`].
+pub(super) const REVOKE: &str = "revoke";
+
+/// How soon to look again where a target neither shows nor denies what was asked of it.
+const LOOK_AGAIN: Span = Span::millis(500);
+
+/// A call to make.
+pub(super) enum Call {
+    Provision { part: Box<Part>, until: Timestamp },
+    Revoke { entitlement: Box<Entitlement> },
+}
+
+impl Call {
+    pub(super) fn key(&self) -> &TargetKey {
+        match self {
+            Self::Provision { part, .. } => &part.target,
+            Self::Revoke { entitlement } => &entitlement.key,
+        }
+    }
+
+    pub(super) const fn doing(&self) -> &'static str {
+        match self {
+            Self::Provision { .. } => PROVISION,
+            Self::Revoke { .. } => REVOKE,
+        }
+    }
+}
+
+/// What became of a call.
+pub(super) struct Report {
+    pub(super) key: TargetKey,
+    pub(super) doing: &'static str,
+    pub(super) outcome: Outcome,
+}
+
+pub(super) enum Outcome {
+    /// Seen and written down, or no longer wanted.
+    Settled,
+    /// Accepted; look after a while whether it shows.
+    Poll { after: Span, epoch: u64 },
+    /// Another worker has taken the entitlement over.
+    Overtaken,
+    /// Done at the target; the store did not take the note.
+    NotRecorded(store::Error),
+    /// The target did not do it, as far as one can tell.
+    Failed(TargetError),
+    /// A sweep came back; see `sweep.rs`.
+    Swept(Result<(), TargetError>),
+}
+
+impl From<store::Error> for Outcome {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Refused(refusal) if refusal.code == Code::Stale => Self::Overtaken,
+            error => Self::NotRecorded(error),
+        }
+    }
+}
+
+impl From<TargetError> for Outcome {
+    fn from(error: TargetError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Makes a call and writes down what it came to.
+pub(super) async fn run(engine: Arc<Engine>, worker: String, call: Call, awaited: Option<Awaited>) -> Report {
+    let (key, doing) = (call.key().clone(), call.doing());
+    let made = match call {
+        Call::Provision { part, .. } => provision(&engine, &worker, *part, awaited).await,
+        Call::Revoke { entitlement } => revoke(&engine, &worker, *entitlement, awaited).await,
+    };
+    Report {
+        key,
+        doing,
+        outcome: made.unwrap_or_else(|outcome| outcome),
+    }
+}
+
+async fn provision(
+    engine: &Engine,
+    worker: &str,
+    part: Part,
+    awaited: Option<Awaited>,
+) -> Result<Outcome, Outcome> {
+    let key = part.target.clone();
+    let provider = provider(engine, &key)?;
+    let epoch = match awaited {
+        Some(Awaited { epoch, .. }) => epoch,
+        None => {
+            let Some((entitlement, until)) = intend(engine, worker, part.clone()).await? else {
+                return Ok(Outcome::Settled);
+            };
+            let epoch = entitlement.epoch;
+            let spec = entitlement.spec.as_deref().unwrap_or(&part.spec);
+            let holder = engine.current().directory.login(spec.holder);
+            if let Progress::Pending { poll_after } =
+                provider.provision(&key.key, spec, &holder, until).await?
+            {
+                return Ok(Outcome::Poll {
+                    after: poll_after,
+                    epoch,
+                });
+            }
+            epoch
+        }
+    };
+    match provider.inspect(&key.key, Some(&part.spec)).await? {
+        Inspection::Present { until, .. } => {
+            record(engine, worker, &key, epoch, vec![Event::Provisioned { until }]).await?;
+            Ok(Outcome::Settled)
+        }
+        // A target that answers from a lagging copy shows it later; one that claims not to lag has lost it.
+        Inspection::Absent { .. }
+            if awaited.is_none() && provider.capabilities().propagation > Span::ZERO =>
+        {
+            Ok(Outcome::Poll {
+                after: provider.capabilities().propagation,
+                epoch,
+            })
+        }
+        Inspection::Absent { .. } => Err(TargetError::new(
+            Fault::Bug,
+            "the target took the call and does not show its effect",
+        )
+        .into()),
+        Inspection::Unknown => Ok(Outcome::Poll {
+            after: LOOK_AGAIN,
+            epoch,
+        }),
+    }
+}
+
+/// Writes the intent down, if some grant still wants it. Answers the entitlement and until when it is to last.
+async fn intend(
+    engine: &Engine,
+    worker: &str,
+    part: Part,
+) -> Result<Option<(Entitlement, Timestamp)>, store::Error> {
+    let key = part.target.clone();
+    let (worker, ceiling) = (worker.to_owned(), engine.parts.settings.call_ceiling);
+    let committed = engine
+        .store()
+        .transition(Scope::Entitlement(key.clone()), move |world, now| {
+            let Some(until) = wanted(world, &part.target, now) else {
+                return Ok(store::Outcome::default());
+            };
+            let intent = Intent {
+                worker,
+                until,
+                claim_ends: now + ceiling,
+            };
+            let existing = world.entitlements.get(&part.target);
+            let event = Entitlement::intend(existing, part.target.clone(), part.spec, intent, now)?;
+            let subject = Subject::Entitlement(part.target);
+            Ok(store::Outcome::one(
+                Actor::System,
+                subject,
+                What::Entitlement(event),
+            ))
+        })
+        .await?;
+    if committed.events.is_empty() {
+        return Ok(None);
+    }
+    let entitlement = committed.world.entitlements.get(&key).cloned();
+    Ok(entitlement.and_then(|entitlement| {
+        let until = entitlement.intent.as_ref()?.until;
+        Some((entitlement, until))
+    }))
+}
+
+/// Until when some grant wants this target open: the latest of them.
+fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
+    let holders = world
+        .grants
+        .values()
+        .filter(|grant| grant.parts.iter().any(|part| part.target == *key));
+    holders.filter_map(|grant| grant.desired_until(now)).max()
+}
+
+async fn revoke(
+    engine: &Engine,
+    worker: &str,
+    entitlement: Entitlement,
+    awaited: Option<Awaited>,
+) -> Result<Outcome, Outcome> {
+    let Entitlement { key, spec, epoch, .. } = &entitlement;
+    let spec: Option<&Spec> = spec.as_deref();
+    let provider = provider(engine, key)?;
+    if awaited.is_none() {
+        // A grant on the same opening may have begun since the plan was made. Without an answer, what was planned holds.
+        if let Ok(held) = engine.store().held(std::slice::from_ref(key)).await {
+            let now = (engine.parts.clock)();
+            let overtaken = held
+                .entitlements
+                .get(key)
+                .is_some_and(|latest| latest.epoch != *epoch);
+            if overtaken
+                || held
+                    .grants
+                    .values()
+                    .any(|grant| grant.desired_until(now).is_some())
+            {
+                return Ok(Outcome::Overtaken);
+            }
+        }
+        if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
+            return Ok(Outcome::Poll {
+                after: poll_after,
+                epoch: *epoch,
+            });
+        }
+        let lag = provider.capabilities().propagation;
+        if lag > Span::ZERO {
+            // A read within the lag proves nothing.
+            record(engine, worker, key, *epoch, vec![Event::Revoked]).await?;
+            return Ok(Outcome::Poll {
+                after: lag,
+                epoch: *epoch,
+            });
+        }
+    }
+    match provider.inspect(&key.key, spec).await? {
+        Inspection::Absent { residue } => {
+            let mut events = if awaited.is_none() {
+                vec![Event::Revoked]
+            } else {
+                Vec::new()
+            };
+            let now = (engine.parts.clock)();
+            if let Some(other) = entitlement.claimed_by_other(worker, now) {
+                // What that worker began may still land. The access is gone now; look again when it certainly cannot.
+                let after = other.claim_ends.since(now);
+                record(engine, worker, key, *epoch, events).await?;
+                return Ok(Outcome::Poll { after, epoch: *epoch });
+            }
+            events.push(Event::VerifiedAbsent { residue });
+            record(engine, worker, key, *epoch, events).await?;
+            Ok(Outcome::Settled)
+        }
+        Inspection::Present { .. } => {
+            Err(TargetError::new(Fault::Conflict, "the access is still usable after its removal").into())
+        }
+        Inspection::Unknown => Ok(Outcome::Poll {
+            after: LOOK_AGAIN,
+            epoch: *epoch,
+        }),
+    }
+}
+
+/// Writes down what was seen, unless a newer intent has overtaken this worker.
+pub(super) async fn record(
+    engine: &Engine,
+    worker: &str,
+    key: &TargetKey,
+    epoch: u64,
+    events: Vec<Event>,
+) -> Result<(), store::Error> {
+    let (key, worker) = (key.clone(), worker.to_owned());
+    engine
+        .store()
+        .transition(Scope::Entitlement(key.clone()), move |world, now| {
+            let missing = || Refusal::new(Code::Stale, "the entitlement is gone");
+            let entitlement = world.entitlements.get(&key).ok_or_else(missing)?;
+            let mut outcome = store::Outcome::default();
+            for event in events {
+                let event = entitlement.observe(event, epoch, &worker, now)?;
+                outcome.push(
+                    Actor::System,
+                    Subject::Entitlement(key.clone()),
+                    What::Entitlement(event),
+                );
+            }
+            Ok(outcome)
+        })
+        .await?;
+    Ok(())
+}
+
+/// The provider of a key's connector. A connector that the policy lost is a fault that an administrator can mend.
+pub(super) fn provider(engine: &Engine, key: &TargetKey) -> Result<Arc<dyn Provider>, TargetError> {
+    engine
+        .current()
+        .connectors
+        .get(&key.connector)
+        .cloned()
+        .ok_or_else(|| {
+            TargetError::new(
+                Fault::Misconfigured,
+                format!("the policy has no connector {}", key.connector),
+            )
+        })
+}

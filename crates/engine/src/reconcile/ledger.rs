@@ -1,0 +1,197 @@
+//! The part of a plan that changes only the ledger: grants that begin, become active, end and are concluded; requests that
+//! nobody answered. Each change is decided again on the locked row, so a plan that has grown old does no harm.
+
+use std::sync::Arc;
+
+use daypass_core::entitlement::{Event, TargetKey};
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::grant::{Event as GrantEvent, Reason};
+use daypass_core::id::{GrantId, RequestId};
+use daypass_core::plan::{Action, Limits, plan};
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::Standing as _;
+use daypass_core::time::Timestamp;
+use daypass_core::world::World;
+use daypass_store::{self as store, Outcome, Scope};
+use futures_util::{StreamExt as _, stream};
+
+use super::BATCH;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// How many transitions are offered to the store at once, so that it can commit them as a group.
+const AT_ONCE: usize = 64;
+
+/// Carries the actions out; answers how many changed something.
+pub(super) async fn carry_out(
+    engine: &Arc<Engine>,
+    limits: &Limits,
+    actions: Vec<Action>,
+) -> Result<usize, Error> {
+    let outcomes: Vec<_> = stream::iter(actions)
+        .map(|action| one(engine, limits, action))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    sum(outcomes)
+}
+
+/// Escalates or lapses the requests that nobody answered in time; answers how many.
+pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usize, Error> {
+    let silent = engine.store().silent_requests(now, BATCH).await?;
+    let outcomes: Vec<_> = stream::iter(silent)
+        .map(|id| answer_silence(engine, id))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    sum(outcomes)
+}
+
+async fn answer_silence(engine: &Engine, id: RequestId) -> Result<usize, store::Error> {
+    let transition = engine.store().transition(Scope::Request(id), move |world, now| {
+        let event = world.requests.get(&id).and_then(|request| request.silence(now));
+        Ok(event.map_or_else(Outcome::default, |event| {
+            Outcome::one(Actor::System, Subject::Request(id), What::Request(event))
+        }))
+    });
+    Ok(transition.await?.events.len())
+}
+
+async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, store::Error> {
+    let id = match &action {
+        Action::Begin(id)
+        | Action::Activate(id)
+        | Action::End(id, _)
+        | Action::MarkOverdue(id)
+        | Action::Conclude(id, _) => *id,
+        Action::Provision { .. } | Action::Revoke(_) => return Ok(0),
+    };
+    let current = engine.current();
+    let limits = limits.clone();
+    let request = match &action {
+        // The right to it is checked again before anything is provisioned.
+        Action::Begin(_) => engine.store().request(RequestId::from_bytes(id.bytes())).await?,
+        _ => None,
+    };
+    let transition = engine.store().transition(Scope::Grant(id), move |world, now| {
+        let Some(grant) = world.grants.get(&id) else {
+            return Ok(Outcome::default());
+        };
+        let event = match action {
+            Action::Begin(_) => {
+                let standing = current.standing(now);
+                match request.as_ref().map(|request| standing.may_hold(request)) {
+                    Some(Err(refusal)) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
+                    Some(Ok(())) => grant.begin(now)?,
+                    None => grant.end(
+                        Reason::Ineligible {
+                            why: "its request is gone".into(),
+                        },
+                        now,
+                    )?,
+                }
+            }
+            Action::Activate(_) => grant.activate(now)?,
+            Action::End(_, reason) => grant.end(reason, now)?,
+            Action::MarkOverdue(_) => grant.mark_overdue()?,
+            Action::Conclude(..) => conclude(world, id, &limits, now)?,
+            Action::Provision { .. } | Action::Revoke(_) => return Ok(Outcome::default()),
+        };
+        Ok(Outcome::one(
+            Actor::System,
+            Subject::Grant(id),
+            What::Grant(event),
+        ))
+    });
+    match transition.await {
+        Ok(committed) => Ok(committed.events.len()),
+        // Somebody was faster; the next plan starts from what they made of it.
+        Err(store::Error::Refused(refusal)) => {
+            tracing::debug!(grant = %id, %refusal, "a planned change was overtaken");
+            Ok(0)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The evidence is gathered again from the rows as they are now, not from the plan's older view.
+fn conclude(world: &World, id: GrantId, limits: &Limits, now: Timestamp) -> Result<GrantEvent, Refusal> {
+    let actions = plan(&world.grants, &world.entitlements, limits, now).actions;
+    let evidence = actions.into_iter().find_map(|action| match action {
+        Action::Conclude(of, evidence) if of == id => Some(evidence),
+        _ => None,
+    });
+    let evidence = evidence.ok_or_else(|| Refusal::new(Code::WrongState, "it is not seen to be gone yet"))?;
+    let grant = world
+        .grants
+        .get(&id)
+        .ok_or_else(|| Refusal::new(Code::NotFound, "the grant is gone"))?;
+    grant.conclude(evidence)
+}
+
+/// Tells the log that calls for a key began to fail in this way.
+pub(super) async fn note_failing(
+    engine: &Engine,
+    key: &TargetKey,
+    doing: &str,
+    error: &daypass_providers::Error,
+) -> Result<(), store::Error> {
+    let key = key.clone();
+    let event = Event::Failing {
+        fault: error.fault,
+        doing: doing.to_owned(),
+        detail: error.detail.clone(),
+    };
+    engine
+        .store()
+        .transition(Scope::Entitlement(key.clone()), move |world, _| {
+            if !world.entitlements.contains_key(&key) {
+                return Ok(Outcome::default());
+            }
+            Ok(Outcome::one(
+                Actor::System,
+                Subject::Entitlement(key),
+                What::Entitlement(event),
+            ))
+        })
+        .await?;
+    Ok(())
+}
+
+/// Ends the grants that are being set up on a key that cannot be had.
+pub(super) async fn end_holders(
+    engine: &Engine,
+    key: &TargetKey,
+    reason: Reason,
+) -> Result<(), store::Error> {
+    let held = engine.store().held(std::slice::from_ref(key)).await?;
+    for (id, grant) in held.grants {
+        if !grant.is_live() {
+            continue;
+        }
+        let reason = reason.clone();
+        let ended = engine.store().transition(Scope::Grant(id), move |world, now| {
+            let Some(grant) = world.grants.get(&id) else {
+                return Ok(Outcome::default());
+            };
+            Ok(Outcome::one(
+                Actor::System,
+                Subject::Grant(id),
+                What::Grant(grant.end(reason, now)?),
+            ))
+        });
+        match ended.await {
+            Ok(_) | Err(store::Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn sum(outcomes: Vec<Result<usize, store::Error>>) -> Result<usize, Error> {
+    let mut changed = 0;
+    for outcome in outcomes {
+        changed += outcome?;
+    }
+    Ok(changed)
+}

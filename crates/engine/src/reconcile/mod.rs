@@ -1,0 +1,297 @@
+//! The reconciler: makes the targets agree with the grants. Expiry, revocation, outage, restart and drift are this one path.
+//!
+//! Whoever owns the event loop drives it: [`Reconciler::step`] reads, plans, changes the ledger and starts calls;
+//! [`Reconciler::settle`] waits for one call and takes its outcome in. It takes no input but the state: a wake-up says only
+//! "look again". There are no timers and no clocks in here; `step` answers when it next wants to look.
+
+mod backoff;
+mod calls;
+mod health;
+mod ledger;
+mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use daypass_core::entitlement::{Entitlement, Fault, TargetKey};
+use daypass_core::grant::{Grant, Reason};
+use daypass_core::id::GrantId;
+use daypass_core::name::Name;
+use daypass_core::plan::{Action, Limits, plan};
+use daypass_core::time::Timestamp;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use self::backoff::Backoff;
+use self::calls::{Call, Outcome, Report};
+pub use self::health::{ConnectorHealth, Health};
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// How many due grants one round reads. Mass expiry is worked in such batches, so that nobody else waits long.
+const BATCH: usize = 500;
+
+/// How many rounds one step makes at most before it lets its owner look at anything else.
+const ROUNDS: usize = 64;
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// When to step again if nothing happens before; `None`: nothing is due by time alone.
+    pub next: Option<Timestamp>,
+    /// How many calls to targets are under way: while there are any, wait for [`Reconciler::settle`] too.
+    pub calls: usize,
+}
+
+/// Makes the targets agree with the grants.
+pub struct Reconciler {
+    engine: Arc<Engine>,
+    limits: Limits,
+    backoff: Backoff,
+    /// Keys with a call under way. One key never has two.
+    busy: BTreeSet<TargetKey>,
+    per_connector: HashMap<Name, usize>,
+    running: FuturesUnordered<BoxFuture<'static, Report>>,
+    swept: BTreeMap<Name, Timestamp>,
+    sweeping: BTreeSet<Name>,
+    /// The grants and entitlements that were last read: what a store that does not answer leaves to act on.
+    remembered: View,
+    health: Arc<Health>,
+}
+
+/// What one round looks at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    grants: BTreeMap<GrantId, Grant>,
+    entitlements: BTreeMap<TargetKey, Entitlement>,
+}
+
+impl Reconciler {
+    /// A reconciler over an engine. `worker` names this process among several; it must be new at each start.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, worker: String) -> Self {
+        let settings = &engine.parts.settings;
+        let limits = Limits {
+            worker,
+            overdue_after: settings.overdue_after,
+            alarm_only: BTreeSet::new(),
+        };
+        let backoff = Backoff::new(settings.backoff_max);
+        Self {
+            engine,
+            limits,
+            backoff,
+            busy: BTreeSet::new(),
+            per_connector: HashMap::new(),
+            running: FuturesUnordered::new(),
+            swept: BTreeMap::new(),
+            sweeping: BTreeSet::new(),
+            remembered: View::default(),
+            health: Arc::new(Health::default()),
+        }
+    }
+
+    /// How each connector fares, for people and metrics. Shared: it goes on changing.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
+    /// Looks at what is due, changes the ledger and starts calls, until only calls under way or time can change anything.
+    ///
+    /// # Errors
+    /// Where the store does not answer. What must go has been set going all the same; step again after a pause.
+    pub async fn step(&mut self) -> Result<Step, Error> {
+        match self.rounds().await {
+            Ok(next) => Ok(Step {
+                next,
+                calls: self.running.len(),
+            }),
+            Err(error) => {
+                self.without_the_store();
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for one call under way and takes its outcome in. `false`: there was none.
+    pub async fn settle(&mut self) -> bool {
+        let Some(report) = self.running.next().await else {
+            return false;
+        };
+        self.take_in(report).await;
+        true
+    }
+
+    async fn rounds(&mut self) -> Result<Option<Timestamp>, Error> {
+        let engine = Arc::clone(&self.engine);
+        let mut next = None;
+        for _ in 0..ROUNDS {
+            let now = engine.store().now().await?;
+            self.limits.alarm_only = engine.current().policy.alarm_only();
+            let silent = ledger::silence(&engine, now).await?;
+            let view = self.look(now).await?;
+            let plan = plan(&view.grants, &view.entitlements, &self.limits, now);
+            let (ledger, calls): (Vec<_>, Vec<_>) = plan
+                .actions
+                .into_iter()
+                .partition(|action| !matches!(action, Action::Provision { .. } | Action::Revoke(_)));
+            // Calls first: a removal never waits for the store to take the note of it.
+            for action in calls {
+                self.start(action, &view, now);
+            }
+            let changed = ledger::carry_out(&engine, &self.limits, ledger).await?;
+            self.sweep(now);
+            next = earliest([
+                plan.next,
+                engine.store().next_due(now).await?,
+                self.backoff.next(now),
+                self.next_sweep(),
+            ]);
+            self.remembered = view;
+            if changed + silent == 0 {
+                break;
+            }
+        }
+        Ok(next)
+    }
+
+    /// What is due, and everything that shares a target with it.
+    async fn look(&self, now: Timestamp) -> Result<View, Error> {
+        let store = self.engine.store();
+        let due = store.due(now, BATCH).await?;
+        let mut view = View::default();
+        let mut keys: BTreeSet<TargetKey> = due
+            .entitlements
+            .iter()
+            .map(|entitlement| entitlement.key.clone())
+            .collect();
+        for grant in due.grants {
+            keys.extend(grant.parts.iter().map(|part| part.target.clone()));
+            view.grants.insert(grant.id, grant);
+        }
+        let held = store.held(&keys.into_iter().collect::<Vec<_>>()).await?;
+        view.grants.extend(held.grants);
+        view.entitlements.extend(
+            due.entitlements
+                .into_iter()
+                .map(|entitlement| (entitlement.key.clone(), entitlement)),
+        );
+        view.entitlements.extend(held.entitlements);
+        Ok(view)
+    }
+
+    /// Starts the call that an action asks for, unless one for its key is under way, it must wait, or the connector is full.
+    fn start(&mut self, action: Action, view: &View, now: Timestamp) {
+        let call = match action {
+            Action::Provision { part, until } => Call::Provision { part, until },
+            Action::Revoke(key) => {
+                let Some(entitlement) = view.entitlements.get(&key) else {
+                    return;
+                };
+                Call::Revoke {
+                    entitlement: Box::new(entitlement.clone()),
+                }
+            }
+            _ => return,
+        };
+        let key = call.key().clone();
+        let under_way = self.per_connector.get(&key.connector).copied().unwrap_or(0);
+        let most = self
+            .backoff
+            .calls_at_once(&key.connector, self.engine.parts.settings.calls_per_connector);
+        if self.busy.contains(&key) || !self.backoff.ready(&key, now) || under_way >= most {
+            return;
+        }
+        let awaited = self.backoff.awaited(&key, call.doing());
+        self.busy.insert(key.clone());
+        *self.per_connector.entry(key.connector).or_default() += 1;
+        let worker = self.limits.worker.clone();
+        self.running.push(Box::pin(calls::run(
+            Arc::clone(&self.engine),
+            worker,
+            call,
+            awaited,
+        )));
+    }
+
+    /// The store does not answer: what was last read is enough to take away what has run out since.
+    fn without_the_store(&mut self) {
+        let now = (self.engine.parts.clock)();
+        let view = self.remembered.clone();
+        for action in plan(&view.grants, &view.entitlements, &self.limits, now).actions {
+            if let Action::Revoke(_) = action {
+                self.start(action, &view, now);
+            }
+        }
+    }
+
+    async fn take_in(&mut self, report: Report) {
+        let now = (self.engine.parts.clock)();
+        let Report { key, doing, outcome } = report;
+        if let Outcome::Swept(found) = outcome {
+            self.sweeping.remove(&key.connector);
+            self.health.swept(&key.connector, now, found.as_ref().err());
+            if let Err(error) = found {
+                tracing::warn!(connector = %key.connector, fault = %error.fault, detail = error.detail, "sweep failed");
+            }
+            return;
+        }
+        self.busy.remove(&key);
+        if let Some(count) = self.per_connector.get_mut(&key.connector) {
+            *count = count.saturating_sub(1);
+        }
+        match outcome {
+            Outcome::Settled => {
+                self.backoff.succeeded(&key);
+                self.health.succeeded(&key.connector, doing, now);
+            }
+            Outcome::Poll { after, epoch } => self.backoff.poll(&key, doing, epoch, now + after),
+            Outcome::Overtaken => self.backoff.pause(&key, self.jitter(), now),
+            Outcome::NotRecorded(error) => {
+                tracing::error!(target = %key, doing, %error, "done at the target and not recorded yet; it will be repeated");
+                self.backoff.pause(&key, self.jitter(), now);
+            }
+            Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
+            Outcome::Swept(_) => {}
+        }
+    }
+
+    async fn failed(
+        &mut self,
+        key: TargetKey,
+        doing: &'static str,
+        error: &daypass_providers::Error,
+        now: Timestamp,
+    ) {
+        self.health.failed(&key.connector, doing, error, now);
+        let news = self.backoff.failed(&key, doing, error.fault, self.jitter(), now);
+        if !news {
+            tracing::debug!(target = %key, doing, fault = %error.fault, detail = error.detail, "still failing");
+            return;
+        }
+        tracing::warn!(target = %key, doing, fault = %error.fault, detail = error.detail, "call failed; it will be repeated");
+        if let Err(error) = ledger::note_failing(&self.engine, &key, doing, error).await {
+            tracing::warn!(target = %key, %error, "the failure could not be noted");
+        }
+        if doing == calls::PROVISION && error.fault == Fault::AlreadyStanding {
+            // It will not go away by waiting, and waiting for the window to end helps nobody.
+            let why = Reason::Failed {
+                why: format!("already standing at the target: {}", error.detail),
+            };
+            if let Err(error) = ledger::end_holders(&self.engine, &key, why).await {
+                tracing::warn!(target = %key, %error, "the grant could not be ended yet");
+            }
+        }
+    }
+
+    fn jitter(&self) -> u8 {
+        let [byte] = self.engine.random();
+        byte
+    }
+}
+
+fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {
+    times.into_iter().flatten().min()
+}

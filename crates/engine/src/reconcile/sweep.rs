@@ -1,0 +1,148 @@
+//! The sweep: asks each connector what is there, and finds what no grant holds (left by a crash, or added by hand) and what
+//! is missing (taken away by hand). At the start of a process, then every so often. What it finds, the plan then deals with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use daypass_core::entitlement::{Entitlement, Event, Observed, TargetKey};
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::name::Name;
+use daypass_core::time::Timestamp;
+use daypass_providers::{Error as TargetError, Inspection, Provider};
+use daypass_store::{self as store, Scope};
+
+use super::calls::{self, Outcome, Report};
+use super::{Reconciler, earliest};
+use crate::engine::Engine;
+
+impl Reconciler {
+    /// Starts the sweeps that are due, beside whatever else runs.
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        let every = self.engine.parts.settings.sweep_every;
+        let current = self.engine.current();
+        self.swept
+            .retain(|name, _| current.connectors.get(name).is_some());
+        for (name, provider) in current.connectors.iter() {
+            let due = self.swept.get(name).is_none_or(|last| *last + every <= now);
+            if !due || !self.sweeping.insert(name.clone()) {
+                continue;
+            }
+            self.swept.insert(name.clone(), now);
+            let (engine, provider) = (Arc::clone(&self.engine), Arc::clone(provider));
+            let (worker, name) = (self.limits.worker.clone(), name.clone());
+            self.running.push(Box::pin(async move {
+                let found = connector(&engine, &worker, &name, provider.as_ref()).await;
+                let key = TargetKey {
+                    connector: name,
+                    key: String::new(),
+                };
+                Report {
+                    key,
+                    doing: "sweep",
+                    outcome: Outcome::Swept(found),
+                }
+            }));
+        }
+    }
+
+    pub(super) fn next_sweep(&self) -> Option<Timestamp> {
+        let every = self.engine.parts.settings.sweep_every;
+        earliest([self.swept.values().map(|last| *last + every).min()])
+    }
+}
+
+async fn connector(
+    engine: &Engine,
+    worker: &str,
+    name: &Name,
+    provider: &dyn Provider,
+) -> Result<(), TargetError> {
+    let listed: BTreeSet<String> = provider.list_managed().await?.into_iter().collect();
+    // The ledger is read after the target: what was provisioned in between has its intent written down by then.
+    let ledger = match engine.store().entitlements_of(name).await {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            tracing::warn!(connector = %name, %error, "the sweep could not read the ledger");
+            return Ok(());
+        }
+    };
+    let ledger: BTreeMap<String, Entitlement> = ledger
+        .into_iter()
+        .map(|entitlement| (entitlement.key.key.clone(), entitlement))
+        .collect();
+    for key in &listed {
+        let known = ledger.get(key).map(|entitlement| &entitlement.observed);
+        if matches!(known, None | Some(Observed::Absent { .. })) {
+            let spec = ledger
+                .get(key)
+                .and_then(|entitlement| entitlement.spec.as_deref());
+            if matches!(provider.inspect(key, spec).await?, Inspection::Present { .. }) {
+                note_drift(
+                    engine,
+                    TargetKey {
+                        connector: name.clone(),
+                        key: key.clone(),
+                    },
+                )
+                .await;
+            }
+        }
+    }
+    for (key, entitlement) in &ledger {
+        if let Observed::Present { at, .. } = entitlement.observed
+            && !listed.contains(key)
+        {
+            missing(engine, worker, provider, entitlement, at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Access that nobody holds. Once noted, the plan takes it away (or, where the connector says so, leaves it to people).
+async fn note_drift(engine: &Engine, key: TargetKey) {
+    tracing::warn!(target = %key, "access at the target that no grant holds");
+    let noted = engine
+        .store()
+        .transition(Scope::Entitlement(key.clone()), move |world, _| {
+            // Provisioned meanwhile, or noted before: nothing to add.
+            if world
+                .entitlements
+                .get(&key)
+                .is_some_and(|known| !matches!(known.observed, Observed::Absent { .. }))
+            {
+                return Ok(store::Outcome::default());
+            }
+            let event = Event::DriftFound { key: key.clone() };
+            Ok(store::Outcome::one(
+                Actor::System,
+                Subject::Entitlement(key),
+                What::Entitlement(event),
+            ))
+        })
+        .await;
+    if let Err(error) = noted {
+        tracing::warn!(%error, "the drift could not be noted; the next sweep finds it again");
+    }
+}
+
+/// Access that should be there and is not listed: looked at once more, then written down as taken away by hand.
+async fn missing(
+    engine: &Engine,
+    worker: &str,
+    provider: &dyn Provider,
+    entitlement: &Entitlement,
+    provisioned_at: Timestamp,
+) -> Result<(), TargetError> {
+    let now = (engine.parts.clock)();
+    if now < provisioned_at + provider.capabilities().propagation {
+        return Ok(());
+    }
+    let key = &entitlement.key;
+    if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
+        let seen = vec![Event::VerifiedAbsent { residue }];
+        if let Err(error) = calls::record(engine, worker, key, entitlement.epoch, seen).await {
+            tracing::debug!(target = %key, %error, "what the sweep saw was overtaken");
+        }
+    }
+    Ok(())
+}
