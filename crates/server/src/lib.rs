@@ -4,4 +4,6 @@ pub mod config;
 pub mod edge;
 pub mod http;
 pub mod identity;
+pub mod log;
+pub mod metrics;
 pub mod secrets;

@@ -1,0 +1,148 @@
+//! What Prometheus can scrape. Each server has its own registry, so that two in one process do not add up.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+/// Upper bounds of the buckets for requests and reconciler passes, in seconds.
+const SECONDS: [f64; 12] = [
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
+
+/// A server's registry.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let builder = PrometheusBuilder::new();
+        let suffix = Matcher::Suffix("_seconds".to_owned());
+        // The only error is an empty list of buckets, which this is not.
+        let builder = builder
+            .set_buckets_for_metric(suffix, &SECONDS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        Self { recorder, handle }
+    }
+}
+
+/// What is counted at the moment of a scrape.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Requests that wait for people.
+    pub requests_pending: u64,
+    /// Grants whose access is there.
+    pub grants_active: u64,
+    /// Grants that are being set up.
+    pub grants_activating: u64,
+    /// Grants that are being taken away.
+    pub grants_ending: u64,
+    /// Grants whose removal takes too long.
+    pub grants_overdue: u64,
+}
+
+impl Metrics {
+    /// One HTTP request was answered. `route` is the route's pattern, never the path that a client typed.
+    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let (method, route) = (method.to_owned(), route.to_owned());
+        metrics::with_local_recorder(&self.recorder, || {
+            let (m, r) = (method.clone(), route.clone());
+            metrics::counter!("daypass_http_requests_total", "method" => m, "route" => r, "status" => status.to_string())
+                .increment(1);
+            metrics::histogram!("daypass_http_request_seconds", "method" => method, "route" => route)
+                .record(took.as_secs_f64());
+        });
+    }
+
+    /// Somebody tried to log in.
+    pub fn login(&self, outcome: &'static str) {
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::counter!("daypass_logins_total", "outcome" => outcome).increment(1);
+        });
+    }
+
+    /// An event was recorded.
+    pub fn event(&self, name: &'static str) {
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::counter!("daypass_events_total", "event" => name).increment(1);
+        });
+    }
+
+    /// Calls to a target began to fail in this way.
+    pub fn failing(&self, fault: &str, doing: &str) {
+        let (fault, doing) = (fault.to_owned(), doing.to_owned());
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::counter!("daypass_provider_failures_total", "fault" => fault, "doing" => doing)
+                .increment(1);
+        });
+    }
+
+    /// A pass of the reconciler ended.
+    pub fn pass(&self, outcome: &'static str, took: Duration, at_unix_seconds: f64) {
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::counter!("daypass_reconcile_passes_total", "outcome" => outcome).increment(1);
+            metrics::histogram!("daypass_reconcile_pass_seconds").record(took.as_secs_f64());
+            if outcome == "done" {
+                metrics::gauge!("daypass_reconcile_last_success_timestamp").set(at_unix_seconds);
+            }
+        });
+    }
+
+    /// How many clients listen to events.
+    pub fn listeners(&self, count: usize) {
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("daypass_event_listeners").set(u32::try_from(count).unwrap_or(u32::MAX));
+        });
+    }
+
+    /// All of it as text, with what was counted just now.
+    #[must_use]
+    pub fn render(&self, now: Gauges) -> String {
+        let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("daypass_requests_pending").set(number(now.requests_pending));
+            metrics::gauge!("daypass_grants", "state" => "activating").set(number(now.grants_activating));
+            metrics::gauge!("daypass_grants", "state" => "active").set(number(now.grants_active));
+            metrics::gauge!("daypass_grants", "state" => "ending").set(number(now.grants_ending));
+            metrics::gauge!("daypass_grants_overdue").set(number(now.grants_overdue));
+        });
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_server_counts_for_itself() {
+        let (one, other) = (Metrics::default(), Metrics::default());
+        one.request("GET", "/api/v1/requests/{id}", 200, Duration::from_millis(3));
+        one.failing("unavailable", "revoke");
+        let text = one.render(Gauges {
+            grants_overdue: 2,
+            ..Gauges::default()
+        });
+        assert!(
+            text.contains(
+                "daypass_http_requests_total{method=\"GET\",route=\"/api/v1/requests/{id}\",status=\"200\"} 1"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("daypass_http_request_seconds_bucket{"), "{text}");
+        assert!(text.contains("daypass_grants_overdue 2"), "{text}");
+        assert!(
+            text.contains("daypass_provider_failures_total{fault=\"unavailable\",doing=\"revoke\"} 1"),
+            "{text}"
+        );
+        assert!(
+            !other
+                .render(Gauges::default())
+                .contains("daypass_http_requests_total")
+        );
+    }
+}
