@@ -166,6 +166,32 @@ impl What {
     }
 }
 
+impl What {
+    /// Every free text in it, for the store to put the words back. Beside those of [`Self::prose`], which are new with
+    /// the event, an approval repeats the comments of the reviews before it.
+    pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
+        use request::Event as R;
+        match self {
+            Self::Request(R::Created { request }) => request.prose_mut(),
+            Self::Request(R::Reviewed { review, .. } | R::Denied { review }) => {
+                review.comment.iter_mut().collect()
+            }
+            Self::Request(R::Approved { review, approval }) => {
+                let last = review.iter_mut().filter_map(|review| review.comment.as_mut());
+                last.chain(approval.prose_mut()).collect()
+            }
+            Self::Grant(grant::Event::Opened { grant }) => grant.prose_mut(),
+            Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
+            Self::Person(person::Change::Added { person }) => person.prose_mut(),
+            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed)
+            | Self::Grant(_)
+            | Self::Entitlement(_)
+            | Self::Person(_)
+            | Self::Policy(_) => Vec::new(),
+        }
+    }
+}
+
 /// One event as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {

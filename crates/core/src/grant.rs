@@ -160,6 +160,22 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Every free text in it, for the store to put the words back.
+    pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
+        match self {
+            Self::Revoked { why, .. } => why.iter_mut().collect(),
+            Self::Expired
+            | Self::Released
+            | Self::Completed
+            | Self::Locked
+            | Self::Ineligible { .. }
+            | Self::Removed
+            | Self::Failed { .. } => Vec::new(),
+        }
+    }
+}
+
 /// What shows that one item is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -264,6 +280,14 @@ impl Grant {
             State::Active { since, .. } => Some(*since),
             State::Ending { active_since, .. } | State::Ended { active_since, .. } => *active_since,
             State::Scheduled { .. } | State::Activating { .. } => None,
+        }
+    }
+
+    /// Every free text in it, for the store to put the words back.
+    pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
+        match &mut self.state {
+            State::Scheduled { .. } | State::Activating { .. } | State::Active { .. } => Vec::new(),
+            State::Ending { reason, .. } | State::Ended { reason, .. } => reason.prose_mut(),
         }
     }
 

@@ -101,6 +101,11 @@ pub enum Change {
 }
 
 impl Person {
+    /// Every free text in it, for the store to put the words back.
+    pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
+        vec![&mut self.login, &mut self.display]
+    }
+
     /// The account after a change at `at`. `Added` replaces it: that is how replay begins.
     #[must_use]
     pub fn evolve(mut self, change: &Change, at: Timestamp) -> Self {

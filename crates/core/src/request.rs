@@ -232,6 +232,22 @@ impl Request {
         }
     }
 
+    /// Every free text in it, for the store to put the words back.
+    pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
+        let mut all = vec![&mut self.ask.reason];
+        all.extend(&mut self.ask.ticket);
+        match &mut self.state {
+            State::Approved { approval, .. } => all.extend(approval.prose_mut()),
+            State::Pending { reviews, .. }
+            | State::Denied { reviews, .. }
+            | State::Withdrawn { reviews, .. }
+            | State::Lapsed { reviews, .. } => {
+                all.extend(reviews.iter_mut().filter_map(|review| review.comment.as_mut()));
+            }
+        }
+        all
+    }
+
     /// The step that waits for people, with its number.
     #[must_use]
     pub fn open_step(&self) -> Option<(usize, &Step)> {

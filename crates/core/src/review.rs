@@ -114,6 +114,13 @@ impl Approval {
     pub const fn items(&self) -> &BTreeSet<Item> {
         &self.items
     }
+
+    /// Every free text in it, for the store to put the words back.
+    pub fn prose_mut(&mut self) -> impl Iterator<Item = &mut Prose> {
+        self.reviews
+            .iter_mut()
+            .filter_map(|review| review.comment.as_mut())
+    }
 }
 
 /// How far a chain has come.

@@ -1,5 +1,7 @@
 //! The life of requests, grants and entitlements, through the crate's public face.
 
+#![cfg(test)]
+
 mod entitlement;
 mod grant;
 mod plan;

@@ -7,17 +7,17 @@ use daypass_core::time::{Span, Timestamp};
 
 use crate::samples::{active, at, entitlement, grant, intent, limits, part, target};
 
-fn planned(grants: &[Grant], entitlements: &[Entitlement], now: Timestamp) -> Plan {
-    let grants = grants.iter().map(|grant| (grant.id, grant.clone())).collect();
+fn planned(grants: &[&Grant], entitlements: &[&Entitlement], now: Timestamp) -> Plan {
+    let grants = grants.iter().map(|grant| (grant.id, (*grant).clone())).collect();
     let entitlements = entitlements
         .iter()
-        .map(|known| (known.key.clone(), known.clone()))
+        .map(|known| (known.key.clone(), (*known).clone()))
         .collect();
     plan(&grants, &entitlements, &limits(), now)
 }
 
 #[track_caller]
-fn check(grants: &[Grant], entitlements: &[Entitlement], now: i64, expect: &[Action]) {
+fn check(grants: &[&Grant], entitlements: &[&Entitlement], now: i64, expect: &[Action]) {
     assert_eq!(planned(grants, entitlements, at(now)).actions, expect);
 }
 
@@ -70,23 +70,23 @@ fn provision(grant: &Grant, until: i64) -> Action {
 fn a_schedule_is_waited_for_and_then_begun() {
     let scheduled = grant(1, "k", State::Scheduled { start: at(10) });
     assert_eq!(
-        planned(&[scheduled.clone()], &[], at(9)),
+        planned(&[&scheduled], &[], at(9)),
         Plan {
             actions: vec![],
             next: Some(at(10))
         }
     );
-    check(&[scheduled.clone()], &[], 10, &[Action::Begin(scheduled.id)]);
+    check(&[&scheduled], &[], 10, &[Action::Begin(scheduled.id)]);
 }
 
 #[test]
 fn what_is_activating_is_provisioned_with_a_limit_and_then_activated() {
     let one = activating(1, "k");
-    check(&[one.clone()], &[], 1, &[provision(&one, 300 + 3600)]);
-    check(&[one.clone()], &[unknown("k")], 1, &[provision(&one, 300 + 3600)]);
+    check(&[&one], &[], 1, &[provision(&one, 300 + 3600)]);
+    check(&[&one], &[&unknown("k")], 1, &[provision(&one, 300 + 3600)]);
     check(
-        &[one.clone()],
-        &[present("k", 300 + 3600)],
+        &[&one],
+        &[&present("k", 300 + 3600)],
         1,
         &[Action::Activate(one.id)],
     );
@@ -95,8 +95,8 @@ fn what_is_activating_is_provisioned_with_a_limit_and_then_activated() {
 #[test]
 fn confirmation_tightens_the_limit_at_the_target() {
     let one = active(1, "k", 3600);
-    check(&[one.clone()], &[present("k", 3900)], 1, &[provision(&one, 3600)]);
-    check(&[one], &[present("k", 3600)], 1, &[]);
+    check(&[&one], &[&present("k", 3900)], 1, &[provision(&one, 3600)]);
+    check(&[&one], &[&present("k", 3600)], 1, &[]);
 }
 
 #[test]
@@ -104,15 +104,15 @@ fn a_bundle_is_all_or_nothing() {
     let mut bundle = activating(1, "a");
     bundle.parts.push(part("orders/read", "b"));
     check(
-        &[bundle.clone()],
-        &[present("a", 3900)],
+        &[&bundle],
+        &[&present("a", 3900)],
         1,
         &[Action::Provision {
             part: Box::new(bundle.parts[1].clone()),
             until: at(3900),
         }],
     );
-    let late = planned(&[bundle.clone()], &[present("a", 3900)], at(300)).actions;
+    let late = planned(&[&bundle], &[&present("a", 3900)], at(300)).actions;
     assert!(
         matches!(&late[0], Action::End(id, Reason::Failed { why }) if *id == bundle.id && why.contains("orders/read")),
         "{late:?}"
@@ -122,8 +122,8 @@ fn a_bundle_is_all_or_nothing() {
     };
     bundle.state = ending(1, "a").state;
     check(
-        &[bundle],
-        &[present("a", 3900), absent("b")],
+        &[&bundle],
+        &[&present("a", 3900), &absent("b")],
         301,
         &[
             Action::Revoke(target("a")),
@@ -136,12 +136,12 @@ fn a_bundle_is_all_or_nothing() {
 fn a_deadline_ends_it_and_takes_it_away_in_the_same_plan() {
     let one = active(1, "k", 3600);
     assert_eq!(
-        planned(&[one.clone()], &[present("k", 3600)], at(3599)).next,
+        planned(&[&one], &[&present("k", 3600)], at(3599)).next,
         Some(at(3600))
     );
     check(
-        &[one.clone()],
-        &[present("k", 3600)],
+        &[&one],
+        &[&present("k", 3600)],
         3600,
         &[Action::End(one.id, Reason::Expired), Action::Revoke(target("k"))],
     );
@@ -151,8 +151,8 @@ fn a_deadline_ends_it_and_takes_it_away_in_the_same_plan() {
 fn a_clock_that_jumps_back_revives_nothing() {
     let mut gone = ending(1, "k");
     check(
-        &[gone.clone()],
-        &[present("k", 3600)],
+        &[&gone],
+        &[&present("k", 3600)],
         1,
         &[Action::Revoke(target("k"))],
     );
@@ -163,25 +163,20 @@ fn a_clock_that_jumps_back_revives_nothing() {
         at: at(101),
         evidence: vec![],
     };
-    check(&[gone], &[absent("k")], 1, &[]);
+    check(&[&gone], &[&absent("k")], 1, &[]);
 }
 
 #[test]
 fn it_ends_only_with_evidence() {
     let one = ending(1, "k");
-    check(
-        &[one.clone()],
-        &[unknown("k")],
-        110,
-        &[Action::Revoke(target("k"))],
-    );
-    let concluded = planned(&[one.clone()], &[absent("k")], at(110)).actions;
+    check(&[&one], &[&unknown("k")], 110, &[Action::Revoke(target("k"))]);
+    let concluded = planned(&[&one], &[&absent("k")], at(110)).actions;
     assert!(
         matches!(&concluded[..], [Action::Conclude(id, evidence)]
             if *id == one.id && matches!(evidence[0].proof, Proof::TargetRead { at: seen, .. } if seen == at(5))),
         "{concluded:?}"
     );
-    let never = planned(&[one], &[], at(110)).actions;
+    let never = planned(&[&one], &[], at(110)).actions;
     assert!(
         matches!(&never[..], [Action::Conclude(_, evidence)] if evidence[0].proof == Proof::NeverProvisioned),
         "{never:?}"
@@ -192,10 +187,10 @@ fn it_ends_only_with_evidence() {
 fn a_removal_that_takes_long_is_overdue_once() {
     let mut one = ending(1, "k");
     let due = at(100) + Span::minutes(2);
-    assert_eq!(planned(&[one.clone()], &[unknown("k")], at(110)).next, Some(due));
+    assert_eq!(planned(&[&one], &[&unknown("k")], at(110)).next, Some(due));
     check(
-        &[one.clone()],
-        &[unknown("k")],
+        &[&one],
+        &[&unknown("k")],
         220,
         &[Action::Revoke(target("k")), Action::MarkOverdue(one.id)],
     );
@@ -205,18 +200,13 @@ fn a_removal_that_takes_long_is_overdue_once() {
         active_since: None,
         overdue: true,
     };
-    check(&[one], &[unknown("k")], 221, &[Action::Revoke(target("k"))]);
+    check(&[&one], &[&unknown("k")], 221, &[Action::Revoke(target("k"))]);
 }
 
 #[test]
 fn what_another_grant_still_holds_is_not_taken_away() {
     let (first, second) = (ending(1, "shared"), active(2, "shared", 7000));
-    let actions = planned(
-        &[first.clone(), second.clone()],
-        &[present("shared", 3600)],
-        at(110),
-    )
-    .actions;
+    let actions = planned(&[&first, &second], &[&present("shared", 3600)], at(110)).actions;
     let [Action::Conclude(id, evidence), Action::Provision { until, .. }] = &actions[..] else {
         panic!("{actions:?}")
     };
@@ -230,21 +220,16 @@ fn what_another_grant_still_holds_is_not_taken_away() {
 #[test]
 fn a_shared_opening_is_shortened_to_its_last_holder_and_goes_with_it() {
     let (first, second) = (active(1, "shared", 100), active(2, "shared", 200));
+    check(&[&first, &second], &[&present("shared", 200)], 50, &[]);
     check(
-        &[first.clone(), second.clone()],
-        &[present("shared", 200)],
-        50,
-        &[],
-    );
-    check(
-        &[first, second.clone()],
-        &[present("shared", 200)],
+        &[&first, &second],
+        &[&present("shared", 200)],
         100,
         &[Action::End(active(1, "shared", 100).id, Reason::Expired)],
     );
     check(
-        &[second.clone()],
-        &[present("shared", 200)],
+        &[&second],
+        &[&present("shared", 200)],
         200,
         &[
             Action::End(second.id, Reason::Expired),
@@ -257,8 +242,8 @@ fn a_shared_opening_is_shortened_to_its_last_holder_and_goes_with_it() {
 fn access_taken_away_by_hand_ends_the_grant() {
     let one = active(1, "k", 3600);
     check(
-        &[one.clone()],
-        &[absent("k")],
+        &[&one],
+        &[&absent("k")],
         10,
         &[Action::End(one.id, Reason::Removed)],
     );
@@ -266,7 +251,7 @@ fn access_taken_away_by_hand_ends_the_grant() {
 
 #[test]
 fn access_that_nobody_holds_is_removed_or_only_told() {
-    check(&[], &[unknown("stray")], 10, &[Action::Revoke(target("stray"))]);
+    check(&[], &[&unknown("stray")], 10, &[Action::Revoke(target("stray"))]);
     let entitlements = [(target("stray"), unknown("stray"))].into();
     let mut told = limits();
     told.alarm_only.insert("pg-main".parse().unwrap());
@@ -284,12 +269,12 @@ fn access_that_nobody_holds_is_removed_or_only_told() {
 fn a_claim_of_another_worker_is_waited_for() {
     let mut claimed = unknown("k");
     claimed.intent = Some(intent("other", 30));
-    let waiting = planned(&[activating(1, "k")], &[claimed.clone()], at(1));
+    let waiting = planned(&[&activating(1, "k")], &[&claimed], at(1));
     assert_eq!((waiting.actions, waiting.next), (vec![], Some(at(30))));
     claimed.intent = Some(intent("me", 30));
     check(
-        &[activating(1, "k")],
-        &[claimed],
+        &[&activating(1, "k")],
+        &[&claimed],
         1,
         &[provision(&activating(1, "k"), 3900)],
     );
