@@ -1,0 +1,90 @@
+//! The catalogue: what there is, what the caller may ask for, and what it takes.
+
+use std::collections::BTreeMap;
+
+use daypass_core::name::Name;
+use daypass_core::time::Span;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::item::Item;
+
+/// One role on one resource, as it looks to the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Offer {
+    /// The role on the resource.
+    pub item: Item,
+    /// The target's kind, such as `postgres`.
+    #[schema(value_type = String, example = "postgres")]
+    pub kind: Name,
+    /// The resource's labels.
+    pub labels: BTreeMap<String, String>,
+    /// What it takes.
+    pub how: How,
+}
+
+impl Offer {
+    /// The label `env`, where there is one.
+    #[must_use]
+    pub fn env(&self) -> Option<&str> {
+        self.labels.get("env").map(String::as_str)
+    }
+}
+
+/// What it takes to get a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "how", rename_all = "lowercase")]
+pub enum How {
+    /// Asking is enough.
+    Instant {
+        /// The rule that says so.
+        #[schema(value_type = String)]
+        rule: Name,
+        /// The longest that it allows.
+        #[schema(value_type = String, example = "8h")]
+        max: Span,
+    },
+    /// Others must agree.
+    Reviewed {
+        /// The rule that says so.
+        #[schema(value_type = String)]
+        rule: Name,
+        /// The longest that it allows.
+        #[schema(value_type = String, example = "2h")]
+        max: Span,
+        /// Whom its steps ask, in order, such as `manager` or `2 of security`.
+        steps: Vec<String>,
+    },
+    /// No rule gives it to the caller.
+    Closed {
+        /// The stable code of why not.
+        code: String,
+        /// Why not.
+        detail: String,
+        /// Who owns it, or what would make it pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+}
+
+/// The query of `GET /resources`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ResourceQuery {
+    /// Only resources with this label `env`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// Only this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Only what asking alone is enough for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instant: Option<bool>,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The most entries to answer with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}

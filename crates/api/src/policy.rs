@@ -1,0 +1,114 @@
+//! The policy: its files, what is wrong with them, what its tests say.
+
+use std::fmt;
+
+use daypass_core::text::Hash;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One file of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// Its name, as diagnostics show it.
+    #[schema(example = "policy/db.yaml")]
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// `PUT /policy` and `POST /policy/check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFiles {
+    /// All of its files; a revision is the whole.
+    pub files: Vec<PolicyFile>,
+    /// The revision that this one is meant to replace. Another one in force meanwhile is refused (`stale`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub replaces: Option<Hash>,
+}
+
+/// `GET /policy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Policy {
+    /// The revision in force.
+    #[schema(value_type = String)]
+    pub revision: Hash,
+    /// Its files.
+    pub files: Vec<PolicyFile>,
+}
+
+/// The answer of `PUT /policy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyApplied {
+    /// The revision in force now.
+    #[schema(value_type = String)]
+    pub revision: Hash,
+    /// Whether it is another than before.
+    pub changed: bool,
+    /// What changed, line by line, such as `+ rule prod-write`.
+    pub summary: Vec<String>,
+    /// How many of its own tests passed.
+    pub tests: usize,
+}
+
+/// The answer of `POST /policy/check`. Problems of the policy are the answer, not a problem of the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyCheck {
+    /// The revision that it would be; absent where it does not load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub revision: Option<Hash>,
+    /// What is wrong with it, its targets' configuration included. With any of these it cannot be applied.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Its own tests; empty where it does not load.
+    pub tests: Vec<TestOutcome>,
+    /// What it would change, line by line.
+    pub summary: Vec<String>,
+}
+
+impl PolicyCheck {
+    /// Whether it could be applied.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.diagnostics.is_empty() && self.tests.iter().all(|test| test.passed)
+    }
+}
+
+/// Something wrong in a policy's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Diagnostic {
+    /// The file.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+    }
+}
+
+/// What came of one test of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TestOutcome {
+    /// Where the test stands, such as `policy/db.yaml:44`.
+    pub location: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// What it asks, in one line.
+    pub name: String,
+    /// What it expected.
+    pub expected: String,
+    /// What came.
+    pub got: String,
+}

@@ -1,0 +1,336 @@
+//! Every route: its method and path, who may call it, and which scope a token needs for it.
+//!
+//! One list for the server's router, its route × role matrix, and the client. What is not in here is not served.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Does something, once per `Idempotency-Key`.
+    Post,
+    /// Replaces; repeating it changes nothing.
+    Put,
+    /// Removes; repeating it changes nothing.
+    Delete,
+}
+
+impl Method {
+    /// The method as HTTP writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who may call a route at all. That one may call says nothing about whose things one sees: that is decided thing by thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Audience {
+    /// Anybody, without logging in.
+    Public,
+    /// Every active account.
+    Member,
+    /// Auditors and administrators.
+    Auditor,
+    /// Administrators.
+    Administrator,
+}
+
+/// What a token may do. A token never may more than its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Read.
+    Read,
+    /// Ask for access, use it, extend it and give it back.
+    Request,
+    /// Manage: directory, early ends, connectors.
+    Manage,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Read, Self::Request, Self::Manage];
+
+    /// The scope as it is written everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Request => "request",
+            Self::Manage => "manage",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The paths, in axum's and OpenAPI's notation.
+pub mod path {
+    /// Log in.
+    pub const LOGIN: &str = "/api/v1/login";
+    /// Log out.
+    pub const LOGOUT: &str = "/api/v1/logout";
+    /// Who one is.
+    pub const WHOAMI: &str = "/api/v1/whoami";
+    /// What would happen.
+    pub const PREVIEW: &str = "/api/v1/preview";
+    /// Requests.
+    pub const REQUESTS: &str = "/api/v1/requests";
+    /// A request.
+    pub const REQUEST: &str = "/api/v1/requests/{id}";
+    /// The reviews of a request.
+    pub const REVIEWS: &str = "/api/v1/requests/{id}/reviews";
+    /// Take a request back.
+    pub const CANCEL: &str = "/api/v1/requests/{id}/cancel";
+    /// Grants.
+    pub const GRANTS: &str = "/api/v1/grants";
+    /// A grant.
+    pub const GRANT: &str = "/api/v1/grants/{id}";
+    /// End a grant early.
+    pub const REVOKE: &str = "/api/v1/grants/{id}/revoke";
+    /// Give a grant back.
+    pub const RELEASE: &str = "/api/v1/grants/{id}/release";
+    /// Ask for more time.
+    pub const EXTEND: &str = "/api/v1/grants/{id}/extend";
+    /// The credentials of a grant.
+    pub const CREDENTIALS: &str = "/api/v1/grants/{id}/credentials";
+    /// The catalogue.
+    pub const RESOURCES: &str = "/api/v1/resources";
+    /// The live stream.
+    pub const EVENTS: &str = "/api/v1/events";
+    /// The audit trail.
+    pub const AUDIT_EVENTS: &str = "/api/v1/audit/events";
+    /// The policy in force.
+    pub const POLICY: &str = "/api/v1/policy";
+    /// Check a policy without effect.
+    pub const POLICY_CHECK: &str = "/api/v1/policy/check";
+    /// The directory.
+    pub const PEOPLE: &str = "/api/v1/people";
+    /// Somebody's groups.
+    pub const PERSON_GROUPS: &str = "/api/v1/people/{login}/groups";
+    /// Somebody's manager.
+    pub const PERSON_MANAGER: &str = "/api/v1/people/{login}/manager";
+    /// Somebody's role in Daypass.
+    pub const PERSON_ROLE: &str = "/api/v1/people/{login}/role";
+    /// Somebody's password.
+    pub const PERSON_PASSWORD: &str = "/api/v1/people/{login}/password";
+    /// Switch an account off.
+    pub const PERSON_DEACTIVATE: &str = "/api/v1/people/{login}/deactivate";
+    /// Switch an account on again.
+    pub const PERSON_REACTIVATE: &str = "/api/v1/people/{login}/reactivate";
+    /// Groups.
+    pub const GROUPS: &str = "/api/v1/groups";
+    /// Sessions and API tokens.
+    pub const TOKENS: &str = "/api/v1/tokens";
+    /// A session or API token.
+    pub const TOKEN: &str = "/api/v1/tokens/{id}";
+    /// Connectors.
+    pub const CONNECTORS: &str = "/api/v1/connectors";
+    /// Give a connector another admin secret.
+    pub const CONNECTOR_ROTATE: &str = "/api/v1/connectors/{name}/rotate";
+    /// Is the process alive?
+    pub const HEALTHZ: &str = "/healthz";
+    /// Can it serve?
+    pub const READYZ: &str = "/readyz";
+    /// Prometheus metrics.
+    pub const METRICS: &str = "/metrics";
+    /// The OpenAPI description.
+    pub const OPENAPI: &str = "/openapi.json";
+}
+
+macro_rules! routes {
+    ($($(#[$doc:meta])* $name:ident: $method:ident $path:ident, $audience:ident, $scope:expr;)*) => {
+        /// A route.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Route { $($(#[$doc])* $name),* }
+
+        impl Route {
+            /// Every route that the server has.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its method.
+            #[must_use]
+            pub const fn method(self) -> Method {
+                match self { $(Self::$name => Method::$method),* }
+            }
+
+            /// Its path, with `{…}` for what varies.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$name => path::$path),* }
+            }
+
+            /// Who may call it at all.
+            #[must_use]
+            pub const fn audience(self) -> Audience {
+                match self { $(Self::$name => Audience::$audience),* }
+            }
+
+            /// The scope that a token needs; `None` where no token will do and a person must have logged in.
+            #[must_use]
+            pub const fn scope(self) -> Option<Scope> {
+                match self { $(Self::$name => $scope),* }
+            }
+        }
+    };
+}
+
+const READ: Option<Scope> = Some(Scope::Read);
+const REQUEST: Option<Scope> = Some(Scope::Request);
+const MANAGE: Option<Scope> = Some(Scope::Manage);
+/// No token will do: a person must have logged in.
+const PERSON: Option<Scope> = None;
+
+routes! {
+    /// Trades a password for a session.
+    Login: Post LOGIN, Public, PERSON;
+    /// Ends the session or token that was used to call.
+    Logout: Post LOGOUT, Member, READ;
+    /// Says who calls.
+    Whoami: Get WHOAMI, Member, READ;
+    /// Says what a request would lead to.
+    Preview: Post PREVIEW, Member, READ;
+    /// Makes a request.
+    AddRequest: Post REQUESTS, Member, REQUEST;
+    /// Lists requests that the caller may see.
+    Requests: Get REQUESTS, Member, READ;
+    /// Shows one.
+    Request: Get REQUEST, Member, READ;
+    /// Reviews one.
+    Review: Post REVIEWS, Member, PERSON;
+    /// Takes one's own back.
+    Cancel: Post CANCEL, Member, REQUEST;
+    /// Lists grants that the caller may see.
+    Grants: Get GRANTS, Member, READ;
+    /// Shows one.
+    Grant: Get GRANT, Member, READ;
+    /// Ends one early.
+    Revoke: Post REVOKE, Member, REQUEST;
+    /// Gives one's own back.
+    Release: Post RELEASE, Member, REQUEST;
+    /// Asks for more time on one's own.
+    Extend: Post EXTEND, Member, REQUEST;
+    /// Sets and shows fresh credentials of one's own.
+    Credentials: Post CREDENTIALS, Member, REQUEST;
+    /// Lists what there is and what it takes.
+    Resources: Get RESOURCES, Member, READ;
+    /// Streams events that concern what the caller may see.
+    Events: Get EVENTS, Member, READ;
+    /// Lists all events.
+    AuditEvents: Get AUDIT_EVENTS, Auditor, READ;
+    /// Shows the policy in force.
+    Policy: Get POLICY, Auditor, READ;
+    /// Puts a policy in force.
+    ApplyPolicy: Put POLICY, Administrator, PERSON;
+    /// Checks a policy without effect.
+    CheckPolicy: Post POLICY_CHECK, Auditor, READ;
+    /// Lists accounts.
+    People: Get PEOPLE, Auditor, READ;
+    /// Makes an account.
+    AddPerson: Post PEOPLE, Administrator, MANAGE;
+    /// Changes somebody's groups.
+    PersonGroups: Post PERSON_GROUPS, Administrator, MANAGE;
+    /// Sets somebody's manager.
+    PersonManager: Post PERSON_MANAGER, Administrator, MANAGE;
+    /// Sets somebody's role in Daypass.
+    PersonRole: Post PERSON_ROLE, Administrator, PERSON;
+    /// Sets one's own password, or anybody's as an administrator.
+    PersonPassword: Post PERSON_PASSWORD, Member, PERSON;
+    /// Switches an account off.
+    PersonDeactivate: Post PERSON_DEACTIVATE, Administrator, MANAGE;
+    /// Switches an account on again.
+    PersonReactivate: Post PERSON_REACTIVATE, Administrator, MANAGE;
+    /// Lists groups and their members.
+    Groups: Get GROUPS, Auditor, READ;
+    /// Lists sessions and tokens: one's own, or anybody's for auditors and administrators.
+    Tokens: Get TOKENS, Member, READ;
+    /// Issues a token.
+    AddToken: Post TOKENS, Member, PERSON;
+    /// Revokes a session or token: one's own, or anybody's for administrators.
+    RevokeToken: Delete TOKEN, Member, MANAGE;
+    /// Lists connectors and how they are.
+    Connectors: Get CONNECTORS, Auditor, READ;
+    /// Gives a connector another admin secret.
+    RotateConnector: Post CONNECTOR_ROTATE, Administrator, MANAGE;
+    /// Says that the process lives.
+    Healthz: Get HEALTHZ, Public, READ;
+    /// Says whether it can serve.
+    Readyz: Get READYZ, Public, READ;
+    /// Shows metrics for Prometheus.
+    Metrics: Get METRICS, Auditor, READ;
+    /// Describes the API.
+    OpenApi: Get OPENAPI, Public, READ;
+}
+
+impl Route {
+    /// The path with its `{…}` filled in, in order, each percent-encoded as one segment.
+    ///
+    /// A value that is missing leaves its `{…}`, which no server has.
+    #[must_use]
+    pub fn at(self, values: &[&str]) -> String {
+        let mut values = values.iter();
+        let segments = self.path().split('/').map(|segment| match segment.strip_prefix('{') {
+            Some(_) => values.next().map_or_else(|| segment.to_owned(), |value| encode(value)),
+            None => segment.to_owned(),
+        });
+        segments.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// Percent-encodes all but unreserved characters. Source: RFC 3986, section 2.3.
+fn encode(value: &str) -> String {
+    // No URL can hold these two as one segment, encoded or not, and nothing is called so.
+    if matches!(value, "." | "..") {
+        return String::from("-");
+    }
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_routes_are_the_same() {
+        let mut seen = std::collections::BTreeSet::new();
+        for route in Route::ALL {
+            assert!(seen.insert((route.method().as_str(), route.path())), "{route:?}");
+        }
+    }
+
+    #[test]
+    fn what_varies_is_one_segment_whatever_it_holds() {
+        assert_eq!(Route::Cancel.at(&["R7K2M9"]), "/api/v1/requests/R7K2M9/cancel");
+        assert_eq!(Route::PersonRole.at(&["../../x?a#é"]), "/api/v1/people/..%2F..%2Fx%3Fa%23%C3%A9/role");
+        assert_eq!(Route::Cancel.at(&[".."]), "/api/v1/requests/-/cancel");
+    }
+
+    #[test]
+    fn nothing_but_the_doorstep_is_public() {
+        let public: Vec<_> = Route::ALL.iter().filter(|route| route.audience() == Audience::Public).collect();
+        assert_eq!(public, [&Route::Login, &Route::Healthz, &Route::Readyz, &Route::OpenApi]);
+    }
+}
