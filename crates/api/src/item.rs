@@ -20,13 +20,19 @@ pub struct Item {
 
 impl From<name::Item> for Item {
     fn from(item: name::Item) -> Self {
-        Self { resource: item.resource, role: item.role }
+        Self {
+            resource: item.resource,
+            role: item.role,
+        }
     }
 }
 
 impl From<Item> for name::Item {
     fn from(item: Item) -> Self {
-        Self { resource: item.resource, role: item.role }
+        Self {
+            resource: item.resource,
+            role: item.role,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! are RFC 3339 in UTC and lengths of time are written as in policy (`90m`).
 
 pub mod catalogue;
-
+pub mod client;
 pub mod connector;
 pub mod event;
 pub mod grant;
@@ -20,7 +20,7 @@ pub mod route;
 pub mod secret;
 pub mod session;
 
-
+pub use client::Client;
 pub use item::Item;
 pub use page::Page;
 pub use problem::{Problem, ProblemCode};

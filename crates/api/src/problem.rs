@@ -66,7 +66,10 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self { hint: refusal.hint, ..Self::new(refusal.code, refusal.what) }
+        Self {
+            hint: refusal.hint,
+            ..Self::new(refusal.code, refusal.what)
+        }
     }
 }
 
@@ -241,7 +244,11 @@ mod tests {
 
     #[test]
     fn every_code_survives_its_uri_and_no_two_are_the_same() {
-        let all = Code::ALL.iter().copied().map(ProblemCode::Refusal).chain(ProblemCode::OTHERS.iter().copied());
+        let all = Code::ALL
+            .iter()
+            .copied()
+            .map(ProblemCode::Refusal)
+            .chain(ProblemCode::OTHERS.iter().copied());
         let mut seen = std::collections::BTreeSet::new();
         for code in all {
             let json = serde_json::to_string(&code).unwrap();
@@ -253,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_words_and_hint() {
-        let problem = Problem::from(Refusal::new(Code::OverMax, "3h is over the limit of 2h").hint("ask for 2h"));
+        let problem =
+            Problem::from(Refusal::new(Code::OverMax, "3h is over the limit of 2h").hint("ask for 2h"));
         let json = serde_json::to_value(&problem).unwrap();
         let expect = serde_json::json!({
             "type": "urn:daypass:over-max", "title": "Over max", "status": 422,
@@ -267,6 +275,9 @@ mod tests {
     fn a_kind_from_a_newer_server_is_still_read() {
         let json = r#"{"type":"urn:daypass:brand-new","title":"t","status":418,"detail":"d","more":1}"#;
         let problem: Problem = serde_json::from_str(json).unwrap();
-        assert_eq!((problem.code, problem.detail.as_str()), (ProblemCode::Internal, "d"));
+        assert_eq!(
+            (problem.code, problem.detail.as_str()),
+            (ProblemCode::Internal, "d")
+        );
     }
 }

@@ -278,16 +278,28 @@ routes! {
 }
 
 impl Route {
+    /// Whether its answer holds a secret: such an answer is shown once and kept nowhere, so that repeating the call under
+    /// the same idempotency key cannot bring it back.
+    #[must_use]
+    pub const fn answers_with_secret(self) -> bool {
+        matches!(self, Self::Login | Self::AddToken | Self::Credentials)
+    }
+
     /// The path with its `{…}` filled in, in order, each percent-encoded as one segment.
     ///
     /// A value that is missing leaves its `{…}`, which no server has.
     #[must_use]
     pub fn at(self, values: &[&str]) -> String {
         let mut values = values.iter();
-        let segments = self.path().split('/').map(|segment| match segment.strip_prefix('{') {
-            Some(_) => values.next().map_or_else(|| segment.to_owned(), |value| encode(value)),
-            None => segment.to_owned(),
-        });
+        let segments = self
+            .path()
+            .split('/')
+            .map(|segment| match segment.strip_prefix('{') {
+                Some(_) => values
+                    .next()
+                    .map_or_else(|| segment.to_owned(), |value| encode(value)),
+                None => segment.to_owned(),
+            });
         segments.collect::<Vec<_>>().join("/")
     }
 }
@@ -324,13 +336,22 @@ mod tests {
     #[test]
     fn what_varies_is_one_segment_whatever_it_holds() {
         assert_eq!(Route::Cancel.at(&["R7K2M9"]), "/api/v1/requests/R7K2M9/cancel");
-        assert_eq!(Route::PersonRole.at(&["../../x?a#é"]), "/api/v1/people/..%2F..%2Fx%3Fa%23%C3%A9/role");
+        assert_eq!(
+            Route::PersonRole.at(&["../../x?a#é"]),
+            "/api/v1/people/..%2F..%2Fx%3Fa%23%C3%A9/role"
+        );
         assert_eq!(Route::Cancel.at(&[".."]), "/api/v1/requests/-/cancel");
     }
 
     #[test]
     fn nothing_but_the_doorstep_is_public() {
-        let public: Vec<_> = Route::ALL.iter().filter(|route| route.audience() == Audience::Public).collect();
-        assert_eq!(public, [&Route::Login, &Route::Healthz, &Route::Readyz, &Route::OpenApi]);
+        let public: Vec<_> = Route::ALL
+            .iter()
+            .filter(|route| route.audience() == Audience::Public)
+            .collect();
+        assert_eq!(
+            public,
+            [&Route::Login, &Route::Healthz, &Route::Readyz, &Route::OpenApi]
+        );
     }
 }

@@ -1,0 +1,202 @@
+//! One method per route. Ids may be given as unique prefixes where something is read; where something is done, the full id.
+
+use daypass_core::id::{GrantId, RequestId, TokenId};
+use daypass_core::name::Name;
+
+use super::{Client, Error};
+use crate::catalogue::{Offer, ResourceQuery};
+use crate::connector::{Connector, Rotated};
+use crate::event::{AuditEvent, AuditQuery};
+use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
+use crate::page::Page;
+use crate::person::{ChangeGroups, Group, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole};
+use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
+use crate::preview::Preview;
+use crate::request::{NewRequest, NewReview, Request, RequestQuery};
+use crate::route::Route;
+use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+
+/// A body without content.
+const NOTHING: serde_json::Value = serde_json::Value::Null;
+/// A query without parameters.
+const ALL: [(&str, &str); 0] = [];
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// Every method fails with the server's problem, or where no (Daypass) server answers.
+#[expect(clippy::missing_errors_doc, reason = "said once, above, for all of them")]
+impl Client {
+    /// Trades a password for a session.
+    pub async fn login(&self, login: &Login) -> Result<LoggedIn> {
+        self.send(Route::Login, &[], login).await
+    }
+
+    /// Ends the session.
+    pub async fn logout(&self) -> Result<()> {
+        self.send(Route::Logout, &[], &NOTHING).await
+    }
+
+    /// Who one is.
+    pub async fn whoami(&self) -> Result<Whoami> {
+        self.get(Route::Whoami, &[], &ALL).await
+    }
+
+    /// What a request would lead to.
+    pub async fn preview(&self, ask: &NewRequest) -> Result<Preview> {
+        self.send(Route::Preview, &[], ask).await
+    }
+
+    /// Makes a request.
+    pub async fn add_request(&self, ask: &NewRequest) -> Result<Request> {
+        self.send(Route::AddRequest, &[], ask).await
+    }
+
+    /// Requests that one may see.
+    pub async fn requests(&self, query: &RequestQuery) -> Result<Page<Request>> {
+        self.get(Route::Requests, &[], query).await
+    }
+
+    /// One request, by its id or a unique prefix of it.
+    pub async fn request(&self, id: &str) -> Result<Request> {
+        self.get(Route::Request, &[id], &ALL).await
+    }
+
+    /// Reviews a request.
+    pub async fn review(&self, id: RequestId, review: &NewReview) -> Result<Request> {
+        self.send(Route::Review, &[&id.to_string()], review).await
+    }
+
+    /// Takes one's own request back.
+    pub async fn cancel(&self, id: RequestId) -> Result<Request> {
+        self.send(Route::Cancel, &[&id.to_string()], &NOTHING).await
+    }
+
+    /// Grants that one may see.
+    pub async fn grants(&self, query: &GrantQuery) -> Result<Page<Grant>> {
+        self.get(Route::Grants, &[], query).await
+    }
+
+    /// One grant, by its id or a unique prefix of it.
+    pub async fn grant(&self, id: &str) -> Result<Grant> {
+        self.get(Route::Grant, &[id], &ALL).await
+    }
+
+    /// Ends a grant early.
+    pub async fn revoke(&self, id: GrantId, revoke: &Revoke) -> Result<Ending> {
+        self.send(Route::Revoke, &[&id.to_string()], revoke).await
+    }
+
+    /// Gives one's own grant back.
+    pub async fn release(&self, id: GrantId) -> Result<Ending> {
+        self.send(Route::Release, &[&id.to_string()], &NOTHING).await
+    }
+
+    /// Asks for more time on one's own grant.
+    pub async fn extend(&self, id: GrantId, extend: &Extend) -> Result<Request> {
+        self.send(Route::Extend, &[&id.to_string()], extend).await
+    }
+
+    /// Sets and shows fresh credentials of an item of one's own grant.
+    pub async fn credentials(&self, id: GrantId, ask: &AskCredential) -> Result<Credential> {
+        self.send(Route::Credentials, &[&id.to_string()], ask).await
+    }
+
+    /// What there is and what it takes.
+    pub async fn resources(&self, query: &ResourceQuery) -> Result<Page<Offer>> {
+        self.get(Route::Resources, &[], query).await
+    }
+
+    /// The audit trail.
+    pub async fn audit_events(&self, query: &AuditQuery) -> Result<Page<AuditEvent>> {
+        self.get(Route::AuditEvents, &[], query).await
+    }
+
+    /// The policy in force.
+    pub async fn policy(&self) -> Result<Policy> {
+        self.get(Route::Policy, &[], &ALL).await
+    }
+
+    /// Puts a policy in force.
+    pub async fn apply_policy(&self, files: &PolicyFiles) -> Result<PolicyApplied> {
+        self.send(Route::ApplyPolicy, &[], files).await
+    }
+
+    /// Checks a policy without effect.
+    pub async fn check_policy(&self, files: &PolicyFiles) -> Result<PolicyCheck> {
+        self.send(Route::CheckPolicy, &[], files).await
+    }
+
+    /// Accounts.
+    pub async fn people(&self, query: &PersonQuery) -> Result<Page<Person>> {
+        self.get(Route::People, &[], query).await
+    }
+
+    /// Makes an account.
+    pub async fn add_person(&self, person: &NewPerson) -> Result<Person> {
+        self.send(Route::AddPerson, &[], person).await
+    }
+
+    /// Changes somebody's groups.
+    pub async fn change_groups(&self, login: &Name, change: &ChangeGroups) -> Result<Person> {
+        self.send(Route::PersonGroups, &[login.as_str()], change).await
+    }
+
+    /// Sets or clears somebody's manager.
+    pub async fn set_manager(&self, login: &Name, manager: &SetManager) -> Result<Person> {
+        self.send(Route::PersonManager, &[login.as_str()], manager).await
+    }
+
+    /// Sets somebody's role in Daypass.
+    pub async fn set_role(&self, login: &Name, role: &SetRole) -> Result<Person> {
+        self.send(Route::PersonRole, &[login.as_str()], role).await
+    }
+
+    /// Sets a password. All of that account's sessions and tokens end.
+    pub async fn set_password(&self, login: &Name, password: &SetPassword) -> Result<Person> {
+        self.send(Route::PersonPassword, &[login.as_str()], password)
+            .await
+    }
+
+    /// Switches an account off.
+    pub async fn deactivate(&self, login: &Name) -> Result<Person> {
+        self.send(Route::PersonDeactivate, &[login.as_str()], &NOTHING)
+            .await
+    }
+
+    /// Switches an account on again.
+    pub async fn reactivate(&self, login: &Name) -> Result<Person> {
+        self.send(Route::PersonReactivate, &[login.as_str()], &NOTHING)
+            .await
+    }
+
+    /// Groups and their members.
+    pub async fn groups(&self) -> Result<Page<Group>> {
+        self.get(Route::Groups, &[], &ALL).await
+    }
+
+    /// Sessions and API tokens.
+    pub async fn tokens(&self, query: &TokenQuery) -> Result<Page<Token>> {
+        self.get(Route::Tokens, &[], query).await
+    }
+
+    /// Issues an API token.
+    pub async fn add_token(&self, token: &NewToken) -> Result<IssuedToken> {
+        self.send(Route::AddToken, &[], token).await
+    }
+
+    /// Revokes a session or API token.
+    pub async fn revoke_token(&self, id: TokenId) -> Result<()> {
+        self.get(Route::RevokeToken, &[&id.to_string()], &ALL).await
+    }
+
+    /// Connectors and how they are.
+    pub async fn connectors(&self) -> Result<Page<Connector>> {
+        self.get(Route::Connectors, &[], &ALL).await
+    }
+
+    /// Gives a connector another admin secret.
+    pub async fn rotate(&self, connector: &Name) -> Result<Rotated> {
+        self.send(Route::RotateConnector, &[connector.as_str()], &NOTHING)
+            .await
+    }
+}

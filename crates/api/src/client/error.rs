@@ -1,0 +1,56 @@
+//! What can go wrong with a call.
+
+use crate::problem::{Problem, ProblemCode};
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server said no, and why.
+    #[error(transparent)]
+    Problem(#[from] Box<Problem>),
+    /// No answer came. Whether the command took effect is not known; repeating it with the same key is safe.
+    #[error("{server} was not reached: {detail}")]
+    Unreachable {
+        /// The server's address.
+        server: String,
+        /// What stood in the way.
+        detail: String,
+    },
+    /// An answer came that is not of this API: another program listens there, or another version.
+    #[error("{server} gave an answer that is not Daypass's: {detail}")]
+    NotDaypass {
+        /// The server's address.
+        server: String,
+        /// What was wrong with it.
+        detail: String,
+    },
+    /// The address or certificate given to the client is unusable.
+    #[error("{0}")]
+    Setup(String),
+}
+
+impl Error {
+    /// The stable kind of the server's refusal, where it is one.
+    #[must_use]
+    pub fn code(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Problem(problem) => Some(problem.code),
+            Self::Unreachable { .. } | Self::NotDaypass { .. } | Self::Setup(_) => None,
+        }
+    }
+}
+
+/// The whole chain of an error: reqwest's own text leaves out what matters.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
