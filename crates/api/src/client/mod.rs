@@ -7,6 +7,8 @@ mod calls;
 mod edge;
 mod error;
 mod sse;
+#[cfg(test)]
+mod wire_tests;
 
 use std::fmt;
 use std::time::Duration;
