@@ -1,1 +1,20 @@
-//! What Daypass provisions on: the `Provider` trait, its conformance suite, one folder per target kind.
+//! What Daypass provisions on: the [`Provider`] trait with its contract, and one folder per target kind.
+//!
+//! A kind of target is one folder here and one line in [`ALL`]; nothing outside this crate matches on a kind. The contract
+//! is kept by the suite in `tests/conformance`, which every provider passes. This is the only crate below the server that
+//! may set timers: a call to a target is bounded in time by the provider that makes it.
+
+pub mod memory;
+
+mod config;
+mod contract;
+mod password;
+mod secrets;
+mod within;
+
+pub use config::ConfigProblem;
+pub use contract::{Capabilities, Credential, Error, Inspection, Kind, Progress, Provider};
+pub use secrets::{Revealed, Secrets, Tls};
+
+/// Every kind of target that a server offers. An explicit list: adding a kind is one line here.
+pub const ALL: &[&dyn Kind] = &[];

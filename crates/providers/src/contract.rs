@@ -1,0 +1,226 @@
+//! The contract between the reconciler and a target: what a provider must do, and what it must never do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::id::GrantId;
+use daypass_core::name::Name;
+use daypass_core::time::{Span, Timestamp};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::{ConfigProblem, Secrets};
+
+/// One connector (an account, a cluster, a database server) through which access is made, read and taken away.
+///
+/// # The contract
+///
+/// `tests/conformance` tries every sentence of it on every provider.
+///
+/// 1. **Idempotent.** Each call may be repeated, at any time, after any outcome of the one before; twice has the effect of
+///    once. A repeated [`provision`](Self::provision) makes the target as the spec and the limit say *now*: it moves the
+///    limit in either direction, and takes back what an earlier spec gave and this one does not. It does not change a
+///    credential that was handed out.
+/// 2. **Names follow from the key alone**, so that what a crash left behind is found again without any record.
+/// 3. **Never adopt.** What stood at the target before, under the name that we would use, is refused as
+///    [`Fault::AlreadyStanding`], is not changed by any later call, and counts as absent for us. So does what another
+///    installation of Daypass made.
+/// 4. **Revoking the absent succeeds**, also what was never provisioned. `spec` is `None` where the ledger does not know
+///    it; a removal must be complete without it, as far as the target itself tells what is there.
+/// 5. **Access goes first.** A removal first ends what can be used (new logins, running sessions), and only then clears
+///    up. An error half-way leaves no more access than there was.
+/// 6. **Usable is not residue.** [`Inspection::Present`] is what can still be used, a running session included, and
+///    delays the end of a grant. Residue (objects that the holder left behind) is told and delays nothing.
+/// 7. **Inspecting reads the target**, every time. It never answers from memory, and never repairs.
+/// 8. **Nobody extends.** The target gets no limit later than `until`; where it keeps limits itself
+///    ([`Capabilities::own_expiry`]), access ends at `until` with Daypass gone.
+/// 9. **A credential is fresh** each time, is set at the target by the call that returns it, ends the one before, and is
+///    stored nowhere. [`credential`](Self::credential) never makes or re-enables access: after a removal it fails.
+/// 10. **Bounded.** Each call returns within [`Capabilities::ceiling`], whatever the target does, and after that time
+///     nothing that it sent takes effect any more. A timed-out call is [`Fault::Unavailable`]: the effect may have taken
+///     place. No call leaves the provider unusable: once the target is back, the next call works.
+/// 11. **Errors are safe to show**: a [`Fault`] and words, without passwords, tokens or statements that hold them.
+/// 12. Hostile text in a spec, key or holder is harmless: it is refused or quoted, and nothing else at the target changes.
+///
+/// Calls for different keys may run at the same time; calls for one key may too (a worker that was overtaken), and the
+/// loser gets [`Fault::Conflict`] or sees what the winner did.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What the target can do. Constant.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes it so that the access is there until `until`, and no later. `holder` is the login of who will hold it, for
+    /// people who look at the target (a comment there); it decides nothing.
+    ///
+    /// # Errors
+    /// [`Fault::AlreadyStanding`] where something of that name is not ours; [`Fault::NotFound`] where something that the
+    /// spec names is not there; the others as they say.
+    async fn provision(
+        &self,
+        key: &str,
+        spec: &Spec,
+        holder: &str,
+        until: Timestamp,
+    ) -> Result<Progress, Error>;
+
+    /// Takes the access away. [`Progress::Done`] says that the calls are through; only [`inspect`](Self::inspect) says
+    /// that it is gone.
+    ///
+    /// # Errors
+    /// Whatever keeps usable access from being removed. What only keeps residue from being removed is no error.
+    async fn revoke(&self, key: &str, spec: Option<&Spec>) -> Result<Progress, Error>;
+
+    /// Reads from the target what is there now.
+    ///
+    /// # Errors
+    /// Where the target cannot be read: an answer that is not certain is an error, or [`Inspection::Unknown`].
+    async fn inspect(&self, key: &str, spec: Option<&Spec>) -> Result<Inspection, Error>;
+
+    /// The keys of all that this installation made and did not finish taking away. Foreign things are not listed, nor is
+    /// what a finished removal left as residue.
+    ///
+    /// # Errors
+    /// Where the target cannot be read.
+    async fn list_managed(&self) -> Result<Vec<String>, Error>;
+
+    /// A fresh secret for access that is there, set at the target now, and all that is needed to use it.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] where the access is not there (any more); [`Fault::Misconfigured`] where the kind has no
+    /// credentials ([`Capabilities::credential`]).
+    async fn credential(&self, key: &str, spec: &Spec) -> Result<Credential, Error>;
+
+    /// Replaces the connector's own admin secret, at the target and in [`Secrets`]. A crash or an error at any point
+    /// leaves one of the two that still works where [`Secrets`] finds it.
+    ///
+    /// # Errors
+    /// [`Fault::Misconfigured`] where the secret comes from where Daypass cannot write.
+    async fn rotate_admin(&self) -> Result<(), Error>;
+
+    /// Whether the connector can do its work: reachable, recent enough, with the rights that it needs. Changes nothing.
+    ///
+    /// # Errors
+    /// What is missing, in words that say how to grant it.
+    async fn probe(&self) -> Result<(), Error>;
+}
+
+/// What a target can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The target itself ends new use at the limit, with Daypass gone.
+    pub own_expiry: bool,
+    /// There are credentials to hand out.
+    pub credential: bool,
+    /// How long what was changed may take to show: a read that lags within it is not drift.
+    pub propagation: Span,
+    /// After so long every call has returned, and nothing that it sent takes effect any more.
+    pub ceiling: Span,
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It is through.
+    Done,
+    /// The target works on it; the same call asks how far it is.
+    Pending {
+        /// When to ask again.
+        poll_after: Span,
+    },
+}
+
+/// What the target showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inspection {
+    /// It can be used: a new use is possible, or one is still going on.
+    Present {
+        /// The target's own limit; `None` where it keeps none or shows none.
+        until: Option<Timestamp>,
+        /// What would be left behind if it were taken away now, as far as that is known without trying.
+        residue: Vec<String>,
+    },
+    /// It cannot be used.
+    Absent {
+        /// What is left behind.
+        residue: Vec<String>,
+    },
+    /// The target answered, and its answer does not tell.
+    Unknown,
+}
+
+/// What went wrong with a call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}: {detail}")]
+pub struct Error {
+    /// The kind, which decides whether and when to try again.
+    pub fault: Fault,
+    /// What happened, for people: no secrets, at most a few hundred characters.
+    pub detail: String,
+}
+
+/// The longest detail of an error, in characters. What a target says is cut there: it may be long and hostile.
+const DETAIL_MAX: usize = 400;
+
+impl Error {
+    /// An error of this kind. Control characters are taken out of the detail, and it is cut to a few hundred characters.
+    pub fn new(fault: Fault, detail: impl AsRef<str>) -> Self {
+        let detail = detail
+            .as_ref()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(DETAIL_MAX)
+            .collect();
+        Self { fault, detail }
+    }
+}
+
+/// What is needed to use the access. It is handed to the holder (or the gateway) once.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// What is no secret, by name. A `postgres` credential has libpq's words: `host`, `port`, `user`, `dbname`,
+    /// `sslmode`, and `sslrootcert_pem` where a CA of its own is to be trusted.
+    pub fields: BTreeMap<String, String>,
+    /// The secret: a password or token.
+    pub secret: SecretString,
+}
+
+/// A kind of target: how its configuration is read, and how a connector of it is connected.
+pub trait Kind: Send + Sync {
+    /// What policy calls it.
+    fn name(&self) -> &'static str;
+
+    /// Checks a connector's configuration, without calling the target.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn check_connector(&self, config: &Value) -> Result<(), Vec<ConfigProblem>>;
+
+    /// Checks a resource's configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>>;
+
+    /// Checks a role's configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>>;
+
+    /// The key at the target of a grant's item. Two items with one key share one opening, whoever holds them.
+    fn target_key(&self, grant: GrantId, index: usize, resource: &Value, role: &Value) -> String;
+
+    /// A provider for a connector. It does not call the target: one that is down must not keep the server from starting.
+    ///
+    /// # Errors
+    /// [`Fault::Misconfigured`] where [`check_connector`](Self::check_connector) would have found something.
+    fn connect(
+        &self,
+        connector: &Name,
+        config: &Value,
+        secrets: Arc<dyn Secrets>,
+        installation: &str,
+    ) -> Result<Arc<dyn Provider>, Error>;
+}

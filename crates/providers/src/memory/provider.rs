@@ -1,0 +1,151 @@
+//! The provider in front of a target in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::time::{Span, Timestamp};
+use secrecy::ExposeSecret as _;
+
+use super::target::{Op, Standing, State, Target, Trouble};
+use super::{abilities, misconfigured};
+use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
+
+pub(super) struct Connected {
+    target: Target,
+    installation: String,
+}
+
+impl Connected {
+    pub(super) fn new(target: Target, installation: &str) -> Self {
+        Self {
+            target,
+            installation: installation.to_owned(),
+        }
+    }
+
+    /// Runs a call on the target, with the trouble that it was told to make.
+    fn call<T>(&self, op: Op, act: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
+        let mut state = self.target.state();
+        let trouble = state.begin(op)?;
+        let result = act(&mut state)?;
+        match trouble {
+            Some(Trouble::LosesAnswer) => Err(Error::new(Fault::Unavailable, "the answer was lost")),
+            _ => Ok(result),
+        }
+    }
+
+    fn is_ours(&self, standing: &Standing) -> bool {
+        standing.maker.as_deref() == Some(self.installation.as_str())
+    }
+}
+
+#[async_trait]
+impl Provider for Connected {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            own_expiry: true,
+            credential: true,
+            propagation: Span::ZERO,
+            ceiling: Span::seconds(1),
+        }
+    }
+
+    async fn provision(
+        &self,
+        key: &str,
+        spec: &Spec,
+        holder: &str,
+        until: Timestamp,
+    ) -> Result<Progress, Error> {
+        let can = abilities(&spec.role).map_err(|problems| misconfigured(&problems))?;
+        self.call(Op::Provision, |state| {
+            let existing = state.standing.get(key);
+            if existing.is_some_and(|standing| !self.is_ours(standing)) {
+                return Err(Error::new(
+                    Fault::AlreadyStanding,
+                    format!("{key} stands already and is not ours"),
+                ));
+            }
+            let standing = Standing {
+                maker: Some(self.installation.clone()),
+                holder: holder.to_owned(),
+                can,
+                until: Some(until),
+                password: existing.and_then(|standing| standing.password.clone()),
+            };
+            state.standing.insert(key.to_owned(), standing);
+            Ok(Progress::Done)
+        })
+    }
+
+    async fn revoke(&self, key: &str, _spec: Option<&Spec>) -> Result<Progress, Error> {
+        self.call(Op::Revoke, |state| {
+            if state
+                .standing
+                .get(key)
+                .is_some_and(|standing| self.is_ours(standing))
+            {
+                state.standing.remove(key);
+                state.cut(key);
+            }
+            Ok(Progress::Done)
+        })
+    }
+
+    async fn inspect(&self, key: &str, _spec: Option<&Spec>) -> Result<Inspection, Error> {
+        self.call(Op::Inspect, |state| {
+            Ok(match state.standing.get(key) {
+                Some(standing) if self.is_ours(standing) => Inspection::Present {
+                    until: standing.until,
+                    residue: Vec::new(),
+                },
+                Some(_) => Inspection::Absent {
+                    residue: vec![format!("{key} stands and is not ours")],
+                },
+                None if state.in_use(key) => Inspection::Present {
+                    until: None,
+                    residue: Vec::new(),
+                },
+                None => Inspection::Absent { residue: Vec::new() },
+            })
+        })
+    }
+
+    async fn list_managed(&self) -> Result<Vec<String>, Error> {
+        self.call(Op::ListManaged, |state| {
+            let ours = state
+                .standing
+                .iter()
+                .filter(|(_, standing)| self.is_ours(standing));
+            Ok(ours.map(|(key, _)| key.clone()).collect())
+        })
+    }
+
+    async fn credential(&self, key: &str, _spec: &Spec) -> Result<Credential, Error> {
+        self.call(Op::Credential, |state| {
+            let standing = state
+                .standing
+                .get_mut(key)
+                .filter(|standing| self.is_ours(standing));
+            let standing = standing.ok_or_else(|| Error::new(Fault::NotFound, "the access is not there"))?;
+            let secret = crate::password::random();
+            standing.password = Some(secret.expose_secret().to_owned());
+            Ok(Credential {
+                fields: BTreeMap::from([("user".to_owned(), key.to_owned())]),
+                secret,
+            })
+        })
+    }
+
+    async fn rotate_admin(&self) -> Result<(), Error> {
+        Err(Error::new(
+            Fault::Misconfigured,
+            "a target in memory has no admin secret to rotate",
+        ))
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.call(Op::Probe, |_| Ok(()))
+    }
+}

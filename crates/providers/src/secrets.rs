@@ -1,0 +1,68 @@
+//! Where a connector's admin secret comes from. The server implements it: what binds names to values is the operator's.
+
+use async_trait::async_trait;
+use daypass_core::entitlement::Fault;
+use secrecy::SecretString;
+
+use crate::Error;
+
+/// The operator's secrets, by name. `server.yaml` says where each is kept and to which hosts it may be sent.
+///
+/// # Replacing a secret without ever being locked out
+///
+/// A secret that is changed at a target lives in two places that cannot change at once. So the new value is first kept
+/// *beside* the old one ([`stage`](Self::stage)), then set at the target, then tried, then made the value
+/// ([`replace`](Self::replace)). Whoever finds the value refused by the target tries the [`staged`](Self::staged) one,
+/// and replaces the value by it where that works. A crash anywhere in between leaves a value that works within reach.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// The value of a secret that is about to be sent to this host and port, and how the connection must be protected.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] where there is no such secret; [`Fault::Denied`] where it may not be sent there.
+    async fn reveal(&self, name: &str, host: &str, port: u16) -> Result<Revealed, Error>;
+
+    /// The value that was [`stage`](Self::stage)d and not yet made the value, under the same conditions as the value.
+    ///
+    /// # Errors
+    /// As [`reveal`](Self::reveal).
+    async fn staged(&self, _name: &str, _host: &str, _port: u16) -> Result<Option<SecretString>, Error> {
+        Ok(None)
+    }
+
+    /// Keeps a new value durably beside the present one, in place of any staged before.
+    ///
+    /// # Errors
+    /// [`Fault::Misconfigured`] where Daypass cannot write the secret: it then cannot be rotated by Daypass either.
+    async fn stage(&self, name: &str, _new: &SecretString) -> Result<(), Error> {
+        let detail = format!("the secret {name} is kept where Daypass cannot write; rotate it there");
+        Err(Error::new(Fault::Misconfigured, detail))
+    }
+
+    /// Makes this the value, durably, and forgets what was staged.
+    ///
+    /// # Errors
+    /// [`Fault::Misconfigured`] where Daypass cannot write the secret; [`Fault::Unavailable`] where writing failed.
+    async fn replace(&self, name: &str, new: &SecretString) -> Result<(), Error>;
+}
+
+/// A secret, with how the connection that carries it must be protected.
+#[derive(Debug, Clone)]
+pub struct Revealed {
+    /// The value.
+    pub value: SecretString,
+    /// Decided by `server.yaml`, never by policy.
+    pub tls: Tls,
+}
+
+/// How a connection to a target is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS, with the certificate checked against the host's name.
+    VerifyFull {
+        /// The CA to trust, in PEM; the system's where there is none.
+        ca_pem: Option<String>,
+    },
+    /// None. For a loopback or an otherwise protected network, where the operator said so.
+    Disabled,
+}
