@@ -1,1 +1,258 @@
-//! Parse, check, compile, decide, explain, test and plan an access policy. Pure.
+//! Parse, check, compile, decide, explain and test an access policy. Pure.
+//!
+//! [`Policy::load`] reads the files that an administrator writes, finds as many mistakes as it can in one run, and compiles
+//! what is sound. [`Policy::decide`] is the one function that preview, the policy's own tests and enforcement ask. What cannot
+//! be decided is refused. The language is described in `docs/policy.md`.
+//!
+//! Absent here: any clock, any IO, any knowledge of what a provider reads from its configuration, and any memory between two
+//! questions.
+
+mod catalogue;
+mod chain;
+mod check;
+mod decide;
+mod diagnostic;
+mod diff;
+mod document;
+mod fields;
+mod hold;
+mod index;
+mod nearest;
+mod read;
+mod refuse;
+mod standing;
+mod tree;
+mod trial;
+
+use std::collections::BTreeSet;
+
+use daypass_core::id::PersonId;
+use daypass_core::name::{Item, Name};
+use daypass_core::person::Person;
+use daypass_core::text::Hash;
+use daypass_core::time::{Span, Timestamp};
+
+pub use crate::catalogue::{Offer, Terms};
+pub use crate::decide::{Allowed, Alternative, Decision};
+pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
+pub use crate::document::{Access, Connector, Resource, Role};
+pub use crate::trial::TestOutcome;
+
+use crate::diagnostic::{At, Problems};
+use crate::document::Document;
+use crate::index::Index;
+
+/// One file of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name, as diagnostics tell it: a path below the policy's folder.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What a policy asks of the directory of people. An answer must not change while one question is decided.
+pub trait Directory {
+    /// The account of this id, active or not.
+    fn person(&self, id: PersonId) -> Option<&Person>;
+
+    /// The active account of this login.
+    fn by_login(&self, login: &str) -> Option<&Person>;
+
+    /// The active members of a group.
+    fn members(&self, group: &Name) -> Vec<PersonId>;
+}
+
+/// A question to the policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Who asks, and will hold the access.
+    pub who: PersonId,
+    /// What for; at least one.
+    pub items: &'a BTreeSet<Item>,
+    /// For how long; `None` for as long as the rule gives by itself.
+    pub duration: Option<Span>,
+    /// Whether a reason is given. A preview says `true`: it asks what would be possible.
+    pub has_reason: bool,
+    /// The ticket, as it was given.
+    pub ticket: Option<&'a str>,
+    /// Whether it lengthens a grant that there is.
+    pub extends: bool,
+    /// When it is asked.
+    pub now: Timestamp,
+}
+
+/// A free-form part of the policy that a provider reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section<'a> {
+    /// The configuration of a connector, by its name.
+    Connector(&'a str),
+    /// The configuration of a resource, by its name.
+    Resource(&'a str),
+    /// What a role gives: the resource's name, the role's.
+    Role(&'a str, &'a str),
+}
+
+/// A policy that was read, checked and compiled.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    sources: Vec<Source>,
+    revision: Hash,
+    document: Document,
+    index: Index,
+}
+
+impl Policy {
+    /// Reads, checks and compiles the files of a policy. Its own tests are not run: see [`Policy::run_tests`].
+    ///
+    /// The order of the files does not matter; "file order" in the language is the order of their names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as far as one run can find it.
+    pub fn load(sources: &[Source]) -> Result<Self, Diagnostics> {
+        let mut sources = sources.to_vec();
+        sources.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut problems = Problems::new(&sources);
+        files(&sources, &mut problems);
+        let reading = read::read(&sources, &mut problems);
+        check::check(&reading.document, &reading.declared, &mut problems);
+        problems.finish()?;
+        let document = reading.document;
+        Ok(Self {
+            revision: revision(&sources),
+            index: Index::new(&document),
+            document,
+            sources,
+        })
+    }
+
+    /// The SHA-256 over the names and texts of the files.
+    #[must_use]
+    pub const fn revision(&self) -> Hash {
+        self.revision
+    }
+
+    /// The files, in the order of their names.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The resource of this name.
+    #[must_use]
+    pub fn resource(&self, name: &str) -> Option<&Resource> {
+        self.index
+            .resource(name)
+            .and_then(|index| self.document.resources.get(index))
+    }
+
+    /// All resources, in file order.
+    #[must_use]
+    pub fn resources(&self) -> &[Resource] {
+        &self.document.resources
+    }
+
+    /// The connector of this name.
+    #[must_use]
+    pub fn connector(&self, name: &str) -> Option<&Connector> {
+        self.document
+            .connectors
+            .iter()
+            .find(|connector| connector.name.as_str() == name)
+    }
+
+    /// All connectors, in file order.
+    #[must_use]
+    pub fn connectors(&self) -> &[Connector] {
+        &self.document.connectors
+    }
+
+    /// How many tests the policy holds.
+    #[must_use]
+    pub fn tests(&self) -> usize {
+        self.document.tests.len()
+    }
+
+    /// Where a part of a free-form section stands, by JSON pointer (RFC 6901; `""` is all of it). For a part that is missing it
+    /// is the nearest part around it, for a section that is missing the beginning of the policy.
+    #[must_use]
+    pub fn locate(&self, section: Section<'_>, pointer: &str) -> Location {
+        self.find(section, pointer).location(&self.sources)
+    }
+
+    /// A diagnostic about a part of a free-form section, for what a provider finds wrong with it.
+    #[must_use]
+    pub fn diagnostic(&self, section: Section<'_>, pointer: &str, message: &str) -> Diagnostic {
+        let at = self.find(section, pointer);
+        Diagnostic {
+            location: at.location(&self.sources),
+            message: message.to_owned(),
+            hint: None,
+            span: (at.start, at.len),
+        }
+    }
+
+    /// These diagnostics as one error of this policy, for what is found after loading.
+    ///
+    /// `None` where there are none.
+    #[must_use]
+    pub fn refuse(&self, found: Vec<Diagnostic>) -> Option<Diagnostics> {
+        Diagnostics::new(found, &self.sources)
+    }
+
+    fn find(&self, section: Section<'_>, pointer: &str) -> At {
+        let found = match section {
+            Section::Connector(name) => self
+                .connector(name)
+                .map(|connector| (connector.at, &connector.places)),
+            Section::Resource(name) => self
+                .resource(name)
+                .map(|resource| (resource.at, &resource.places)),
+            Section::Role(resource, role) => self
+                .resource(resource)
+                .and_then(|resource| resource.roles.get(role))
+                .map(|role| (role.at, &role.places)),
+        };
+        let start = At {
+            line: 1,
+            column: 1,
+            ..At::default()
+        };
+        found.map_or(start, |(at, places)| places.find(pointer).unwrap_or(at))
+    }
+}
+
+/// Notes what is wrong with the files before any is read.
+fn files(sources: &[Source], problems: &mut Problems<'_>) {
+    let start = |file| At {
+        file,
+        line: 1,
+        column: 1,
+        ..At::default()
+    };
+    if sources.is_empty() {
+        problems.note(
+            At::default(),
+            "there is no policy file",
+            "write one that begins with version: 1",
+        );
+    }
+    for (index, pair) in sources.windows(2).enumerate() {
+        if let [one, other] = pair
+            && one.name == other.name
+        {
+            problems.note(start(index), "two files of the policy have this name", "");
+        }
+    }
+}
+
+/// Lengths stand before the texts, so that no two policies are spelt alike.
+fn revision(sources: &[Source]) -> Hash {
+    let mut bytes = Vec::new();
+    for part in sources.iter().flat_map(|source| [&source.name, &source.text]) {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Hash::of(&bytes)
+}

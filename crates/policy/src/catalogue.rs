@@ -1,0 +1,100 @@
+//! The catalogue: every role of every resource, and what it takes this person to have it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daypass_core::id::PersonId;
+use daypass_core::name::{Item, Name};
+use daypass_core::refusal::Refusal;
+use daypass_core::review::Step;
+use daypass_core::time::{Span, Timestamp};
+
+use crate::decide::Decision;
+use crate::document::Access;
+use crate::{Ask, Directory, Policy};
+
+/// One role on one resource, as a person sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The role on the resource.
+    pub item: Item,
+    /// What the resource is.
+    pub kind: Name,
+    /// The resource's labels.
+    pub labels: BTreeMap<Name, Name>,
+    /// The label `env`.
+    pub environment: Option<Name>,
+    /// The set of people to turn to.
+    pub owner: Option<Name>,
+    /// How the access is used.
+    pub access: Access,
+    /// What it takes, or why this person may not have it.
+    pub terms: Result<Terms, Refusal>,
+}
+
+/// What it takes to have a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The rule that would be chosen.
+    pub rule: Name,
+    /// Who must agree, in order; nobody where it is instant.
+    pub steps: Vec<Step>,
+    /// How long access lasts where the request does not say.
+    pub duration: Span,
+    /// How long it may last in total.
+    pub max: Span,
+}
+
+impl Terms {
+    /// Whether it is granted at once.
+    #[must_use]
+    pub const fn is_instant(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl Policy {
+    /// What this person may ask for, and what it takes: every role of every resource, ordered by resource and role.
+    ///
+    /// Each is decided by itself, as a request for it would be.
+    #[must_use]
+    pub fn catalogue(&self, who: PersonId, directory: &dyn Directory, now: Timestamp) -> Vec<Offer> {
+        let mut offers = Vec::new();
+        for resource in &self.document.resources {
+            for role in resource.roles.keys() {
+                let item = Item {
+                    resource: resource.name.clone(),
+                    role: role.clone(),
+                };
+                let ask = Ask {
+                    who,
+                    items: &BTreeSet::from([item.clone()]),
+                    duration: None,
+                    has_reason: true,
+                    ticket: None,
+                    extends: false,
+                    now,
+                };
+                let terms = match self.decide(&ask, directory) {
+                    Decision::Refused(refusal) => Err(refusal),
+                    Decision::Allowed(allowed) => Ok(Terms {
+                        rule: allowed.path.rule,
+                        steps: allowed.path.steps,
+                        duration: allowed.duration,
+                        max: allowed.path.max,
+                    }),
+                };
+                offers.push(Offer {
+                    item,
+                    kind: resource.kind.clone(),
+                    labels: resource.labels.clone(),
+                    environment: resource.environment().cloned(),
+                    owner: resource.owner.clone(),
+                    access: resource.access,
+                    terms,
+                });
+            }
+        }
+        offers.sort_by(|one, other| one.item.cmp(&other.item));
+        offers
+    }
+}

@@ -1,0 +1,278 @@
+//! Checks the parts of a policy against each other: references, kinds, selections, lengths of time, chains that nobody fills.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daypass_core::name::Name;
+use daypass_core::review::{From, Silence};
+use daypass_core::time::Span;
+
+use crate::chain;
+use crate::diagnostic::{At, Problems};
+use crate::document::{Document, Label, Resource, Rule, Selector, Step, Who};
+use crate::nearest::{did_you_mean, list};
+use crate::read::Declared;
+
+/// Notes what does not fit together.
+pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Problems<'_>) {
+    let check = Check {
+        document,
+        declared,
+        // What a resource that could not be read would have said is not known.
+        all_resources: declared.whole && document.resources.len() == declared.resources.len(),
+    };
+    for resource in &document.resources {
+        check.resource(resource, problems);
+    }
+    for guardrail in &document.guardrails {
+        if let Some(to) = &guardrail.to {
+            check.selector(to, &format!("the guardrail {}", guardrail.name), problems);
+        }
+    }
+    for rule in &document.rules {
+        check.rule(rule, problems);
+    }
+}
+
+struct Check<'d> {
+    document: &'d Document,
+    declared: &'d Declared,
+    all_resources: bool,
+}
+
+impl Check<'_> {
+    /// Notes a name that nothing declares.
+    fn reference(
+        &self,
+        what: &str,
+        name: &Name,
+        at: At,
+        declared: &BTreeMap<Name, At>,
+        problems: &mut Problems<'_>,
+    ) {
+        if !self.declared.whole || declared.contains_key(name) {
+            return;
+        }
+        let known = || declared.keys().map(Name::as_str);
+        let otherwise = if declared.is_empty() {
+            String::from("none is declared")
+        } else {
+            format!("there are {}", list(known()))
+        };
+        problems.note(
+            at,
+            format!("there is no {what} {name}"),
+            did_you_mean(name.as_str(), known(), otherwise),
+        );
+    }
+
+    fn set(&self, from: &From, at: At, problems: &mut Problems<'_>) {
+        if let From::People(name) = from {
+            self.reference("set of people", name, at, &self.declared.people, problems);
+        }
+    }
+
+    fn resource(&self, resource: &Resource, problems: &mut Problems<'_>) {
+        let connectors = &self.declared.connectors;
+        let at = resource.at;
+        self.reference("connector", &resource.connector, at, connectors, problems);
+        if let Some(owner) = &resource.owner {
+            self.reference("set of people", owner, at, &self.declared.people, problems);
+        }
+        let connector = self
+            .document
+            .connectors
+            .iter()
+            .find(|connector| connector.name == resource.connector);
+        if let Some(connector) = connector {
+            let below = format!("{}-", connector.kind);
+            let fits = resource.kind == connector.kind || resource.kind.as_str().starts_with(&below);
+            if !fits {
+                let (kind, of) = (&resource.kind, &connector.kind);
+                let what = format!(
+                    "the resource {} is of kind {kind}, its connector {} of kind {of}",
+                    resource.name, connector.name
+                );
+                let hint = format!("a connector of kind {of} reaches {of} and kinds that begin with {below}");
+                problems.note(at, what, hint);
+            }
+        }
+    }
+
+    fn rule(&self, rule: &Rule, problems: &mut Problems<'_>) {
+        for (name, at) in &rule.allow {
+            self.reference("set of people", name, *at, &self.declared.people, problems);
+        }
+        for step in &rule.steps {
+            self.set(&step.from.0, step.from.1, problems);
+            if let Silence::Escalate { to, .. } = &step.silence {
+                self.set(to, step.escalate_at, problems);
+            }
+        }
+        if self.selector(&rule.to, &format!("the rule {}", rule.name), problems) {
+            self.roles(rule, problems);
+        }
+        let defaults = &self.document.defaults;
+        let max = rule.max.unwrap_or(defaults.max);
+        if let Some(duration) = rule
+            .duration
+            .filter(|duration| rule.max.is_none() && *duration > max)
+        {
+            let what = format!("duration {duration} is longer than the default max of {max}");
+            problems.note(rule.at, what, "give the rule a max of its own");
+        }
+        self.waiting(rule, problems);
+        self.fillable(rule, problems);
+    }
+
+    /// Whether the steps may take longer than a request stays undecided.
+    fn waiting(&self, rule: &Rule, problems: &mut Problems<'_>) {
+        let total = rule.steps.iter().fold(Span::ZERO, |total, step| {
+            let escalation = match &step.silence {
+                Silence::Escalate { within, .. } => *within,
+                Silence::Deny => Span::ZERO,
+            };
+            total + step.within.unwrap_or(Span::ZERO) + escalation
+        });
+        let pending = self.document.defaults.pending;
+        if total > pending {
+            let what = format!(
+                "the steps of the rule {} may take {total}, but a request lapses after {pending}",
+                rule.name
+            );
+            problems.note(
+                rule.at,
+                what,
+                format!("shorten them, or write defaults: {{pending: {total}}}"),
+            );
+        }
+    }
+
+    /// Whether people who are named one by one can ever fill the steps.
+    fn fillable(&self, rule: &Rule, problems: &mut Problems<'_>) {
+        let sets: BTreeMap<&Name, &Who> = self
+            .document
+            .people
+            .iter()
+            .map(|people| (&people.name, &people.who))
+            .collect();
+        // `None`: somebody else knows who that is.
+        let named = |from: &From| match from {
+            From::Manager => None,
+            From::People(name) => match sets.get(name) {
+                Some(Who::Logins(logins)) => Some(logins),
+                _ => None,
+            },
+        };
+        let chain: Vec<(&Step, Vec<&Name>)> = rule
+            .steps
+            .iter()
+            .filter_map(|step| {
+                let mut people: BTreeSet<&Name> = named(&step.from.0)?.iter().collect();
+                if let Silence::Escalate { to, .. } = &step.silence {
+                    people.extend(named(to)?);
+                }
+                Some((step, people.into_iter().collect()))
+            })
+            .collect();
+        let wanted: Vec<(u32, Vec<&Name>)> = chain
+            .iter()
+            .map(|(step, people)| (step.count, people.clone()))
+            .collect();
+        if let Err(unfilled) = chain::fill(&wanted)
+            && let Some((step, people)) = chain.get(unfilled)
+        {
+            let what = format!(
+                "this step can never have its {} among {}, who count once in the whole chain",
+                step.count,
+                list(people.iter().map(|name| name.as_str()))
+            );
+            problems.note(step.at, what, "ask for fewer, or name more people");
+        }
+    }
+
+    fn roles(&self, rule: &Rule, problems: &mut Problems<'_>) {
+        let Some(roles) = rule.roles.as_ref().filter(|_| self.all_resources) else {
+            return;
+        };
+        let selected = || self.document.resources.iter().filter(|one| rule.to.admits(one));
+        let known: BTreeSet<&str> = selected()
+            .flat_map(|resource| resource.roles.keys().map(Name::as_str))
+            .collect();
+        for (role, at) in roles.iter().filter(|(role, _)| !known.contains(role.as_str())) {
+            let otherwise = format!("they have {}", list(known.iter().copied()));
+            problems.note(
+                *at,
+                format!(
+                    "no resource that the rule {} selects has a role {role}",
+                    rule.name
+                ),
+                did_you_mean(role.as_str(), known.iter().copied(), otherwise),
+            );
+        }
+    }
+
+    /// Notes what selects nothing: a guardrail with a slip in it would guard nothing. `true` where it selects something.
+    fn selector(&self, selector: &Selector, of: &str, problems: &mut Problems<'_>) -> bool {
+        if !self.all_resources {
+            return false;
+        }
+        let resources = &self.document.resources;
+        if resources.iter().any(|resource| selector.admits(resource)) {
+            // An alternative that is misspelt beside one that is not.
+            self.alternatives(selector, of, problems);
+            return true;
+        }
+        if !self.alternatives(selector, of, problems) {
+            problems.note(
+                selector.at,
+                format!("{of} selects no resource ({selector})"),
+                "all of its selectors must hold for the same resource",
+            );
+        }
+        false
+    }
+
+    /// Notes each word of a selector that no resource has; `true` where there was one.
+    fn alternatives(&self, selector: &Selector, of: &str, problems: &mut Problems<'_>) -> bool {
+        let resources = &self.document.resources;
+        let kinds: BTreeSet<&str> = resources.iter().map(|one| one.kind.as_str()).collect();
+        let names: BTreeSet<&str> = resources.iter().map(|one| one.name.as_str()).collect();
+        let labels: BTreeSet<&str> = resources
+            .iter()
+            .flat_map(|one| one.labels.keys().map(Name::as_str))
+            .collect();
+        let before = problems.count();
+        let mut words = |what: &str, given: &[(Name, At)], known: &BTreeSet<&str>| {
+            for (word, at) in given.iter().filter(|(word, _)| !known.contains(word.as_str())) {
+                let otherwise = if known.is_empty() {
+                    String::from("there are no resources yet")
+                } else {
+                    format!("there are {}", list(known.iter().copied()))
+                };
+                problems.note(
+                    *at,
+                    format!("{of} selects {what} {word}, which no resource has"),
+                    did_you_mean(word.as_str(), known.iter().copied(), otherwise),
+                );
+            }
+        };
+        words("the kind", selector.kind.as_deref().unwrap_or_default(), &kinds);
+        words(
+            "the resource name",
+            selector.resource.as_deref().unwrap_or_default(),
+            &names,
+        );
+        for Label { label, at, values } in &selector.labels {
+            if !labels.contains(label.as_str()) {
+                words("by the label", &[(label.clone(), *at)], &labels);
+                continue;
+            }
+            let known: BTreeSet<&str> = resources
+                .iter()
+                .filter_map(|one| one.labels.get(label).map(Name::as_str))
+                .collect();
+            words(&format!("{label}:"), values, &known);
+        }
+        problems.count() > before
+    }
+}

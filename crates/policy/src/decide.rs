@@ -1,0 +1,229 @@
+//! The decision: of the rules that fit the whole request, the one that asks least of others.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use daypass_core::id::PersonId;
+use daypass_core::name::{Item, Name};
+use daypass_core::person::Person;
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::Path;
+use daypass_core::review::Step;
+use daypass_core::time::Span;
+
+use crate::chain;
+use crate::diagnostic::Location;
+use crate::document::{Guardrail, Rule};
+use crate::standing::Scene;
+use crate::{Ask, Directory, Policy};
+
+/// The policy's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// This path leads there.
+    Allowed(Allowed),
+    /// None does. Of several reasons it is the one that is easiest to do something about, with what to do.
+    Refused(Refusal),
+}
+
+/// The path that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// What is frozen into the request.
+    pub path: Path,
+    /// For how long: as asked, or as long as the rule gives by itself.
+    pub duration: Span,
+    /// Where the rule is written.
+    pub location: Location,
+    /// For each step whom it would ask, in the order of their ids.
+    pub reviewers: Vec<Vec<PersonId>>,
+    /// The other rules that fit, the least demanding first.
+    pub others: Vec<Alternative>,
+}
+
+/// A rule that fits as well and asks for more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alternative {
+    /// Its name.
+    pub rule: Name,
+    /// Where it is written.
+    pub location: Location,
+    /// Who would have to agree.
+    pub steps: Vec<Step>,
+    /// How long access may last in total.
+    pub max: Span,
+}
+
+/// What bounds a rule for certain items, after the guardrails.
+pub(crate) struct Bounds<'p> {
+    pub(crate) max: Span,
+    /// How long access lasts where the request does not say.
+    pub(crate) duration: Span,
+    /// The guardrail that set the maximum, where the rule's own was longer.
+    pub(crate) guardrail: Option<&'p Guardrail>,
+}
+
+impl Policy {
+    /// Decides a question: the one function that preview, the policy's tests and enforcement ask.
+    #[must_use]
+    pub fn decide(&self, ask: &Ask<'_>, directory: &dyn Directory) -> Decision {
+        match self.choose(ask, directory) {
+            Ok(allowed) => Decision::Allowed(allowed),
+            Err(refusal) => Decision::Refused(refusal),
+        }
+    }
+
+    fn choose(&self, ask: &Ask<'_>, directory: &dyn Directory) -> Result<Allowed, Refusal> {
+        let person = self.asker(ask.who, directory)?;
+        self.exist(ask.items)?;
+        if ask.duration == Some(Span::ZERO) {
+            return Err(Refusal::new(Code::Invalid, "nothing can be granted for 0s"));
+        }
+        let rules = self.admitting(person, ask.items);
+        if rules.is_empty() {
+            return Err(self.not_eligible(person, ask));
+        }
+        let scene = Scene {
+            requester: ask.who,
+            directory,
+            now: ask.now,
+        };
+        let mut fitting = Vec::new();
+        let mut over: Vec<(&Rule, Bounds<'_>)> = Vec::new();
+        let mut dead = None;
+        for (place, rule) in rules {
+            let steps = self.steps(rule);
+            if let Err(unfilled) = self.fillable(&steps, scene) {
+                dead.get_or_insert_with(|| self.no_reviewer(rule, &steps, unfilled, person, scene));
+                continue;
+            }
+            let bounds = self.bounds(rule, ask.items);
+            if ask.duration.is_some_and(|duration| duration > bounds.max) {
+                over.push((rule, bounds));
+            } else {
+                fitting.push((place, rule, steps, bounds));
+            }
+        }
+        fitting.sort_by_key(|(place, _, steps, _)| (steps.len(), people(steps), *place));
+        let mut fitting = fitting.into_iter();
+        let Some((_, rule, steps, bounds)) = fitting.next() else {
+            let longest = over.iter().min_by_key(|(_, bounds)| Reverse(bounds.max));
+            return Err(match longest {
+                Some((rule, bounds)) => self.over_max(ask, rule, bounds),
+                None => dead.unwrap_or_else(|| self.not_eligible(person, ask)),
+            });
+        };
+        if self.document.defaults.reason_required && !ask.has_reason {
+            return Err(self.reason_required(ask));
+        }
+        Ok(Allowed {
+            duration: ask.duration.unwrap_or(bounds.duration),
+            location: rule.at.location(&self.sources),
+            reviewers: steps
+                .iter()
+                .map(|step| self.reviewers(ask.who, step, false, directory, ask.now))
+                .collect(),
+            path: self.path(rule, steps, bounds.max),
+            others: fitting
+                .map(|(_, rule, steps, bounds)| Alternative {
+                    rule: rule.name.clone(),
+                    location: rule.at.location(&self.sources),
+                    steps,
+                    max: bounds.max,
+                })
+                .collect(),
+        })
+    }
+
+    /// The account that asks.
+    pub(crate) fn asker<'d>(
+        &self,
+        who: PersonId,
+        directory: &'d dyn Directory,
+    ) -> Result<&'d Person, Refusal> {
+        let person = directory
+            .person(who)
+            .ok_or_else(|| Refusal::new(Code::UnknownPerson, "there is no such person"))?;
+        if !person.active {
+            let what = format!("the account {} is switched off", person.login.text());
+            return Err(Refusal::new(Code::NotEligible, what).hint("an administrator can switch it on"));
+        }
+        Ok(person)
+    }
+
+    /// The rules that admit a person to all of these items, in file order.
+    pub(crate) fn admitting(&self, person: &Person, items: &BTreeSet<Item>) -> Vec<(usize, &Rule)> {
+        let sets = self.index.sets_of(person);
+        let mut common: Option<BTreeSet<usize>> = None;
+        for item in items {
+            let admitting = self.index.admitting(&sets, item);
+            common = Some(match common {
+                None => admitting,
+                Some(common) => common.intersection(&admitting).copied().collect(),
+            });
+        }
+        common
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|place| Some((place, self.document.rules.get(place)?)))
+            .collect()
+    }
+
+    /// The rule's bounds for these items, with the guardrails over each of them applied.
+    pub(crate) fn bounds(&self, rule: &Rule, items: &BTreeSet<Item>) -> Bounds<'_> {
+        let defaults = &self.document.defaults;
+        let own = rule.max.unwrap_or(defaults.max);
+        let shortest = items
+            .iter()
+            .flat_map(|item| self.index.guardrails(&item.resource))
+            .filter_map(|place| self.document.guardrails.get(*place))
+            .filter(|guardrail| guardrail.max < own)
+            .min_by_key(|guardrail| guardrail.max);
+        let max = shortest.map_or(own, |guardrail| guardrail.max);
+        Bounds {
+            max,
+            duration: rule.duration.unwrap_or(defaults.duration).min(max),
+            guardrail: shortest,
+        }
+    }
+
+    /// The rule's steps, as they are frozen into a request.
+    pub(crate) fn steps(&self, rule: &Rule) -> Vec<Step> {
+        let pending = self.document.defaults.pending;
+        rule.steps
+            .iter()
+            .map(|step| Step {
+                from: step.from.0.clone(),
+                count: step.count,
+                within: step.within.unwrap_or(pending),
+                silence: step.silence.clone(),
+            })
+            .collect()
+    }
+
+    fn path(&self, rule: &Rule, steps: Vec<Step>, max: Span) -> Path {
+        let defaults = &self.document.defaults;
+        Path {
+            rule: rule.name.clone(),
+            policy: self.revision,
+            steps,
+            max,
+            pending: defaults.pending,
+            activation: defaults.activation,
+        }
+    }
+
+    /// Whether different people, none of them the requester, can fill every step; `Err` is the first that cannot be.
+    fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
+        let candidates: Vec<(u32, Vec<PersonId>)> = steps
+            .iter()
+            .map(|step| (step.count.max(1), self.could_fill(step, scene)))
+            .collect();
+        chain::fill(&candidates)
+    }
+}
+
+/// How many people a chain asks for.
+fn people(steps: &[Step]) -> u64 {
+    steps.iter().map(|step| u64::from(step.count)).sum()
+}

@@ -1,0 +1,234 @@
+//! What changed between two revisions, in lines for people and for the log.
+
+use std::collections::BTreeMap;
+
+use daypass_core::name::Name;
+use daypass_core::review::Silence;
+use daypass_core::time::Span;
+
+use crate::Policy;
+use crate::diagnostic::At;
+use crate::document::{Access, Defaults, Document, Resource, Rule, Step, Who};
+use crate::trial::told;
+
+/// More lines than this help nobody; the rest is counted.
+const MOST: usize = 200;
+
+/// What can be said of one thing: its fields, in words. Values that a provider reads are compared and not shown.
+type Fields = BTreeMap<&'static str, Field>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Field {
+    Shown(String),
+    Hidden(String),
+}
+
+impl Policy {
+    /// What changed, line by line: `+ rule prod-write`, `- resource old-vm`, `~ rule prod-write: max 2h → 4h`. Without an old
+    /// policy everything is new. Ordered by section and name.
+    #[must_use]
+    pub fn diff(old: Option<&Self>, new: &Self) -> Vec<String> {
+        let nothing = Document::default();
+        let old = old.map_or(&nothing, |old| &old.document);
+        let (before, after) = (things(old), things(&new.document));
+        let mut lines = Vec::new();
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            lines.push((name, format!("- {} {}", name.0.word(), name.1)));
+        }
+        for (name, fields) in &after {
+            let (section, title) = (name.0.word(), &name.1);
+            match before.get(name) {
+                None => lines.push((name, format!("+ {section} {title}"))),
+                Some(earlier) if earlier != fields => {
+                    let changes = changes(earlier, fields).join(", ");
+                    lines.push((name, format!("~ {section} {title}: {changes}")));
+                }
+                Some(_) => {}
+            }
+        }
+        lines.sort_by_key(|(one, _)| *one);
+        let more = lines.len().saturating_sub(MOST);
+        let mut lines: Vec<String> = lines.into_iter().take(MOST).map(|(_, line)| line).collect();
+        if more > 0 {
+            lines.push(format!("… and {more} more"));
+        }
+        lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+    }
+}
+
+/// The sections in the order they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Section {
+    Defaults,
+    People,
+    Connector,
+    Resource,
+    Role,
+    Guardrail,
+    Rule,
+    Tests,
+}
+
+impl Section {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Defaults => "defaults",
+            Self::People => "people",
+            Self::Connector => "connector",
+            Self::Resource => "resource",
+            Self::Role => "role",
+            Self::Guardrail => "guardrail",
+            Self::Rule => "rule",
+            Self::Tests => "tests",
+        }
+    }
+}
+
+fn changes(before: &Fields, after: &Fields) -> Vec<String> {
+    let mut names: Vec<&&str> = before.keys().chain(after.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let shown = |field: Option<&Field>| match field {
+        Some(Field::Shown(text)) => text.clone(),
+        Some(Field::Hidden(_)) | None => String::from("nothing"),
+    };
+    names
+        .into_iter()
+        .filter(|name| before.get(**name) != after.get(**name))
+        .map(|name| match (before.get(*name), after.get(*name)) {
+            (Some(Field::Hidden(_)), _) | (_, Some(Field::Hidden(_))) => format!("{name} changed"),
+            (one, other) => format!("{name} {} → {}", shown(one), shown(other)),
+        })
+        .collect()
+}
+
+fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
+    let mut all = BTreeMap::new();
+    if document.defaults != Defaults::default() {
+        all.insert((Section::Defaults, String::new()), defaults(&document.defaults));
+    }
+    for people in &document.people {
+        let who = match &people.who {
+            Who::Group(group) => format!("group {group}"),
+            Who::Logins(logins) => format!("logins {}", joined(logins.iter())),
+            Who::Schedule(schedule) => format!("schedule {schedule}"),
+        };
+        let fields = Fields::from([("who", Field::Shown(who))]);
+        all.insert((Section::People, people.name.to_string()), fields);
+    }
+    for connector in &document.connectors {
+        let fields = Fields::from([
+            ("kind", Field::Shown(connector.kind.to_string())),
+            ("config", Field::Hidden(connector.config.to_string())),
+        ]);
+        all.insert((Section::Connector, connector.name.to_string()), fields);
+    }
+    for one in &document.resources {
+        all.insert((Section::Resource, one.name.to_string()), resource(one));
+        for (role, what) in &one.roles {
+            let fields = Fields::from([("config", Field::Hidden(what.config.to_string()))]);
+            all.insert((Section::Role, format!("{}/{role}", one.name)), fields);
+        }
+    }
+    for guardrail in &document.guardrails {
+        let to = guardrail
+            .to
+            .as_ref()
+            .map_or_else(|| String::from("everything"), ToString::to_string);
+        let fields = Fields::from([
+            ("to", Field::Shown(to)),
+            ("max", Field::Shown(guardrail.max.to_string())),
+        ]);
+        all.insert((Section::Guardrail, guardrail.name.to_string()), fields);
+    }
+    for one in &document.rules {
+        all.insert((Section::Rule, one.name.to_string()), rule(one));
+    }
+    if !document.tests.is_empty() {
+        let fields = Fields::from([("count", Field::Shown(document.tests.len().to_string()))]);
+        all.insert((Section::Tests, String::new()), fields);
+    }
+    all
+}
+
+fn defaults(defaults: &Defaults) -> Fields {
+    let span = |span: Span| Field::Shown(span.to_string());
+    let reason = if defaults.reason_required {
+        "required"
+    } else {
+        "optional"
+    };
+    Fields::from([
+        ("duration", span(defaults.duration)),
+        ("max", span(defaults.max)),
+        ("pending", span(defaults.pending)),
+        ("activation", span(defaults.activation)),
+        ("settle", span(defaults.settle)),
+        ("reason", Field::Shown(reason.to_owned())),
+    ])
+}
+
+fn resource(resource: &Resource) -> Fields {
+    let labels: Vec<String> = resource
+        .labels
+        .iter()
+        .map(|(label, value)| format!("{label}: {value}"))
+        .collect();
+    let access = match resource.access {
+        Access::Direct => "direct",
+        Access::Gateway => "gateway",
+    };
+    let owner = resource
+        .owner
+        .as_ref()
+        .map_or_else(|| String::from("nobody"), ToString::to_string);
+    Fields::from([
+        ("kind", Field::Shown(resource.kind.to_string())),
+        ("connector", Field::Shown(resource.connector.to_string())),
+        ("labels", Field::Shown(format!("{{{}}}", labels.join(", ")))),
+        ("owner", Field::Shown(owner)),
+        ("access", Field::Shown(access.to_owned())),
+        ("config", Field::Hidden(resource.config.to_string())),
+    ])
+}
+
+fn rule(rule: &Rule) -> Fields {
+    let names = |names: &[(Name, At)]| joined(names.iter().map(|(name, _)| name));
+    let roles = rule
+        .roles
+        .as_ref()
+        .map_or_else(|| String::from("all"), |roles| names(roles));
+    let span = |span: Option<Span>| {
+        let text = span.map_or_else(|| String::from("default"), |span| span.to_string());
+        Field::Shown(text)
+    };
+    let steps: Vec<String> = rule.steps.iter().map(step).collect();
+    let approval = if steps.is_empty() {
+        String::from("none")
+    } else {
+        steps.join(" then ")
+    };
+    Fields::from([
+        ("allow", Field::Shown(names(&rule.allow))),
+        ("to", Field::Shown(rule.to.to_string())),
+        ("roles", Field::Shown(roles)),
+        ("approval", Field::Shown(approval)),
+        ("duration", span(rule.duration)),
+        ("max", span(rule.max)),
+    ])
+}
+
+fn step(step: &Step) -> String {
+    let mut text = told(&step.from.0, step.count);
+    if let Some(within) = step.within {
+        text.push_str(&format!(" within {within}"));
+    }
+    if let Silence::Escalate { to, within } = &step.silence {
+        text.push_str(&format!(" else {to} within {within}"));
+    }
+    text
+}
+
+fn joined<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    names.map(Name::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,193 @@
+//! The compiled policy: from a person and an item to the rules that concern both, without looking at any other rule.
+//!
+//! Resources that no selector can tell apart (same kind, same labels) are one *class*; a rule is filed once for each class that
+//! it selects, or for each resource that it names. The cost of a question grows with the sets that the person is in and with
+//! the rules that are found, not with the rules there are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use daypass_core::name::{Item, Name};
+use daypass_core::person::{Kind, Person};
+
+use crate::document::{Document, Resource, Rule, Who};
+
+/// What a rule is filed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Scope {
+    /// Resources of the same kind and labels.
+    Class(usize),
+    /// One resource that the rule names.
+    Resource(usize),
+}
+
+/// Rules by the role they are about.
+#[derive(Debug, Clone, Default)]
+struct ByRole {
+    any: Vec<usize>,
+    named: HashMap<Name, Vec<usize>>,
+}
+
+impl ByRole {
+    fn file(&mut self, rule: usize, roles: Option<&[(Name, crate::diagnostic::At)]>) {
+        match roles {
+            None => self.any.push(rule),
+            Some(roles) => {
+                for (role, _) in roles {
+                    self.named.entry(role.clone()).or_default().push(rule);
+                }
+            }
+        }
+    }
+
+    fn of(&self, role: &Name) -> impl Iterator<Item = usize> {
+        let named = self.named.get(role).map(Vec::as_slice).unwrap_or_default();
+        self.any.iter().chain(named).copied()
+    }
+}
+
+/// The index. All numbers are places in the lists of the [`Document`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    resources: HashMap<Name, usize>,
+    /// The class of each resource.
+    class: Vec<usize>,
+    /// The guardrails over each resource.
+    guardrails: Vec<Vec<usize>>,
+    sets: HashMap<Name, usize>,
+    rules: HashMap<Name, usize>,
+    sets_of_group: HashMap<Name, Vec<usize>>,
+    sets_of_login: HashMap<Name, Vec<usize>>,
+    /// By scope and set of people: what a question needs.
+    admitting: HashMap<(Scope, usize), ByRole>,
+    /// By scope alone: what the explanation of a refusal needs.
+    concerning: HashMap<Scope, ByRole>,
+}
+
+impl Index {
+    pub(crate) fn new(document: &Document) -> Self {
+        let mut index = Self::default();
+        for (place, people) in document.people.iter().enumerate() {
+            index.sets.insert(people.name.clone(), place);
+            match &people.who {
+                Who::Group(group) => index.sets_of_group.entry(group.clone()).or_default().push(place),
+                Who::Logins(logins) => {
+                    for login in logins {
+                        index.sets_of_login.entry(login.clone()).or_default().push(place);
+                    }
+                }
+                Who::Schedule(_) => {}
+            }
+        }
+        let mut classes: BTreeMap<(&Name, &BTreeMap<Name, Name>), usize> = BTreeMap::new();
+        let mut samples: Vec<&Resource> = Vec::new();
+        for (place, resource) in document.resources.iter().enumerate() {
+            index.resources.insert(resource.name.clone(), place);
+            let class = *classes
+                .entry((&resource.kind, &resource.labels))
+                .or_insert_with(|| {
+                    samples.push(resource);
+                    samples.len() - 1
+                });
+            index.class.push(class);
+            let over = document.guardrails.iter().enumerate();
+            let over = over.filter(|(_, guard)| guard.to.as_ref().is_none_or(|to| to.admits(resource)));
+            index.guardrails.push(over.map(|(place, _)| place).collect());
+        }
+        for (place, rule) in document.rules.iter().enumerate() {
+            index.rules.insert(rule.name.clone(), place);
+            index.file(place, rule, document, &samples);
+        }
+        index
+    }
+
+    fn file(&mut self, place: usize, rule: &Rule, document: &Document, samples: &[&Resource]) {
+        let scopes: Vec<Scope> = match &rule.to.resource {
+            None => (0..)
+                .zip(samples)
+                .filter(|(_, sample)| rule.to.admits(sample))
+                .map(|(class, _)| Scope::Class(class))
+                .collect(),
+            Some(names) => names
+                .iter()
+                .filter_map(|(name, _)| self.resource(name.as_str()))
+                .filter(|resource| {
+                    document
+                        .resources
+                        .get(*resource)
+                        .is_some_and(|one| rule.to.admits(one))
+                })
+                .map(Scope::Resource)
+                .collect(),
+        };
+        for scope in scopes {
+            let roles = rule.roles.as_deref();
+            self.concerning.entry(scope).or_default().file(place, roles);
+            for set in rule.allow.iter().filter_map(|(name, _)| self.sets.get(name)) {
+                self.admitting
+                    .entry((scope, *set))
+                    .or_default()
+                    .file(place, roles);
+            }
+        }
+    }
+
+    pub(crate) fn resource(&self, name: &str) -> Option<usize> {
+        self.resources.get(name).copied()
+    }
+
+    pub(crate) fn set(&self, name: &Name) -> Option<usize> {
+        self.sets.get(name).copied()
+    }
+
+    pub(crate) fn rule(&self, name: &Name) -> Option<usize> {
+        self.rules.get(name).copied()
+    }
+
+    /// The guardrails over a resource.
+    pub(crate) fn guardrails(&self, resource: &Name) -> &[usize] {
+        self.resource(resource.as_str())
+            .and_then(|place| self.guardrails.get(place))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// The sets that a person is in. A group holds no service accounts: those are in a set only by their login.
+    pub(crate) fn sets_of(&self, person: &Person) -> BTreeSet<usize> {
+        if !person.active {
+            return BTreeSet::new();
+        }
+        let by_group = person
+            .groups
+            .iter()
+            .filter(|_| person.kind == Kind::Person)
+            .filter_map(|group| self.sets_of_group.get(group));
+        let by_login = self.sets_of_login.get(person.login.text());
+        by_group.chain(by_login).flatten().copied().collect()
+    }
+
+    /// The rules that admit somebody in one of these sets to this item, in file order.
+    pub(crate) fn admitting(&self, sets: &BTreeSet<usize>, item: &Item) -> BTreeSet<usize> {
+        let scopes = self.scopes(item);
+        let found = sets.iter().flat_map(|set| {
+            scopes
+                .iter()
+                .filter_map(|scope| self.admitting.get(&(*scope, *set)))
+        });
+        found.flat_map(|rules| rules.of(&item.role)).collect()
+    }
+
+    /// The rules that are about this item, whomever they admit, in file order.
+    pub(crate) fn concerning(&self, item: &Item) -> BTreeSet<usize> {
+        let scopes = self.scopes(item);
+        let found = scopes.iter().filter_map(|scope| self.concerning.get(scope));
+        found.flat_map(|rules| rules.of(&item.role)).collect()
+    }
+
+    fn scopes(&self, item: &Item) -> Vec<Scope> {
+        let Some(resource) = self.resource(item.resource.as_str()) else {
+            return Vec::new();
+        };
+        let class = self.class.get(resource).copied().map(Scope::Class);
+        class.into_iter().chain([Scope::Resource(resource)]).collect()
+    }
+}

@@ -1,0 +1,287 @@
+//! Reads rules and guardrails: whom they concern, what they select, and the steps of approval.
+
+use daypass_core::name::Name;
+use daypass_core::review::{From, Silence};
+use daypass_core::time::Span;
+
+use super::target::name;
+use super::{Declared, declare, length};
+use crate::diagnostic::{At, Problems};
+use crate::document::{Guardrail, Label, Rule, Selector, Step};
+use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
+use crate::tree::{Node, Value};
+
+const GUARDRAIL: Keys = Keys {
+    what: "a guardrail",
+    known: &["name", "to", "max"],
+    later: &["max_total", "mfa", "record", "steps", "window", "forbid"],
+};
+
+const RULE: Keys = Keys {
+    what: "a rule",
+    known: &["name", "allow", "to", "roles", "approval", "duration", "max"],
+    later: &[
+        "when",
+        "end_when",
+        "source",
+        "notify",
+        "break_glass",
+        "agents",
+        "anywhere",
+        "mfa",
+        "cool_down",
+    ],
+};
+
+const STEP: Keys = Keys {
+    what: "a step",
+    known: &["from", "count", "within", "else"],
+    later: &["mfa"],
+};
+
+const ESCALATION: Keys = Keys {
+    what: "an escalation",
+    known: &["escalate", "within"],
+    later: &[],
+};
+
+/// The most people that one step may ask for: a slip of the hand must not lock everybody out.
+const MAX_COUNT: u32 = 100;
+/// The most steps of a rule.
+const MAX_STEPS: usize = 20;
+
+pub(super) fn guardrail(
+    node: &Node,
+    declared: &mut Declared,
+    problems: &mut Problems<'_>,
+) -> Option<Guardrail> {
+    let fields = Fields::of(node, &GUARDRAIL, problems)?;
+    let named = name(&fields, problems);
+    let fresh = named
+        .as_ref()
+        .map(|(name, at)| declare("guardrail", name, *at, &mut declared.guardrails, problems));
+    let to = match fields.get("to") {
+        None => Some(None),
+        Some(node) => selector(node, problems).map(Some),
+    };
+    let max = fields.required("max", problems).map(|_| ());
+    let length = length(&fields, "max", problems).ok().flatten();
+    max?;
+    fresh?.ok()?;
+    let (name, at) = named?;
+    Some(Guardrail {
+        name,
+        at,
+        to: to?,
+        max: length?,
+    })
+}
+
+pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems<'_>) -> Option<Rule> {
+    let fields = Fields::of(node, &RULE, problems)?;
+    let named = name(&fields, problems);
+    let fresh = named
+        .as_ref()
+        .map(|(name, at)| declare("rule", name, *at, &mut declared.rules, problems));
+    let allow = fields
+        .required("allow", problems)
+        .and_then(|node| allow(node, problems));
+    let to = fields
+        .required("to", problems)
+        .and_then(|node| selector(node, problems));
+    let roles = match fields.get("roles") {
+        None => Some(None),
+        Some(node) => names("roles", node, problems).map(Some),
+    };
+    let steps = approval(&fields, problems);
+    let duration = length(&fields, "duration", problems);
+    let max = length(&fields, "max", problems);
+    if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
+        && duration > max
+    {
+        let what = format!("duration {duration} is longer than max {max}");
+        problems.note(node.at, what, "shorten the one or lengthen the other");
+    }
+    fresh?.ok()?;
+    let (name, at) = named?;
+    Some(Rule {
+        name,
+        at,
+        allow: allow?,
+        to: to?,
+        roles: roles?,
+        steps: steps?,
+        duration: duration.ok()?,
+        max: max.ok()?,
+    })
+}
+
+fn allow(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
+    let sets = names("allow", node, problems)?;
+    if let Some((_, at)) = sets.iter().find(|(name, _)| name.as_str() == "manager") {
+        let what = "\"manager\" depends on who asks, so it cannot say who may ask";
+        problems.note(*at, what, "name a set of people");
+        return None;
+    }
+    Some(sets)
+}
+
+/// One name or a list of them; an empty list is noted.
+fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
+    let items = one_or_many(node);
+    if items.is_empty() {
+        problems.note(node.at, format!("\"{what}\" is empty"), "name at least one");
+    }
+    let read: Vec<Option<(Name, At)>> = items
+        .iter()
+        .map(|item| scalar(what, item, problems).map(|name| (name, item.at)))
+        .collect();
+    read.into_iter()
+        .collect::<Option<Vec<_>>>()
+        .filter(|names| !names.is_empty())
+}
+
+fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
+    let Value::Map(entries) = &node.value else {
+        expected("a map such as {env: production}", "\"to\"", node, problems);
+        return None;
+    };
+    let Some((first, _)) = entries.first() else {
+        let hint = "name a label, a kind or a resource, such as {env: production}";
+        problems.note(node.at, "this selects everything, without saying so", hint);
+        return None;
+    };
+    let mut selector = Some(Selector {
+        at: first.at,
+        ..Selector::default()
+    });
+    for (key, value) in entries {
+        let label: Result<Name, _> = key.text.parse();
+        if let Err(error) = &label {
+            problems.note(key.at, format!("to: {error}"), "");
+        }
+        let values = names(&key.text, value, problems);
+        match (label, values, &mut selector) {
+            (Ok(label), Some(values), Some(selector)) => match label.as_str() {
+                "kind" => selector.kind = Some(values),
+                "resource" => selector.resource = Some(values),
+                _ => selector.labels.push(Label {
+                    label,
+                    at: key.at,
+                    values,
+                }),
+            },
+            _ => selector = None,
+        }
+    }
+    selector
+}
+
+fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
+    let Some(node) = fields.get("approval") else {
+        // A rule for emergencies has none; that it is not supported was said already.
+        if !fields.has("break_glass") {
+            problems.note(
+                fields.at,
+                "a rule needs \"approval\": a list of steps, or none",
+                "where nobody need agree, write approval: none",
+            );
+        }
+        return None;
+    };
+    match &node.value {
+        Value::Text(text) if text == "none" => Some(Vec::new()),
+        Value::List(items) if items.is_empty() => {
+            let hint = "where nobody need agree, write approval: none";
+            problems.note(node.at, "the list of steps is empty", hint);
+            None
+        }
+        Value::List(items) if items.len() > MAX_STEPS => {
+            let what = format!("{} steps; a rule may have {MAX_STEPS}", items.len());
+            problems.note(node.at, what, "");
+            None
+        }
+        Value::List(items) => {
+            let steps: Vec<Option<Step>> = items.iter().map(|item| step(item, problems)).collect();
+            steps.into_iter().collect()
+        }
+        _ => {
+            expected("a list of steps, or none", "\"approval\"", node, problems);
+            None
+        }
+    }
+}
+
+fn step(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
+    let fields = Fields::of(node, &STEP, problems)?;
+    let from = fields
+        .required("from", problems)
+        .and_then(|node| from("from", node, problems));
+    let count = match fields.get("count") {
+        None => Some(1),
+        Some(node) => count(node, problems),
+    };
+    let within = length(&fields, "within", problems);
+    let (silence, escalate_at) = match fields.get("else") {
+        None => (Some(Silence::Deny), fields.at),
+        Some(node) => silence(node, problems).map_or((None, node.at), |(silence, at)| (Some(silence), at)),
+    };
+    Some(Step {
+        at: fields.at,
+        from: from?,
+        count: count?,
+        within: within.ok()?,
+        silence: silence?,
+        escalate_at,
+    })
+}
+
+/// Whom a step asks: a set of people, or the requester's manager.
+pub(super) fn from(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<(From, At)> {
+    let name: Name = scalar(what, node, problems)?;
+    let from = if name.as_str() == "manager" {
+        From::Manager
+    } else {
+        From::People(name)
+    };
+    Some((from, node.at))
+}
+
+pub(super) fn count(node: &Node, problems: &mut Problems<'_>) -> Option<u32> {
+    let count = node.text().and_then(|text| text.parse::<u32>().ok());
+    match count {
+        Some(count) if (1..=MAX_COUNT).contains(&count) => Some(count),
+        _ => {
+            problems.note(
+                node.at,
+                format!("count must be a number from 1 to {MAX_COUNT}"),
+                "",
+            );
+            None
+        }
+    }
+}
+
+fn silence(node: &Node, problems: &mut Problems<'_>) -> Option<(Silence, At)> {
+    match &node.value {
+        Value::Text(text) if text == "deny" => Some((Silence::Deny, node.at)),
+        Value::Map(_) => {
+            let fields = Fields::of(node, &ESCALATION, problems)?;
+            let to = fields
+                .required("escalate", problems)
+                .and_then(|node| from("escalate", node, problems));
+            fields.required("within", problems);
+            let within: Option<Span> = length(&fields, "within", problems).ok().flatten();
+            let ((to, at), within) = (to?, within?);
+            Some((Silence::Escalate { to, within }, at))
+        }
+        _ => {
+            problems.note(
+                node.at,
+                "\"else\" says what follows silence: deny, or {escalate: …, within: …}",
+                "silence never approves",
+            );
+            None
+        }
+    }
+}

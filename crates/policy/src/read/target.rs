@@ -1,0 +1,197 @@
+//! Reads connectors and resources. What a provider reads stays free-form, with the place of every part.
+
+use std::collections::BTreeMap;
+
+use daypass_core::name::Name;
+use serde_json::Value as Json;
+
+use super::{Declared, declare};
+use crate::diagnostic::{At, Problems};
+use crate::document::{Access, Connector, Places, Resource, Role};
+use crate::fields::{Fields, Keys, expected, scalar};
+use crate::tree::{Node, Value};
+
+const CONNECTOR: Keys = Keys {
+    what: "a connector",
+    known: &["name", "kind", "config"],
+    later: &[],
+};
+
+const RESOURCE: Keys = Keys {
+    what: "a resource",
+    known: &[
+        "name",
+        "kind",
+        "connector",
+        "labels",
+        "owner",
+        "access",
+        "config",
+        "roles",
+    ],
+    later: &["recording", "statements"],
+};
+
+/// What selectors use for other things than labels.
+const NOT_LABELS: &[&str] = &["kind", "resource", "name"];
+
+pub(super) fn connector(
+    node: &Node,
+    declared: &mut Declared,
+    problems: &mut Problems<'_>,
+) -> Option<Connector> {
+    let fields = Fields::of(node, &CONNECTOR, problems)?;
+    let (name, at) = name(&fields, problems)?;
+    let fresh = declare("connector", &name, at, &mut declared.connectors, problems);
+    let kind = fields.parse("kind", problems);
+    let (config, places) = config("\"config\"", fields.get("config"), fields.at, problems)?;
+    fresh.ok()?;
+    Some(Connector {
+        name,
+        kind: kind?,
+        config,
+        at,
+        places,
+    })
+}
+
+pub(super) fn resource(
+    node: &Node,
+    declared: &mut Declared,
+    problems: &mut Problems<'_>,
+) -> Option<Resource> {
+    let fields = Fields::of(node, &RESOURCE, problems)?;
+    let (name, at) = name(&fields, problems)?;
+    let fresh = declare("resource", &name, at, &mut declared.resources, problems);
+    let kind = fields.parse("kind", problems);
+    let connector = fields.parse("connector", problems);
+    let labels = labels(fields.get("labels"), problems);
+    let owner = fields.optional("owner", problems);
+    let access = match fields.get("access") {
+        None => Some(Access::Direct),
+        Some(node) => match node.text() {
+            Some("direct") => Some(Access::Direct),
+            Some("gateway") => Some(Access::Gateway),
+            _ => {
+                expected("direct or gateway", "\"access\"", node, problems);
+                None
+            }
+        },
+    };
+    let config = config("\"config\"", fields.get("config"), fields.at, problems);
+    let roles = roles(&name, &fields, problems);
+    fresh.ok()?;
+    let (config, places) = config?;
+    Some(Resource {
+        name,
+        kind: kind?,
+        connector: connector?,
+        labels: labels?,
+        owner: owner.ok()?,
+        access: access?,
+        config,
+        roles: roles?,
+        at,
+        places,
+    })
+}
+
+/// The name of a thing and where it is written.
+pub(super) fn name(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<(Name, At)> {
+    let node = fields.required("name", problems)?;
+    Some((scalar("name", node, problems)?, node.at))
+}
+
+fn labels(node: Option<&Node>, problems: &mut Problems<'_>) -> Option<BTreeMap<Name, Name>> {
+    let Some(node) = node else {
+        return Some(BTreeMap::new());
+    };
+    let Value::Map(entries) = &node.value else {
+        expected("a map of labels to values", "\"labels\"", node, problems);
+        return None;
+    };
+    let mut labels = Some(BTreeMap::new());
+    for (key, value) in entries {
+        let label: Option<Name> = match key.text.parse() {
+            Ok(label) => Some(label),
+            Err(error) => {
+                problems.note(key.at, format!("labels: {error}"), "");
+                None
+            }
+        };
+        if NOT_LABELS.contains(&key.text.as_str()) {
+            let what = format!("no label may be called {}", key.text);
+            problems.note(key.at, what, "selectors mean something else by that word");
+            labels = None;
+        }
+        match (label, scalar(&key.text, value, problems), &mut labels) {
+            (Some(label), Some(value), Some(labels)) => {
+                labels.insert(label, value);
+            }
+            _ => labels = None,
+        }
+    }
+    labels
+}
+
+fn roles(resource: &Name, fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<BTreeMap<Name, Role>> {
+    let none = || format!("the resource {resource} has no roles, so nothing of it could be asked for");
+    let hint = "write for instance roles: {read: {…}}, with what its provider reads";
+    let Some(node) = fields.get("roles") else {
+        problems.note(fields.at, none(), hint);
+        return None;
+    };
+    let Value::Map(entries) = &node.value else {
+        expected(
+            "a map of role names to what they give",
+            "\"roles\"",
+            node,
+            problems,
+        );
+        return None;
+    };
+    if entries.is_empty() {
+        problems.note(node.at, none(), hint);
+        return None;
+    }
+    let mut roles = Some(BTreeMap::new());
+    for (key, node) in entries {
+        let name: Option<Name> = match key.text.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                problems.note(key.at, format!("roles: {error}"), "");
+                None
+            }
+        };
+        let read = config(&format!("the role {}", key.text), Some(node), key.at, problems);
+        match (name, read, &mut roles) {
+            (Some(name), Some((config, places)), Some(roles)) => {
+                let at = key.at;
+                roles.insert(name, Role { config, at, places });
+            }
+            _ => roles = None,
+        }
+    }
+    roles
+}
+
+/// A free-form map; the empty one where there is none.
+fn config(what: &str, node: Option<&Node>, at: At, problems: &mut Problems<'_>) -> Option<(Json, Places)> {
+    let empty = || (Json::Object(serde_json::Map::new()), vec![(String::new(), at)]);
+    let (json, places) = match node {
+        None => empty(),
+        Some(node) => match &node.value {
+            Value::Null => empty(),
+            Value::Map(_) => {
+                let mut places = Vec::new();
+                let json = node.to_json("", &mut places);
+                (json, places)
+            }
+            _ => {
+                expected("a map", what, node, problems);
+                return None;
+            }
+        },
+    };
+    Some((json, Places::new(places)))
+}

@@ -1,0 +1,235 @@
+//! Who is in a set, and who may review: active people, settled, and never the requester.
+
+use std::collections::BTreeSet;
+
+use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::{Kind, Person};
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::{Request, State};
+use daypass_core::review::{From, Silence, Step};
+use daypass_core::time::Timestamp;
+
+use crate::document::{People, Who};
+use crate::{Directory, Policy};
+
+/// A question about reviewers: for whose request, by which directory, when.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'d> {
+    pub(crate) requester: PersonId,
+    pub(crate) directory: &'d dyn Directory,
+    pub(crate) now: Timestamp,
+}
+
+impl Policy {
+    /// Whether this person may review this step of the request: the step asks them, and their account is active, a person's,
+    /// settled, and not the requester's. Whether they did already, and by what credential they came, is not asked here.
+    ///
+    /// Where the people that a step asks first can no longer fill it (no manager, or who remains has counted in another step),
+    /// those it escalates to may review at once.
+    ///
+    /// # Errors
+    /// The refusal that the person is shown.
+    pub fn may_review(
+        &self,
+        request: &Request,
+        step: &Step,
+        escalated: bool,
+        person: PersonId,
+        directory: &dyn Directory,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let scene = Scene {
+            requester: request.ask.requester,
+            directory,
+            now,
+        };
+        if person == scene.requester {
+            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
+        }
+        let Some(account) = directory.person(person) else {
+            return Err(Refusal::new(Code::UnknownPerson, "there is no such person"));
+        };
+        let asked = self.is_asked(&step.from, account, scene)
+            || match &step.silence {
+                Silence::Escalate { to, .. } if self.is_asked(to, account, scene) => {
+                    escalated || !self.can_fill(step, &counted_elsewhere(request, step), scene)
+                }
+                _ => false,
+            };
+        if !asked {
+            let what = format!("this step asks {}", self.describe(&step.from));
+            return Err(Refusal::new(Code::NotReviewer, what));
+        }
+        self.may_review_at_all(account, scene)
+    }
+
+    /// Whom this step asks, in the order of their ids: those who may review it now, whether or not they did already.
+    ///
+    /// Where too few of those it asks first can review, those it escalates to are asked at once.
+    #[must_use]
+    pub fn reviewers(
+        &self,
+        requester: PersonId,
+        step: &Step,
+        escalated: bool,
+        directory: &dyn Directory,
+        now: Timestamp,
+    ) -> Vec<PersonId> {
+        let scene = Scene {
+            requester,
+            directory,
+            now,
+        };
+        self.asked(step, escalated, &BTreeSet::new(), scene)
+            .into_iter()
+            .collect()
+    }
+
+    /// Who may review the open step of this request now and has not reviewed the request yet, in the order of their ids.
+    /// Empty where the request waits for nobody.
+    #[must_use]
+    pub fn waiting_for(&self, request: &Request, directory: &dyn Directory, now: Timestamp) -> Vec<PersonId> {
+        let (Some((_, step)), State::Pending { escalated, .. }) = (request.open_step(), &request.state)
+        else {
+            return Vec::new();
+        };
+        let scene = Scene {
+            requester: request.ask.requester,
+            directory,
+            now,
+        };
+        let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
+        for review in request.reviews() {
+            asked.remove(&review.reviewer);
+        }
+        asked.into_iter().collect()
+    }
+
+    /// Everybody who could ever fill this step: those it asks first and those it escalates to.
+    pub(crate) fn could_fill(&self, step: &Step, scene: Scene<'_>) -> Vec<PersonId> {
+        self.asked(step, true, &BTreeSet::new(), scene)
+            .into_iter()
+            .collect()
+    }
+
+    fn asked(
+        &self,
+        step: &Step,
+        escalated: bool,
+        counted: &BTreeSet<PersonId>,
+        scene: Scene<'_>,
+    ) -> BTreeSet<PersonId> {
+        let mut asked = self.eligible(&step.from, scene);
+        if let Silence::Escalate { to, .. } = &step.silence
+            && (escalated || !enough(step, asked.difference(counted).count()))
+        {
+            asked.extend(self.eligible(to, scene));
+        }
+        asked
+    }
+
+    /// Whether those whom the step asks first can fill it, without those who have counted in another step.
+    fn can_fill(&self, step: &Step, counted: &BTreeSet<PersonId>, scene: Scene<'_>) -> bool {
+        enough(step, self.eligible(&step.from, scene).difference(counted).count())
+    }
+
+    /// Who of these may review now.
+    pub(crate) fn eligible(&self, from: &From, scene: Scene<'_>) -> BTreeSet<PersonId> {
+        let may = |id: &PersonId| {
+            scene
+                .directory
+                .person(*id)
+                .is_some_and(|person| self.may_review_at_all(person, scene).is_ok())
+        };
+        self.members(from, scene).into_iter().filter(may).collect()
+    }
+
+    /// Who is named, whether or not they may review.
+    pub(crate) fn members(&self, from: &From, scene: Scene<'_>) -> BTreeSet<PersonId> {
+        let people = match from {
+            From::Manager => return manager(scene).into_iter().collect(),
+            From::People(name) => self.people(name),
+        };
+        match people.map(|people| &people.who) {
+            Some(Who::Group(group)) => scene.directory.members(group).into_iter().collect(),
+            Some(Who::Logins(logins)) => logins
+                .iter()
+                .filter_map(|login| scene.directory.by_login(login.as_str()))
+                .map(|person| person.id)
+                .collect(),
+            Some(Who::Schedule(_)) | None => BTreeSet::new(),
+        }
+    }
+
+    fn is_asked(&self, from: &From, person: &Person, scene: Scene<'_>) -> bool {
+        match from {
+            From::Manager => manager(scene) == Some(person.id),
+            From::People(name) => self
+                .index
+                .set(name)
+                .is_some_and(|set| self.index.sets_of(person).contains(&set)),
+        }
+    }
+
+    fn may_review_at_all(&self, person: &Person, scene: Scene<'_>) -> Result<(), Refusal> {
+        let refuse = |what: String| Err(Refusal::new(Code::MayNotReview, what));
+        if person.id == scene.requester {
+            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
+        }
+        if !person.active {
+            return refuse(String::from("this account is switched off"));
+        }
+        if person.kind == Kind::Service {
+            return refuse(String::from("a service account never reviews"));
+        }
+        let settle = self.document.defaults.settle;
+        if scene.now.since(person.changed_at) < settle {
+            let until = person.changed_at + settle;
+            let what = format!(
+                "the groups, manager or password of this account changed less than {settle} ago; it may review from {until}"
+            );
+            return refuse(what);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn people(&self, name: &Name) -> Option<&People> {
+        self.index
+            .set(name)
+            .and_then(|place| self.document.people.get(place))
+    }
+
+    /// Whom a step asks, in words.
+    pub(crate) fn describe(&self, from: &From) -> String {
+        match from {
+            From::Manager => String::from("the requester's manager"),
+            From::People(name) => self.people(name).map_or_else(
+                || format!("{name}, which the policy no longer has"),
+                ToString::to_string,
+            ),
+        }
+    }
+}
+
+fn manager(scene: Scene<'_>) -> Option<PersonId> {
+    scene.directory.person(scene.requester)?.manager
+}
+
+fn enough(step: &Step, have: usize) -> bool {
+    u32::try_from(have).unwrap_or(u32::MAX) >= step.count.max(1)
+}
+
+/// Who has reviewed another step of the request than this one.
+fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
+    let open = request.open_step().filter(|(_, open)| *open == step);
+    let open = open
+        .map(|(index, _)| index)
+        .or_else(|| request.path.steps.iter().position(|one| one == step));
+    request
+        .reviews()
+        .iter()
+        .filter(|review| Some(review.step) != open)
+        .map(|review| review.reviewer)
+        .collect()
+}

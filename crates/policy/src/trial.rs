@@ -1,0 +1,251 @@
+//! Runs the policy's own tests: each asks [`Policy::decide`] with a directory of its own.
+//!
+//! In that directory the person and their manager are what the test says; every account that a set names by login exists, and
+//! every group that a set names has enough members besides. So a test tells whom the steps ask, not who works here today.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::review::{From, Step};
+use daypass_core::text::{Hash, Prose};
+use daypass_core::time::{Span, Timestamp};
+
+use crate::decide::Decision;
+use crate::diagnostic::Location;
+use crate::document::{Expect, Test, Who};
+use crate::{Ask, Directory, Policy};
+
+/// When a test asks that does not say, counted from 1970: long after any account of its directory last changed.
+const SOME_DAY: Span = Span::MAX;
+
+/// What came of one of the policy's tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestOutcome {
+    /// Where the test is written.
+    pub location: Location,
+    /// What it asks: `ana asks for orders-prod/write for 1h`.
+    pub question: String,
+    /// The answer it expects.
+    pub expected: String,
+    /// The answer that came.
+    pub got: String,
+    /// Whether they agree.
+    pub passed: bool,
+}
+
+impl Policy {
+    /// Runs the policy's own tests, in file order.
+    #[must_use]
+    pub fn run_tests(&self) -> Vec<TestOutcome> {
+        let town = Town::new(self);
+        self.document
+            .tests
+            .iter()
+            .map(|test| self.run_test(test, &town))
+            .collect()
+    }
+
+    fn run_test(&self, test: &Test, town: &Town) -> TestOutcome {
+        let now = test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY);
+        let town = town.with(test);
+        let ask = Ask {
+            who: id(test.who.as_str()),
+            items: &test.items,
+            duration: test.duration,
+            has_reason: true,
+            ticket: test.ticket.as_deref(),
+            extends: false,
+            now,
+        };
+        let decision = self.decide(&ask, &town);
+        TestOutcome {
+            location: test.at.location(&self.sources),
+            question: question(test),
+            expected: expected(&test.expect),
+            got: got(&decision),
+            passed: agrees(&test.expect, &decision),
+        }
+    }
+}
+
+/// The people that a test's world is made of.
+#[derive(Clone, Default)]
+struct Town {
+    people: BTreeMap<PersonId, Person>,
+    members: BTreeMap<Name, BTreeSet<PersonId>>,
+}
+
+impl Town {
+    /// Everybody whom the policy names.
+    fn new(policy: &Policy) -> Self {
+        let most = policy
+            .document
+            .rules
+            .iter()
+            .map(|rule| rule.steps.iter().map(|step| step.count).sum::<u32>())
+            .max()
+            .unwrap_or(0);
+        let mut town = Self::default();
+        for people in &policy.document.people {
+            match &people.who {
+                Who::Group(group) => {
+                    for number in 0..=most {
+                        // A slash is in no login, so this is nobody whom the policy or a test names.
+                        let login = format!("{group}/{number}");
+                        town.add(person(&login, BTreeSet::from([group.clone()])));
+                    }
+                }
+                Who::Logins(logins) => {
+                    for login in logins {
+                        town.add(person(login.as_str(), BTreeSet::new()));
+                    }
+                }
+                Who::Schedule(_) => {}
+            }
+        }
+        town
+    }
+
+    /// The same with the person and the manager of a test.
+    fn with(&self, test: &Test) -> Self {
+        let mut town = self.clone();
+        if let Some(manager) = &test.manager
+            && !town.people.contains_key(&id(manager.as_str()))
+        {
+            town.add(person(manager.as_str(), BTreeSet::new()));
+        }
+        let mut asker = person(test.who.as_str(), test.groups.clone());
+        asker.manager = test.manager.as_ref().map(|manager| id(manager.as_str()));
+        town.add(asker);
+        town
+    }
+
+    fn add(&mut self, person: Person) {
+        for group in &person.groups {
+            self.members.entry(group.clone()).or_default().insert(person.id);
+        }
+        self.people.insert(person.id, person);
+    }
+}
+
+impl Directory for Town {
+    fn person(&self, id: PersonId) -> Option<&Person> {
+        self.people.get(&id)
+    }
+
+    fn by_login(&self, login: &str) -> Option<&Person> {
+        self.people.get(&id(login))
+    }
+
+    fn members(&self, group: &Name) -> Vec<PersonId> {
+        self.members
+            .get(group)
+            .map(|members| members.iter().copied().collect())
+            .unwrap_or_default()
+    }
+}
+
+fn id(login: &str) -> PersonId {
+    let mut bytes = [0; 10];
+    for (to, from) in bytes.iter_mut().zip(Hash::of(login.as_bytes()).bytes()) {
+        *to = *from;
+    }
+    PersonId::from_bytes(bytes)
+}
+
+fn person(login: &str, groups: BTreeSet<Name>) -> Person {
+    Person {
+        id: id(login),
+        login: Prose::new([0; 16], login),
+        display: Prose::new([0; 16], login),
+        kind: Kind::Person,
+        role: SystemRole::Member,
+        groups,
+        manager: None,
+        active: true,
+        changed_at: Timestamp::EPOCH,
+    }
+}
+
+fn question(test: &Test) -> String {
+    let items: Vec<String> = test.items.iter().map(ToString::to_string).collect();
+    let length = test
+        .duration
+        .map(|duration| format!(" for {duration}"))
+        .unwrap_or_default();
+    format!("{} asks for {}{length}", test.who, items.join(" and "))
+}
+
+fn expected(expect: &Expect) -> String {
+    match expect {
+        Expect::Refused(code) => format!("refused: {code}"),
+        Expect::Allowed { rule, steps, max } => {
+            let mut parts = vec![String::from("allowed")];
+            parts.extend(rule.as_ref().map(|rule| format!("rule {rule}")));
+            parts.extend(steps.as_ref().map(|steps| {
+                let steps: Vec<String> = steps
+                    .iter()
+                    .map(|(from, count)| match count {
+                        Some(count) => told(from, *count),
+                        None => from.to_string(),
+                    })
+                    .collect();
+                format!("steps [{}]", steps.join(", "))
+            }));
+            parts.extend(max.map(|max| format!("max {max}")));
+            parts.join(", ")
+        }
+    }
+}
+
+fn got(decision: &Decision) -> String {
+    match decision {
+        Decision::Refused(refusal) => format!("refused: {} ({refusal})", refusal.code),
+        Decision::Allowed(allowed) => {
+            let steps: Vec<String> = allowed
+                .path
+                .steps
+                .iter()
+                .map(|step| told(&step.from, step.count))
+                .collect();
+            format!(
+                "allowed, rule {}, steps [{}], max {}",
+                allowed.path.rule,
+                steps.join(", "),
+                allowed.path.max
+            )
+        }
+    }
+}
+
+/// A step in short: `security`, `2 of security`.
+pub(crate) fn told(from: &From, count: u32) -> String {
+    match count {
+        0 | 1 => from.to_string(),
+        count => format!("{count} of {from}"),
+    }
+}
+
+fn agrees(expect: &Expect, decision: &Decision) -> bool {
+    match (expect, decision) {
+        (Expect::Refused(code), Decision::Refused(refusal)) => *code == refusal.code,
+        (Expect::Allowed { rule, steps, max }, Decision::Allowed(allowed)) => {
+            rule.as_ref().is_none_or(|rule| *rule == allowed.path.rule)
+                && max.is_none_or(|max| max == allowed.path.max)
+                && steps
+                    .as_ref()
+                    .is_none_or(|steps| same_steps(steps, &allowed.path.steps))
+        }
+        _ => false,
+    }
+}
+
+fn same_steps(expected: &[(From, Option<u32>)], steps: &[Step]) -> bool {
+    expected.len() == steps.len()
+        && expected
+            .iter()
+            .zip(steps)
+            .all(|((from, count), step)| *from == step.from && count.is_none_or(|count| count == step.count))
+}

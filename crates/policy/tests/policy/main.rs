@@ -1,0 +1,18 @@
+//! The policy crate from outside: what is read, what is refused and how it is told, what is decided.
+
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod diagnostics;
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod office;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod review;
+#[cfg(test)]
+mod whole;
