@@ -1,1 +1,17 @@
-//! Throwaway real services for tests, benches and the demo.
+//! Throwaway real services for tests, benches and the demo: one copy of "start it, wait for it, break it, remove it".
+//!
+//! - [`postgres`]: a PostgreSQL server of our own, in a temporary directory, on a loopback port;
+//! - [`tcp_proxy`]: a TCP proxy that pauses, cuts, refuses, and says when certain bytes have passed.
+//!
+//! The API is synchronous and small, because `xtask` depends on it and must start fast. What is *absent*: anything that
+//! finds or uses a service which somebody else started. Unix only.
+
+pub mod error;
+mod port;
+pub mod postgres;
+pub mod tcp_proxy;
+pub mod wait;
+
+pub use error::{Error, Result};
+pub use postgres::Postgres;
+pub use tcp_proxy::TcpProxy;
