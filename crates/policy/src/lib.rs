@@ -126,6 +126,18 @@ impl Policy {
         })
     }
 
+    /// The policy before there is one: it knows no resource and admits nobody.
+    #[must_use]
+    pub fn empty() -> Self {
+        let document = Document::default();
+        Self {
+            sources: Vec::new(),
+            revision: revision(&[]),
+            index: Index::new(&document),
+            document,
+        }
+    }
+
     /// The SHA-256 over the names and texts of the files.
     #[must_use]
     pub const fn revision(&self) -> Hash {
