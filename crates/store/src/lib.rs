@@ -1,1 +1,57 @@
-//! Every statement on Daypass's own tables, on SQLite and on PostgreSQL.
+//! Every statement on Daypass's own tables, on SQLite and PostgreSQL, and the one way in which state changes.
+//!
+//! [`Store::transition`] loads and locks a scope, calls a pure decision, and writes state, event, leaf hash and outbox in one
+//! transaction. Everything else reads, or keeps rows that are no state (credentials, idempotency keys). The statements are
+//! the same text on both databases, one file per aggregate; `link` runs them on either.
+//!
+//! What is *absent*: rules. Who may do what is decided above; here it is kept.
+
+mod due;
+mod entitlements;
+mod error;
+mod events;
+mod grants;
+mod idempotency;
+mod link;
+mod log;
+mod page;
+mod people;
+mod policies;
+mod postgres;
+mod reads;
+mod replay;
+mod requests;
+mod resolve;
+mod scope;
+mod select;
+mod side;
+mod sqlite;
+mod store;
+mod texts;
+mod tokens;
+mod transition;
+mod value;
+
+use std::sync::Arc;
+
+use daypass_core::time::Timestamp;
+
+pub use due::{Due, DueCursor};
+pub use error::{Error, Result};
+pub use events::{Entry, EventFilter, From};
+pub use grants::GrantFilter;
+pub use idempotency::{Answer, Begun, Command};
+pub use log::Head;
+pub use page::{BadCursor, Cursor, Page};
+pub use policies::Revision;
+pub use postgres::{PostgresOptions, PostgresTls};
+pub use replay::Verified;
+pub use requests::RequestFilter;
+pub use scope::Scope;
+pub use side::Side;
+pub use store::Store;
+pub use tokens::{TokenKind, TokenRow};
+pub use transition::{Committed, Outcome};
+
+/// Where an embedded store takes the time from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

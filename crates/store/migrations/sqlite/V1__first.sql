@@ -1,0 +1,259 @@
+-- The tables of Daypass on SQLite. Times are microseconds since 1970 in UTC; ids and states are text; documents are JSON
+-- in which free text stands as its hash.
+
+-- Every legal transition, as `core::world::LEGAL` has it (a test compares the two).
+CREATE TABLE legal_transitions (
+    kind TEXT NOT NULL,
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    PRIMARY KEY (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
+    ('request', 'none', 'pending'),
+    ('request', 'pending', 'pending'),
+    ('request', 'pending', 'approved'),
+    ('request', 'pending', 'denied'),
+    ('request', 'pending', 'withdrawn'),
+    ('request', 'pending', 'lapsed'),
+    ('grant', 'none', 'scheduled'),
+    ('grant', 'scheduled', 'activating'),
+    ('grant', 'scheduled', 'ending'),
+    ('grant', 'activating', 'active'),
+    ('grant', 'activating', 'ending'),
+    ('grant', 'active', 'active'),
+    ('grant', 'active', 'ending'),
+    ('grant', 'ending', 'ending'),
+    ('grant', 'ending', 'ended'),
+    ('entitlement', 'none', 'unknown'),
+    ('entitlement', 'unknown', 'unknown'),
+    ('entitlement', 'unknown', 'present'),
+    ('entitlement', 'unknown', 'absent'),
+    ('entitlement', 'present', 'present'),
+    ('entitlement', 'present', 'unknown'),
+    ('entitlement', 'present', 'absent'),
+    ('entitlement', 'absent', 'absent'),
+    ('entitlement', 'absent', 'unknown'),
+    ('person', 'none', 'active'),
+    ('person', 'active', 'active'),
+    ('person', 'active', 'inactive'),
+    ('person', 'inactive', 'inactive'),
+    ('person', 'inactive', 'active'),
+    ('policy', 'none', 'applied'),
+    ('policy', 'applied', 'applied');
+
+-- Facts about this store, such as the random id of the installation.
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The words of free texts, each beside the salt that binds it to the hash that everything else knows. A row may be deleted:
+-- the log still verifies.
+CREATE TABLE texts (
+    hash BLOB PRIMARY KEY,
+    salt BLOB NOT NULL,
+    words BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What happened. `bytes` is the canonical form and `leaf_hash` its hash as a leaf of the log; `leaf_index` is its place
+-- there, given by the sequencer.
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    leaf_index INTEGER UNIQUE,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name TEXT NOT NULL,
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    leaf_hash BLOB NOT NULL,
+    FOREIGN KEY (kind, from_state, to_state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT;
+CREATE INDEX events_subject ON events (kind, subject, id);
+CREATE INDEX events_actor ON events (actor, leaf_index);
+CREATE INDEX events_name ON events (name, leaf_index);
+CREATE INDEX events_at ON events (at);
+
+-- Committed events that have no place in the log yet.
+CREATE TABLE outbox (
+    event_id INTEGER PRIMARY KEY REFERENCES events (id)
+) STRICT;
+
+-- The log's size and peaks, in one row that is also the sequencer's lock.
+CREATE TABLE log_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    size INTEGER NOT NULL,
+    peaks BLOB NOT NULL
+) STRICT;
+INSERT INTO log_head (id, size, peaks) VALUES (1, 0, x'');
+
+CREATE TABLE requests (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'request' CHECK (kind = 'request'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    extends TEXT,
+    created_at INTEGER NOT NULL,
+    -- When silence has lasted too long; only while it waits for people.
+    due_at INTEGER,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_recent ON requests (created_at, id);
+CREATE INDEX requests_requester ON requests (requester, created_at, id);
+CREATE INDEX requests_state ON requests (state, created_at, id);
+CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
+CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
+
+CREATE TABLE grants (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'grant' CHECK (kind = 'grant'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    request TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    opened_at INTEGER NOT NULL,
+    -- Since when there is something to do for it; in the future for a start or deadline that is to come.
+    due_at INTEGER,
+    -- When time alone will change it.
+    wakes_at INTEGER,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_recent ON grants (opened_at, id);
+CREATE INDEX grants_holder ON grants (holder, opened_at, id);
+CREATE INDEX grants_open ON grants (opened_at, id) WHERE state <> 'ended';
+CREATE INDEX grants_state ON grants (state, opened_at, id);
+CREATE INDEX grants_request ON grants (request);
+CREATE INDEX grants_due ON grants (due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
+
+-- Which grant wants what at which target, and until when (no instant: not now).
+CREATE TABLE grant_parts (
+    grant_id TEXT NOT NULL REFERENCES grants (id),
+    position INTEGER NOT NULL,
+    connector TEXT NOT NULL,
+    target_key TEXT NOT NULL,
+    wanted_until INTEGER,
+    ended INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (grant_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grant_parts_target ON grant_parts (connector, target_key) WHERE ended = 0;
+
+CREATE TABLE entitlements (
+    connector TEXT NOT NULL,
+    target_key TEXT NOT NULL,
+    kind TEXT NOT NULL DEFAULT 'entitlement' CHECK (kind = 'entitlement'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    -- The latest of the grants that want it now.
+    wanted_until INTEGER,
+    -- The target's own limit, as it was seen.
+    limit_at INTEGER,
+    claim_ends INTEGER,
+    document TEXT NOT NULL,
+    -- Whether what was seen differs from what is wanted, or nobody knows: work for the reconciler.
+    due INTEGER NOT NULL GENERATED ALWAYS AS (
+        CASE
+            WHEN state = 'unknown' OR claim_ends IS NOT NULL THEN 1
+            WHEN state = 'present' AND (wanted_until IS NULL OR limit_at <> wanted_until) THEN 1
+            WHEN state = 'absent' AND wanted_until IS NOT NULL THEN 1
+            ELSE 0
+        END
+    ) STORED,
+    PRIMARY KEY (connector, target_key),
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entitlements_due ON entitlements (connector, target_key) WHERE due = 1;
+CREATE INDEX entitlements_claim ON entitlements (claim_ends) WHERE claim_ends IS NOT NULL;
+CREATE INDEX entitlements_standing ON entitlements (connector) WHERE state <> 'absent';
+
+CREATE TABLE people (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'person' CHECK (kind = 'person'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    login TEXT NOT NULL,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX people_login ON people (lower(login)) WHERE state = 'active';
+
+CREATE TABLE passwords (
+    person TEXT PRIMARY KEY REFERENCES people (id),
+    hash TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Login sessions and API tokens, by the SHA-256 of the secret.
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES people (id),
+    token_kind TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_person ON tokens (person);
+CREATE INDEX tokens_expiry ON tokens (expires_at);
+
+-- The policy's state: one row, once there is a policy.
+CREATE TABLE policy_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    kind TEXT NOT NULL DEFAULT 'policy' CHECK (kind = 'policy'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT;
+
+-- Every revision that was put in force, by the event that did it.
+CREATE TABLE policies (
+    event_id INTEGER PRIMARY KEY REFERENCES events (id),
+    revision TEXT NOT NULL,
+    sources TEXT NOT NULL,
+    applied_at INTEGER NOT NULL,
+    actor TEXT NOT NULL
+) STRICT;
+
+-- Commands that carried an idempotency key, and what they were answered.
+CREATE TABLE idempotency (
+    person TEXT NOT NULL,
+    route TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    body_hash BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    finished INTEGER NOT NULL DEFAULT 0,
+    status INTEGER,
+    answer BLOB,
+    PRIMARY KEY (person, route, idempotency_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (created_at);
+
+-- A row begins at 'none' and each change names the state that it really had: no lie about where it came from passes the
+-- foreign key to the legal transitions.
+CREATE TRIGGER requests_begins BEFORE INSERT ON requests WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER requests_steps BEFORE UPDATE OF previous_state, state ON requests WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER grants_begins BEFORE INSERT ON grants WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER grants_steps BEFORE UPDATE OF previous_state, state ON grants WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER entitlements_begins BEFORE INSERT ON entitlements WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER entitlements_steps BEFORE UPDATE OF previous_state, state ON entitlements WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER people_begins BEFORE INSERT ON people WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER people_steps BEFORE UPDATE OF previous_state, state ON people WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER policy_state_steps BEFORE UPDATE OF previous_state, state ON policy_state WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;

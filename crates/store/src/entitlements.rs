@@ -1,0 +1,104 @@
+//! Entitlements: their rows and the queries on them.
+
+use std::collections::BTreeSet;
+
+use daypass_core::entitlement::{Entitlement, Observed, TargetKey};
+use daypass_core::name::Name;
+use daypass_core::world::{Step, World};
+
+use crate::error::{Error, Result};
+use crate::grants;
+use crate::link::Link;
+use crate::scope::take_entitlements;
+use crate::value::{Row, Statement, Value};
+
+/// What writes an entitlement's row after an event.
+pub(crate) fn write(entitlement: Option<&Entitlement>, step: Step) -> Result<Vec<Statement>> {
+    let entitlement = entitlement.ok_or_else(|| Error::corrupt("an event about an entitlement made none"))?;
+    let limit_at = match &entitlement.observed {
+        Observed::Present { until, .. } => *until,
+        Observed::Unknown { .. } | Observed::Absent { .. } => None,
+    };
+    let text = if step.from == "none" {
+        "INSERT INTO entitlements (connector, target_key, state, limit_at, claim_ends, document, wanted_until) \
+         VALUES ($1, $2, $3, $4, $5, $6, (SELECT max(wanted_until) FROM grant_parts \
+         WHERE connector = $1 AND target_key = $2 AND ended = 0))"
+    } else {
+        "UPDATE entitlements SET previous_state = state, state = $3, limit_at = $4, claim_ends = $5, document = $6 \
+         WHERE connector = $1 AND target_key = $2"
+    };
+    let values = vec![
+        (&entitlement.key.connector).into(),
+        entitlement.key.key.as_str().into(),
+        step.to.into(),
+        limit_at.into(),
+        entitlement.intent.as_ref().map(|intent| intent.claim_ends).into(),
+        Value::json(entitlement)?,
+    ];
+    Ok(vec![(text, values)])
+}
+
+/// What tells an entitlement until when its grants want it now. Its own state is as it was.
+pub(crate) fn want(key: &TargetKey) -> Statement {
+    let text = "UPDATE entitlements SET wanted_until = (SELECT max(wanted_until) FROM grant_parts AS part \
+                WHERE part.connector = $1 AND part.target_key = $2 AND part.ended = 0) \
+                WHERE connector = $1 AND target_key = $2";
+    (text, keys(std::slice::from_ref(key)))
+}
+
+/// The values that name these keys in a list.
+pub(crate) fn keys(keys: &[TargetKey]) -> Vec<Value> {
+    keys.iter()
+        .flat_map(|key| [(&key.connector).into(), key.key.as_str().into()])
+        .collect()
+}
+
+pub(crate) async fn by_key(link: &mut Link, key: &TargetKey) -> Result<Option<Entitlement>> {
+    let text = "SELECT document FROM entitlements WHERE connector = $1 AND target_key = $2";
+    let row = link.row(text, &keys(std::slice::from_ref(key))).await?;
+    row.map(|row| row.json(0)).transpose()
+}
+
+fn all(rows: &[Row]) -> Result<Vec<Entitlement>> {
+    rows.iter().map(|row| row.json(0)).collect()
+}
+
+/// What the ledger knows of a connector, and was not seen absent.
+pub(crate) async fn standing_at(link: &mut Link, connector: &Name) -> Result<Vec<Entitlement>> {
+    let text =
+        "SELECT document FROM entitlements WHERE connector = $1 AND state <> 'absent' ORDER BY target_key";
+    all(&link.rows(text, &[connector.into()]).await?)
+}
+
+/// The connectors with something left to take away: access that was not seen absent, or grants that have not ended.
+pub(crate) async fn connectors_in_use(link: &mut Link) -> Result<BTreeSet<Name>> {
+    let text = "SELECT connector FROM entitlements WHERE state <> 'absent' \
+                UNION SELECT connector FROM grant_parts WHERE ended = 0";
+    link.rows(text, &[])
+        .await?
+        .iter()
+        .map(|row| row.parse(0))
+        .collect()
+}
+
+/// The grants that have not ended and want one of these keys, those that share a key with them, and so on; and the
+/// entitlements of all their keys. That is what `core::plan` asks for.
+pub(crate) async fn held(link: &mut Link, wanted: &[TargetKey]) -> Result<World> {
+    let mut world = World::default();
+    let mut known: BTreeSet<TargetKey> = BTreeSet::new();
+    let mut new: Vec<TargetKey> = wanted.to_vec();
+    while !new.is_empty() {
+        known.extend(new.iter().cloned());
+        let mut found = BTreeSet::new();
+        for grant in grants::sharing(link, &new).await? {
+            let targets = grant.parts.iter().map(|part| &part.target);
+            found.extend(targets.filter(|key| !known.contains(*key)).cloned());
+            world.grants.insert(grant.id, grant);
+        }
+        new = found.into_iter().collect();
+    }
+    let text = "SELECT document FROM entitlements WHERE (connector, target_key) IN";
+    let all: Vec<TargetKey> = known.into_iter().collect();
+    take_entitlements(&mut world, &link.listed((text, ""), 2, &keys(&all)).await?)?;
+    Ok(world)
+}

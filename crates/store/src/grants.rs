@@ -1,0 +1,149 @@
+//! Grants: their rows, which of them want what at which target, and the queries on them.
+
+use std::collections::BTreeSet;
+
+use daypass_core::entitlement::TargetKey;
+use daypass_core::grant::{Grant, State};
+use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::time::Timestamp;
+use daypass_core::world::Step;
+
+use crate::entitlements;
+use crate::error::{Error, Result};
+use crate::link::Link;
+use crate::page::{Cursor, Page};
+use crate::select::Select;
+use crate::texts;
+use crate::value::{Row, Statement, Value};
+
+/// Which grants to list. What is not said does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GrantFilter {
+    /// Of this person.
+    pub holder: Option<PersonId>,
+    /// In one of these states, by name; none said: in any.
+    pub states: Vec<String>,
+    /// Only those that have not ended.
+    pub open: bool,
+}
+
+/// When there is something to do for a grant, and when time alone changes it.
+fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    match state {
+        State::Scheduled { start } => (Some(*start), Some(*start)),
+        State::Activating { window_ends } => (Some(now), Some(*window_ends)),
+        State::Active { expires_at, .. } => (Some(*expires_at), Some(*expires_at)),
+        State::Ending { since, .. } => (Some(*since), None),
+        State::Ended { .. } => (None, None),
+    }
+}
+
+/// What writes a grant's row, its parts and what they want after an event.
+pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result<Vec<Statement>> {
+    let grant = grant.ok_or_else(|| Error::corrupt("an event about a grant made none"))?;
+    let (due_at, wakes_at) = times(&grant.state, now);
+    let id = Value::from(grant.id);
+    let document = Value::json(grant)?;
+    if step.from == "none" {
+        let text = "INSERT INTO grants (id, state, request, holder, opened_at, due_at, wakes_at, document) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let (request, holder) = (grant.request.into(), grant.holder.into());
+        let values = vec![
+            id,
+            step.to.into(),
+            request,
+            holder,
+            now.into(),
+            due_at.into(),
+            wakes_at.into(),
+            document,
+        ];
+        let mut writes = vec![(text, values)];
+        writes.extend(grant.parts.iter().enumerate().map(|(position, part)| {
+            let text =
+                "INSERT INTO grant_parts (grant_id, position, connector, target_key) VALUES ($1, $2, $3, $4)";
+            let (connector, key) = ((&part.target.connector).into(), part.target.key.as_str().into());
+            (text, vec![grant.id.into(), position.into(), connector, key])
+        }));
+        return Ok(writes);
+    }
+    let text = "UPDATE grants SET previous_state = state, state = $2, due_at = $3, wakes_at = $4, document = $5 \
+                WHERE id = $1";
+    let mut writes = vec![(
+        text,
+        vec![
+            id.clone(),
+            step.to.into(),
+            due_at.into(),
+            wakes_at.into(),
+            document,
+        ],
+    )];
+    let text = "UPDATE grant_parts SET wanted_until = $2, ended = $3 WHERE grant_id = $1";
+    let ended = i64::from(matches!(grant.state, State::Ended { .. }));
+    writes.push((text, vec![id, grant.desired_until(now).into(), ended.into()]));
+    // In one order everywhere, as the rows are locked.
+    let targets: BTreeSet<&TargetKey> = grant.parts.iter().map(|part| &part.target).collect();
+    writes.extend(targets.into_iter().map(entitlements::want));
+    Ok(writes)
+}
+
+async fn open(link: &mut Link, rows: &[Row]) -> Result<Vec<Grant>> {
+    let mut grants = rows
+        .iter()
+        .map(|row| row.json(0))
+        .collect::<Result<Vec<Grant>>>()?;
+    texts::open(link, &mut grants).await?;
+    Ok(grants)
+}
+
+pub(crate) async fn by_id(link: &mut Link, id: GrantId) -> Result<Option<Grant>> {
+    let rows = link
+        .rows("SELECT document FROM grants WHERE id = $1", &[id.into()])
+        .await?;
+    Ok(open(link, &rows).await?.pop())
+}
+
+pub(crate) async fn of_request(link: &mut Link, id: RequestId) -> Result<Option<Grant>> {
+    let rows = link
+        .rows("SELECT document FROM grants WHERE request = $1", &[id.into()])
+        .await?;
+    Ok(open(link, &rows).await?.pop())
+}
+
+pub(crate) async fn list(
+    link: &mut Link,
+    filter: &GrantFilter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Grant>> {
+    let mut select = Select::new("SELECT document, opened_at, id FROM grants");
+    select.equals("holder", filter.holder);
+    select.among("state", &filter.states);
+    if filter.open {
+        select.only("state <> 'ended'");
+    }
+    let (text, values) = select.newest_first(("opened_at", "id"), after, limit);
+    let rows = link.rows(&text, &values).await?;
+    let next = Cursor::behind(&rows, limit, (1, 2))?;
+    Ok(Page {
+        items: open(link, &rows).await?,
+        next,
+    })
+}
+
+/// What somebody holds and has not begun to end.
+pub(crate) async fn live_of(link: &mut Link, holder: PersonId) -> Result<Vec<Grant>> {
+    let text = "SELECT document FROM grants WHERE holder = $1 AND state IN ('scheduled', 'activating', 'active') \
+                ORDER BY opened_at, id";
+    let rows = link.rows(text, &[holder.into()]).await?;
+    open(link, &rows).await
+}
+
+/// Which target keys these grants want, and the grants that have not ended and want one of these keys.
+pub(crate) async fn sharing(link: &mut Link, keys: &[TargetKey]) -> Result<Vec<Grant>> {
+    let text = "SELECT document FROM grants WHERE id IN \
+                (SELECT grant_id FROM grant_parts WHERE ended = 0 AND (connector, target_key) IN";
+    let rows = link.listed((text, ")"), 2, &entitlements::keys(keys)).await?;
+    open(link, &rows).await
+}

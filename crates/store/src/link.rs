@@ -1,0 +1,157 @@
+//! A connection to either database. All statements of this crate run through here; nothing above knows which one it is.
+//!
+//! The methods are async because PostgreSQL's are. SQLite's never wait, so that its thread runs the same code by polling it
+//! once ([`ready`]).
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use daypass_core::time::Timestamp;
+
+use crate::error::{Error, Result};
+use crate::value::{Row, Statement, Value, check};
+use crate::{postgres, sqlite};
+
+/// A future that a caller hands in to run on a link.
+pub(crate) type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// How many values one statement lists at most. Longer lists are cut into several.
+const LIST: usize = 128;
+
+/// A connection, or a transaction on one.
+pub(crate) enum Link {
+    Sqlite(sqlite::Link),
+    Postgres(postgres::Link),
+}
+
+impl Link {
+    /// The rows of a query. A final ` FOR UPDATE` locks them where rows have locks; SQLite has one writer at a time.
+    pub(crate) async fn rows(&mut self, text: &str, values: &[Value]) -> Result<Vec<Row>> {
+        check(values)?;
+        match self {
+            Self::Sqlite(link) => link.rows(text.strip_suffix(" FOR UPDATE").unwrap_or(text), values),
+            Self::Postgres(link) => link.rows(text, values).await,
+        }
+    }
+
+    /// The only row of a query, if there is one.
+    pub(crate) async fn row(&mut self, text: &str, values: &[Value]) -> Result<Option<Row>> {
+        Ok(self.rows(text, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(crate) async fn run(&mut self, text: &str, values: &[Value]) -> Result<u64> {
+        check(values)?;
+        match self {
+            Self::Sqlite(link) => link.run(text, values),
+            Self::Postgres(link) => link.run(text, values).await,
+        }
+    }
+
+    /// Runs statements in order; on PostgreSQL without waiting for each answer before sending the next.
+    pub(crate) async fn batch(&mut self, statements: &[Statement]) -> Result<()> {
+        for (_, values) in statements {
+            check(values)?;
+        }
+        match self {
+            Self::Sqlite(link) => statements
+                .iter()
+                .try_for_each(|(text, values)| link.run(text, values).map(drop)),
+            Self::Postgres(link) => link.batch(statements).await,
+        }
+    }
+
+    /// The rows of `before ($1, $2, …) after` for a list of any length; `width` values make one element of the list.
+    pub(crate) async fn listed(
+        &mut self,
+        (before, after): (&str, &str),
+        width: usize,
+        values: &[Value],
+    ) -> Result<Vec<Row>> {
+        let mut all = Vec::new();
+        for chunk in values.chunks(LIST * width) {
+            // Few lengths, so that few statements are prepared: the last element is repeated.
+            let elements = chunk.len().div_ceil(width).next_power_of_two();
+            let last = chunk.rchunks(width).next().unwrap_or_default();
+            let mut padded = chunk.to_vec();
+            while padded.len() < elements * width {
+                padded.extend_from_slice(last);
+            }
+            let text = format!("{before} ({}) {after}", placeholders(elements, width));
+            all.append(&mut self.rows(text.trim_end(), &padded).await?);
+        }
+        Ok(all)
+    }
+
+    /// The next `count` ids for events, in rising order.
+    pub(crate) async fn event_ids(&mut self, count: usize) -> Result<Vec<i64>> {
+        let count = i64::try_from(count).map_err(Error::corrupt)?;
+        match self {
+            Self::Sqlite(link) => {
+                let rows = link.rows("SELECT max(id) FROM events", &[])?;
+                let last = rows
+                    .first()
+                    .map_or(Ok(None), |row| row.maybe_int(0))?
+                    .unwrap_or(0);
+                Ok((1..=count).map(|nth| last + nth).collect())
+            }
+            Self::Postgres(link) => {
+                let text = "SELECT nextval('event_ids') FROM generate_series(1, $1::bigint)";
+                let rows = link.rows(text, &[Value::Int(count)]).await?;
+                rows.iter().map(|row| row.int(0)).collect()
+            }
+        }
+    }
+
+    /// What the clock that decides here says: the database's, or that of the process where it is embedded.
+    pub(crate) async fn clock(&mut self) -> Result<Timestamp> {
+        match self {
+            Self::Sqlite(link) => Ok(link.clock()),
+            Self::Postgres(link) => {
+                let text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+                let rows = link.rows(text, &[]).await?;
+                rows.first()
+                    .ok_or_else(|| Error::corrupt("the database tells no time"))?
+                    .time(0)
+            }
+        }
+    }
+}
+
+fn placeholders(elements: usize, width: usize) -> String {
+    let mut out = String::from(if width > 1 { "VALUES " } else { "" });
+    for element in 0..elements {
+        let nth = |place: usize| element * width + place + 1;
+        let numbers: Vec<String> = (0..width).map(|place| format!("${}", nth(place))).collect();
+        let numbers = numbers.join(", ");
+        let comma = if element == 0 { "" } else { ", " };
+        // Writing into a String does not fail.
+        let _ = if width > 1 {
+            write!(out, "{comma}({numbers})")
+        } else {
+            write!(out, "{comma}{numbers}")
+        };
+    }
+    out
+}
+
+/// Runs a future that never waits.
+pub(crate) fn ready<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::corrupt("a statement on SQLite waited for something else")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_numbered_through() {
+        assert_eq!(placeholders(3, 1), "$1, $2, $3");
+        assert_eq!(placeholders(2, 2), "VALUES ($1, $2), ($3, $4)");
+    }
+}

@@ -1,0 +1,76 @@
+//! People and their passwords.
+
+use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::Person;
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::world::Step;
+
+use crate::error::{Error, Result};
+use crate::link::Link;
+use crate::texts;
+use crate::value::{Statement, Value};
+
+/// What writes an account's row after an event.
+pub(crate) fn write(person: Option<&Person>, step: Step) -> Result<Vec<Statement>> {
+    let person = person.ok_or_else(|| Error::corrupt("an event about a person made none"))?;
+    let document = Value::json(person)?;
+    if step.from != "none" {
+        let text = "UPDATE people SET previous_state = state, state = $2, document = $3 WHERE id = $1";
+        return Ok(vec![(text, vec![person.id.into(), step.to.into(), document])]);
+    }
+    // Two logins that look alike must be alike: what is no name is not let in here either.
+    let login: Name = person
+        .login
+        .text()
+        .parse()
+        .map_err(|bad: daypass_core::name::BadName| Refusal::new(Code::Invalid, bad.to_string()))?;
+    let text = "INSERT INTO people (id, state, login, document) VALUES ($1, $2, $3, $4)";
+    Ok(vec![(
+        text,
+        vec![person.id.into(), step.to.into(), (&login).into(), document],
+    )])
+}
+
+/// What sets a password, or replaces it.
+pub(crate) fn set_password(person: PersonId, hash: String) -> Statement {
+    let text = "INSERT INTO passwords (person, hash) VALUES ($1, $2) \
+                ON CONFLICT (person) DO UPDATE SET hash = excluded.hash";
+    (text, vec![person.into(), hash.into()])
+}
+
+pub(crate) async fn all(link: &mut Link) -> Result<Vec<Person>> {
+    let rows = link.rows("SELECT document FROM people ORDER BY id", &[]).await?;
+    let mut people = rows
+        .iter()
+        .map(|row| row.json(0))
+        .collect::<Result<Vec<Person>>>()?;
+    texts::open(link, &mut people).await?;
+    Ok(people)
+}
+
+pub(crate) async fn by_id(link: &mut Link, id: PersonId) -> Result<Option<Person>> {
+    match link
+        .row("SELECT document FROM people WHERE id = $1", &[id.into()])
+        .await?
+    {
+        Some(row) => texts::opened(link, row.json(0)?).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The active account of this login, upper and lower case alike.
+pub(crate) async fn by_login(link: &mut Link, login: &str) -> Result<Option<Person>> {
+    let text = "SELECT document FROM people WHERE state = 'active' AND lower(login) = lower($1)";
+    match link.row(text, &[login.into()]).await? {
+        Some(row) => texts::opened(link, row.json(0)?).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn password(link: &mut Link, person: PersonId) -> Result<Option<String>> {
+    let row = link
+        .row("SELECT hash FROM passwords WHERE person = $1", &[person.into()])
+        .await?;
+    row.map(|row| row.text(0).map(str::to_owned)).transpose()
+}

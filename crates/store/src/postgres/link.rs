@@ -1,0 +1,216 @@
+//! One connection to a PostgreSQL database, from the pool.
+
+use bytes::BytesMut;
+use daypass_core::refusal::{Code, Refusal};
+use deadpool_postgres::Object;
+use futures_util::future::join_all;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use crate::error::{Error, Result};
+use crate::value::{Row, Statement, Value};
+
+/// A connection. Dropped within a transaction it is not given back to the pool but closed, which rolls back.
+pub(crate) struct Link {
+    client: Option<Object>,
+    open: bool,
+    contended: bool,
+}
+
+impl Link {
+    pub(super) const fn new(client: Object) -> Self {
+        Self {
+            client: Some(client),
+            open: false,
+            contended: false,
+        }
+    }
+
+    pub(crate) async fn begin(&mut self, how: &str) -> Result<()> {
+        self.open = true;
+        self.contended = false;
+        self.control(how).await
+    }
+
+    /// Commits. Where the connection breaks in this very moment, nobody knows whether it did.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        self.control("COMMIT").await.map_err(|error| match error {
+            Error::Unavailable(why) => Error::Unavailable(format!(
+                "{why} (while committing: look whether it was recorded before you repeat it)"
+            )),
+            other => other,
+        })?;
+        self.open = false;
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(&mut self) -> Result<()> {
+        self.control("ROLLBACK").await?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Whether the last failure was that others changed the same rows: what failed may simply be tried again.
+    pub(crate) const fn is_contended(&self) -> bool {
+        self.contended
+    }
+
+    async fn control(&mut self, text: &str) -> Result<()> {
+        let done = self.client()?.batch_execute(text).await;
+        self.note(done)
+    }
+
+    pub(crate) async fn rows(&mut self, text: &str, values: &[Value]) -> Result<Vec<Row>> {
+        let client = self.client()?;
+        let found = async {
+            client
+                .query(&client.prepare_cached(text).await?, &parameters(values))
+                .await
+        }
+        .await;
+        self.note(found)?.iter().map(row).collect()
+    }
+
+    pub(crate) async fn run(&mut self, text: &str, values: &[Value]) -> Result<u64> {
+        let client = self.client()?;
+        let done = async {
+            client
+                .execute(&client.prepare_cached(text).await?, &parameters(values))
+                .await
+        }
+        .await;
+        self.note(done)
+    }
+
+    /// Sends all of them, then waits: the answers come in the same order.
+    pub(crate) async fn batch(&mut self, statements: &[Statement]) -> Result<()> {
+        let client = self.client()?;
+        let mut prepared = Vec::with_capacity(statements.len());
+        for (text, values) in statements {
+            match client.prepare_cached(text).await {
+                Ok(statement) => prepared.push((statement, parameters(values))),
+                Err(error) => return self.note(Err(error)),
+            }
+        }
+        let sent = prepared
+            .iter()
+            .map(|(statement, values)| client.execute(statement, values));
+        // The first failure is the cause; those behind it only say that the transaction has failed.
+        let done = join_all(sent)
+            .await
+            .into_iter()
+            .find(Result::is_err)
+            .unwrap_or(Ok(0));
+        self.note(done).map(drop)
+    }
+
+    fn client(&self) -> Result<&Object> {
+        self.client
+            .as_ref()
+            .ok_or_else(|| Error::corrupt("a connection was used after its end"))
+    }
+
+    fn note<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T> {
+        result.map_err(|error| {
+            let again = [
+                SqlState::T_R_SERIALIZATION_FAILURE,
+                SqlState::T_R_DEADLOCK_DETECTED,
+            ];
+            self.contended = error.code().is_some_and(|code| again.contains(code));
+            failure(error)
+        })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let (true, Some(client)) = (self.open, self.client.take()) {
+            drop(Object::take(client));
+        }
+    }
+}
+
+fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+impl std::fmt::Debug for Value {
+    /// `ToSql` asks for it; it shows nothing.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Value")
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(value) => value.to_sql(kind, out),
+            Self::Text(value) => value.to_sql(kind, out),
+            Self::Bytes(value) => value.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::INT8 | Type::TEXT | Type::BYTEA)
+    }
+
+    to_sql_checked!();
+}
+
+fn row(row: &tokio_postgres::Row) -> Result<Row> {
+    let value = |(at, column): (usize, &tokio_postgres::Column)| {
+        let value = match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(at).map(Value::from),
+            Type::TEXT => row.try_get::<_, Option<String>>(at).map(Value::from),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(Value::from),
+            ref other => {
+                return Err(Error::Corrupt(format!(
+                    "a column of the type {other}, which no table of ours has"
+                )));
+            }
+        };
+        value.map_err(failure)
+    };
+    row.columns()
+        .iter()
+        .enumerate()
+        .map(value)
+        .collect::<Result<_>>()
+        .map(Row)
+}
+
+/// What a failure of PostgreSQL means to whoever asked. Its detail, which repeats values, is left out.
+pub(crate) fn failure(error: tokio_postgres::Error) -> Error {
+    let Some(told) = error.as_db_error() else {
+        // Not an answer but the lack of one: refused, cut, timed out, or a certificate that does not fit.
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        return Error::Unavailable(text);
+    };
+    let code = told.code();
+    let text = format!("{} ({})", told.message(), code.code());
+    if *code == SqlState::DISK_FULL {
+        return Error::Full;
+    }
+    if *code == SqlState::UNIQUE_VIOLATION {
+        return Refusal::new(Code::Exists, "there is one of this id or name already").into();
+    }
+    // 08 connection, 25 transaction state, 28 login, 40 rollback, 53 resources, 55 locks, 57 operator, 58 system.
+    let passing = ["08", "25", "28", "3D", "40", "53", "55", "57", "58"]
+        .iter()
+        .any(|class| code.code().starts_with(class));
+    if passing {
+        Error::Unavailable(text)
+    } else {
+        Error::Corrupt(text)
+    }
+}

@@ -1,0 +1,125 @@
+//! PostgreSQL: several servers on one database, whose clock decides.
+
+mod link;
+mod tls;
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
+
+pub(crate) use self::link::Link;
+use self::link::failure;
+use crate::error::{Error, Result};
+
+mod migrations {
+    refinery::embed_migrations!("migrations/postgres");
+}
+
+/// The advisory lock under which the tables are made, so that of several servers that start at once one makes them.
+const MIGRATING: i64 = 0x6461_7970_6173_7301;
+
+/// How to reach a PostgreSQL store.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// Its host, or the folder of its socket.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database. Its tables are made in the role's first schema.
+    pub database: String,
+    /// The role, which owns the tables.
+    pub user: String,
+    /// The role's password, where it has one.
+    pub password: Option<SecretString>,
+    /// How the connection is protected.
+    pub tls: PostgresTls,
+    /// How many connections at most; at least two are used.
+    pub connections: usize,
+}
+
+/// How the connection to a PostgreSQL store is protected. There is no "if possible": anybody on the way could say no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostgresTls {
+    /// TLS, with the certificate's chain and name checked.
+    VerifyFull {
+        /// Certificates that are trusted beside the system's own, in PEM.
+        ca_pem: Option<String>,
+    },
+    /// None. For a server on this machine.
+    Disabled,
+}
+
+/// Connects, and makes the tables where they are missing.
+pub(crate) async fn open(options: &PostgresOptions) -> Result<Pool> {
+    let pool = pool(options)?;
+    let mut client = pool.get().await.map_err(unavailable)?;
+    client
+        .execute("SELECT pg_advisory_lock($1)", &[&MIGRATING])
+        .await
+        .map_err(failure)?;
+    let migrated = migrations::migrations::runner().run_async(&mut **client).await;
+    client
+        .execute("SELECT pg_advisory_unlock($1)", &[&MIGRATING])
+        .await
+        .map_err(failure)?;
+    migrated.map_err(|error| Error::Corrupt(format!("its tables are not those of this version: {error}")))?;
+    Ok(pool)
+}
+
+fn pool(options: &PostgresOptions) -> Result<Pool> {
+    let mut config = Config::new();
+    config
+        .host(&options.host)
+        .port(options.port)
+        .dbname(&options.database)
+        .user(&options.user);
+    if let Some(password) = &options.password {
+        config.password(password.expose_secret());
+    }
+    config.application_name("daypass");
+    // No server of ours waits for ever for a row, and none that hangs keeps one for ever.
+    config.options("-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s");
+    config.connect_timeout(Duration::from_secs(10));
+    let manage = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = match &options.tls {
+        PostgresTls::VerifyFull { ca_pem } => {
+            config.ssl_mode(SslMode::Require);
+            Manager::from_config(config, tls::verified(ca_pem.as_deref())?, manage)
+        }
+        PostgresTls::Disabled => {
+            config.ssl_mode(SslMode::Disable);
+            Manager::from_config(config, NoTls, manage)
+        }
+    };
+    let patience = Some(Duration::from_secs(10));
+    Pool::builder(manager)
+        .max_size(options.connections.max(2))
+        .runtime(Runtime::Tokio1)
+        .timeouts(Timeouts {
+            wait: patience,
+            create: patience,
+            recycle: patience,
+        })
+        .build()
+        .map_err(Error::corrupt)
+}
+
+/// A connection from the pool.
+pub(crate) async fn link(pool: &Pool) -> Result<Link> {
+    pool.get().await.map(Link::new).map_err(unavailable)
+}
+
+fn unavailable(error: PoolError) -> Error {
+    match error {
+        PoolError::Backend(error) => failure(error),
+        PoolError::Timeout(_) => {
+            Error::Unavailable(String::from("no connection to it came free within 10 seconds"))
+        }
+        other => Error::Unavailable(other.to_string()),
+    }
+}

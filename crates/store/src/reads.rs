@@ -1,0 +1,401 @@
+//! What the store answers and takes beside transitions.
+
+use std::collections::BTreeSet;
+
+use daypass_core::entitlement::{Entitlement, TargetKey};
+use daypass_core::grant::Grant;
+use daypass_core::id::{GrantId, PersonId, RequestId, TokenId};
+use daypass_core::name::Name;
+use daypass_core::person::Person;
+use daypass_core::request::Request;
+use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
+use daypass_core::world::World;
+
+use crate::due::{self, Due, DueCursor};
+use crate::error::Result;
+use crate::events::{self, Entry, EventFilter, From};
+use crate::grants::{self, GrantFilter};
+use crate::idempotency::{self, Answer, Begun, Command};
+use crate::log::{self, Head};
+use crate::page::{Cursor, Page};
+use crate::policies::{self, Revision};
+use crate::replay::{self, Verified};
+use crate::requests::{self, RequestFilter};
+use crate::store::Store;
+use crate::tokens::{self, TokenRow};
+use crate::{entitlements, people, resolve, transition};
+
+/// Each hands its work to a connection; the statements are in the file of their aggregate.
+macro_rules! on {
+    ($how:ident, $store:expr, |$link:ident| $work:expr) => {
+        $store
+            .$how(move |$link| Box::pin(async move { $work.await }))
+            .await
+    };
+}
+
+/// Requests and grants.
+impl Store {
+    /// A request.
+    ///
+    /// # Errors
+    /// Where the store does not answer, as everywhere here.
+    pub async fn request(&self, id: RequestId) -> Result<Option<Request>> {
+        on!(read, self, |link| requests::by_id(link, id))
+    }
+
+    /// A page of requests, newest first; `after` is the last page's `next`.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn requests(
+        &self,
+        filter: RequestFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Request>> {
+        on!(read, self, |link| requests::list(
+            link,
+            &filter,
+            after.as_ref(),
+            limit
+        ))
+    }
+
+    /// The requests that ask to lengthen a grant, oldest first.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn requests_extending(&self, grant: GrantId) -> Result<Vec<Request>> {
+        on!(read, self, |link| requests::extending(link, grant))
+    }
+
+    /// The request whose id begins so.
+    ///
+    /// # Errors
+    /// A refusal where there is none, or several: it lists them.
+    pub async fn resolve_request(&self, typed: &str) -> Result<RequestId> {
+        let typed = typed.to_owned();
+        on!(read, self, |link| resolve::request(link, &typed))
+    }
+
+    /// A grant.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn grant(&self, id: GrantId) -> Result<Option<Grant>> {
+        on!(read, self, |link| grants::by_id(link, id))
+    }
+
+    /// A page of grants, newest first; `after` is the last page's `next`.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn grants(
+        &self,
+        filter: GrantFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Grant>> {
+        on!(read, self, |link| grants::list(
+            link,
+            &filter,
+            after.as_ref(),
+            limit
+        ))
+    }
+
+    /// The grant that a request led to. An extension led to none of its own.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn grant_of_request(&self, request: RequestId) -> Result<Option<Grant>> {
+        on!(read, self, |link| grants::of_request(link, request))
+    }
+
+    /// What somebody holds and has not begun to end, oldest first.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn live_grants_of(&self, holder: PersonId) -> Result<Vec<Grant>> {
+        on!(read, self, |link| grants::live_of(link, holder))
+    }
+
+    /// The grant whose id begins so.
+    ///
+    /// # Errors
+    /// A refusal where there is none, or several: it lists them.
+    pub async fn resolve_grant(&self, typed: &str) -> Result<GrantId> {
+        let typed = typed.to_owned();
+        on!(read, self, |link| resolve::grant(link, &typed))
+    }
+}
+
+/// What the reconciler works from.
+impl Store {
+    /// An entitlement.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn entitlement(&self, key: &TargetKey) -> Result<Option<Entitlement>> {
+        let key = key.clone();
+        on!(read, self, |link| entitlements::by_key(link, &key))
+    }
+
+    /// What the ledger knows of a connector and was not seen absent.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn entitlements_of(&self, connector: &Name) -> Result<Vec<Entitlement>> {
+        let connector = connector.clone();
+        on!(read, self, |link| entitlements::standing_at(link, &connector))
+    }
+
+    /// The connectors with something to take away, now or later.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn connectors_in_use(&self) -> Result<BTreeSet<Name>> {
+        on!(read, self, |link| entitlements::connectors_in_use(link))
+    }
+
+    /// The grants that have not ended and want one of these keys, those that share a key with them, and so on, with the
+    /// entitlements of all their keys: what `core::plan` asks for. All of it at one moment.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn held(&self, keys: &[TargetKey]) -> Result<World> {
+        let keys = keys.to_vec();
+        on!(snapshot, self, |link| entitlements::held(link, &keys))
+    }
+
+    /// The first page of grants and entitlements that are due.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Due> {
+        self.due_behind(now, DueCursor::default(), limit).await
+    }
+
+    /// The next page of what is due.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn due_behind(&self, now: Timestamp, behind: DueCursor, limit: usize) -> Result<Due> {
+        on!(read, self, |link| due::due(link, now, behind, limit))
+    }
+
+    /// The requests that nobody answered in time, the longest silent first.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn silent_requests(&self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>> {
+        on!(read, self, |link| due::silent(link, now, limit))
+    }
+
+    /// The earliest instant after this one at which time alone makes something due.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>> {
+        on!(read, self, |link| due::next(link, after))
+    }
+}
+
+/// The directory, its credentials, and the policy.
+impl Store {
+    /// Everybody, active or not.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn people(&self) -> Result<Vec<Person>> {
+        on!(snapshot, self, |link| people::all(link))
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn person(&self, id: PersonId) -> Result<Option<Person>> {
+        on!(read, self, |link| people::by_id(link, id))
+    }
+
+    /// The active account of this login, upper and lower case alike.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn person_by_login(&self, login: &str) -> Result<Option<Person>> {
+        let login = login.to_owned();
+        on!(read, self, |link| people::by_login(link, &login))
+    }
+
+    /// The hash of somebody's password in PHC form, if they have one.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn password(&self, person: PersonId) -> Result<Option<String>> {
+        on!(read, self, |link| people::password(link, person))
+    }
+
+    /// The session or token whose secret has this hash, while its owner's account is active. Whether it has run out, the
+    /// caller compares.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn token(&self, hash: Hash) -> Result<Option<TokenRow>> {
+        on!(read, self, |link| tokens::by_hash(link, hash))
+    }
+
+    /// Somebody's sessions and tokens, oldest first.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn tokens_of(&self, person: PersonId) -> Result<Vec<TokenRow>> {
+        on!(read, self, |link| tokens::of_person(link, person))
+    }
+
+    /// Whose a session or token is.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn token_owner(&self, token: TokenId) -> Result<Option<PersonId>> {
+        on!(read, self, |link| tokens::owner(link, token))
+    }
+
+    /// Notes that a session or token was used. Call it rarely: each call that changes something is a commit.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn token_used(&self, token: TokenId, at: Timestamp) -> Result<()> {
+        on!(write, self, |link| tokens::used(link, token, at))
+    }
+
+    /// Forgets sessions and tokens that ran out before this instant; how many.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn forget_tokens(&self, before: Timestamp) -> Result<u64> {
+        on!(write, self, |link| tokens::forget(link, before))
+    }
+
+    /// The policy revision in force, with its files.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn policy_in_force(&self) -> Result<Option<Revision>> {
+        on!(read, self, |link| policies::in_force(link))
+    }
+
+    /// The last revisions that were put in force, newest first.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn policy_history(&self, limit: usize) -> Result<Vec<Revision>> {
+        on!(read, self, |link| policies::history(link, limit))
+    }
+}
+
+/// The log.
+impl Store {
+    /// Gives up to `limit` committed events their places in the log; answers them with their places. Several servers may
+    /// call it at the same time.
+    ///
+    /// # Errors
+    /// Where the store does not answer or has no room.
+    pub async fn sequence(&self, limit: usize) -> Result<Vec<Entry>> {
+        on!(write, self, |link| log::sequence(link, limit))
+    }
+
+    /// A page of the log.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn events(&self, from: From, filter: EventFilter, limit: usize) -> Result<Vec<Entry>> {
+        on!(read, self, |link| events::list(link, from, &filter, limit))
+    }
+
+    /// All that happened to a request, to the grant that it led to, to what was provisioned for it while that lasted, and to
+    /// the requests that lengthened it. A grant shares its bytes with its request.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn timeline(&self, request: RequestId) -> Result<Vec<Entry>> {
+        on!(snapshot, self, |link| events::timeline(link, request))
+    }
+
+    /// The log's size and the head of its tree.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn log_head(&self) -> Result<Head> {
+        on!(read, self, |link| log::head(link))
+    }
+
+    /// The state that the tables hold, with free texts closed.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn load_world(&self) -> Result<World> {
+        on!(snapshot, self, |link| replay::load(link))
+    }
+
+    /// The state that all events make of an empty world, with free texts closed.
+    ///
+    /// # Errors
+    /// Where an event is not what its leaf is the hash of, or does not follow.
+    pub async fn replay(&self) -> Result<World> {
+        on!(snapshot, self, |link| async move {
+            replay::replay(link).await.map(|(world, _)| world)
+        })
+    }
+
+    /// Checks the log against itself and against the tables, at one moment.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) names the first thing that is not as it was written.
+    pub async fn verify(&self) -> Result<Verified> {
+        on!(snapshot, self, |link| replay::verify(link))
+    }
+}
+
+/// Commands that carry an idempotency key.
+impl Store {
+    /// Begins a command, or answers how the first of its key stands.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn begin(&self, command: &Command, body: Hash) -> Result<Begun> {
+        let (command, floor) = (command.clone(), self.floor().clone());
+        on!(write, self, |link| async move {
+            let now = transition::now(link, &floor).await?;
+            idempotency::begin(link, &command, body, now).await
+        })
+    }
+
+    /// Keeps what a command was answered.
+    ///
+    /// # Errors
+    /// Where the store does not answer or has no room.
+    pub async fn finish(&self, command: &Command, answer: Answer) -> Result<()> {
+        let command = command.clone();
+        on!(write, self, |link| idempotency::finish(link, &command, answer))
+    }
+
+    /// Lets a command be sent again that failed without effect.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn give_up(&self, command: &Command) -> Result<()> {
+        let command = command.clone();
+        on!(write, self, |link| idempotency::give_up(link, &command))
+    }
+
+    /// Forgets commands that were begun before this instant; how many.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn forget_commands(&self, before: Timestamp) -> Result<u64> {
+        on!(write, self, |link| idempotency::forget(link, before))
+    }
+}

@@ -1,0 +1,80 @@
+//! From the first characters of an id, as people type them, to the one thing that has it.
+
+use std::str::FromStr;
+
+use daypass_core::id::{GrantId, RequestId};
+use daypass_core::refusal::{Code, Refusal};
+
+use crate::error::Result;
+use crate::link::Link;
+use crate::value::Value;
+
+/// How many ids an ambiguous prefix is answered with.
+const SHOWN: usize = 5;
+
+pub(crate) async fn request(link: &mut Link, typed: &str) -> Result<RequestId> {
+    let text = "SELECT id FROM requests WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+    one(link, typed, RequestId::LETTER, "request", text).await
+}
+
+pub(crate) async fn grant(link: &mut Link, typed: &str) -> Result<GrantId> {
+    let text = "SELECT id FROM grants WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+    one(link, typed, GrantId::LETTER, "grant", text).await
+}
+
+/// The prefix in the spelling of ids: Crockford's alphabet reads O as 0, and I and L as 1. `None`: no id begins so.
+fn spelled(typed: &str, letter: char) -> Option<String> {
+    let mut typed = typed.trim().chars().map(|c| c.to_ascii_uppercase());
+    let first = typed.next().filter(|first| *first == letter)?;
+    let rest = typed.map(|c| match c {
+        'O' => '0',
+        'I' | 'L' => '1',
+        c => c,
+    });
+    let prefix: String = std::iter::once(first).chain(rest).collect();
+    (prefix.len() <= 17 && prefix.chars().all(|c| c.is_ascii_alphanumeric())).then_some(prefix)
+}
+
+async fn one<T: FromStr>(link: &mut Link, typed: &str, letter: char, kind: &str, text: &str) -> Result<T> {
+    let shown: String = typed.chars().take(40).collect();
+    let none = || Refusal::new(Code::NotFound, format!("there is no {kind} {shown:?}"));
+    let Some(prefix) = spelled(typed, letter) else {
+        return Err(none()
+            .hint(format!("the id of a {kind} begins with {letter}"))
+            .into());
+    };
+    // `~` is behind every letter and digit.
+    let values = [
+        prefix.as_str().into(),
+        format!("{prefix}~").into(),
+        Value::from(SHOWN + 1),
+    ];
+    let rows = link.rows(text, &values).await?;
+    match rows.as_slice() {
+        [] => Err(none().into()),
+        [only] => only.parse(0),
+        several => {
+            let ids = several
+                .iter()
+                .take(SHOWN)
+                .map(|row| row.text(0))
+                .collect::<Result<Vec<_>>>()?;
+            let more = if several.len() > SHOWN { " and more" } else { "" };
+            let what = format!("{shown:?} could be {}{more}", ids.join(", "));
+            Err(Refusal::new(Code::Invalid, what).hint("type more of it").into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_type_is_spelled_as_ids_are() {
+        assert_eq!(spelled(" r7k2oil ", 'R').as_deref(), Some("R7K2011"));
+        for text in ["", "G7", "R7'", "R7%", "R7\0", "Ré", &"R".repeat(18)] {
+            assert_eq!(spelled(text, 'R'), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a transition sees and holds still: the rows of its scope, locked in one order everywhere.
+//!
+//! The order is requests, grants by id, entitlements by key, people: two transitions that meet wait, and never for each other
+//! in a circle.
+
+use daypass_core::entitlement::{Entitlement, TargetKey};
+use daypass_core::grant::Grant;
+use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::person::Person;
+use daypass_core::request::Request;
+use daypass_core::world::World;
+
+use crate::error::Result;
+use crate::link::Link;
+use crate::texts;
+use crate::value::{Row, Value};
+
+/// What a transition is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// A request that is to be made. Loads what is there under its id already (the same command twice), and the grant that
+    /// it is to extend.
+    NewRequest {
+        /// The id that it will have.
+        id: RequestId,
+        /// The grant that it is to extend.
+        extends: Option<GrantId>,
+    },
+    /// A request, with the grant that it led to or extends.
+    Request(RequestId),
+    /// A grant, with the entitlements of its parts and every grant that has not ended and shares one of them.
+    Grant(GrantId),
+    /// An entitlement, with the grants that hold it and have not ended.
+    Entitlement(TargetKey),
+    /// An account that is to be made, with any active one of its login.
+    NewPerson {
+        /// The id that it will have.
+        id: PersonId,
+        /// The login that it will have.
+        login: String,
+    },
+    /// An account, with any other active one of its login.
+    Person(PersonId),
+    /// The policy.
+    Policy,
+}
+
+/// Loads the scope, with its rows locked until the transaction ends. The words of free texts are put back.
+pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
+    let mut world = [World::default()];
+    let [part] = &mut world;
+    match scope {
+        Scope::NewRequest { id, extends } => request(link, part, *id, *extends).await?,
+        Scope::Request(id) => request(link, part, *id, None).await?,
+        Scope::Grant(id) => grant(link, part, *id).await?,
+        Scope::Entitlement(key) => entitlement(link, part, key).await?,
+        Scope::NewPerson { id, login } => {
+            let text = "SELECT document FROM people WHERE id = $1 OR (state = 'active' AND lower(login) = lower($2)) \
+                        ORDER BY id FOR UPDATE";
+            take_people(
+                part,
+                &link.rows(text, &[(*id).into(), login.as_str().into()]).await?,
+            )?;
+        }
+        Scope::Person(id) => {
+            let text = "SELECT document FROM people WHERE id = $1 OR (state = 'active' AND lower(login) = \
+                        (SELECT lower(login) FROM people WHERE id = $1)) ORDER BY id FOR UPDATE";
+            take_people(part, &link.rows(text, &[(*id).into()]).await?)?;
+        }
+        Scope::Policy => {
+            link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
+                .await?;
+        }
+    }
+    texts::open(link, &mut world).await?;
+    let [world] = world;
+    Ok(world)
+}
+
+async fn request(link: &mut Link, world: &mut World, id: RequestId, extends: Option<GrantId>) -> Result<()> {
+    let mut ids = vec![GrantId::from(id)];
+    ids.extend(extends);
+    if let Some(row) = link
+        .row(
+            "SELECT document FROM requests WHERE id = $1 FOR UPDATE",
+            &[id.into()],
+        )
+        .await?
+    {
+        let request: Request = row.json(0)?;
+        ids.extend(request.ask.extends);
+        world.requests.insert(id, request);
+    }
+    let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
+    let grants = (
+        "SELECT document FROM grants WHERE id IN",
+        "ORDER BY id FOR UPDATE",
+    );
+    take_grants(world, &link.listed(grants, 1, &ids).await?)
+}
+
+async fn grant(link: &mut Link, world: &mut World, id: GrantId) -> Result<()> {
+    let sharing = "SELECT document FROM grants WHERE id IN (SELECT $1 UNION \
+                   SELECT other.grant_id FROM grant_parts AS mine JOIN grant_parts AS other \
+                   ON other.connector = mine.connector AND other.target_key = mine.target_key AND other.ended = 0 \
+                   WHERE mine.grant_id = $1) ORDER BY id FOR UPDATE";
+    take_grants(world, &link.rows(sharing, &[id.into()]).await?)?;
+    let held = "SELECT document FROM entitlements WHERE (connector, target_key) IN \
+                (SELECT connector, target_key FROM grant_parts WHERE grant_id = $1) \
+                ORDER BY connector, target_key FOR UPDATE";
+    take_entitlements(world, &link.rows(held, &[id.into()]).await?)
+}
+
+/// The holders are locked too: an intent must not slip in while the grant that it is for begins to end.
+async fn entitlement(link: &mut Link, world: &mut World, key: &TargetKey) -> Result<()> {
+    let values = [Value::from(&key.connector), Value::from(key.key.as_str())];
+    let holders = "SELECT document FROM grants WHERE id IN \
+                   (SELECT grant_id FROM grant_parts WHERE connector = $1 AND target_key = $2 AND ended = 0) \
+                   ORDER BY id FOR UPDATE";
+    take_grants(world, &link.rows(holders, &values).await?)?;
+    let own = "SELECT document FROM entitlements WHERE connector = $1 AND target_key = $2 FOR UPDATE";
+    take_entitlements(world, &link.rows(own, &values).await?)
+}
+
+pub(crate) fn take_requests(world: &mut World, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        let request: Request = row.json(0)?;
+        world.requests.insert(request.id, request);
+    }
+    Ok(())
+}
+
+pub(crate) fn take_grants(world: &mut World, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        let grant: Grant = row.json(0)?;
+        world.grants.insert(grant.id, grant);
+    }
+    Ok(())
+}
+
+pub(crate) fn take_entitlements(world: &mut World, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        let entitlement: Entitlement = row.json(0)?;
+        world.entitlements.insert(entitlement.key.clone(), entitlement);
+    }
+    Ok(())
+}
+
+pub(crate) fn take_people(world: &mut World, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        let person: Person = row.json(0)?;
+        world.people.insert(person.id, person);
+    }
+    Ok(())
+}

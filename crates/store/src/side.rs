@@ -1,0 +1,52 @@
+//! Rows beside the state: what a transition writes and a replay of the log does not bring back.
+
+use daypass_core::id::{PersonId, TokenId};
+use daypass_core::text::Hash;
+
+use crate::error::Result;
+use crate::people;
+use crate::tokens::{self, TokenRow};
+use crate::value::Statement;
+
+/// A row beside the state. It has no `Debug`: it may hold the hash of a password.
+#[derive(Clone)]
+pub enum Side {
+    /// A password is set.
+    Password {
+        /// Whose.
+        person: PersonId,
+        /// Its hash in PHC form.
+        hash: String,
+    },
+    /// A session or token is issued.
+    Token(TokenRow),
+    /// A session or token ends.
+    EndToken {
+        /// Which.
+        token: TokenId,
+    },
+    /// All sessions and tokens of a person end.
+    EndTokens {
+        /// Whose.
+        person: PersonId,
+    },
+    /// The files of the revision that an event of the same transition puts in force.
+    PolicySource {
+        /// The SHA-256 of the files, as the event has it.
+        revision: Hash,
+        /// The name and text of each file.
+        sources: Vec<(String, String)>,
+    },
+}
+
+/// What writes it.
+pub(crate) fn write(side: Side) -> Result<Vec<Statement>> {
+    Ok(match side {
+        Side::Password { person, hash } => vec![people::set_password(person, hash)],
+        Side::Token(row) => vec![tokens::add(row)?],
+        Side::EndToken { token } => vec![tokens::end(token)],
+        Side::EndTokens { person } => vec![tokens::end_all(person)],
+        // Written with its event; see `policies::write`.
+        Side::PolicySource { .. } => Vec::new(),
+    })
+}

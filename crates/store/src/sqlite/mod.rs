@@ -1,0 +1,174 @@
+//! SQLite: one durable file with one process on it, or nothing but memory for tests and simulation.
+
+mod link;
+mod lock;
+mod readers;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OpenFlags};
+
+pub(crate) use self::link::Link;
+use self::link::failure;
+use self::lock::Lock;
+use self::readers::Readers;
+use self::writer::{Work, Write, Writer};
+use crate::Clock;
+use crate::error::{Error, Result};
+use crate::link::{self as any, Running, ready};
+
+mod migrations {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// What every connection is told. `synchronous=FULL`: what was answered survives a power cut.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+     PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;";
+
+/// A database in a file.
+pub(crate) struct File {
+    queue: Option<Sender<Box<dyn Work>>>,
+    thread: Option<JoinHandle<()>>,
+    readers: Readers,
+    commits: Arc<AtomicU64>,
+    // Last: it is let go when the connections are closed.
+    _lock: Lock,
+}
+
+impl File {
+    /// Opens or makes the database, and keeps every other process off it.
+    pub(crate) fn open(path: &Path, clock: Clock) -> Result<Self> {
+        let lock = Lock::take(path)?;
+        lock::create_private(path)?;
+        let mut connection = Connection::open(path).map_err(failure)?;
+        prepare(&mut connection)?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer::new(
+            any::Link::Sqlite(Link::new(connection, clock.clone())),
+            commits.clone(),
+        );
+        let (queue, waiting) = channel();
+        let thread = std::thread::Builder::new().name(String::from("store"));
+        let thread = thread.spawn(move || writer.serve(&waiting));
+        let thread =
+            thread.map_err(|error| Error::Unavailable(format!("no thread to write with: {error}")))?;
+        let readers = Readers::new(path, clock);
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            readers,
+            commits,
+            _lock: lock,
+        })
+    }
+
+    pub(crate) async fn write<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T> + Send + 'static,
+    {
+        let (work, reply) = Write::new(action);
+        let gone = || Error::Unavailable(String::from("its writing thread has ended; restart the server"));
+        self.queue
+            .as_ref()
+            .ok_or_else(gone)?
+            .send(Box::new(work))
+            .map_err(|_| gone())?;
+        reply.await.map_err(|_| gone())?
+    }
+
+    pub(crate) async fn read<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T> + Send + 'static,
+    {
+        self.readers.read(action).await
+    }
+
+    pub(crate) const fn commits(&self) -> &Arc<AtomicU64> {
+        &self.commits
+    }
+}
+
+impl Drop for File {
+    /// Waits for what is being written, so that the file can be opened again as soon as the store is gone.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        let thread = self.thread.take();
+        // The last handle may be dropped by a decision, on that very thread.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id())
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writing thread failed");
+        }
+    }
+}
+
+/// A database in memory: one connection, and everything happens on the thread that asks, in the order of asking.
+pub(crate) struct Memory {
+    writer: Mutex<Writer>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Memory {
+    pub(crate) fn open(clock: Clock) -> Result<Self> {
+        let mut connection = Connection::open_in_memory().map_err(failure)?;
+        prepare(&mut connection)?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer::new(any::Link::Sqlite(Link::new(connection, clock)), commits.clone());
+        Ok(Self {
+            writer: Mutex::new(writer),
+            commits,
+        })
+    }
+
+    pub(crate) async fn write<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T> + Send + 'static,
+    {
+        let (work, reply) = Write::new(action);
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .commit(vec![Box::new(work)]);
+        reply
+            .await
+            .map_err(|_| Error::corrupt("a write was not answered"))?
+    }
+
+    pub(crate) fn read<T, F>(&self, action: F) -> Result<T>
+    where
+        F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T>,
+    {
+        ready(action(
+            &mut self.writer.lock().unwrap_or_else(PoisonError::into_inner).link,
+        ))
+    }
+
+    pub(crate) const fn commits(&self) -> &Arc<AtomicU64> {
+        &self.commits
+    }
+}
+
+fn prepare(connection: &mut Connection) -> Result<()> {
+    connection.execute_batch(PRAGMAS).map_err(failure)?;
+    let done = migrations::migrations::runner().run(connection);
+    done.map(drop)
+        .map_err(|error| Error::Corrupt(format!("its tables are not those of this version: {error}")))
+}
+
+/// A connection that cannot write, whatever it is told.
+fn open_reader(path: &Path, clock: Clock) -> Result<any::Link> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failure)?;
+    connection
+        .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
+        .map_err(failure)?;
+    Ok(any::Link::Sqlite(Link::new(connection, clock)))
+}

@@ -1,0 +1,81 @@
+//! A few read-only connections. A reader sees one moment, and neither waits for the writer nor holds it up.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::open_reader;
+use crate::Clock;
+use crate::error::{Error, Result};
+use crate::link::{Link, Running, ready};
+
+/// How many read at the same time: more would only compete for the same cores.
+const READERS: usize = 4;
+
+pub(crate) struct Readers {
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+}
+
+struct Shared {
+    path: PathBuf,
+    clock: Clock,
+    idle: Mutex<Vec<Link>>,
+}
+
+impl Readers {
+    pub(crate) fn new(path: &Path, clock: Clock) -> Self {
+        let shared = Shared {
+            path: path.to_owned(),
+            clock,
+            idle: Mutex::new(Vec::new()),
+        };
+        Self {
+            shared: Arc::new(shared),
+            permits: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+
+    /// Reads on a thread that may wait for the disk.
+    pub(crate) async fn read<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
+    {
+        let gone = || Error::Unavailable(String::from("it is being closed"));
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| gone())?;
+        let shared = self.shared.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let result = shared.read(action);
+            drop(permit);
+            result
+        });
+        reading.await.map_err(|_| gone())?
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, action: impl for<'a> FnOnce(&'a mut Link) -> Running<'a, T>) -> Result<T> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut link = idle.map_or_else(|| open_reader(&self.path, self.clock.clone()), Ok)?;
+        // All statements of one read see the same moment.
+        control(&mut link, "BEGIN")?;
+        let result = ready(action(&mut link));
+        // A connection that does not end its transaction is not used again: it would keep seeing the past.
+        if control(&mut link, "COMMIT").is_ok() {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(link);
+        }
+        result
+    }
+}
+
+fn control(link: &mut Link, text: &str) -> Result<()> {
+    match link {
+        Link::Sqlite(link) => link.control(text),
+        Link::Postgres(_) => Err(Error::corrupt("these readers are for SQLite")),
+    }
+}

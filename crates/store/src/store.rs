@@ -1,0 +1,294 @@
+//! The store itself: how it is opened, and how reads, writes and transitions get to either database.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use daypass_core::refusal::Refusal;
+use daypass_core::time::Timestamp;
+use daypass_core::world::World;
+use deadpool_postgres::Pool;
+use tokio::sync::watch;
+
+use crate::error::{Error, Result};
+use crate::link::{Link, Running};
+use crate::postgres::{self, PostgresOptions};
+use crate::scope::Scope;
+use crate::transition::{self, Committed, Decide, Outcome};
+use crate::{Clock, sqlite};
+
+/// How often a transition is begun anew because others changed the same rows.
+const ATTEMPTS: u32 = 5;
+
+/// State and log, on SQLite or PostgreSQL. Clones are handles to the same store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    installation: String,
+    floor: Floor,
+    changes: watch::Sender<u64>,
+}
+
+enum Engine {
+    Memory(sqlite::Memory),
+    File(sqlite::File),
+    Postgres { pool: Pool, commits: AtomicU64 },
+}
+
+/// The latest time that this process has been told: a clock that jumps back revives nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Floor(Arc<AtomicI64>);
+
+impl Floor {
+    /// Not earlier than anything before.
+    pub(crate) fn raise(&self, now: Timestamp) -> Timestamp {
+        let before = self.0.fetch_max(now.micros(), Ordering::Relaxed);
+        now.max(Timestamp::from_micros(before))
+    }
+}
+
+impl Store {
+    /// A database in one durable file, which is made where there is none. `installation` is the random id that a new store
+    /// gets; one that exists keeps its own.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] where another process has it; where the file cannot be opened or is no store of this version.
+    pub async fn open_sqlite(path: &Path, clock: Clock, installation: &str) -> Result<Self> {
+        let path = path.to_owned();
+        let opening = tokio::task::spawn_blocking(move || sqlite::File::open(&path, clock));
+        let file = opening
+            .await
+            .map_err(|_| Error::Unavailable(String::from("it could not be opened")))??;
+        Self::new(Engine::File(file), installation).await
+    }
+
+    /// A database in memory, for tests, simulation and the demo: everything happens on the thread that asks.
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    pub async fn memory(clock: Clock, installation: &str) -> Result<Self> {
+        Self::new(Engine::Memory(sqlite::Memory::open(clock)?), installation).await
+    }
+
+    /// A PostgreSQL database, whose own clock decides. Several servers may share it.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, or holds tables of another version.
+    pub async fn open_postgres(options: &PostgresOptions, installation: &str) -> Result<Self> {
+        let pool = postgres::open(options).await?;
+        Self::new(
+            Engine::Postgres {
+                pool,
+                commits: AtomicU64::new(0),
+            },
+            installation,
+        )
+        .await
+    }
+
+    async fn new(engine: Engine, installation: &str) -> Result<Self> {
+        let inner = Inner {
+            engine,
+            installation: String::new(),
+            floor: Floor::default(),
+            changes: watch::Sender::new(0),
+        };
+        let store = Self {
+            inner: Arc::new(inner),
+        };
+        let given = installation.to_owned();
+        let kept = store.write(move |link| {
+            Box::pin(async move {
+                let text = "INSERT INTO meta (name, value) VALUES ('installation', $1) ON CONFLICT (name) DO NOTHING";
+                link.run(text, &[given.into()]).await?;
+                let row = link.row("SELECT value FROM meta WHERE name = 'installation'", &[]).await?;
+                Ok(row.ok_or_else(|| Error::corrupt("it has no id"))?.text(0)?.to_owned())
+            })
+        });
+        let installation = kept.await?;
+        let inner =
+            Arc::into_inner(store.inner).ok_or_else(|| Error::corrupt("it was shared before it was open"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                installation,
+                ..inner
+            }),
+        })
+    }
+
+    /// The random id that this store was given when it was made. Names at targets carry it.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.inner.installation
+    }
+
+    /// The time that decides: that of the database, and never earlier than what is recorded or was told before.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn now(&self) -> Result<Timestamp> {
+        let floor = self.inner.floor.clone();
+        self.read(move |link| Box::pin(async move { transition::now(link, &floor).await }))
+            .await
+    }
+
+    /// Changes state. Loads and locks the scope, calls `decide` (once, with what is there now), and records all of what it
+    /// says or nothing. What waits together is committed together. Once begun it runs to its end, whoever stops waiting.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the decision's refusal, [`Error::Illegal`] where an event does not follow, [`Error::Full`] and
+    /// [`Error::Unavailable`] where it could not be recorded.
+    pub async fn transition(
+        &self,
+        scope: Scope,
+        decide: impl FnOnce(&World, Timestamp) -> Result<Outcome, Refusal> + Send + 'static,
+    ) -> Result<Committed> {
+        let floor = self.inner.floor.clone();
+        let mut decide: Option<Decide> = Some(Box::new(decide));
+        let committed = match &self.inner.engine {
+            Engine::Postgres { pool, .. } => {
+                let pool = pool.clone();
+                let running = tokio::spawn(async move { attempts(&pool, &scope, &mut decide, &floor).await });
+                let failed = |_| Error::corrupt("deciding it failed unexpectedly; nothing was recorded");
+                running.await.map_err(failed)?.inspect(|_| self.count())
+            }
+            Engine::Memory(_) | Engine::File(_) => {
+                self.write(move |link| {
+                    Box::pin(async move { transition::run(link, &scope, &mut decide, &floor).await })
+                })
+                .await
+            }
+        }?;
+        if !committed.events.is_empty() {
+            self.inner.changes.send_modify(|count| *count += 1);
+        }
+        Ok(committed)
+    }
+
+    /// Changes whenever this process has committed events: what wakes the sequencer. It tells nothing of other processes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// How many commits there were, for metrics.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        match &self.inner.engine {
+            Engine::Memory(memory) => memory.commits().load(Ordering::Relaxed),
+            Engine::File(file) => file.commits().load(Ordering::Relaxed),
+            Engine::Postgres { commits, .. } => commits.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count(&self) {
+        if let Engine::Postgres { commits, .. } = &self.inner.engine {
+            commits.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn floor(&self) -> &Floor {
+        &self.inner.floor
+    }
+
+    /// Reads. On PostgreSQL each statement sees its own moment.
+    pub(crate) async fn read<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
+    {
+        match &self.inner.engine {
+            Engine::Memory(memory) => memory.read(action),
+            Engine::File(file) => file.read(action).await,
+            Engine::Postgres { pool, .. } => action(&mut Link::Postgres(postgres::link(pool).await?)).await,
+        }
+    }
+
+    /// Reads with all statements at the same moment.
+    pub(crate) async fn snapshot<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
+    {
+        match &self.inner.engine {
+            Engine::Memory(_) | Engine::File(_) => self.read(action).await,
+            Engine::Postgres { pool, .. } => {
+                within(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", action).await
+            }
+        }
+    }
+
+    /// Writes, all or nothing. Once begun it runs to its end.
+    pub(crate) async fn write<T, F>(&self, action: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
+    {
+        match &self.inner.engine {
+            Engine::Memory(memory) => memory.write(action).await,
+            Engine::File(file) => file.write(action).await,
+            Engine::Postgres { pool, .. } => {
+                let pool = pool.clone();
+                let running = tokio::spawn(async move { within(&pool, "BEGIN", action).await });
+                let done = running
+                    .await
+                    .map_err(|_| Error::corrupt("a write failed unexpectedly"))?;
+                done.inspect(|_| self.count())
+            }
+        }
+    }
+}
+
+/// One transaction on PostgreSQL.
+async fn within<T, F>(pool: &Pool, begin: &str, action: F) -> Result<T>
+where
+    F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send,
+{
+    let mut link = postgres::link(pool).await?;
+    link.begin(begin).await?;
+    let mut any = Link::Postgres(link);
+    let result = action(&mut any).await;
+    end(any, result).await
+}
+
+/// A transition on PostgreSQL: where others stood in its way before anything was decided, it begins anew.
+async fn attempts(
+    pool: &Pool,
+    scope: &Scope,
+    decide: &mut Option<Decide>,
+    floor: &Floor,
+) -> Result<Committed> {
+    let mut attempt = 1;
+    loop {
+        let mut link = postgres::link(pool).await?;
+        link.begin("BEGIN").await?;
+        let mut any = Link::Postgres(link);
+        let result = transition::run(&mut any, scope, decide, floor).await;
+        let contended = matches!(&any, Link::Postgres(link) if link.is_contended());
+        let result = end(any, result).await;
+        if result.is_ok() || !contended || decide.is_none() || attempt >= ATTEMPTS {
+            return result;
+        }
+        attempt += 1;
+    }
+}
+
+async fn end<T>(link: Link, result: Result<T>) -> Result<T> {
+    let Link::Postgres(mut link) = link else {
+        return result;
+    };
+    match result {
+        Ok(value) => link.commit().await.map(|()| value),
+        Err(error) => {
+            // Where the connection is lost, so is the transaction; the cause is what matters.
+            if let Err(lost) = link.rollback().await {
+                tracing::debug!(%lost, "a transaction was given up with its connection");
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Login sessions and API tokens, known by the SHA-256 of their secret only.
+
+use std::collections::BTreeSet;
+
+use daypass_core::id::{PersonId, TokenId};
+use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
+
+use crate::error::{Error, Result};
+use crate::link::Link;
+use crate::value::{Row, Statement, Value};
+
+/// A session or token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its id, which is no secret.
+    pub id: TokenId,
+    /// Whose it is.
+    pub person: PersonId,
+    /// The SHA-256 of the secret.
+    pub hash: Hash,
+    /// What it is good for.
+    pub kind: TokenKind,
+    /// What its owner calls it.
+    pub name: String,
+    /// Since when there is one.
+    pub created_at: Timestamp,
+    /// Until when it is taken. Whoever takes it compares.
+    pub expires_at: Timestamp,
+    /// When it was last used, as far as that is noted.
+    pub last_used: Option<Timestamp>,
+}
+
+/// What a credential is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A person logged in.
+    Session,
+    /// A program may do what the scopes name, in the name of a person.
+    Api {
+        /// The scopes.
+        scopes: BTreeSet<String>,
+    },
+}
+
+const COLUMNS: &str = "token.id, token.person, token.token_kind, token.scopes, token.hash, token.name, \
+                       token.created_at, token.expires_at, token.last_used FROM tokens AS token";
+
+/// What keeps a token.
+pub(crate) fn add(row: TokenRow) -> Result<Statement> {
+    let (kind, scopes) = match row.kind {
+        TokenKind::Session => ("session", BTreeSet::new()),
+        TokenKind::Api { scopes } => ("api", scopes),
+    };
+    let text = "INSERT INTO tokens (id, person, token_kind, scopes, hash, name, created_at, expires_at, last_used) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let values = vec![
+        row.id.into(),
+        row.person.into(),
+        kind.into(),
+        Value::json(&scopes)?,
+        row.hash.into(),
+        row.name.into(),
+        row.created_at.into(),
+        row.expires_at.into(),
+        row.last_used.into(),
+    ];
+    Ok((text, values))
+}
+
+/// What ends a token.
+pub(crate) fn end(token: TokenId) -> Statement {
+    ("DELETE FROM tokens WHERE id = $1", vec![token.into()])
+}
+
+/// What ends all tokens of a person.
+pub(crate) fn end_all(person: PersonId) -> Statement {
+    ("DELETE FROM tokens WHERE person = $1", vec![person.into()])
+}
+
+fn read(row: &Row) -> Result<TokenRow> {
+    let scopes = row.json(3)?;
+    let kind = match row.text(2)? {
+        "session" => TokenKind::Session,
+        "api" => TokenKind::Api { scopes },
+        other => return Err(Error::Corrupt(format!("a token of the kind {other}"))),
+    };
+    Ok(TokenRow {
+        id: row.parse(0)?,
+        person: row.parse(1)?,
+        hash: row.hash(4)?,
+        kind,
+        name: row.text(5)?.to_owned(),
+        created_at: row.time(6)?,
+        expires_at: row.time(7)?,
+        last_used: row.maybe_time(8)?,
+    })
+}
+
+/// The token of this hash, while its owner's account is active.
+pub(crate) async fn by_hash(link: &mut Link, hash: Hash) -> Result<Option<TokenRow>> {
+    let text = format!(
+        "SELECT {COLUMNS} JOIN people AS owner ON owner.id = token.person \
+         WHERE token.hash = $1 AND owner.state = 'active'"
+    );
+    link.row(&text, &[hash.into()])
+        .await?
+        .map(|row| read(&row))
+        .transpose()
+}
+
+pub(crate) async fn of_person(link: &mut Link, person: PersonId) -> Result<Vec<TokenRow>> {
+    let text = format!("SELECT {COLUMNS} WHERE token.person = $1 ORDER BY token.created_at, token.id");
+    link.rows(&text, &[person.into()])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+pub(crate) async fn owner(link: &mut Link, token: TokenId) -> Result<Option<PersonId>> {
+    let row = link
+        .row("SELECT person FROM tokens WHERE id = $1", &[token.into()])
+        .await?;
+    row.map(|row| row.parse(0)).transpose()
+}
+
+/// Notes a use, unless a later one is noted.
+pub(crate) async fn used(link: &mut Link, token: TokenId, at: Timestamp) -> Result<()> {
+    let text = "UPDATE tokens SET last_used = $2 WHERE id = $1 AND (last_used IS NULL OR last_used < $2)";
+    link.run(text, &[token.into(), at.into()]).await.map(drop)
+}
+
+/// Forgets tokens that ran out before this instant; how many.
+pub(crate) async fn forget(link: &mut Link, before: Timestamp) -> Result<u64> {
+    link.run("DELETE FROM tokens WHERE expires_at < $1", &[before.into()])
+        .await
+}

@@ -1,0 +1,160 @@
+//! The one way in which state changes: load and lock, decide, and write state, event, leaf and outbox together.
+
+use daypass_core::event::{Actor, Event, Subject, What};
+use daypass_core::refusal::Refusal;
+use daypass_core::time::Timestamp;
+use daypass_core::world::World;
+use daypass_tlog as tlog;
+
+use crate::error::{Error, Result};
+use crate::events::{self, Place};
+use crate::link::Link;
+use crate::scope::{self, Scope};
+use crate::side::{self, Side};
+use crate::store::Floor;
+use crate::texts;
+use crate::value::Statement;
+use crate::{entitlements, grants, people, policies, requests};
+
+/// What a decision leads to. No events: nothing is to be recorded, which is no error.
+#[derive(Default)]
+pub struct Outcome {
+    /// What happened, in order. Each is applied to the world that was decided on, and must follow from it.
+    pub events: Vec<(Actor, Subject, What)>,
+    /// Rows beside the state, which a replay does not bring back.
+    pub side: Vec<Side>,
+}
+
+impl Outcome {
+    /// One event.
+    #[must_use]
+    pub fn one(actor: Actor, subject: Subject, what: What) -> Self {
+        Self {
+            events: vec![(actor, subject, what)],
+            side: Vec::new(),
+        }
+    }
+
+    /// Another event, after those that are there.
+    pub fn push(&mut self, actor: Actor, subject: Subject, what: What) {
+        self.events.push((actor, subject, what));
+    }
+}
+
+/// What was committed.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// What the scope covers, as it is now.
+    pub world: World,
+    /// What was recorded.
+    pub events: Vec<Event>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// The decision. It is called at most once, with what was locked.
+pub(crate) type Decide = Box<dyn FnOnce(&World, Timestamp) -> Result<Outcome, Refusal> + Send>;
+
+/// Runs one transition inside a transaction that the caller begins and commits. `decide` is taken when it is called: while
+/// it is still there, nothing was decided, and the caller may begin anew.
+pub(crate) async fn run(
+    link: &mut Link,
+    scope: &Scope,
+    decide: &mut Option<Decide>,
+    floor: &Floor,
+) -> Result<Committed> {
+    let mut world = scope::load(link, scope).await?;
+    // After the locks: whoever held them before has an earlier time.
+    let (now, policy) = moment(link, floor).await?;
+    world.policy = policy;
+    let decide = decide
+        .take()
+        .ok_or_else(|| Error::corrupt("a transition was run twice"))?;
+    let outcome = decide(&world, now)?;
+    if outcome.events.is_empty() && outcome.side.is_empty() {
+        return Ok(Committed {
+            world,
+            events: Vec::new(),
+            now,
+        });
+    }
+    let ids = link.event_ids(outcome.events.len()).await?;
+    let (writes, events) = writes(&mut world, outcome, &ids, now)?;
+    link.batch(&writes).await?;
+    Ok(Committed { world, events, now })
+}
+
+/// The time that decides, and the policy revision in force.
+async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<daypass_core::text::Hash>)> {
+    let clock = link.clock().await?;
+    let last = "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state)";
+    let row = link
+        .row(last, &[])
+        .await?
+        .ok_or_else(|| Error::corrupt("a query without a row"))?;
+    let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
+    let policy = row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?;
+    Ok((floor.raise(clock.max(recorded)), policy))
+}
+
+/// The time that would decide now.
+pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<Timestamp> {
+    moment(link, floor).await.map(|(now, _)| now)
+}
+
+/// From events to statements: pure, and the same for both databases.
+fn writes(
+    world: &mut World,
+    outcome: Outcome,
+    ids: &[i64],
+    now: Timestamp,
+) -> Result<(Vec<Statement>, Vec<Event>)> {
+    let Outcome { events, side } = outcome;
+    let mut writes = Vec::new();
+    let mut recorded = Vec::with_capacity(events.len());
+    for ((actor, subject, what), id) in events.into_iter().zip(ids) {
+        writes.append(&mut texts::keep(what.prose()));
+        let event = Event::new(now, actor, subject, what);
+        let bytes = event.canonical().map_err(Error::corrupt)?;
+        let event = as_recorded(event, &bytes)?;
+        let step = world.apply(&event)?;
+        writes.append(&mut events::insert(Place { id: *id, step }, &event, bytes));
+        writes.append(&mut match &event.subject {
+            Subject::Request(id) => requests::write(world.requests.get(id), step)?,
+            Subject::Grant(id) => grants::write(world.grants.get(id), step, now)?,
+            Subject::Entitlement(key) => entitlements::write(world.entitlements.get(key), step)?,
+            Subject::Person(id) => people::write(world.people.get(id), step)?,
+            Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
+        });
+        recorded.push(event);
+    }
+    for row in side {
+        writes.append(&mut side::write(row)?);
+    }
+    Ok((writes, recorded))
+}
+
+/// The event as a replay will read it, with the words still in it: canonical JSON writes some numbers in another way than
+/// they were given, and live state must not differ from replayed state.
+fn as_recorded(mut event: Event, bytes: &[u8]) -> Result<Event> {
+    let mut read: Event = serde_json::from_slice(bytes).map_err(Error::corrupt)?;
+    let words: Vec<_> = event
+        .what
+        .prose_mut()
+        .into_iter()
+        .map(|prose| prose.words().cloned())
+        .collect();
+    for (prose, words) in read.what.prose_mut().into_iter().zip(words) {
+        if let Some(words) = words
+            && !prose.open(words)
+        {
+            return Err(Error::corrupt("an event does not come back as it was written"));
+        }
+    }
+    Ok(read)
+}
+
+/// The hash under which an event stands in the log.
+pub(crate) fn leaf(bytes: &[u8]) -> daypass_core::text::Hash {
+    daypass_core::text::Hash::from_bytes(tlog::leaf(bytes))
+}
