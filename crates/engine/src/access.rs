@@ -6,6 +6,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
+use daypass_policy::Access;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 
@@ -73,7 +74,7 @@ impl Engine {
                 let item = one_item(grant, item.clone())?;
                 let gateway = policy
                     .resource(item.resource.as_str())
-                    .is_none_or(|resource| resource.through_gateway());
+                    .is_none_or(|resource| resource.access == Access::Gateway);
                 // Ownership first: who is not the holder learns nothing about the resource.
                 let event = grant.issue_credential(caller.person, &item, now)?;
                 if gateway {

@@ -33,21 +33,21 @@ impl Connectors {
     ) -> Result<Self, Refusal> {
         let mut by_name = BTreeMap::new();
         for connector in policy.connectors() {
-            let kind = find(kinds, connector.kind())?;
+            let kind = find(kinds, &connector.kind)?;
             let provider = kind
                 .connect(
-                    connector.name(),
-                    connector.config(),
+                    &connector.name,
+                    &connector.config,
                     Arc::clone(secrets),
                     installation,
                 )
                 .map_err(|error| {
                     Refusal::new(
                         Code::PolicyInvalid,
-                        format!("connector {}: {error}", connector.name()),
+                        format!("connector {}: {error}", connector.name),
                     )
                 })?;
-            by_name.insert(connector.name().clone(), provider);
+            by_name.insert(connector.name.clone(), provider);
         }
         Ok(Self { by_name })
     }
@@ -98,24 +98,24 @@ pub(crate) fn part(
             format!("there is no resource {} any more", item.resource),
         )
     })?;
-    let role = resource.role(item.role.as_str()).ok_or_else(|| {
+    let role = resource.roles.get(&item.role).ok_or_else(|| {
         Refusal::new(
             Code::UnknownRole,
             format!("{} has no role {} any more", item.resource, item.role),
         )
     })?;
-    let kind = find(kinds, resource.kind())?;
-    let key = kind.target_key(grant, index, resource.config(), role.config());
+    let kind = find(kinds, &resource.kind)?;
+    let key = kind.target_key(grant, index, &resource.config, &role.config);
     Ok(Part {
         target: TargetKey {
-            connector: resource.connector().clone(),
+            connector: resource.connector.clone(),
             key,
         },
         spec: Spec {
-            kind: resource.kind().clone(),
+            kind: resource.kind.clone(),
             item: item.clone(),
-            resource: resource.config().clone(),
-            role: role.config().clone(),
+            resource: resource.config.clone(),
+            role: role.config.clone(),
             holder,
             grant,
         },

@@ -4,9 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use daypass_core::text::Prose;
 use daypass_core::time::Span;
-use daypass_policy::Policy;
+use daypass_policy::{Policy, Source};
 use daypass_providers::Secrets;
-use daypass_store::{Clock, Store};
+use daypass_store::{Clock, Revision, Store};
 
 use crate::connectors::{Connectors, Kinds};
 use crate::current::Current;
@@ -22,8 +22,6 @@ pub trait Entropy: Send + Sync {
 /// How the reconciler behaves. From `server.yaml`; lengths of time.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// After so long a provisioning call is certainly over. At least what the providers state as their ceiling.
-    pub call_ceiling: Span,
     /// A removal that takes longer is overdue.
     pub overdue_after: Span,
     /// How often each connector is asked what is there, to find drift.
@@ -37,7 +35,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            call_ceiling: Span::seconds(30),
             overdue_after: Span::minutes(2),
             sweep_every: Span::minutes(1),
             backoff_max: Span::seconds(30),
@@ -80,7 +77,7 @@ impl Engine {
         let directory = Arc::new(Snapshot::new(parts.store.people().await?));
         let policy = match parts.store.policy_in_force().await? {
             Some(revision) => {
-                Policy::load(&revision.sources).map_err(|found| Error::Policy(Box::new(found)))?
+                Policy::load(&sources(&revision)).map_err(|found| Error::Policy(Box::new(found)))?
             }
             None => Policy::empty(),
         };
@@ -137,7 +134,7 @@ impl Engine {
         if revision.revision == self.current().policy.revision() {
             return Ok(());
         }
-        let policy = Policy::load(&revision.sources).map_err(|found| Error::Policy(Box::new(found)))?;
+        let policy = Policy::load(&sources(&revision)).map_err(|found| Error::Policy(Box::new(found)))?;
         self.install(policy)
     }
 
@@ -165,4 +162,12 @@ impl Engine {
         self.parts.entropy.fill(&mut bytes);
         bytes
     }
+}
+
+fn sources(revision: &Revision) -> Vec<Source> {
+    let source = |(name, text): &(String, String)| Source {
+        name: name.clone(),
+        text: text.clone(),
+    };
+    revision.sources.iter().map(source).collect()
 }

@@ -19,7 +19,7 @@ mod tokens;
 
 pub use access::Ended;
 pub use caller::{Caller, Via};
-pub use connectors::Connectors;
+pub use connectors::{Connectors, Kinds};
 pub use current::Current;
 pub use directory::Snapshot;
 pub use engine::{Engine, Entropy, Parts, Settings};

@@ -38,7 +38,7 @@ impl Checked {
     /// Whether it may be put in force.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.findings.is_empty() && self.tests.iter().all(TestOutcome::passed)
+        self.findings.is_empty() && self.tests.iter().all(|test| test.passed)
     }
 }
 
@@ -87,11 +87,15 @@ impl Engine {
             )
             .into());
         }
-        if let Some(failed) = checked.tests.iter().find(|test| !test.passed()) {
-            let failing = checked.tests.iter().filter(|test| !test.passed()).count();
+        if let Some(failed) = checked.tests.iter().find(|test| !test.passed) {
+            let failing = checked.tests.iter().filter(|test| !test.passed).count();
             let what = format!(
-                "{failing} of the policy's own {} tests fail: {failed}",
-                checked.tests.len()
+                "{failing} of the policy's own {} tests fail: {}: {}: expected {}, got {}",
+                checked.tests.len(),
+                failed.location,
+                failed.question,
+                failed.expected,
+                failed.got
             );
             return Err(Refusal::new(Code::PolicyTestFailed, what)
                 .hint("try: daypass policy test FILES")
@@ -110,7 +114,10 @@ impl Engine {
                 .collect(),
             summary: checked.summary.clone(),
         };
-        let files = sources.to_vec();
+        let files = sources
+            .iter()
+            .map(|file| (file.name.clone(), file.text.clone()))
+            .collect();
         self.store()
             .transition(Scope::Policy, move |_, _| {
                 let mut outcome = Outcome::one(actor, Subject::Policy, What::Policy(event));
@@ -128,7 +135,7 @@ impl Engine {
     /// A connector may not vanish while access of its making stands, or is on its way: it could never be taken away.
     async fn connectors_in_use(&self, next: &Policy) -> Result<(), Error> {
         let used = self.store().connectors_in_use().await?;
-        let kept = |name: &Name| next.connectors().any(|connector| connector.name() == name);
+        let kept = |name: &Name| next.connectors().iter().any(|connector| connector.name == *name);
         match used.into_iter().find(|name| !kept(name)) {
             None => Ok(()),
             Some(name) => {
@@ -155,9 +162,9 @@ impl Engine {
             }
         };
         for connector in policy.connectors() {
-            let section = Section::Connector(connector.name().as_str());
-            let checked = match find(kinds, connector.kind()) {
-                Ok(kind) => kind.check_connector(connector.config()),
+            let section = Section::Connector(connector.name.as_str());
+            let checked = match find(kinds, &connector.kind) {
+                Ok(kind) => kind.check_connector(&connector.config),
                 Err(refusal) => Err(vec![ConfigProblem {
                     pointer: String::new(),
                     message: refusal.to_string(),
@@ -166,16 +173,16 @@ impl Engine {
             note(section, checked);
         }
         for resource in policy.resources() {
-            let Ok(kind) = find(kinds, resource.kind()) else {
+            let Ok(kind) = find(kinds, &resource.kind) else {
                 continue;
             };
             note(
-                Section::Resource(resource.name().as_str()),
-                kind.check_resource(resource.config()),
+                Section::Resource(resource.name.as_str()),
+                kind.check_resource(&resource.config),
             );
-            for role in resource.roles() {
-                let section = Section::Role(resource.name().as_str(), role.name().as_str());
-                note(section, kind.check_role(role.config()));
+            for (name, role) in &resource.roles {
+                let section = Section::Role(resource.name.as_str(), name.as_str());
+                note(section, kind.check_role(&role.config));
             }
         }
         findings

@@ -64,6 +64,7 @@ impl Engine {
                     name,
                     created_at: now,
                     expires_at,
+                    last_used: None,
                 };
                 outcome.side.push(Side::Token(row));
                 Ok(outcome)

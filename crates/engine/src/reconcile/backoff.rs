@@ -16,7 +16,7 @@ struct Attempt {
     tries: u32,
     not_before: Timestamp,
     last: Option<(Fault, &'static str)>,
-    /// A call that was accepted and whose effect is awaited: look, do not call again.
+    /// A call that was accepted and whose effect is awaited.
     awaited: Option<Awaited>,
 }
 
@@ -25,6 +25,8 @@ struct Attempt {
 pub(super) struct Awaited {
     pub(super) doing: &'static str,
     pub(super) epoch: u64,
+    /// The call itself is through: only look, do not call again.
+    pub(super) called: bool,
 }
 
 /// What waits, per key and per connector.
@@ -71,9 +73,9 @@ impl Backoff {
         self.connectors.remove(&key.connector);
     }
 
-    pub(super) fn poll(&mut self, key: &TargetKey, doing: &'static str, epoch: u64, at: Timestamp) {
+    pub(super) fn poll(&mut self, key: &TargetKey, awaited: Awaited, at: Timestamp) {
         self.connectors.remove(&key.connector);
-        let awaited = Some(Awaited { doing, epoch });
+        let awaited = Some(awaited);
         self.keys.insert(
             key.clone(),
             Attempt {

@@ -58,7 +58,12 @@ pub(super) enum Outcome {
     /// Seen and written down, or no longer wanted.
     Settled,
     /// Accepted; look after a while whether it shows.
-    Poll { after: Span, epoch: u64 },
+    Poll {
+        after: Span,
+        epoch: u64,
+        /// The call itself is through: only look, do not call again.
+        called: bool,
+    },
     /// Another worker has taken the entitlement over.
     Overtaken,
     /// Done at the target; the store did not take the note.
@@ -88,7 +93,7 @@ impl From<TargetError> for Outcome {
 pub(super) async fn run(engine: Arc<Engine>, worker: String, call: Call, awaited: Option<Awaited>) -> Report {
     let (key, doing) = (call.key().clone(), call.doing());
     let made = match call {
-        Call::Provision { part, .. } => provision(&engine, &worker, *part, awaited).await,
+        Call::Provision { part, until } => provision(&engine, &worker, (*part, until), awaited).await,
         Call::Revoke { entitlement } => revoke(&engine, &worker, *entitlement, awaited).await,
     };
     Report {
@@ -101,43 +106,42 @@ pub(super) async fn run(engine: Arc<Engine>, worker: String, call: Call, awaited
 async fn provision(
     engine: &Engine,
     worker: &str,
-    part: Part,
+    (part, until): (Part, Timestamp),
     awaited: Option<Awaited>,
 ) -> Result<Outcome, Outcome> {
     let key = part.target.clone();
     let provider = provider(engine, &key)?;
-    let epoch = match awaited {
-        Some(Awaited { epoch, .. }) => epoch,
-        None => {
-            let Some((entitlement, until)) = intend(engine, worker, part.clone()).await? else {
-                return Ok(Outcome::Settled);
-            };
-            let epoch = entitlement.epoch;
-            let spec = entitlement.spec.as_deref().unwrap_or(&part.spec);
-            let holder = engine.current().directory.login(spec.holder);
-            if let Progress::Pending { poll_after } =
-                provider.provision(&key.key, spec, &holder, until).await?
-            {
-                return Ok(Outcome::Poll {
-                    after: poll_after,
-                    epoch,
-                });
-            }
-            epoch
-        }
+    // What is asked for once more, to see how far it is, was intended already.
+    let (epoch, until) = match awaited {
+        Some(Awaited { epoch, .. }) => (epoch, until),
+        None => match intend(engine, worker, part.clone(), provider.capabilities().ceiling).await? {
+            Some(intended) => intended,
+            None => return Ok(Outcome::Settled),
+        },
     };
+    let called = awaited.is_some_and(|awaited| awaited.called);
+    if !called {
+        let holder = engine.current().directory.login(part.spec.holder);
+        let progress = provider.provision(&key.key, &part.spec, &holder, until).await?;
+        if let Progress::Pending { poll_after } = progress {
+            return Ok(Outcome::Poll {
+                after: poll_after,
+                epoch,
+                called: false,
+            });
+        }
+    }
     match provider.inspect(&key.key, Some(&part.spec)).await? {
         Inspection::Present { until, .. } => {
             record(engine, worker, &key, epoch, vec![Event::Provisioned { until }]).await?;
             Ok(Outcome::Settled)
         }
         // A target that answers from a lagging copy shows it later; one that claims not to lag has lost it.
-        Inspection::Absent { .. }
-            if awaited.is_none() && provider.capabilities().propagation > Span::ZERO =>
-        {
+        Inspection::Absent { .. } if !called && provider.capabilities().propagation > Span::ZERO => {
             Ok(Outcome::Poll {
                 after: provider.capabilities().propagation,
                 epoch,
+                called: true,
             })
         }
         Inspection::Absent { .. } => Err(TargetError::new(
@@ -148,18 +152,20 @@ async fn provision(
         Inspection::Unknown => Ok(Outcome::Poll {
             after: LOOK_AGAIN,
             epoch,
+            called: true,
         }),
     }
 }
 
-/// Writes the intent down, if some grant still wants it. Answers the entitlement and until when it is to last.
+/// Writes the intent down, if some grant still wants it. Answers the epoch that it begins and until when it is to last.
 async fn intend(
     engine: &Engine,
     worker: &str,
     part: Part,
-) -> Result<Option<(Entitlement, Timestamp)>, store::Error> {
+    ceiling: Span,
+) -> Result<Option<(u64, Timestamp)>, store::Error> {
     let key = part.target.clone();
-    let (worker, ceiling) = (worker.to_owned(), engine.parts.settings.call_ceiling);
+    let worker = worker.to_owned();
     let committed = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -184,11 +190,8 @@ async fn intend(
     if committed.events.is_empty() {
         return Ok(None);
     }
-    let entitlement = committed.world.entitlements.get(&key).cloned();
-    Ok(entitlement.and_then(|entitlement| {
-        let until = entitlement.intent.as_ref()?.until;
-        Some((entitlement, until))
-    }))
+    let entitlement = committed.world.entitlements.get(&key);
+    Ok(entitlement.and_then(|entitlement| Some((entitlement.epoch, entitlement.intent.as_ref()?.until))))
 }
 
 /// Until when some grant wants this target open: the latest of them.
@@ -209,52 +212,34 @@ async fn revoke(
     let Entitlement { key, spec, epoch, .. } = &entitlement;
     let spec: Option<&Spec> = spec.as_deref();
     let provider = provider(engine, key)?;
-    if awaited.is_none() {
-        // A grant on the same opening may have begun since the plan was made. Without an answer, what was planned holds.
-        if let Ok(held) = engine.store().held(std::slice::from_ref(key)).await {
-            let now = (engine.parts.clock)();
-            let overtaken = held
-                .entitlements
-                .get(key)
-                .is_some_and(|latest| latest.epoch != *epoch);
-            if overtaken
-                || held
-                    .grants
-                    .values()
-                    .any(|grant| grant.desired_until(now).is_some())
-            {
-                return Ok(Outcome::Overtaken);
-            }
+    let poll = |after, called| Outcome::Poll {
+        after,
+        epoch: *epoch,
+        called,
+    };
+    let called = awaited.is_some_and(|awaited| awaited.called);
+    if !called {
+        if held_again(engine, &entitlement).await {
+            return Ok(Outcome::Overtaken);
         }
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
-            return Ok(Outcome::Poll {
-                after: poll_after,
-                epoch: *epoch,
-            });
+            return Ok(poll(poll_after, false));
         }
         let lag = provider.capabilities().propagation;
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
             record(engine, worker, key, *epoch, vec![Event::Revoked]).await?;
-            return Ok(Outcome::Poll {
-                after: lag,
-                epoch: *epoch,
-            });
+            return Ok(poll(lag, true));
         }
     }
     match provider.inspect(&key.key, spec).await? {
         Inspection::Absent { residue } => {
-            let mut events = if awaited.is_none() {
-                vec![Event::Revoked]
-            } else {
-                Vec::new()
-            };
+            let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
             let now = (engine.parts.clock)();
             if let Some(other) = entitlement.claimed_by_other(worker, now) {
                 // What that worker began may still land. The access is gone now; look again when it certainly cannot.
-                let after = other.claim_ends.since(now);
                 record(engine, worker, key, *epoch, events).await?;
-                return Ok(Outcome::Poll { after, epoch: *epoch });
+                return Ok(poll(other.claim_ends.since(now), true));
             }
             events.push(Event::VerifiedAbsent { residue });
             record(engine, worker, key, *epoch, events).await?;
@@ -263,11 +248,26 @@ async fn revoke(
         Inspection::Present { .. } => {
             Err(TargetError::new(Fault::Conflict, "the access is still usable after its removal").into())
         }
-        Inspection::Unknown => Ok(Outcome::Poll {
-            after: LOOK_AGAIN,
-            epoch: *epoch,
-        }),
+        Inspection::Unknown => Ok(poll(LOOK_AGAIN, called)),
     }
+}
+
+/// Whether a grant on the same opening has begun since the plan was made. Where the store does not answer, what was planned
+/// holds: a removal does not wait for it.
+async fn held_again(engine: &Engine, planned: &Entitlement) -> bool {
+    let Ok(held) = engine.store().held(std::slice::from_ref(&planned.key)).await else {
+        return false;
+    };
+    let now = (engine.parts.clock)();
+    let overtaken = held
+        .entitlements
+        .get(&planned.key)
+        .is_some_and(|latest| latest.epoch != planned.epoch);
+    overtaken
+        || held
+            .grants
+            .values()
+            .any(|grant| grant.desired_until(now).is_some())
 }
 
 /// Writes down what was seen, unless a newer intent has overtaken this worker.

@@ -18,12 +18,13 @@ use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
+use daypass_store::{Due, DueCursor};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use self::backoff::Backoff;
+use self::backoff::{Awaited, Backoff};
 use self::calls::{Call, Outcome, Report};
 pub use self::health::{ConnectorHealth, Health};
 use crate::engine::Engine;
@@ -34,6 +35,9 @@ const BATCH: usize = 500;
 
 /// How many rounds one step makes at most before it lets its owner look at anything else.
 const ROUNDS: usize = 64;
+
+/// How far ahead the deadlines reach that are kept at hand, in case the store stops answering.
+const REMEMBERED: Span = Span::hours(1);
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +59,9 @@ pub struct Reconciler {
     running: FuturesUnordered<BoxFuture<'static, Report>>,
     swept: BTreeMap<Name, Timestamp>,
     sweeping: BTreeSet<Name>,
-    /// The grants and entitlements that were last read: what a store that does not answer leaves to act on.
+    /// When the plans of this step want to be made again.
+    planned: Option<Timestamp>,
+    /// What runs out soon: what a store that does not answer leaves to act on.
     remembered: View,
     health: Arc<Health>,
 }
@@ -87,6 +93,7 @@ impl Reconciler {
             running: FuturesUnordered::new(),
             swept: BTreeMap::new(),
             sweeping: BTreeSet::new(),
+            planned: None,
             remembered: View::default(),
             health: Arc::new(Health::default()),
         }
@@ -126,41 +133,47 @@ impl Reconciler {
 
     async fn rounds(&mut self) -> Result<Option<Timestamp>, Error> {
         let engine = Arc::clone(&self.engine);
-        let mut next = None;
         for _ in 0..ROUNDS {
             let now = engine.store().now().await?;
-            self.limits.alarm_only = engine.current().policy.alarm_only();
-            let silent = ledger::silence(&engine, now).await?;
-            let view = self.look(now).await?;
-            let plan = plan(&view.grants, &view.entitlements, &self.limits, now);
-            let (ledger, calls): (Vec<_>, Vec<_>) = plan
-                .actions
-                .into_iter()
-                .partition(|action| !matches!(action, Action::Provision { .. } | Action::Revoke(_)));
-            // Calls first: a removal never waits for the store to take the note of it.
-            for action in calls {
-                self.start(action, &view, now);
+            let mut changed = ledger::silence(&engine, now).await?;
+            let mut behind = Some(DueCursor::default());
+            while let Some(cursor) = behind.take() {
+                let due = engine.store().due_behind(now, cursor, BATCH).await?;
+                behind.clone_from(&due.next);
+                let view = self.look(due).await?;
+                changed += self.act(&view, now).await?;
             }
-            let changed = ledger::carry_out(&engine, &self.limits, ledger).await?;
-            self.sweep(now);
-            next = earliest([
-                plan.next,
-                engine.store().next_due(now).await?,
-                self.backoff.next(now),
-                self.next_sweep(),
-            ]);
-            self.remembered = view;
-            if changed + silent == 0 {
+            if changed == 0 {
                 break;
             }
         }
-        Ok(next)
+        let now = engine.store().now().await?;
+        self.sweep(now);
+        self.remember(now).await?;
+        let due = engine.store().next_due(now).await?;
+        Ok(earliest([
+            self.planned.take(),
+            due,
+            self.backoff.next(now),
+            self.next_sweep(),
+        ]))
     }
 
-    /// What is due, and everything that shares a target with it.
-    async fn look(&self, now: Timestamp) -> Result<View, Error> {
-        let store = self.engine.store();
-        let due = store.due(now, BATCH).await?;
+    /// Carries out what one page of what is due asks for; answers how much of the ledger changed.
+    async fn act(&mut self, view: &View, now: Timestamp) -> Result<usize, Error> {
+        let plan = plan(&view.grants, &view.entitlements, &self.limits, now);
+        self.planned = earliest([self.planned, plan.next]);
+        let call = |action: &Action| matches!(action, Action::Provision { .. } | Action::Revoke(_));
+        let (calls, ledger): (Vec<_>, Vec<_>) = plan.actions.into_iter().partition(call);
+        // Calls first: a removal never waits for the store to take the note of it.
+        for action in calls {
+            self.start(action, view, now);
+        }
+        ledger::carry_out(&Arc::clone(&self.engine), &self.limits, ledger).await
+    }
+
+    /// What is due, with everything that shares a target with it.
+    async fn look(&self, due: Due) -> Result<View, Error> {
         let mut view = View::default();
         let mut keys: BTreeSet<TargetKey> = due
             .entitlements
@@ -171,7 +184,11 @@ impl Reconciler {
             keys.extend(grant.parts.iter().map(|part| part.target.clone()));
             view.grants.insert(grant.id, grant);
         }
-        let held = store.held(&keys.into_iter().collect::<Vec<_>>()).await?;
+        let held = self
+            .engine
+            .store()
+            .held(&keys.into_iter().collect::<Vec<_>>())
+            .await?;
         view.grants.extend(held.grants);
         view.entitlements.extend(
             due.entitlements
@@ -180,6 +197,13 @@ impl Reconciler {
         );
         view.entitlements.extend(held.entitlements);
         Ok(view)
+    }
+
+    /// Keeps what runs out soon at hand, for as long as the store may be gone.
+    async fn remember(&mut self, now: Timestamp) -> Result<(), Error> {
+        let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
+        self.remembered = self.look(soon).await?;
+        Ok(())
     }
 
     /// Starts the call that an action asks for, unless one for its key is under way, it must wait, or the connector is full.
@@ -247,7 +271,10 @@ impl Reconciler {
                 self.backoff.succeeded(&key);
                 self.health.succeeded(&key.connector, doing, now);
             }
-            Outcome::Poll { after, epoch } => self.backoff.poll(&key, doing, epoch, now + after),
+            Outcome::Poll { after, epoch, called } => {
+                self.backoff
+                    .poll(&key, Awaited { doing, epoch, called }, now + after);
+            }
             Outcome::Overtaken => self.backoff.pause(&key, self.jitter(), now),
             Outcome::NotRecorded(error) => {
                 tracing::error!(target = %key, doing, %error, "done at the target and not recorded yet; it will be repeated");
