@@ -39,6 +39,12 @@ impl Outcome {
     pub fn push(&mut self, actor: Actor, subject: Subject, what: What) {
         self.events.push((actor, subject, what));
     }
+
+    /// All of another outcome, after what is there.
+    pub fn append(&mut self, other: Self) {
+        self.events.extend(other.events);
+        self.side.extend(other.side);
+    }
 }
 
 /// What was committed.
