@@ -10,7 +10,7 @@ use crate::chain;
 use crate::diagnostic::{At, Problems};
 use crate::document::{Document, Label, Resource, Rule, Selector, Step, Who};
 use crate::nearest::{did_you_mean, list};
-use crate::read::Declared;
+use crate::read::{Declared, Names};
 
 /// Notes what does not fit together.
 pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Problems<'_>) {
@@ -18,7 +18,7 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
         document,
         declared,
         // What a resource that could not be read would have said is not known.
-        all_resources: declared.whole && document.resources.len() == declared.resources.len(),
+        all_resources: !declared.resources.torn && document.resources.len() == declared.resources.at.len(),
     };
     for resource in &document.resources {
         check.resource(resource, problems);
@@ -41,22 +41,15 @@ struct Check<'d> {
 
 impl Check<'_> {
     /// Notes a name that nothing declares.
-    fn reference(
-        &self,
-        what: &str,
-        name: &Name,
-        at: At,
-        declared: &BTreeMap<Name, At>,
-        problems: &mut Problems<'_>,
-    ) {
-        if !self.declared.whole || declared.contains_key(name) {
+    fn reference(what: &str, name: &Name, at: At, declared: &Names, problems: &mut Problems<'_>) {
+        if declared.torn || declared.at.contains_key(name) {
             return;
         }
-        let known = || declared.keys().map(Name::as_str);
-        let otherwise = if declared.is_empty() {
+        let known = || declared.at.keys().map(Name::as_str);
+        let otherwise = if declared.at.is_empty() {
             String::from("none is declared")
         } else {
-            format!("there are {}", list(known()))
+            format!("known: {}", list(known()))
         };
         problems.note(
             at,
@@ -67,16 +60,28 @@ impl Check<'_> {
 
     fn set(&self, from: &From, at: At, problems: &mut Problems<'_>) {
         if let From::People(name) = from {
-            self.reference("set of people", name, at, &self.declared.people, problems);
+            Self::reference("set of people", name, at, &self.declared.people, problems);
         }
     }
 
     fn resource(&self, resource: &Resource, problems: &mut Problems<'_>) {
         let connectors = &self.declared.connectors;
         let at = resource.at;
-        self.reference("connector", &resource.connector, at, connectors, problems);
+        Self::reference(
+            "connector",
+            &resource.connector,
+            resource.connector_at,
+            connectors,
+            problems,
+        );
         if let Some(owner) = &resource.owner {
-            self.reference("set of people", owner, at, &self.declared.people, problems);
+            Self::reference(
+                "set of people",
+                owner,
+                resource.owner_at,
+                &self.declared.people,
+                problems,
+            );
         }
         let connector = self
             .document
@@ -100,7 +105,7 @@ impl Check<'_> {
 
     fn rule(&self, rule: &Rule, problems: &mut Problems<'_>) {
         for (name, at) in &rule.allow {
-            self.reference("set of people", name, *at, &self.declared.people, problems);
+            Self::reference("set of people", name, *at, &self.declared.people, problems);
         }
         for step in &rule.steps {
             self.set(&step.from.0, step.from.1, problems);
@@ -182,9 +187,9 @@ impl Check<'_> {
             && let Some((step, people)) = chain.get(unfilled)
         {
             let what = format!(
-                "this step can never have its {} among {}, who count once in the whole chain",
-                step.count,
-                list(people.iter().map(|name| name.as_str()))
+                "only {} can fill this step, which asks for {}; one person counts once in the whole chain",
+                list(people.iter().map(|name| name.as_str())),
+                step.count
             );
             problems.note(step.at, what, "ask for fewer, or name more people");
         }
@@ -247,7 +252,7 @@ impl Check<'_> {
                 let otherwise = if known.is_empty() {
                     String::from("there are no resources yet")
                 } else {
-                    format!("there are {}", list(known.iter().copied()))
+                    format!("known: {}", list(known.iter().copied()))
                 };
                 problems.note(
                     *at,

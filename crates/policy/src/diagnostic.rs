@@ -204,7 +204,7 @@ impl<'s> Problems<'s> {
 
     /// Notes one. The hint may be empty.
     pub(crate) fn note(&mut self, at: At, message: impl Into<String>, hint: impl Into<String>) {
-        if self.found.len() >= MOST {
+        if self.is_full() {
             self.left_out += 1;
             return;
         }
@@ -216,6 +216,11 @@ impl<'s> Problems<'s> {
             span: (at.start, at.len),
         };
         self.found.push((at, diagnostic));
+    }
+
+    /// Whether what is noted from here on is only counted: its words need not be looked for.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.found.len() >= MOST
     }
 
     /// How a place is told in the text of another diagnostic.
@@ -233,6 +238,8 @@ impl<'s> Problems<'s> {
             return Ok(());
         }
         self.found.sort_by_key(|(at, _)| *at);
+        // What an alias stands for is read once for each use.
+        self.found.dedup();
         Err(Diagnostics {
             found: self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect(),
             left_out: self.left_out,

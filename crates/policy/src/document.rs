@@ -125,6 +125,8 @@ pub struct Resource {
     /// The permissions that can be asked for; never empty.
     pub roles: BTreeMap<Name, Role>,
     pub(crate) at: At,
+    pub(crate) connector_at: At,
+    pub(crate) owner_at: At,
     pub(crate) places: Places,
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::diagnostic::{At, Problems};
-use crate::nearest::{did_you_mean, list, quote};
+use crate::nearest::{did_you_mean, list, nearest, quote};
 use crate::tree::{Node, Value};
 
 /// The keys that a map may have.
@@ -22,6 +22,8 @@ pub(crate) struct Fields<'n> {
     pub(crate) at: At,
     what: &'static str,
     entries: &'n [(crate::tree::Key, Node)],
+    /// What the unknown keys were probably meant to be; empty where there are none.
+    meant: Vec<Option<&'static str>>,
 }
 
 impl<'n> Fields<'n> {
@@ -31,20 +33,24 @@ impl<'n> Fields<'n> {
             expected("a map of keys", keys.what, node, problems);
             return None;
         };
+        let mut meant = Vec::new();
         for (key, _) in entries {
             let text = key.text.as_str();
             if keys.later.contains(&text) {
                 let what = format!("\"{text}\" in {} is not supported in this version", keys.what);
-                let hint =
-                    "remove it; nothing of the policy is in force while it says what would not be done";
+                let hint = "remove it: a policy that says more than is done does not load";
                 problems.note(key.at, what, hint);
+            } else if !keys.known.contains(&text) && problems.is_full() {
+                meant.push(None);
+                problems.note(key.at, "", "");
             } else if !keys.known.contains(&text) {
-                let words = keys.known.iter().chain(keys.later).copied();
+                let words = || keys.known.iter().chain(keys.later).copied();
+                meant.push(nearest(text, words()));
                 let otherwise = format!("it may have {}", list(keys.known.iter().copied()));
                 problems.note(
                     key.at,
                     format!("unknown key {} in {}", quote(text), keys.what),
-                    did_you_mean(text, words, otherwise),
+                    did_you_mean(text, words(), otherwise),
                 );
             }
         }
@@ -56,7 +62,18 @@ impl<'n> Fields<'n> {
             at,
             what: keys.what,
             entries,
+            meant,
         })
+    }
+
+    /// Whether something in the map could not be understood that may have been this key.
+    pub(crate) fn misspelt(&self, key: &'static str) -> bool {
+        self.meant.contains(&Some(key))
+    }
+
+    /// Whether all keys of the map are known.
+    pub(crate) const fn is_understood(&self) -> bool {
+        self.meant.is_empty()
     }
 
     /// The value of a key that may be missing.
@@ -72,9 +89,9 @@ impl<'n> Fields<'n> {
     }
 
     /// The value of a key that must be there.
-    pub(crate) fn required(&self, key: &str, problems: &mut Problems<'_>) -> Option<&'n Node> {
+    pub(crate) fn required(&self, key: &'static str, problems: &mut Problems<'_>) -> Option<&'n Node> {
         let found = self.get(key);
-        if found.is_none() {
+        if found.is_none() && !self.misspelt(key) {
             problems.note(self.at, format!("{} needs the key \"{key}\"", self.what), "");
         }
         found
@@ -92,7 +109,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The parsed scalar of a key that must be there.
-    pub(crate) fn parse<T>(&self, key: &str, problems: &mut Problems<'_>) -> Option<T>
+    pub(crate) fn parse<T>(&self, key: &'static str, problems: &mut Problems<'_>) -> Option<T>
     where
         T: FromStr<Err: Display>,
     {
@@ -110,7 +127,7 @@ where
     T: FromStr<Err: Display>,
 {
     let Some(text) = node.text() else {
-        expected("text", &format!("\"{what}\""), node, problems);
+        expected("one value", &format!("\"{what}\""), node, problems);
         return None;
     };
     match text.parse() {

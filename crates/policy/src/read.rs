@@ -47,13 +47,33 @@ const PEOPLE: Keys = Keys {
 /// What is declared, whether or not the rest of it could be read: a reference to it is then no second mistake.
 #[derive(Debug, Default)]
 pub(crate) struct Declared {
-    pub(crate) people: BTreeMap<Name, At>,
-    pub(crate) connectors: BTreeMap<Name, At>,
-    pub(crate) resources: BTreeMap<Name, At>,
-    guardrails: BTreeMap<Name, At>,
-    rules: BTreeMap<Name, At>,
-    /// Whether every file could be read: only then is something that is missing really missing.
-    pub(crate) whole: bool,
+    pub(crate) people: Names,
+    pub(crate) connectors: Names,
+    pub(crate) resources: Names,
+    guardrails: Names,
+    rules: Names,
+}
+
+/// The names of one section, over all files.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) at: BTreeMap<Name, At>,
+    /// Something in the section could not be read at all: what is missing may be in it.
+    pub(crate) torn: bool,
+}
+
+impl Declared {
+    fn tear(&mut self) {
+        for names in [
+            &mut self.people,
+            &mut self.connectors,
+            &mut self.resources,
+            &mut self.guardrails,
+            &mut self.rules,
+        ] {
+            names.torn = true;
+        }
+    }
 }
 
 /// What the files say, and what they declare.
@@ -66,15 +86,12 @@ pub(crate) struct Reading {
 pub(crate) fn read(sources: &[Source], problems: &mut Problems<'_>) -> Reading {
     let mut reading = Reading {
         document: Document::default(),
-        declared: Declared {
-            whole: true,
-            ..Declared::default()
-        },
+        declared: Declared::default(),
     };
     for (index, source) in sources.iter().enumerate() {
         match tree::parse(index, source, problems) {
             Some(node) => file(&node, &mut reading, problems),
-            None => reading.declared.whole = false,
+            None => reading.declared.tear(),
         }
     }
     reading
@@ -90,11 +107,14 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
         return;
     }
     let Some(fields) = Fields::of(node, &FILE, problems) else {
-        reading.declared.whole = false;
+        reading.declared.tear();
         return;
     };
     version(&fields, problems);
     let Reading { document, declared } = reading;
+    declared.people.torn |= fields.misspelt("people");
+    declared.connectors.torn |= fields.misspelt("connectors");
+    declared.resources.torn |= fields.misspelt("resources");
     if let Some(node) = fields.get("defaults") {
         defaults(node, &mut document.defaults, problems);
     }
@@ -152,10 +172,10 @@ fn declare(
     what: &str,
     name: &Name,
     at: At,
-    declared: &mut BTreeMap<Name, At>,
+    declared: &mut Names,
     problems: &mut Problems<'_>,
 ) -> Result<(), Noted> {
-    match declared.entry(name.clone()) {
+    match declared.at.entry(name.clone()) {
         Entry::Vacant(vacant) => {
             vacant.insert(at);
             Ok(())
@@ -241,6 +261,7 @@ fn people(node: &Node, document: &mut Document, declared: &mut Declared, problem
             Ok(name) => name,
             Err(error) => {
                 problems.note(key.at, format!("people: {error}"), "");
+                declared.people.torn = true;
                 continue;
             }
         };
@@ -279,6 +300,7 @@ fn who(node: &Node, problems: &mut Problems<'_>) -> Option<Who> {
             let text: String = scalar("schedule", schedule, problems)?;
             Some(Who::Schedule(text))
         }
+        _ if !fields.is_understood() => None,
         _ => {
             let what = "a set of people has exactly one of group, logins and schedule";
             problems.note(fields.at, what, "write for instance {group: engineering}");

@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// The deepest nesting. The language needs seven levels; a provider's configuration may need some more.
 const MAX_DEPTH: usize = 24;
 /// The most values in a file.
-const MAX_NODES: usize = 400_000;
+const MAX_NODES: usize = 250_000;
 /// The most values that aliases may stand for, in all.
 const MAX_REPLAYED: usize = 20_000;
 /// The longest single value, in bytes.
@@ -173,7 +173,11 @@ fn refuse(file: usize, source: &Source, error: &Error, problems: &mut Problems<'
             String::from("the file holds more than one YAML document"),
             "one document per file; put the rest into a file of its own",
         ),
-        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } => (
+        Error::Budget { .. } => (
+            format!("the file is deeper or larger than a policy may be: {said}"),
+            "",
+        ),
+        _ if said.starts_with("alias replay") => (
             format!("the file is deeper or larger than a policy may be: {said}"),
             "",
         ),

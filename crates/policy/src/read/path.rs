@@ -104,15 +104,16 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
     }
     fresh?.ok()?;
     let (name, at) = named?;
+    // What could not be read was noted, so that the policy does not load. The rest is still worth checking in the same run.
     Some(Rule {
         name,
         at,
-        allow: allow?,
+        allow: allow.unwrap_or_default(),
         to: to?,
-        roles: roles?,
-        steps: steps?,
-        duration: duration.ok()?,
-        max: max.ok()?,
+        roles: roles.unwrap_or_default(),
+        steps: steps.unwrap_or_default(),
+        duration: duration.unwrap_or_default(),
+        max: max.unwrap_or_default(),
     })
 }
 
@@ -180,7 +181,7 @@ fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
 fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
     let Some(node) = fields.get("approval") else {
         // A rule for emergencies has none; that it is not supported was said already.
-        if !fields.has("break_glass") {
+        if !fields.has("break_glass") && !fields.misspelt("approval") {
             problems.note(
                 fields.at,
                 "a rule needs \"approval\": a list of steps, or none",
@@ -202,8 +203,8 @@ fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step
             None
         }
         Value::List(items) => {
-            let steps: Vec<Option<Step>> = items.iter().map(|item| step(item, problems)).collect();
-            steps.into_iter().collect()
+            // As in a rule: what could not be read was noted.
+            Some(items.iter().filter_map(|item| step(item, problems)).collect())
         }
         _ => {
             expected("a list of steps, or none", "\"approval\"", node, problems);

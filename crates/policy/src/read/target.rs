@@ -40,8 +40,14 @@ pub(super) fn connector(
     declared: &mut Declared,
     problems: &mut Problems<'_>,
 ) -> Option<Connector> {
-    let fields = Fields::of(node, &CONNECTOR, problems)?;
-    let (name, at) = name(&fields, problems)?;
+    let named = Fields::of(node, &CONNECTOR, problems).and_then(|fields| {
+        let (name, at) = name(&fields, problems)?;
+        Some((fields, name, at))
+    });
+    let Some((fields, name, at)) = named else {
+        declared.connectors.torn = true;
+        return None;
+    };
     let fresh = declare("connector", &name, at, &mut declared.connectors, problems);
     let kind = fields.parse("kind", problems);
     let (config, places) = config("\"config\"", fields.get("config"), fields.at, problems)?;
@@ -60,8 +66,15 @@ pub(super) fn resource(
     declared: &mut Declared,
     problems: &mut Problems<'_>,
 ) -> Option<Resource> {
-    let fields = Fields::of(node, &RESOURCE, problems)?;
-    let (name, at) = name(&fields, problems)?;
+    let before = problems.count();
+    let named = Fields::of(node, &RESOURCE, problems).and_then(|fields| {
+        let (name, at) = name(&fields, problems)?;
+        Some((fields, name, at))
+    });
+    let Some((fields, name, at)) = named else {
+        declared.resources.torn = true;
+        return None;
+    };
     let fresh = declare("resource", &name, at, &mut declared.resources, problems);
     let kind = fields.parse("kind", problems);
     let connector = fields.parse("connector", problems);
@@ -82,6 +95,11 @@ pub(super) fn resource(
     let roles = roles(&name, &fields, problems);
     fresh.ok()?;
     let (config, places) = config?;
+    // With a part of it not understood (a misspelt `labels`), what rules select of it is not known.
+    if problems.count() > before {
+        return None;
+    }
+    let place = |key| fields.get(key).map_or(at, |node| node.at);
     Some(Resource {
         name,
         kind: kind?,
@@ -92,6 +110,8 @@ pub(super) fn resource(
         config,
         roles: roles?,
         at,
+        connector_at: place("connector"),
+        owner_at: place("owner"),
         places,
     })
 }

@@ -86,7 +86,7 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
         }
         return refused(node, problems);
     }
-    if positive.is_none() {
+    if positive.is_none() && fields.is_understood() {
         let what = "nothing is expected";
         problems.note(node.at, what, "expect allowed: true, rule, steps, max or refused");
         return None;
