@@ -38,9 +38,10 @@ use crate::{ConfigProblem, Secrets};
 ///    ([`Capabilities::own_expiry`]), access ends at `until` with Daypass gone.
 /// 9. **A credential is fresh** each time, is set at the target by the call that returns it, ends the one before, and is
 ///    stored nowhere. [`credential`](Self::credential) never makes or re-enables access: after a removal it fails.
-/// 10. **Bounded.** Each call returns within [`Capabilities::ceiling`], whatever the target does, and after that time
-///     nothing that it sent takes effect any more. A timed-out call is [`Fault::Unavailable`]: the effect may have taken
-///     place. No call leaves the provider unusable: once the target is back, the next call works.
+/// 10. **Bounded.** Each call returns within [`Capabilities::ceiling`], whatever the target does. A timed-out call is
+///     [`Fault::Unavailable`]: the effect may have taken place. What it sent takes effect before the ceiling, or is
+///     found and undone by a removal that succeeds after it (a target that stood still goes on with what had reached it).
+///     No call leaves the provider unusable: once the target is back, the next call works.
 /// 11. **Errors are safe to show**: a [`Fault`] and words, without passwords, tokens or statements that hold them.
 /// 12. Hostile text in a spec, key or holder is harmless: it is refused or quoted, and nothing else at the target changes.
 ///
@@ -115,7 +116,7 @@ pub struct Capabilities {
     pub credential: bool,
     /// How long what was changed may take to show: a read that lags within it is not drift.
     pub propagation: Span,
-    /// After so long every call has returned, and nothing that it sent takes effect any more.
+    /// After so long every call has returned.
     pub ceiling: Span,
 }
 

@@ -5,6 +5,7 @@
 //! may set timers: a call to a target is bounded in time by the provider that makes it.
 
 pub mod memory;
+pub mod postgres;
 
 mod config;
 mod contract;
@@ -17,4 +18,4 @@ pub use contract::{Capabilities, Credential, Error, Inspection, Kind, Progress, 
 pub use secrets::{Revealed, Secrets, Tls};
 
 /// Every kind of target that a server offers. An explicit list: adding a kind is one line here.
-pub const ALL: &[&dyn Kind] = &[];
+pub const ALL: &[&dyn Kind] = &[&postgres::Postgres];

@@ -1,0 +1,82 @@
+//! PostgreSQL: each item of a grant is a login role of its own, which exists for as long as the access does.
+//!
+//! Users' page: `docs/providers/postgres.md`. Where to read:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `config`, `grants` | what policy writes |
+//! | `names` | the role of a key, and the comment that marks it as ours |
+//! | `quote` | how a name becomes part of a statement: only there |
+//! | `connection`, `tls`, `fault` | connections as the admin, and what errors mean |
+//! | `provision`, `credential` | the beginning |
+//! | `revoke`: `lockout`, then `cleanup` | the end |
+//! | `inspect`, `roles`, `privileges` | reading |
+//! | `rotate`, `probe` | the admin role itself |
+//!
+//! What decides the end, in one place: a role with login, or a session whose user number is the role's, is access. A
+//! session is found by number, never by name: `DROP ROLE` of a connected role succeeds, and its session lives on.
+
+mod cleanup;
+mod config;
+mod connection;
+mod credential;
+mod fault;
+mod grants;
+mod inspect;
+mod lockout;
+mod names;
+mod privileges;
+mod probe;
+mod provision;
+mod quote;
+mod revoke;
+mod roles;
+mod rotate;
+mod server;
+mod tls;
+
+use std::sync::Arc;
+
+use daypass_core::id::GrantId;
+use daypass_core::name::Name;
+use serde_json::Value;
+
+use crate::{ConfigProblem, Error, Kind, Provider, Secrets};
+
+/// The kind `postgres`.
+#[derive(Debug, Clone, Copy)]
+pub struct Postgres;
+
+impl Kind for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn check_connector(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        config::Connector::read(config).map(drop)
+    }
+
+    fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        config::Resource::read(config).map(drop)
+    }
+
+    fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        config::Role::read(config).map(drop)
+    }
+
+    fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {
+        names::target_key(grant, index)
+    }
+
+    fn connect(
+        &self,
+        _connector: &Name,
+        config: &Value,
+        secrets: Arc<dyn Secrets>,
+        installation: &str,
+    ) -> Result<Arc<dyn Provider>, Error> {
+        let connector = config::Connector::read(config)
+            .map_err(|problems| config::misconfigured("connector", &problems))?;
+        Ok(Arc::new(server::Server::new(connector, secrets, installation)))
+    }
+}

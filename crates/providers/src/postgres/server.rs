@@ -1,0 +1,121 @@
+//! One database server as a [`Provider`]: each call within its time, the work in the file named after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use daypass_core::entitlement::Spec;
+use daypass_core::time::{Span, Timestamp};
+use tokio::sync::Mutex;
+
+use super::config::Connector;
+use super::connection::Door;
+use super::{credential, inspect, probe, provision, revoke, roles, rotate};
+use crate::within::within;
+use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
+
+/// How long a call may take, once it has a place among the others (ten seconds at most) …
+const CALL: Duration = Duration::from_secs(20);
+
+/// … and how long a removal may: it has the most to wait for.
+const REMOVAL: Duration = Duration::from_secs(35);
+
+/// A place, the longest call, and what its last statement may take at the server after we have gone.
+const CEILING: Span = Span::seconds(60);
+
+pub(super) struct Server {
+    pub(super) door: Door,
+    pub(super) installation: String,
+    /// Two rotations at once would each restore what the other replaced.
+    pub(super) rotating: Mutex<()>,
+}
+
+impl Server {
+    pub(super) fn new(config: Connector, secrets: Arc<dyn Secrets>, installation: &str) -> Self {
+        Self {
+            door: Door::new(config, secrets),
+            installation: installation.to_owned(),
+            rotating: Mutex::new(()),
+        }
+    }
+
+    async fn call<T>(
+        &self,
+        limit: Duration,
+        doing: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let _place = self.door.enter().await?;
+        within(limit, doing, work).await
+    }
+}
+
+#[async_trait]
+impl Provider for Server {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            own_expiry: true,
+            credential: true,
+            propagation: Span::ZERO,
+            ceiling: CEILING,
+        }
+    }
+
+    async fn provision(
+        &self,
+        key: &str,
+        spec: &Spec,
+        holder: &str,
+        until: Timestamp,
+    ) -> Result<Progress, Error> {
+        self.call(
+            CALL,
+            "provisioning",
+            provision::provision(self, key, spec, holder, until),
+        )
+        .await?;
+        Ok(Progress::Done)
+    }
+
+    async fn revoke(&self, key: &str, spec: Option<&Spec>) -> Result<Progress, Error> {
+        self.call(REMOVAL, "revoking", revoke::revoke(self, key, spec))
+            .await?;
+        Ok(Progress::Done)
+    }
+
+    async fn inspect(&self, key: &str, spec: Option<&Spec>) -> Result<Inspection, Error> {
+        self.call(CALL, "inspecting", inspect::inspect(self, key, spec))
+            .await
+    }
+
+    async fn list_managed(&self) -> Result<Vec<String>, Error> {
+        let list = async {
+            let session = self.door.connect(&self.door.config().database).await?;
+            let ours = roles::ours(&session, &self.installation).await?;
+            Ok(ours
+                .into_iter()
+                .filter(|marker| !marker.left)
+                .map(|marker| marker.key)
+                .collect())
+        };
+        self.call(CALL, "listing", list).await
+    }
+
+    async fn credential(&self, key: &str, spec: &Spec) -> Result<Credential, Error> {
+        self.call(
+            CALL,
+            "setting a password",
+            credential::credential(self, key, spec),
+        )
+        .await
+    }
+
+    async fn rotate_admin(&self) -> Result<(), Error> {
+        self.call(CALL, "rotating the admin password", rotate::rotate(self))
+            .await
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.call(CALL, "probing", probe::probe(self)).await
+    }
+}
