@@ -1,7 +1,7 @@
 //! The reconciler: makes the targets agree with the grants. Expiry, revocation, outage, restart and drift are this one path.
 //!
 //! Whoever owns the event loop drives it: [`Reconciler::step`] reads, plans, changes the ledger and starts calls;
-//! [`Reconciler::settle`] waits for one call and takes its outcome in. It takes no input but the state: a wake-up says only
+//! [`Reconciler::settle`] waits for calls to come back. It takes no input but the state: a wake-up says only
 //! "look again". There are no timers and no clocks in here; `step` answers when it next wants to look.
 
 mod backoff;
@@ -10,7 +10,7 @@ mod health;
 mod ledger;
 mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Fault, TargetKey};
@@ -20,9 +20,9 @@ use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
 use daypass_store::{Due, DueCursor};
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use self::backoff::{Awaited, Backoff};
 use self::calls::{Call, Outcome, Report};
@@ -44,19 +44,23 @@ const REMEMBERED: Span = Span::hours(1);
 pub struct Step {
     /// When to step again if nothing happens before; `None`: nothing is due by time alone.
     pub next: Option<Timestamp>,
-    /// How many calls to targets are under way: while there are any, wait for [`Reconciler::settle`] too.
+    /// How many calls to targets are under way: while there are any, wait for [`Reconciler::settle`] too, then step again.
     pub calls: usize,
 }
+
+/// A call that came back and whose outcome was not taken in yet.
+pub struct Returned(Report);
 
 /// Makes the targets agree with the grants.
 pub struct Reconciler {
     engine: Arc<Engine>,
     limits: Limits,
     backoff: Backoff,
-    /// Keys with a call under way. One key never has two.
+    /// Keys with a call under way, waiting for one, or whose outcome was not taken in. One key never has two.
     busy: BTreeSet<TargetKey>,
-    per_connector: HashMap<Name, usize>,
+    lanes: HashMap<Name, Lane>,
     running: FuturesUnordered<BoxFuture<'static, Report>>,
+    arrived: VecDeque<Report>,
     swept: BTreeMap<Name, Timestamp>,
     sweeping: BTreeSet<Name>,
     /// When the plans of this step want to be made again.
@@ -64,6 +68,13 @@ pub struct Reconciler {
     /// What runs out soon: what a store that does not answer leaves to act on.
     remembered: View,
     health: Arc<Health>,
+}
+
+/// The calls of one connector: how many are under way, and those that wait for a place.
+#[derive(Default)]
+struct Lane {
+    under_way: usize,
+    waiting: VecDeque<Call>,
 }
 
 /// What one round looks at.
@@ -89,8 +100,9 @@ impl Reconciler {
             limits,
             backoff,
             busy: BTreeSet::new(),
-            per_connector: HashMap::new(),
+            lanes: HashMap::new(),
             running: FuturesUnordered::new(),
+            arrived: VecDeque::new(),
             swept: BTreeMap::new(),
             sweeping: BTreeSet::new(),
             planned: None,
@@ -110,6 +122,9 @@ impl Reconciler {
     /// # Errors
     /// Where the store does not answer. What must go has been set going all the same; step again after a pause.
     pub async fn step(&mut self) -> Result<Step, Error> {
+        while let Some(report) = self.arrived.pop_front() {
+            self.take_in(report).await;
+        }
         match self.rounds().await {
             Ok(next) => Ok(Step {
                 next,
@@ -122,13 +137,28 @@ impl Reconciler {
         }
     }
 
-    /// Waits for one call under way and takes its outcome in. `false`: there was none.
+    /// Waits until a call under way comes back; the next [`Self::step`] takes its outcome in. `false`: there was none.
+    ///
+    /// It may be dropped at any point: nothing is lost.
     pub async fn settle(&mut self) -> bool {
         let Some(report) = self.running.next().await else {
             return false;
         };
-        self.take_in(report).await;
+        self.arrive(report);
+        while let Some(Some(report)) = self.running.next().now_or_never() {
+            self.arrive(report);
+        }
         true
+    }
+
+    /// Frees the place of a call that came back and starts the next one that waits for it.
+    fn arrive(&mut self, report: Report) {
+        if !matches!(report.outcome, Outcome::Swept(_)) {
+            let lane = self.lanes.entry(report.key.connector.clone()).or_default();
+            lane.under_way = lane.under_way.saturating_sub(1);
+            self.launch(&report.key.connector);
+        }
+        self.arrived.push_back(report);
     }
 
     async fn rounds(&mut self) -> Result<Option<Timestamp>, Error> {
@@ -137,10 +167,10 @@ impl Reconciler {
             let now = engine.store().now().await?;
             let mut changed = ledger::silence(&engine, now).await?;
             let mut behind = Some(DueCursor::default());
-            while let Some(cursor) = behind.take() {
+            while let Some(cursor) = behind.take().filter(|_| !self.is_full()) {
                 let due = engine.store().due_behind(now, cursor, BATCH).await?;
                 behind.clone_from(&due.next);
-                let view = self.look(due).await?;
+                let view = look(&engine, due).await?;
                 changed += self.act(&view, now).await?;
             }
             if changed == 0 {
@@ -172,41 +202,14 @@ impl Reconciler {
         ledger::carry_out(&Arc::clone(&self.engine), &self.limits, ledger).await
     }
 
-    /// What is due, with everything that shares a target with it.
-    async fn look(&self, due: Due) -> Result<View, Error> {
-        let mut view = View::default();
-        let mut keys: BTreeSet<TargetKey> = due
-            .entitlements
-            .iter()
-            .map(|entitlement| entitlement.key.clone())
-            .collect();
-        for grant in due.grants {
-            keys.extend(grant.parts.iter().map(|part| part.target.clone()));
-            view.grants.insert(grant.id, grant);
-        }
-        let held = self
-            .engine
-            .store()
-            .held(&keys.into_iter().collect::<Vec<_>>())
-            .await?;
-        view.grants.extend(held.grants);
-        view.entitlements.extend(
-            due.entitlements
-                .into_iter()
-                .map(|entitlement| (entitlement.key.clone(), entitlement)),
-        );
-        view.entitlements.extend(held.entitlements);
-        Ok(view)
-    }
-
     /// Keeps what runs out soon at hand, for as long as the store may be gone.
     async fn remember(&mut self, now: Timestamp) -> Result<(), Error> {
         let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
-        self.remembered = self.look(soon).await?;
+        self.remembered = look(&self.engine, soon).await?;
         Ok(())
     }
 
-    /// Starts the call that an action asks for, unless one for its key is under way, it must wait, or the connector is full.
+    /// Starts or queues the call that an action asks for, unless one for its key is under way or it must wait.
     fn start(&mut self, action: Action, view: &View, now: Timestamp) {
         let call = match action {
             Action::Provision { part, until } => Call::Provision { part, until },
@@ -220,24 +223,48 @@ impl Reconciler {
             }
             _ => return,
         };
-        let key = call.key().clone();
-        let under_way = self.per_connector.get(&key.connector).copied().unwrap_or(0);
-        let most = self
-            .backoff
-            .calls_at_once(&key.connector, self.engine.parts.settings.calls_per_connector);
-        if self.busy.contains(&key) || !self.backoff.ready(&key, now) || under_way >= most {
+        let connector = call.key().connector.clone();
+        let lane = self.lanes.entry(connector.clone()).or_default();
+        if lane.waiting.len() >= BATCH
+            || self.busy.contains(call.key())
+            || !self.backoff.ready(call.key(), now)
+        {
             return;
         }
-        let awaited = self.backoff.awaited(&key, call.doing());
-        self.busy.insert(key.clone());
-        *self.per_connector.entry(key.connector).or_default() += 1;
-        let worker = self.limits.worker.clone();
-        self.running.push(Box::pin(calls::run(
-            Arc::clone(&self.engine),
-            worker,
-            call,
-            awaited,
-        )));
+        self.busy.insert(call.key().clone());
+        lane.waiting.push_back(call);
+        self.launch(&connector);
+    }
+
+    /// Starts calls that wait for a connector, as many as it takes at once.
+    fn launch(&mut self, connector: &Name) {
+        let most = self
+            .backoff
+            .calls_at_once(connector, self.engine.parts.settings.calls_per_connector);
+        let Some(lane) = self.lanes.get_mut(connector) else {
+            return;
+        };
+        while lane.under_way < most {
+            let Some(call) = lane.waiting.pop_front() else {
+                return;
+            };
+            lane.under_way += 1;
+            let awaited = self.backoff.awaited(call.key(), call.doing());
+            let (engine, worker) = (Arc::clone(&self.engine), self.limits.worker.clone());
+            self.running
+                .push(Box::pin(calls::run(engine, worker, call, awaited)));
+        }
+    }
+
+    /// Whether there is enough to do for every connector, so that nothing more need be read now.
+    fn is_full(&self) -> bool {
+        let full = |name: &Name| {
+            self.lanes
+                .get(name)
+                .is_some_and(|lane| lane.waiting.len() >= BATCH / 2)
+        };
+        let current = self.engine.current();
+        current.connectors.iter().count() > 0 && current.connectors.iter().all(|(name, _)| full(name))
     }
 
     /// The store does not answer: what was last read is enough to take away what has run out since.
@@ -263,9 +290,6 @@ impl Reconciler {
             return;
         }
         self.busy.remove(&key);
-        if let Some(count) = self.per_connector.get_mut(&key.connector) {
-            *count = count.saturating_sub(1);
-        }
         match outcome {
             Outcome::Settled => {
                 self.backoff.succeeded(&key);
@@ -317,6 +341,29 @@ impl Reconciler {
         let [byte] = self.engine.random();
         byte
     }
+}
+
+/// What is due, with everything that shares a target with it.
+async fn look(engine: &Engine, due: Due) -> Result<View, Error> {
+    let mut view = View::default();
+    let mut keys: BTreeSet<TargetKey> = due
+        .entitlements
+        .iter()
+        .map(|entitlement| entitlement.key.clone())
+        .collect();
+    for grant in due.grants {
+        keys.extend(grant.parts.iter().map(|part| part.target.clone()));
+        view.grants.insert(grant.id, grant);
+    }
+    let held = engine.store().held(&keys.into_iter().collect::<Vec<_>>()).await?;
+    view.grants.extend(held.grants);
+    view.entitlements.extend(
+        due.entitlements
+            .into_iter()
+            .map(|entitlement| (entitlement.key.clone(), entitlement)),
+    );
+    view.entitlements.extend(held.entitlements);
+    Ok(view)
 }
 
 fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {
