@@ -6,6 +6,7 @@
 //!
 //! What is *absent*: rules. Who may do what is decided above; here it is kept.
 
+mod counts;
 mod due;
 mod entitlements;
 mod error;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use daypass_core::time::Timestamp;
 
+pub use counts::Counts;
 pub use due::{Due, DueCursor};
 pub use error::{Error, Result};
 pub use events::{Entry, EventFilter, From};

@@ -12,6 +12,7 @@ use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 
+use crate::counts::{self, Counts};
 use crate::due::{self, Due, DueCursor};
 use crate::error::Result;
 use crate::events::{self, Entry, EventFilter, From};
@@ -356,6 +357,17 @@ impl Store {
     /// [`Error::Corrupt`](crate::Error::Corrupt) names the first thing that is not as it was written.
     pub async fn verify(&self) -> Result<Verified> {
         on!(snapshot, self, |link| replay::verify(link))
+    }
+}
+
+/// For metrics.
+impl Store {
+    /// How many there are of what.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn counts(&self) -> Result<Counts> {
+        on!(read, self, |link| counts::counts(link))
     }
 }
 

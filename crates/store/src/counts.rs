@@ -1,0 +1,25 @@
+//! How many there are of what, for metrics: counted by the database, by state.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::link::Link;
+
+/// How many there are at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that wait for people.
+    pub requests_pending: u64,
+    /// Grants that have not ended, by the name of their state.
+    pub grants: BTreeMap<String, u64>,
+}
+
+pub(crate) async fn counts(link: &mut Link) -> Result<Counts> {
+    let pending = link.row("SELECT count(*) FROM requests WHERE state = 'pending'", &[]).await?;
+    let text = "SELECT state, count(*) FROM grants WHERE state <> 'ended' GROUP BY state";
+    let grants = link.rows(text, &[]).await?;
+    Ok(Counts {
+        requests_pending: pending.map_or(Ok(0), |row| row.count(0))?,
+        grants: grants.iter().map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?))).collect::<Result<_>>()?,
+    })
+}
