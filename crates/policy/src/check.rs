@@ -19,6 +19,12 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
         declared,
         // What a resource that could not be read would have said is not known.
         all_resources: !declared.resources.torn && document.resources.len() == declared.resources.at.len(),
+        words: Words::of(&document.resources),
+        sets: document
+            .people
+            .iter()
+            .map(|people| (&people.name, &people.who))
+            .collect(),
     };
     for resource in &document.resources {
         check.resource(resource, problems);
@@ -37,6 +43,35 @@ struct Check<'d> {
     document: &'d Document,
     declared: &'d Declared,
     all_resources: bool,
+    words: Words<'d>,
+    sets: BTreeMap<&'d Name, &'d Who>,
+}
+
+/// What resources can be selected by.
+#[derive(Default)]
+struct Words<'d> {
+    kinds: BTreeSet<&'d str>,
+    names: BTreeSet<&'d str>,
+    /// The values of each label.
+    labels: BTreeMap<&'d str, BTreeSet<&'d str>>,
+}
+
+impl<'d> Words<'d> {
+    fn of(resources: &'d [Resource]) -> Self {
+        let mut words = Self::default();
+        for resource in resources {
+            words.kinds.insert(resource.kind.as_str());
+            words.names.insert(resource.name.as_str());
+            for (label, value) in &resource.labels {
+                words
+                    .labels
+                    .entry(label.as_str())
+                    .or_default()
+                    .insert(value.as_str());
+            }
+        }
+        words
+    }
 }
 
 impl Check<'_> {
@@ -154,16 +189,10 @@ impl Check<'_> {
 
     /// Whether people who are named one by one can ever fill the steps.
     fn fillable(&self, rule: &Rule, problems: &mut Problems<'_>) {
-        let sets: BTreeMap<&Name, &Who> = self
-            .document
-            .people
-            .iter()
-            .map(|people| (&people.name, &people.who))
-            .collect();
         // `None`: somebody else knows who that is.
         let named = |from: &From| match from {
             From::Manager => None,
-            From::People(name) => match sets.get(name) {
+            From::People(name) => match self.sets.get(name) {
                 Some(Who::Logins(logins)) => Some(logins),
                 _ => None,
             },
@@ -200,10 +229,13 @@ impl Check<'_> {
             return;
         };
         let selected = || self.document.resources.iter().filter(|one| rule.to.admits(one));
-        let known: BTreeSet<&str> = selected()
-            .flat_map(|resource| resource.roles.keys().map(Name::as_str))
-            .collect();
-        for (role, at) in roles.iter().filter(|(role, _)| !known.contains(role.as_str())) {
+        for (role, at) in roles {
+            if selected().any(|resource| resource.roles.contains_key(role)) {
+                continue;
+            }
+            let known: BTreeSet<&str> = selected()
+                .flat_map(|resource| resource.roles.keys().map(Name::as_str))
+                .collect();
             let otherwise = format!("they have {}", list(known.iter().copied()));
             problems.note(
                 *at,
@@ -239,13 +271,6 @@ impl Check<'_> {
 
     /// Notes each word of a selector that no resource has; `true` where there was one.
     fn alternatives(&self, selector: &Selector, of: &str, problems: &mut Problems<'_>) -> bool {
-        let resources = &self.document.resources;
-        let kinds: BTreeSet<&str> = resources.iter().map(|one| one.kind.as_str()).collect();
-        let names: BTreeSet<&str> = resources.iter().map(|one| one.name.as_str()).collect();
-        let labels: BTreeSet<&str> = resources
-            .iter()
-            .flat_map(|one| one.labels.keys().map(Name::as_str))
-            .collect();
         let before = problems.count();
         let mut words = |what: &str, given: &[(Name, At)], known: &BTreeSet<&str>| {
             for (word, at) in given.iter().filter(|(word, _)| !known.contains(word.as_str())) {
@@ -261,22 +286,24 @@ impl Check<'_> {
                 );
             }
         };
-        words("the kind", selector.kind.as_deref().unwrap_or_default(), &kinds);
+        words(
+            "the kind",
+            selector.kind.as_deref().unwrap_or_default(),
+            &self.words.kinds,
+        );
         words(
             "the resource name",
             selector.resource.as_deref().unwrap_or_default(),
-            &names,
+            &self.words.names,
         );
         for Label { label, at, values } in &selector.labels {
-            if !labels.contains(label.as_str()) {
-                words("by the label", &[(label.clone(), *at)], &labels);
-                continue;
+            match self.words.labels.get(label.as_str()) {
+                Some(known) => words(&format!("{label}:"), values, known),
+                None => {
+                    let known = self.words.labels.keys().copied().collect();
+                    words("by the label", &[(label.clone(), *at)], &known);
+                }
             }
-            let known: BTreeSet<&str> = resources
-                .iter()
-                .filter_map(|one| one.labels.get(label).map(Name::as_str))
-                .collect();
-            words(&format!("{label}:"), values, &known);
         }
         problems.count() > before
     }

@@ -191,3 +191,66 @@ impl Index {
         class.into_iter().chain([Scope::Resource(resource)]).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use daypass_core::id::PersonId;
+    use daypass_core::person::{Kind, Person, SystemRole};
+    use daypass_core::text::Prose;
+    use daypass_core::time::Timestamp;
+
+    use crate::{Policy, Source};
+
+    /// A policy with one rule for this question and many that are about other people, other resources or other roles.
+    fn crowded(others: usize) -> Policy {
+        let mut text = String::from(
+            "version: 1
+people: {mine: {group: mine}, theirs: {group: theirs}}
+connectors: [{name: pg, kind: postgres}]
+resources:
+  - {name: orders, kind: postgres, connector: pg, labels: {env: production}, roles: {read: {}, write: {}}}
+  - {name: notes, kind: postgres, connector: pg, labels: {env: staging}, roles: {read: {}, write: {}}}
+rules:
+  - {name: wanted, allow: mine, to: {env: production}, roles: [read], approval: none}
+",
+        );
+        for number in 0..others {
+            let (allow, to, role) = match number % 4 {
+                0 => ("theirs", "{env: production}", "read"),
+                1 => ("mine", "{env: staging}", "read"),
+                2 => ("mine", "{env: production}", "write"),
+                _ => ("mine", "{resource: notes}", "read"),
+            };
+            text.push_str(&format!(
+                "  - {{name: r{number}, allow: {allow}, to: {to}, roles: [{role}], approval: none}}\n"
+            ));
+        }
+        let name = String::from("policy.yaml");
+        Policy::load(&[Source { name, text }]).unwrap_or_else(|found| panic!("{found}"))
+    }
+
+    /// What is looked at is what is found: rules about something else cost a question nothing, however many there are.
+    #[test]
+    fn rules_that_do_not_concern_a_question_are_not_looked_at() {
+        let ana = Person {
+            id: PersonId::from_bytes([1; 10]),
+            login: Prose::new([0; 16], "ana"),
+            display: Prose::new([0; 16], "Ana"),
+            kind: Kind::Person,
+            role: SystemRole::Member,
+            groups: BTreeSet::from(["mine".parse().unwrap()]),
+            manager: None,
+            active: true,
+            changed_at: Timestamp::EPOCH,
+        };
+        for others in [0, 4, 2_000] {
+            let policy = crowded(others);
+            let sets = policy.index.sets_of(&ana);
+            assert_eq!(sets.len(), 1);
+            let found = policy.index.admitting(&sets, &"orders/read".parse().unwrap());
+            assert_eq!(found, BTreeSet::from([0]), "among {others} others");
+        }
+    }
+}

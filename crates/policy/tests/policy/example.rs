@@ -1,6 +1,6 @@
 //! The example policy and every example of the user's page: what is shown is what works.
 
-use daypass_policy::{Policy, Source, TestOutcome};
+use daypass_policy::{Diagnostic, Policy, Source, TestOutcome};
 
 use crate::office::source;
 
@@ -70,4 +70,34 @@ fn the_mistakes_of_the_page_are_told_as_it_says() {
         let found = Policy::load(&[source("policy/db.yaml", mistake)]).unwrap_err();
         assert_eq!(found.to_string(), answer.trim_end(), "the example at line {line}");
     }
+}
+
+/// Every word that the page's table lists is refused as not supported, at the place that the table names.
+#[test]
+fn what_the_page_calls_not_supported_is_refused_as_such() {
+    let (_, table) = PAGE.split_once("| where | words |").unwrap();
+    let mut words = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        for word in cells[1].split(", ").map(|word| word.trim_matches('`')) {
+            let text = match cells[0] {
+                "file" => format!("{word}: x"),
+                "defaults" => format!("defaults: {{{word}: x}}"),
+                "step" => format!("rules: [{{approval: [{{{word}: x}}]}}]"),
+                section => format!("{section}s: [{{{word}: x}}]"),
+            };
+            let found = Policy::load(&[source("p", &format!("version: 1\n{text}\n"))]).unwrap_err();
+            let refused = |one: &Diagnostic| {
+                one.message.starts_with(&format!("\"{word}\" in "))
+                    && one.message.ends_with("not supported in this version")
+            };
+            assert!(
+                found.all().iter().any(refused),
+                "{word} in a {}: {found}",
+                cells[0]
+            );
+            words += 1;
+        }
+    }
+    assert!(words > 20, "{words} words");
 }

@@ -309,6 +309,14 @@ fn a_diagnostic_shows_the_text_around_it() {
     );
 }
 
+/// The server shares one policy between its threads.
+#[test]
+fn a_policy_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Policy>();
+    shared::<daypass_policy::Diagnostics>();
+}
+
 /// An empty policy is sound: nobody may have anything.
 #[test]
 fn an_empty_policy_gives_nothing() {
