@@ -48,9 +48,6 @@ pub struct Step {
     pub calls: usize,
 }
 
-/// A call that came back and whose outcome was not taken in yet.
-pub struct Returned(Report);
-
 /// Makes the targets agree with the grants.
 pub struct Reconciler {
     engine: Arc<Engine>,
