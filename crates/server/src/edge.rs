@@ -70,6 +70,15 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Fills a buffer with random bytes; see [`random`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge that draws ids, salts and tokens"
+)]
+pub fn fill(bytes: &mut [u8]) {
+    rand::rng().fill_bytes(bytes);
+}
+
 /// How long from now until then, for a sleep.
 #[must_use]
 pub fn until(then: Timestamp, now: Timestamp) -> Duration {

@@ -1,9 +1,29 @@
 //! HTTP around the engine: API, identity, notifications.
+//!
+//! [`ServerConfig`](config::ServerConfig) is the operator's own file; [`serve`] runs it until a signal, and [`Server`] runs
+//! it inside another program (the demo, a test). `api` has one thin file of handlers for each resource, `http` what stands
+//! before and around them, `identity` who comes in, `wire` the one place where core types become wire types, `loops` what
+//! runs beside the requests.
+//!
+//! Absent here: decisions. Who may have what is the engine's and the policy's; what is kept is the store's.
 
+mod api;
+mod app;
 pub mod config;
 pub mod edge;
-pub mod http;
-pub mod identity;
+mod events;
+mod http;
+mod identity;
 pub mod log;
-pub mod metrics;
-pub mod secrets;
+mod loops;
+mod metrics;
+mod secrets;
+mod server;
+mod setup;
+mod wire;
+
+pub use http::listen::TlsError;
+pub use identity::password::Error as PasswordError;
+pub use secrets::SecretError;
+pub use server::{Server, StartError, open, serve};
+pub use setup::{HashError, hash_password, try_secrets};

@@ -1,7 +1,9 @@
 //! What Prometheus can scrape. Each server has its own registry, so that two in one process do not add up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use daypass_core::time::Timestamp;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// Upper bounds of the buckets for requests and reconciler passes, in seconds.
@@ -10,7 +12,7 @@ const SECONDS: [f64; 12] = [
 ];
 
 /// A server's registry.
-pub struct Metrics {
+pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
 }
@@ -31,7 +33,7 @@ impl Default for Metrics {
 
 /// What is counted at the moment of a scrape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gauges {
+pub(crate) struct Gauges {
     /// Requests that wait for people.
     pub requests_pending: u64,
     /// Grants whose access is there.
@@ -46,7 +48,7 @@ pub struct Gauges {
 
 impl Metrics {
     /// One HTTP request was answered. `route` is the route's pattern, never the path that a client typed.
-    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+    pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
         let (method, route) = (method.to_owned(), route.to_owned());
         metrics::with_local_recorder(&self.recorder, || {
             let (m, r) = (method.clone(), route.clone());
@@ -58,21 +60,21 @@ impl Metrics {
     }
 
     /// Somebody tried to log in.
-    pub fn login(&self, outcome: &'static str) {
+    pub(crate) fn login(&self, outcome: &'static str) {
         metrics::with_local_recorder(&self.recorder, || {
             metrics::counter!("daypass_logins_total", "outcome" => outcome).increment(1);
         });
     }
 
     /// An event was recorded.
-    pub fn event(&self, name: &'static str) {
+    pub(crate) fn event(&self, name: &'static str) {
         metrics::with_local_recorder(&self.recorder, || {
             metrics::counter!("daypass_events_total", "event" => name).increment(1);
         });
     }
 
     /// Calls to a target began to fail in this way.
-    pub fn failing(&self, fault: &str, doing: &str) {
+    pub(crate) fn failing(&self, fault: &str, doing: &str) {
         let (fault, doing) = (fault.to_owned(), doing.to_owned());
         metrics::with_local_recorder(&self.recorder, || {
             metrics::counter!("daypass_provider_failures_total", "fault" => fault, "doing" => doing)
@@ -81,18 +83,35 @@ impl Metrics {
     }
 
     /// A pass of the reconciler ended.
-    pub fn pass(&self, outcome: &'static str, took: Duration, at_unix_seconds: f64) {
+    pub(crate) fn pass(&self, outcome: &'static str, took: Duration, at: Timestamp) {
         metrics::with_local_recorder(&self.recorder, || {
             metrics::counter!("daypass_reconcile_passes_total", "outcome" => outcome).increment(1);
             metrics::histogram!("daypass_reconcile_pass_seconds").record(took.as_secs_f64());
             if outcome == "done" {
-                metrics::gauge!("daypass_reconcile_last_success_timestamp").set(at_unix_seconds);
+                metrics::gauge!("daypass_reconcile_last_success_timestamp_seconds")
+                    .set(at.since(Timestamp::EPOCH).to_std().as_secs_f64());
+            }
+        });
+    }
+
+    /// How a connector fares: whether its last call worked, and how many failed since the start.
+    pub(crate) fn connector(&self, name: &str, up: bool, failures: &BTreeMap<&'static str, u64>) {
+        let name = name.to_owned();
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("daypass_connector_up", "connector" => name.clone()).set(if up {
+                1.0
+            } else {
+                0.0
+            });
+            for (doing, count) in failures {
+                metrics::counter!("daypass_connector_failures_total", "connector" => name.clone(), "doing" => *doing)
+                    .absolute(*count);
             }
         });
     }
 
     /// How many clients listen to events.
-    pub fn listeners(&self, count: usize) {
+    pub(crate) fn listeners(&self, count: usize) {
         metrics::with_local_recorder(&self.recorder, || {
             metrics::gauge!("daypass_event_listeners").set(u32::try_from(count).unwrap_or(u32::MAX));
         });
@@ -100,7 +119,7 @@ impl Metrics {
 
     /// All of it as text, with what was counted just now.
     #[must_use]
-    pub fn render(&self, now: Gauges) -> String {
+    pub(crate) fn render(&self, now: Gauges) -> String {
         let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         metrics::with_local_recorder(&self.recorder, || {
             metrics::gauge!("daypass_requests_pending").set(number(now.requests_pending));

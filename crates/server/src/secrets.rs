@@ -10,6 +10,9 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use daypass_core::entitlement::Fault;
+use daypass_providers::{Error as TargetError, Revealed, Secrets, Tls};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroize as _;
 
@@ -59,37 +62,16 @@ pub enum SecretError {
     NotReplaceable(String),
 }
 
-/// A secret, with how the connection that it goes over is protected.
-#[derive(Debug)]
-pub struct Bound {
-    /// The secret.
-    pub value: SecretString,
-    /// The trusted certificates in PEM, or `None` where the connection has no TLS.
-    pub tls: BoundTls,
-}
-
-/// How the connection is protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BoundTls {
-    /// TLS with full verification, trusting these certificates (PEM) beside the system's.
-    VerifyFull {
-        /// The certificates.
-        ca_pem: Option<String>,
-    },
-    /// None: the host is this machine.
-    Disabled,
-}
-
 /// The secrets of `server.yaml`. Cheap to clone.
 #[derive(Clone)]
-pub struct ConfiguredSecrets {
+pub(crate) struct ConfiguredSecrets {
     sources: Arc<BTreeMap<String, SecretSource>>,
 }
 
 impl ConfiguredSecrets {
     /// Secrets from these sources. Nothing is read yet.
     #[must_use]
-    pub fn new(sources: BTreeMap<String, SecretSource>) -> Self {
+    pub(crate) fn new(sources: BTreeMap<String, SecretSource>) -> Self {
         Self {
             sources: Arc::new(sources),
         }
@@ -101,20 +83,8 @@ impl ConfiguredSecrets {
     ///
     /// # Errors
     /// Where there is no such secret, it may not go to this host, or it cannot be read.
-    pub fn reveal_blocking(&self, name: &str, host: &str, port: u16) -> Result<Bound, SecretError> {
-        let source = self.source(name)?;
-        let host = host.to_ascii_lowercase();
-        if !source
-            .hosts
-            .iter()
-            .any(|(allowed, at)| *allowed == host && *at == port)
-        {
-            return Err(SecretError::OtherHost {
-                name: name.to_owned(),
-                host,
-                port,
-            });
-        }
+    pub(crate) fn reveal_blocking(&self, name: &str, host: &str, port: u16) -> Result<Revealed, SecretError> {
+        let source = self.bound(name, host, port)?;
         let value = match &source.from {
             SecretFrom::File(file) => read(name, file)?,
             SecretFrom::Env(variable) => {
@@ -126,16 +96,33 @@ impl ConfiguredSecrets {
                     })?
             }
         };
-        let tls = match &source.tls {
-            TlsMode::Disabled => BoundTls::Disabled,
-            TlsMode::VerifyFull { ca } => {
-                let ca_pem = ca.as_ref().map(std::fs::read_to_string).transpose();
-                let ca_pem = ca_pem
-                    .map_err(|error| file_error(name, ca.as_deref().unwrap_or(Path::new("")), &error))?;
-                BoundTls::VerifyFull { ca_pem }
-            }
-        };
-        Ok(Bound { value, tls })
+        let tls = read_tls(&source.tls, name)?;
+        Ok(Revealed { value, tls })
+    }
+
+    /// What was staged beside the secret, under the same conditions.
+    ///
+    /// # Errors
+    /// As [`Self::reveal_blocking`].
+    pub(crate) fn staged_blocking(
+        &self,
+        name: &str,
+        host: &str,
+        port: u16,
+    ) -> Result<Option<SecretString>, SecretError> {
+        match &self.bound(name, host, port)?.from {
+            SecretFrom::File(file) if staged(file).exists() => read(name, &staged(file)).map(Some),
+            SecretFrom::File(_) | SecretFrom::Env(_) => Ok(None),
+        }
+    }
+
+    /// Keeps a new value durably beside the secret.
+    ///
+    /// # Errors
+    /// As [`Self::replace_blocking`].
+    pub(crate) fn stage_blocking(&self, name: &str, new: &SecretString) -> Result<(), SecretError> {
+        let file = self.file(name)?;
+        write(&staged(file), new).map_err(|error| file_error(name, file, &error))
     }
 
     /// Puts another secret in the place of this one, durably and at once: whoever reads sees the old or the new, never half.
@@ -144,9 +131,36 @@ impl ConfiguredSecrets {
     ///
     /// # Errors
     /// Where there is no such secret, or it is not in a file that can be written.
-    pub fn replace_blocking(&self, name: &str, new: &SecretString) -> Result<(), SecretError> {
+    pub(crate) fn replace_blocking(&self, name: &str, new: &SecretString) -> Result<(), SecretError> {
+        let file = self.file(name)?;
+        write(file, new).map_err(|error| file_error(name, file, &error))?;
+        match std::fs::remove_file(staged(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_error(name, file, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The source of a secret that may go to this host.
+    fn bound(&self, name: &str, host: &str, port: u16) -> Result<&SecretSource, SecretError> {
+        let source = self.source(name)?;
+        let host = host.to_ascii_lowercase();
+        if source
+            .hosts
+            .iter()
+            .any(|(allowed, at)| *allowed == host && *at == port)
+        {
+            return Ok(source);
+        }
+        Err(SecretError::OtherHost {
+            name: name.to_owned(),
+            host,
+            port,
+        })
+    }
+
+    fn file(&self, name: &str) -> Result<&Path, SecretError> {
         match &self.source(name)?.from {
-            SecretFrom::File(file) => write(file, new).map_err(|error| file_error(name, file, &error)),
+            SecretFrom::File(file) => Ok(file),
             SecretFrom::Env(_) => Err(SecretError::NotReplaceable(name.to_owned())),
         }
     }
@@ -156,6 +170,70 @@ impl ConfiguredSecrets {
             .get(name)
             .ok_or_else(|| SecretError::Unknown(name.chars().take(80).collect()))
     }
+}
+
+/// How a connection is protected, with the certificates read. `name` is whose they are, for errors.
+///
+/// # Errors
+/// Where the certificates cannot be read.
+pub(crate) fn read_tls(mode: &TlsMode, name: &str) -> Result<Tls, SecretError> {
+    Ok(match mode {
+        TlsMode::Disabled => Tls::Disabled,
+        TlsMode::VerifyFull { ca: None } => Tls::VerifyFull { ca_pem: None },
+        TlsMode::VerifyFull { ca: Some(ca) } => {
+            let pem = std::fs::read_to_string(ca).map_err(|error| file_error(name, ca, &error))?;
+            Tls::VerifyFull { ca_pem: Some(pem) }
+        }
+    })
+}
+
+/// What a value that is being brought in is kept in.
+fn staged(file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{name}.staged"))
+}
+
+impl From<SecretError> for TargetError {
+    fn from(error: SecretError) -> Self {
+        let fault = match &error {
+            SecretError::Unknown(_) | SecretError::NoVariable { .. } => Fault::NotFound,
+            SecretError::OtherHost { .. } => Fault::Denied,
+            SecretError::NotReplaceable(_) => Fault::Misconfigured,
+            SecretError::File { .. } => Fault::Unavailable,
+        };
+        Self::new(fault, error.to_string())
+    }
+}
+
+#[async_trait]
+impl Secrets for ConfiguredSecrets {
+    async fn reveal(&self, name: &str, host: &str, port: u16) -> Result<Revealed, TargetError> {
+        let (all, name, host) = (self.clone(), name.to_owned(), host.to_owned());
+        off_thread(move || all.reveal_blocking(&name, &host, port)).await
+    }
+
+    async fn staged(&self, name: &str, host: &str, port: u16) -> Result<Option<SecretString>, TargetError> {
+        let (all, name, host) = (self.clone(), name.to_owned(), host.to_owned());
+        off_thread(move || all.staged_blocking(&name, &host, port)).await
+    }
+
+    async fn stage(&self, name: &str, new: &SecretString) -> Result<(), TargetError> {
+        let (all, name, new) = (self.clone(), name.to_owned(), new.clone());
+        off_thread(move || all.stage_blocking(&name, &new)).await
+    }
+
+    async fn replace(&self, name: &str, new: &SecretString) -> Result<(), TargetError> {
+        let (all, name, new) = (self.clone(), name.to_owned(), new.clone());
+        off_thread(move || all.replace_blocking(&name, &new)).await
+    }
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SecretError> + Send + 'static,
+) -> Result<T, TargetError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| TargetError::new(Fault::Bug, error.to_string()))?
+        .map_err(TargetError::from)
 }
 
 fn file_error(name: &str, file: &Path, why: &impl ToString) -> SecretError {
@@ -197,7 +275,8 @@ fn read(name: &str, path: &Path) -> Result<SecretString, SecretError> {
 }
 
 fn write(path: &Path, new: &SecretString) -> std::io::Result<()> {
-    let path = std::fs::canonicalize(path)?;
+    // A link is followed, so that the file behind it is replaced and not the link.
+    let path = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     let name = path
         .file_name()
@@ -320,6 +399,48 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().count(),
             1,
             "no draft stays"
+        );
+    }
+
+    #[test]
+    fn a_staged_secret_waits_beside_until_it_is_the_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = secrets(SecretFrom::File(file(folder.path(), "old", 0o600)));
+        assert!(
+            secrets
+                .staged_blocking("pg", "127.0.0.1", 5432)
+                .unwrap()
+                .is_none()
+        );
+        secrets.stage_blocking("pg", &SecretString::from("next")).unwrap();
+        let staged = secrets.staged_blocking("pg", "127.0.0.1", 5432).unwrap().unwrap();
+        assert_eq!(staged.expose_secret(), "next");
+        assert!(
+            secrets.staged_blocking("pg", "127.0.0.2", 5432).is_err(),
+            "it is bound like the secret itself"
+        );
+        assert_eq!(
+            secrets
+                .reveal_blocking("pg", "127.0.0.1", 5432)
+                .unwrap()
+                .value
+                .expose_secret(),
+            "old"
+        );
+        secrets.replace_blocking("pg", &staged).unwrap();
+        assert_eq!(
+            secrets
+                .reveal_blocking("pg", "127.0.0.1", 5432)
+                .unwrap()
+                .value
+                .expose_secret(),
+            "next"
+        );
+        assert!(
+            secrets
+                .staged_blocking("pg", "127.0.0.1", 5432)
+                .unwrap()
+                .is_none()
         );
     }
 

@@ -35,7 +35,11 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         .iter()
         .map(|(name, secret)| Ok((name.clone(), in_file.secret(name, secret)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    let store = in_file.store(raw.store.as_ref(), &secrets)?;
+    let state_dir = raw
+        .state_dir
+        .as_ref()
+        .map_or_else(|| in_file.folder.join("state"), |path| in_file.path(path));
+    let store = in_file.store(raw.store.as_ref(), &secrets, &state_dir)?;
     let trusted_proxies = raw
         .trusted_proxies
         .iter()
@@ -55,10 +59,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         session_lifetime,
         reconcile: in_file.reconcile(&raw.reconcile)?,
         log: in_file.log(&raw.log)?,
-        state_dir: raw
-            .state_dir
-            .as_ref()
-            .map_or_else(|| in_file.folder.join("state"), |path| in_file.path(path)),
+        state_dir,
     })
 }
 
@@ -110,10 +111,11 @@ impl InFile<'_> {
         &self,
         store: Option<&Spanned<RawStore>>,
         secrets: &BTreeMap<String, SecretSource>,
+        state_dir: &Path,
     ) -> Result<StoreConfig> {
         let Some(store) = store else {
             return Ok(StoreConfig::Sqlite {
-                path: self.folder.join("daypass.sqlite"),
+                path: state_dir.join("daypass.sqlite"),
             });
         };
         match (&store.value.sqlite, &store.value.postgres) {
@@ -302,7 +304,6 @@ impl InFile<'_> {
             None => default.calls_per_connector,
         };
         Ok(ReconcileConfig {
-            call_timeout: span(&raw.call_timeout, default.call_timeout, second, Span::minutes(10))?,
             overdue_after: span(&raw.overdue_after, default.overdue_after, second, Span::hours(24))?,
             drift_every: span(&raw.drift_every, default.drift_every, second, Span::hours(24))?,
             backoff_max: span(&raw.backoff_max, default.backoff_max, second, Span::hours(1))?,
@@ -370,7 +371,7 @@ mod tests {
         assert_eq!(
             config.store,
             StoreConfig::Sqlite {
-                path: "/etc/daypass/daypass.sqlite".into()
+                path: "/etc/daypass/state/daypass.sqlite".into()
             }
         );
         assert_eq!(config.session_lifetime, Span::hours(12));
@@ -384,7 +385,7 @@ mod tests {
             "secrets:\n  own: {file: secrets/own, hosts: [\"127.0.0.1:5432\"], tls: disable}\n",
             "  pg-main: {env: PG_MAIN, hosts: [\"db.example:5432\", \"[::1]:6432\"], ca: ca.pem}\n",
             "trusted_proxies: [10.0.0.0/8, 192.0.2.7]\nsessions: {lifetime: 8h}\n",
-            "reconcile: {call_timeout: 10s, overdue_after: 1m, drift_every: 30s, backoff_max: 1m, calls_per_connector: 4}\n",
+            "reconcile: {overdue_after: 1m, drift_every: 30s, backoff_max: 1m, calls_per_connector: 4}\n",
             "log: {format: json, level: debug}\nstate_dir: var\n",
         ))
         .unwrap();

@@ -41,7 +41,7 @@ pub struct ServerConfig {
     pub reconcile: ReconcileConfig,
     /// What is logged, and how.
     pub log: LogConfig,
-    /// Files that the server keeps beside its store.
+    /// Where the server keeps what it makes by itself: the SQLite store, where the file names none. Made where it is missing.
     pub state_dir: PathBuf,
 }
 
@@ -122,8 +122,6 @@ pub enum SecretFrom {
 /// How the reconciler behaves; see `docs/operations.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReconcileConfig {
-    /// After so long a call to a target is given up.
-    pub call_timeout: Span,
     /// A removal that takes longer is overdue.
     pub overdue_after: Span,
     /// How often each connector is asked what is there.
@@ -137,7 +135,6 @@ pub struct ReconcileConfig {
 impl Default for ReconcileConfig {
     fn default() -> Self {
         Self {
-            call_timeout: Span::seconds(30),
             overdue_after: Span::minutes(2),
             drift_every: Span::minutes(1),
             backoff_max: Span::seconds(30),

@@ -85,7 +85,6 @@ pub(super) struct RawSessions {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawReconcile {
-    pub(super) call_timeout: Option<Spanned<String>>,
     pub(super) overdue_after: Option<Spanned<String>>,
     pub(super) drift_every: Option<Spanned<String>>,
     pub(super) backoff_max: Option<Spanned<String>>,

@@ -7,14 +7,14 @@ use ipnet::IpNet;
 
 /// The other end of the TCP connection. The listener puts it into every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+pub(crate) struct Peer(pub SocketAddr);
 
 /// The client's address: the rightmost hop of `X-Forwarded-For` that is no trusted proxy, or the peer itself.
 ///
 /// What stands further left was written by the client. A hop that cannot be read ends the walk at the last proxy that
 /// could: an address that is not certain is never taken from the client's own words.
 #[must_use]
-pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let trusts = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut certain = peer.ip().to_canonical();
     if !trusts(&certain) {
@@ -44,7 +44,7 @@ fn parse(hop: &str) -> Option<IpAddr> {
 
 /// Whether a request is a program's on this machine and no page's in a browser nor anybody's behind a proxy here.
 #[must_use]
-pub fn is_local(peer: SocketAddr, headers: &HeaderMap, behind_proxy: bool) -> bool {
+pub(crate) fn is_local(peer: SocketAddr, headers: &HeaderMap, behind_proxy: bool) -> bool {
     let forwarded = [
         "forwarded",
         "x-forwarded-for",

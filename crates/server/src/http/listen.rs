@@ -49,7 +49,7 @@ pub struct TlsError {
 ///
 /// # Errors
 /// Where a file cannot be read, holds no PEM of the right kind, or the key is not the certificate's.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     let wrong = |file: &Path, why: String| TlsError {
         file: file.to_owned(),
         why,
@@ -75,7 +75,7 @@ pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
 }
 
 /// Serves until told to stop, then finishes the requests under way and returns.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     app: Router,

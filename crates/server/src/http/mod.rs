@@ -1,4 +1,9 @@
-//! HTTP itself: the listener, who is at the other end, and what every answer carries.
+//! HTTP itself: the listener, who is at the other end, the gate, and what every answer carries.
 
-pub mod address;
-pub mod listen;
+pub(crate) mod access;
+pub(crate) mod address;
+pub(crate) mod idempotency;
+pub(crate) mod intake;
+pub(crate) mod listen;
+pub(crate) mod observe;
+pub(crate) mod problem;

@@ -1,6 +1,6 @@
-//! How fast somebody may try to log in.
+//! How fast somebody may try to log in, and call what needs no login.
 //!
-//! Two budgets, each refilled as time passes, so that nobody is locked out for ever: one for each client address, and one
+//! For logins two budgets, each refilled as time passes, so that nobody is locked out for ever: one for each client address, and one
 //! for each login *from* an address. A stranger who hammers on a login thus spends their own address's budget and never
 //! locks out its owner, who comes from another one. A last budget over all addresses bounds a distributed attempt on one
 //! login; it is wide enough that a person never meets it.
@@ -19,6 +19,8 @@ const BY_ADDRESS: (NonZeroU32, Duration) = (nonzero(30), Duration::from_secs(2))
 const BY_PAIR: (NonZeroU32, Duration) = (nonzero(8), Duration::from_secs(10));
 /// Tries for one login from everywhere.
 const BY_LOGIN: (NonZeroU32, Duration) = (nonzero(200), Duration::from_secs(1));
+/// Calls without a login by one address: probes and first visits need few.
+const PUBLIC: (NonZeroU32, Duration) = (nonzero(100), Duration::from_millis(50));
 /// How often what is full again is forgotten, in checks: the memory is bounded by what was tried lately.
 const FORGET_EVERY: u32 = 1024;
 
@@ -32,21 +34,22 @@ const fn nonzero(n: u32) -> NonZeroU32 {
 /// Come back after so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many attempts; try again in {} s", .after.as_secs().max(1))]
-pub struct TooFast {
+pub(crate) struct TooFast {
     /// How long.
     pub after: Duration,
 }
 
 /// The budgets of everybody who tried lately.
-pub struct LoginLimits {
+pub(crate) struct Limits {
     clock: DefaultClock,
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_pair: DefaultKeyedRateLimiter<(IpAddr, String)>,
     by_login: DefaultKeyedRateLimiter<String>,
+    public: DefaultKeyedRateLimiter<IpAddr>,
     checks: AtomicU32,
 }
 
-impl Default for LoginLimits {
+impl Default for Limits {
     fn default() -> Self {
         let quota = |(burst, refill): (NonZeroU32, Duration)| {
             Quota::with_period(refill)
@@ -58,33 +61,50 @@ impl Default for LoginLimits {
             by_address: RateLimiter::keyed(quota(BY_ADDRESS)),
             by_pair: RateLimiter::keyed(quota(BY_PAIR)),
             by_login: RateLimiter::keyed(quota(BY_LOGIN)),
+            public: RateLimiter::keyed(quota(PUBLIC)),
             checks: AtomicU32::new(0),
         }
     }
 }
 
-impl LoginLimits {
-    /// Counts an attempt.
+impl Limits {
+    /// Counts an attempt to log in.
     ///
     /// # Errors
     /// Where a budget is spent; the attempt must then not be looked at.
-    pub fn check(&self, address: IpAddr, login: &str) -> Result<(), TooFast> {
+    pub(crate) fn login(&self, address: IpAddr, login: &str) -> Result<(), TooFast> {
         let address = network(address);
         // A login is hostile text of any length here; what is no login need not be told apart.
         let login: String = login.chars().take(64).collect::<String>().to_ascii_lowercase();
+        self.forget();
         let now = self.clock.now();
         let spent = |until: governor::NotUntil<_>| TooFast {
             after: until.wait_time_from(now),
         };
         self.by_address.check_key(&address).map_err(spent)?;
         self.by_pair.check_key(&(address, login.clone())).map_err(spent)?;
-        self.by_login.check_key(&login).map_err(spent)?;
+        self.by_login.check_key(&login).map_err(spent)
+    }
+
+    /// Counts a call without a login.
+    ///
+    /// # Errors
+    /// Where the address's budget is spent.
+    pub(crate) fn public(&self, address: IpAddr) -> Result<(), TooFast> {
+        self.forget();
+        let now = self.clock.now();
+        self.public.check_key(&network(address)).map_err(|until| TooFast {
+            after: until.wait_time_from(now),
+        })
+    }
+
+    fn forget(&self) {
         if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.by_address.retain_recent();
             self.by_pair.retain_recent();
             self.by_login.retain_recent();
+            self.public.retain_recent();
         }
-        Ok(())
     }
 }
 
@@ -106,36 +126,36 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-    fn tries(limits: &LoginLimits, address: IpAddr, login: &str) -> usize {
+    fn tries(limits: &Limits, address: IpAddr, login: &str) -> usize {
         (0..1000)
-            .take_while(|_| limits.check(address, login).is_ok())
+            .take_while(|_| limits.login(address, login).is_ok())
             .count()
     }
 
     #[test]
     fn guessing_is_slowed_and_its_victim_is_not() {
-        let limits = LoginLimits::default();
+        let limits = Limits::default();
         let tried = tries(&limits, HERE, "ana");
         assert!((8..12).contains(&tried), "{tried}");
-        assert!(limits.check(HERE, "ana").unwrap_err().after > Duration::ZERO);
-        assert!(limits.check(THERE, "ana").is_ok(), "ana herself, from elsewhere");
+        assert!(limits.login(HERE, "ana").unwrap_err().after > Duration::ZERO);
+        assert!(limits.login(THERE, "ana").is_ok(), "ana herself, from elsewhere");
     }
 
     #[test]
     fn one_address_cannot_try_everybody() {
-        let limits = LoginLimits::default();
+        let limits = Limits::default();
         let tried = (0..1000)
-            .take_while(|n| limits.check(HERE, &format!("user{n}")).is_ok())
+            .take_while(|n| limits.login(HERE, &format!("user{n}")).is_ok())
             .count();
         assert!((30..36).contains(&tried), "{tried}");
     }
 
     #[test]
     fn an_ipv6_network_is_one_client() {
-        let limits = LoginLimits::default();
+        let limits = Limits::default();
         let address = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, n));
         let tried = (0..1000)
-            .take_while(|n| limits.check(address(*n), "ana").is_ok())
+            .take_while(|n| limits.login(address(*n), "ana").is_ok())
             .count();
         assert!((8..12).contains(&tried), "{tried}");
     }

@@ -1,5 +1,5 @@
 //! Who is calling: passwords, sessions, API tokens and how fast somebody may try.
 
-pub mod limit;
-pub mod password;
-pub mod token;
+pub(crate) mod limit;
+pub(crate) mod password;
+pub(crate) mod token;

@@ -25,9 +25,9 @@ const AT_A_TIME: usize = 2;
 const WAITING: usize = 64;
 
 /// The shortest password, in characters (NIST SP 800-63B asks for at least 8; there is no second factor yet).
-pub const MIN_CHARS: usize = 12;
+pub(crate) const MIN_CHARS: usize = 12;
 /// The longest, in bytes: what is longer only costs time.
-pub const MAX_BYTES: usize = 256;
+pub(crate) const MAX_BYTES: usize = 256;
 
 /// The password could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum Error {
 
 /// Hashes and checks passwords. Cheap to clone.
 #[derive(Clone)]
-pub struct Passwords {
+pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     /// The hash of a password that nobody knows: what an unknown login is checked against.
@@ -54,7 +54,7 @@ impl Passwords {
     ///
     /// # Errors
     /// Where argon2 cannot work here.
-    pub fn new(seed: [u8; 32]) -> Result<Self, Error> {
+    pub(crate) fn new(seed: [u8; 32]) -> Result<Self, Error> {
         let (password, salt) = seed.split_at(16);
         let decoy = hash(&hex::encode(password), salt)?;
         Ok(Self {
@@ -68,7 +68,7 @@ impl Passwords {
     ///
     /// # Errors
     /// Where too many are waiting.
-    pub async fn hash(&self, password: SecretString, salt: [u8; 16]) -> Result<String, Error> {
+    pub(crate) async fn hash(&self, password: SecretString, salt: [u8; 16]) -> Result<String, Error> {
         self.off_thread(move || hash(password.expose_secret(), &salt))
             .await?
     }
@@ -77,7 +77,7 @@ impl Passwords {
     ///
     /// # Errors
     /// Where too many are waiting.
-    pub async fn verify(&self, stored: Option<String>, password: SecretString) -> Result<bool, Error> {
+    pub(crate) async fn verify(&self, stored: Option<String>, password: SecretString) -> Result<bool, Error> {
         let known = stored.is_some();
         let against = stored.unwrap_or_else(|| self.decoy.to_string());
         let fits = self
@@ -107,7 +107,7 @@ impl Passwords {
 ///
 /// # Errors
 /// Where it is too short or too long.
-pub fn check_new(password: &SecretString) -> Result<(), Refusal> {
+pub(crate) fn check_new(password: &SecretString) -> Result<(), Refusal> {
     let text = password.expose_secret();
     if text.chars().count() < MIN_CHARS {
         let what = format!("a password has at least {MIN_CHARS} characters");

@@ -7,14 +7,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroize as _;
 
 /// What a login session begins with, so that scanners for leaked secrets find it.
-pub const SESSION_PREFIX: &str = "dp_s_";
+pub(crate) const SESSION_PREFIX: &str = "dp_s_";
 /// What an API token begins with.
-pub const TOKEN_PREFIX: &str = "dp_t_";
+pub(crate) const TOKEN_PREFIX: &str = "dp_t_";
 /// 32 bytes in hexadecimal.
 const DIGITS: usize = 64;
 
 /// A secret that was just made. It is shown once and kept nowhere.
-pub struct Minted {
+pub(crate) struct Minted {
     /// The secret itself, for its owner.
     pub secret: SecretString,
     /// What the store keeps.
@@ -23,7 +23,7 @@ pub struct Minted {
 
 /// Makes a secret of 32 random bytes.
 #[must_use]
-pub fn mint(prefix: &str, mut bytes: [u8; 32]) -> Minted {
+pub(crate) fn mint(prefix: &str, mut bytes: [u8; 32]) -> Minted {
     let mut text = hex::encode(bytes);
     bytes.zeroize();
     let secret = SecretString::from(format!("{prefix}{text}"));
@@ -34,7 +34,7 @@ pub fn mint(prefix: &str, mut bytes: [u8; 32]) -> Minted {
 
 /// The hash of what somebody presented, or `None` where it cannot be one of ours.
 #[must_use]
-pub fn recognise(presented: &str) -> Option<Hash> {
+pub(crate) fn recognise(presented: &str) -> Option<Hash> {
     let digits = presented
         .strip_prefix(SESSION_PREFIX)
         .or_else(|| presented.strip_prefix(TOKEN_PREFIX))?;

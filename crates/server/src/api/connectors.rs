@@ -1,0 +1,62 @@
+//! Connectors: whether each can do its work, and another admin secret for one.
+
+use axum::extract::State;
+use daypass_api::connector::{Connector, Rotated};
+use daypass_api::{Page, Problem};
+use daypass_core::name::Name;
+use futures_util::future::join_all;
+
+use crate::app::App;
+use crate::http::access::Identity;
+use crate::http::intake::{Json, Path};
+use crate::http::problem::{Answer, Failure};
+use crate::wire;
+
+/// Lists connectors. Each is asked just now whether it can do its work.
+#[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors",
+    responses((status = 200, body = Page<Connector>), (status = "default", body = Problem)))]
+pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
+    let current = app.engine.current();
+    let now = app.engine.store().now().await?;
+    let asked = current.connectors.iter().map(|(name, provider)| {
+        let kind = current
+            .policy
+            .connector(name.as_str())
+            .map(|connector| connector.kind.clone());
+        async move {
+            let probed = provider.probe().await;
+            kind.map(|kind| wire::connector(name, &kind, probed, now))
+        }
+    });
+    let items = join_all(asked).await.into_iter().flatten().collect();
+    Ok(Json(Page::all(items)))
+}
+
+/// Gives a connector another admin secret, at the target and where the server keeps it.
+#[utoipa::path(post, path = "/api/v1/connectors/{name}/rotate", tag = "connectors", params(("name" = String, Path)),
+    responses((status = 200, body = Rotated), (status = "default", body = Problem)))]
+pub(super) async fn rotate(
+    State(app): State<App>,
+    identity: Identity,
+    Path(name): Path<Name>,
+) -> Answer<Json<Rotated>> {
+    identity.caller.administrator()?;
+    let current = app.engine.current();
+    let Some(provider) = current.connectors.get(&name) else {
+        return Err(Failure::new(
+            daypass_core::refusal::Code::NotFound,
+            format!("there is no connector {name}"),
+        ));
+    };
+    // Two rotations at a time could each stage a secret over the other's.
+    let _turn = app.rotation_turn.lock().await;
+    provider
+        .rotate_admin()
+        .await
+        .map_err(daypass_engine::Error::from)?;
+    tracing::info!(connector = %name, by = %identity.caller.person, "the admin secret was rotated");
+    Ok(Json(Rotated {
+        name,
+        rotated_at: app.engine.store().now().await?,
+    }))
+}

@@ -1,0 +1,205 @@
+//! Grants: what became of access, ending it early, asking for more time, and the credentials for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use daypass_api::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
+use daypass_api::request::Request;
+use daypass_api::{Page, Problem};
+use daypass_core::grant::Grant as Core;
+use daypass_core::id::GrantId;
+use daypass_core::refusal::Code;
+use daypass_core::time::Timestamp;
+use daypass_engine::{Ended, NewRequest as Asked};
+use daypass_store::GrantFilter;
+
+use crate::api::{page, requests};
+use crate::app::{App, Parts};
+use crate::http::access::Identity;
+use crate::http::intake::{IdempotencyKey, Json, MaybeJson, Path, Query};
+use crate::http::problem::{Answer, Failure};
+use crate::wire;
+
+/// Grants with what is known of them at their targets, read together.
+async fn shown(app: &Parts, grants: &[Core], now: Timestamp) -> Answer<Vec<Grant>> {
+    let keys: BTreeSet<_> = grants
+        .iter()
+        .flat_map(|grant| &grant.parts)
+        .map(|part| part.target.clone())
+        .collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let seen = if keys.is_empty() {
+        BTreeMap::new()
+    } else {
+        app.engine.store().held(&keys).await?.entitlements
+    };
+    let people = app.engine.current().directory;
+    Ok(grants
+        .iter()
+        .map(|grant| wire::grant(grant, &seen, &people, now))
+        .collect())
+}
+
+async fn one(app: &Parts, grant: Core) -> Answer<Grant> {
+    let now = app.engine.store().now().await?;
+    let shown = shown(app, std::slice::from_ref(&grant), now)
+        .await?
+        .into_iter()
+        .next();
+    shown.ok_or_else(|| Failure::internal(&"a grant was lost on its way out"))
+}
+
+/// Whether somebody may look at a grant: its holder, who may see its request, and who sees everything.
+pub(super) async fn may_see(app: &Parts, identity: &Identity, grant: &Core) -> Answer<bool> {
+    if grant.holder == identity.caller.person || identity.caller.sees_all() {
+        return Ok(true);
+    }
+    let request = app.engine.store().request(grant.request).await?;
+    Ok(request.is_some_and(|request| app.engine.may_see(identity.caller, &request)))
+}
+
+/// The grant, if the caller may see it; else what an unknown id gets.
+async fn visible(app: &Parts, identity: &Identity, id: GrantId) -> Answer<Core> {
+    let unknown = || Failure::new(Code::NotFound, format!("there is no grant {}", id.short()));
+    let grant = app.engine.store().grant(id).await?.ok_or_else(unknown)?;
+    if may_see(app, identity, &grant).await? {
+        Ok(grant)
+    } else {
+        Err(unknown())
+    }
+}
+
+/// Lists the grants that the caller may see, newest first.
+#[utoipa::path(get, path = "/api/v1/grants", tag = "grants", params(GrantQuery),
+    responses((status = 200, body = Page<Grant>), (status = "default", body = Problem)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    identity: Identity,
+    Query(query): Query<GrantQuery>,
+) -> Answer<Json<Page<Grant>>> {
+    // Others' grants are listed for who sees everything; whoever approved one finds it through its request.
+    let own = query.mine == Some(true) || !identity.caller.sees_all();
+    let filter = GrantFilter {
+        holder: own.then_some(identity.caller.person),
+        states: query
+            .state
+            .iter()
+            .map(|state| state.as_str().to_owned())
+            .collect(),
+        open: query.live == Some(true),
+    };
+    let (limit, after) = (page::limit(query.limit)?, page::cursor(query.cursor.as_deref())?);
+    let now = app.engine.store().now().await?;
+    let found = app.engine.store().grants(filter, after, limit).await?;
+    let items = shown(&app, &found.items, now).await?;
+    Ok(Json(Page {
+        items,
+        next: found.next.map(|next| next.to_string()),
+    }))
+}
+
+/// Shows a grant that the caller may see, by its id or the first characters of it.
+#[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = String, Path)),
+    responses((status = 200, body = Grant), (status = "default", body = Problem)))]
+pub(super) async fn get(
+    State(app): State<App>,
+    identity: Identity,
+    Path(typed): Path<String>,
+) -> Answer<Json<Grant>> {
+    let id = match typed.parse() {
+        Ok(id) => id,
+        Err(_) => app.engine.store().resolve_grant(&typed).await?,
+    };
+    let grant = visible(&app, &identity, id).await?;
+    Ok(Json(one(&app, grant).await?))
+}
+
+async fn ended(app: &Parts, ended: Ended) -> Answer<Json<Ending>> {
+    let mut surviving = Vec::new();
+    for id in ended.surviving {
+        surviving.extend(app.engine.store().grant(id).await?);
+    }
+    Ok(Json(wire::ending(one(app, ended.grant).await?, &surviving)))
+}
+
+/// Ends a grant early. It has ended once its targets were seen without it.
+#[utoipa::path(post, path = "/api/v1/grants/{id}/revoke", tag = "grants", params(("id" = String, Path)),
+    request_body = Option<Revoke>, responses((status = 200, body = Ending), (status = "default", body = Problem)))]
+pub(super) async fn revoke(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<GrantId>,
+    MaybeJson(body): MaybeJson<Revoke>,
+) -> Answer<Json<Ending>> {
+    let end = app
+        .engine
+        .revoke(identity.caller, id, body.reason.as_deref())
+        .await?;
+    ended(&app, end).await
+}
+
+/// Gives one's own grant back.
+#[utoipa::path(post, path = "/api/v1/grants/{id}/release", tag = "grants", params(("id" = String, Path)),
+    responses((status = 200, body = Ending), (status = "default", body = Problem)))]
+pub(super) async fn release(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<GrantId>,
+) -> Answer<Json<Ending>> {
+    visible(&app, &identity, id).await?;
+    let end = app.engine.release(identity.caller, id).await?;
+    ended(&app, end).await
+}
+
+/// Asks for more time on one's own grant. The answer is a request, which may need reviews.
+#[utoipa::path(post, path = "/api/v1/grants/{id}/extend", tag = "grants", params(("id" = String, Path)),
+    request_body = Extend,
+    responses((status = 201, body = Request), (status = 200, body = Request), (status = "default", body = Problem)))]
+pub(super) async fn extend(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<GrantId>,
+    IdempotencyKey(key): IdempotencyKey,
+    Json(body): Json<Extend>,
+) -> Answer<(StatusCode, Json<Request>)> {
+    visible(&app, &identity, id).await?;
+    let asked = Asked {
+        items: BTreeSet::new(),
+        duration: Some(body.duration),
+        start: None,
+        extends: Some(id),
+        reason: body.reason.unwrap_or_default(),
+        ticket: body.ticket,
+    };
+    let made = app.engine.request(identity.caller, asked, key.as_deref()).await?;
+    requests::made(&app, &identity, &made).await
+}
+
+/// Sets fresh credentials at the target and shows them this once, to the holder only. Those of before no longer work.
+#[utoipa::path(post, path = "/api/v1/grants/{id}/credentials", tag = "grants", params(("id" = String, Path)),
+    request_body = Option<AskCredential>,
+    responses((status = 200, body = Credential), (status = "default", body = Problem)))]
+pub(super) async fn credentials(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<GrantId>,
+    MaybeJson(body): MaybeJson<AskCredential>,
+) -> Answer<Json<Credential>> {
+    let grant = visible(&app, &identity, id).await?;
+    let (item, credential) = app
+        .engine
+        .credential(identity.caller, id, body.item.map(Into::into))
+        .await?;
+    let part = grant.parts.iter().find(|part| *part.item() == item);
+    let kind = part.map(|part| part.spec.kind.clone());
+    let kind =
+        kind.ok_or_else(|| Failure::internal(&"credentials for an item that the grant does not have"))?;
+    Ok(Json(Credential {
+        item: item.into(),
+        kind,
+        fields: credential.fields,
+        secret: credential.secret.into(),
+        expires_at: grant.expires_at(),
+    }))
+}

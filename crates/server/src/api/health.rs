@@ -1,0 +1,88 @@
+//! Whether the process lives, whether it can serve, and what it counts.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use daypass_api::{Problem, ProblemCode};
+use daypass_core::grant::State as GrantState;
+use daypass_store::GrantFilter;
+
+use crate::app::{App, Parts};
+use crate::edge;
+use crate::http::problem::{Answer, Failure};
+use crate::metrics::Gauges;
+
+/// How long the store may take to answer before the server counts as unready.
+const STORE: Duration = Duration::from_secs(2);
+/// How many overdue grants are counted; an alarm that says "a thousand" says enough.
+const MOST_OVERDUE: usize = 1_000;
+/// The text format of Prometheus. Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Says that the process lives: it answers, and nothing else is asked of it.
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+/// Says whether the server can serve: its store answers, and the reconciler has looked lately.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem)))]
+pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
+    match lacking(&app).await {
+        None => Ok("ready\n"),
+        Some(what) => Err(Failure::new(ProblemCode::Unavailable, what).retry_after(Duration::from_secs(1))),
+    }
+}
+
+async fn lacking(app: &Parts) -> Option<&'static str> {
+    if *app.stop.borrow() {
+        return Some("the server is stopping");
+    }
+    let now = match edge::within(STORE, app.engine.store().now()).await {
+        Ok(Ok(now)) => now,
+        Ok(Err(_)) | Err(_) => return Some("the store does not answer"),
+    };
+    if app.reconciles(now) {
+        None
+    } else {
+        Some("the reconciler has not looked lately")
+    }
+}
+
+/// Shows metrics for Prometheus. A scraper on this machine needs no token.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem)))]
+pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
+    let gauges = gauges(&app).await?;
+    for (connector, health) in app.health.snapshot() {
+        app.metrics
+            .connector(connector.as_str(), health.failing.is_none(), &health.failures);
+    }
+    Ok(([(CONTENT_TYPE, PROMETHEUS)], app.metrics.render(gauges)).into_response())
+}
+
+async fn gauges(app: &Parts) -> Answer<Gauges> {
+    let store = app.engine.store();
+    let counts = store.counts().await?;
+    let of = |state: &str| counts.grants.get(state).copied().unwrap_or(0);
+    let ending = GrantFilter {
+        states: vec!["ending".to_owned()],
+        ..GrantFilter::default()
+    };
+    let ending = store.grants(ending, None, MOST_OVERDUE).await?.items;
+    let overdue = ending
+        .iter()
+        .filter(|grant| matches!(grant.state, GrantState::Ending { overdue: true, .. }))
+        .count();
+    Ok(Gauges {
+        requests_pending: counts.requests_pending,
+        grants_active: of("active"),
+        grants_activating: of("activating"),
+        grants_ending: of("ending"),
+        grants_overdue: u64::try_from(overdue).unwrap_or(u64::MAX),
+    })
+}

@@ -1,0 +1,163 @@
+//! The routes: one thin file for each resource, and the one place where each is put under its entry in the API's list.
+
+mod audit;
+mod catalogue;
+mod connectors;
+mod events;
+mod grants;
+mod health;
+mod page;
+mod people;
+mod policies;
+mod requests;
+mod sessions;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Json, Router};
+use daypass_api::Route;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::http::{access, idempotency, intake, observe, problem};
+
+/// Each route's handler. A handler that is not in here is not served; an entry of the list that is not in here fails a test,
+/// and so does a handler whose own description names another method or path than its entry.
+fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
+    use Route as R;
+    vec![
+        (R::Login, routes!(sessions::login)),
+        (R::Logout, routes!(sessions::logout)),
+        (R::Whoami, routes!(sessions::whoami)),
+        (R::Preview, routes!(requests::preview)),
+        (R::AddRequest, routes!(requests::add)),
+        (R::Requests, routes!(requests::list)),
+        (R::Request, routes!(requests::get)),
+        (R::Review, routes!(requests::review)),
+        (R::Cancel, routes!(requests::cancel)),
+        (R::Grants, routes!(grants::list)),
+        (R::Grant, routes!(grants::get)),
+        (R::Revoke, routes!(grants::revoke)),
+        (R::Release, routes!(grants::release)),
+        (R::Extend, routes!(grants::extend)),
+        (R::Credentials, routes!(grants::credentials)),
+        (R::Resources, routes!(catalogue::list)),
+        (R::Events, routes!(events::stream)),
+        (R::AuditEvents, routes!(audit::list)),
+        (R::Policy, routes!(policies::get)),
+        (R::ApplyPolicy, routes!(policies::apply)),
+        (R::CheckPolicy, routes!(policies::check)),
+        (R::People, routes!(people::list)),
+        (R::AddPerson, routes!(people::add)),
+        (R::PersonGroups, routes!(people::groups)),
+        (R::PersonManager, routes!(people::manager)),
+        (R::PersonRole, routes!(people::role)),
+        (R::PersonPassword, routes!(people::password)),
+        (R::PersonDeactivate, routes!(people::deactivate)),
+        (R::PersonReactivate, routes!(people::reactivate)),
+        (R::Groups, routes!(people::all_groups)),
+        (R::Tokens, routes!(sessions::list)),
+        (R::AddToken, routes!(sessions::add)),
+        (R::RevokeToken, routes!(sessions::revoke)),
+        (R::Connectors, routes!(connectors::list)),
+        (R::RotateConnector, routes!(connectors::rotate)),
+        (R::Healthz, routes!(health::healthz)),
+        (R::Readyz, routes!(health::readyz)),
+        (R::Metrics, routes!(health::metrics)),
+    ]
+}
+
+fn assembled() -> OpenApiRouter<App> {
+    handlers()
+        .into_iter()
+        .fold(OpenApiRouter::new(), |router, (_, routes)| router.routes(routes))
+}
+
+fn described(mut api: OpenApi) -> OpenApi {
+    api.info.title = "Daypass".to_owned();
+    api.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    api.info.description =
+        Some("Just-in-time access: ask, get it agreed, lose it in time, prove it.".to_owned());
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    api.components
+        .get_or_insert_default()
+        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let none: [&str; 0] = [];
+    api.security = Some(vec![SecurityRequirement::new("bearer", none)]);
+    api
+}
+
+/// The whole server as a service: routes, the gate before each, and what every answer carries.
+pub(crate) fn router(app: App) -> Router {
+    let (routes, api) = assembled().split_for_parts();
+    let api = described(api);
+    let described = move || async move { Json(api) };
+    // From here on, the last layer is the first that a request meets.
+    routes
+        .route(Route::OpenApi.path(), get(described))
+        .route_layer(from_fn_with_state(app.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(app.clone(), intake::take_in))
+        .route_layer(from_fn_with_state(app.clone(), access::gate))
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        // Bodies were read whole and measured by `take_in`; what is handed on needs no second limit.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Methods and paths as an OpenAPI description has them.
+    fn named(api: &OpenApi) -> BTreeSet<(String, String)> {
+        let paths = serde_json::to_value(&api.paths).unwrap();
+        let paths = paths.as_object().unwrap();
+        paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .filter(|key| *key != "parameters");
+                methods
+                    .map(|method| (method.to_uppercase(), path.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_handler_stands_under_its_own_entry() {
+        for (route, (schemas, paths, routes)) in handlers() {
+            let api = OpenApiRouter::new()
+                .routes((schemas, paths, routes))
+                .into_openapi();
+            let expect = (route.method().as_str().to_owned(), route.path().to_owned());
+            assert_eq!(named(&api), BTreeSet::from([expect]), "{route:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_served_is_the_list_and_nothing_else() {
+        let listed: BTreeSet<_> = Route::ALL.iter().copied().collect();
+        let mut served: BTreeSet<_> = handlers().iter().map(|(route, _)| *route).collect();
+        served.insert(Route::OpenApi);
+        assert_eq!(served, listed);
+        assert_eq!(
+            handlers().len() + 1,
+            Route::ALL.len(),
+            "no entry has two handlers"
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! The local directory: accounts, groups, managers, roles, passwords.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use daypass_api::person::{
+    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole,
+};
+use daypass_api::{Page, Problem, ProblemCode, Secret};
+use daypass_core::person::{Kind, Person as Core};
+use daypass_core::refusal::Code;
+use daypass_engine::NewPerson as Added;
+
+use crate::api::page;
+use crate::app::{App, Parts};
+use crate::edge;
+use crate::http::access::{Client, Identity};
+use crate::http::intake::{Json, Path, Query};
+use crate::http::problem::{Answer, Failure};
+use crate::identity::password;
+use crate::wire;
+
+fn shown(app: &Parts, person: &Core) -> Json<Person> {
+    Json(wire::person(person, &app.engine.current().directory))
+}
+
+/// The hash of a new password that is good enough.
+async fn hashed(app: &Parts, password: Secret) -> Answer<String> {
+    let password = password.into_inner();
+    password::check_new(&password)?;
+    Ok(app.passwords.hash(password, edge::random()).await?)
+}
+
+/// Lists accounts, by login.
+#[utoipa::path(get, path = "/api/v1/people", tag = "people", params(PersonQuery),
+    responses((status = 200, body = Page<Person>), (status = "default", body = Problem)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    Query(query): Query<PersonQuery>,
+) -> Answer<Json<Page<Person>>> {
+    let people = app.engine.current().directory;
+    let belongs = |person: &&Core| {
+        query
+            .group
+            .as_deref()
+            .is_none_or(|group| person.groups.contains(group))
+            && (person.active || query.inactive == Some(true))
+    };
+    let mut items: Vec<Person> = people
+        .people()
+        .filter(belongs)
+        .map(|one| wire::person(one, &people))
+        .collect();
+    items.sort_by(|one, other| (&one.login, one.id).cmp(&(&other.login, other.id)));
+    Ok(Json(page::of(items, query.limit, query.cursor.as_deref())?))
+}
+
+/// Makes an account.
+#[utoipa::path(post, path = "/api/v1/people", tag = "people", request_body = NewPerson,
+    responses((status = 201, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn add(
+    State(app): State<App>,
+    identity: Identity,
+    Json(body): Json<NewPerson>,
+) -> Answer<(StatusCode, Json<Person>)> {
+    let kind = Kind::from(body.kind);
+    if kind == Kind::Service && body.password.is_some() {
+        return Err(Failure::new(Code::Invalid, "a service account has no password")
+            .hint("give it a token: daypass token add NAME --login LOGIN"));
+    }
+    let password = match body.password {
+        Some(password) => Some(hashed(&app, password).await?),
+        None => None,
+    };
+    let display = body.display.unwrap_or_else(|| body.login.to_string());
+    let added = Added {
+        login: body.login,
+        display,
+        kind,
+        role: body.role.into(),
+        groups: body.groups,
+        manager: body.manager,
+        password,
+    };
+    let person = app.engine.add_person(identity.caller, added).await?;
+    Ok((StatusCode::CREATED, shown(&app, &person)))
+}
+
+/// Changes somebody's groups by what they join and leave.
+#[utoipa::path(post, path = "/api/v1/people/{login}/groups", tag = "people", params(("login" = String, Path)),
+    request_body = ChangeGroups, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn groups(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+    Json(body): Json<ChangeGroups>,
+) -> Answer<Json<Person>> {
+    if let Some(both) = body.add.intersection(&body.remove).next() {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("{both} cannot be joined and left at once"),
+        ));
+    }
+    // Two changes at a time must not undo each other: within this process they take turns.
+    let _turn = app.directory_turn.lock().await;
+    let mut groups = app.engine.find(&login)?.groups;
+    groups.retain(|group| !body.remove.contains(group));
+    groups.extend(body.add);
+    Ok(shown(
+        &app,
+        &app.engine.set_groups(identity.caller, &login, groups).await?,
+    ))
+}
+
+/// Sets or clears somebody's manager.
+#[utoipa::path(post, path = "/api/v1/people/{login}/manager", tag = "people", params(("login" = String, Path)),
+    request_body = SetManager, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn manager(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+    Json(body): Json<SetManager>,
+) -> Answer<Json<Person>> {
+    let manager = body.manager.as_ref().map(|manager| manager.as_str());
+    Ok(shown(
+        &app,
+        &app.engine.set_manager(identity.caller, &login, manager).await?,
+    ))
+}
+
+/// Gives somebody another role in Daypass.
+#[utoipa::path(post, path = "/api/v1/people/{login}/role", tag = "people", params(("login" = String, Path)),
+    request_body = SetRole, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn role(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+    Json(body): Json<SetRole>,
+) -> Answer<Json<Person>> {
+    Ok(shown(
+        &app,
+        &app.engine
+            .set_role(identity.caller, &login, body.role.into())
+            .await?,
+    ))
+}
+
+/// Sets one's own password, or anybody's as an administrator. All sessions and tokens of the account end.
+#[utoipa::path(post, path = "/api/v1/people/{login}/password", tag = "people", params(("login" = String, Path)),
+    request_body = SetPassword, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn password(
+    State(app): State<App>,
+    identity: Identity,
+    client: Client,
+    Path(login): Path<String>,
+    Json(body): Json<SetPassword>,
+) -> Answer<Json<Person>> {
+    let own = app.engine.current().directory.login(identity.caller.person) == login;
+    if !own {
+        identity.caller.administrator()?;
+        if app.engine.find(&login)?.kind == Kind::Service {
+            return Err(Failure::new(Code::Invalid, "a service account has no password"));
+        }
+    }
+    if own {
+        // A session that somebody left open must not be enough to take the account over.
+        app.limits.login(client.0, &login)?;
+        let wrong = || Failure::new(ProblemCode::LoginFailed, "the present password is wrong");
+        let current = body.current.ok_or_else(wrong)?;
+        let stored = app.engine.store().password(identity.caller.person).await?;
+        if !app.passwords.verify(stored, current.into_inner()).await? {
+            return Err(wrong());
+        }
+    }
+    let hash = hashed(&app, body.password).await?;
+    Ok(shown(
+        &app,
+        &app.engine.set_password(identity.caller, &login, hash).await?,
+    ))
+}
+
+/// Switches an account off. Its sessions and tokens end at once, and what it holds is taken away.
+#[utoipa::path(post, path = "/api/v1/people/{login}/deactivate", tag = "people", params(("login" = String, Path)),
+    responses((status = 200, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn deactivate(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+) -> Answer<Json<Person>> {
+    Ok(shown(
+        &app,
+        &app.engine.deactivate(identity.caller, &login).await?,
+    ))
+}
+
+/// Switches an account on again.
+#[utoipa::path(post, path = "/api/v1/people/{login}/reactivate", tag = "people", params(("login" = String, Path)),
+    responses((status = 200, body = Person), (status = "default", body = Problem)))]
+pub(super) async fn reactivate(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+) -> Answer<Json<Person>> {
+    Ok(shown(
+        &app,
+        &app.engine.reactivate(identity.caller, &login).await?,
+    ))
+}
+
+/// Lists groups and their active members.
+#[utoipa::path(get, path = "/api/v1/groups", tag = "people",
+    responses((status = 200, body = Page<Group>), (status = "default", body = Problem)))]
+pub(super) async fn all_groups(State(app): State<App>) -> Answer<Json<Page<Group>>> {
+    let people = app.engine.current().directory;
+    let groups = people.groups();
+    let items = groups
+        .into_iter()
+        .map(|(name, members)| wire::group(name, members, &people));
+    Ok(Json(Page::all(items.collect())))
+}

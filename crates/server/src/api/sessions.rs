@@ -1,0 +1,242 @@
+//! Logging in and out, who one is, and API tokens.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use daypass_api::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use daypass_api::{Page, Problem, ProblemCode, Scope};
+use daypass_core::id::{PersonId, TokenId};
+use daypass_core::person::{Kind, Person};
+use daypass_core::refusal::Code;
+use daypass_core::time::Span;
+use daypass_engine::{Caller, NewToken as Issue};
+use daypass_policy::Directory as _;
+use daypass_store::TokenKind;
+
+use crate::api::page;
+use crate::app::{App, Parts};
+use crate::edge;
+use crate::http::access::{Client, Identity};
+use crate::http::intake::{Json, Path, Query};
+use crate::http::problem::{Answer, Failure};
+use crate::identity::token::{self, SESSION_PREFIX, TOKEN_PREFIX};
+use crate::wire;
+
+/// The longest that an API token is taken: what never runs out is forgotten and leaks.
+const LONGEST_TOKEN: Span = Span::hours(24 * 366);
+/// The longest name of a session or token, in characters.
+const LONGEST_NAME: usize = 80;
+/// How many sessions and tokens one account may have at the same time.
+const MOST_TOKENS: usize = 100;
+
+/// Trades a password for a session. What was wrong is not said, and takes as long whatever it was.
+#[utoipa::path(post, path = "/api/v1/login", tag = "identity", request_body = Login, security(()),
+    responses((status = 200, body = LoggedIn), (status = "default", body = Problem)))]
+pub(super) async fn login(
+    State(app): State<App>,
+    client: Client,
+    Json(body): Json<Login>,
+) -> Answer<Json<LoggedIn>> {
+    if let Err(too_fast) = app.limits.login(client.0, &body.login) {
+        app.metrics.login("limited");
+        return Err(too_fast.into());
+    }
+    let name = session_name(body.profile.as_deref())?;
+    let found = app.engine.current().directory.by_login(&body.login).cloned();
+    // A program has no password; its account gets tokens from an administrator.
+    let person = found.filter(|person| person.active && person.kind == Kind::Person);
+    let stored = match &person {
+        Some(person) => app.engine.store().password(person.id).await?,
+        None => None,
+    };
+    let fits = app.passwords.verify(stored, body.password.into_inner()).await?;
+    let Some(person) = person.filter(|_| fits) else {
+        app.metrics.login("refused");
+        tracing::info!(client = %client.0, "a login was refused");
+        return Err(Failure::new(
+            ProblemCode::LoginFailed,
+            "the login or the password is wrong",
+        ));
+    };
+    room_for_another(&app, person.id).await?;
+    let minted = token::mint(SESSION_PREFIX, edge::random());
+    let issue = Issue {
+        hash: minted.hash,
+        kind: TokenKind::Session,
+        name,
+        lifetime: app.session_lifetime,
+    };
+    let issued = app.engine.issue_token(person.id, issue).await?;
+    app.metrics.login("accepted");
+    tracing::info!(client = %client.0, person = %person.id, "logged in");
+    Ok(Json(LoggedIn {
+        token: minted.secret.into(),
+        expires_at: issued.token.expires_at,
+        person: wire::person(&person, &app.engine.current().directory),
+    }))
+}
+
+fn session_name(profile: Option<&str>) -> Answer<String> {
+    profile.map_or_else(|| Ok("session".to_owned()), checked_name)
+}
+
+fn checked_name(name: &str) -> Answer<String> {
+    let fits = !name.trim().is_empty()
+        && name.chars().count() <= LONGEST_NAME
+        && !name.chars().any(char::is_control);
+    if fits {
+        return Ok(name.to_owned());
+    }
+    let what = format!("a name has 1 to {LONGEST_NAME} characters, none of them a control character");
+    Err(Failure::new(Code::Invalid, what))
+}
+
+/// Makes room by forgetting what has run out; refuses where that is not enough.
+async fn room_for_another(app: &Parts, person: PersonId) -> Answer<()> {
+    let now = app.engine.store().now().await?;
+    let tokens = app.engine.store().tokens_of(person).await?;
+    if tokens.iter().filter(|token| token.expires_at > now).count() < MOST_TOKENS {
+        return Ok(());
+    }
+    let what = format!("this account has {MOST_TOKENS} sessions and tokens already");
+    Err(Failure::new(Code::InUse, what).hint("end some: daypass token ls, daypass token revoke ID"))
+}
+
+/// Ends the session or token that this call was made with.
+#[utoipa::path(post, path = "/api/v1/logout", tag = "identity",
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn logout(State(app): State<App>, identity: Identity) -> Answer<StatusCode> {
+    app.engine
+        .revoke_token(identity.caller, identity.token.id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says who calls.
+#[utoipa::path(get, path = "/api/v1/whoami", tag = "identity",
+    responses((status = 200, body = Whoami), (status = "default", body = Problem)))]
+pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer<Json<Whoami>> {
+    Ok(Json(Whoami {
+        person: wire::person(&identity.person, &app.engine.current().directory),
+        via: wire::via(&identity.token.kind),
+        expires_at: identity.token.expires_at,
+    }))
+}
+
+/// Lists sessions and tokens: one's own, or anybody's for auditors and administrators.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "identity", params(TokenQuery),
+    responses((status = 200, body = Page<Token>), (status = "default", body = Problem)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    identity: Identity,
+    Query(query): Query<TokenQuery>,
+) -> Answer<Json<Page<Token>>> {
+    let person = match &query.login {
+        None => identity.caller.person,
+        Some(login) => owner(&app, &identity, login, identity.caller.sees_all())?.id,
+    };
+    let now = app.engine.store().now().await?;
+    let rows = app.engine.store().tokens_of(person).await?;
+    let people = app.engine.current().directory;
+    let items = rows
+        .iter()
+        .filter(|row| row.expires_at > now)
+        .map(|row| wire::token(row, &people));
+    Ok(Json(page::of(
+        items.collect(),
+        Some(daypass_api::page::MAX_LIMIT),
+        None,
+    )?))
+}
+
+/// The account of this login: one's own, or anybody's for who may.
+fn owner(app: &Parts, identity: &Identity, login: &str, anybody: bool) -> Answer<Person> {
+    if app.engine.current().directory.login(identity.caller.person) == login {
+        return Ok(identity.person.clone());
+    }
+    if anybody {
+        return Ok(app.engine.find(login)?);
+    }
+    Err(Failure::new(Code::Forbidden, "these are somebody else's"))
+}
+
+/// Issues a token. Its secret is shown this once.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "identity", request_body = NewToken,
+    responses((status = 201, body = IssuedToken), (status = "default", body = Problem)))]
+pub(super) async fn add(
+    State(app): State<App>,
+    identity: Identity,
+    Json(body): Json<NewToken>,
+) -> Answer<(StatusCode, Json<IssuedToken>)> {
+    let name = checked_name(&body.name)?;
+    let person = match &body.login {
+        None => identity.person.clone(),
+        Some(login) => for_service(&app, &identity, login.as_str())?,
+    };
+    let scopes = body
+        .scopes
+        .iter()
+        .map(|scope| scope.as_str().to_owned())
+        .collect();
+    if body.scopes.is_empty() {
+        return Err(
+            Failure::new(Code::Invalid, "a token without a scope can do nothing").hint(format!(
+                "one or more of {}",
+                Scope::ALL
+                    .iter()
+                    .map(|s| s.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
+        );
+    }
+    if body.expires_in == Span::ZERO || body.expires_in > LONGEST_TOKEN {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("a token is taken for {LONGEST_TOKEN} at most"),
+        )
+        .hint("expires_in: 30d"));
+    }
+    room_for_another(&app, person.id).await?;
+    let minted = token::mint(TOKEN_PREFIX, edge::random());
+    let issue = Issue {
+        hash: minted.hash,
+        kind: TokenKind::Api { scopes },
+        name,
+        lifetime: body.expires_in,
+    };
+    let issued = app.engine.issue_token(person.id, issue).await?;
+    let token = wire::token(&issued.token, &app.engine.current().directory);
+    Ok((
+        StatusCode::CREATED,
+        Json(IssuedToken {
+            secret: minted.secret.into(),
+            token,
+        }),
+    ))
+}
+
+/// A token acts as its owner. An administrator may issue one for a program, and for no other person.
+fn for_service(app: &Parts, identity: &Identity, login: &str) -> Answer<Person> {
+    let Caller { person, .. } = identity.caller;
+    let owner = owner(app, identity, login, identity.caller.administrator().is_ok())?;
+    if owner.id == person || owner.kind == Kind::Service {
+        return Ok(owner);
+    }
+    Err(Failure::new(
+        Code::Forbidden,
+        "nobody issues a token that acts as another person",
+    )
+    .hint("they issue it themselves; or make a service account: daypass service add"))
+}
+
+/// Ends a session or token: one's own, or anybody's for administrators.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "identity", params(("id" = String, Path)),
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn revoke(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<TokenId>,
+) -> Answer<StatusCode> {
+    app.engine.revoke_token(identity.caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

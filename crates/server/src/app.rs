@@ -1,0 +1,72 @@
+//! What every handler gets: the engine, who may come in, and what goes on at the moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use daypass_core::time::{Span, Timestamp};
+use daypass_engine::Engine;
+use daypass_engine::reconcile::Health;
+use ipnet::IpNet;
+use tokio::sync::{Mutex, Semaphore, broadcast, watch};
+
+use crate::events::Told;
+use crate::identity::limit::Limits;
+use crate::identity::password::Passwords;
+use crate::metrics::Metrics;
+
+/// The state behind the routes. Cheap to clone.
+pub(crate) type App = Arc<Parts>;
+
+/// See [`App`].
+pub(crate) struct Parts {
+    /// Use cases and reads.
+    pub engine: Arc<Engine>,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// How fast somebody may try.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Every event as it takes its place in the log.
+    pub events: broadcast::Sender<Arc<Told>>,
+    /// Turns true when the server is to stop.
+    pub stop: watch::Receiver<bool>,
+    /// How connectors fare.
+    pub health: Arc<Health>,
+    /// When the reconciler last ended a pass; see [`Parts::passed`].
+    pub last_pass: AtomicI64,
+    /// A pass that is older than this makes the server unready.
+    pub pass_fresh_for: Span,
+    /// How long a login lasts.
+    pub session_lifetime: Span,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether a proxy stands in front.
+    pub behind_proxy: bool,
+    /// Whether clients come over TLS, ours or the proxy's.
+    pub over_tls: bool,
+    /// Changes of somebody's groups take turns.
+    pub directory_turn: Mutex<()>,
+    /// Changes of the policy take turns.
+    pub policy_turn: Mutex<()>,
+    /// Rotations of admin secrets take turns.
+    pub rotation_turn: Mutex<()>,
+    /// How many clients listen to events.
+    pub listeners: AtomicUsize,
+    /// A place for each change under way; the server stops once all are free again.
+    pub changes: Arc<Semaphore>,
+}
+
+impl Parts {
+    /// Notes a pass of the reconciler.
+    pub(crate) fn passed(&self, at: Timestamp) {
+        self.last_pass.store(at.micros(), Ordering::Relaxed);
+    }
+
+    /// Whether the reconciler has looked lately.
+    #[must_use]
+    pub(crate) fn reconciles(&self, now: Timestamp) -> bool {
+        let last = Timestamp::from_micros(self.last_pass.load(Ordering::Relaxed));
+        last > Timestamp::EPOCH && now.since(last) <= self.pass_fresh_for
+    }
+}

@@ -1,0 +1,98 @@
+//! From the log to whoever listens: events get their place, and each is told to those who may see what it is about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use daypass_core::event::{Event, Subject};
+use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::request::Request;
+use daypass_core::time::Timestamp;
+use daypass_engine::{Caller, Engine};
+use daypass_store::{Entry, Error};
+
+/// An event with the people who may see what it is about. Who sees everything is not named.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// The event, with its place.
+    pub entry: Entry,
+    /// Who may see it.
+    pub audience: BTreeSet<PersonId>,
+}
+
+impl Told {
+    /// Whether this caller may see it.
+    #[must_use]
+    pub(crate) fn is_for(&self, caller: Caller) -> bool {
+        caller.sees_all() || self.audience.contains(&caller.person)
+    }
+
+    /// Whether it is about this account: its sessions may have ended with it.
+    #[must_use]
+    pub(crate) fn concerns(&self, person: PersonId) -> bool {
+        self.entry.event.subject == Subject::Person(person)
+    }
+}
+
+/// Finds who may see these events.
+///
+/// # Errors
+/// Where the store does not answer.
+pub(crate) async fn address(engine: &Engine, entries: Vec<Entry>) -> Result<Vec<Arc<Told>>, Error> {
+    let mut told = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let audience = audience(engine, &entry.event).await?;
+        told.push(Arc::new(Told { entry, audience }));
+    }
+    Ok(told)
+}
+
+async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, Error> {
+    match &event.subject {
+        Subject::Request(id) => of_request(engine, *id).await,
+        Subject::Grant(id) => of_grant(engine, *id).await,
+        Subject::Entitlement(key) => {
+            let entitlement = engine.store().entitlement(key).await?;
+            let holders = engine.store().held(std::slice::from_ref(key)).await?;
+            let mut people: BTreeSet<_> = holders.grants.values().map(|grant| grant.holder).collect();
+            people.extend(
+                entitlement
+                    .and_then(|entitlement| entitlement.spec)
+                    .map(|spec| spec.holder),
+            );
+            Ok(people)
+        }
+        Subject::Person(id) => Ok(BTreeSet::from([*id])),
+        Subject::Policy => Ok(BTreeSet::new()),
+    }
+}
+
+async fn of_grant(engine: &Engine, id: GrantId) -> Result<BTreeSet<PersonId>, Error> {
+    // A grant shares its bytes with the request that led to it.
+    let mut people = of_request(engine, RequestId::from_bytes(id.bytes())).await?;
+    people.extend(engine.store().grant(id).await?.map(|grant| grant.holder));
+    Ok(people)
+}
+
+async fn of_request(engine: &Engine, id: RequestId) -> Result<BTreeSet<PersonId>, Error> {
+    Ok(engine
+        .store()
+        .request(id)
+        .await?
+        .map_or_else(BTreeSet::new, |request| involved(engine, &request)))
+}
+
+/// Who asked, who may be asked, and who answered: those to whom [`Engine::may_see`] shows the request.
+fn involved(engine: &Engine, request: &Request) -> BTreeSet<PersonId> {
+    let current = engine.current();
+    let mut people = BTreeSet::from([request.ask.requester]);
+    people.extend(request.reviews().iter().map(|review| review.reviewer));
+    for step in &request.path.steps {
+        let directory = current.directory.as_ref();
+        people.extend(
+            current
+                .policy
+                .reviewers(request.ask.requester, step, true, directory, Timestamp::MAX),
+        );
+    }
+    people
+}

@@ -1,0 +1,255 @@
+//! Who may call what. One gate before every handler: it finds the route in the API's one list, who is calling, and whether
+//! the two fit. A path that is served and not in the list is refused, and so is a handler that asks for a caller the gate
+//! did not let in.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts as RequestParts;
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use daypass_api::{Audience, ProblemCode, Route, Scope};
+use daypass_core::person::{Person, SystemRole};
+use daypass_core::refusal::Code;
+use daypass_engine::{Caller, Via};
+use daypass_policy::Directory as _;
+use daypass_store::{TokenKind, TokenRow};
+
+use crate::app::{App, Parts};
+use crate::edge;
+use crate::http::address::{self, Peer};
+use crate::http::problem::{Answer, Failure};
+use crate::identity::token;
+
+/// An authenticated caller, with what they came in with.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// Who, for the engine.
+    pub caller: Caller,
+    /// Their account as it is now.
+    pub person: Person,
+    /// Their session or API token.
+    pub token: TokenRow,
+}
+
+/// The client's address, as far as it is certain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client(pub IpAddr);
+
+static ROUTES: LazyLock<HashMap<(&'static str, &'static str), Route>> = LazyLock::new(|| {
+    Route::ALL
+        .iter()
+        .map(|route| ((route.method().as_str(), route.path()), *route))
+        .collect()
+});
+
+/// The route of the API that a request matched.
+fn route_of(method: &Method, path: Option<&MatchedPath>) -> Option<Route> {
+    // A HEAD is a GET whose body nobody wants.
+    let method = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    ROUTES.get(&(method, path?.as_str())).copied()
+}
+
+/// The gate. It lets through who may call the route at all; whose things they see there, the engine decides.
+///
+/// # Errors
+/// Where nobody is logged in, or whoever is may not call this.
+pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Answer<Response> {
+    let Some(route) = route_of(request.method(), request.extensions().get::<MatchedPath>()) else {
+        return Err(Failure::new(Code::Forbidden, "nobody may call this"));
+    };
+    let client = client(&app, &request)?;
+    request.extensions_mut().insert(Client(client));
+    request.extensions_mut().insert(route);
+    if route.audience() == Audience::Public {
+        app.limits.public(client)?;
+        return Ok(next.run(request).await);
+    }
+    match authenticate(&app, request.headers()).await {
+        Ok(identity) => {
+            admit(route, &identity)?;
+            request.extensions_mut().insert(identity);
+        }
+        Err(failure) => {
+            let local = route == Route::Metrics && scrapes_locally(&app, &request);
+            if !local {
+                // Guessing at tokens is hopeless; it need not be free.
+                app.limits.public(client)?;
+                return Err(failure);
+            }
+        }
+    }
+    Ok(next.run(request).await)
+}
+
+fn client(app: &Parts, request: &Request) -> Answer<IpAddr> {
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .ok_or_else(|| Failure::internal(&"a request without a peer"))?;
+    Ok(address::client(peer.0, request.headers(), &app.trusted_proxies))
+}
+
+/// A scraper on this machine needs no token; see `docs/operations.md`.
+fn scrapes_locally(app: &Parts, request: &Request) -> bool {
+    let anonymous = !request.headers().contains_key(AUTHORIZATION);
+    let peer = request.extensions().get::<Peer>();
+    anonymous && peer.is_some_and(|peer| address::is_local(peer.0, request.headers(), app.behind_proxy))
+}
+
+/// Who presents this token, if it is still good and its owner's account is switched on.
+///
+/// # Errors
+/// Where there is none, or it is not taken (any more); which of these it is, is not told.
+pub(crate) async fn authenticate(app: &Parts, headers: &HeaderMap) -> Answer<Identity> {
+    let mut presented = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (presented.next(), presented.next()) else {
+        return Err(Failure::unauthenticated("nobody is logged in"));
+    };
+    let refused = || Failure::unauthenticated("this token is not taken (any more)");
+    let (scheme, secret) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .ok_or_else(refused)?;
+    let hash = Some(secret)
+        .filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+        .and_then(token::recognise);
+    let token = app
+        .engine
+        .store()
+        .token(hash.ok_or_else(refused)?)
+        .await?
+        .ok_or_else(refused)?;
+    identify(app, token).ok_or_else(refused)
+}
+
+/// The caller behind a token row, unless it has run out or the account was switched off.
+#[must_use]
+pub(crate) fn identify(app: &Parts, token: TokenRow) -> Option<Identity> {
+    if token.expires_at <= edge::now() {
+        return None;
+    }
+    let person = app
+        .engine
+        .current()
+        .directory
+        .person(token.person)
+        .filter(|person| person.active)?
+        .clone();
+    let via = match token.kind {
+        TokenKind::Session => Via::Session,
+        TokenKind::Api { .. } => Via::Token,
+    };
+    let caller = Caller {
+        person: person.id,
+        role: person.role,
+        via,
+    };
+    Some(Identity {
+        caller,
+        person,
+        token,
+    })
+}
+
+/// Whether this caller may call this route at all.
+///
+/// # Errors
+/// Where their role, their kind of credential or their token's scopes do not allow it.
+pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
+    let role = identity.caller.role;
+    let enough = match route.audience() {
+        Audience::Public | Audience::Member => true,
+        Audience::Auditor => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
+        Audience::Administrator => role == SystemRole::Administrator,
+    };
+    if !enough {
+        return Err(Failure::new(
+            Code::Forbidden,
+            format!("a {} may not do this", name(role)),
+        ));
+    }
+    if role == SystemRole::Auditor && changes(route) {
+        return Err(Failure::new(
+            Code::Forbidden,
+            "an auditor reads everything and changes nothing",
+        ));
+    }
+    match (&identity.token.kind, route.scope()) {
+        (TokenKind::Session, _) => Ok(()),
+        (TokenKind::Api { .. }, None) => {
+            let code = if route == Route::Review {
+                Code::MayNotReview
+            } else {
+                Code::Forbidden
+            };
+            Err(Failure::new(code, "no API token may do this; a person must")
+                .hint("log in with: daypass login"))
+        }
+        (TokenKind::Api { scopes }, Some(scope)) if scopes.contains(scope.as_str()) => Ok(()),
+        (TokenKind::Api { .. }, Some(scope)) => Err(lacks(scope)),
+    }
+}
+
+/// Routes by which a member takes part in what an auditor only watches. Less access is never refused: what somebody still
+/// holds when they become an auditor, they can give back.
+const fn changes(route: Route) -> bool {
+    matches!(
+        route,
+        Route::AddRequest | Route::Review | Route::Extend | Route::Credentials
+    )
+}
+
+fn lacks(scope: Scope) -> Failure {
+    Failure::new(Code::Forbidden, format!("this token lacks the scope {scope}"))
+        .hint(format!("issue one with: daypass token add NAME --scope {scope}"))
+}
+
+const fn name(role: SystemRole) -> &'static str {
+    match role {
+        SystemRole::Member => "member",
+        SystemRole::Auditor => "auditor",
+        SystemRole::Administrator => "administrator",
+    }
+}
+
+/// The scopes of a token row, as the API has them. One that this version does not know is none.
+#[must_use]
+pub(crate) fn scopes(written: &BTreeSet<String>) -> BTreeSet<Scope> {
+    Scope::ALL
+        .iter()
+        .copied()
+        .filter(|scope| written.contains(scope.as_str()))
+        .collect()
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Identity {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut RequestParts, _: &S) -> Result<Self, Failure> {
+        // A handler behind no gate has no caller: it refuses rather than guess.
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| Failure::unauthenticated("nobody is logged in"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut RequestParts, _: &S) -> Result<Self, Failure> {
+        let client = parts.extensions.get::<Self>().copied();
+        client.ok_or_else(|| Failure::new(ProblemCode::Internal, "the client's address is unknown"))
+    }
+}

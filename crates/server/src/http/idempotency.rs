@@ -1,0 +1,153 @@
+//! `Idempotency-Key`: the first call with a key is carried out, every other gets the first one's answer.
+//!
+//! A key is one person's, on one path, for one body. An answer with a secret is not kept: a second call with its key learns
+//! that the first was carried out, and nothing else. Source: draft-ietf-httpapi-idempotency-key-header-06.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use daypass_api::{PROBLEM_JSON, ProblemCode, Route};
+use daypass_core::refusal::Code;
+use daypass_core::text::Hash;
+use daypass_store::{Answer as Kept, Begun, Command};
+
+use crate::app::{App, Parts};
+use crate::http::access::Identity;
+use crate::http::intake::IdempotencyKey;
+use crate::http::problem::{Answer, Failure};
+
+/// Says that an answer is the first call's.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The largest answer that is kept, in bytes. None that has no secret comes near.
+const MAX_KEPT: usize = 1024 * 1024;
+
+/// Carries a POST with a key out once.
+///
+/// # Errors
+/// Where the key was used for another body, or its first call is still under way.
+pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Answer<Response> {
+    if *request.method() != Method::POST {
+        return Ok(next.run(request).await);
+    }
+    let (mut parts, body) = request.into_parts();
+    let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, &()).await?;
+    let identity = parts.extensions.get::<Identity>();
+    let (Some(key), Some(identity)) = (key, identity) else {
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    };
+    // The path as it was sent and not its pattern: one key on two grants is two commands.
+    let path = parts.uri.path().to_owned();
+    let command = Command {
+        person: identity.caller.person,
+        route: format!("POST {path}"),
+        key,
+    };
+    let secret = parts
+        .extensions
+        .get::<Route>()
+        .is_none_or(|route| route.answers_with_secret());
+    // `take_in` has read and measured it.
+    let body = to_bytes(body, usize::MAX)
+        .await
+        .map_err(|error| Failure::internal(&error))?;
+    match app.engine.store().begin(&command, Hash::of(&body)).await? {
+        Begun::First => {}
+        Begun::Done(kept) => return replay(kept),
+        Begun::InProgress => {
+            let what = "the first call with this idempotency key is still under way";
+            return Err(
+                Failure::new(ProblemCode::IdempotencyInProgress, what).retry_after(Duration::from_secs(1))
+            );
+        }
+        Begun::Mismatch => {
+            let what = "this idempotency key was used with another body before";
+            return Err(
+                Failure::new(ProblemCode::IdempotencyMismatch, what).hint("a new command needs a new key")
+            );
+        }
+    }
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    keep(&app, &command, response, secret).await
+}
+
+/// Keeps what an answer says, unless the command may do better another time.
+async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) -> Answer<Response> {
+    let status = response.status();
+    let store = app.engine.store();
+    if !worth_keeping(status) {
+        if let Err(error) = store.give_up(command).await {
+            tracing::warn!(%error, "an idempotency key could not be given up; it is free again in a minute");
+        }
+        return Ok(response);
+    }
+    if secret && status.is_success() {
+        note(
+            app,
+            command,
+            Kept {
+                status: status.as_u16(),
+                body: None,
+            },
+        )
+        .await;
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_KEPT)
+        .await
+        .map_err(|error| Failure::internal(&error))?;
+    note(
+        app,
+        command,
+        Kept {
+            status: status.as_u16(),
+            body: Some(body.to_vec()),
+        },
+    )
+    .await;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+async fn note(app: &Parts, command: &Command, answer: Kept) {
+    // The command itself is done. Without this note a repetition runs into what it did, which the engine refuses or finds.
+    if let Err(error) = app.engine.store().finish(command, answer).await {
+        tracing::warn!(%error, "the answer to an idempotency key could not be kept");
+    }
+}
+
+/// What the state of things alone decides is the answer for good; what the moment decides is not.
+fn worth_keeping(status: StatusCode) -> bool {
+    !(status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT
+        ))
+}
+
+fn replay(kept: Kept) -> Answer<Response> {
+    let status = StatusCode::from_u16(kept.status).map_err(|error| Failure::internal(&error))?;
+    let Some(body) = kept.body else {
+        let what = "this was carried out; its answer held a secret, which was shown once and not kept";
+        return Err(Failure::new(Code::WrongState, what).hint("ask again, with another idempotency key"));
+    };
+    let kind = if status.is_success() {
+        "application/json"
+    } else {
+        PROBLEM_JSON
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}

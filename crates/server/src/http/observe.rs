@@ -1,0 +1,109 @@
+//! What every answer carries, whatever made it: a request id, strict headers, and a problem body where it is an error.
+//! It also writes the one log line of a request, and counts it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use daypass_api::{PROBLEM_JSON, Problem, ProblemCode};
+use daypass_core::refusal::Code;
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::edge;
+
+/// The header that names a request in the server's log.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of every answer. It is an API: nothing of it is a page, is framed, cached, or of use to another origin.
+const HEADERS: [(&str, &str); 6] = [
+    ("cache-control", "no-store"),
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+];
+
+/// Sent where the client came over TLS: a year (RFC 6797).
+const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000");
+
+/// Wraps a request from its first byte to the head of its answer.
+pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = edge::instant();
+    // Always our own: a client's id in our log would be the client's text in our log.
+    let id = hex::encode(edge::random::<8>());
+    let method = request.method().clone();
+    // The pattern and not the path: what a client typed may hold anything.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-", MatchedPath::as_str)
+        .to_owned();
+    let span = tracing::info_span!("request", %id, %method, route, person = tracing::field::Empty);
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = explain(response, &id);
+    carry(response.headers_mut(), &id, app.over_tls);
+    let (took, status) = (began.elapsed(), response.status().as_u16());
+    app.metrics.request(method.as_str(), &route, status, took);
+    let ms = took.as_millis();
+    span.in_scope(|| tracing::info!(status, ms, "answered"));
+    response
+}
+
+/// Gives an error the body of a problem, with the request's id. An error that is none yet was made by axum or hyper.
+fn explain(mut response: Response, id: &str) -> Response {
+    let status = response.status();
+    let problem = response.extensions_mut().remove::<Arc<Problem>>();
+    if problem.is_none() && !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    if problem.is_none()
+        && response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == PROBLEM_JSON)
+    {
+        return response;
+    }
+    let mut problem = problem.map_or_else(|| unnamed(status), |problem| problem.as_ref().clone());
+    problem.instance = Some(id.to_owned());
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove("content-length");
+    parts
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    let body = Json(problem).into_response().into_body();
+    Response::from_parts(parts, body)
+}
+
+fn unnamed(status: StatusCode) -> Problem {
+    let reason = status.canonical_reason().unwrap_or("refused").to_lowercase();
+    let code: ProblemCode = match status {
+        StatusCode::NOT_FOUND => Code::NotFound.into(),
+        StatusCode::PAYLOAD_TOO_LARGE => ProblemCode::TooLarge,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => ProblemCode::Unavailable,
+        status if status.is_client_error() => Code::Invalid.into(),
+        _ => ProblemCode::Internal,
+    };
+    Problem {
+        status: status.as_u16(),
+        ..Problem::new(code, reason)
+    }
+}
+
+fn carry(headers: &mut HeaderMap, id: &str, over_tls: bool) {
+    for (name, value) in HEADERS.into_iter().chain(over_tls.then_some(HSTS)) {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

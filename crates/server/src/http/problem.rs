@@ -1,0 +1,247 @@
+//! Every error as problem details (RFC 9457): refusals of the engine, rejections of axum, and what nobody foresaw.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use daypass_api::policy::Diagnostic;
+use daypass_api::{PROBLEM_JSON, Problem, ProblemCode};
+use daypass_core::refusal::{Code, Refusal};
+
+use crate::identity::limit::TooFast;
+use crate::identity::password;
+
+/// A problem on its way out. What a handler returns as its error.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    problem: Box<Problem>,
+    retry_after: Option<Duration>,
+}
+
+/// What a handler returns.
+pub(crate) type Answer<T> = Result<T, Failure>;
+
+impl Failure {
+    /// A problem of this kind.
+    pub(crate) fn new(code: impl Into<ProblemCode>, detail: impl Into<String>) -> Self {
+        Problem::new(code, detail).into()
+    }
+
+    /// The same with another status: where HTTP has one for what is a plain "invalid" to everybody else.
+    #[must_use]
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.problem.status = status.as_u16();
+        self
+    }
+
+    /// The same with what to try instead.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with when to come back.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Nobody is logged in.
+    #[must_use]
+    pub(crate) fn unauthenticated(detail: &str) -> Self {
+        Self::new(ProblemCode::Unauthenticated, detail).hint("log in with: daypass login")
+    }
+
+    /// Something nobody foresaw. The detail goes to the log, and to nobody else.
+    pub(crate) fn internal(detail: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%detail, "internal error");
+        Self::new(
+            ProblemCode::Internal,
+            "something went wrong inside the server; its log says more",
+        )
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem: Box::new(problem),
+            retry_after: None,
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Problem::from(refusal).into()
+    }
+}
+
+impl From<JsonRejection> for Failure {
+    fn from(rejection: JsonRejection) -> Self {
+        let status = rejection.status();
+        // serde's words name the field and what was expected there; they quote at most the value that the client sent.
+        let detail: String = rejection.body_text().chars().take(300).collect();
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(ProblemCode::TooLarge, "the body is larger than is taken")
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(Code::Invalid, "the body is not JSON")
+                .hint("send Content-Type: application/json")
+                .status(status),
+            status => Self::new(Code::Invalid, detail).status(status),
+        }
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(
+            Code::Invalid,
+            rejection.body_text().chars().take(300).collect::<String>(),
+        )
+    }
+}
+
+impl From<PathRejection> for Failure {
+    /// An id that cannot be one names nothing: the answer that an unknown id gets.
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(
+            Code::NotFound,
+            rejection.body_text().chars().take(300).collect::<String>(),
+        )
+    }
+}
+
+impl From<daypass_engine::Error> for Failure {
+    fn from(error: daypass_engine::Error) -> Self {
+        match error {
+            daypass_engine::Error::Refused(refusal) => refusal.into(),
+            daypass_engine::Error::Policy(found) => {
+                let diagnostics = diagnostics(&found);
+                let detail = diagnostics
+                    .first()
+                    .map_or_else(|| "the policy does not load".to_owned(), ToString::to_string);
+                Problem {
+                    diagnostics,
+                    ..Problem::new(Code::PolicyInvalid, detail)
+                }
+                .into()
+            }
+            daypass_engine::Error::Store(error) => error.into(),
+            daypass_engine::Error::Target(error) => {
+                tracing::warn!(fault = %error.fault, detail = error.detail, "a target did not do its part");
+                Self::new(
+                    ProblemCode::TargetFailed,
+                    format!("the target did not do its part: {error}"),
+                )
+                .hint("try again; daypass status shows how the grant fares")
+            }
+        }
+    }
+}
+
+impl From<daypass_store::Error> for Failure {
+    fn from(error: daypass_store::Error) -> Self {
+        use daypass_store::Error as E;
+        match error {
+            E::Refused(refusal) => refusal.into(),
+            E::Full => {
+                tracing::error!("the store's disk is full");
+                Self::new(
+                    ProblemCode::StoreFull,
+                    "the server's disk is full; nothing was recorded",
+                )
+            }
+            E::Unavailable(why) => {
+                tracing::error!(%why, "the store is not reached");
+                Self::new(
+                    ProblemCode::Unavailable,
+                    "the server's store is not reached; nothing was recorded",
+                )
+                .retry_after(Duration::from_secs(2))
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<TooFast> for Failure {
+    fn from(too_fast: TooFast) -> Self {
+        Self::new(ProblemCode::RateLimited, too_fast.to_string()).retry_after(too_fast.after)
+    }
+}
+
+impl From<password::Error> for Failure {
+    fn from(error: password::Error) -> Self {
+        match error {
+            password::Error::Busy => {
+                Self::new(ProblemCode::Unavailable, error.to_string()).retry_after(Duration::from_secs(2))
+            }
+            password::Error::Broken(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// What is wrong with a policy, as the API shows it.
+pub(crate) fn diagnostics(found: &daypass_policy::Diagnostics) -> Vec<Diagnostic> {
+    found
+        .all()
+        .iter()
+        .map(|one| Diagnostic {
+            file: one.location.file.clone(),
+            line: usize::try_from(one.location.line).unwrap_or(0),
+            column: usize::try_from(one.location.column).unwrap_or(0),
+            message: one.message.clone(),
+            help: one.hint.clone(),
+        })
+        .collect()
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self.problem)).into_response();
+        // `observe` puts the request's id into it.
+        response.extensions_mut().insert(Arc::new(*self.problem));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"daypass\""),
+            );
+        }
+        response
+    }
+}
+
+/// The answer where no route has this path.
+pub(crate) async fn no_route() -> Failure {
+    Failure::new(Code::NotFound, "there is nothing at this path")
+        .hint("GET /openapi.json lists what there is")
+}
+
+/// The answer where the path has no such method.
+pub(crate) async fn no_method() -> Failure {
+    Failure::new(Code::Invalid, "this path does not take this method").status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// The answer where a handler panicked. What it said goes to the log.
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("(no words)");
+    Failure::internal(&format!("a handler panicked: {said}")).into_response()
+}

@@ -1,0 +1,207 @@
+//! What runs beside the requests: the sequencer that tells events, the reconciler that is driven here, and housekeeping.
+//!
+//! Time comes from `edge`; what is done when, and when to look again, the engine decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daypass_core::entitlement;
+use daypass_core::event::What;
+use daypass_core::person::Change;
+use daypass_core::time::Span;
+use daypass_engine::reconcile::Reconciler;
+use daypass_store::{Entry, Error, EventFilter, From};
+use tokio::sync::{Notify, watch};
+
+use crate::app::App;
+use crate::edge;
+use crate::events::address;
+use crate::http::listen::stopped;
+
+/// How many events get their place, or are told, at once.
+const BATCH: usize = 500;
+/// How often a store that other servers share is asked for what they did: within a second, everybody knows.
+const SHARED_POLL: Duration = Duration::from_millis(500);
+/// How often a store of our own is asked, beside each commit: only against surprises.
+const OWN_POLL: Duration = Duration::from_secs(5);
+/// The pause after the store did not answer.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// The longest pause of the reconciler: clocks of two machines differ, and readiness asks whether it looks at all.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long calls to targets that are under way may take once the server is told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How often what has run out is forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
+/// How long an idempotency key is remembered.
+const KEYS_KEPT: Span = Span::hours(24);
+/// How long a session or token that ran out is still listed in the store.
+const TOKENS_KEPT: Span = Span::hours(24);
+
+/// Gives events their place in the log and tells them, until told to stop.
+pub(crate) async fn sequence(app: App, shared: bool, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
+    let mut changes = app.engine.store().changes();
+    let poll = if shared { SHARED_POLL } else { OWN_POLL };
+    let mut last = None;
+    let mut started = false;
+    loop {
+        changes.mark_unchanged();
+        let pause = match turn(&app, shared, &wake, &mut last, &mut started).await {
+            Ok(true) => continue,
+            Ok(false) => poll,
+            Err(error) => {
+                tracing::warn!(%error, "events could not be told yet");
+                AFTER_ERROR
+            }
+        };
+        if *stop.borrow() {
+            return;
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            _ = changes.changed() => {}
+            () = edge::sleep(pause) => {}
+        }
+    }
+}
+
+/// One turn; whether there may be more at once. What this or another server gave its place is read back from the log, so
+/// that each server tells all events once and in order.
+async fn turn(
+    app: &App,
+    shared: bool,
+    wake: &Notify,
+    last: &mut Option<u64>,
+    started: &mut bool,
+) -> Result<bool, Error> {
+    let store = app.engine.store();
+    if !*started {
+        // What was placed before the start, nobody waits for any more.
+        *last = store.log_head().await?.size.checked_sub(1);
+        *started = true;
+    }
+    let placed = store.sequence(BATCH).await?.len();
+    let from = last.map_or(From::First, From::After);
+    let entries = store.events(from, EventFilter::default(), BATCH).await?;
+    let more = placed == BATCH || entries.len() == BATCH;
+    if entries.is_empty() {
+        return Ok(more);
+    }
+    if shared {
+        refresh(app, &entries).await;
+        wake.notify_one();
+    }
+    for told in address(&app.engine, entries).await? {
+        *last = Some(told.entry.index);
+        count(app, &told.entry);
+        // Nobody listens: that is no error.
+        let _nobody = app.events.send(told);
+    }
+    Ok(more)
+}
+
+/// Another server may have changed the directory or the policy.
+async fn refresh(app: &App, entries: &[Entry]) {
+    let directory = entries.iter().any(|entry| {
+        let What::Person(change) = &entry.event.what else {
+            return false;
+        };
+        !matches!(change, Change::TokenIssued { .. } | Change::TokenRevoked { .. })
+    });
+    if directory && let Err(error) = app.engine.refresh_directory().await {
+        tracing::error!(%error, "the directory could not be read anew");
+    }
+    let policy = entries
+        .iter()
+        .any(|entry| matches!(entry.event.what, What::Policy(_)));
+    if policy && let Err(error) = app.engine.refresh_policy().await {
+        tracing::error!(%error, "the policy that another server put in force does not load here");
+    }
+}
+
+fn count(app: &App, entry: &Entry) {
+    app.metrics.event(entry.event.what.name());
+    if let What::Entitlement(entitlement::Event::Failing { fault, doing, .. }) = &entry.event.what {
+        app.metrics.failing(&fault.to_string(), doing);
+    }
+    tracing::info!(
+        index = entry.index,
+        event = entry.event.what.name(),
+        kind = entry.event.subject.kind(),
+        id = entry.event.subject.id(),
+        "recorded"
+    );
+}
+
+/// Drives the reconciler, until told to stop; then lets calls under way come to their end.
+pub(crate) async fn reconcile(
+    app: App,
+    mut reconciler: Reconciler,
+    wake: Arc<Notify>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut changes = app.engine.store().changes();
+    while !*stop.borrow() {
+        // Before the step: what is committed from here on wakes it again.
+        changes.mark_unchanged();
+        let pause = step(&app, &mut reconciler).await;
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            _ = changes.changed() => {}
+            () = wake.notified() => {}
+            () = edge::sleep(pause) => {}
+            // Nothing under way answers at once; then time or a change wakes it.
+            true = reconciler.settle() => {}
+        }
+    }
+    let calls = async { while reconciler.settle().await {} };
+    if edge::within(DRAIN, calls).await.is_err() {
+        tracing::warn!(
+            "some calls to targets were not finished within {DRAIN:?}; the next start finds what they did"
+        );
+    }
+}
+
+/// One step, and how long to pause after it.
+async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
+    let began = edge::instant();
+    let outcome = reconciler.step().await;
+    let now = edge::now();
+    let label = if outcome.is_ok() { "done" } else { "failed" };
+    app.metrics.pass(label, began.elapsed(), now);
+    match outcome {
+        Ok(step) => {
+            app.passed(now);
+            // The deadlines are in the store's time.
+            let now = app.engine.store().now().await.unwrap_or(now);
+            step.next
+                .map_or(LONGEST_PAUSE, |next| edge::until(next, now))
+                .min(LONGEST_PAUSE)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the reconciler could not look; it tries again");
+            AFTER_ERROR
+        }
+    }
+}
+
+/// Forgets what has run out, until told to stop.
+pub(crate) async fn tidy_up(app: App, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = forget(&app).await {
+            tracing::warn!(%error, "what has run out could not be forgotten yet");
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = edge::sleep(HOUSEKEEPING) => {}
+        }
+    }
+}
+
+async fn forget(app: &App) -> Result<(), Error> {
+    let store = app.engine.store();
+    let now = store.now().await?;
+    let keys = store.forget_commands(now - KEYS_KEPT).await?;
+    let tokens = store.forget_tokens(now - TOKENS_KEPT).await?;
+    tracing::debug!(keys, tokens, "forgot what has run out");
+    Ok(())
+}

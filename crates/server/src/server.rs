@@ -1,0 +1,333 @@
+//! A running server: opened from its configuration, embeddable in a demo or a test, and stopped in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::time::Duration;
+
+use daypass_core::time::Span;
+use daypass_engine::reconcile::Reconciler;
+use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
+use daypass_providers::{ALL, Kind, Revealed, Tls};
+use daypass_store::{PostgresOptions, PostgresTls, Store};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, Semaphore, broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Parts};
+use crate::config::{PostgresConfig, ReconcileConfig, ServerConfig, StoreConfig};
+use crate::http::intake::MAX_CHANGES;
+use crate::http::listen::{self, TlsError};
+use crate::identity::limit::Limits;
+use crate::identity::password::{self, Passwords};
+use crate::metrics::Metrics;
+use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
+use crate::{api, edge, loops};
+
+/// How many events a slow listener may lag behind before it reads from the store instead.
+const LAG: usize = 1_024;
+/// A reconciler that has not looked for so long makes the server unready.
+const FRESH: Span = Span::seconds(30);
+/// How long changes under way may take once the server is told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The folder for what the server keeps cannot be made.
+    #[error("cannot make {}: {why}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] daypass_store::Error),
+    /// The store's own password is not to be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// What the store holds does not make an engine: its policy does not load here.
+    #[error(transparent)]
+    Engine(#[from] daypass_engine::Error),
+    /// Passwords cannot be checked here.
+    #[error(transparent)]
+    Passwords(#[from] password::Error),
+    /// The system does not tell when to stop.
+    #[error("cannot wait for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A server that runs in this process.
+pub struct Server {
+    address: SocketAddr,
+    tls: bool,
+    app: App,
+    stop: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        edge::fill(bytes);
+    }
+}
+
+/// Opens the store and the engine of a configuration without serving: for commands that need the store itself.
+///
+/// # Errors
+/// Where the store does not open, or holds a policy that does not load here.
+pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Arc<Engine>, StartError> {
+    let secrets = ConfiguredSecrets::new(config.secrets.clone());
+    let store = open_store(config, &secrets).await?;
+    let parts = EngineParts {
+        store,
+        kinds: kinds.to_vec(),
+        secrets: Arc::new(secrets),
+        entropy: Arc::new(SystemEntropy),
+        clock: edge::clock(),
+        settings: settings(&config.reconcile),
+    };
+    Ok(Arc::new(Engine::open(parts).await?))
+}
+
+/// Serves a configuration until SIGTERM or SIGINT, then stops in order.
+///
+/// # Errors
+/// Where it does not start.
+pub async fn serve(config: ServerConfig) -> Result<(), StartError> {
+    let (mut terminate, mut interrupt) = signals().map_err(StartError::Signals)?;
+    let server = Server::start(config, ALL).await?;
+    tracing::info!(address = %server.address(), url = server.url(), "serving");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: finishing what is under way");
+    server.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+type Signal = tokio::signal::unix::Signal;
+
+fn signals() -> std::io::Result<(Signal, Signal)> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+impl Server {
+    /// Starts a server with these kinds of targets. It serves when this returns.
+    ///
+    /// # Errors
+    /// Where it does not start; nothing is left running then.
+    pub async fn start(config: ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Self, StartError> {
+        let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
+        let engine = open(&config, kinds).await?;
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.map_err(|why| StartError::Listen {
+            address: config.listen,
+            why,
+        })?;
+        let address = listener.local_addr().map_err(|why| StartError::Listen {
+            address: config.listen,
+            why,
+        })?;
+        let (stop, stopped) = watch::channel(false);
+        let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
+        let app = app(&config, engine, &reconciler, stopped.clone())?;
+        let shared = matches!(config.store, StoreConfig::Postgres(_));
+        let wake = Arc::new(Notify::new());
+        let loops = vec![
+            tokio::spawn(loops::sequence(
+                Arc::clone(&app),
+                shared,
+                Arc::clone(&wake),
+                stopped.clone(),
+            )),
+            tokio::spawn(loops::reconcile(
+                Arc::clone(&app),
+                reconciler,
+                wake,
+                stopped.clone(),
+            )),
+            tokio::spawn(loops::tidy_up(Arc::clone(&app), stopped.clone())),
+        ];
+        let router = api::router(Arc::clone(&app));
+        let served = tls.is_some();
+        let listener = tokio::spawn(listen::serve(listener, tls, router, stopped));
+        Ok(Self {
+            address,
+            tls: served,
+            app,
+            stop,
+            listener,
+            loops,
+        })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address as a client takes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The engine behind it: for a demo that seeds people and policy.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.app.engine
+    }
+
+    /// The hash of a password, as the engine takes it.
+    ///
+    /// # Errors
+    /// Where too many are being hashed at the moment.
+    pub async fn hash(&self, password: SecretString) -> Result<String, StartError> {
+        Ok(self.app.passwords.hash(password, edge::random()).await?)
+    }
+
+    /// Stops: no new connection, requests and calls to targets finished, streams ended, the store closed last.
+    pub async fn stop(self) {
+        let Self {
+            app,
+            stop,
+            listener,
+            loops,
+            ..
+        } = self;
+        stop.send_replace(true);
+        ended(listener, "the listener").await;
+        // A change whose client hung up still runs to its end.
+        if edge::within(DRAIN, app.changes.acquire_many(MAX_CHANGES))
+            .await
+            .is_err()
+        {
+            tracing::warn!("some changes were not finished within {DRAIN:?}");
+        }
+        for task in loops {
+            ended(task, "a loop").await;
+        }
+        // The last handle to the store goes with the app.
+        drop(app);
+    }
+}
+
+async fn ended(task: JoinHandle<()>, what: &str) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "{what} did not end in order");
+    }
+}
+
+fn app(
+    config: &ServerConfig,
+    engine: Arc<Engine>,
+    reconciler: &Reconciler,
+    stop: watch::Receiver<bool>,
+) -> Result<App, StartError> {
+    Ok(Arc::new(Parts {
+        engine,
+        passwords: Passwords::new(edge::random())?,
+        limits: Limits::default(),
+        metrics: Metrics::default(),
+        events: broadcast::Sender::new(LAG),
+        stop,
+        health: reconciler.health(),
+        last_pass: AtomicI64::new(0),
+        pass_fresh_for: FRESH,
+        session_lifetime: config.session_lifetime,
+        trusted_proxies: config.trusted_proxies.clone(),
+        behind_proxy: config.behind_proxy,
+        over_tls: config.tls.is_some() || config.behind_proxy,
+        directory_turn: Mutex::new(()),
+        policy_turn: Mutex::new(()),
+        rotation_turn: Mutex::new(()),
+        listeners: AtomicUsize::new(0),
+        changes: Arc::new(Semaphore::new(usize::try_from(MAX_CHANGES).unwrap_or(1))),
+    }))
+}
+
+fn settings(config: &ReconcileConfig) -> Settings {
+    Settings {
+        overdue_after: config.overdue_after,
+        sweep_every: config.drift_every,
+        backoff_max: config.backoff_max,
+        calls_per_connector: usize::from(config.calls_per_connector),
+    }
+}
+
+async fn open_store(config: &ServerConfig, secrets: &ConfiguredSecrets) -> Result<Store, StartError> {
+    // A new store gets it; one that exists keeps its own.
+    let installation = hex::encode(edge::random::<8>());
+    Ok(match &config.store {
+        StoreConfig::Memory => Store::memory(edge::clock(), &installation).await?,
+        StoreConfig::Sqlite { path } => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                private_folder(folder)?;
+            }
+            Store::open_sqlite(path, edge::clock(), &installation).await?
+        }
+        StoreConfig::Postgres(postgres) => {
+            Store::open_postgres(&options(postgres, secrets)?, &installation).await?
+        }
+    })
+}
+
+/// Makes a folder that nobody else may look into, where there is none.
+fn private_folder(folder: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.map_err(|why| StartError::Folder {
+        folder: folder.to_owned(),
+        why,
+    })
+}
+
+fn options(postgres: &PostgresConfig, secrets: &ConfiguredSecrets) -> Result<PostgresOptions, StartError> {
+    let password = match &postgres.password {
+        Some(name) => {
+            let Revealed { value, .. } = secrets.reveal_blocking(name, &postgres.host, postgres.port)?;
+            Some(value)
+        }
+        None => None,
+    };
+    let tls = match read_tls(&postgres.tls, "store")? {
+        Tls::VerifyFull { ca_pem } => PostgresTls::VerifyFull { ca_pem },
+        Tls::Disabled => PostgresTls::Disabled,
+    };
+    Ok(PostgresOptions {
+        host: postgres.host.clone(),
+        port: postgres.port,
+        database: postgres.database.clone(),
+        user: postgres.user.clone(),
+        password,
+        tls,
+        connections: usize::from(postgres.connections),
+    })
+}

@@ -1,0 +1,45 @@
+//! What commands beside a running server need of it: the hash of a first password, and whether its secrets are there.
+
+use daypass_core::refusal::Refusal;
+use secrecy::SecretString;
+
+use crate::config::ServerConfig;
+use crate::edge;
+use crate::identity::password::{self, Passwords, check_new};
+use crate::secrets::{ConfiguredSecrets, SecretError};
+
+/// Why a password is not hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// It is not one to take.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The hasher failed.
+    #[error(transparent)]
+    Broken(#[from] password::Error),
+}
+
+/// The hash of a new password, as the engine takes it, where no server runs yet.
+///
+/// # Errors
+/// Where it is too short or too long.
+pub async fn hash_password(password: SecretString) -> Result<String, HashError> {
+    check_new(&password)?;
+    Ok(Passwords::new(edge::random())?
+        .hash(password, edge::random())
+        .await?)
+}
+
+/// Reads every secret for each host that it may go to, and forgets it again. Blocks on small files.
+///
+/// # Errors
+/// The first that is not there, or cannot be read by this user.
+pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
+    let secrets = ConfiguredSecrets::new(config.secrets.clone());
+    for (name, source) in &config.secrets {
+        for (host, port) in &source.hosts {
+            secrets.reveal_blocking(name, host, *port)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Events on the wire: the live stream says that something happened, the audit trail says all of it.
+
+use daypass_api::event as api;
+use daypass_core::event::{Actor, Event, PolicyEvent, What};
+use daypass_core::person::Change;
+use daypass_core::{entitlement, grant, request};
+use daypass_engine::Snapshot;
+use daypass_store::Entry;
+
+use crate::http::problem::{Answer, Failure};
+
+/// One message of the live stream.
+#[must_use]
+pub(crate) fn told(entry: &Entry, people: &Snapshot) -> api::Event {
+    api::Event {
+        seq: entry.index,
+        at: entry.event.at,
+        name: entry.event.what.name().to_owned(),
+        subject: subject(&entry.event),
+        actor: actor(&entry.event, people),
+    }
+}
+
+/// One entry of the audit trail.
+///
+/// # Errors
+/// Where the event has no JSON form, which its types rule out.
+pub(crate) fn audit(entry: &Entry, people: &Snapshot) -> Answer<api::AuditEvent> {
+    Ok(api::AuditEvent {
+        seq: entry.index,
+        at: entry.event.at,
+        name: entry.event.what.name().to_owned(),
+        subject: subject(&entry.event),
+        actor: actor(&entry.event, people),
+        summary: summary(&entry.event, people),
+        data: serde_json::to_value(&entry.event.what).map_err(|error| Failure::internal(&error))?,
+        leaf: entry.leaf,
+    })
+}
+
+fn subject(event: &Event) -> api::Subject {
+    api::Subject {
+        kind: event.subject.kind().to_owned(),
+        id: event.subject.id(),
+    }
+}
+
+fn actor(event: &Event, people: &Snapshot) -> Option<String> {
+    match event.actor {
+        Actor::Person(person) => Some(people.login(person)),
+        Actor::System => None,
+    }
+}
+
+/// What happened in one line, for people.
+#[must_use]
+fn summary(event: &Event, people: &Snapshot) -> String {
+    match &event.what {
+        What::Request(what) => of_request(what, people),
+        What::Grant(what) => of_grant(what),
+        What::Entitlement(what) => of_entitlement(what),
+        What::Person(change) => of_person(change, people),
+        What::Policy(PolicyEvent::Applied {
+            revision, summary, ..
+        }) => {
+            let short: String = revision.to_string().chars().take(12).collect();
+            format!("revision {short} is in force ({} changes)", summary.len())
+        }
+    }
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items
+        .into_iter()
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn of_request(what: &request::Event, people: &Snapshot) -> String {
+    use request::Event as E;
+    match what {
+        E::Created { request } => {
+            let verb = if request.ask.extends.is_some() {
+                "asks for more time on"
+            } else {
+                "asks for"
+            };
+            let who = people.login(request.ask.requester);
+            let (items, path) = (list(&request.ask.items), &request.path);
+            format!(
+                "{who} {verb} {items} for {} (rule {})",
+                request.ask.duration, path.rule
+            )
+        }
+        E::Reviewed { review, .. } => format!(
+            "{} approves step {}",
+            people.login(review.reviewer),
+            review.step + 1
+        ),
+        E::Escalated { due_at } => format!("nobody answered; others are asked until {due_at}"),
+        E::Approved {
+            review: Some(review),
+            approval,
+        } => {
+            let who = people.login(review.reviewer);
+            format!(
+                "{who} approves, the last that was needed: {} for {}",
+                list(approval.items()),
+                approval.duration()
+            )
+        }
+        E::Approved {
+            review: None,
+            approval,
+        } => {
+            format!(
+                "its rule asks nobody: {} for {}",
+                list(approval.items()),
+                approval.duration()
+            )
+        }
+        E::Denied { review } => format!("{} denies it", people.login(review.reviewer)),
+        E::Withdrawn => "taken back".to_owned(),
+        E::Lapsed => "nobody answered in time".to_owned(),
+    }
+}
+
+fn of_grant(what: &grant::Event) -> String {
+    use grant::Event as E;
+    match what {
+        E::Opened { grant } => format!("opened: {}", list(grant.parts.iter().map(grant::Part::item))),
+        E::Begun { window_ends } => format!("being provisioned, until {window_ends} at the latest"),
+        E::Activated { expires_at, .. } => format!("all of it is there; ends at {expires_at}"),
+        E::Extended { expires_at, .. } => format!("ends at {expires_at} now"),
+        E::CredentialIssued { item } => format!("credentials for {item} were given to its holder"),
+        E::Ending { reason } => format!("being taken away: {}", reason.name()),
+        E::Overdue => "its removal takes longer than it should".to_owned(),
+        E::Ended { evidence } => {
+            let residue = evidence.iter().filter(
+                |one| matches!(&one.proof, grant::Proof::TargetRead { residue, .. } if !residue.is_empty()),
+            );
+            match residue.count() {
+                0 => "seen to be gone".to_owned(),
+                count => format!("seen to be gone; {count} of its items left something behind"),
+            }
+        }
+    }
+}
+
+fn of_entitlement(what: &entitlement::Event) -> String {
+    use entitlement::Event as E;
+    match what {
+        E::Intended { spec, intent, .. } => {
+            format!("{} is about to be provisioned until {}", spec.item, intent.until)
+        }
+        E::Provisioned { until: Some(until) } => {
+            format!("seen at the target, which ends it at {until} by itself")
+        }
+        E::Provisioned { until: None } => "seen at the target".to_owned(),
+        E::Revoked => "taken away; nobody has looked yet".to_owned(),
+        E::VerifiedAbsent { residue } if residue.is_empty() => "the target was read: it is gone".to_owned(),
+        E::VerifiedAbsent { residue } => {
+            format!("the target was read: it is gone; left behind: {}", list(residue))
+        }
+        E::Failing { fault, doing, detail } => format!("{doing} fails ({fault}): {detail}"),
+        E::DriftFound { key } => format!("access stood at {key} that no grant holds"),
+    }
+}
+
+fn of_person(change: &Change, people: &Snapshot) -> String {
+    match change {
+        Change::Added { person } => format!("{} was added", people.login(person.id)),
+        Change::Groups { groups } if groups.is_empty() => "belongs to no group now".to_owned(),
+        Change::Groups { groups } => format!("belongs to {} now", list(groups)),
+        Change::Manager {
+            manager: Some(manager),
+        } => format!("is managed by {} now", people.login(*manager)),
+        Change::Manager { manager: None } => "has no manager now".to_owned(),
+        Change::Role { role } => format!("is {} now", daypass_api::person::SystemRole::from(*role).as_str()),
+        Change::Credentials => "the password was set".to_owned(),
+        Change::TokenIssued { token, expires_at } => {
+            format!("token {} was issued until {expires_at}", token.short())
+        }
+        Change::TokenRevoked { token } => format!("token {} was revoked", token.short()),
+        Change::Deactivated => "switched off".to_owned(),
+        Change::Reactivated => "switched on again".to_owned(),
+    }
+}

@@ -1,0 +1,37 @@
+//! From the engine's words to the API's: the one place where a core type becomes a wire type.
+//!
+//! Nothing in here decides who may see what; it is handed only what the caller may see.
+
+mod event;
+mod grant;
+mod person;
+mod policy;
+mod request;
+
+pub(crate) use event::{audit, told};
+pub(crate) use grant::{ending, grant};
+pub(crate) use person::{group, person, token, via};
+pub(crate) use policy::{check, connector, offer, preview};
+pub(crate) use request::request;
+
+use std::collections::BTreeSet;
+
+use daypass_api::Item;
+use daypass_core::name;
+use daypass_core::text::Prose;
+
+/// Items in their own order.
+fn items<'a>(items: impl IntoIterator<Item = &'a name::Item>) -> Vec<Item> {
+    items.into_iter().cloned().map(Item::from).collect()
+}
+
+/// Items as the engine takes them.
+#[must_use]
+pub(crate) fn wanted(items: impl IntoIterator<Item = Item>) -> BTreeSet<name::Item> {
+    items.into_iter().map(name::Item::from).collect()
+}
+
+/// The words of a free text, or nothing where they were erased.
+fn words(prose: &Prose) -> Option<String> {
+    prose.words().map(|words| words.text.clone())
+}

@@ -1,0 +1,61 @@
+//! Accounts, groups, sessions and tokens on the wire.
+
+use daypass_api::{person as api, session};
+use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::Person;
+use daypass_engine::Snapshot;
+use daypass_store::{TokenKind, TokenRow};
+
+use crate::http::access::scopes;
+
+/// An account.
+#[must_use]
+pub(crate) fn person(person: &Person, people: &Snapshot) -> api::Person {
+    api::Person {
+        id: person.id,
+        login: people.login(person.id),
+        display: person.display.text().to_owned(),
+        kind: person.kind.into(),
+        role: person.role.into(),
+        groups: person.groups.clone(),
+        manager: person.manager.map(|manager| people.login(manager)),
+        active: person.active,
+        changed_at: person.changed_at,
+    }
+}
+
+/// A group with its active members.
+#[must_use]
+pub(crate) fn group(name: &Name, members: &[PersonId], people: &Snapshot) -> api::Group {
+    let mut members: Vec<String> = members.iter().map(|member| people.login(*member)).collect();
+    members.sort_unstable();
+    api::Group {
+        name: name.clone(),
+        members,
+    }
+}
+
+/// A session or token, without its secret.
+#[must_use]
+pub(crate) fn token(row: &TokenRow, people: &Snapshot) -> session::Token {
+    session::Token {
+        id: row.id,
+        login: people.login(row.person),
+        name: row.name.clone(),
+        via: via(&row.kind),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+    }
+}
+
+/// What kind of credential it is.
+#[must_use]
+pub(crate) fn via(kind: &TokenKind) -> session::Via {
+    match kind {
+        TokenKind::Session => session::Via::Session,
+        TokenKind::Api { scopes: written } => session::Via::Token {
+            scopes: scopes(written),
+        },
+    }
+}

@@ -1,0 +1,176 @@
+//! What the policy says, on the wire: the catalogue, previews, checks.
+
+use daypass_api::catalogue::{How, Offer as ApiOffer};
+use daypass_api::connector as api_connector;
+use daypass_api::policy as api;
+use daypass_api::preview as api_preview;
+use daypass_core::name::Name;
+use daypass_core::refusal::Refusal;
+use daypass_core::review::{Silence, Step};
+use daypass_core::time::Timestamp;
+use daypass_engine::{Checked, Current, Preview};
+use daypass_policy::{Allowed, Decision, Offer, TestOutcome};
+
+use super::items;
+
+/// What a request would lead to.
+#[must_use]
+pub(crate) fn preview(preview: &Preview, current: &Current) -> api_preview::Preview {
+    match &preview.decision {
+        Decision::Refused(refusal) => api_preview::Preview::Refused(refused(refusal)),
+        Decision::Allowed(allowed) => {
+            let items = items(&preview.items);
+            api_preview::Preview::Allowed(Box::new(path(allowed, items, current)))
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> api_preview::Refused {
+    api_preview::Refused {
+        code: refusal.code.to_string(),
+        detail: refusal.what.clone(),
+        hint: refusal.hint.clone(),
+    }
+}
+
+fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> api_preview::Path {
+    let asked = allowed
+        .reviewers
+        .iter()
+        .map(Vec::as_slice)
+        .chain(std::iter::repeat(&[][..]));
+    let steps = allowed
+        .path
+        .steps
+        .iter()
+        .zip(asked)
+        .map(|(step, people)| api_preview::StepPreview {
+            from: step.from.to_string(),
+            count: step.count.max(1),
+            reviewers: people
+                .iter()
+                .map(|person| current.directory.login(*person))
+                .collect(),
+            within: step.within,
+            escalates_to: match &step.silence {
+                Silence::Deny => None,
+                Silence::Escalate { to, .. } => Some(to.to_string()),
+            },
+        });
+    let others = allowed.others.iter().map(|other| api_preview::OtherRule {
+        rule: other.rule.clone(),
+        steps: other.steps.len(),
+        max: other.max,
+    });
+    api_preview::Path {
+        items,
+        rule: allowed.path.rule.clone(),
+        location: format!("{:#}", allowed.location),
+        policy_revision: allowed.path.policy,
+        steps: steps.collect(),
+        duration: allowed.duration,
+        max: allowed.path.max,
+        pending: allowed.path.pending,
+        others: others.collect(),
+    }
+}
+
+/// One role of the catalogue.
+#[must_use]
+pub(crate) fn offer(offer: Offer) -> ApiOffer {
+    let how = match offer.terms {
+        Ok(terms) if terms.is_instant() => How::Instant {
+            rule: terms.rule,
+            max: terms.max,
+        },
+        Ok(terms) => How::Reviewed {
+            rule: terms.rule,
+            max: terms.max,
+            steps: terms.steps.iter().map(asks).collect(),
+        },
+        Err(refusal) => How::Closed {
+            code: refusal.code.to_string(),
+            detail: refusal.what,
+            hint: refusal.hint,
+        },
+    };
+    let labels = offer
+        .labels
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()));
+    ApiOffer {
+        item: offer.item.into(),
+        kind: offer.kind,
+        labels: labels.collect(),
+        how,
+    }
+}
+
+/// Whom a step asks, in words: `manager`, or `2 of security`.
+fn asks(step: &Step) -> String {
+    match step.count {
+        0 | 1 => step.from.to_string(),
+        count => format!("{count} of {}", step.from),
+    }
+}
+
+/// What checking a policy found.
+#[must_use]
+pub(crate) fn check(checked: &Checked) -> api::PolicyCheck {
+    let diagnostics = checked.findings.iter().map(|finding| api::Diagnostic {
+        file: finding.location.file.clone(),
+        line: usize::try_from(finding.location.line).unwrap_or(0),
+        column: usize::try_from(finding.location.column).unwrap_or(0),
+        message: finding.message.clone(),
+        help: None,
+    });
+    api::PolicyCheck {
+        revision: Some(checked.policy.revision()),
+        diagnostics: diagnostics.collect(),
+        tests: checked.tests.iter().map(test).collect(),
+        summary: checked.summary.clone(),
+    }
+}
+
+/// What came of one of the policy's own tests.
+#[must_use]
+fn test(outcome: &TestOutcome) -> api::TestOutcome {
+    api::TestOutcome {
+        location: format!("{:#}", outcome.location),
+        passed: outcome.passed,
+        name: outcome.question.clone(),
+        expected: outcome.expected.clone(),
+        got: outcome.got.clone(),
+    }
+}
+
+/// A connector and what its probe came to.
+#[must_use]
+pub(crate) fn connector(
+    name: &Name,
+    kind: &Name,
+    probed: Result<(), daypass_providers::Error>,
+    now: Timestamp,
+) -> api_connector::Connector {
+    let health = match probed {
+        Ok(()) => api_connector::Health::Healthy,
+        Err(error) => api_connector::Health::Failing {
+            fault: fault(error.fault),
+            detail: error.detail,
+        },
+    };
+    api_connector::Connector {
+        name: name.clone(),
+        kind: kind.clone(),
+        health,
+        checked_at: now,
+    }
+}
+
+/// The fault as it is written everywhere.
+fn fault(fault: daypass_core::entitlement::Fault) -> String {
+    match serde_json::to_value(fault) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => fault.to_string(),
+    }
+}

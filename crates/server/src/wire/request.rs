@@ -1,0 +1,167 @@
+//! A request on the wire.
+
+use daypass_api::request as api;
+use daypass_core::id::GrantId;
+use daypass_core::request::{Request, State};
+use daypass_core::review::{Decision, Review, Silence, Step};
+use daypass_core::time::Timestamp;
+use daypass_engine::Current;
+
+use super::{items, words};
+
+/// A request as somebody sees it who may. `reviewable` says whether it waits for them.
+#[must_use]
+pub(crate) fn request(
+    request: &Request,
+    current: &Current,
+    reviewable: bool,
+    now: Timestamp,
+) -> api::Request {
+    let (approved, grant) = match &request.state {
+        State::Approved { approval, .. } => {
+            let approved = api::Approved {
+                duration: approval.duration(),
+                items: items(approval.items()),
+            };
+            (
+                Some(approved),
+                Some(request.ask.extends.unwrap_or_else(|| GrantId::from(request.id))),
+            )
+        }
+        _ => (None, None),
+    };
+    let steps = request.path.steps.iter().enumerate();
+    api::Request {
+        id: request.id,
+        digest: request.digest,
+        state: state(&request.state),
+        requester: current.directory.login(request.ask.requester),
+        items: items(&request.ask.items),
+        reason: request.ask.reason.text().to_owned(),
+        ticket: request.ask.ticket.as_ref().and_then(words),
+        duration: request.ask.duration,
+        start: request.ask.start,
+        extends: request.ask.extends,
+        rule: request.path.rule.clone(),
+        policy_revision: request.path.policy,
+        max: request.path.max,
+        steps: steps
+            .map(|(index, one)| step(request, index, one, current, now))
+            .collect(),
+        created_at: request.created_at,
+        expires_at: request.expires_at(),
+        decided_at: decided_at(&request.state),
+        approved,
+        grant,
+        reviewable,
+    }
+}
+
+const fn state(state: &State) -> api::RequestState {
+    match state {
+        State::Pending { .. } => api::RequestState::Pending,
+        State::Approved { .. } => api::RequestState::Approved,
+        State::Denied { .. } => api::RequestState::Denied,
+        State::Withdrawn { .. } => api::RequestState::Withdrawn,
+        State::Lapsed { .. } => api::RequestState::Lapsed,
+    }
+}
+
+const fn decided_at(state: &State) -> Option<Timestamp> {
+    match state {
+        State::Pending { .. } => None,
+        State::Approved { at, .. }
+        | State::Denied { at, .. }
+        | State::Withdrawn { at, .. }
+        | State::Lapsed { at, .. } => Some(*at),
+    }
+}
+
+fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Timestamp) -> api::Step {
+    let reviews: Vec<&Review> = request
+        .reviews()
+        .iter()
+        .filter(|review| review.step == index)
+        .collect();
+    let open = match &request.state {
+        State::Pending {
+            step,
+            due_at,
+            escalated,
+            ..
+        } if *step == index => Some((*due_at, *escalated)),
+        _ => None,
+    };
+    let escalates = match &step.silence {
+        Silence::Deny => None,
+        Silence::Escalate { to, within } => Some(api::Escalation {
+            to: to.to_string(),
+            within: *within,
+            happened: open.is_some_and(|(_, escalated)| escalated),
+        }),
+    };
+    api::Step {
+        from: step.from.to_string(),
+        count: step.count.max(1),
+        state: step_state(request, index, step, &reviews),
+        reviewers: open.map_or_else(Vec::new, |(_, escalated)| {
+            reviewers(request, step, escalated, current, now)
+        }),
+        reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
+        within: step.within,
+        due_at: open.map(|(due_at, _)| due_at),
+        escalates,
+    }
+}
+
+fn step_state(request: &Request, index: usize, step: &Step, reviews: &[&Review]) -> api::StepState {
+    let approvals = reviews
+        .iter()
+        .filter(|review| matches!(review.decision, Decision::Approve { .. }))
+        .count();
+    let enough = usize::try_from(step.count.max(1)).is_ok_and(|count| approvals >= count);
+    match &request.state {
+        State::Approved { .. } => api::StepState::Approved,
+        State::Pending { step, .. } if *step == index => api::StepState::Open,
+        State::Pending { step, .. } if *step < index => api::StepState::Waiting,
+        State::Pending { .. } => api::StepState::Approved,
+        _ if reviews.iter().any(|review| review.decision == Decision::Deny) => api::StepState::Denied,
+        _ if enough => api::StepState::Approved,
+        _ => api::StepState::Closed,
+    }
+}
+
+/// Who may answer the open step now: those it asks, less those who have counted already.
+fn reviewers(
+    request: &Request,
+    step: &Step,
+    escalated: bool,
+    current: &Current,
+    now: Timestamp,
+) -> Vec<String> {
+    let directory = current.directory.as_ref();
+    let asked = current
+        .policy
+        .reviewers(request.ask.requester, step, escalated, directory, now);
+    let counted = |person| request.reviews().iter().any(|review| review.reviewer == person);
+    asked
+        .into_iter()
+        .filter(|person| !counted(*person))
+        .map(|person| directory.login(person))
+        .collect()
+}
+
+fn review(review: &Review, current: &Current) -> api::Review {
+    let (decision, duration, only) = match &review.decision {
+        Decision::Approve { duration, items } => (api::Decision::Approve, *duration, items.as_ref()),
+        Decision::Deny => (api::Decision::Deny, None, None),
+    };
+    api::Review {
+        reviewer: current.directory.login(review.reviewer),
+        decision,
+        duration,
+        items: only.map(items),
+        at: review.at,
+        comment: review.comment.as_ref().and_then(words),
+    }
+}
