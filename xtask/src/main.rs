@@ -1,3 +1,135 @@
 //! `cargo xtask`: everything that CI runs, and what tests need.
+//!
+//! It starts fast, because it depends on none of our crates but `testbed`. What is *absent*: anything that a user of
+//! Daypass needs, and anything that CI does and a developer cannot run with the same words.
 
-fn main() {}
+mod deny;
+mod lanes;
+mod lint;
+mod run;
+mod say;
+mod setup;
+mod tidy;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use lexopt::Arg;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [LANE]…   install what tests need, then run the tests: all lanes, or those named
+  lint           formatting, clippy, tidy, documentation, licences and bans
+  ci             lint, then test: all that CI runs
+  tidy           only the house rules (a second or two)
+  setup          only install what tests need (Debian's postgresql package)
+  help           this text
+
+lanes, with the time that each may take on two cores once it is built:
+";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Test(Vec<&'static lanes::Lane>),
+    Lint,
+    Ci,
+    Tidy,
+    Setup,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let done = parse(std::env::args_os().skip(1)).and_then(|command| match command {
+        Command::Test(lanes) => test(&lanes),
+        Command::Lint => lint::all(),
+        Command::Ci => lint::all().and_then(|()| test(&lanes::all())),
+        Command::Tidy => tidy::command(),
+        Command::Setup => setup::command(),
+        Command::Help => {
+            print!("{HELP}{}", lanes::help());
+            Ok(())
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("✗ {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(lanes: &[&'static lanes::Lane]) -> anyhow::Result<()> {
+    if lanes.iter().any(|lane| lane.needs_postgres) {
+        setup::command()?;
+    }
+    lanes::run(lanes)
+}
+
+fn parse(args: impl Iterator<Item = OsString>) -> anyhow::Result<Command> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut words = Vec::new();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let mut words = words.iter().map(String::as_str);
+    let command = match words.next() {
+        None | Some("help") => Command::Help,
+        Some("test") => {
+            let named = words
+                .by_ref()
+                .map(lanes::find)
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            Command::Test(if named.is_empty() { lanes::all() } else { named })
+        }
+        Some("lint") => Command::Lint,
+        Some("ci") => Command::Ci,
+        Some("tidy") => Command::Tidy,
+        Some("setup") => Command::Setup,
+        Some(other) => bail!("no command {other:?}\n  Try: cargo xtask help"),
+    };
+    words.next().map_or(Ok(command), |extra| {
+        Err(anyhow::anyhow!("{extra:?} is one word too many")).context("cannot read the command line")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> anyhow::Result<Command> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn test_takes_lanes_and_means_all_without() {
+        assert_eq!(parsed("test").unwrap(), Command::Test(lanes::all()));
+        let Command::Test(lanes) = parsed("test store story").unwrap() else {
+            panic!("not test")
+        };
+        assert_eq!(
+            lanes.iter().map(|lane| lane.name).collect::<Vec<_>>(),
+            ["store", "story"]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_what_to_do() {
+        assert!(parsed("test nothing").unwrap_err().to_string().contains("core"));
+        assert!(
+            parsed("tset")
+                .unwrap_err()
+                .to_string()
+                .contains("cargo xtask help")
+        );
+        assert!(format!("{:#}", parsed("tidy now").unwrap_err()).contains("now"));
+        assert!(parsed("lint --fast").is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! The lanes of tests: which crates, and how long they may take.
+//!
+//! A budget is a promise to whoever waits, not a test: a lane that is late says so and passes, because machines differ.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::run::{cargo, output};
+use crate::say::{human, step};
+
+/// A set of crates whose tests run together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Lane {
+    pub(crate) name: &'static str,
+    pub(crate) needs_postgres: bool,
+    about: &'static str,
+    packages: &'static [&'static str],
+    /// For the tests alone, once they are built, on two cores.
+    budget: Duration,
+}
+
+/// In the order in which they run: what fails fast comes first.
+const LANES: &[Lane] = &[
+    Lane {
+        name: "core",
+        needs_postgres: true, // testbed's own tests
+        about: "words, states, policy, log, testbed, xtask",
+        packages: &[
+            "daypass-core",
+            "daypass-policy",
+            "daypass-tlog",
+            "daypass-testbed",
+            "xtask",
+        ],
+        budget: Duration::from_secs(60),
+    },
+    Lane {
+        name: "store",
+        needs_postgres: true,
+        about: "our own tables, on SQLite and on PostgreSQL",
+        packages: &["daypass-store"],
+        budget: Duration::from_secs(120),
+    },
+    Lane {
+        name: "providers",
+        needs_postgres: true,
+        about: "the provider contract, against real targets",
+        packages: &["daypass-providers"],
+        budget: Duration::from_secs(120),
+    },
+    Lane {
+        name: "server",
+        needs_postgres: true,
+        about: "use cases, reconciler, HTTP API, command line",
+        packages: &["daypass-engine", "daypass-api", "daypass-server", "daypass-cli"],
+        budget: Duration::from_secs(180),
+    },
+    Lane {
+        name: "story",
+        needs_postgres: true,
+        about: "the built binary, end to end, and its faults",
+        packages: &["daypass"],
+        budget: Duration::from_secs(300),
+    },
+];
+
+pub(crate) fn all() -> Vec<&'static Lane> {
+    LANES.iter().collect()
+}
+
+pub(crate) fn find(name: &str) -> anyhow::Result<&'static Lane> {
+    let names = || LANES.iter().map(|lane| lane.name).collect::<Vec<_>>().join(", ");
+    LANES
+        .iter()
+        .find(|lane| lane.name == name)
+        .with_context(|| format!("no lane {name:?}; there are {}", names()))
+}
+
+pub(crate) fn help() -> String {
+    LANES
+        .iter()
+        .map(|lane| {
+            format!(
+                "  {:<10} {:>12}   {}\n",
+                lane.name,
+                human(lane.budget),
+                lane.about
+            )
+        })
+        .collect()
+}
+
+/// Builds the lanes' tests, then runs lane after lane and reports the time of each. Stops at the first that fails.
+pub(crate) fn run(lanes: &[&'static Lane]) -> anyhow::Result<()> {
+    every_package_has_a_lane(&packages()?)?;
+    eprintln!(
+        "The first build takes about five minutes on two cores, later ones seconds. The tests of {} then take {} at most.",
+        lanes.iter().map(|lane| lane.name).collect::<Vec<_>>().join(", "),
+        human(lanes.iter().map(|lane| lane.budget).sum()),
+    );
+    step("build", || {
+        let packages = lanes.iter().flat_map(|lane| lane.packages);
+        run_cargo_test(packages, &["--no-run"])
+    })?;
+    let mut report = Vec::new();
+    for lane in lanes {
+        let what = format!("lane {} ({})", lane.name, lane.about);
+        let ((), took) = step(&what, || run_cargo_test(lane.packages, &[]))?;
+        let late = if took > lane.budget {
+            "   LATE: make it faster, or say why in lanes.rs"
+        } else {
+            ""
+        };
+        report.push(format!(
+            "   {:<10} {:>12} of {:>12}{late}",
+            lane.name,
+            human(took),
+            human(lane.budget)
+        ));
+    }
+    eprintln!("✓ all lanes passed\n{}", report.join("\n"));
+    Ok(())
+}
+
+fn run_cargo_test<'a>(packages: impl IntoIterator<Item = &'a &'a str>, more: &[&str]) -> anyhow::Result<()> {
+    let packages = packages.into_iter().flat_map(|package| ["--package", package]);
+    crate::run::run(cargo(["test", "--locked"]).args(packages).args(more))
+}
+
+/// The names of the workspace's packages.
+fn packages() -> anyhow::Result<Vec<String>> {
+    let text = output(&mut cargo(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata")?;
+    let packages = metadata
+        .pointer("/packages")
+        .and_then(serde_json::Value::as_array)
+        .context("no packages")?;
+    Ok(packages
+        .iter()
+        .filter_map(|package| package.pointer("/name")?.as_str().map(str::to_owned))
+        .collect())
+}
+
+/// A crate without a lane would have tests that nobody runs.
+fn every_package_has_a_lane(packages: &[String]) -> anyhow::Result<()> {
+    for package in packages {
+        if !LANES.iter().any(|lane| lane.packages.contains(&package.as_str())) {
+            bail!("{package} is in no lane: add it to LANES in xtask/src/lanes.rs");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_crate_is_forgotten() {
+        every_package_has_a_lane(&packages().unwrap()).unwrap();
+        assert!(every_package_has_a_lane(&["daypass-new".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn no_crate_is_tested_twice() {
+        let mut all: Vec<_> = LANES.iter().flat_map(|lane| lane.packages).collect();
+        all.sort();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}

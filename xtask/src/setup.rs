@@ -1,0 +1,192 @@
+//! Installs what the tests need and the machine lacks: PostgreSQL's server programs.
+//!
+//! They are only *installed*: Debian's package would also create and start a cluster, which would be somebody's database
+//! that nobody asked for. Tests start their own (see `testbed`). A machine that has PostgreSQL is left as it is.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::bail;
+use daypass_testbed::postgres::Installed;
+
+use crate::run::run;
+use crate::say::step;
+
+/// What to do where we do not know the system.
+const BY_HAND: &str = "\
+  Try, and run this again:
+    Debian, Ubuntu   apt-get install postgresql
+    Fedora, RHEL     dnf install postgresql-server
+    Arch             pacman -S postgresql
+    Alpine           apk add postgresql
+    macOS            brew install postgresql@17
+  or set DAYPASS_PG_BINDIR to the directory that holds initdb and postgres.
+  The tests start a server of their own; none has to run.";
+
+/// Read by `pg_createcluster` while Debian's package is installed (createcluster.conf(5) is extended by this directory), and
+/// removed afterwards: a person who installs another version later gets what Debian does.
+const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/daypass-setup.conf";
+
+pub(crate) fn command() -> anyhow::Result<()> {
+    let found = Installed::find();
+    // Where a person has named the place, installing another one would not be what they meant.
+    if found.is_ok() || std::env::var_os("DAYPASS_PG_BINDIR").is_some() {
+        let installed = found?;
+        eprintln!("✓ {} in {}", installed.version()?, installed.bin_dir().display());
+        return Ok(());
+    }
+    let root = Root::of_this_process();
+    let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    refuse(&os_release, Path::new("/usr/bin/apt-get").exists(), &root)?;
+    step(
+        "installing Debian's postgresql package (about a minute); no server is started",
+        || install(&root),
+    )?;
+    let installed = Installed::find()?;
+    eprintln!("✓ {} in {}", installed.version()?, installed.bin_dir().display());
+    Ok(())
+}
+
+/// How to become root.
+#[derive(Debug, PartialEq, Eq)]
+enum Root {
+    Already,
+    /// Asks for a password where somebody is there to give it.
+    Sudo {
+        interactive: bool,
+    },
+    Impossible,
+}
+
+impl Root {
+    fn of_this_process() -> Self {
+        if rustix::process::geteuid().is_root() {
+            return Self::Already;
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if std::env::split_paths(&path).any(|dir| dir.join("sudo").is_file()) {
+            return Self::Sudo {
+                interactive: std::io::stdin().is_terminal(),
+            };
+        }
+        Self::Impossible
+    }
+
+    /// The command, run as root, without questions from Debian's installer.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = match self {
+            Self::Sudo { interactive } => {
+                let mut sudo = Command::new("sudo");
+                sudo.args((!interactive).then_some("-n")).arg("env");
+                sudo
+            }
+            Self::Already | Self::Impossible => Command::new("env"),
+        };
+        command.arg("DEBIAN_FRONTEND=noninteractive").args(args);
+        command
+    }
+}
+
+/// Says why we cannot install here, and what to do by hand.
+fn refuse(os_release: &str, has_apt: bool, root: &Root) -> anyhow::Result<()> {
+    let name = field(os_release, "PRETTY_NAME").unwrap_or("this system");
+    let debian_like = [field(os_release, "ID"), field(os_release, "ID_LIKE")]
+        .into_iter()
+        .flatten()
+        .flat_map(str::split_whitespace)
+        .any(|id| id == "debian" || id == "ubuntu");
+    if !(debian_like && has_apt) {
+        bail!("the tests need PostgreSQL, and I do not know how to install it on {name}\n{BY_HAND}");
+    }
+    if *root == Root::Impossible {
+        bail!("the tests need PostgreSQL; to install it on {name} I must be root or find sudo\n{BY_HAND}");
+    }
+    Ok(())
+}
+
+/// A field of os-release(5), without quotes.
+fn field<'a>(os_release: &'a str, name: &str) -> Option<&'a str> {
+    os_release
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+        .map(|value| value.trim_matches(['"', '\'']))
+}
+
+fn install(root: &Root) -> anyhow::Result<()> {
+    let write =
+        format!("mkdir -p \"$(dirname {NO_CLUSTER})\" && echo 'create_main_cluster = false' > {NO_CLUSTER}");
+    run(&mut root.command(&["sh", "-c", &write]))?;
+    let installed = run(&mut root.command(&["apt-get", "update", "-q"])).and_then(|()| {
+        run(&mut root.command(&[
+            "apt-get",
+            "install",
+            "-q",
+            "-y",
+            "--no-install-recommends",
+            "postgresql",
+        ]))
+    });
+    // Also when it failed: nothing of ours stays in /etc.
+    run(&mut root.command(&["rm", "-f", NO_CLUSTER]))?;
+    installed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOKWORM: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\n";
+    const MINT: &str = "NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
+    const ALPINE: &str = "NAME=\"Alpine Linux\"\nPRETTY_NAME=\"Alpine Linux v3.20\"\nID=alpine\n";
+
+    #[test]
+    fn debian_and_its_children_are_known() {
+        assert!(refuse(BOOKWORM, true, &Root::Already).is_ok());
+        assert!(refuse(MINT, true, &Root::Sudo { interactive: false }).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_system_is_told_what_to_do_by_hand() {
+        let error = refuse(ALPINE, false, &Root::Already).unwrap_err().to_string();
+        assert!(
+            error.contains("Alpine Linux v3.20") && error.contains("apk add postgresql"),
+            "{error}"
+        );
+        assert!(
+            refuse("", false, &Root::Already)
+                .unwrap_err()
+                .to_string()
+                .contains("this system")
+        );
+    }
+
+    #[test]
+    fn without_root_and_sudo_it_says_so() {
+        let error = refuse(BOOKWORM, true, &Root::Impossible).unwrap_err().to_string();
+        assert!(
+            error.contains("root") && error.contains("DAYPASS_PG_BINDIR"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn sudo_asks_nobody_when_nobody_is_there() {
+        let args = |root: Root| {
+            root.command(&["true"])
+                .get_args()
+                .map(|arg| arg.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            args(Root::Sudo { interactive: false }),
+            ["-n", "env", "DEBIAN_FRONTEND=noninteractive", "true"]
+        );
+        assert_eq!(
+            args(Root::Sudo { interactive: true }),
+            ["env", "DEBIAN_FRONTEND=noninteractive", "true"]
+        );
+        assert_eq!(args(Root::Already), ["DEBIAN_FRONTEND=noninteractive", "true"]);
+    }
+}
