@@ -1,0 +1,227 @@
+//! The list of client commands.
+
+use clap::Subcommand;
+
+use crate::commands::audit::AuditCommand;
+use crate::commands::completion::CompletionArgs;
+use crate::commands::connect::ConnectArgs;
+use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
+use crate::commands::groups::GroupCommand;
+use crate::commands::keys::KeysCommand;
+use crate::commands::login::{LoginArgs, LogoutArgs, WhoamiArgs};
+use crate::commands::ls::LsArgs;
+use crate::commands::people::UserCommand;
+use crate::commands::policy::PolicyCommand;
+use crate::commands::request::{CancelArgs, RequestArgs};
+use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
+use crate::commands::status::StatusArgs;
+use crate::commands::tokens::TokenCommand;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The client commands of Daypass, in the order in which help shows them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Log in to a server and remember the session
+    Login(LoginArgs),
+    /// End the session and forget it
+    Logout(LogoutArgs),
+    /// Show who you are to the server
+    Whoami(WhoamiArgs),
+    /// List what you may ask for, and what it takes
+    Ls(LsArgs),
+    /// Ask for access
+    Request(RequestArgs),
+    /// Show what you hold and wait for, with countdowns
+    Status(StatusArgs),
+    /// List requests that wait for your review
+    Inbox(InboxArgs),
+    /// Agree to a request
+    Approve(ApproveArgs),
+    /// Say no to a request
+    Deny(DenyArgs),
+    /// Ask for more time on a grant
+    Extend(ExtendArgs),
+    /// Give a grant back
+    Release(ReleaseArgs),
+    /// End a grant early
+    Revoke(RevokeArgs),
+    /// Take a request of yours back
+    Cancel(CancelArgs),
+    /// Get in: ask first if needed, wait, run the target's own client
+    #[command(visible_alias = "psql")]
+    Connect(ConnectArgs),
+    /// Check, test and apply policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Read the audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Manage the people of the local directory
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Manage groups
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Manage API tokens and sessions
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Look after the connectors' own secrets
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Print a completion script for your shell
+    Completion(CompletionArgs),
+}
+
+impl Command {
+    /// `whole` is the program's full definition, which completions are made from.
+    pub(crate) async fn run(
+        self,
+        context: &Context,
+        whole: impl FnOnce() -> clap::Command,
+    ) -> Result<Exit, Failure> {
+        match self {
+            Self::Login(args) => args.run(context).await,
+            Self::Logout(args) => args.run(context).await,
+            Self::Whoami(args) => args.run(context).await,
+            Self::Ls(args) => args.run(context).await,
+            Self::Request(args) => args.run(context).await,
+            Self::Status(args) => args.run(context).await,
+            Self::Inbox(args) => args.run(context).await,
+            Self::Approve(args) => args.run(context).await,
+            Self::Deny(args) => args.run(context).await,
+            Self::Extend(args) => args.run(context).await,
+            Self::Release(args) => args.run(context).await,
+            Self::Revoke(args) => args.run(context).await,
+            Self::Cancel(args) => args.run(context).await,
+            Self::Connect(args) => args.run(context).await,
+            Self::Policy(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
+            Self::User(command) => command.run(context).await,
+            Self::Group(command) => command.run(context).await,
+            Self::Token(command) => command.run(context).await,
+            Self::Keys(command) => command.run(context).await,
+            Self::Completion(args) => args.run(whole()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::context::Global;
+    use crate::output::Format;
+
+    /// As the `daypass` binary embeds it.
+    #[derive(Debug, Parser)]
+    #[command(name = "daypass")]
+    struct Program {
+        #[command(flatten)]
+        global: Global,
+        #[command(subcommand)]
+        command: Option<Command>,
+    }
+
+    fn parse(line: &str) -> Result<Program, clap::Error> {
+        Program::try_parse_from(std::iter::once("daypass").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        <Program as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example_of_itself() {
+        fn check(command: &clap::Command, name: &str) {
+            let mut below = command.get_subcommands().peekable();
+            if below.peek().is_none() {
+                let help = command
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(help.contains("Examples:"), "{name} has no examples");
+                let own = name.rsplit(' ').next().unwrap();
+                assert!(
+                    help.contains("daypass") && help.contains(own),
+                    "{name}'s examples do not use it"
+                );
+            }
+            below.for_each(|command| check(command, &format!("{name} {}", command.get_name())));
+        }
+        let whole = <Program as clap::CommandFactory>::command();
+        whole
+            .get_subcommands()
+            .for_each(|command| check(command, &format!("daypass {}", command.get_name())));
+    }
+
+    #[test]
+    fn what_people_type_is_taken() {
+        for line in [
+            "",
+            "status",
+            "-o json",
+            "status --json",
+            "status G7K2M9 -o wide",
+            "login ana --server https://d.example.com --password-stdin",
+            "ls --env production --instant orders-prod",
+            "request a/b c/d --for 1h30m --ticket PAY-7 --wait",
+            "request a/b --wait=15m --start +2h",
+            "request a/b --dry-run",
+            "approve R7K2M --for 30m --only a/b --comment ok --yes",
+            "deny R7K2M --reason no",
+            "extend orders-prod --for 30m",
+            "psql orders-prod/read -- -c select",
+            "connect orders-prod --no-input -q --wait 15m",
+            "policy check",
+            "policy test policy/ --online",
+            "audit ls --since 24h --about R7K2M --limit 5",
+            "user add ana --group a --group b --manager bo --role auditor",
+            "user groups ana --remove a",
+            "user manager ana --none",
+            "user role ana administrator",
+            "group add security cy di",
+            "token create x --scope read --scope request --for 30d --as ci",
+            "keys rotate pg-main",
+            "completion bash",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in [
+            "request",
+            "request orders-prod",
+            "request a/b --for 1",
+            "request a/b --dry-run --wait",
+            "deny R7K2M",
+            "extend G7K2M",
+            "user add -x",
+            "user groups ana",
+            "user manager ana",
+            "token create x",
+            "status --json -o yaml",
+            "request a/b --reason",
+            "nonsense",
+        ] {
+            let error = parse(line).err().unwrap_or_else(|| panic!("{line} was taken"));
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        for line in ["--json -q ls", "ls --json -q"] {
+            let program = parse(line).unwrap();
+            assert!(program.global.json && program.global.quiet);
+            assert_eq!(program.global.output, Format::Table);
+        }
+    }
+}

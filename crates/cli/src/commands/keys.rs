@@ -1,0 +1,83 @@
+//! `keys …`: the secrets that the connectors themselves work with.
+
+use clap::{Args, Subcommand};
+use daypass_api::connector::Health;
+use daypass_core::name::Name;
+
+use crate::context::Context;
+use crate::edge;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::human::{ago, instant};
+use crate::line::{Field, Grid, Line, Style};
+
+/// Look after the connectors' own secrets.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List connectors and how they are
+    Ls(LsArgs),
+    /// Give a connector another admin password
+    Rotate(RotateArgs),
+}
+
+/// List connectors and how they are.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass keys ls
+  daypass keys ls -o name | xargs -n1 daypass keys rotate")]
+pub struct LsArgs {}
+
+/// Give a connector another admin password.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass keys rotate pg-main
+
+For administrators. The new password is set at the target and kept where server.yaml says; nobody sees it.")]
+pub struct RotateArgs {
+    /// The connector's name in the policy
+    connector: Name,
+}
+
+impl KeysCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        match self {
+            Self::Ls(LsArgs {}) => {
+                let connectors = client.connectors().await?.items;
+                let mut grid = Grid::new(["CONNECTOR", "KIND", "HEALTH", "SEEN"]);
+                for connector in &connectors {
+                    let health = match &connector.health {
+                        Health::Healthy => Field(Style::Good, "healthy".into()),
+                        Health::Failing { fault, detail } => Field(Style::Bad, format!("{fault}: {detail}")),
+                    };
+                    grid.row([
+                        Field(Style::Strong, connector.name.to_string()),
+                        Field::from(connector.kind.to_string()),
+                        health,
+                        Field::from(ago(connector.checked_at, edge::now())),
+                    ]);
+                }
+                let empty = "the policy has no connectors";
+                context
+                    .out
+                    .list(&connectors, |connector| connector.name.to_string(), &grid, empty);
+            }
+            Self::Rotate(args) => {
+                let rotated = client.rotate(&args.connector).await?;
+                context.out.one(
+                    &rotated,
+                    || rotated.name.to_string(),
+                    || {
+                        let what = format!(
+                            "{} has another admin password since {}",
+                            rotated.name,
+                            instant(rotated.rotated_at)
+                        );
+                        vec![Line::new().with(Style::Good, "✓ ").text(what)]
+                    },
+                );
+            }
+        }
+        Ok(Exit::DONE)
+    }
+}

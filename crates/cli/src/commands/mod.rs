@@ -1,0 +1,17 @@
+//! One file per command, or per noun.
+
+pub(crate) mod audit;
+pub(crate) mod completion;
+pub(crate) mod connect;
+pub(crate) mod grants;
+pub(crate) mod groups;
+pub(crate) mod keys;
+pub(crate) mod login;
+pub(crate) mod ls;
+pub(crate) mod people;
+pub(crate) mod policy;
+pub(crate) mod request;
+pub(crate) mod review;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod tokens;

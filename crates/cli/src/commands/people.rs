@@ -1,0 +1,379 @@
+//! `user …`: the people and service accounts of the local directory.
+
+use clap::{Args, Subcommand, ValueEnum};
+use daypass_api::Secret;
+use daypass_api::person::{
+    ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole, SystemRole,
+};
+use daypass_core::name::Name;
+
+use crate::ask;
+use crate::context::{Context, pages};
+use crate::edge;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::human::ago;
+use crate::line::{Field, Grid, Line, Style};
+
+/// The most accounts that are listed.
+const MOST: usize = 100_000;
+
+/// Manage the people of the local directory.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make an account
+    Add(AddArgs),
+    /// List accounts
+    Ls(LsArgs),
+    /// Change somebody's groups
+    Groups(GroupsArgs),
+    /// Set somebody's manager
+    Manager(ManagerArgs),
+    /// Set what somebody may do in Daypass
+    Role(RoleArgs),
+    /// Set a password: yours, or somebody's
+    Password(PasswordArgs),
+    /// Switch an account off; what it holds ends
+    Deactivate(LoginArg),
+    /// Switch an account on again
+    Reactivate(LoginArg),
+}
+
+impl UserCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Add(args) => args.run(context).await,
+            Self::Ls(args) => args.run(context).await,
+            Self::Groups(args) => {
+                let change = ChangeGroups {
+                    add: args.add.into_iter().collect(),
+                    remove: args.remove.into_iter().collect(),
+                };
+                let person = context.client()?.change_groups(&args.login, &change).await?;
+                Ok(shown(context, &person))
+            }
+            Self::Manager(args) => {
+                let manager = SetManager {
+                    manager: args.manager,
+                };
+                let person = context.client()?.set_manager(&args.login, &manager).await?;
+                Ok(shown(context, &person))
+            }
+            Self::Role(args) => {
+                let person = context
+                    .client()?
+                    .set_role(
+                        &args.login,
+                        &SetRole {
+                            role: args.role.into(),
+                        },
+                    )
+                    .await?;
+                Ok(shown(context, &person))
+            }
+            Self::Password(args) => args.run(context).await,
+            Self::Deactivate(args) => {
+                let person = context.client()?.deactivate(&args.login).await?;
+                Ok(shown(context, &person))
+            }
+            Self::Reactivate(args) => {
+                let person = context.client()?.reactivate(&args.login).await?;
+                Ok(shown(context, &person))
+            }
+        }
+    }
+}
+
+/// A role in Daypass, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Asks, reviews, uses
+    Member,
+    /// Reads everything, changes nothing
+    Auditor,
+    /// Manages people and policy, ends access early
+    Administrator,
+}
+
+impl From<Role> for SystemRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Member => Self::Member,
+            Role::Auditor => Self::Auditor,
+            Role::Administrator => Self::Administrator,
+        }
+    }
+}
+
+/// Make an account.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user add ana --display \"Ana Ruiz\" --group engineering --manager bo
+  openssl rand -base64 18 | tee /dev/stderr | daypass user add cy --group security --password-stdin
+  daypass user add ci-deploy --service        a program; give it a token with daypass token create --as ci-deploy")]
+pub struct AddArgs {
+    /// What they log in with
+    login: Name,
+
+    /// The name shown beside it
+    #[arg(long, value_name = "NAME")]
+    display: Option<String>,
+
+    /// A group they belong to; may be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<Name>,
+
+    /// The login of their manager
+    #[arg(long, value_name = "LOGIN")]
+    manager: Option<Name>,
+
+    /// What they may do in Daypass
+    #[arg(long, value_enum, default_value = "member")]
+    role: Role,
+
+    /// A program, not a person
+    #[arg(long)]
+    service: bool,
+
+    /// Read the first password from the first line of stdin
+    #[arg(long, conflicts_with = "service")]
+    password_stdin: bool,
+}
+
+impl AddArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let asks = self.password_stdin || (!self.service && context.may_ask());
+        let prompt = format!("First password of {}", self.login);
+        let password = if asks {
+            Some(ask::password(context, self.password_stdin, &prompt, true)?)
+        } else {
+            None
+        };
+        let has_password = password.is_some();
+        let person = client
+            .add_person(&NewPerson {
+                login: self.login,
+                display: self.display,
+                kind: if self.service { Kind::Service } else { Kind::Person },
+                role: self.role.into(),
+                groups: self.groups.into_iter().collect(),
+                manager: self.manager,
+                password: password.map(Secret::new),
+            })
+            .await?;
+        if !has_password && !self.service {
+            let hint = format!("  it has no password yet: daypass user password {}", person.login);
+            context.out.note(Line::new().with(Style::Faint, hint));
+        }
+        Ok(shown(context, &person))
+    }
+}
+
+/// List accounts.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user ls
+  daypass user ls --group security
+  daypass user ls --all -o wide")]
+pub struct LsArgs {
+    /// Only members of this group
+    #[arg(long)]
+    group: Option<Name>,
+
+    /// Also accounts that were switched off
+    #[arg(long)]
+    all: bool,
+}
+
+impl LsArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let group = self.group.as_ref().map(ToString::to_string);
+        let people = pages(MOST, async |cursor| {
+            let (group, inactive) = (group.clone(), self.all.then_some(true));
+            client
+                .people(&PersonQuery {
+                    group,
+                    inactive,
+                    cursor,
+                    limit: None,
+                })
+                .await
+        })
+        .await?;
+        let grid = grid(&people, context.out.is_wide());
+        context.out.list(
+            &people,
+            |person| person.login.clone(),
+            &grid,
+            "nobody is like that",
+        );
+        Ok(Exit::DONE)
+    }
+}
+
+/// Change somebody's groups.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user groups ana --add eng-leads
+  daypass user groups ana --add security --remove engineering
+
+Who reviews must have settled since the last such change.")]
+pub struct GroupsArgs {
+    /// Whose
+    login: Name,
+
+    /// To join; may be given several times
+    #[arg(long, value_name = "GROUP", required_unless_present = "remove")]
+    add: Vec<Name>,
+
+    /// To leave; may be given several times
+    #[arg(long, value_name = "GROUP")]
+    remove: Vec<Name>,
+}
+
+/// Set somebody's manager.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user manager ana bo
+  daypass user manager ana --none")]
+pub struct ManagerArgs {
+    /// Whose
+    login: Name,
+
+    /// The manager's login
+    #[arg(required_unless_present = "none")]
+    manager: Option<Name>,
+
+    /// Nobody
+    #[arg(long, conflicts_with = "manager")]
+    none: bool,
+}
+
+/// Set what somebody may do in Daypass.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user role di auditor
+  daypass user role bo member
+
+A role in Daypass gives no access to any resource: that is the policy's.")]
+pub struct RoleArgs {
+    /// Whose
+    login: Name,
+
+    /// The role from now on
+    #[arg(value_enum)]
+    role: Role,
+}
+
+/// Set a password: yours, or somebody's.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user password
+  daypass user password ana
+  printf '%s\\n' \"$NEW\" | daypass user password ana --password-stdin
+
+All sessions and tokens of the account end. For your own, the present password is asked for as well; on stdin it comes
+as the second line.")]
+pub struct PasswordArgs {
+    /// Whose; yours where nobody is named
+    login: Option<Name>,
+
+    /// Read the new password from the first line of stdin
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let me = client.whoami().await?.person.login;
+        let login = match self.login {
+            Some(login) => login,
+            None => me
+                .parse()
+                .map_err(|error| Failure::error(format!("the server's answer is odd: {error}")))?,
+        };
+        let own = login.as_str() == me;
+        let (password, current) = if self.password_stdin {
+            ask::two_passwords_from_stdin(own)?
+        } else {
+            let current = if own {
+                Some(ask::password(context, false, "Your present password", false)?)
+            } else {
+                None
+            };
+            (
+                ask::password(context, false, &format!("New password of {login}"), true)?,
+                current,
+            )
+        };
+        let body = SetPassword {
+            current: current.map(Secret::new),
+            password: Secret::new(password),
+        };
+        let person = client.set_password(&login, &body).await?;
+        if own {
+            context.out.note("your sessions have ended: daypass login");
+        }
+        Ok(shown(context, &person))
+    }
+}
+
+/// Whose account.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user deactivate ana
+  daypass user reactivate ana")]
+pub struct LoginArg {
+    /// Whose
+    login: Name,
+}
+
+fn shown(context: &Context, person: &Person) -> Exit {
+    let grid = grid(std::slice::from_ref(person), context.out.is_wide());
+    if context.out.is_structured() {
+        context.out.one(person, String::new, Vec::new);
+    } else {
+        context.out.list(
+            std::slice::from_ref(person),
+            |person| person.login.clone(),
+            &grid,
+            "",
+        );
+    }
+    Exit::DONE
+}
+
+fn grid(people: &[Person], wide: bool) -> Grid {
+    let mut head = vec!["LOGIN", "NAME", "ROLE", "MANAGER", "GROUPS", ""];
+    if wide {
+        head.extend(["CHANGED", "ID"]);
+    }
+    let mut grid = Grid::new(head);
+    for person in people {
+        let groups: Vec<_> = person.groups.iter().map(Name::as_str).collect();
+        let note = match (person.active, person.kind) {
+            (false, _) => Field(Style::Bad, "switched off".into()),
+            (true, Kind::Service) => Field(Style::Faint, "service".into()),
+            (true, Kind::Person) => Field::from(""),
+        };
+        let mut row = vec![
+            Field(Style::Strong, person.login.clone()),
+            Field::from(person.display.as_str()),
+            Field::from(person.role.as_str()),
+            Field::from(person.manager.as_deref().unwrap_or("–")),
+            Field::from(groups.join(" ")),
+            note,
+        ];
+        if wide {
+            row.extend([
+                Field::from(ago(person.changed_at, edge::now())),
+                Field::from(person.id.to_string()),
+            ]);
+        }
+        grid.row(row);
+    }
+    grid
+}

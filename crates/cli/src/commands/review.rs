@@ -1,0 +1,217 @@
+//! `inbox`, `approve`, `deny`: the reviewer's side.
+
+use clap::Args;
+use daypass_api::Client;
+use daypass_api::request::{Decision, NewReview, Request, RequestQuery, RequestState};
+use daypass_core::name::Item;
+use daypass_core::time::{Span, Timestamp};
+
+use crate::ask;
+use crate::commands::show;
+use crate::context::{Context, pages};
+use crate::edge;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::find;
+use crate::human::{left, span};
+use crate::line::{Field, Grid, Line, Style};
+use crate::wait::waits_for;
+
+/// The most requests that are listed.
+const MOST: usize = 500;
+
+/// List requests that wait for your review.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass inbox
+  daypass inbox -o name | head -1 | xargs daypass status
+  daypass approve R7K2M9")]
+pub struct InboxArgs {}
+
+impl InboxArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let requests = waiting(&client).await?;
+        let grid = grid(&requests, context.out.is_wide(), edge::now());
+        context.out.list(
+            &requests,
+            |request| request.id.to_string(),
+            &grid,
+            "nothing waits for you",
+        );
+        if !requests.is_empty() && !context.out.is_structured() {
+            let help =
+                "  daypass status ID shows all of it; daypass approve ID, daypass deny ID --reason TEXT";
+            context.out.note(Line::new().with(Style::Faint, help));
+        }
+        Ok(Exit::DONE)
+    }
+}
+
+/// What waits for the caller's review.
+pub(crate) async fn waiting(client: &Client) -> Result<Vec<Request>, Failure> {
+    pages(MOST, async |cursor| {
+        client
+            .requests(&RequestQuery {
+                reviewable: Some(true),
+                cursor,
+                ..RequestQuery::default()
+            })
+            .await
+    })
+    .await
+}
+
+fn grid(requests: &[Request], wide: bool, now: Timestamp) -> Grid {
+    let mut grid = Grid::new(["ID", "WHO", "WHAT", "FOR", "TIME", "REASON"]);
+    for request in requests {
+        let due = request
+            .steps
+            .iter()
+            .find_map(|step| step.due_at)
+            .unwrap_or(request.expires_at);
+        let id = if wide {
+            request.id.to_string()
+        } else {
+            request.id.short()
+        };
+        let ticket = request
+            .ticket
+            .as_ref()
+            .map_or_else(String::new, |ticket| format!(" [{ticket}, unverified]"));
+        grid.row([
+            Field(Style::Strong, id),
+            Field::from(request.requester.as_str()),
+            Field::from(show::items(&request.items)),
+            Field::from(span(request.duration)),
+            Field(Style::Warn, left(due, now)),
+            Field::from(format!("{}{ticket}", request.reason)),
+        ]);
+    }
+    grid
+}
+
+/// Agree to a request.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass approve R7K2M9
+  daypass approve R7K2M9 --for 30m --comment \"half an hour is enough\"
+  daypass approve R7K2M9 --only orders-prod/read
+
+You are shown what you approve, and are asked once more on a terminal. What was shown is what counts: were the
+request another one by then, the approval would be refused.")]
+pub struct ApproveArgs {
+    /// The request, by its (short) id
+    id: String,
+
+    /// For at most so long; never longer than was asked
+    #[arg(long = "for", value_name = "TIME")]
+    length: Option<Span>,
+
+    /// Only these items; may be given several times
+    #[arg(long, value_name = "RESOURCE/ROLE")]
+    only: Vec<Item>,
+
+    /// A word to the requester and the auditors
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+
+    /// Do not ask once more
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl ApproveArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let request = find::request(&client, &self.id).await?;
+        undecided(&request)?;
+        show::request(&request, edge::now())
+            .into_iter()
+            .for_each(|line| context.out.note(line));
+        let less = self
+            .length
+            .map_or_else(String::new, |most| format!(" for {} at most", span(most)));
+        if !self.yes && !ask::confirm(context, &format!("Approve{less}?"))? {
+            return Err(Failure::error("not approved"));
+        }
+        let items: Option<Vec<_>> =
+            (!self.only.is_empty()).then(|| self.only.into_iter().map(Into::into).collect());
+        let review = NewReview {
+            decision: Decision::Approve,
+            digest: request.digest,
+            duration: self.length,
+            items: items.map(|items| items.into_iter().collect()),
+            comment: self.comment,
+        };
+        let after = client.review(request.id, &review).await?;
+        context
+            .out
+            .one(&after, || after.id.to_string(), || vec![agreed(&after)]);
+        Ok(Exit::DONE)
+    }
+}
+
+fn agreed(request: &Request) -> Line {
+    let line = Line::new()
+        .with(Style::Good, "✓ ")
+        .with(Style::Strong, request.id.short())
+        .text(": you agreed; ");
+    match (&request.approved, request.state) {
+        (Some(approved), _) => line.text(format!(
+            "{} gets {} for {}",
+            request.requester,
+            show::items(&approved.items),
+            span(approved.duration)
+        )),
+        (None, RequestState::Pending) => line.text(waits_for(request, edge::now())),
+        (None, state) => line.text(format!("it is {}", state.as_str())),
+    }
+}
+
+/// Say no to a request.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass deny R7K2M9 --reason \"use the replica\"
+
+One no ends the request. The requester sees your reason.")]
+pub struct DenyArgs {
+    /// The request, by its (short) id
+    id: String,
+
+    /// Why; the requester reads it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+impl DenyArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let request = find::request(&client, &self.id).await?;
+        undecided(&request)?;
+        let review = NewReview {
+            decision: Decision::Deny,
+            digest: request.digest,
+            duration: None,
+            items: None,
+            comment: Some(self.reason),
+        };
+        let after = client.review(request.id, &review).await?;
+        let line = || {
+            Line::new()
+                .with(Style::Strong, after.id.short())
+                .text(format!(": {}", after.state.as_str()))
+        };
+        context.out.one(&after, || after.id.to_string(), || vec![line()]);
+        Ok(Exit::DONE)
+    }
+}
+
+/// What is decided need not be looked at and confirmed first.
+fn undecided(request: &Request) -> Result<(), Failure> {
+    if request.state == RequestState::Pending {
+        return Ok(());
+    }
+    let (id, state) = (request.id.short(), request.state.as_str());
+    Err(Failure::error(format!("request {id} is {state} already")).hint(format!("daypass status {id}")))
+}

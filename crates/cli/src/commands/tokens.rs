@@ -1,0 +1,234 @@
+//! `token …`: API tokens and login sessions.
+
+use clap::{Args, Subcommand, ValueEnum};
+use daypass_api::Client;
+use daypass_api::route::Scope;
+use daypass_api::session::{NewToken, Token, TokenQuery, Via};
+use daypass_core::id::TokenId;
+use daypass_core::name::Name;
+use daypass_core::time::Span;
+
+use crate::context::Context;
+use crate::edge;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::human::{ago, left};
+use crate::line::{Field, Grid, Line, Style};
+
+/// Manage API tokens and sessions.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Issue a token; its secret is shown this once
+    Create(CreateArgs),
+    /// List tokens and sessions
+    Ls(LsArgs),
+    /// Revoke a token or session
+    Revoke(RevokeArgs),
+}
+
+impl TokenCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Create(args) => args.run(context).await,
+            Self::Ls(args) => args.run(context).await,
+            Self::Revoke(args) => args.run(context).await,
+        }
+    }
+}
+
+/// What a token may do, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScopeArg {
+    /// Read
+    Read,
+    /// Ask for access, use it, extend it, give it back
+    Request,
+    /// Manage people and connectors
+    Manage,
+}
+
+impl From<ScopeArg> for Scope {
+    fn from(scope: ScopeArg) -> Self {
+        match scope {
+            ScopeArg::Read => Self::Read,
+            ScopeArg::Request => Self::Request,
+            ScopeArg::Manage => Self::Manage,
+        }
+    }
+}
+
+/// Issue a token.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass token create nightly-report --scope read --for 30d
+  daypass token create deploy --scope read --scope request --as ci-deploy > /run/secrets/daypass-token
+  DAYPASS_SERVER=https://daypass.example.com DAYPASS_TOKEN=\"$(cat /run/secrets/daypass-token)\" daypass status
+
+A token never may more than its owner, and never reviews. Only the secret goes to stdout.")]
+pub struct CreateArgs {
+    /// What to call it
+    name: String,
+
+    /// What it may do; may be given several times
+    #[arg(long = "scope", value_enum, required = true)]
+    scopes: Vec<ScopeArg>,
+
+    /// How long it is taken
+    #[arg(long = "for", value_name = "TIME", default_value = "30d")]
+    length: Span,
+
+    /// For this service account (administrators)
+    #[arg(long = "as", value_name = "LOGIN")]
+    login: Option<Name>,
+}
+
+impl CreateArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let scopes = self.scopes.into_iter().map(Into::into).collect();
+        let new = NewToken {
+            name: self.name,
+            scopes,
+            expires_in: self.length,
+            login: self.login,
+        };
+        let issued = client.add_token(&new).await?;
+        let token = &issued.token;
+        context.out.note(format!(
+            "token {} of {}, {}",
+            token.id.short(),
+            token.login,
+            left(token.expires_at, edge::now())
+        ));
+        context.out.one(
+            &issued,
+            || issued.secret.expose().to_owned(),
+            || vec![Line::from(issued.secret.expose())],
+        );
+        context
+            .out
+            .note(Line::new().with(Style::Faint, "  it is not shown again"));
+        Ok(Exit::DONE)
+    }
+}
+
+/// List tokens and sessions.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass token ls
+  daypass token ls --of ci-deploy")]
+pub struct LsArgs {
+    /// Whose; yours where nobody is named (auditors and administrators)
+    #[arg(long = "of", value_name = "LOGIN")]
+    login: Option<Name>,
+}
+
+impl LsArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let tokens = tokens(&client, self.login.as_ref()).await?;
+        let now = edge::now();
+        let mut grid = Grid::new(["ID", "WHOSE", "NAME", "MAY", "ISSUED", "TIME"]);
+        for token in &tokens {
+            let id = if context.out.is_wide() {
+                token.id.to_string()
+            } else {
+                token.id.short()
+            };
+            let may = match &token.via {
+                Via::Session => String::from("session"),
+                Via::Token { scopes } => scopes
+                    .iter()
+                    .map(|scope| scope.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            };
+            grid.row([
+                Field(Style::Strong, id),
+                Field::from(token.login.as_str()),
+                Field::from(token.name.as_str()),
+                Field::from(may),
+                Field::from(ago(token.created_at, now)),
+                Field::from(left(token.expires_at, now)),
+            ]);
+        }
+        context
+            .out
+            .list(&tokens, |token| token.id.to_string(), &grid, "there are none");
+        Ok(Exit::DONE)
+    }
+}
+
+/// Revoke a token or session.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass token revoke T7K2M9
+  daypass token revoke T7K2M9 --of ci-deploy")]
+pub struct RevokeArgs {
+    /// The token, by its (short) id
+    id: String,
+
+    /// Whose; yours where nobody is named (administrators)
+    #[arg(long = "of", value_name = "LOGIN")]
+    login: Option<Name>,
+}
+
+impl RevokeArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let id = match self.id.parse::<TokenId>() {
+            Ok(id) => id,
+            Err(_) => the_one(&tokens(&client, self.login.as_ref()).await?, &self.id)?,
+        };
+        client.revoke_token(id).await?;
+        context.out.note(format!("token {} is revoked", id.short()));
+        Ok(Exit::DONE)
+    }
+}
+
+async fn tokens(client: &Client, login: Option<&Name>) -> Result<Vec<Token>, Failure> {
+    Ok(client
+        .tokens(&TokenQuery {
+            login: login.map(ToString::to_string),
+        })
+        .await?
+        .items)
+}
+
+/// The token that a short id means.
+fn the_one(tokens: &[Token], text: &str) -> Result<TokenId, Failure> {
+    let wanted = text.to_ascii_uppercase();
+    let fits = |token: &&Token| !wanted.is_empty() && token.id.to_string().starts_with(&wanted);
+    let mut fitting = tokens.iter().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(only), None) => Ok(only.id),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage(format!("\"{text}\" could be several tokens")).hint("give more of the id"))
+        }
+        (None, _) => Err(Failure::error(format!("there is no token {text}")).hint("daypass token ls")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_id_must_mean_one_token() {
+        let token = |id: TokenId| Token {
+            id,
+            login: "ana".into(),
+            name: "x".into(),
+            via: Via::Session,
+            created_at: daypass_core::time::Timestamp::EPOCH,
+            expires_at: daypass_core::time::Timestamp::EPOCH,
+        };
+        let one = TokenId::from_bytes([0; 10]);
+        let other = TokenId::from_bytes([255; 10]);
+        let both = [token(one), token(other)];
+        assert_eq!(the_one(&both, "t00").unwrap(), one);
+        for text in ["T", "", "TX", "0"] {
+            assert!(the_one(&both, text).is_err(), "{text}");
+        }
+    }
+}
