@@ -17,7 +17,7 @@ use crate::{ConfigProblem, Secrets};
 ///
 /// # The contract
 ///
-/// `tests/conformance` tries every sentence of it on every provider.
+/// `tests/providers/conformance.rs` tries it sentence by sentence on every provider.
 ///
 /// 1. **Idempotent.** Each call may be repeated, at any time, after any outcome of the one before; twice has the effect of
 ///    once. A repeated [`provision`](Self::provision) makes the target as the spec and the limit say *now*: it moves the

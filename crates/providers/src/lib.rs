@@ -1,7 +1,7 @@
 //! What Daypass provisions on: the [`Provider`] trait with its contract, and one folder per target kind.
 //!
 //! A kind of target is one folder here and one line in [`ALL`]; nothing outside this crate matches on a kind. The contract
-//! is kept by the suite in `tests/conformance`, which every provider passes. This is the only crate below the server that
+//! is kept by the suite in `tests/providers/conformance.rs`, which every provider passes. This is the only crate below the server that
 //! may set timers: a call to a target is bounded in time by the provider that makes it.
 
 pub mod memory;

@@ -1,0 +1,180 @@
+//! The target in memory: the suite, and its switches.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use daypass_core::entitlement::Fault;
+use daypass_core::name::Name;
+use daypass_core::time::{Span, Timestamp};
+use daypass_providers::memory::{Memory, Op, SessionId, Target, Trouble};
+use daypass_providers::{Credential, Error, Inspection, Kind, Provider, Revealed, Secrets};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::conformance::{self, HOSTILE_TEXT};
+use crate::stand::{Ability, Stand, Use, spec_of};
+
+struct Here {
+    kind: Memory,
+    connector: Name,
+}
+
+struct NoSecrets;
+
+#[async_trait]
+impl Secrets for NoSecrets {
+    async fn reveal(&self, _: &str, _: &str, _: u16) -> Result<Revealed, Error> {
+        Err(Error::new(Fault::NotFound, "there are none"))
+    }
+
+    async fn replace(&self, _: &str, _: &SecretString) -> Result<(), Error> {
+        Err(Error::new(Fault::NotFound, "there are none"))
+    }
+}
+
+impl Here {
+    fn new() -> Self {
+        Self { kind: Memory::new(), connector: "here".parse().unwrap() }
+    }
+
+    fn target(&self) -> Target {
+        self.kind.target(&self.connector)
+    }
+
+    fn connect(&self, installation: &str) -> Arc<dyn Provider> {
+        self.kind.connect(&self.connector, &json!({}), Arc::new(NoSecrets), installation).unwrap()
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-03-07T12:00:00Z".parse().unwrap()
+}
+
+#[async_trait]
+impl Stand for Here {
+    fn kind(&self) -> &dyn Kind {
+        &self.kind
+    }
+
+    fn provider(&self) -> Arc<dyn Provider> {
+        self.connect("this")
+    }
+
+    fn other_installation(&self) -> Arc<dyn Provider> {
+        self.connect("other")
+    }
+
+    fn config(&self, gives: &[Ability]) -> (Value, Value) {
+        let can: Vec<_> = gives.iter().map(|ability| word(*ability)).collect();
+        (json!({}), json!({ "can": can }))
+    }
+
+    fn hostile(&self) -> Vec<(Value, Value)> {
+        vec![(json!({}), json!({"may": []})), (json!({}), json!({"can": [7]})), (json!({}), json!("read"))]
+    }
+
+    async fn now(&self) -> Timestamp {
+        now()
+    }
+
+    async fn open(&self, credential: &Credential) -> Option<Box<dyn Use>> {
+        let session = self.target().open(credential, now()).ok()?;
+        Some(Box::new(Open { target: self.target(), session }))
+    }
+
+    async fn add_by_hand(&self, key: &str) {
+        self.target().add_by_hand(key, "secret");
+    }
+
+    async fn everything_else(&self) -> String {
+        let (key, _) = spec_of(self, 6, self.config(&[]));
+        let target = self.target();
+        format!("{} {:?} {:?}", target.stands(&key), target.until(&key), target.holder(&key))
+    }
+
+    async fn down(&self) {
+        self.target().set_down(true);
+    }
+
+    async fn up(&self) {
+        self.target().set_down(false);
+    }
+}
+
+fn word(ability: Ability) -> &'static str {
+    match ability {
+        Ability::Read => "read",
+        Ability::Write => "write",
+    }
+}
+
+struct Open {
+    target: Target,
+    session: SessionId,
+}
+
+#[async_trait]
+impl Use for Open {
+    async fn may(&mut self, ability: Ability) -> bool {
+        self.target.may(self.session, word(ability))
+    }
+
+    async fn is_cut(&mut self) -> bool {
+        !self.target.is_open(self.session)
+    }
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    let here = Here::new();
+    conformance::all(&here).await;
+    assert_eq!(HOSTILE_TEXT.len(), 9);
+}
+
+#[tokio::test]
+async fn each_fault_can_be_asked_for_and_changes_nothing() {
+    let here = Here::new();
+    let provider = here.provider();
+    let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
+    for fault in [Fault::NotFound, Fault::Denied, Fault::RateLimited, Fault::Conflict, Fault::Unavailable, Fault::Bug] {
+        here.target().fail_next(Op::Provision, Trouble::Fails(fault));
+        let failed = provider.provision(&key, &spec, "ana", now()).await.unwrap_err();
+        assert_eq!(failed.fault, fault);
+        assert!(!here.target().stands(&key));
+    }
+    provider.provision(&key, &spec, "ana", now()).await.unwrap();
+    assert_eq!(here.target().calls(Op::Provision), 7);
+    here.target().fail_next(Op::Revoke, Trouble::Fails(Fault::Unavailable));
+    assert!(provider.revoke(&key, None).await.is_err());
+    assert!(here.target().stands(&key));
+}
+
+#[tokio::test]
+async fn an_answer_can_be_lost_after_the_effect() {
+    let here = Here::new();
+    let provider = here.provider();
+    let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
+    here.target().fail_next(Op::Provision, Trouble::LosesAnswer);
+    let failed = provider.provision(&key, &spec, "ana", now()).await.unwrap_err();
+    assert_eq!(failed.fault, Fault::Unavailable);
+    assert!(here.target().stands(&key));
+    here.target().fail_next(Op::Revoke, Trouble::LosesAnswer);
+    assert!(provider.revoke(&key, None).await.is_err());
+    assert!(!here.target().stands(&key));
+}
+
+#[tokio::test]
+async fn what_a_hand_does_at_the_target_is_seen() {
+    let here = Here::new();
+    let provider = here.provider();
+    let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
+    provider.provision(&key, &spec, "ana", now() + Span::hours(1)).await.unwrap();
+    assert_eq!(here.target().holder(&key).as_deref(), Some("ana"));
+    assert!(here.target().remove_by_hand(&key));
+    let absent = Ok(Inspection::Absent { residue: Vec::new() });
+    assert_eq!(provider.inspect(&key, Some(&spec)).await, absent);
+    here.target().add_unrecorded(&key, "this");
+    assert_eq!(provider.list_managed().await, Ok(vec![key.clone()]));
+    provider.revoke(&key, None).await.unwrap();
+    assert!(!here.target().stands(&key));
+}
