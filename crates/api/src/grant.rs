@@ -246,7 +246,8 @@ pub struct Credential {
     /// The provider's kind, which says how to read `fields`.
     #[schema(value_type = String, example = "postgres")]
     pub kind: Name,
-    /// What is no secret; for `postgres`: `host`, `port`, `user`, `database`, `tls` (libpq's `sslmode`) and perhaps `ca` (PEM).
+    /// What is no secret; for `postgres` in libpq's words: `host`, `port`, `user`, `dbname`, `sslmode`, and perhaps
+    /// `sslrootcert_pem` (a CA to trust).
     pub fields: BTreeMap<String, String>,
     /// The secret itself.
     pub secret: Secret,

@@ -25,6 +25,13 @@ pub(super) const KIND: &str = "postgres";
 /// The name of the service in the service file.
 const SERVICE: &str = "daypass";
 
+/// Where systems keep the authorities that they trust: Debian, Fedora, Alpine and macOS.
+const BUNDLES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
 /// Variables by which libpq would connect elsewhere, as somebody else, or less safely than the service file says.
 const OVERRIDES: &[&str] = &[
     "PGHOST",
@@ -138,20 +145,25 @@ fn write(credential: &Credential, runtime: &Path) -> Result<TempDir, Failure> {
             .filter(|value| !value.is_empty() && !value.chars().any(char::is_control))
             .ok_or_else(|| Failure::error(format!("the server's credentials have no usable {name}")))
     };
-    let (host, port, user) = (field("host")?, field("port")?, field("user")?);
-    let (database, tls) = (field("database")?, field("tls")?);
-    let mut service =
-        format!("[{SERVICE}]\nhost={host}\nport={port}\nuser={user}\ndbname={database}\nsslmode={tls}\n");
-    match credential.fields.get("ca") {
-        Some(ca) => {
-            let file = folder.path().join("ca.pem");
-            private_file(&file, ca.as_bytes())?;
-            service.push_str(&format!("sslrootcert={}\n", file.display()));
-        }
-        // Without it libpq would look for a certificate in the home directory only.
-        None if tls == "verify-full" => service.push_str("sslrootcert=system\n"),
-        None => {}
+    let mut service = format!("[{SERVICE}]\n");
+    // libpq's own words: what the server says goes into the file as it is.
+    for name in ["host", "port", "user", "dbname", "sslmode"] {
+        service.push_str(&format!("{name}={}\n", field(name)?));
     }
+    let ca = match credential.fields.get("sslrootcert_pem") {
+        Some(pem) => {
+            let file = folder.path().join("ca.pem");
+            private_file(&file, pem.as_bytes())?;
+            Some(file)
+        }
+        None => BUNDLES.iter().map(PathBuf::from).find(|bundle| bundle.is_file()),
+    };
+    if field("sslmode")?.starts_with("verify") {
+        // Without a file libpq would look in the home directory only. `system` is for those of version 16 and later.
+        let ca = ca.map_or_else(|| String::from("system"), |ca| ca.display().to_string());
+        service.push_str(&format!("sslrootcert={ca}\n"));
+    }
+    let (host, port, user) = (field("host")?, field("port")?, field("user")?);
     private_file(&folder.path().join("service"), service.as_bytes())?;
     private_file(
         &folder.path().join("password"),
@@ -193,7 +205,8 @@ mod tests {
     fn credential(user: &str, secret: &str) -> Credential {
         serde_json::from_value(serde_json::json!({
             "item": {"resource": "orders", "role": "read"}, "kind": "postgres", "secret": secret,
-            "fields": {"host": "::1", "port": "5432", "user": user, "database": "orders", "tls": "verify-full"},
+            "fields": {"host": "::1", "port": "5432", "user": user, "dbname": "orders", "sslmode": "verify-full",
+                       "sslrootcert_pem": "-----BEGIN"},
         }))
         .unwrap()
     }
@@ -209,9 +222,14 @@ mod tests {
         }
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         assert_eq!(read("password"), "\\:\\:1:5432:*:daypass_r1:a\\:b\\\\c\n");
+        let ca = folder.path().join("ca.pem");
+        assert_eq!(read("ca.pem"), "-----BEGIN");
         assert_eq!(
             read("service"),
-            "[daypass]\nhost=::1\nport=5432\nuser=daypass_r1\ndbname=orders\nsslmode=verify-full\nsslrootcert=system\n"
+            format!(
+                "[daypass]\nhost=::1\nport=5432\nuser=daypass_r1\ndbname=orders\nsslmode=verify-full\nsslrootcert={}\n",
+                ca.display()
+            )
         );
     }
 
