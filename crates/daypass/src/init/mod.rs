@@ -1,0 +1,157 @@
+//! `daypass init`: a folder that a server starts from, with its first administrator.
+//!
+//! It makes new files only. What it made is taken away again where it cannot finish, so that a second run starts clean.
+
+mod folder;
+mod password;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use daypass_core::name::Name;
+use daypass_core::person::{Kind, SystemRole};
+use daypass_engine::NewPerson;
+use daypass_server::config::ServerConfig;
+
+use self::folder::Folder;
+use crate::failure::Failure;
+
+/// The file that makes a folder one of Daypass's.
+const SERVER_YAML: &str = "server.yaml";
+/// The folder of policy files beside it.
+const POLICY: &str = "policy";
+
+/// Make a folder with all that a server needs, and the first administrator.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// The folder; it is made where it is missing.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The login of the first administrator.
+    #[arg(long, value_name = "LOGIN", default_value = "admin")]
+    admin: Name,
+    /// Read the administrator's password from standard input (its first line) instead of asking for it.
+    #[arg(long)]
+    password_stdin: bool,
+    /// The address that the server will listen on.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7373")]
+    listen: SocketAddr,
+}
+
+impl Init {
+    /// Does it. With `no_input` nothing is asked: a password is made up, and printed once.
+    pub(crate) async fn run(self, no_input: bool) -> Result<(), Failure> {
+        if !self.listen.ip().is_loopback() {
+            return Err(Failure::usage(format!(
+                "{} can be reached from other machines, which takes TLS",
+                self.listen
+            ))
+            .hint("daypass init, then add tls: and listen: to server.yaml, which says how"));
+        }
+        let config_file = self.dir.join(SERVER_YAML);
+        refuse_second(&self.dir, &config_file)?;
+        // Asked for first: who gives up at the question has changed nothing.
+        let chosen = password::choose(self.admin.as_str(), self.password_stdin, no_input)?;
+        let mut folder = Folder::create(&self.dir)?;
+        let made = self.fill(&mut folder, &config_file, &chosen).await;
+        match made {
+            Ok(()) => folder.keep(),
+            Err(failure) => {
+                folder.undo();
+                return Err(failure);
+            }
+        }
+        self.tell(&chosen);
+        Ok(())
+    }
+
+    async fn fill(
+        &self,
+        folder: &mut Folder,
+        config_file: &Path,
+        chosen: &password::Chosen,
+    ) -> Result<(), Failure> {
+        let text = include_str!("server.yaml").replace("@LISTEN@", &self.listen.to_string());
+        let config = ServerConfig::parse(config_file, &text)?;
+        folder.private_dir("secrets")?;
+        folder.private_dir("data")?;
+        folder.dir(POLICY)?;
+        folder.file("policy/daypass.yaml", include_str!("policy.yaml"))?;
+        folder.all_in("data");
+        let hash = daypass_server::hash_password(chosen.password.clone()).await?;
+        let engine = daypass_server::open(&config, daypass_providers::ALL).await?;
+        let administrator = NewPerson {
+            login: self.admin.clone(),
+            display: self.admin.to_string(),
+            kind: Kind::Person,
+            role: SystemRole::Administrator,
+            groups: BTreeSet::new(),
+            manager: None,
+            password: Some(hash),
+        };
+        engine.bootstrap(administrator).await?;
+        // Last: this is the file that says "done".
+        folder.file(SERVER_YAML, &text)
+    }
+
+    fn tell(&self, chosen: &password::Chosen) {
+        let dir = self.dir.display();
+        let mut told = vec![
+            format!("✓ {dir}/server.yaml        what the operator of this machine decides"),
+            format!("✓ {dir}/policy/            who may ask for what, and who must agree"),
+            format!("✓ {dir}/secrets/           passwords of targets; only you can read it"),
+            format!("✓ {dir}/data/              state and log; only you can read it"),
+            format!("✓ the administrator {} is in the directory", self.admin),
+        ];
+        if chosen.made_up {
+            told.push(String::from("  Their password is shown this once; keep it:"));
+        }
+        for line in told {
+            say(&line);
+        }
+        if let Some(shown) = chosen.shown() {
+            // The one thing that is data: a script may keep it with `daypass init --no-input >FILE`.
+            let _ = writeln!(std::io::stdout().lock(), "{shown}");
+        }
+        say("Next:");
+        say(&format!("  daypass server --config {dir}/server.yaml"));
+        say(&format!(
+            "  DAYPASS_SERVER=http://{} daypass login {}        (in another terminal)",
+            self.listen, self.admin
+        ));
+        say("  then docs/quickstart.md: the first grant on your own PostgreSQL in ten minutes");
+    }
+}
+
+/// Whoever reads may have gone (`| head`): that is no failure of the command.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Says what there is already, and what to do with it.
+fn refuse_second(dir: &Path, config_file: &Path) -> Result<(), Failure> {
+    if config_file.exists() {
+        return Err(Failure::error(format!(
+            "{} is there already, and init never writes over anything",
+            config_file.display()
+        ))
+        .hint(format!(
+            "daypass server --config {}          to start it\n       daypass init OTHER-FOLDER          for another one",
+            config_file.display()
+        )));
+    }
+    for name in ["data/daypass.sqlite", "policy/daypass.yaml"] {
+        let left = dir.join(name);
+        if left.exists() {
+            return Err(Failure::error(format!(
+                "{} is there already, but {} is not: this looks like a part of another installation",
+                left.display(),
+                config_file.display()
+            ))
+            .hint("daypass init OTHER-FOLDER, or put its server.yaml back"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! `daypass server`: from `server.yaml` to a server that answers, and its orderly end.
+
+mod check;
+mod files;
+
+use std::path::PathBuf;
+
+use daypass_engine::Engine;
+use daypass_server::config::ServerConfig;
+
+use self::files::Start;
+use crate::failure::Failure;
+use crate::signal;
+
+/// Serve: decide, provision, watch, take away.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// The operator's file.
+    #[arg(short, long, value_name = "FILE", default_value = "server.yaml")]
+    config: PathBuf,
+    /// Policy files: a folder or one file [default: policy/ and daypass.yaml beside the configuration]
+    #[arg(long, value_name = "PATH")]
+    policy: Option<PathBuf>,
+    /// Read the configuration and the policy, say what is wrong with them, and start nothing.
+    #[arg(long)]
+    check: bool,
+}
+
+impl Server {
+    /// Runs it until it is told to stop.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let config = ServerConfig::load(&self.config)?;
+        let files = files::find(&self.config, self.policy.as_deref());
+        if self.check {
+            return check::check(&config, &files).await;
+        }
+        daypass_server::log::install(&config.log);
+        let server = daypass_server::Server::start(config, daypass_providers::ALL).await?;
+        let in_force = put_in_force(server.engine(), &files).await;
+        if in_force.is_ok() {
+            tracing::info!(address = %server.address(), "serving");
+            eprintln!("✓ Daypass answers on {}", server.url());
+            let why = signal::told_to_stop().await;
+            eprintln!("{why}: finishing what is under way");
+        }
+        server.stop().await;
+        in_force
+    }
+}
+
+/// Puts the operator's policy files in force where they should be.
+///
+/// A server that has a policy starts, whatever became of the files: what is in force stays. One that has none yet would
+/// refuse everybody everything for a reason that nobody sees, so it does not start.
+async fn put_in_force(engine: &Engine, files: &[PathBuf]) -> Result<(), Failure> {
+    let has_one = engine.store().policy_in_force().await?.is_some();
+    let outcome = match files {
+        [_, ..] => apply(engine, files).await,
+        [] if has_one => Ok(Start::InForce),
+        [] => Err(Failure::error(
+            "there is no policy: neither policy/ nor daypass.yaml beside the configuration",
+        )
+        .hint("daypass init writes one to begin with, or name yours with --policy PATH")),
+    };
+    match outcome {
+        Ok(Start::InForce) => Ok(()),
+        Ok(Start::Apply) => {
+            tracing::info!(revision = %engine.current().policy.revision(), "the policy files are in force now");
+            Ok(())
+        }
+        Ok(Start::Outdated) => {
+            tracing::warn!(
+                "the policy files were in force before, and somebody has applied another policy since; it stays"
+            );
+            eprintln!(
+                "! The policy files are older than the policy in force, which somebody applied since. It stays.\n  \
+                 Try: daypass policy apply PATH, to put the files in force again"
+            );
+            Ok(())
+        }
+        Err(failure) if has_one => {
+            tracing::error!(%failure, "the policy files cannot be put in force; what is in force stays");
+            eprintln!("{failure}\n! The policy that was in force stays in force.");
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn apply(engine: &Engine, paths: &[PathBuf]) -> Result<Start, Failure> {
+    let sources = files::read(paths)?;
+    let start = files::at_start(engine, &sources).await?;
+    if start == Start::Apply {
+        engine.load_policy(&sources).await?;
+    }
+    Ok(start)
+}
