@@ -283,3 +283,6 @@ fn is_passing(error: &client::Error) -> bool {
             Some(ProblemCode::Unavailable | ProblemCode::RateLimited)
         )
 }
+
+#[cfg(test)]
+mod tests;

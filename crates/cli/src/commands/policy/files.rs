@@ -16,12 +16,13 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Reads these files, and the YAML files of these folders. Without any: `daypass.yaml` and the folder `policy`.
+    /// Reads these files, and the YAML files of these folders. Without any: `daypass.yaml`, `policy.yaml` and the folder
+    /// `policy`, where they are.
     ///
     /// A file's name in the policy does not depend on where it is checked from, for the revision is a hash over it too: a
     /// file goes by its own name, one of a folder by that folder's name and its path below.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let usual = ["daypass.yaml", "policy"].map(PathBuf::from);
+        let usual = ["daypass.yaml", "policy.yaml", "policy"].map(PathBuf::from);
         let there: Vec<_> = usual.iter().filter(|path| path.exists()).cloned().collect();
         let paths = if paths.is_empty() { &there } else { paths };
         let mut found = Vec::new();

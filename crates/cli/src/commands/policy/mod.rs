@@ -30,7 +30,7 @@ pub enum PolicyCommand {
 /// Which files, and whether the server is asked as well.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  daypass policy check                    daypass.yaml and policy/, where they are
+  daypass policy check                    daypass.yaml, policy.yaml and policy/, where they are
   daypass policy check policy/            every YAML file below the folder
   daypass policy test policy/ -o json
   daypass policy check policy/ --online   also: what the providers say of their configuration, and what would change
