@@ -16,11 +16,11 @@ use crate::profile::Place;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The server's address [env: `DAYPASS_SERVER`] [default: the profile's]
+    /// The server's address [env: DAYPASS_SERVER] [default: the profile's]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
 
-    /// Which profile to use; `login` writes it [env: `DAYPASS_PROFILE`] [default: default]
+    /// Which profile to use; login writes it [env: DAYPASS_PROFILE] [default: default]
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
 
@@ -35,7 +35,7 @@ pub struct Global {
     )]
     pub output: Format,
 
-    /// Short for `-o json`
+    /// Short for -o json
     #[arg(long, global = true, conflicts_with = "output")]
     pub json: bool,
 

@@ -39,7 +39,7 @@ impl AuditCommand {
 
 For auditors and administrators.")]
 pub struct AuditLsArgs {
-    /// Only events of this name (`request.approved`) or kind (`request`)
+    /// Only events of this name (request.approved) or kind (request)
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
 
@@ -51,11 +51,11 @@ pub struct AuditLsArgs {
     #[arg(long, value_name = "ID")]
     about: Option<String>,
 
-    /// Not before: a time in RFC 3339, or `24h` ago
+    /// Not before: a time in RFC 3339, or 24h for a day ago
     #[arg(long, value_name = "WHEN")]
     since: Option<Past>,
 
-    /// Before: a time in RFC 3339, or `24h` ago
+    /// Before: a time in RFC 3339, or 24h for a day ago
     #[arg(long, value_name = "WHEN")]
     until: Option<Past>,
 

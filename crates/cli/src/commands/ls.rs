@@ -24,7 +24,7 @@ pub struct LsArgs {
     /// Only this resource
     resource: Option<String>,
 
-    /// Only resources with this label `env`
+    /// Only resources with this label env
     #[arg(long)]
     env: Option<String>,
 

@@ -39,7 +39,7 @@ pub struct RequestArgs {
     #[arg(long = "for", value_name = "TIME")]
     length: Option<Span>,
 
-    /// Not before: a time in RFC 3339, or `+2h` from now
+    /// Not before: a time in RFC 3339, or +2h from now
     #[arg(long, value_name = "WHEN")]
     start: Option<When>,
 

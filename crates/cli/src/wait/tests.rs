@@ -83,10 +83,7 @@ async fn look(State(world): State<World>) -> Json<Value> {
 
 async fn wait(world: World, limit: Option<Span>) -> Result<Waited, Failure> {
     let router = Router::new()
-        .route(
-            path::REQUEST,
-            get(async |State(world): State<World>| Json(world.request.lock().unwrap().clone())),
-        )
+        .route(path::REQUEST, get(look))
         .route(
             path::GRANT,
             get(async |State(world): State<World>| Json(world.grant)),
