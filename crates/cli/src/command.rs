@@ -178,7 +178,7 @@ mod tests {
             "connect orders-prod --no-input -q --wait 15m",
             "policy check",
             "policy test policy/ --online",
-            "audit ls --since 24h --about R7K2M --limit 5",
+            "audit ls R7K2M --since 24h --limit 5",
             "user add ana --group a --group b --manager bo --role auditor",
             "user groups ana --remove a",
             "user manager ana --none",

@@ -32,13 +32,17 @@ impl AuditCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass audit ls                                    the last 50
-  daypass audit ls --about R7K2M9                     one request from first to last, its grant and its targets included
+  daypass audit ls R7K2M9                             one request from first to last, its grant and its targets included
   daypass audit ls --event grant.ended --since 24h
   daypass audit ls --event request --by ana
   daypass audit ls --since 2026-03-01T00:00:00Z --limit 100000 -o json > march.json
 
 For auditors and administrators.")]
 pub struct AuditLsArgs {
+    /// Only what happened to this: a (short) id of a request or grant, or the full id of anything
+    #[arg(value_name = "ID")]
+    about: Option<String>,
+
     /// Only events of this name (request.approved) or kind (request)
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
@@ -46,10 +50,6 @@ pub struct AuditLsArgs {
     /// Only what this person caused
     #[arg(long, value_name = "LOGIN")]
     by: Option<String>,
-
-    /// Only what happened to this: a (short) id of a request or grant, or the full id of anything
-    #[arg(long, value_name = "ID")]
-    about: Option<String>,
 
     /// Not before: a time in RFC 3339, or 24h for a day ago
     #[arg(long, value_name = "WHEN")]
