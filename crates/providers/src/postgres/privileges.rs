@@ -81,10 +81,11 @@ pub(super) async fn code_owned(session: &Session, role: Oid) -> Result<Vec<Strin
                LEFT JOIN pg_class c ON s.classid = 'pg_class'::regclass AND c.oid = s.objid \
                WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1 AND s.deptype = 'o' \
                AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
-               AND NOT (s.classid IN ('pg_namespace'::regclass, 'pg_type'::regclass, 'pg_largeobject'::regclass) \
+               AND NOT coalesce( \
+                 s.classid IN ('pg_namespace'::regclass, 'pg_type'::regclass, 'pg_largeobject'::regclass) \
                  OR (c.relkind IN ('r', 'p', 'S', 'c') AND NOT c.relhasrules AND NOT EXISTS ( \
                    SELECT FROM pg_index x WHERE x.indrelid = c.oid \
-                   AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL)))) \
+                   AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL))), false) \
                ORDER BY 1";
     let rows = session
         .query(sql, &[&role], "looking at what the role owns")

@@ -12,7 +12,10 @@ use crate::stand::{Ability, Stand, Use, spec_of};
 /// Runs the whole suite. What a target cannot do by its nature (its capabilities say so) is left out.
 pub(crate) async fn all(stand: &dyn Stand) {
     let own = stand.provider().capabilities();
-    assert!(own.ceiling > Span::ZERO && own.ceiling <= Span::minutes(5), "a ceiling is stated");
+    assert!(
+        own.ceiling > Span::ZERO && own.ceiling <= Span::minutes(5),
+        "a ceiling is stated"
+    );
     is_there_until(stand).await;
     twice_is_once(stand).await;
     the_limit_moves_both_ways(stand).await;
@@ -50,16 +53,28 @@ impl<'a> Case<'a> {
         println!("conformance: {name}");
         let (key, spec) = spec_of(stand, grant, stand.config(&[Ability::Read]));
         let until = stand.now().await + Span::hours(1);
-        Self { stand, provider: stand.provider(), key, spec, until }
+        Self {
+            stand,
+            provider: stand.provider(),
+            key,
+            spec,
+            until,
+        }
     }
 
     async fn provision(&self) {
-        let done = self.provider.provision(&self.key, &self.spec, "ana", self.until).await;
+        let done = self
+            .provider
+            .provision(&self.key, &self.spec, "ana", self.until)
+            .await;
         assert_eq!(done, Ok(Progress::Done));
     }
 
     async fn revoke(&self) {
-        assert_eq!(self.provider.revoke(&self.key, Some(&self.spec)).await, Ok(Progress::Done));
+        assert_eq!(
+            self.provider.revoke(&self.key, Some(&self.spec)).await,
+            Ok(Progress::Done)
+        );
     }
 
     async fn until(&self) -> Option<Timestamp> {
@@ -75,7 +90,11 @@ impl<'a> Case<'a> {
     async fn assert_absent(&self) {
         let absent = Ok(Inspection::Absent { residue: Vec::new() });
         assert_eq!(self.provider.inspect(&self.key, Some(&self.spec)).await, absent);
-        assert_eq!(self.provider.inspect(&self.key, None).await, absent, "without its spec");
+        assert_eq!(
+            self.provider.inspect(&self.key, None).await,
+            absent,
+            "without its spec"
+        );
     }
 
     async fn credential(&self) -> Credential {
@@ -113,7 +132,12 @@ async fn twice_is_once(stand: &dyn Stand) {
 async fn the_limit_moves_both_ways(stand: &dyn Stand) {
     let mut case = Case::begin(stand, 3, "the limit moves both ways").await;
     let middle = case.until;
-    for until in [middle, middle + Span::hours(2), middle - Span::minutes(30), middle + Span::millis(1)] {
+    for until in [
+        middle,
+        middle + Span::hours(2),
+        middle - Span::minutes(30),
+        middle + Span::millis(1),
+    ] {
         case.until = until;
         case.provision().await;
         if case.provider.capabilities().own_expiry {
@@ -132,7 +156,11 @@ async fn revoked_is_absent_and_revoking_again_succeeds(stand: &dyn Stand) {
     assert_eq!(case.provider.revoke(&case.key, None).await, Ok(Progress::Done));
     case.assert_absent().await;
     case.provision().await;
-    assert_eq!(case.provider.revoke(&case.key, None).await, Ok(Progress::Done), "complete without its spec");
+    assert_eq!(
+        case.provider.revoke(&case.key, None).await,
+        Ok(Progress::Done),
+        "complete without its spec"
+    );
     case.assert_absent().await;
 }
 
@@ -148,12 +176,22 @@ async fn what_stood_before_is_not_adopted(stand: &dyn Stand) {
     let case = Case::begin(stand, 6, "what stood before is not adopted").await;
     stand.add_by_hand(&case.key).await;
     let before = stand.everything_else().await;
-    let refused = case.provider.provision(&case.key, &case.spec, "ana", case.until).await.unwrap_err();
+    let refused = case
+        .provider
+        .provision(&case.key, &case.spec, "ana", case.until)
+        .await
+        .unwrap_err();
     assert_eq!(refused.fault, Fault::AlreadyStanding);
-    assert!(case.provider.credential(&case.key, &case.spec).await.is_err(), "no credential for it either");
+    assert!(
+        case.provider.credential(&case.key, &case.spec).await.is_err(),
+        "no credential for it either"
+    );
     case.revoke().await;
     let seen = case.provider.inspect(&case.key, Some(&case.spec)).await;
-    assert!(matches!(seen, Ok(Inspection::Absent { .. })), "{seen:?}: nothing of ours is there");
+    assert!(
+        matches!(seen, Ok(Inspection::Absent { .. })),
+        "{seen:?}: nothing of ours is there"
+    );
     assert!(!case.provider.list_managed().await.unwrap().contains(&case.key));
     assert_eq!(stand.everything_else().await, before, "it stands as it stood");
 }
@@ -161,12 +199,22 @@ async fn what_stood_before_is_not_adopted(stand: &dyn Stand) {
 async fn another_installation_is_not_adopted(stand: &dyn Stand) {
     let case = Case::begin(stand, 7, "another installation is not adopted").await;
     let other = stand.other_installation();
-    other.provision(&case.key, &case.spec, "ana", case.until).await.unwrap();
-    let refused = case.provider.provision(&case.key, &case.spec, "ana", case.until).await.unwrap_err();
+    other
+        .provision(&case.key, &case.spec, "ana", case.until)
+        .await
+        .unwrap();
+    let refused = case
+        .provider
+        .provision(&case.key, &case.spec, "ana", case.until)
+        .await
+        .unwrap_err();
     assert_eq!(refused.fault, Fault::AlreadyStanding);
     case.revoke().await;
     assert!(!case.provider.list_managed().await.unwrap().contains(&case.key));
-    assert!(other.list_managed().await.unwrap().contains(&case.key), "it is still there, for the other");
+    assert!(
+        other.list_managed().await.unwrap().contains(&case.key),
+        "it is still there, for the other"
+    );
     let seen = other.inspect(&case.key, Some(&case.spec)).await;
     assert!(matches!(seen, Ok(Inspection::Present { .. })), "{seen:?}");
     other.revoke(&case.key, Some(&case.spec)).await.unwrap();
@@ -176,9 +224,15 @@ async fn another_installation_is_not_adopted(stand: &dyn Stand) {
 async fn the_list_is_exactly_ours(stand: &dyn Stand) {
     println!("conformance: the list is exactly ours");
     let provider = stand.provider();
-    assert_eq!(provider.list_managed().await, Ok(Vec::new()), "the cases before left nothing");
+    assert_eq!(
+        provider.list_managed().await,
+        Ok(Vec::new()),
+        "the cases before left nothing"
+    );
     let until = stand.now().await + Span::hours(1);
-    let made: Vec<_> = (10..15).map(|n| spec_of(stand, n, stand.config(&[Ability::Read]))).collect();
+    let made: Vec<_> = (10..15)
+        .map(|n| spec_of(stand, n, stand.config(&[Ability::Read])))
+        .collect();
     for (key, spec) in &made {
         provider.provision(key, spec, "ana", until).await.unwrap();
     }
@@ -207,37 +261,73 @@ async fn hostile_text_is_harmless(stand: &dyn Stand) {
     let case = Case::begin(stand, 20, "hostile text is harmless").await;
     let before = stand.everything_else().await;
     for text in HOSTILE_TEXT {
-        let done = case.provider.provision(&case.key, &case.spec, text, case.until).await;
+        let done = case
+            .provider
+            .provision(&case.key, &case.spec, text, case.until)
+            .await;
         assert_eq!(done, Ok(Progress::Done), "as a holder: {text:?}");
-        assert_eq!(case.provider.list_managed().await, Ok(vec![case.key.clone()]), "{text:?}");
+        assert_eq!(
+            case.provider.list_managed().await,
+            Ok(vec![case.key.clone()]),
+            "{text:?}"
+        );
         case.revoke().await;
         // As a key: none that we would make, and still one thing that can be made, found and removed.
-        case.provider.provision(text, &case.spec, "ana", case.until).await.unwrap();
-        assert_eq!(case.provider.list_managed().await, Ok(vec![text.to_owned()]), "as a key: {text:?}");
+        case.provider
+            .provision(text, &case.spec, "ana", case.until)
+            .await
+            .unwrap();
+        assert_eq!(
+            case.provider.list_managed().await,
+            Ok(vec![text.to_owned()]),
+            "as a key: {text:?}"
+        );
         case.provider.revoke(text, None).await.unwrap();
         let absent = Ok(Inspection::Absent { residue: Vec::new() });
-        assert_eq!(case.provider.inspect(text, None).await, absent, "as a key: {text:?}");
+        assert_eq!(
+            case.provider.inspect(text, None).await,
+            absent,
+            "as a key: {text:?}"
+        );
     }
     for config in stand.hostile() {
         let (key, spec) = spec_of(stand, 21, config);
-        let refused = case.provider.provision(&key, &spec, "ana", case.until).await.unwrap_err();
-        let fitting = matches!(refused.fault, Fault::Misconfigured | Fault::NotFound | Fault::Denied);
+        let refused = case
+            .provider
+            .provision(&key, &spec, "ana", case.until)
+            .await
+            .unwrap_err();
+        let fitting = matches!(
+            refused.fault,
+            Fault::Misconfigured | Fault::NotFound | Fault::Denied
+        );
         assert!(fitting, "{refused} for {:?} {:?}", spec.resource, spec.role);
         case.provider.revoke(&key, Some(&spec)).await.unwrap();
         let absent = Ok(Inspection::Absent { residue: Vec::new() });
-        assert_eq!(case.provider.inspect(&key, Some(&spec)).await, absent, "{:?}", spec.role);
+        assert_eq!(
+            case.provider.inspect(&key, Some(&spec)).await,
+            absent,
+            "{:?}",
+            spec.role
+        );
     }
     assert_eq!(stand.everything_else().await, before);
 }
 
 async fn what_is_in_the_way_of_one_is_in_nobody_elses(stand: &dyn Stand) {
     let case = Case::begin(stand, 22, "calls side by side").await;
-    let many: Vec<_> = (30..38).map(|n| spec_of(stand, n, stand.config(&[Ability::Read]))).collect();
-    let provision = many.iter().map(|(key, spec)| case.provider.provision(key, spec, "ana", case.until));
+    let many: Vec<_> = (30..38)
+        .map(|n| spec_of(stand, n, stand.config(&[Ability::Read])))
+        .collect();
+    let provision = many
+        .iter()
+        .map(|(key, spec)| case.provider.provision(key, spec, "ana", case.until));
     for done in futures_util::future::join_all(provision).await {
         assert_eq!(done, Ok(Progress::Done));
     }
-    let revoke = many.iter().map(|(key, spec)| case.provider.revoke(key, Some(spec)));
+    let revoke = many
+        .iter()
+        .map(|(key, spec)| case.provider.revoke(key, Some(spec)));
     for done in futures_util::future::join_all(revoke).await {
         assert_eq!(done, Ok(Progress::Done));
     }
@@ -249,12 +339,21 @@ async fn credentials_work_and_are_fresh(stand: &dyn Stand) {
     case.provision().await;
     let first = case.credential().await;
     assert!(case.open(&first).await.may(Ability::Read).await);
-    assert!(!case.open(&first).await.may(Ability::Write).await, "it gives what it says and no more");
+    assert!(
+        !case.open(&first).await.may(Ability::Write).await,
+        "it gives what it says and no more"
+    );
     let second = case.credential().await;
     assert_ne!(first.secret.expose_secret(), second.secret.expose_secret());
-    assert!(stand.open(&first).await.is_none(), "the one before no longer works");
+    assert!(
+        stand.open(&first).await.is_none(),
+        "the one before no longer works"
+    );
     assert!(case.open(&second).await.may(Ability::Read).await);
-    assert!(!format!("{second:?}").contains(second.secret.expose_secret()), "it does not print itself");
+    assert!(
+        !format!("{second:?}").contains(second.secret.expose_secret()),
+        "it does not print itself"
+    );
     case.revoke().await;
     case.assert_absent().await;
 }
@@ -290,7 +389,11 @@ async fn sessions_are_cut(stand: &dyn Stand) {
     let case = Case::begin(stand, 43, "sessions are cut").await;
     case.provision().await;
     let credential = case.credential().await;
-    let mut open = [case.open(&credential).await, case.open(&credential).await, case.open(&credential).await];
+    let mut open = [
+        case.open(&credential).await,
+        case.open(&credential).await,
+        case.open(&credential).await,
+    ];
     assert!(open[0].may(Ability::Read).await);
     case.revoke().await;
     case.assert_absent().await;
@@ -322,7 +425,10 @@ async fn the_target_ends_it_itself(stand: &dyn Stand) {
     // Moving the limit into the past stands for waiting until then.
     case.until = stand.now().await - Span::seconds(1);
     case.provision().await;
-    assert!(stand.open(&credential).await.is_none(), "with Daypass doing nothing");
+    assert!(
+        stand.open(&credential).await.is_none(),
+        "with Daypass doing nothing"
+    );
     case.revoke().await;
     case.assert_absent().await;
 }
@@ -333,7 +439,10 @@ async fn the_target_goes_down_and_comes_back(stand: &dyn Stand) {
     stand.down().await;
     let provider = &case.provider;
     let faults = [
-        provider.provision(&case.key, &case.spec, "ana", case.until).await.map(drop),
+        provider
+            .provision(&case.key, &case.spec, "ana", case.until)
+            .await
+            .map(drop),
         provider.revoke(&case.key, Some(&case.spec)).await.map(drop),
         provider.inspect(&case.key, Some(&case.spec)).await.map(drop),
         provider.list_managed().await.map(drop),

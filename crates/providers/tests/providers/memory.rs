@@ -34,7 +34,10 @@ impl Secrets for NoSecrets {
 
 impl Here {
     fn new() -> Self {
-        Self { kind: Memory::new(), connector: "here".parse().unwrap() }
+        Self {
+            kind: Memory::new(),
+            connector: "here".parse().unwrap(),
+        }
     }
 
     fn target(&self) -> Target {
@@ -42,7 +45,9 @@ impl Here {
     }
 
     fn connect(&self, installation: &str) -> Arc<dyn Provider> {
-        self.kind.connect(&self.connector, &json!({}), Arc::new(NoSecrets), installation).unwrap()
+        self.kind
+            .connect(&self.connector, &json!({}), Arc::new(NoSecrets), installation)
+            .unwrap()
     }
 }
 
@@ -70,7 +75,11 @@ impl Stand for Here {
     }
 
     fn hostile(&self) -> Vec<(Value, Value)> {
-        vec![(json!({}), json!({"may": []})), (json!({}), json!({"can": [7]})), (json!({}), json!("read"))]
+        vec![
+            (json!({}), json!({"may": []})),
+            (json!({}), json!({"can": [7]})),
+            (json!({}), json!("read")),
+        ]
     }
 
     async fn now(&self) -> Timestamp {
@@ -79,7 +88,10 @@ impl Stand for Here {
 
     async fn open(&self, credential: &Credential) -> Option<Box<dyn Use>> {
         let session = self.target().open(credential, now()).ok()?;
-        Some(Box::new(Open { target: self.target(), session }))
+        Some(Box::new(Open {
+            target: self.target(),
+            session,
+        }))
     }
 
     async fn add_by_hand(&self, key: &str) {
@@ -89,7 +101,12 @@ impl Stand for Here {
     async fn everything_else(&self) -> String {
         let (key, _) = spec_of(self, 6, self.config(&[]));
         let target = self.target();
-        format!("{} {:?} {:?}", target.stands(&key), target.until(&key), target.holder(&key))
+        format!(
+            "{} {:?} {:?}",
+            target.stands(&key),
+            target.until(&key),
+            target.holder(&key)
+        )
     }
 
     async fn down(&self) {
@@ -136,7 +153,14 @@ async fn each_fault_can_be_asked_for_and_changes_nothing() {
     let here = Here::new();
     let provider = here.provider();
     let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
-    for fault in [Fault::NotFound, Fault::Denied, Fault::RateLimited, Fault::Conflict, Fault::Unavailable, Fault::Bug] {
+    for fault in [
+        Fault::NotFound,
+        Fault::Denied,
+        Fault::RateLimited,
+        Fault::Conflict,
+        Fault::Unavailable,
+        Fault::Bug,
+    ] {
         here.target().fail_next(Op::Provision, Trouble::Fails(fault));
         let failed = provider.provision(&key, &spec, "ana", now()).await.unwrap_err();
         assert_eq!(failed.fault, fault);
@@ -144,7 +168,8 @@ async fn each_fault_can_be_asked_for_and_changes_nothing() {
     }
     provider.provision(&key, &spec, "ana", now()).await.unwrap();
     assert_eq!(here.target().calls(Op::Provision), 7);
-    here.target().fail_next(Op::Revoke, Trouble::Fails(Fault::Unavailable));
+    here.target()
+        .fail_next(Op::Revoke, Trouble::Fails(Fault::Unavailable));
     assert!(provider.revoke(&key, None).await.is_err());
     assert!(here.target().stands(&key));
 }
@@ -168,7 +193,10 @@ async fn what_a_hand_does_at_the_target_is_seen() {
     let here = Here::new();
     let provider = here.provider();
     let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
-    provider.provision(&key, &spec, "ana", now() + Span::hours(1)).await.unwrap();
+    provider
+        .provision(&key, &spec, "ana", now() + Span::hours(1))
+        .await
+        .unwrap();
     assert_eq!(here.target().holder(&key).as_deref(), Some("ana"));
     assert!(here.target().remove_by_hand(&key));
     let absent = Ok(Inspection::Absent { residue: Vec::new() });

@@ -29,7 +29,9 @@ const DOCS: &str = include_str!("../../../../../docs/providers/postgres.md");
 /// The statements of a block of the documentation.
 pub(crate) fn documented(block: &str) -> String {
     let open = format!("```sql {block}\n");
-    let (_, after) = DOCS.split_once(&open).unwrap_or_else(|| panic!("the page has no block {block}"));
+    let (_, after) = DOCS
+        .split_once(&open)
+        .unwrap_or_else(|| panic!("the page has no block {block}"));
     after.split_once("```").unwrap().0.to_owned()
 }
 
@@ -60,7 +62,10 @@ impl Secrets for Held {
         assert_eq!((name, host), ("admin", "127.0.0.1"));
         let values = self.0.lock().unwrap();
         let tls = values.tls.clone().unwrap_or(Tls::Disabled);
-        Ok(Revealed { value: SecretString::from(values.value.clone()), tls })
+        Ok(Revealed {
+            value: SecretString::from(values.value.clone()),
+            tls,
+        })
     }
 
     async fn staged(&self, _: &str, _: &str, _: u16) -> Result<Option<SecretString>, Error> {
@@ -113,24 +118,31 @@ impl Here {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        let cluster = tokio::task::spawn_blocking(|| options.start().unwrap()).await.unwrap();
+        let cluster = tokio::task::spawn_blocking(|| options.start().unwrap())
+            .await
+            .unwrap();
         let password = "admin-password-of-the-tests".to_owned();
         let here = Self {
             port: cluster.port(),
             superuser: cluster.password().to_owned(),
             cluster: Mutex::new(cluster),
-            secrets: Arc::new(Held(Mutex::new(Values { value: password.clone(), ..Values::default() }))),
+            secrets: Arc::new(Held(Mutex::new(Values {
+                value: password.clone(),
+                ..Values::default()
+            }))),
         };
         here.sql("postgres", "CREATE DATABASE orders").await;
         here.sql("orders", SCHEMA).await;
         here.sql("postgres", &documented("setup")).await;
-        here.sql("postgres", &format!("ALTER ROLE daypass PASSWORD '{password}'")).await;
+        here.sql("postgres", &format!("ALTER ROLE daypass PASSWORD '{password}'"))
+            .await;
         if here.major().await >= 16 {
             here.sql("orders", &documented("setup-16")).await;
             let strange = "GRANT \"Stra\"\"nge é\" TO daypass WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
             here.sql("orders", strange).await;
             // For roles that policy should not name: that the tests can see them refused.
-            let risky = "GRANT app_login, app_admin, app_owner TO daypass WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
+            let risky =
+                "GRANT app_login, app_admin, app_owner TO daypass WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
             here.sql("orders", risky).await;
         }
         here.sql("orders", &documented("setup-grants")).await;
@@ -139,30 +151,49 @@ impl Here {
 
     /// A connection as the superuser: the hand at the console.
     pub(crate) async fn superuser(&self, database: &str) -> Client {
-        connect(self.port, "postgres", &self.superuser, database).await.unwrap()
+        connect(self.port, "postgres", &self.superuser, database)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn sql(&self, database: &str, sql: &str) {
-        self.superuser(database).await.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        self.superuser(database)
+            .await
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 
     /// The first column of the first row, as text.
     pub(crate) async fn ask(&self, database: &str, sql: &str) -> Option<String> {
         let client = self.superuser(database).await;
         let sql = format!("SELECT x::text FROM ({sql}) AS q(x)");
-        let rows = client.query(&sql, &[]).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        let rows = client
+            .query(&sql, &[])
+            .await
+            .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
         rows.first().and_then(|row| row.get(0))
     }
 
     pub(crate) async fn major(&self) -> u32 {
-        let version = self.ask("postgres", "SELECT current_setting('server_version_num')").await.unwrap();
+        let version = self
+            .ask("postgres", "SELECT current_setting('server_version_num')")
+            .await
+            .unwrap();
         version.parse::<u32>().unwrap() / 10_000
     }
 
     pub(crate) fn connect(&self, port: u16, installation: &str) -> Arc<dyn Provider> {
         let config = json!({"host": "127.0.0.1", "port": port, "admin": {"user": "daypass", "password": {"secret": "admin"}}});
         let name = "pg-main".parse().unwrap();
-        PostgresKind.connect(&name, &config, Arc::clone(&self.secrets) as Arc<dyn Secrets>, installation).unwrap()
+        PostgresKind
+            .connect(
+                &name,
+                &config,
+                Arc::clone(&self.secrets) as Arc<dyn Secrets>,
+                installation,
+            )
+            .unwrap()
     }
 
     /// A case: a provider, a key, and the spec of a role with this configuration.
@@ -172,7 +203,12 @@ impl Here {
 
     pub(crate) fn case_with(&self, grant: u8, resource: Value, role: Value) -> Case {
         let (key, spec) = spec_of(self, grant, (resource, role));
-        Case { provider: self.provider(), role: format!("daypass_{key}"), key, spec }
+        Case {
+            provider: self.provider(),
+            role: format!("daypass_{key}"),
+            key,
+            spec,
+        }
     }
 
     pub(crate) fn cluster<T>(&self, act: impl FnOnce(&mut Postgres) -> T) -> T {
@@ -180,7 +216,12 @@ impl Here {
     }
 
     pub(crate) async fn exists(&self, role: &str) -> bool {
-        self.ask("postgres", &format!("SELECT 1 FROM pg_roles WHERE rolname = '{role}'")).await.is_some()
+        self.ask(
+            "postgres",
+            &format!("SELECT 1 FROM pg_roles WHERE rolname = '{role}'"),
+        )
+        .await
+        .is_some()
     }
 }
 
@@ -202,7 +243,10 @@ impl Case {
     }
 
     pub(crate) async fn try_provision(&self) -> Result<(), Error> {
-        self.provider.provision(&self.key, &self.spec, "ana", far()).await.map(drop)
+        self.provider
+            .provision(&self.key, &self.spec, "ana", far())
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn revoke(&self) {
@@ -238,9 +282,18 @@ impl Case {
 
 pub(crate) async fn login(credential: &Credential) -> Result<Client, tokio_postgres::Error> {
     let field = |name: &str| credential.fields.get(name).unwrap().clone();
-    assert_eq!((field("host").as_str(), field("sslmode").as_str()), ("127.0.0.1", "disable"));
+    assert_eq!(
+        (field("host").as_str(), field("sslmode").as_str()),
+        ("127.0.0.1", "disable")
+    );
     let port = field("port").parse().unwrap();
-    connect(port, &field("user"), credential.secret.expose_secret(), &field("dbname")).await
+    connect(
+        port,
+        &field("user"),
+        credential.secret.expose_secret(),
+        &field("dbname"),
+    )
+    .await
 }
 
 pub(crate) async fn connect(
@@ -250,7 +303,12 @@ pub(crate) async fn connect(
     database: &str,
 ) -> Result<Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
-    config.host("127.0.0.1").port(port).user(user).password(password).dbname(database);
+    config
+        .host("127.0.0.1")
+        .port(port)
+        .user(user)
+        .password(password)
+        .dbname(database);
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -315,7 +373,10 @@ impl Stand for Here {
         for text in conformance::HOSTILE_TEXT {
             out.push((json!({ "database": text }), good.1.clone()));
             out.push((good.0.clone(), json!({ "member_of": [text] })));
-            out.push((good.0.clone(), json!({"grants": [{"on": "schema", "schema": text, "privileges": ["usage"]}]})));
+            out.push((
+                good.0.clone(),
+                json!({"grants": [{"on": "schema", "schema": text, "privileges": ["usage"]}]}),
+            ));
             let table = json!({"on": "table", "name": text, "privileges": ["select"]});
             out.push((good.0.clone(), json!({ "grants": [table] })));
             let privilege = json!({"on": "table", "name": "invoices", "privileges": [text]});
@@ -334,7 +395,11 @@ impl Stand for Here {
     }
 
     async fn add_by_hand(&self, key: &str) {
-        self.sql("postgres", &format!("CREATE ROLE daypass_{key} LOGIN PASSWORD 'by hand' VALID UNTIL '2098-01-01'")).await;
+        self.sql(
+            "postgres",
+            &format!("CREATE ROLE daypass_{key} LOGIN PASSWORD 'by hand' VALID UNTIL '2098-01-01'"),
+        )
+        .await;
     }
 
     async fn everything_else(&self) -> String {

@@ -16,10 +16,22 @@ async fn a_role_can_do_what_it_says_and_nothing_else() {
     case.provision().await;
     let attributes = "SELECT concat_ws(' ', rolcanlogin, rolinherit, rolsuper, rolcreatedb, rolcreaterole, rolreplication, \
                       rolbypassrls, rolconnlimit, rolvaliduntil) FROM pg_roles WHERE rolname";
-    let attributes = here.ask("postgres", &format!("{attributes} = '{}'", case.role)).await;
-    assert_eq!(attributes.as_deref(), Some("t t f f f f f 2 2099-01-01 00:00:00+00"));
-    let password = format!("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = '{}'", case.role);
-    assert_eq!(here.ask("postgres", &password).await.as_deref(), Some("true"), "no password until it is asked for");
+    let attributes = here
+        .ask("postgres", &format!("{attributes} = '{}'", case.role))
+        .await;
+    assert_eq!(
+        attributes.as_deref(),
+        Some("t t f f f f f 2 2099-01-01 00:00:00+00")
+    );
+    let password = format!(
+        "SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = '{}'",
+        case.role
+    );
+    assert_eq!(
+        here.ask("postgres", &password).await.as_deref(),
+        Some("true"),
+        "no password until it is asked for"
+    );
     let comment = format!("SELECT shobj_description('{}'::regrole, 'pg_authid')", case.role);
     let comment: Value = serde_json::from_str(&here.ask("postgres", &comment).await.unwrap()).unwrap();
     let expected = json!({"daypass": 1, "installation": "this", "key": case.key, "holder": "ana"});
@@ -63,9 +75,16 @@ async fn privileges_are_granted_one_by_one_and_taken_back() {
     assert!(holder.batch_execute("DELETE FROM invoices").await.is_err());
     assert!(holder.batch_execute("SELECT * FROM orders").await.is_err());
 
-    let (_, without) = crate::stand::spec_of(&here, 1, (json!({"database": "orders"}), json!({"grants": []})));
-    case.provider.provision(&case.key, &without, "ana", super::far()).await.unwrap();
-    assert!(holder.batch_execute("SELECT * FROM invoices").await.is_err(), "what the spec no longer says");
+    let (_, without) =
+        crate::stand::spec_of(&here, 1, (json!({"database": "orders"}), json!({"grants": []})));
+    case.provider
+        .provision(&case.key, &without, "ana", super::far())
+        .await
+        .unwrap();
+    assert!(
+        holder.batch_execute("SELECT * FROM invoices").await.is_err(),
+        "what the spec no longer says"
+    );
     case.provision().await;
     case.revoke().await;
     case.assert_gone().await;
@@ -82,20 +101,31 @@ async fn what_the_admin_may_not_grant_is_an_error_and_leaves_no_role() {
         (table("nothing", "select"), Fault::NotFound),
         (json!({"member_of": ["nobody_of_this_name"]}), Fault::NotFound),
         (json!({"member_of": ["postgres"]}), Fault::Denied),
-        (json!({"member_of": ["app_reader", "nobody_of_this_name"]}), Fault::NotFound),
+        (
+            json!({"member_of": ["app_reader", "nobody_of_this_name"]}),
+            Fault::NotFound,
+        ),
     ] {
         let case = here.case(1, role.clone());
         assert_eq!(case.try_provision().await.unwrap_err().fault, fault, "{role}");
         assert!(!here.exists(&case.role).await, "{role}: all or nothing");
     }
-    let elsewhere = here.case_with(1, json!({"database": "nowhere"}), json!({"member_of": ["app_reader"]}));
-    assert_eq!(elsewhere.try_provision().await.unwrap_err().fault, Fault::NotFound);
+    let elsewhere = here.case_with(
+        1,
+        json!({"database": "nowhere"}),
+        json!({"member_of": ["app_reader"]}),
+    );
+    assert_eq!(
+        elsewhere.try_provision().await.unwrap_err().fault,
+        Fault::NotFound
+    );
 }
 
 #[tokio::test]
 async fn a_closed_database_needs_connect() {
     let here = Here::start().await;
-    here.sql("orders", "REVOKE CONNECT ON DATABASE orders FROM PUBLIC").await;
+    here.sql("orders", "REVOKE CONNECT ON DATABASE orders FROM PUBLIC")
+        .await;
     here.sql("orders", &super::documented("setup-connect")).await;
     let case = here.case(1, json!({"member_of": ["app_reader"]}));
     let refused = case.try_provision().await.unwrap_err();
@@ -104,7 +134,11 @@ async fn a_closed_database_needs_connect() {
     let connect = json!({"on": "database", "privileges": ["connect"]});
     let case = here.case(1, json!({"member_of": ["app_reader"], "grants": [connect]}));
     case.provision().await;
-    case.login().await.batch_execute("SELECT * FROM orders").await.unwrap();
+    case.login()
+        .await
+        .batch_execute("SELECT * FROM orders")
+        .await
+        .unwrap();
     case.revoke().await;
     case.assert_gone().await;
 }
@@ -127,16 +161,31 @@ async fn power_that_could_not_be_taken_back_is_refused() {
         // Inherited, but nobody can become it: its password is safe.
         let case = here.case(2, json!({"member_of": ["app_login"]}));
         case.provision().await;
-        assert!(case.login().await.batch_execute("SET ROLE app_login").await.is_err());
+        assert!(
+            case.login()
+                .await
+                .batch_execute("SET ROLE app_login")
+                .await
+                .is_err()
+        );
     } else {
         refused(json!({"member_of": ["app_login"]})).await;
     }
     // By a detour that the role's name does not show.
-    here.sql("postgres", "GRANT pg_read_server_files TO app_reader").await;
+    here.sql("postgres", "GRANT pg_read_server_files TO app_reader")
+        .await;
     refused(json!({"member_of": ["app_reader"]})).await;
-    here.sql("postgres", "REVOKE pg_read_server_files FROM app_reader; GRANT postgres TO app_reader").await;
+    here.sql(
+        "postgres",
+        "REVOKE pg_read_server_files FROM app_reader; GRANT postgres TO app_reader",
+    )
+    .await;
     refused(json!({"member_of": ["app_reader"]})).await;
-    here.sql("postgres", "REVOKE postgres FROM app_reader; ALTER ROLE app_writer CREATEROLE").await;
+    here.sql(
+        "postgres",
+        "REVOKE postgres FROM app_reader; ALTER ROLE app_writer CREATEROLE",
+    )
+    .await;
     refused(json!({"member_of": ["app_writer"], "set_role": true})).await;
 }
 
@@ -146,7 +195,12 @@ async fn set_role_is_as_configured() {
     for set_role in [true, false] {
         let case = here.case(1, json!({"member_of": ["app_writer"], "set_role": set_role}));
         case.provision().await;
-        let became = case.login().await.batch_execute("SET ROLE app_writer").await.is_ok();
+        let became = case
+            .login()
+            .await
+            .batch_execute("SET ROLE app_writer")
+            .await
+            .is_ok();
         assert_eq!(became, set_role || here.major().await < 16);
         case.revoke().await;
     }
@@ -159,9 +213,19 @@ async fn names_with_quotes_and_letters_of_any_kind_work() {
     let resource = json!({"database": "wéird \"'; --"});
     let case = here.case_with(1, resource, json!({"member_of": ["Stra\"nge é"]}));
     case.provision().await;
-    let database: String = case.login().await.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
+    let database: String = case
+        .login()
+        .await
+        .query_one("SELECT current_database()::text", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(database, "wéird \"'; --");
-    case.login().await.batch_execute("CREATE TEMP TABLE mine ()").await.unwrap();
+    case.login()
+        .await
+        .batch_execute("CREATE TEMP TABLE mine ()")
+        .await
+        .unwrap();
     case.revoke().await;
     case.assert_gone().await;
 }
@@ -171,13 +235,21 @@ async fn a_hand_that_adds_or_removes_is_seen() {
     let here = Here::start().await;
     let case = here.case(1, json!({"member_of": ["app_reader"]}));
     case.provision().await;
-    here.sql("postgres", &format!("GRANT app_writer TO {}", case.role)).await;
+    here.sql("postgres", &format!("GRANT app_writer TO {}", case.role))
+        .await;
     match case.inspect().await {
         Inspection::Present { residue, .. } => assert_eq!(residue.len(), 1, "{residue:?}"),
         other => panic!("{other:?}"),
     }
-    here.sql("postgres", &format!("ALTER ROLE {} VALID UNTIL 'infinity'", case.role)).await;
-    assert!(matches!(case.inspect().await, Inspection::Present { until: None, .. }));
+    here.sql(
+        "postgres",
+        &format!("ALTER ROLE {} VALID UNTIL 'infinity'", case.role),
+    )
+    .await;
+    assert!(matches!(
+        case.inspect().await,
+        Inspection::Present { until: None, .. }
+    ));
     case.revoke().await;
     case.assert_gone().await;
     case.provision().await;
@@ -187,7 +259,9 @@ async fn a_hand_that_adds_or_removes_is_seen() {
 
 #[tokio::test]
 async fn no_password_reaches_the_servers_log() {
-    let options = Postgres::options().setting("log_statement", "all").setting("log_connections", "on");
+    let options = Postgres::options()
+        .setting("log_statement", "all")
+        .setting("log_connections", "on");
     let here = Here::with(options).await;
     let case = here.case(1, json!({"member_of": ["app_reader"]}));
     case.provision().await;
@@ -195,7 +269,10 @@ async fn no_password_reaches_the_servers_log() {
     case.provider.rotate_admin().await.unwrap();
     case.revoke().await;
     let log = here.cluster(|cluster| cluster.log()).unwrap();
-    assert!(log.contains("PASSWORD 'SCRAM-SHA-256$4096:"), "the log does hold statements");
+    assert!(
+        log.contains("PASSWORD 'SCRAM-SHA-256$4096:"),
+        "the log does hold statements"
+    );
     assert!(!log.contains(credential.secret.expose_secret()));
     assert!(!log.contains(&here.secrets.0.lock().unwrap().value));
 }
@@ -203,7 +280,10 @@ async fn no_password_reaches_the_servers_log() {
 /// What a check of a configuration finds: `pointer: message`, one a line.
 fn found(checked: Result<(), Vec<daypass_providers::ConfigProblem>>) -> String {
     let problems = checked.err().unwrap_or_default();
-    let lines: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
+        .collect();
     lines.join("\n")
 }
 
@@ -220,9 +300,17 @@ fn configuration_is_checked_key_by_key() {
          /admin/user: a name has at most 63 bytes in PostgreSQL; this one has 64\n\
          /admin/password: a policy holds no secrets: write {secret: NAME} and bind the name in server.yaml"
     );
-    assert_eq!(connector(json!(7)), ": this must be a mapping with the keys host, port, admin, database");
+    assert_eq!(
+        connector(json!(7)),
+        ": this must be a mapping with the keys host, port, admin, database"
+    );
     let resource = |value: Value| found(PostgresKind.check_resource(&value));
-    for good in [json!("keep"), json!("drop"), json!({"reassign_to": "app_owner"}), json!(null)] {
+    for good in [
+        json!("keep"),
+        json!("drop"),
+        json!({"reassign_to": "app_owner"}),
+        json!(null),
+    ] {
         assert_eq!(resource(json!({"database": "orders", "on_owned": good})), "");
     }
     assert_eq!(
@@ -232,9 +320,14 @@ fn configuration_is_checked_key_by_key() {
     );
     let role = |value: Value| found(PostgresKind.check_role(&value));
     assert_eq!(role(json!({"member_of": ["app_reader"]})), "");
-    assert_eq!(role(json!({})), ": say what the role gives: member_of, grants or both");
     assert_eq!(
-        role(json!({"member_off": [], "member_of": ["pg_execute_server_program", "daypass_g0", 7, ""], "set_role": "no"})),
+        role(json!({})),
+        ": say what the role gives: member_of, grants or both"
+    );
+    assert_eq!(
+        role(
+            json!({"member_off": [], "member_of": ["pg_execute_server_program", "daypass_g0", 7, ""], "set_role": "no"})
+        ),
         "/member_off: there is no key \"member_off\"; did you mean member_of?\n\
          /member_of/0: pg_execute_server_program reaches the server's own files and programs: access through it could not be \
          taken back\n\
