@@ -23,6 +23,7 @@ where
             registry.with(
                 tracing_subscriber::fmt::layer()
                     .with_writer(writer)
+                    .with_ansi(colorful())
                     .with_target(false),
             ),
         ),
@@ -35,6 +36,12 @@ where
             ),
         ),
     }
+}
+
+/// Colours are for a terminal alone, and not for those who want none (<https://no-color.org>).
+fn colorful() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::IsTerminal::is_terminal(&std::io::stderr()) && !unwanted
 }
 
 /// Sends the log lines of the whole process to standard error. Where a subscriber is installed already, it stays.

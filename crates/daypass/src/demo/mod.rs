@@ -29,7 +29,7 @@ use crate::signal;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
     /// The port of the demo's server; a free one where nothing is said.
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// End after the play. The exit code is 0 only if every step of it held.
     #[arg(long)]
@@ -157,7 +157,10 @@ fn invite(narrator: Narrator, bin: &Path) {
             "ana connect orders-prod/write",
             "psql, until the deadline cuts it",
         ),
-        ("ana connect orders-staging/read", "staging needs nobody: at once"),
+        (
+            "ana connect orders-staging/read --reason \"a look\"",
+            "staging asks nobody",
+        ),
         ("dee audit ls", "the auditor sees all of it"),
     ] {
         let why = if why.is_empty() {
@@ -165,7 +168,7 @@ fn invite(narrator: Narrator, bin: &Path) {
         } else {
             format!("   # {why}")
         };
-        narrator.line(&format!("  {command:<34}{why}").trim_end());
+        narrator.line(format!("  {command:<34}{why}").trim_end());
     }
     narrator.blank();
     narrator.aside("Ctrl-C here stops and removes everything.");

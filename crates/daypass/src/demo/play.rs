@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daypass_api::client::{Client, EventStream};
 use daypass_api::event::{AuditEvent, AuditQuery};
-use daypass_api::grant::{AskCredential, Evidence, Grant, GrantState};
+use daypass_api::grant::{AskCredential, Entitlement, Evidence, Grant, GrantState, Observed};
 use daypass_api::preview::Preview;
 use daypass_api::request::{Decision, NewRequest, NewReview, Request, RequestState};
 use daypass_core::name::Item;
@@ -27,9 +27,6 @@ const LENGTH: Span = Span::seconds(5);
 const REASON: &str = "PAY-7: fix a stuck order";
 /// How long anything that should happen soon may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The longest line of the log that is shown, in characters.
-const ENTRY: usize = 104;
 
 /// What the log must tell of a grant that came and went, in this order.
 const TRAIL: [&str; 10] = [
@@ -79,10 +76,10 @@ impl Play<'_> {
         match self.target.knock("ana").await {
             Err(said) => self
                 .narrator
-                .refused(&format!("the database refuses her: {said}")),
-            Ok(()) => return Err(not_so("the database let ana in before anybody agreed")),
+                .refused(&format!("{} refuses her: {said}", self.target.called())),
+            Ok(()) => return Err(not_so("she got in before anybody agreed")),
         }
-        self.nothing_stands("nobody may write there by standing right")
+        self.nothing_stands(&["ana".to_owned()], "nobody may write there by standing right")
             .await
     }
 
@@ -142,7 +139,9 @@ impl Play<'_> {
             "one approval of two is not enough",
         )?;
         self.narrator.done("bo, her manager, approves");
-        self.nothing_stands("one of two is not enough").await?;
+        // What it would be called, were it there: a grant has its request's bytes.
+        let key = format!("{}_0", grant_id(request)).to_ascii_lowercase();
+        self.nothing_stands(&[key], "one of two is not enough").await?;
         self.narrator
             .command(&format!("cy approve {}", request.id.short()));
         let after = self.review(request, "cy").await.map_err(client)?;
@@ -308,8 +307,8 @@ impl Play<'_> {
         reviewer.review(request.id, &review).await
     }
 
-    async fn nothing_stands(&self, why: &str) -> Result<(), Failure> {
-        let standing = self.target.standing(&[]).await?;
+    async fn nothing_stands(&self, keys: &[String], why: &str) -> Result<(), Failure> {
+        let standing = self.target.standing(keys).await?;
         expect(standing.is_empty(), "nothing stands at the target")?;
         self.narrator
             .done(&format!("{} has no role for her: {why}", self.target.console()));
@@ -342,7 +341,8 @@ impl Play<'_> {
 /// Whether all of a grant is there, with the grant's own deadline as the target's limit.
 fn is_real(grant: &Grant) -> bool {
     let limited = |until: Option<Timestamp>| until.is_none() || until == grant.expires_at;
-    grant.state == GrantState::Active && grant.entitlements.iter().all(|part| limited(part.until))
+    let seen = |part: &Entitlement| part.observed == Observed::Present && limited(part.until);
+    grant.state == GrantState::Active && grant.entitlements.iter().all(seen)
 }
 
 /// What the target calls the grant's access.
@@ -360,20 +360,14 @@ fn grant_id(request: &Request) -> String {
     daypass_core::id::GrantId::from(request.id).to_string()
 }
 
-/// `05:12:44.120  request.approved  cy  …`, cut where a terminal would wrap it.
+/// `05:12:44.120  request.approved  cy approves …`, with times of day for instants.
 fn entry(event: &AuditEvent) -> String {
-    let actor = event.actor.as_deref().unwrap_or("daypass");
-    let all = format!(
-        "{}  {:<27}  {actor:<7}  {}",
-        clock(event.at),
-        event.name,
-        event.summary
-    );
-    if all.chars().count() <= ENTRY {
-        all
-    } else {
-        all.chars().take(ENTRY - 1).chain(['…']).collect()
-    }
+    let short = |word: &str| {
+        word.parse()
+            .map_or_else(|_| word.to_owned(), |at| clock(at).chars().take(8).collect())
+    };
+    let summary: Vec<String> = event.summary.split(' ').map(short).collect();
+    format!("{}  {:<28} {}", clock(event.at), event.name, summary.join(" "))
 }
 
 /// The time of day, to the millisecond, in UTC.

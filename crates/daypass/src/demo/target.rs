@@ -104,11 +104,19 @@ impl Target {
         }
     }
 
-    /// What Daypass made at the target, as the target itself tells.
+    /// What Daypass made at the target, as the target itself tells: everything, or what the stand-in has of these keys.
     pub(super) async fn standing(&self, keys: &[String]) -> Result<Vec<Standing>, Failure> {
         match self {
             Self::Postgres(target) => target.standing().await,
             Self::StandIn(target) => Ok(target.standing(keys)),
+        }
+    }
+
+    /// What to call it.
+    pub(super) const fn called(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "the database",
+            Self::StandIn(_) => "the stand-in",
         }
     }
 

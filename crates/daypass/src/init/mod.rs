@@ -116,12 +116,12 @@ impl Init {
             let _ = writeln!(std::io::stdout().lock(), "{shown}");
         }
         say("Next:");
-        say(&format!("  daypass server --config {dir}/server.yaml"));
+        say(&format!("  daypass server --config {dir}/{SERVER_YAML}"));
+        let (listen, admin) = (self.listen, &self.admin);
         say(&format!(
-            "  DAYPASS_SERVER=http://{} daypass login {}        (in another terminal)",
-            self.listen, self.admin
+            "  daypass login {admin} --server http://{listen}          (in another terminal)"
         ));
-        say("  then docs/quickstart.md: the first grant on your own PostgreSQL in ten minutes");
+        say("  docs/quickstart.md goes on from there: the first grant on your own PostgreSQL in ten minutes");
     }
 }
 
@@ -138,7 +138,7 @@ fn refuse_second(dir: &Path, config_file: &Path) -> Result<(), Failure> {
             config_file.display()
         ))
         .hint(format!(
-            "daypass server --config {}          to start it\n       daypass init OTHER-FOLDER          for another one",
+            "daypass server --config {} (starts it), or daypass init OTHER-FOLDER",
             config_file.display()
         )));
     }

@@ -1,0 +1,7 @@
+//! The built binary, as people use it: what it says, how it ends, and what it leaves behind.
+#![cfg(test)]
+
+mod demo;
+mod init;
+mod running;
+mod server;
