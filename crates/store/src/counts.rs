@@ -15,11 +15,16 @@ pub struct Counts {
 }
 
 pub(crate) async fn counts(link: &mut Link) -> Result<Counts> {
-    let pending = link.row("SELECT count(*) FROM requests WHERE state = 'pending'", &[]).await?;
+    let pending = link
+        .row("SELECT count(*) FROM requests WHERE state = 'pending'", &[])
+        .await?;
     let text = "SELECT state, count(*) FROM grants WHERE state <> 'ended' GROUP BY state";
     let grants = link.rows(text, &[]).await?;
     Ok(Counts {
         requests_pending: pending.map_or(Ok(0), |row| row.count(0))?,
-        grants: grants.iter().map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?))).collect::<Result<_>>()?,
+        grants: grants
+            .iter()
+            .map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?)))
+            .collect::<Result<_>>()?,
     })
 }

@@ -31,12 +31,13 @@ struct Inner {
     installation: String,
     floor: Floor,
     changes: watch::Sender<u64>,
+    commits: Arc<AtomicU64>,
 }
 
 enum Engine {
     Memory(sqlite::Memory),
     File(sqlite::File),
-    Postgres { pool: Pool, commits: AtomicU64 },
+    Postgres(Pool),
 }
 
 /// The latest time that this process has been told: a clock that jumps back revives nothing.
@@ -58,12 +59,13 @@ impl Store {
     /// # Errors
     /// [`Error::Locked`] where another process has it; where the file cannot be opened or is no store of this version.
     pub async fn open_sqlite(path: &Path, clock: Clock, installation: &str) -> Result<Self> {
-        let path = path.to_owned();
-        let opening = tokio::task::spawn_blocking(move || sqlite::File::open(&path, clock));
+        let (path, commits) = (path.to_owned(), Arc::default());
+        let counted = Arc::clone(&commits);
+        let opening = tokio::task::spawn_blocking(move || sqlite::File::open(&path, clock, counted));
         let file = opening
             .await
             .map_err(|_| Error::Unavailable(String::from("it could not be opened")))??;
-        Self::new(Engine::File(file), installation).await
+        Self::new(Engine::File(file), commits, installation).await
     }
 
     /// A database in memory, for tests, simulation and the demo: everything happens on the thread that asks.
@@ -71,7 +73,9 @@ impl Store {
     /// # Errors
     /// Where there is no memory for it.
     pub async fn memory(clock: Clock, installation: &str) -> Result<Self> {
-        Self::new(Engine::Memory(sqlite::Memory::open(clock)?), installation).await
+        let commits = Arc::default();
+        let memory = sqlite::Memory::open(clock, Arc::clone(&commits))?;
+        Self::new(Engine::Memory(memory), commits, installation).await
     }
 
     /// A PostgreSQL database, whose own clock decides. Several servers may share it.
@@ -79,23 +83,22 @@ impl Store {
     /// # Errors
     /// Where it cannot be reached, or holds tables of another version.
     pub async fn open_postgres(options: &PostgresOptions, installation: &str) -> Result<Self> {
-        let pool = postgres::open(options).await?;
         Self::new(
-            Engine::Postgres {
-                pool,
-                commits: AtomicU64::new(0),
-            },
+            Engine::Postgres(postgres::open(options).await?),
+            Arc::default(),
             installation,
         )
         .await
     }
 
-    async fn new(engine: Engine, installation: &str) -> Result<Self> {
+    async fn new(engine: Engine, commits: Arc<AtomicU64>, installation: &str) -> Result<Self> {
+        let (floor, changes) = (Floor::default(), watch::Sender::new(0));
         let inner = Inner {
             engine,
             installation: String::new(),
-            floor: Floor::default(),
-            changes: watch::Sender::new(0),
+            floor,
+            changes,
+            commits,
         };
         let store = Self {
             inner: Arc::new(inner),
@@ -149,24 +152,26 @@ impl Store {
     ) -> Result<Committed> {
         let floor = self.inner.floor.clone();
         let mut decide: Option<Decide> = Some(Box::new(decide));
-        let committed = match &self.inner.engine {
-            Engine::Postgres { pool, .. } => {
-                let pool = pool.clone();
-                let running = tokio::spawn(async move { attempts(&pool, &scope, &mut decide, &floor).await });
-                let failed = |_| Error::corrupt("deciding it failed unexpectedly; nothing was recorded");
-                running.await.map_err(failed)?.inspect(|_| self.count())
+        let changes = self.inner.changes.clone();
+        let done = move |committed: &Committed| {
+            if !committed.events.is_empty() {
+                changes.send_modify(|count| *count += 1);
             }
-            Engine::Memory(_) | Engine::File(_) => {
-                self.write(move |link| {
-                    Box::pin(async move { transition::run(link, &scope, &mut decide, &floor).await })
-                })
-                .await
-            }
-        }?;
-        if !committed.events.is_empty() {
-            self.inner.changes.send_modify(|count| *count += 1);
-        }
-        Ok(committed)
+        };
+        let Engine::Postgres(pool) = &self.inner.engine else {
+            return self
+                .write_then(
+                    |link| Box::pin(async move { transition::run(link, &scope, &mut decide, &floor).await }),
+                    done,
+                )
+                .await;
+        };
+        let pool = pool.clone();
+        self.spawn(
+            async move { attempts(&pool, &scope, &mut decide, &floor).await },
+            done,
+        )
+        .await
     }
 
     /// Changes whenever this process has committed events: what wakes the sequencer. It tells nothing of other processes.
@@ -178,17 +183,7 @@ impl Store {
     /// How many commits there were, for metrics.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        match &self.inner.engine {
-            Engine::Memory(memory) => memory.commits().load(Ordering::Relaxed),
-            Engine::File(file) => file.commits().load(Ordering::Relaxed),
-            Engine::Postgres { commits, .. } => commits.load(Ordering::Relaxed),
-        }
-    }
-
-    fn count(&self) {
-        if let Engine::Postgres { commits, .. } = &self.inner.engine {
-            commits.fetch_add(1, Ordering::Relaxed);
-        }
+        self.inner.commits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn floor(&self) -> &Floor {
@@ -204,7 +199,7 @@ impl Store {
         match &self.inner.engine {
             Engine::Memory(memory) => memory.read(action),
             Engine::File(file) => file.read(action).await,
-            Engine::Postgres { pool, .. } => action(&mut Link::Postgres(postgres::link(pool).await?)).await,
+            Engine::Postgres(pool) => action(&mut Link::Postgres(postgres::link(pool).await?)).await,
         }
     }
 
@@ -216,7 +211,7 @@ impl Store {
     {
         match &self.inner.engine {
             Engine::Memory(_) | Engine::File(_) => self.read(action).await,
-            Engine::Postgres { pool, .. } => {
+            Engine::Postgres(pool) => {
                 within(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", action).await
             }
         }
@@ -228,18 +223,42 @@ impl Store {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
     {
+        self.write_then(action, |_: &T| ()).await
+    }
+
+    /// The same; `done` is called with what was committed, also where nobody waits for it any more.
+    async fn write_then<T, F, D>(&self, action: F, done: D) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
+        D: FnOnce(&T) + Send + 'static,
+    {
         match &self.inner.engine {
-            Engine::Memory(memory) => memory.write(action).await,
-            Engine::File(file) => file.write(action).await,
-            Engine::Postgres { pool, .. } => {
+            Engine::Memory(memory) => memory.write(action, done).await,
+            Engine::File(file) => file.write(action, done).await,
+            Engine::Postgres(pool) => {
                 let pool = pool.clone();
-                let running = tokio::spawn(async move { within(&pool, "BEGIN", action).await });
-                let done = running
+                self.spawn(async move { within(&pool, "BEGIN", action).await }, done)
                     .await
-                    .map_err(|_| Error::corrupt("a write failed unexpectedly"))?;
-                done.inspect(|_| self.count())
             }
         }
+    }
+
+    /// Runs a transaction on a task of its own: it does not end half way where its caller does.
+    async fn spawn<T: Send + 'static>(
+        &self,
+        transaction: impl Future<Output = Result<T>> + Send + 'static,
+        done: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
+        let commits = Arc::clone(&self.inner.commits);
+        let running = tokio::spawn(async move {
+            transaction.await.inspect(|committed| {
+                commits.fetch_add(1, Ordering::Relaxed);
+                done(committed);
+            })
+        });
+        let failed = |_| Error::corrupt("deciding it failed unexpectedly; nothing was recorded");
+        running.await.map_err(failed)?
     }
 }
 

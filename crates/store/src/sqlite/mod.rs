@@ -1,5 +1,7 @@
 //! SQLite: one durable file with one process on it, or nothing but memory for tests and simulation.
 
+#[cfg(test)]
+mod full;
 mod link;
 mod lock;
 mod readers;
@@ -35,23 +37,18 @@ pub(crate) struct File {
     queue: Option<Sender<Box<dyn Work>>>,
     thread: Option<JoinHandle<()>>,
     readers: Readers,
-    commits: Arc<AtomicU64>,
     // Last: it is let go when the connections are closed.
     _lock: Lock,
 }
 
 impl File {
     /// Opens or makes the database, and keeps every other process off it.
-    pub(crate) fn open(path: &Path, clock: Clock) -> Result<Self> {
+    pub(crate) fn open(path: &Path, clock: Clock, commits: Arc<AtomicU64>) -> Result<Self> {
         let lock = Lock::take(path)?;
         lock::create_private(path)?;
         let mut connection = Connection::open(path).map_err(failure)?;
         prepare(&mut connection)?;
-        let commits = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(
-            any::Link::Sqlite(Link::new(connection, clock.clone())),
-            commits.clone(),
-        );
+        let writer = Writer::new(any::Link::Sqlite(Link::new(connection, clock.clone())), commits);
         let (queue, waiting) = channel();
         let thread = std::thread::Builder::new().name(String::from("store"));
         let thread = thread.spawn(move || writer.serve(&waiting));
@@ -62,17 +59,17 @@ impl File {
             queue: Some(queue),
             thread: Some(thread),
             readers,
-            commits,
             _lock: lock,
         })
     }
 
-    pub(crate) async fn write<T, F>(&self, action: F) -> Result<T>
+    pub(crate) async fn write<T, F, D>(&self, action: F, done: D) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T> + Send + 'static,
+        D: FnOnce(&T) + Send + 'static,
     {
-        let (work, reply) = Write::new(action);
+        let (work, reply) = Write::new(action, done);
         let gone = || Error::Unavailable(String::from("its writing thread has ended; restart the server"));
         self.queue
             .as_ref()
@@ -88,10 +85,6 @@ impl File {
         F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T> + Send + 'static,
     {
         self.readers.read(action).await
-    }
-
-    pub(crate) const fn commits(&self) -> &Arc<AtomicU64> {
-        &self.commits
     }
 }
 
@@ -112,27 +105,25 @@ impl Drop for File {
 /// A database in memory: one connection, and everything happens on the thread that asks, in the order of asking.
 pub(crate) struct Memory {
     writer: Mutex<Writer>,
-    commits: Arc<AtomicU64>,
 }
 
 impl Memory {
-    pub(crate) fn open(clock: Clock) -> Result<Self> {
+    pub(crate) fn open(clock: Clock, commits: Arc<AtomicU64>) -> Result<Self> {
         let mut connection = Connection::open_in_memory().map_err(failure)?;
         prepare(&mut connection)?;
-        let commits = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(any::Link::Sqlite(Link::new(connection, clock)), commits.clone());
+        let writer = Writer::new(any::Link::Sqlite(Link::new(connection, clock)), commits);
         Ok(Self {
             writer: Mutex::new(writer),
-            commits,
         })
     }
 
-    pub(crate) async fn write<T, F>(&self, action: F) -> Result<T>
+    pub(crate) async fn write<T, F, D>(&self, action: F, done: D) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut any::Link) -> Running<'a, T> + Send + 'static,
+        D: FnOnce(&T) + Send + 'static,
     {
-        let (work, reply) = Write::new(action);
+        let (work, reply) = Write::new(action, done);
         self.writer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -149,10 +140,6 @@ impl Memory {
         ready(action(
             &mut self.writer.lock().unwrap_or_else(PoisonError::into_inner).link,
         ))
-    }
-
-    pub(crate) const fn commits(&self) -> &Arc<AtomicU64> {
-        &self.commits
     }
 }
 

@@ -25,18 +25,21 @@ pub(crate) trait Work: Send {
 }
 
 /// Work that is a closure, with somebody waiting for what it returns.
-pub(crate) struct Write<T, F> {
+pub(crate) struct Write<T, F, D> {
     action: Option<F>,
+    done: D,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Write<T, F> {
-    pub(crate) fn new(action: F) -> (Self, oneshot::Receiver<Result<T>>) {
+impl<T, F, D> Write<T, F, D> {
+    /// `done` is called with what was committed, also where nobody waits for it any more.
+    pub(crate) fn new(action: F, done: D) -> (Self, oneshot::Receiver<Result<T>>) {
         let (reply, receiver) = oneshot::channel();
         (
             Self {
                 action: Some(action),
+                done,
                 outcome: None,
                 reply,
             },
@@ -45,10 +48,11 @@ impl<T, F> Write<T, F> {
     }
 }
 
-impl<T, F> Work for Write<T, F>
+impl<T, F, D> Work for Write<T, F, D>
 where
     T: Send,
     F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send,
+    D: FnOnce(&T) + Send,
 {
     fn run(&mut self, link: &mut Link) -> Result<()> {
         let Some(action) = self.action.take() else {
@@ -70,7 +74,10 @@ where
 
     fn answer(self: Box<Self>, committed: Result<()>) {
         let answer = match (self.outcome, committed) {
-            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Ok(value)), Ok(())) => {
+                (self.done)(&value);
+                Ok(value)
+            }
             (Some(Err(error)), _) | (_, Err(error)) => Err(error),
             (None, Ok(())) => Err(Error::corrupt("a write was not run")),
         };

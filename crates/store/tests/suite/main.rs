@@ -1,0 +1,23 @@
+//! The store's suite. Every test runs on SQLite in memory, on SQLite in a file, and on a real PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking; clippy knows only its functions, not what they share"
+)]
+
+mod bench;
+mod concurrency;
+mod due;
+mod hostile;
+mod legal;
+mod log;
+mod people;
+mod postgres_server;
+mod queries;
+mod sqlite_file;
+mod story;
+mod transitions;
+mod walk;
