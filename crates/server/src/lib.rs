@@ -1,7 +1,7 @@
 //! HTTP around the engine: API, identity, notifications.
 //!
-//! [`ServerConfig`](config::ServerConfig) is the operator's own file; [`serve`] runs it until a signal, and [`Server`] runs
-//! it inside another program (the demo, a test). `api` has one thin file of handlers for each resource, `http` what stands
+//! [`ServerConfig`](config::ServerConfig) is the operator's own file, and [`Server`] runs it: inside the binary, the demo or
+//! a test. When to stop, its owner says. `api` has one thin file of handlers for each resource, `http` what stands
 //! before and around them, `identity` who comes in, `wire` the one place where core types become wire types, `loops` what
 //! runs beside the requests.
 //!
@@ -25,5 +25,5 @@ mod wire;
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
 pub use secrets::SecretError;
-pub use server::{Server, StartError, open, serve};
+pub use server::{Server, StartError, open};
 pub use setup::{HashError, hash_password, try_secrets};

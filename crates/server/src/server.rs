@@ -9,7 +9,7 @@ use std::time::Duration;
 use daypass_core::time::Span;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
-use daypass_providers::{ALL, Kind, Revealed, Tls};
+use daypass_providers::{Kind, Revealed, Tls};
 use daypass_store::{PostgresOptions, PostgresTls, Store};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -67,9 +67,6 @@ pub enum StartError {
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
-    /// The system does not tell when to stop.
-    #[error("cannot wait for signals: {0}")]
-    Signals(std::io::Error),
 }
 
 /// A server that runs in this process.
@@ -106,31 +103,6 @@ pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<
         settings: settings(&config.reconcile),
     };
     Ok(Arc::new(Engine::open(parts).await?))
-}
-
-/// Serves a configuration until SIGTERM or SIGINT, then stops in order.
-///
-/// # Errors
-/// Where it does not start.
-pub async fn serve(config: ServerConfig) -> Result<(), StartError> {
-    let (mut terminate, mut interrupt) = signals().map_err(StartError::Signals)?;
-    let server = Server::start(config, ALL).await?;
-    tracing::info!(address = %server.address(), url = server.url(), "serving");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping: finishing what is under way");
-    server.stop().await;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-type Signal = tokio::signal::unix::Signal;
-
-fn signals() -> std::io::Result<(Signal, Signal)> {
-    use tokio::signal::unix::{SignalKind, signal};
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
 }
 
 impl Server {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -36,8 +36,16 @@ const HEADERS: [(&str, &str); 6] = [
 const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000");
 
 /// Wraps a request from its first byte to the head of its answer.
-pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let began = edge::instant();
+    // Whoever shows a header by `Debug` shows no token.
+    for (_, value) in request
+        .headers_mut()
+        .iter_mut()
+        .filter(|(name, _)| *name == AUTHORIZATION)
+    {
+        value.set_sensitive(true);
+    }
     // Always our own: a client's id in our log would be the client's text in our log.
     let id = hex::encode(edge::random::<8>());
     let method = request.method().clone();

@@ -245,3 +245,39 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .unwrap_or("(no words)");
     Failure::internal(&format!("a handler panicked: {said}")).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_told_to_the_log_and_to_nobody_else() {
+        for panic in [
+            Box::new("secret words") as Box<dyn Any + Send>,
+            Box::new(String::from("secret words")),
+            Box::new(7),
+        ] {
+            let response = panicked(panic);
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(
+                body.contains("urn:daypass:internal") && !body.contains("secret words"),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_store_being_away_or_full_is_said_as_such() {
+        let of = |error: daypass_store::Error| Failure::from(error).problem.status;
+        assert_eq!(of(daypass_store::Error::Full), 507);
+        assert_eq!(of(daypass_store::Error::Unavailable("gone".into())), 503);
+        assert_eq!(of(daypass_store::Error::Corrupt("row 7".into())), 500);
+        let corrupt = Failure::from(daypass_store::Error::Corrupt("row 7".into()));
+        assert!(
+            !corrupt.problem.detail.contains("row 7"),
+            "what is inside stays inside"
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Alive, ready, and counted.
+
+use daypass_api::{ProblemCode, Route};
+use reqwest::Method;
+
+use crate::bed::{Bed, problem, soon};
+
+async fn text(bed: &Bed, path: &str) -> String {
+    bed.raw(Method::GET, path, None)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_serves_is_alive_and_ready() {
+    let bed = Bed::start().await;
+    assert_eq!(text(&bed, "/healthz").await, "alive\n");
+    // Ready means that the reconciler has looked once: that takes a moment, and every look is a request away.
+    soon("readiness", async {
+        while text(&bed, "/readyz").await != "ready\n" {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let bed = Bed::start().await;
+    let grant = bed.granted().await;
+    bed.reaches(grant, daypass_api::grant::GrantState::Active).await;
+    bed.ask("ana", "orders/read").await;
+    let text = text(&bed, "/metrics").await;
+    for line in [
+        "daypass_requests_pending 1",
+        "daypass_grants{state=\"active\"} 1",
+        "daypass_grants_overdue 0",
+        "daypass_connector_up{connector=\"box\"} 1",
+        "daypass_http_requests_total{method=\"POST\",route=\"/api/v1/requests\",status=\"201\"} 2",
+        "daypass_events_total{event=\"grant.activated\"} 1",
+        "daypass_reconcile_passes_total{outcome=\"done\"}",
+        "daypass_reconcile_pass_seconds_bucket{",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_programs_on_this_machine_and_for_auditors() {
+    let bed = Bed::start().await;
+    for (name, value) in [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("forwarded", "for=192.0.2.1"),
+        ("origin", "https://evil.example"),
+        ("host", "rebound.example"),
+    ] {
+        let answer = bed
+            .call(Route::Metrics, &[], None)
+            .header(name, value)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            problem(answer).await.code,
+            ProblemCode::Unauthenticated,
+            "{name}: {value}"
+        );
+    }
+    let token = bed.api_token("dee", &["read"]).await;
+    let answer = bed
+        .call(Route::Metrics, &[], Some(&token))
+        .header("x-forwarded-for", "192.0.2.1")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let behind = Bed::with(|config| config.behind_proxy = true).await;
+    let answer = behind.call(Route::Metrics, &[], None).send().await.unwrap();
+    assert_eq!(
+        answer.status().as_u16(),
+        401,
+        "behind a proxy everybody looks local"
+    );
+}

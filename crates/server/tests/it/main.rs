@@ -1,0 +1,17 @@
+//! The server as its clients meet it: a real one on a real port, with a store of its own and a target in memory.
+
+#![cfg(test)]
+
+mod bed;
+mod events;
+mod health;
+mod idempotency;
+mod identity;
+mod logs;
+mod matrix;
+mod people;
+mod policy;
+mod problems;
+mod stop;
+mod story;
+mod tls;

@@ -1,0 +1,95 @@
+//! Stopping in order, and starting again on what was kept.
+
+use daypass_api::grant::GrantState;
+use daypass_providers::Kind;
+use daypass_server::config::{ServerConfig, StoreConfig};
+use daypass_server::{Server, StartError};
+
+use crate::bed::{Bed, soon};
+
+fn on_disk(config: &mut ServerConfig) {
+    config.store = StoreConfig::Sqlite {
+        path: config.state_dir.join("state/daypass.sqlite"),
+    };
+}
+
+#[tokio::test]
+async fn a_stopped_server_ends_its_streams_and_keeps_everything() {
+    let bed = Bed::with(on_disk).await;
+    let grant = bed.granted().await;
+    bed.reaches(grant, GrantState::Active).await;
+    let session = bed.session("ana").await;
+    let mut stream = bed.client_of(&session).events(None).await.unwrap();
+    let mut config = ServerConfig::ephemeral(bed.folder.path());
+    on_disk(&mut config);
+    let kinds: [&'static dyn Kind; 1] = [bed.kind];
+
+    let Err(second) = Server::start(config.clone(), &kinds).await else {
+        panic!("two servers on one file")
+    };
+    assert!(
+        matches!(second, StartError::Store(daypass_store::Error::Locked(_))),
+        "{second}"
+    );
+
+    let Bed {
+        server,
+        folder,
+        kind,
+        target,
+        http,
+    } = bed;
+    let address = server.address();
+    soon("the stop", server.stop()).await;
+    soon("the end of the stream", async {
+        while let Ok(Some(_)) = stream.next().await {}
+    })
+    .await;
+    assert!(
+        tokio::net::TcpStream::connect(address).await.is_err(),
+        "nobody listens any more"
+    );
+
+    let server = Server::start(config, &kinds).await.unwrap();
+    let bed = Bed {
+        server,
+        target,
+        kind,
+        folder,
+        http,
+    };
+    let ana = bed.client_of(&session);
+    assert_eq!(ana.whoami().await.unwrap().person.login, "ana");
+    assert_eq!(
+        ana.grant(&grant.to_string()).await.unwrap().state,
+        GrantState::Active
+    );
+    ana.release(grant).await.unwrap();
+    bed.reaches(grant, GrantState::Ended).await;
+    assert!(bed.server.engine().store().verify().await.is_ok());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(bed.folder.path().join("state"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "nobody else looks into the store's folder");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_said() {
+    let bed = Bed::start().await;
+    let mut config = ServerConfig::ephemeral(bed.folder.path());
+    config.listen = bed.server.address();
+    let Err(error) = Server::start(config, &[]).await else {
+        panic!("two servers on one address")
+    };
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot listen on {}", bed.server.address())),
+        "{error}"
+    );
+}
