@@ -1,5 +1,6 @@
 //! What becomes of access that was granted: give it back, end it early, hand out its credentials.
 
+use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::{GrantId, PersonId};
@@ -14,6 +15,10 @@ use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+
+/// How often credentials are asked of a target that says that something else changed the access at the same time: just
+/// after a grant becomes active, its limit at the target is tightened.
+const ATTEMPTS: u32 = 5;
 
 /// A grant whose end began, and what its holder still has.
 #[derive(Debug)]
@@ -108,7 +113,13 @@ impl Engine {
                 format!("the connector {} is gone", part.target.connector),
             )
         })?;
-        let credential = provider.credential(&part.target.key, &part.spec).await?;
+        let mut attempt = 1;
+        let credential = loop {
+            match provider.credential(&part.target.key, &part.spec).await {
+                Err(error) if error.fault == Fault::Conflict && attempt < ATTEMPTS => attempt += 1,
+                answer => break answer?,
+            }
+        };
         Ok((item, credential))
     }
 

@@ -1,0 +1,172 @@
+//! Targets that fail, answers that are lost, processes that die, hands that meddle: access still ends, and only once it is seen.
+
+use daypass_core::entitlement::Fault;
+use daypass_core::time::Span;
+use daypass_providers::memory::{Op, Trouble};
+
+use crate::house::House;
+
+#[tokio::test]
+async fn a_target_down_across_the_deadline_keeps_the_grant_ending_overdue_and_visible() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    house.target.set_down(true);
+    house.live(Span::hours(3)).await;
+    assert_eq!(house.state(grant).await, "ending");
+    let log = house.log().await;
+    assert!(log.contains(&"grant.overdue"), "{log:?}");
+    assert_eq!(
+        log.iter()
+            .filter(|event| **event == "entitlement.failing")
+            .count(),
+        1,
+        "told once, not at each attempt"
+    );
+    house.target.set_down(false);
+    house.live(Span::seconds(31)).await;
+    assert_eq!(
+        house.state(grant).await,
+        "ended",
+        "as soon as it answers, and no later than one pause"
+    );
+}
+
+#[tokio::test]
+async fn every_kind_of_failure_while_ending_is_repeated_until_it_works() {
+    for fault in [
+        Fault::NotFound,
+        Fault::Denied,
+        Fault::RateLimited,
+        Fault::Conflict,
+        Fault::Unavailable,
+        Fault::Misconfigured,
+        Fault::Bug,
+    ] {
+        let mut house = House::new().await;
+        let grant = house.granted(&["orders/write"]).await;
+        for _ in 0..3 {
+            house.target.fail_next(Op::Revoke, Trouble::Fails(fault));
+            house.target.fail_next(Op::Inspect, Trouble::Fails(fault));
+        }
+        house.engine.release(house.caller("ana"), grant).await.unwrap();
+        house.live(Span::minutes(2)).await;
+        assert_eq!(house.state(grant).await, "ended", "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_lost_after_the_effect_leaves_nothing_over() {
+    let mut house = House::new().await;
+    house.target.fail_next(Op::Provision, Trouble::LosesAnswer);
+    let grant = house.granted(&["orders/write"]).await;
+    house.live(Span::minutes(1)).await;
+    assert_eq!(
+        house.state(grant).await,
+        "active",
+        "the repeated call finds what the first one made"
+    );
+    house.target.fail_next(Op::Revoke, Trouble::LosesAnswer);
+    house.engine.release(house.caller("ana"), grant).await.unwrap();
+    house.live(Span::minutes(1)).await;
+    assert_eq!(house.state(grant).await, "ended");
+}
+
+#[tokio::test]
+async fn what_cannot_be_provisioned_in_its_window_fails_and_leaves_nothing() {
+    let mut house = House::new().await;
+    for _ in 0..1000 {
+        house
+            .target
+            .fail_next(Op::Provision, Trouble::Fails(Fault::Denied));
+    }
+    let grant = house.granted(&["orders/read", "orders/write"]).await;
+    house.live(Span::minutes(6)).await;
+    assert_eq!(
+        (house.state(grant).await, house.ended_reason(grant).await),
+        ("ended", "failed")
+    );
+    for part in house.grant(grant).await.parts {
+        assert!(!house.target.stands(&part.target.key));
+    }
+}
+
+#[tokio::test]
+async fn what_stood_there_before_is_neither_adopted_nor_removed() {
+    let mut house = House::new().await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    house.approve("bo", &made.request).await.unwrap();
+    let grant = house.approve("cy", &made.request).await.unwrap().grant.unwrap();
+    let key = grant.parts[0].target.key.clone();
+    house.target.add_by_hand(&key, "theirs");
+    house.live(Span::seconds(2)).await;
+    assert_eq!(
+        (house.state(grant.id).await, house.ended_reason(grant.id).await),
+        ("ended", "failed")
+    );
+    assert!(house.target.stands(&key), "it is somebody else's");
+}
+
+#[tokio::test]
+async fn access_taken_away_by_hand_ends_the_grant() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    house.target.remove_by_hand(&house.key(grant).await);
+    house.live(Span::minutes(2)).await;
+    assert_eq!(
+        (house.state(grant).await, house.ended_reason(grant).await),
+        ("ended", "removed")
+    );
+}
+
+#[tokio::test]
+async fn access_that_no_grant_holds_is_found_and_removed() {
+    let mut house = House::new().await;
+    house.target.add_unrecorded("stray", "test");
+    house.target.add_unrecorded("foreign", "another installation");
+    house.live(Span::minutes(2)).await;
+    assert!(!house.target.stands("stray"));
+    assert!(
+        house.target.stands("foreign"),
+        "another installation's is not ours to remove"
+    );
+    let log = house.log().await;
+    assert!(
+        log.contains(&"entitlement.drift_found") && log.contains(&"entitlement.verified_absent"),
+        "{log:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_died_between_call_and_record_leaves_nothing_over() {
+    let mut house = House::new().await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    house.approve("bo", &made.request).await.unwrap();
+    let grant = house
+        .approve("cy", &made.request)
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
+    let key = house.key(grant).await;
+    // One step begins the grant and starts the call; nobody takes its outcome in.
+    house.reconciler.step().await.unwrap();
+    house.engine.release(house.caller("ana"), grant).await.unwrap();
+    let mut house = house.restart("two").await;
+    house.live(Span::minutes(3)).await;
+    assert_eq!(house.state(grant).await, "ended");
+    assert!(!house.target.stands(&key));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_forward_ends_early_and_back_revives_nothing() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    house.pass(Span::hours(30));
+    house.reconcile().await;
+    assert_eq!(house.state(grant).await, "ended");
+    house.back(Span::hours(30));
+    house.live(Span::minutes(5)).await;
+    assert_eq!(house.state(grant).await, "ended");
+    assert!(!house.target.stands(&house.key(grant).await));
+}

@@ -1,0 +1,10 @@
+//! Use cases and the reconciler on a store in memory, a target in memory and a clock that the test turns.
+
+#![cfg(test)]
+
+mod access;
+mod faults;
+mod house;
+mod policies;
+mod reviews;
+mod shared;
