@@ -69,6 +69,8 @@ impl Demo {
         narrator
             .title("Daypass: ask for production access, get it approved, lose it automatically, prove it");
         narrator.aside("Everything runs on this machine only, and is removed when the demo ends.");
+        narrator
+            .aside("A line with $ is what somebody would type; the demo makes the same calls to the server.");
         narrator.blank();
         let target = &*stage.target.insert(Target::start(narrator).await?);
         let slow = narrator.begin("starting a Daypass server with an empty store");

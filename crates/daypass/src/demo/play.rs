@@ -64,7 +64,7 @@ impl Play<'_> {
         let session = self.ana_works(&grant).await?;
         let grant = self.the_deadline_passes(&grant, session, &mut watch).await?;
         self.nothing_is_left(&grant).await?;
-        self.the_log_tells(&request).await
+        self.the_log_tells(&request, &mut watch).await
     }
 
     fn ana(&self) -> Result<&Client, Failure> {
@@ -214,7 +214,7 @@ impl Play<'_> {
         self.narrator
             .heading("She stays connected, and the deadline passes");
         let left = deadline.since(edge::now());
-        let slow = self.narrator.begin(&format!("{:.1} s to go", seconds(left)));
+        let slow = self.narrator.begin(&format!("{:.1} s to go:", seconds(left)));
         let ended = self
             .until(watch, &grant.id.to_string(), |grant| {
                 grant.state == GrantState::Ended
@@ -264,7 +264,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn the_log_tells(&self, request: &Request) -> Result<(), Failure> {
+    async fn the_log_tells(&self, request: &Request, watch: &mut EventStream) -> Result<(), Failure> {
         self.narrator
             .heading("The log tells all of it, to dee, the auditor");
         self.narrator
@@ -274,20 +274,27 @@ impl Play<'_> {
             limit: Some(100),
             ..AuditQuery::default()
         };
-        let page = self
-            .people
-            .client("dee")?
-            .audit_events(&query)
-            .await
-            .map_err(client)?;
-        for event in &page.items {
+        let dee = self.people.client("dee")?;
+        // What has just happened takes its place in the log a moment later, and is then told to whoever listens.
+        let reading = async {
+            loop {
+                let told = dee.audit_events(&query).await.map_err(client)?.items;
+                if missing(&told).is_none() || watch.next().await.map_err(client)?.is_none() {
+                    return Ok::<_, Failure>(told);
+                }
+            }
+        };
+        let told = match edge::within(PATIENCE, reading).await {
+            Ok(told) => told?,
+            Err(_) => dee.audit_events(&query).await.map_err(client)?.items,
+        };
+        for event in &told {
             self.narrator.detail(&entry(event));
         }
-        let mut told = page.items.iter().map(|event| event.name.as_str());
-        match TRAIL.iter().find(|name| !told.any(|had| had == **name)) {
+        match missing(&told) {
             None => Ok(()),
-            Some(missing) => Err(not_so(&format!(
-                "the log does not tell of {missing}, where it should"
+            Some(name) => Err(not_so(&format!(
+                "the log does not tell of {name}, where it should"
             ))),
         }
     }
@@ -343,6 +350,12 @@ fn is_real(grant: &Grant) -> bool {
     let limited = |until: Option<Timestamp>| until.is_none() || until == grant.expires_at;
     let seen = |part: &Entitlement| part.observed == Observed::Present && limited(part.until);
     grant.state == GrantState::Active && grant.entitlements.iter().all(seen)
+}
+
+/// The first event that is not told in its place.
+fn missing(told: &[AuditEvent]) -> Option<&'static str> {
+    let mut told = told.iter().map(|event| event.name.as_str());
+    TRAIL.into_iter().find(|name| !told.any(|had| had == *name))
 }
 
 /// What the target calls the grant's access.
