@@ -18,8 +18,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How many looks a session has to end in: two seconds together. What takes longer is tried again by the caller's caller.
 const LOOKS: usize = 100;
 
-/// How many times to try to take the login away, each waiting for `lock_timeout` at most.
-const TRIES: usize = 4;
+/// How many times to try to take the login away, half a second each: only the holder could be in the way for longer.
+const TRIES: usize = 6;
 
 /// Takes the login away, on its own and committed. A holder can stand in its way for as long as they are connected: a
 /// change of their own password that is not committed locks the role's row. So what stands in the way is ended in between.
@@ -30,9 +30,22 @@ pub(super) async fn forbid_login(
     quoted: &Ident,
 ) -> Result<(), Error> {
     let sql = format!("ALTER ROLE {quoted} NOLOGIN PASSWORD NULL VALID UNTIL 'epoch' CONNECTION LIMIT 0");
+    session.run("SET lock_timeout = '500ms'", "taking the login away").await?;
+    let forbidden = try_to_forbid(server, session, role, quoted, &sql).await;
+    session.run("RESET lock_timeout", "taking the login away").await?;
+    forbidden
+}
+
+async fn try_to_forbid(
+    server: &Server,
+    session: &Session,
+    role: Oid,
+    quoted: &Ident,
+    sql: &str,
+) -> Result<(), Error> {
     let mut last = Error::new(Fault::Conflict, "the role could not be changed");
     for _ in 0..TRIES {
-        match session.run(&sql, "taking the login away").await {
+        match session.run(sql, "taking the login away").await {
             Ok(()) => return Ok(()),
             Err(error) if error.fault == Fault::Conflict => last = error,
             Err(error) => return Err(error),
