@@ -97,8 +97,10 @@ pub(crate) async fn held(link: &mut Link, wanted: &[TargetKey]) -> Result<World>
         }
         new = found.into_iter().collect();
     }
-    let text = "SELECT document FROM entitlements WHERE (connector, target_key) IN";
+    // A join and not `IN`: SQLite would read the whole table.
+    let text = "WITH wanted (connector, target_key) AS (VALUES LIST) \
+                SELECT document FROM wanted JOIN entitlements USING (connector, target_key)";
     let all: Vec<TargetKey> = known.into_iter().collect();
-    take_entitlements(&mut world, &link.listed((text, ""), 2, &keys(&all)).await?)?;
+    take_entitlements(&mut world, &link.listed(text, 2, &keys(&all)).await?)?;
     Ok(world)
 }

@@ -178,9 +178,9 @@ pub(crate) async fn timeline(link: &mut Link, id: RequestId) -> Result<Vec<Entry
         .iter()
         .flat_map(|of| [of.kind().into(), of.id().into()])
         .collect();
-    let text =
-        "SELECT leaf_index, leaf_hash, bytes FROM events WHERE leaf_index IS NOT NULL AND (kind, subject) IN";
-    let rows = link.listed((text, ""), 2, &named).await?;
+    let text = "WITH wanted (kind, subject) AS (VALUES LIST) SELECT leaf_index, leaf_hash, bytes \
+                FROM wanted JOIN events USING (kind, subject) WHERE leaf_index IS NOT NULL";
+    let rows = link.listed(text, 2, &named).await?;
     let mut entries = open(link, &rows).await?;
     // Others may have held the same opening before and after.
     let of_another = |entry: &Entry| {

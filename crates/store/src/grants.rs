@@ -140,10 +140,10 @@ pub(crate) async fn live_of(link: &mut Link, holder: PersonId) -> Result<Vec<Gra
     open(link, &rows).await
 }
 
-/// Which target keys these grants want, and the grants that have not ended and want one of these keys.
+/// The grants that have not ended and want one of these keys.
 pub(crate) async fn sharing(link: &mut Link, keys: &[TargetKey]) -> Result<Vec<Grant>> {
-    let text = "SELECT document FROM grants WHERE id IN \
-                (SELECT grant_id FROM grant_parts WHERE ended = 0 AND (connector, target_key) IN";
-    let rows = link.listed((text, ")"), 2, &entitlements::keys(keys)).await?;
+    let text = "WITH wanted (connector, target_key) AS (VALUES LIST) SELECT document FROM grants WHERE id IN \
+                (SELECT grant_id FROM wanted JOIN grant_parts USING (connector, target_key) WHERE ended = 0)";
+    let rows = link.listed(text, 2, &entitlements::keys(keys)).await?;
     open(link, &rows).await
 }

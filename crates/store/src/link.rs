@@ -3,7 +3,6 @@
 //! The methods are async because PostgreSQL's are. SQLite's never wait, so that its thread runs the same code by polling it
 //! once ([`ready`]).
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -63,13 +62,9 @@ impl Link {
         }
     }
 
-    /// The rows of `before ($1, $2, …) after` for a list of any length; `width` values make one element of the list.
-    pub(crate) async fn listed(
-        &mut self,
-        (before, after): (&str, &str),
-        width: usize,
-        values: &[Value],
-    ) -> Result<Vec<Row>> {
+    /// The rows of a query over a list of any length, which stands where the text says `LIST`: as `IN (LIST)` for single
+    /// values, as `(VALUES LIST)` for elements of several. Elements may come twice.
+    pub(crate) async fn listed(&mut self, text: &str, width: usize, values: &[Value]) -> Result<Vec<Row>> {
         let mut all = Vec::new();
         for chunk in values.chunks(LIST * width) {
             // Few lengths, so that few statements are prepared: the last element is repeated.
@@ -79,8 +74,11 @@ impl Link {
             while padded.len() < elements * width {
                 padded.extend_from_slice(last);
             }
-            let text = format!("{before} ({}) {after}", placeholders(elements, width));
-            all.append(&mut self.rows(text.trim_end(), &padded).await?);
+            all.append(
+                &mut self
+                    .rows(&text.replace("LIST", &placeholders(elements, width)), &padded)
+                    .await?,
+            );
         }
         Ok(all)
     }
@@ -121,20 +119,20 @@ impl Link {
 }
 
 fn placeholders(elements: usize, width: usize) -> String {
-    let mut out = String::from(if width > 1 { "VALUES " } else { "" });
-    for element in 0..elements {
-        let nth = |place: usize| element * width + place + 1;
-        let numbers: Vec<String> = (0..width).map(|place| format!("${}", nth(place))).collect();
-        let numbers = numbers.join(", ");
-        let comma = if element == 0 { "" } else { ", " };
-        // Writing into a String does not fail.
-        let _ = if width > 1 {
-            write!(out, "{comma}({numbers})")
+    let element = |first: usize| {
+        let numbers: Vec<String> = (first..first + width)
+            .map(|number| format!("${number}"))
+            .collect();
+        if width > 1 {
+            format!("({})", numbers.join(", "))
         } else {
-            write!(out, "{comma}{numbers}")
-        };
-    }
-    out
+            numbers.concat()
+        }
+    };
+    (0..elements)
+        .map(|nth| element(nth * width + 1))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Runs a future that never waits.
@@ -152,6 +150,6 @@ mod tests {
     #[test]
     fn lists_are_numbered_through() {
         assert_eq!(placeholders(3, 1), "$1, $2, $3");
-        assert_eq!(placeholders(2, 2), "VALUES ($1, $2), ($3, $4)");
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
     }
 }

@@ -92,10 +92,7 @@ async fn request(link: &mut Link, world: &mut World, id: RequestId, extends: Opt
         world.requests.insert(id, request);
     }
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
-    let grants = (
-        "SELECT document FROM grants WHERE id IN",
-        "ORDER BY id FOR UPDATE",
-    );
+    let grants = "SELECT document FROM grants WHERE id IN (LIST) ORDER BY id FOR UPDATE";
     take_grants(world, &link.listed(grants, 1, &ids).await?)
 }
 

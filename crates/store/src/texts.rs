@@ -56,7 +56,7 @@ pub(crate) async fn open<T: Spoken + Send>(link: &mut Link, things: &mut [T]) ->
     let hashes: Vec<Value> = hashes.into_iter().map(Value::from).collect();
     let rows = link
         .listed(
-            ("SELECT hash, salt, words FROM texts WHERE hash IN", ""),
+            "SELECT hash, salt, words FROM texts WHERE hash IN (LIST)",
             1,
             &hashes,
         )

@@ -74,7 +74,8 @@ CREATE TABLE events (
     leaf_hash BYTEA NOT NULL,
     FOREIGN KEY (kind, from_state, to_state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
-CREATE INDEX events_subject ON events (kind, subject, id);
+CREATE INDEX events_subject ON events (kind, subject, leaf_index);
+CREATE INDEX events_kind ON events (kind, leaf_index);
 CREATE INDEX events_actor ON events (actor, leaf_index);
 CREATE INDEX events_name ON events (name, leaf_index);
 CREATE INDEX events_at ON events (at);

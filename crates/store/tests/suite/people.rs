@@ -8,7 +8,7 @@ use daypass_core::person::Change;
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
-use daypass_store::{Answer, Begun, Command, Error, Outcome, Scope, Side, TokenKind, TokenRow};
+use daypass_store::{Answer, Begun, Command, Error, Outcome, Scope, Side, Store, TokenKind, TokenRow};
 
 use crate::bench::{Bench, on_every_engine};
 use crate::story::*;
@@ -17,9 +17,12 @@ on_every_engine!(
     a_login_is_unique_among_active_accounts,
     a_password_is_set_and_replaced,
     tokens_are_found_by_hash_while_their_owner_is_active,
+    tokens_end_and_are_forgotten,
+    the_last_use_of_a_token_is_noted,
     a_policy_needs_its_files,
     revisions_are_kept,
     a_command_is_done_once,
+    a_command_that_failed_or_died_may_be_sent_again,
     the_installation_keeps_its_id,
 );
 
@@ -94,101 +97,93 @@ fn token(n: u8, kind: TokenKind) -> TokenRow {
     }
 }
 
-async fn tokens_are_found_by_hash_while_their_owner_is_active(bench: Bench) {
-    let store = &bench.store;
-    let api = token(
-        1,
-        TokenKind::Api {
-            scopes: BTreeSet::from([String::from("requests"), String::from("read")]),
-        },
-    );
-    let session = token(2, TokenKind::Session);
-    let issue = |row: &TokenRow| Change::TokenIssued {
+async fn issue(store: &Store, row: &TokenRow) -> Result<(), Error> {
+    let change = Change::TokenIssued {
         token: row.id,
         expires_at: row.expires_at,
     };
+    change_person(store, person_id(1), change, vec![Side::Token(row.clone())])
+        .await
+        .map(drop)
+}
+
+async fn tokens_are_found_by_hash_while_their_owner_is_active(bench: Bench) {
+    let store = &bench.store;
+    let scopes = BTreeSet::from([String::from("requests"), String::from("read")]);
+    let (api, session) = (token(1, TokenKind::Api { scopes }), token(2, TokenKind::Session));
     add(store, person(1, "ana"), Vec::new()).await.unwrap();
-    for row in [&api, &session] {
-        change_person(store, person_id(1), issue(row), vec![Side::Token(row.clone())])
-            .await
-            .unwrap();
-    }
-    assert_eq!(store.token(Hash::of(&[1])).await.unwrap(), Some(api.clone()));
+    issue(store, &api).await.unwrap();
+    issue(store, &session).await.unwrap();
+    assert_eq!(store.token(api.hash).await.unwrap(), Some(api.clone()));
     assert_eq!(store.token(Hash::of(&[9])).await.unwrap(), None);
     assert_eq!(store.token_owner(session.id).await.unwrap(), Some(person_id(1)));
-    let used = Timestamp::EPOCH + Span::minutes(5);
-    store.token_used(api.id, used).await.unwrap();
-    store.token_used(api.id, Timestamp::EPOCH).await.unwrap();
     assert_eq!(
         store.tokens_of(person_id(1)).await.unwrap(),
-        [
-            TokenRow {
-                last_used: Some(used),
-                ..api.clone()
-            },
-            session
-        ]
+        [api.clone(), session]
     );
     change_person(store, person_id(1), Change::Deactivated, Vec::new())
         .await
         .unwrap();
     assert_eq!(
-        store.token(Hash::of(&[1])).await.unwrap(),
+        store.token(api.hash).await.unwrap(),
         None,
         "whoever forgets to end them is covered"
     );
-    change_person(store, person_id(1), Change::Reactivated, Vec::new())
-        .await
-        .unwrap();
-    let revoked = Change::TokenRevoked { token: api.id };
-    change_person(
-        store,
-        person_id(1),
-        revoked,
-        vec![Side::EndToken { token: api.id }],
-    )
-    .await
-    .unwrap();
-    assert_eq!(store.token(Hash::of(&[1])).await.unwrap(), None);
-    assert_eq!(
-        store
-            .forget_tokens(Timestamp::EPOCH + Span::hours(2))
-            .await
-            .unwrap(),
-        0
-    );
-    assert_eq!(
-        store
-            .forget_tokens(Timestamp::EPOCH + Span::hours(3))
-            .await
-            .unwrap(),
-        1
-    );
-    let row = token(3, TokenKind::Session);
-    change_person(store, person_id(1), issue(&row), vec![Side::Token(row)])
-        .await
-        .unwrap();
-    change_person(
-        store,
-        person_id(1),
-        Change::Credentials,
-        vec![Side::EndTokens { person: person_id(1) }],
-    )
-    .await
-    .unwrap();
-    assert_eq!(store.tokens_of(person_id(1)).await.unwrap(), []);
     let stranger = TokenRow {
         person: person_id(7),
         ..token(4, TokenKind::Session)
     };
-    let nobodys = change_person(
+    assert!(
+        issue(store, &stranger).await.is_err(),
+        "a token belongs to an account"
+    );
+}
+
+async fn tokens_end_and_are_forgotten(bench: Bench) {
+    let store = &bench.store;
+    add(store, person(1, "ana"), Vec::new()).await.unwrap();
+    for n in 1..=4 {
+        issue(store, &token(n, TokenKind::Session)).await.unwrap();
+    }
+    let left = async || {
+        let rows = store.tokens_of(person_id(1)).await.unwrap();
+        rows.iter().map(|row| row.id.bytes()[0]).collect::<Vec<_>>()
+    };
+    let first = token(1, TokenKind::Session).id;
+    let revoked = Change::TokenRevoked { token: first };
+    change_person(
         store,
         person_id(1),
-        Change::Credentials,
-        vec![Side::Token(stranger)],
+        revoked,
+        vec![Side::EndToken { token: first }],
     )
-    .await;
-    assert!(nobodys.is_err(), "a token belongs to an account");
+    .await
+    .unwrap();
+    assert_eq!(left().await, [2, 3, 4]);
+    assert_eq!(store.token(Hash::of(&[1])).await.unwrap(), None);
+    let hours = |hours| Timestamp::EPOCH + Span::hours(hours);
+    assert_eq!(store.forget_tokens(hours(2)).await.unwrap(), 0);
+    assert_eq!(store.forget_tokens(hours(3)).await.unwrap(), 1);
+    assert_eq!(left().await, [3, 4]);
+    let all = vec![Side::EndTokens { person: person_id(1) }];
+    change_person(store, person_id(1), Change::Credentials, all)
+        .await
+        .unwrap();
+    assert!(left().await.is_empty());
+}
+
+async fn the_last_use_of_a_token_is_noted(bench: Bench) {
+    let store = &bench.store;
+    let row = token(1, TokenKind::Session);
+    add(store, person(1, "ana"), Vec::new()).await.unwrap();
+    issue(store, &row).await.unwrap();
+    let used = Timestamp::EPOCH + Span::minutes(5);
+    store.token_used(row.id, used).await.unwrap();
+    store.token_used(row.id, Timestamp::EPOCH).await.unwrap();
+    assert_eq!(
+        store.tokens_of(person_id(1)).await.unwrap()[0].last_used,
+        Some(used)
+    );
 }
 
 async fn a_policy_needs_its_files(bench: Bench) {
@@ -229,31 +224,24 @@ async fn revisions_are_kept(bench: Bench) {
     store.verify().await.unwrap();
 }
 
+fn command(n: u8, key: &str) -> Command {
+    Command {
+        person: person_id(n),
+        route: String::from("POST /requests"),
+        key: key.to_owned(),
+    }
+}
+
 async fn a_command_is_done_once(bench: Bench) {
     let store = &bench.store;
-    let command = Command {
-        person: person_id(1),
-        route: String::from("POST /requests"),
-        key: String::from("k"),
-    };
-    let body = Hash::of(b"body");
-    let begun = futures_util::future::join_all((0..16).map(|_| store.begin(&command, body))).await;
-    let first = begun.iter().filter(|begun| **begun == Ok(Begun::First)).count();
-    let waiting = begun
-        .iter()
-        .filter(|begun| **begun == Ok(Begun::InProgress))
-        .count();
-    assert_eq!((first, waiting), (1, 15));
+    let (first, body) = (command(1, "k"), Hash::of(b"body"));
+    let begun = futures_util::future::join_all((0..16).map(|_| store.begin(&first, body))).await;
+    let count = |of: &Begun| begun.iter().filter(|begun| begun.as_ref() == Ok(of)).count();
+    assert_eq!((count(&Begun::First), count(&Begun::InProgress)), (1, 15));
+    let other = Hash::of(b"other");
+    assert_eq!(store.begin(&first, other).await, Ok(Begun::Mismatch));
     assert_eq!(
-        store.begin(&command, Hash::of(b"other")).await,
-        Ok(Begun::Mismatch)
-    );
-    let other = Command {
-        person: person_id(2),
-        ..command.clone()
-    };
-    assert_eq!(
-        store.begin(&other, Hash::of(b"other")).await,
+        store.begin(&command(2, "k"), other).await,
         Ok(Begun::First),
         "a key is one person's"
     );
@@ -261,11 +249,12 @@ async fn a_command_is_done_once(bench: Bench) {
         status: 201,
         body: Some(vec![0, 159, 255]),
     };
-    store.finish(&command, answer.clone()).await.unwrap();
-    assert_eq!(store.begin(&command, body).await, Ok(Begun::Done(answer.clone())));
+    store.finish(&first, answer.clone()).await.unwrap();
+    assert_eq!(store.begin(&first, body).await, Ok(Begun::Done(answer.clone())));
+    assert_eq!(store.begin(&first, other).await, Ok(Begun::Mismatch));
     store
         .finish(
-            &command,
+            &first,
             Answer {
                 status: 500,
                 body: None,
@@ -273,9 +262,9 @@ async fn a_command_is_done_once(bench: Bench) {
         )
         .await
         .unwrap();
-    store.give_up(&command).await.unwrap();
+    store.give_up(&first).await.unwrap();
     assert_eq!(
-        store.begin(&command, body).await,
+        store.begin(&first, body).await,
         Ok(Begun::Done(answer)),
         "an answer stays what it was"
     );
@@ -283,41 +272,36 @@ async fn a_command_is_done_once(bench: Bench) {
         status: 200,
         body: None,
     };
-    store.finish(&other, secret.clone()).await.unwrap();
+    store.finish(&command(2, "k"), secret.clone()).await.unwrap();
     assert_eq!(
-        store.begin(&other, Hash::of(b"other")).await,
+        store.begin(&command(2, "k"), other).await,
         Ok(Begun::Done(secret))
     );
-    let third = Command {
-        key: String::from("k2"),
-        ..command.clone()
-    };
-    assert_eq!(store.begin(&third, body).await, Ok(Begun::First));
-    store.give_up(&third).await.unwrap();
-    assert_eq!(
-        store.begin(&third, body).await,
-        Ok(Begun::First),
-        "what failed may be sent again"
-    );
-    let now = store.now().await.unwrap();
+    let tomorrow = store.now().await.unwrap() + Span::hours(24);
+    assert_eq!(store.forget_commands(tomorrow).await.unwrap(), 2);
+    assert_eq!(store.begin(&first, body).await, Ok(Begun::First));
+}
+
+async fn a_command_that_failed_or_died_may_be_sent_again(bench: Bench) {
+    let store = &bench.store;
+    let (command, body) = (command(1, "k"), Hash::of(b"body"));
+    assert_eq!(store.begin(&command, body).await, Ok(Begun::First));
+    store.give_up(&command).await.unwrap();
+    assert_eq!(store.begin(&command, body).await, Ok(Begun::First));
     if matches!(bench.on, crate::bench::On::Postgres { .. }) {
-        bench
-            .by_hand("UPDATE idempotency SET created_at = created_at - 60000000")
-            .await
-            .unwrap()
-            .unwrap();
+        let older = "UPDATE idempotency SET created_at = created_at - 60000000";
+        bench.by_hand(older).await.unwrap().unwrap();
     } else {
         bench.advance(Span::seconds(59));
-        assert_eq!(store.begin(&third, body).await, Ok(Begun::InProgress));
+        assert_eq!(store.begin(&command, body).await, Ok(Begun::InProgress));
         bench.advance(Span::seconds(1));
     }
     assert_eq!(
-        store.begin(&third, body).await,
+        store.begin(&command, body).await,
         Ok(Begun::First),
         "the first one seems to have died"
     );
-    assert_eq!(store.begin(&third, body).await, Ok(Begun::InProgress));
-    assert_eq!(store.forget_commands(now + Span::hours(24)).await.unwrap(), 3);
+    assert_eq!(store.begin(&command, body).await, Ok(Begun::InProgress));
 }
 
 async fn the_installation_keeps_its_id(bench: Bench) {

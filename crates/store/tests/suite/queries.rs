@@ -1,10 +1,10 @@
 //! Lists, pages and prefixes.
 
-use daypass_core::grant::{Grant, Reason};
+use daypass_core::grant::{Evidence, Grant, Proof, Reason};
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
-use daypass_store::{Cursor, Error, GrantFilter, RequestFilter};
+use daypass_store::{Cursor, Error, GrantFilter, RequestFilter, Store};
 
 use crate::bench::{Bench, on_every_engine};
 use crate::story::*;
@@ -86,8 +86,8 @@ async fn requests_are_listed_newest_first(bench: Bench) {
     assert_eq!(walk(unknown).await, (Vec::new(), 1));
 }
 
-async fn grants_are_listed_by_holder_and_state(bench: Bench) {
-    let store = &bench.store;
+/// Six grants of two people: the first ended, the third ending, the second and fourth being provisioned, the rest to come.
+async fn six(store: &Store) {
     for n in 0..6 {
         ask(
             store,
@@ -102,66 +102,75 @@ async fn grants_are_listed_by_holder_and_state(bench: Bench) {
     for n in 0..4 {
         change_grant(store, grant_id(n), Grant::begin).await.unwrap();
     }
-    change_grant(store, grant_id(0), |grant, now| grant.end(Reason::Released, now))
-        .await
-        .unwrap();
-    change_grant(store, grant_id(0), |grant, _| {
-        let proof = daypass_core::grant::Proof::NeverProvisioned;
+    for n in [0, 2] {
+        change_grant(store, grant_id(n), |grant, now| grant.end(Reason::Released, now))
+            .await
+            .unwrap();
+    }
+    let conclude = |grant: &Grant, _| {
         let item = grant.parts[0].item().clone();
-        grant.conclude(vec![daypass_core::grant::Evidence { item, proof }])
-    })
-    .await
-    .unwrap();
-    change_grant(store, grant_id(2), |grant, now| grant.end(Reason::Released, now))
-        .await
-        .unwrap();
-    let any = GrantFilter::default;
-    let states = |states: &[&str]| states.iter().map(|state| (*state).to_owned()).collect::<Vec<_>>();
-    for (filter, expected) in [
-        (any(), vec![5, 4, 3, 2, 1, 0]),
-        (GrantFilter { open: true, ..any() }, vec![5, 4, 3, 2, 1]),
-        (
-            GrantFilter {
-                holder: Some(person_id(0)),
-                ..any()
-            },
-            vec![4, 2, 0],
-        ),
-        (
-            GrantFilter {
-                holder: Some(person_id(0)),
-                open: true,
-                ..any()
-            },
-            vec![4, 2],
-        ),
-        (
-            GrantFilter {
-                states: states(&["ended"]),
-                ..any()
-            },
-            vec![0],
-        ),
-        (
-            GrantFilter {
-                states: states(&["ending", "activating"]),
-                ..any()
-            },
-            vec![3, 2, 1],
-        ),
-        (
-            GrantFilter {
-                states: states(&["ended"]),
-                open: true,
-                ..any()
-            },
-            vec![],
-        ),
-    ] {
+        grant.conclude(vec![Evidence {
+            item,
+            proof: Proof::NeverProvisioned,
+        }])
+    };
+    change_grant(store, grant_id(0), conclude).await.unwrap();
+}
+
+async fn grants_are_listed_by_holder_and_state(bench: Bench) {
+    let store = &bench.store;
+    six(store).await;
+    let check = async |filter: GrantFilter, expected: &[u8]| {
         let page = store.grants(filter.clone(), None, 100).await.unwrap();
         let ids: Vec<_> = page.items.iter().map(|grant| grant.id.bytes()[0]).collect();
         assert_eq!(ids, expected, "{filter:?}");
-    }
+    };
+    let any = GrantFilter::default;
+    let states = |states: &[&str]| states.iter().map(|state| (*state).to_owned()).collect::<Vec<_>>();
+    check(any(), &[5, 4, 3, 2, 1, 0]).await;
+    check(GrantFilter { open: true, ..any() }, &[5, 4, 3, 2, 1]).await;
+    check(
+        GrantFilter {
+            holder: Some(person_id(0)),
+            ..any()
+        },
+        &[4, 2, 0],
+    )
+    .await;
+    check(
+        GrantFilter {
+            holder: Some(person_id(0)),
+            open: true,
+            ..any()
+        },
+        &[4, 2],
+    )
+    .await;
+    check(
+        GrantFilter {
+            states: states(&["ended"]),
+            ..any()
+        },
+        &[0],
+    )
+    .await;
+    check(
+        GrantFilter {
+            states: states(&["ending", "activating"]),
+            ..any()
+        },
+        &[3, 2, 1],
+    )
+    .await;
+    check(
+        GrantFilter {
+            states: states(&["ended"]),
+            open: true,
+            ..any()
+        },
+        &[],
+    )
+    .await;
     let first = store.grants(any(), None, 4).await.unwrap();
     let second = store.grants(any(), first.next, 4).await.unwrap();
     assert_eq!((first.items.len(), second.items.len(), second.next), (4, 2, None));

@@ -104,60 +104,8 @@ async fn step(bench: &Bench, dice: &mut Dice, few: u16) -> Result<Committed, Err
     let n = few + dice.roll(5);
     bench.advance(Span::seconds(u64::from(dice.roll(5))));
     match dice.roll(16) {
-        0 | 1 => {
-            let steps = [vec![], vec![1], vec![1, 2]][usize::from(dice.roll(3))].clone();
-            let items = [
-                vec!["orders/write"],
-                vec!["shared/port"],
-                vec!["shared/port", "billing/read"],
-            ];
-            let items = items[usize::from(dice.roll(3))].clone();
-            // Silence at once, so that it comes on a clock that nobody can move.
-            let within = if dice.roll(4) == 0 {
-                Span::ZERO
-            } else {
-                Span::minutes(15)
-            };
-            let active = GrantFilter {
-                states: vec![String::from("active")],
-                ..GrantFilter::default()
-            };
-            let active = store
-                .grants(active, None, 1)
-                .await?
-                .items
-                .pop()
-                .filter(|_| dice.roll(2) == 0);
-            let extends = active.map(|grant| grant.id);
-            ask(
-                store,
-                Asked {
-                    items,
-                    within,
-                    extends,
-                    ..Asked::new(n, &steps)
-                },
-            )
-            .await
-        }
-        2 | 3 => {
-            let decision = match dice.roll(6) {
-                0 => Decision::Deny,
-                1 => Decision::Approve {
-                    duration: Some(Span::minutes(20)),
-                    items: None,
-                },
-                _ => YES,
-            };
-            review(
-                store,
-                request_id(n),
-                person_id(200 + dice.roll(5)),
-                decision,
-                Some("seen"),
-            )
-            .await
-        }
+        0 | 1 => made(bench, dice, n).await,
+        2 | 3 => reviewed(bench, dice, n).await,
         4 => request(bench, dice, n).await,
         5 | 6 => grant(bench, dice, n).await,
         7 | 13 => planned(bench, n).await,
@@ -176,6 +124,63 @@ async fn step(bench: &Bench, dice: &mut Dice, few: u16) -> Result<Committed, Err
         _ if dice.roll(10) == 0 => apply_policy(store, &format!("version: {}", dice.roll(3))).await,
         _ => Ok(nothing(bench).await),
     }
+}
+
+async fn made(bench: &Bench, dice: &mut Dice, n: u8) -> Result<Committed, Error> {
+    let steps = [vec![], vec![1], vec![1, 2]][usize::from(dice.roll(3))].clone();
+    let items = [
+        vec!["orders/write"],
+        vec!["shared/port"],
+        vec!["shared/port", "billing/read"],
+    ];
+    let items = items[usize::from(dice.roll(3))].clone();
+    // Silence at once, so that it comes on a clock that nobody can move.
+    let within = if dice.roll(4) == 0 {
+        Span::ZERO
+    } else {
+        Span::minutes(15)
+    };
+    let active = GrantFilter {
+        states: vec![String::from("active")],
+        ..GrantFilter::default()
+    };
+    let active = bench
+        .store
+        .grants(active, None, 1)
+        .await?
+        .items
+        .pop()
+        .filter(|_| dice.roll(2) == 0);
+    let extends = active.map(|grant| grant.id);
+    ask(
+        &bench.store,
+        Asked {
+            items,
+            within,
+            extends,
+            ..Asked::new(n, &steps)
+        },
+    )
+    .await
+}
+
+async fn reviewed(bench: &Bench, dice: &mut Dice, n: u8) -> Result<Committed, Error> {
+    let decision = match dice.roll(6) {
+        0 => Decision::Deny,
+        1 => Decision::Approve {
+            duration: Some(Span::minutes(20)),
+            items: None,
+        },
+        _ => YES,
+    };
+    review(
+        &bench.store,
+        request_id(n),
+        person_id(200 + dice.roll(5)),
+        decision,
+        Some("seen"),
+    )
+    .await
 }
 
 async fn nothing(bench: &Bench) -> Committed {
