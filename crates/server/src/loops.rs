@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::app::App;
 use crate::edge;
 use crate::events::address;
-use crate::http::listen::stopped;
+use crate::http::listen::{is_stopped, stopped};
 
 /// How many events get their place, or are told, at once.
 const BATCH: usize = 500;
@@ -53,7 +53,7 @@ pub(crate) async fn sequence(app: App, shared: bool, wake: Arc<Notify>, mut stop
                 AFTER_ERROR
             }
         };
-        if *stop.borrow() {
+        if is_stopped(&stop) {
             return;
         }
         tokio::select! {
@@ -140,7 +140,7 @@ pub(crate) async fn reconcile(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut changes = app.engine.store().changes();
-    while !*stop.borrow() {
+    while !is_stopped(&stop) {
         // Before the step: what is committed from here on wakes it again.
         changes.mark_unchanged();
         let pause = step(&app, &mut reconciler).await;
@@ -186,7 +186,7 @@ async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
 
 /// Forgets what has run out, until told to stop.
 pub(crate) async fn tidy_up(app: App, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
+    while !is_stopped(&stop) {
         if let Err(error) = forget(&app).await {
             tracing::warn!(%error, "what has run out could not be forgotten yet");
         }

@@ -181,13 +181,20 @@ impl Listener {
 
     /// Whether the session is still good after something happened to the account. Roles may have changed with it.
     async fn still_welcome(&mut self) -> bool {
-        let token = self.app.engine.store().token(self.identity.token.hash).await;
-        match token.ok().flatten().and_then(|token| identify(&self.app, token)) {
-            Some(identity) => {
+        match self.identified().await {
+            Ok(Some(identity)) => {
                 self.identity = identity;
                 true
             }
-            None => false,
+            // What cannot be looked up is not welcome: the client comes back and is asked again.
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    async fn identified(&self) -> Result<Option<Identity>, daypass_store::Error> {
+        match self.app.engine.store().token(self.identity.token.hash).await? {
+            Some(token) => identify(&self.app, token).await,
+            None => Ok(None),
         }
     }
 

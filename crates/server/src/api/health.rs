@@ -11,6 +11,7 @@ use daypass_store::GrantFilter;
 
 use crate::app::{App, Parts};
 use crate::edge;
+use crate::http::listen::is_stopped;
 use crate::http::problem::{Answer, Failure};
 use crate::metrics::Gauges;
 
@@ -28,7 +29,7 @@ pub(super) async fn healthz() -> &'static str {
     "alive\n"
 }
 
-/// Says whether the server can serve: its store answers, and the reconciler has looked lately.
+/// Says whether the server can serve: its store answers, a policy is in force, and the reconciler has looked lately.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem)))]
 pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
@@ -39,13 +40,16 @@ pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
 }
 
 async fn lacking(app: &Parts) -> Option<&'static str> {
-    if *app.stop.borrow() {
+    if is_stopped(&app.stop) {
         return Some("the server is stopping");
     }
     let now = match edge::within(STORE, app.engine.store().now()).await {
         Ok(Ok(now)) => now,
         Ok(Err(_)) | Err(_) => return Some("the store does not answer"),
     };
+    if app.engine.current().policy.sources().is_empty() {
+        return Some("no policy is in force: nobody may have anything");
+    }
     if app.reconciles(now) {
         None
     } else {

@@ -20,7 +20,6 @@ use daypass_policy::Directory as _;
 use daypass_store::{TokenKind, TokenRow};
 
 use crate::app::{App, Parts};
-use crate::edge;
 use crate::http::address::{self, Peer};
 use crate::http::problem::{Answer, Failure};
 use crate::identity::token;
@@ -129,22 +128,26 @@ pub(crate) async fn authenticate(app: &Parts, headers: &HeaderMap) -> Answer<Ide
         .token(hash.ok_or_else(refused)?)
         .await?
         .ok_or_else(refused)?;
-    identify(app, token).ok_or_else(refused)
+    identify(app, token).await?.ok_or_else(refused)
 }
 
 /// The caller behind a token row, unless it has run out or the account was switched off.
-#[must_use]
-pub(crate) fn identify(app: &Parts, token: TokenRow) -> Option<Identity> {
-    if token.expires_at <= edge::now() {
-        return None;
+///
+/// # Errors
+/// Where the store does not tell the time. Its clock decides, not this machine's: one that jumps back revives nothing.
+pub(crate) async fn identify(app: &Parts, token: TokenRow) -> Result<Option<Identity>, daypass_store::Error> {
+    if token.expires_at <= app.engine.store().now().await? {
+        return Ok(None);
     }
-    let person = app
-        .engine
-        .current()
+    let current = app.engine.current();
+    let Some(person) = current
         .directory
         .person(token.person)
-        .filter(|person| person.active)?
-        .clone();
+        .filter(|person| person.active)
+        .cloned()
+    else {
+        return Ok(None);
+    };
     let via = match token.kind {
         TokenKind::Session => Via::Session,
         TokenKind::Api { .. } => Via::Token,
@@ -154,11 +157,11 @@ pub(crate) fn identify(app: &Parts, token: TokenRow) -> Option<Identity> {
         role: person.role,
         via,
     };
-    Some(Identity {
+    Ok(Some(Identity {
         caller,
         person,
         token,
-    })
+    }))
 }
 
 /// Whether this caller may call this route at all.

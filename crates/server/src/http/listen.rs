@@ -117,6 +117,11 @@ pub(crate) async fn serve(
     }
 }
 
+/// Whether the server is told to stop, or nobody is left who could tell it.
+pub(crate) fn is_stopped(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
 /// Returns once the server is told to stop, or nobody is left who could tell it.
 pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a stop too.

@@ -24,6 +24,7 @@ use daypass_store::TokenKind;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 /// The policy of most tests.
 pub(crate) const POLICY: &str = r#"
@@ -151,8 +152,16 @@ impl Bed {
         }
     }
 
+    /// The hash of everybody's password, made once: it is slow on purpose.
+    async fn hash(&self) -> String {
+        static HASH: OnceCell<String> = OnceCell::const_new();
+        HASH.get_or_init(|| async { self.server.hash(PASSWORD.into()).await.unwrap() })
+            .await
+            .clone()
+    }
+
     async fn bootstrap(&self) {
-        let hash = self.server.hash(PASSWORD.into()).await.unwrap();
+        let hash = self.hash().await;
         let root = person("root", Kind::Person, SystemRole::Administrator, Some(hash));
         self.server.engine().bootstrap(root).await.unwrap();
     }
@@ -174,7 +183,7 @@ impl Bed {
             via: daypass_engine::Via::Session,
         };
         let hash = match kind {
-            Kind::Person => Some(self.server.hash(PASSWORD.into()).await.unwrap()),
+            Kind::Person => Some(self.hash().await),
             Kind::Service => None,
         };
         let mut new = person(login, kind, role, hash);

@@ -27,6 +27,16 @@ async fn a_server_that_serves_is_alive_and_ready() {
 }
 
 #[tokio::test]
+async fn a_server_without_a_policy_is_not_ready() {
+    let bed = Bed::empty(|_| ()).await;
+    let answer = bed.call(Route::Readyz, &[], None).send().await.unwrap();
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let problem = problem(answer).await;
+    assert_eq!((problem.status, problem.code), (503, ProblemCode::Unavailable));
+    assert!(problem.detail.contains("policy"), "{problem:?}");
+}
+
+#[tokio::test]
 async fn metrics_count_what_happened() {
     let bed = Bed::start().await;
     let grant = bed.granted().await;

@@ -12,6 +12,7 @@ mod matrix;
 mod people;
 mod policy;
 mod problems;
+mod replicas;
 mod stop;
 mod story;
 mod tls;

@@ -79,6 +79,30 @@ async fn a_stopped_server_ends_its_streams_and_keeps_everything() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_dropped_stops_by_itself() {
+    let bed = Bed::with(on_disk).await;
+    let mut config = ServerConfig::ephemeral(bed.folder.path());
+    on_disk(&mut config);
+    let Bed {
+        server, folder, kind, ..
+    } = bed;
+    let kinds: [&'static dyn Kind; 1] = [kind];
+    drop(server);
+    let again = soon("the file to be free again", async {
+        loop {
+            match Server::start(config.clone(), &kinds).await {
+                Ok(server) => return server,
+                Err(StartError::Store(daypass_store::Error::Locked(_))) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    })
+    .await;
+    soon("the stop", again.stop()).await;
+    drop(folder);
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_said() {
     let bed = Bed::start().await;
     let mut config = ServerConfig::ephemeral(bed.folder.path());
