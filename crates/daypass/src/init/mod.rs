@@ -155,3 +155,86 @@ fn refuse_second(dir: &Path, config_file: &Path) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use daypass_policy::{Policy, Source};
+
+    use super::*;
+
+    /// The lines of a file with what is commented out in it, unless it is prose.
+    fn uncommented(text: &str, is_yaml: impl Fn(&str) -> bool) -> Vec<String> {
+        text.lines()
+            .map(|line| {
+                let (before, after) = line.split_once("# ").unwrap_or((line, ""));
+                let yaml = before.trim().is_empty() && is_yaml(after);
+                if yaml {
+                    format!("{before}{after}")
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_server_yaml_suggests_can_be_written() {
+        let file = Path::new("server.yaml");
+        let keys = [
+            "tls:",
+            "behind_proxy:",
+            "trusted_proxies:",
+            "store:",
+            "sessions:",
+            "reconcile:",
+            "log:",
+        ];
+        let is_yaml = |text: &str| keys.iter().any(|key| text.starts_with(key));
+        let suggested: Vec<_> = include_str!("server.yaml")
+            .lines()
+            .filter_map(|line| line.strip_prefix("# ").filter(|text| is_yaml(text)))
+            .collect();
+        assert_eq!(suggested.len(), keys.len(), "{suggested:#?}");
+        for text in suggested {
+            let own = "secrets: {own-store: {file: secrets/own-store, hosts: [\"10.0.0.9:5432\"]}}";
+            let parsed = ServerConfig::parse(file, &format!("{text}\n{own}\n"));
+            assert!(parsed.is_ok(), "{text}: {parsed:?}");
+        }
+        let (_, after) = include_str!("server.yaml")
+            .split_once("# secrets:\n")
+            .expect("it suggests a secret");
+        let block = after
+            .lines()
+            .map_while(|line| line.strip_prefix("# "))
+            .fold(String::from("secrets:\n"), |all, line| all + line + "\n");
+        let parsed = ServerConfig::parse(file, &block).expect(&block);
+        assert!(parsed.secrets.contains_key("pg-main-admin"), "{block}");
+    }
+
+    #[test]
+    fn what_the_policy_suggests_loads_and_passes_its_tests() {
+        let keys = [
+            "connectors:",
+            "resources:",
+            "guardrails:",
+            "rules:",
+            "  ",
+            "- {as:",
+        ];
+        let lines = uncommented(include_str!("policy.yaml"), |text| {
+            keys.iter().any(|key| text.starts_with(key)) && !text.starts_with("  daypass")
+        });
+        let kept = lines
+            .iter()
+            .filter(|line| !line.contains("refused: unknown-resource"));
+        let text: String = kept.map(|line| format!("{line}\n")).collect();
+        let policy = Policy::load(&[Source {
+            name: "daypass.yaml".to_owned(),
+            text: text.clone(),
+        }]);
+        let policy = policy.unwrap_or_else(|found| panic!("{found}\n{text}"));
+        let outcomes = policy.run_tests();
+        assert_eq!(outcomes.len(), 3);
+        assert!(outcomes.iter().all(|outcome| outcome.passed), "{outcomes:#?}");
+    }
+}

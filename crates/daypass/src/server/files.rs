@@ -9,7 +9,7 @@ use daypass_policy::{Policy, Source};
 use crate::failure::Failure;
 
 /// Policy files beside `server.yaml`: one file, a folder of them, or both.
-const USUAL: [&str; 2] = ["daypass.yaml", "policy"];
+const USUAL: [&str; 3] = ["daypass.yaml", "policy.yaml", "policy"];
 /// More than any policy file has, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// How far back a start looks for a revision that was in force before.
@@ -26,7 +26,7 @@ pub(crate) enum Start {
     Outdated,
 }
 
-/// Where the files are: what the command line says, else `daypass.yaml` and `policy/` beside the configuration.
+/// Where the files are: what the command line says, else what usually holds a policy beside the configuration.
 pub(crate) fn find(config_file: &Path, given: Option<&Path>) -> Vec<PathBuf> {
     if let Some(given) = given {
         return vec![given.to_owned()];

@@ -3,5 +3,6 @@
 
 mod demo;
 mod init;
+mod quickstart;
 mod running;
 mod server;
