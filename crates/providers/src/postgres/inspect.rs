@@ -4,9 +4,9 @@ use daypass_core::entitlement::{Fault, Spec};
 
 use super::connection::Session;
 use super::names::role_name;
-use super::privileges;
 use super::roles::{self, Found, Oid};
 use super::server::Server;
+use super::{lockout, privileges};
 use crate::{Error, Inspection};
 
 /// How many things of one database are told one by one.
@@ -44,7 +44,15 @@ pub(super) async fn inspect(server: &Server, key: &str, spec: Option<&Spec>) -> 
     }
     let mut residue = vec![format!("the role {name} stays, without login")];
     residue.extend(left(server, &session, oid).await?);
-    Ok(Inspection::Absent { residue })
+    absent(&session, residue).await
+}
+
+/// Absent, unless somebody was let in and is not among the sessions yet.
+async fn absent(session: &Session, residue: Vec<String>) -> Result<Inspection, Error> {
+    match lockout::is_login_held_up(session).await? {
+        true => Ok(Inspection::Unknown),
+        false => Ok(Inspection::Absent { residue }),
+    }
 }
 
 /// What a role in use has beyond what it was given: memberships added by hand, and what its holder made.

@@ -30,7 +30,9 @@ pub(super) async fn forbid_login(
     quoted: &Ident,
 ) -> Result<(), Error> {
     let sql = format!("ALTER ROLE {quoted} NOLOGIN PASSWORD NULL VALID UNTIL 'epoch' CONNECTION LIMIT 0");
-    session.run("SET lock_timeout = '500ms'", "taking the login away").await?;
+    session
+        .run("SET lock_timeout = '500ms'", "taking the login away")
+        .await?;
     let forbidden = try_to_forbid(server, session, role, quoted, &sql).await;
     session.run("RESET lock_timeout", "taking the login away").await?;
     forbidden
@@ -63,25 +65,8 @@ async fn try_to_forbid(
 /// virtual transaction of a process that is not among the sessions yet, as of now, must end or show up. Those that only
 /// wait for their client to authenticate are not waited for longer than two seconds: they read whether they may after that.
 pub(super) async fn settle_logins(session: &Session) -> Result<(), Error> {
-    let begun: BTreeSet<String> = logins_under_way(session)
-        .await?
-        .into_iter()
-        .map(|(login, _)| login)
-        .collect();
-    let mut held_up = false;
-    for _ in 0..LOOKS {
-        let left: Vec<_> = logins_under_way(session)
-            .await?
-            .into_iter()
-            .filter(|(login, _)| begun.contains(login))
-            .collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        held_up = left.iter().any(|(_, past)| *past);
-        pause(LOOK).await;
-    }
-    if held_up {
+    let begun = logins_under_way(session).await?;
+    if wait_for(session, begun, LOOKS).await? {
         let detail =
             "a login that began before is held up by a lock on its database; it may become a session";
         return Err(Error::new(Fault::Unavailable, detail));
@@ -89,8 +74,46 @@ pub(super) async fn settle_logins(session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// The virtual transactions of processes that are not among the sessions yet, each with whether it is past the check.
-async fn logins_under_way(session: &Session) -> Result<Vec<(String, bool)>, Error> {
+/// Whether a login that is past the check is held up. Whose it is nobody can tell, so it may become a session of any role
+/// that could log in a moment ago.
+pub(super) async fn is_login_held_up(session: &Session) -> Result<bool, Error> {
+    let past = logins_under_way(session)
+        .await?
+        .into_iter()
+        .filter(|login| login.past_check)
+        .collect();
+    wait_for(session, past, LOOKS / 4).await
+}
+
+/// Waits until these logins have ended or show among the sessions. Says whether one of them was left that is past the
+/// check.
+async fn wait_for(session: &Session, begun: Vec<Login>, looks: usize) -> Result<bool, Error> {
+    let begun: BTreeSet<String> = begun.into_iter().map(|login| login.transaction).collect();
+    let mut held_up = false;
+    if begun.is_empty() {
+        return Ok(held_up);
+    }
+    for _ in 0..looks {
+        pause(LOOK).await;
+        let mut left = logins_under_way(session).await?;
+        left.retain(|login| begun.contains(&login.transaction));
+        held_up = left.iter().any(|login| login.past_check);
+        if left.is_empty() {
+            break;
+        }
+    }
+    Ok(held_up)
+}
+
+/// A process that is not among the sessions yet.
+struct Login {
+    /// Its virtual transaction, which is never used again.
+    transaction: String,
+    /// Whether it has been let in already, and only waits for its database.
+    past_check: bool,
+}
+
+async fn logins_under_way(session: &Session) -> Result<Vec<Login>, Error> {
     // Past the check, a login locks its database: in PostgreSQL's InitPostgres that follows InitializeSessionUserId.
     let sql = "SELECT l.virtualxid, EXISTS (SELECT FROM pg_locks d \
                  WHERE d.pid = l.pid AND d.locktype = 'object' AND d.classid = 'pg_database'::regclass) \
@@ -99,7 +122,12 @@ async fn logins_under_way(session: &Session) -> Result<Vec<(String, bool)>, Erro
                  WHERE a.pid = l.pid AND (a.usesysid IS NOT NULL OR a.backend_type <> 'client backend'))";
     let rows = session.query(sql, &[], "looking for logins under way").await?;
     rows.iter()
-        .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
+        .map(|row| {
+            Ok(Login {
+                transaction: column(row, 0)?,
+                past_check: column(row, 1)?,
+            })
+        })
         .collect()
 }
 

@@ -144,6 +144,7 @@ async fn a_login_that_is_held_up_past_its_check_is_waited_for() {
         Fault::Unavailable,
         "it is not reported as done: {refused}"
     );
+    assert_eq!(case.inspect().await, Inspection::Unknown, "nor read as gone");
     dba.batch_execute("ROLLBACK").await.unwrap();
     let slow = slow.await.unwrap();
     case.revoke().await;

@@ -143,8 +143,7 @@ impl Here {
             let strange = "GRANT \"Stra\"\"nge é\" TO daypass WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
             here.sql("orders", strange).await;
             // For roles that policy should not name: that the tests can see them refused.
-            let risky =
-                "GRANT app_login, app_admin TO daypass WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
+            let risky = "GRANT app_login, app_admin TO daypass WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
             here.sql("orders", risky).await;
         }
         here.sql("orders", &documented("setup-grants")).await;
