@@ -28,7 +28,7 @@ enum About {
 
 /// Lists events, oldest first, unless `newest` says otherwise.
 #[utoipa::path(get, path = "/api/v1/audit/events", tag = "audit", params(AuditQuery),
-    responses((status = 200, body = Page<AuditEvent>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<AuditEvent>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<AuditQuery>,

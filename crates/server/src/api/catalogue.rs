@@ -14,7 +14,7 @@ use crate::wire;
 
 /// Lists every role of every resource, and what it takes the caller to have it.
 #[utoipa::path(get, path = "/api/v1/resources", tag = "catalogue", params(ResourceQuery),
-    responses((status = 200, body = Page<Offer>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Offer>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,

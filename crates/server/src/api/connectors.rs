@@ -14,7 +14,7 @@ use crate::wire;
 
 /// Lists connectors. Each is asked just now whether it can do its work.
 #[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors",
-    responses((status = 200, body = Page<Connector>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Connector>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
     let current = app.engine.current();
     let now = app.engine.store().now().await?;
@@ -34,7 +34,7 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
 
 /// Gives a connector another admin secret, at the target and where the server keeps it.
 #[utoipa::path(post, path = "/api/v1/connectors/{name}/rotate", tag = "connectors", params(("name" = String, Path)),
-    responses((status = 200, body = Rotated), (status = "default", body = Problem)))]
+    responses((status = 200, body = Rotated), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn rotate(
     State(app): State<App>,
     identity: Identity,

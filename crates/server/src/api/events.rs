@@ -36,7 +36,7 @@ const BATCH: usize = 200;
 /// Streams events that concern what the caller may see. It ends with the session, and when the server stops.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(("last-event-id" = Option<u64>, Header, description = "Where to go on: the `id` of the last event that came")),
-    responses((status = 200, body = Event, content_type = "text/event-stream"), (status = "default", body = Problem)))]
+    responses((status = 200, body = Event, content_type = "text/event-stream"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn stream(
     State(app): State<App>,
     identity: Identity,

@@ -72,7 +72,7 @@ async fn visible(app: &Parts, identity: &Identity, id: GrantId) -> Answer<Core> 
 
 /// Lists the grants that the caller may see, newest first.
 #[utoipa::path(get, path = "/api/v1/grants", tag = "grants", params(GrantQuery),
-    responses((status = 200, body = Page<Grant>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Grant>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,
@@ -101,7 +101,7 @@ pub(super) async fn list(
 
 /// Shows a grant that the caller may see, by its id or the first characters of it.
 #[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = String, Path)),
-    responses((status = 200, body = Grant), (status = "default", body = Problem)))]
+    responses((status = 200, body = Grant), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn get(
     State(app): State<App>,
     identity: Identity,
@@ -125,7 +125,7 @@ async fn ended(app: &Parts, ended: Ended) -> Answer<Json<Ending>> {
 
 /// Ends a grant early. It has ended once its targets were seen without it.
 #[utoipa::path(post, path = "/api/v1/grants/{id}/revoke", tag = "grants", params(("id" = String, Path)),
-    request_body = Option<Revoke>, responses((status = 200, body = Ending), (status = "default", body = Problem)))]
+    request_body = Option<Revoke>, responses((status = 200, body = Ending), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn revoke(
     State(app): State<App>,
     identity: Identity,
@@ -141,7 +141,7 @@ pub(super) async fn revoke(
 
 /// Gives one's own grant back.
 #[utoipa::path(post, path = "/api/v1/grants/{id}/release", tag = "grants", params(("id" = String, Path)),
-    responses((status = 200, body = Ending), (status = "default", body = Problem)))]
+    responses((status = 200, body = Ending), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn release(
     State(app): State<App>,
     identity: Identity,
@@ -155,7 +155,7 @@ pub(super) async fn release(
 /// Asks for more time on one's own grant. The answer is a request, which may need reviews.
 #[utoipa::path(post, path = "/api/v1/grants/{id}/extend", tag = "grants", params(("id" = String, Path)),
     request_body = Extend,
-    responses((status = 201, body = Request), (status = 200, body = Request), (status = "default", body = Problem)))]
+    responses((status = 201, body = Request), (status = 200, body = Request), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn extend(
     State(app): State<App>,
     identity: Identity,
@@ -179,7 +179,7 @@ pub(super) async fn extend(
 /// Sets fresh credentials at the target and shows them this once, to the holder only. Those of before no longer work.
 #[utoipa::path(post, path = "/api/v1/grants/{id}/credentials", tag = "grants", params(("id" = String, Path)),
     request_body = Option<AskCredential>,
-    responses((status = 200, body = Credential), (status = "default", body = Problem)))]
+    responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn credentials(
     State(app): State<App>,
     identity: Identity,

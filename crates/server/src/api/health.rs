@@ -31,7 +31,7 @@ pub(super) async fn healthz() -> &'static str {
 
 /// Says whether the server can serve: its store answers, a policy is in force, and the reconciler has looked lately.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem)))]
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
     match lacking(&app).await {
         None => Ok("ready\n"),
@@ -58,8 +58,8 @@ async fn lacking(app: &Parts) -> Option<&'static str> {
 }
 
 /// Shows metrics for Prometheus. A scraper on this machine needs no token.
-#[utoipa::path(get, path = "/metrics", tag = "health",
-    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem)))]
+#[utoipa::path(get, path = "/metrics", tag = "health", security(("bearer" = []), ()),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
     let gauges = gauges(&app).await?;
     for (connector, health) in app.health.snapshot() {

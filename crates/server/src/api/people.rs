@@ -32,7 +32,7 @@ async fn hashed(app: &Parts, password: Secret) -> Answer<String> {
 
 /// Lists accounts, by login.
 #[utoipa::path(get, path = "/api/v1/people", tag = "people", params(PersonQuery),
-    responses((status = 200, body = Page<Person>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Person>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<PersonQuery>,
@@ -56,7 +56,7 @@ pub(super) async fn list(
 
 /// Makes an account.
 #[utoipa::path(post, path = "/api/v1/people", tag = "people", request_body = NewPerson,
-    responses((status = 201, body = Person), (status = "default", body = Problem)))]
+    responses((status = 201, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn add(
     State(app): State<App>,
     identity: Identity,
@@ -87,7 +87,7 @@ pub(super) async fn add(
 
 /// Changes somebody's groups by what they join and leave.
 #[utoipa::path(post, path = "/api/v1/people/{login}/groups", tag = "people", params(("login" = String, Path)),
-    request_body = ChangeGroups, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+    request_body = ChangeGroups, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn groups(
     State(app): State<App>,
     identity: Identity,
@@ -113,7 +113,7 @@ pub(super) async fn groups(
 
 /// Sets or clears somebody's manager.
 #[utoipa::path(post, path = "/api/v1/people/{login}/manager", tag = "people", params(("login" = String, Path)),
-    request_body = SetManager, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+    request_body = SetManager, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn manager(
     State(app): State<App>,
     identity: Identity,
@@ -129,7 +129,7 @@ pub(super) async fn manager(
 
 /// Gives somebody another role in Daypass.
 #[utoipa::path(post, path = "/api/v1/people/{login}/role", tag = "people", params(("login" = String, Path)),
-    request_body = SetRole, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+    request_body = SetRole, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn role(
     State(app): State<App>,
     identity: Identity,
@@ -146,7 +146,7 @@ pub(super) async fn role(
 
 /// Sets one's own password, or anybody's as an administrator. All sessions and tokens of the account end.
 #[utoipa::path(post, path = "/api/v1/people/{login}/password", tag = "people", params(("login" = String, Path)),
-    request_body = SetPassword, responses((status = 200, body = Person), (status = "default", body = Problem)))]
+    request_body = SetPassword, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn password(
     State(app): State<App>,
     identity: Identity,
@@ -180,7 +180,7 @@ pub(super) async fn password(
 
 /// Switches an account off. Its sessions and tokens end at once, and what it holds is taken away.
 #[utoipa::path(post, path = "/api/v1/people/{login}/deactivate", tag = "people", params(("login" = String, Path)),
-    responses((status = 200, body = Person), (status = "default", body = Problem)))]
+    responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn deactivate(
     State(app): State<App>,
     identity: Identity,
@@ -194,7 +194,7 @@ pub(super) async fn deactivate(
 
 /// Switches an account on again.
 #[utoipa::path(post, path = "/api/v1/people/{login}/reactivate", tag = "people", params(("login" = String, Path)),
-    responses((status = 200, body = Person), (status = "default", body = Problem)))]
+    responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn reactivate(
     State(app): State<App>,
     identity: Identity,
@@ -208,7 +208,7 @@ pub(super) async fn reactivate(
 
 /// Lists groups and their active members.
 #[utoipa::path(get, path = "/api/v1/groups", tag = "people",
-    responses((status = 200, body = Page<Group>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Group>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn all_groups(State(app): State<App>) -> Answer<Json<Page<Group>>> {
     let people = app.engine.current().directory;
     let groups = people.groups();

@@ -43,7 +43,7 @@ fn sources(files: Vec<PolicyFile>) -> Answer<Vec<Source>> {
 
 /// Shows the policy in force.
 #[utoipa::path(get, path = "/api/v1/policy", tag = "policy",
-    responses((status = 200, body = Policy), (status = "default", body = Problem)))]
+    responses((status = 200, body = Policy), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn get(State(app): State<App>) -> Answer<Json<Policy>> {
     let policy = app.engine.current().policy;
     let files = policy.sources().iter().map(|file| PolicyFile {
@@ -58,7 +58,7 @@ pub(super) async fn get(State(app): State<App>) -> Answer<Json<Policy>> {
 
 /// Puts a policy in force: whole, sound, and with its own tests passed, or not at all.
 #[utoipa::path(put, path = "/api/v1/policy", tag = "policy", request_body = PolicyFiles,
-    responses((status = 200, body = PolicyApplied), (status = "default", body = Problem)))]
+    responses((status = 200, body = PolicyApplied), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn apply(
     State(app): State<App>,
     identity: Identity,
@@ -110,7 +110,7 @@ async fn unsound(app: &App, problem: Problem, sources: Vec<Source>) -> Failure {
 
 /// Checks a policy without effect. What is wrong with it is the answer, not a problem of the call.
 #[utoipa::path(post, path = "/api/v1/policy/check", tag = "policy", request_body = PolicyFiles,
-    responses((status = 200, body = PolicyCheck), (status = "default", body = Problem)))]
+    responses((status = 200, body = PolicyCheck), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn check(
     State(app): State<App>,
     Json(body): Json<PolicyFiles>,

@@ -57,7 +57,7 @@ pub(super) async fn made(
 
 /// Says what a request would lead to. Makes nothing.
 #[utoipa::path(post, path = "/api/v1/preview", tag = "requests", request_body = NewRequest,
-    responses((status = 200, body = Preview), (status = "default", body = Problem)))]
+    responses((status = 200, body = Preview), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn preview(
     State(app): State<App>,
     identity: Identity,
@@ -69,7 +69,7 @@ pub(super) async fn preview(
 
 /// Asks for access. Where the rule asks nobody, the grant is there at once.
 #[utoipa::path(post, path = "/api/v1/requests", tag = "requests", request_body = NewRequest,
-    responses((status = 201, body = Request), (status = 200, body = Request), (status = "default", body = Problem)))]
+    responses((status = 201, body = Request), (status = 200, body = Request), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn add(
     State(app): State<App>,
     identity: Identity,
@@ -85,7 +85,7 @@ pub(super) async fn add(
 
 /// Lists the requests that the caller may see, newest first; with `reviewable`, those that wait for them, by time left.
 #[utoipa::path(get, path = "/api/v1/requests", tag = "requests", params(RequestQuery),
-    responses((status = 200, body = Page<Request>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Request>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,
@@ -149,7 +149,7 @@ async fn inbox(app: &Parts, identity: &Identity, query: &RequestQuery) -> Answer
 
 /// Shows a request that the caller may see, by its id or the first characters of it.
 #[utoipa::path(get, path = "/api/v1/requests/{id}", tag = "requests", params(("id" = String, Path)),
-    responses((status = 200, body = Request), (status = "default", body = Problem)))]
+    responses((status = 200, body = Request), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn get(
     State(app): State<App>,
     identity: Identity,
@@ -173,7 +173,7 @@ async fn visible(app: &Parts, identity: &Identity, id: RequestId) -> Answer<Core
 
 /// Reviews a request, as the person who is logged in. The digest says what they saw.
 #[utoipa::path(post, path = "/api/v1/requests/{id}/reviews", tag = "requests", params(("id" = String, Path)),
-    request_body = NewReview, responses((status = 200, body = Request), (status = "default", body = Problem)))]
+    request_body = NewReview, responses((status = 200, body = Request), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn review(
     State(app): State<App>,
     identity: Identity,
@@ -206,7 +206,7 @@ pub(super) async fn review(
 
 /// Takes one's own request back.
 #[utoipa::path(post, path = "/api/v1/requests/{id}/cancel", tag = "requests", params(("id" = String, Path)),
-    responses((status = 200, body = Request), (status = "default", body = Problem)))]
+    responses((status = 200, body = Request), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn cancel(
     State(app): State<App>,
     identity: Identity,

@@ -30,7 +30,7 @@ const MOST_TOKENS: usize = 100;
 
 /// Trades a password for a session. What was wrong is not said, and takes as long whatever it was.
 #[utoipa::path(post, path = "/api/v1/login", tag = "identity", request_body = Login, security(()),
-    responses((status = 200, body = LoggedIn), (status = "default", body = Problem)))]
+    responses((status = 200, body = LoggedIn), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn login(
     State(app): State<App>,
     client: Client,
@@ -103,7 +103,7 @@ async fn room_for_another(app: &Parts, person: PersonId) -> Answer<()> {
 
 /// Ends the session or token that this call was made with.
 #[utoipa::path(post, path = "/api/v1/logout", tag = "identity",
-    responses((status = 204), (status = "default", body = Problem)))]
+    responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn logout(State(app): State<App>, identity: Identity) -> Answer<StatusCode> {
     app.engine
         .revoke_token(identity.caller, identity.token.id)
@@ -113,7 +113,7 @@ pub(super) async fn logout(State(app): State<App>, identity: Identity) -> Answer
 
 /// Says who calls.
 #[utoipa::path(get, path = "/api/v1/whoami", tag = "identity",
-    responses((status = 200, body = Whoami), (status = "default", body = Problem)))]
+    responses((status = 200, body = Whoami), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer<Json<Whoami>> {
     Ok(Json(Whoami {
         person: wire::person(&identity.person, &app.engine.current().directory),
@@ -124,7 +124,7 @@ pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer
 
 /// Lists sessions and tokens: one's own, or anybody's for auditors and administrators.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "identity", params(TokenQuery),
-    responses((status = 200, body = Page<Token>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Page<Token>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,
@@ -161,7 +161,7 @@ fn owner(app: &Parts, identity: &Identity, login: &str, anybody: bool) -> Answer
 
 /// Issues a token. Its secret is shown this once.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "identity", request_body = NewToken,
-    responses((status = 201, body = IssuedToken), (status = "default", body = Problem)))]
+    responses((status = 201, body = IssuedToken), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn add(
     State(app): State<App>,
     identity: Identity,
@@ -231,7 +231,7 @@ fn for_service(app: &Parts, identity: &Identity, login: &str) -> Answer<Person> 
 
 /// Ends a session or token: one's own, or anybody's for administrators.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "identity", params(("id" = String, Path)),
-    responses((status = 204), (status = "default", body = Problem)))]
+    responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn revoke(
     State(app): State<App>,
     identity: Identity,

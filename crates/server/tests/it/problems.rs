@@ -224,6 +224,16 @@ async fn the_description_names_every_route() {
         let method = route.method().as_str().to_lowercase();
         let operation = &api["paths"][route.path()][&method];
         assert!(operation["responses"].is_object(), "{route:?}");
+        if *route != Route::Healthz {
+            let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
+            assert!(problem.is_object(), "{route:?} says what its errors look like");
+        }
+        let open = operation["security"] == serde_json::json!([{}]);
+        assert_eq!(
+            open,
+            route.audience() == daypass_api::Audience::Public,
+            "{route:?} says whether it needs a token"
+        );
     }
     let text = api.to_string();
     for schema in [
