@@ -8,7 +8,7 @@ use daypass_core::time::Span;
 
 use crate::Policy;
 use crate::diagnostic::At;
-use crate::document::{Access, Defaults, Document, Resource, Rule, Step, Who};
+use crate::document::{Access, Defaults, Document, Drift, Resource, Rule, Step, Who};
 use crate::trial::told;
 
 /// More lines than this help nobody; the rest is counted.
@@ -117,8 +117,13 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
         all.insert((Section::People, people.name.to_string()), fields);
     }
     for connector in &document.connectors {
+        let drift = match connector.drift {
+            Drift::Remove => "remove",
+            Drift::Alarm => "alarm",
+        };
         let fields = Fields::from([
             ("kind", Field::Shown(connector.kind.to_string())),
+            ("drift", Field::Shown(drift.to_owned())),
             ("config", Field::Hidden(connector.config.to_string())),
         ]);
         all.insert((Section::Connector, connector.name.to_string()), fields);

@@ -99,10 +99,22 @@ pub struct Connector {
     pub name: Name,
     /// The kind of provider that serves it.
     pub kind: Name,
+    /// What becomes of access that is found there and that no grant holds.
+    pub drift: Drift,
     /// What that provider reads.
     pub config: Json,
     pub(crate) at: At,
     pub(crate) places: Places,
+}
+
+/// What becomes of access of Daypass's own making that is found at a target and that no grant holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drift {
+    /// It is taken away, as what a grant ends with is.
+    #[default]
+    Remove,
+    /// It is told, and left to people.
+    Alarm,
 }
 
 /// A thing to reach.

@@ -35,7 +35,7 @@ use daypass_core::time::{Span, Timestamp};
 pub use crate::catalogue::{Offer, Terms};
 pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
-pub use crate::document::{Access, Connector, Resource, Role};
+pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::trial::TestOutcome;
 
 use crate::diagnostic::{At, Problems};

@@ -19,6 +19,7 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
+use daypass_policy::Drift;
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -38,6 +39,9 @@ const ROUNDS: usize = 64;
 
 /// How far ahead the deadlines reach that are kept at hand, in case the store stops answering.
 const REMEMBERED: Span = Span::hours(1);
+
+/// How often that is read anew.
+const REMEMBER_EVERY: Span = Span::seconds(5);
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,7 @@ pub struct Reconciler {
     planned: Option<Timestamp>,
     /// What runs out soon: what a store that does not answer leaves to act on.
     remembered: View,
+    remembered_at: Option<Timestamp>,
     health: Arc<Health>,
 }
 
@@ -104,6 +109,7 @@ impl Reconciler {
             sweeping: BTreeSet::new(),
             planned: None,
             remembered: View::default(),
+            remembered_at: None,
             health: Arc::new(Health::default()),
         }
     }
@@ -162,6 +168,7 @@ impl Reconciler {
         let engine = Arc::clone(&self.engine);
         for _ in 0..ROUNDS {
             let now = engine.store().now().await?;
+            self.limits.alarm_only = alarm_only(&engine);
             let mut changed = ledger::silence(&engine, now).await?;
             let mut behind = Some(DueCursor::default());
             while let Some(cursor) = behind.take().filter(|_| !self.is_full()) {
@@ -201,6 +208,10 @@ impl Reconciler {
 
     /// Keeps what runs out soon at hand, for as long as the store may be gone.
     async fn remember(&mut self, now: Timestamp) -> Result<(), Error> {
+        if self.remembered_at.is_some_and(|at| now < at + REMEMBER_EVERY) {
+            return Ok(());
+        }
+        self.remembered_at = Some(now);
         let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
         self.remembered = look(&self.engine, soon).await?;
         Ok(())
@@ -361,6 +372,16 @@ async fn look(engine: &Engine, due: Due) -> Result<View, Error> {
     );
     view.entitlements.extend(held.entitlements);
     Ok(view)
+}
+
+/// The connectors whose drift is left to people.
+fn alarm_only(engine: &Engine) -> BTreeSet<Name> {
+    let policy = engine.current().policy;
+    let alarms = policy
+        .connectors()
+        .iter()
+        .filter(|connector| connector.drift == Drift::Alarm);
+    alarms.map(|connector| connector.name.clone()).collect()
 }
 
 fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {

@@ -4,7 +4,9 @@ use daypass_core::entitlement::Fault;
 use daypass_core::time::Span;
 use daypass_providers::memory::{Op, Trouble};
 
-use crate::house::House;
+use daypass_policy::Source;
+
+use crate::house::{House, POLICY};
 
 #[tokio::test]
 async fn a_target_down_across_the_deadline_keeps_the_grant_ending_overdue_and_visible() {
@@ -134,6 +136,39 @@ async fn access_that_no_grant_holds_is_found_and_removed() {
         log.contains(&"entitlement.drift_found") && log.contains(&"entitlement.verified_absent"),
         "{log:?}"
     );
+}
+
+#[tokio::test]
+async fn drift_is_left_to_people_where_the_connector_says_so() {
+    let mut house = House::new().await;
+    let alarm = POLICY.replace(
+        "{name: box, kind: memory,",
+        "{name: box, kind: memory, drift: alarm,",
+    );
+    let sources = [Source {
+        name: "policy.yaml".into(),
+        text: alarm,
+    }];
+    house
+        .engine
+        .apply_policy(house.caller("root"), &sources)
+        .await
+        .unwrap();
+    house.target.add_unrecorded("stray", "test");
+    let grant = house.granted(&["orders/write"]).await;
+    house.live(Span::hours(2)).await;
+    assert!(house.target.stands("stray"));
+    assert_eq!(
+        house
+            .log()
+            .await
+            .iter()
+            .filter(|event| **event == "entitlement.drift_found")
+            .count(),
+        1,
+        "told once"
+    );
+    assert_eq!(house.state(grant).await, "ended", "a grant's own end is no drift");
 }
 
 #[tokio::test]

@@ -7,13 +7,13 @@ use serde_json::Value as Json;
 
 use super::{Declared, declare};
 use crate::diagnostic::{At, Problems};
-use crate::document::{Access, Connector, Places, Resource, Role};
+use crate::document::{Access, Connector, Drift, Places, Resource, Role};
 use crate::fields::{Fields, Keys, expected, scalar};
 use crate::tree::{Node, Value};
 
 const CONNECTOR: Keys = Keys {
     what: "a connector",
-    known: &["name", "kind", "config"],
+    known: &["name", "kind", "drift", "config"],
     later: &[],
 };
 
@@ -50,15 +50,31 @@ pub(super) fn connector(
     };
     let fresh = declare("connector", &name, at, &mut declared.connectors, problems);
     let kind = fields.parse("kind", problems);
+    let drift = drift(&fields, problems);
     let (config, places) = config("\"config\"", fields.get("config"), fields.at, problems)?;
     fresh.ok()?;
     Some(Connector {
         name,
         kind: kind?,
+        drift: drift?,
         config,
         at,
         places,
     })
+}
+
+fn drift(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Drift> {
+    let Some(node) = fields.get("drift") else {
+        return Some(Drift::default());
+    };
+    match node.text() {
+        Some("remove") => Some(Drift::Remove),
+        Some("alarm") => Some(Drift::Alarm),
+        _ => {
+            expected("remove or alarm", "\"drift\"", node, problems);
+            None
+        }
+    }
 }
 
 pub(super) fn resource(
