@@ -187,6 +187,17 @@ pub struct Credential {
     pub secret: SecretString,
 }
 
+/// A secret that a connector would send somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: String,
+    /// The host that it would be sent to.
+    pub host: String,
+    /// The port there.
+    pub port: u16,
+}
+
 /// A kind of target: how its configuration is read, and how a connector of it is connected.
 pub trait Kind: Send + Sync {
     /// What policy calls it.
@@ -209,6 +220,10 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// Everything that is wrong with it.
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>>;
+
+    /// Which secrets a connector's configuration names, and where they would be sent: for the server to refuse a policy
+    /// that names others than `server.yaml` allows. Empty where the configuration cannot be read.
+    fn secrets(&self, connector: &Value) -> Vec<SecretUse>;
 
     /// The key at the target of a grant's item. Two items with one key share one opening, whoever holds them.
     fn target_key(&self, grant: GrantId, index: usize, resource: &Value, role: &Value) -> String;

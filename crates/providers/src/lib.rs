@@ -14,7 +14,7 @@ mod secrets;
 mod within;
 
 pub use config::ConfigProblem;
-pub use contract::{Capabilities, Credential, Error, Inspection, Kind, Progress, Provider};
+pub use contract::{Capabilities, Credential, Error, Inspection, Kind, Progress, Provider, SecretUse};
 pub use secrets::{Revealed, Secrets, Tls};
 
 /// Every kind of target that a server offers. An explicit list: adding a kind is one line here.

@@ -15,7 +15,7 @@ use daypass_core::name::Name;
 use serde_json::Value;
 
 use crate::config::{Object, Problems};
-use crate::{ConfigProblem, Error, Kind, Provider, Secrets};
+use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 
 pub use target::{Op, Refused, SessionId, Target, Trouble};
 
@@ -56,6 +56,10 @@ impl Kind for Memory {
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
         abilities(config).map(|_| ())
+    }
+
+    fn secrets(&self, _connector: &Value) -> Vec<SecretUse> {
+        Vec::new()
     }
 
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {

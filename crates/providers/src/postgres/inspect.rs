@@ -40,7 +40,10 @@ pub(super) async fn inspect(server: &Server, key: &str, spec: Option<&Spec>) -> 
     let sessions = roles::sessions(&session, oid).await?;
     if may_login || !sessions.is_empty() {
         let residue = would_be_left(&session, oid, spec).await?;
-        return Ok(Inspection::Present { until, residue });
+        return Ok(Inspection::Present {
+            until: until.filter(|_| may_login),
+            residue,
+        });
     }
     let mut residue = vec![format!("the role {name} stays, without login")];
     residue.extend(left(server, &session, oid).await?);

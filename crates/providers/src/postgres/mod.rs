@@ -41,7 +41,7 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use serde_json::Value;
 
-use crate::{ConfigProblem, Error, Kind, Provider, Secrets};
+use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 
 /// The kind `postgres`.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,16 @@ impl Kind for Postgres {
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
         config::Role::read(config).map(drop)
+    }
+
+    fn secrets(&self, connector: &Value) -> Vec<SecretUse> {
+        let read = config::Connector::read(connector).into_iter();
+        read.map(|read| SecretUse {
+            name: read.secret,
+            host: read.host,
+            port: read.port,
+        })
+        .collect()
     }
 
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {

@@ -1,5 +1,7 @@
 //! The end: lock out, strip, clear up, drop, and look again.
 
+use std::time::Duration;
+
 use daypass_core::entitlement::{Fault, Spec};
 
 use super::cleanup::{self, Cleared};
@@ -10,8 +12,13 @@ use super::provision::bad;
 use super::quote::{Ident, ident, literal};
 use super::roles::{self, Found, Oid};
 use super::server::Server;
-use super::{fault, lockout};
+use super::{fault, lockout, privileges};
 use crate::Error;
+use crate::within::within;
+
+/// How long the clearing up may take, of all that a removal may. What is not done by then is residue until the next
+/// removal: a database that is slow or locked must not delay the end of access that has ended.
+const CLEARING: Duration = Duration::from_secs(12);
 
 pub(super) async fn revoke(server: &Server, key: &str, spec: Option<&Spec>) -> Result<(), Error> {
     // Without a spec, or with one that cannot be read any more, nothing of the holder's is dropped or given away.
@@ -93,31 +100,33 @@ impl End<'_> {
             ..
         } = self;
         let forbidden = lockout::forbid_login(server, session, *oid, quoted).await;
-        if let Err(error) = self.memberships().await {
-            // What it was a member of is of no use to a role without login and sessions: a matter of residue.
-            tracing::warn!(role = self.name, %error, "memberships could not all be ended");
-        }
+        let read = self.memberships().await;
         let settled = lockout::settle_logins(session).await;
         lockout::end_sessions(session, *oid).await?;
-        forbidden.and(settled)
+        forbidden.and(read).and(settled)
     }
 
-    /// Ends its memberships, and those of others in it.
+    /// Ends its memberships, and those of others in it. What it was a member of is of no use to a role without login and
+    /// sessions, so one that stays is a matter of residue, and keeps no other from being ended.
     async fn memberships(&self) -> Result<(), Error> {
         let Self {
-            session, quoted, oid, ..
+            session,
+            name,
+            quoted,
+            oid,
+            ..
         } = self;
+        let mut statements = Vec::new();
         for other in roles::memberships(session, *oid).await? {
-            let sql = format!("REVOKE {} FROM {quoted}", ident(&other).map_err(bad)?);
-            session
-                .run(&sql, &format!("ending its membership of {other}"))
-                .await?;
+            statements.push(format!("REVOKE {} FROM {quoted}", ident(&other).map_err(bad)?));
         }
         for other in roles::members(session, *oid).await? {
-            let sql = format!("REVOKE {quoted} FROM {}", ident(&other).map_err(bad)?);
-            session
-                .run(&sql, &format!("ending the membership of {other} in it"))
-                .await?;
+            statements.push(format!("REVOKE {quoted} FROM {}", ident(&other).map_err(bad)?));
+        }
+        for sql in statements {
+            if let Err(error) = session.run(&sql, "ending a membership").await {
+                tracing::warn!(role = name, %error, "a membership stays");
+            }
         }
         Ok(())
     }
@@ -132,8 +141,8 @@ impl End<'_> {
             quoted,
             oid,
         } = self;
-        let cleared = cleanup::clear(server, session, *oid, quoted, on_owned).await;
-        let cleared = match cleared {
+        let clearing = cleanup::clear(server, session, *oid, quoted, on_owned);
+        let cleared = match within(CLEARING, "clearing up", clearing).await {
             Ok(cleared) => cleared,
             Err(error) => {
                 tracing::warn!(role = name, %error, "the clearing up was cut short");
@@ -143,10 +152,11 @@ impl End<'_> {
         match session.attempt(&format!("DROP ROLE {quoted}")).await {
             Ok(()) => lockout::end_sessions(session, *oid).await,
             Err(error) => {
+                let settled = cleared == Cleared::AsFarAsItGoes && privileges::still_needed(&error);
                 let error = fault::from(&error, "dropping the role");
                 tracing::warn!(role = name, %error, "the role stays, without login");
                 cleanup::let_go(server, session, quoted).await;
-                if cleared == Cleared::AsFarAsItGoes {
+                if settled {
                     self.mark_left(marker).await;
                 }
                 Ok(())

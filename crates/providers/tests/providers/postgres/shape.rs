@@ -2,7 +2,7 @@
 
 use daypass_core::entitlement::Fault;
 use daypass_providers::postgres::Postgres as PostgresKind;
-use daypass_providers::{Inspection, Kind};
+use daypass_providers::{Inspection, Kind, SecretUse};
 use daypass_testbed::Postgres;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -303,6 +303,15 @@ fn configuration_is_checked_key_by_key() {
     assert_eq!(
         connector(json!(7)),
         ": this must be a mapping with the keys host, port, admin, database"
+    );
+    let uses = PostgresKind.secrets(&json!({"host": "db", "admin": admin}));
+    assert_eq!(
+        uses,
+        [SecretUse {
+            name: "x".into(),
+            host: "db".into(),
+            port: 5432
+        }]
     );
     let resource = |value: Value| found(PostgresKind.check_resource(&value));
     for good in [
