@@ -54,6 +54,11 @@ impl Output {
         matches!(self.format, Format::Json | Format::Yaml)
     }
 
+    /// Whether people read it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide)
+    }
+
     /// A list. `empty` is what people are told where there is nothing.
     pub(crate) fn list<T: Serialize>(
         &self,

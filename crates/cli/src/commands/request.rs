@@ -116,6 +116,11 @@ impl RequestArgs {
             ticket: self.why.ticket,
         };
         if self.dry_run {
+            // What would be possible is the question; words for the reviewers come with the request itself.
+            let ask = NewRequest {
+                reason: ask.reason.or_else(|| Some(String::from("dry run"))),
+                ..ask
+            };
             return preview(context, &client, &ask).await;
         }
         let keyed = self

@@ -39,7 +39,7 @@ impl InboxArgs {
             &grid,
             "nothing waits for you",
         );
-        if !requests.is_empty() && !context.out.is_structured() {
+        if !requests.is_empty() && context.out.is_for_people() {
             let help =
                 "  daypass status ID shows all of it; daypass approve ID, daypass deny ID --reason TEXT";
             context.out.note(Line::new().with(Style::Faint, help));
@@ -126,13 +126,20 @@ impl ApproveArgs {
         let client = context.client()?;
         let request = find::request(&client, &self.id).await?;
         undecided(&request)?;
-        show::request(&request, edge::now())
-            .into_iter()
-            .for_each(|line| context.out.note(line));
         let less = self
             .length
             .map_or_else(String::new, |most| format!(" for {} at most", span(most)));
-        if !self.yes && !ask::confirm(context, &format!("Approve{less}?"))? {
+        // What the server will refuse anyway need not be confirmed first.
+        let asks = request.reviewable && !self.yes && context.may_ask();
+        for line in show::request(&request, edge::now()) {
+            // Nobody confirms what they do not see.
+            if asks {
+                context.out.warn(line)
+            } else {
+                context.out.note(line)
+            }
+        }
+        if asks && !ask::confirm(context, &format!("Approve{less}?"))? {
             return Err(Failure::error("not approved"));
         }
         let items: Option<Vec<_>> =

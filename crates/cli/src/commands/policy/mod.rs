@@ -179,13 +179,24 @@ impl ApplyArgs {
             complain(context, &files, &check);
             return Err(not_applied(&check));
         }
-        for line in &check.summary {
-            context.out.note(line.as_str());
+        let asks = !self.yes && context.may_ask();
+        let mut changes: Vec<_> = check
+            .summary
+            .iter()
+            .map(|line| Line::from(line.as_str()))
+            .collect();
+        if changes.is_empty() {
+            changes.push(Line::from("no rule, resource or set of people changes"));
         }
-        if check.summary.is_empty() {
-            context.out.note("no rule, resource or set of people changes");
+        for line in changes {
+            // Nobody confirms what they do not see.
+            if asks {
+                context.out.warn(line)
+            } else {
+                context.out.note(line)
+            }
         }
-        if !self.yes && !ask::confirm(context, &format!("Put this in force at {}?", client.server()))? {
+        if asks && !ask::confirm(context, &format!("Put this in force at {}?", client.server()))? {
             return Err(Failure::error("not applied"));
         }
         let applied = client.apply_policy(&all).await?;
