@@ -5,6 +5,7 @@ mod failure;
 mod init;
 mod server;
 mod signal;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -76,7 +77,7 @@ fn ended(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            terminal::say(&failure);
             ExitCode::from(failure.exit)
         }
     }

@@ -6,16 +6,17 @@ use daypass_server::config::{ServerConfig, StoreConfig};
 
 use super::files;
 use crate::failure::Failure;
+use crate::terminal::say;
 
 /// Reads everything that a start would read, but the store.
 pub(super) async fn check(config: &ServerConfig, policy: &[PathBuf]) -> Result<(), Failure> {
-    eprintln!("✓ the configuration is sound");
+    say("✓ the configuration is sound");
     daypass_server::try_secrets(config).map_err(|error| Failure::error(error.to_string()))?;
     if !config.secrets.is_empty() {
-        eprintln!("✓ its secrets can be read ({})", config.secrets.len());
+        say(format!("✓ its secrets can be read ({})", config.secrets.len()));
     }
     if policy.is_empty() {
-        eprintln!("! there are no policy files beside it; a first start needs some");
+        say("! there are no policy files beside it; a first start needs some");
         return Ok(());
     }
     let sources = files::read(policy)?;
@@ -52,6 +53,9 @@ pub(super) async fn check(config: &ServerConfig, policy: &[PathBuf]) -> Result<(
         let what = format!("the policy's own tests fail:\n{}", failed.join("\n"));
         return Err(Failure::policy_test(what));
     }
-    eprintln!("✓ the policy is sound; its tests pass ({})", checked.tests.len());
+    say(format!(
+        "✓ the policy is sound; its tests pass ({})",
+        checked.tests.len()
+    ));
     Ok(())
 }

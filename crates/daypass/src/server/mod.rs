@@ -11,6 +11,7 @@ use daypass_server::config::ServerConfig;
 use self::files::Start;
 use crate::failure::Failure;
 use crate::signal;
+use crate::terminal::say;
 
 /// Serve: decide, provision, watch, take away.
 #[derive(Debug, clap::Args)]
@@ -39,9 +40,9 @@ impl Server {
         let in_force = put_in_force(server.engine(), &files).await;
         if in_force.is_ok() {
             tracing::info!(address = %server.address(), "serving");
-            eprintln!("✓ Daypass answers on {}", server.url());
+            say(format!("✓ Daypass answers on {}", server.url()));
             let why = signal::told_to_stop().await;
-            eprintln!("{why}: finishing what is under way");
+            say(format!("{why}: finishing what is under way"));
         }
         server.stop().await;
         in_force
@@ -72,15 +73,16 @@ async fn put_in_force(engine: &Engine, files: &[PathBuf]) -> Result<(), Failure>
             tracing::warn!(
                 "the policy files were in force before, and somebody has applied another policy since; it stays"
             );
-            eprintln!(
+            say(
                 "! The policy files are older than the policy in force, which somebody applied since. It stays.\n  \
-                 Try: daypass policy apply PATH, to put the files in force again"
+                 Try: daypass policy apply PATH, to put the files in force again",
             );
             Ok(())
         }
         Err(failure) if has_one => {
             tracing::error!(%failure, "the policy files cannot be put in force; what is in force stays");
-            eprintln!("{failure}\n! The policy that was in force stays in force.");
+            say(failure);
+            say("! The policy that was in force stays in force.");
             Ok(())
         }
         Err(failure) => Err(failure),
