@@ -1,6 +1,7 @@
 //! `daypass init`: a folder that a server starts from, with its first administrator.
 //!
 //! It makes new files only. What it made is taken away again where it cannot finish, so that a second run starts clean.
+//! With `--only-admin` it makes no files at all: that is for a `server.yaml` which names another store.
 
 mod folder;
 mod password;
@@ -38,11 +39,17 @@ pub(crate) struct Init {
     /// The address that the server will listen on.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7373")]
     listen: SocketAddr,
+    /// Make only the first administrator, in the store that the folder's server.yaml names.
+    #[arg(long, conflicts_with = "listen")]
+    only_admin: bool,
 }
 
 impl Init {
     /// Does it. With `no_input` nothing is asked: a password is made up, and printed once.
     pub(crate) async fn run(self, no_input: bool) -> Result<(), Failure> {
+        if self.only_admin {
+            return self.add_admin(no_input).await;
+        }
         if !self.listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
                 "{} can be reached from other machines, which takes TLS",
@@ -80,8 +87,23 @@ impl Init {
         folder.dir(POLICY)?;
         folder.file("policy/daypass.yaml", include_str!("policy.yaml"))?;
         folder.all_in("data");
+        self.bootstrap(&config, chosen).await?;
+        // Last: this is the file that says "done".
+        folder.file(SERVER_YAML, &text)
+    }
+
+    /// The first administrator of a store that `init` did not make, such as one on PostgreSQL.
+    async fn add_admin(self, no_input: bool) -> Result<(), Failure> {
+        let config = ServerConfig::load(&self.dir.join(SERVER_YAML))?;
+        let chosen = password::choose(self.admin.as_str(), self.password_stdin, no_input)?;
+        self.bootstrap(&config, &chosen).await?;
+        self.tell_admin(&chosen);
+        Ok(())
+    }
+
+    async fn bootstrap(&self, config: &ServerConfig, chosen: &password::Chosen) -> Result<(), Failure> {
         let hash = daypass_server::hash_password(chosen.password.clone()).await?;
-        let engine = daypass_server::open(&config, daypass_providers::ALL).await?;
+        let engine = daypass_server::open(config, daypass_providers::ALL).await?;
         let administrator = NewPerson {
             login: self.admin.clone(),
             display: self.admin.to_string(),
@@ -92,29 +114,19 @@ impl Init {
             password: Some(hash),
         };
         engine.bootstrap(administrator).await?;
-        // Last: this is the file that says "done".
-        folder.file(SERVER_YAML, &text)
+        Ok(())
     }
 
     fn tell(&self, chosen: &password::Chosen) {
         let dir = self.dir.display();
-        let mut told = vec![
+        let told = [
             format!("✓ {dir}/server.yaml        what the operator of this machine decides"),
             format!("✓ {dir}/policy/            who may ask for what, and who must agree"),
             format!("✓ {dir}/secrets/           passwords of targets; only you can read it"),
             format!("✓ {dir}/data/              state and log; only you can read it"),
-            format!("✓ the administrator {} is in the directory", self.admin),
         ];
-        if chosen.made_up {
-            told.push(String::from("  Their password is shown this once; keep it:"));
-        }
-        for line in told {
-            say(&line);
-        }
-        if let Some(shown) = chosen.shown() {
-            // The one thing that is data: a script may keep it with `daypass init --no-input >FILE`.
-            let _ = writeln!(std::io::stdout().lock(), "{shown}");
-        }
+        told.into_iter().for_each(|line| say(&line));
+        self.tell_admin(chosen);
         say("Next:");
         say(&format!("  daypass server --config {dir}/{SERVER_YAML}"));
         let (listen, admin) = (self.listen, &self.admin);
@@ -122,6 +134,15 @@ impl Init {
             "  daypass login {admin} --server http://{listen}          (in another terminal)"
         ));
         say("  docs/quickstart.md goes on from there: the first grant on your own PostgreSQL in ten minutes");
+    }
+
+    fn tell_admin(&self, chosen: &password::Chosen) {
+        say(&format!("✓ the administrator {} is in the directory", self.admin));
+        if let Some(shown) = chosen.shown() {
+            say("  Their password is shown this once; keep it:");
+            // The one thing that is data: a script may keep it with `daypass init --no-input >FILE`.
+            let _ = writeln!(std::io::stdout().lock(), "{shown}");
+        }
     }
 }
 

@@ -1,8 +1,15 @@
 //! The built binary, as people use it: what it says, how it ends, and what it leaves behind.
 #![cfg(test)]
 
+mod concurrent;
 mod demo;
+mod house;
+mod http;
 mod init;
+mod killed;
+mod main_job;
+mod outage;
 mod quickstart;
 mod running;
 mod server;
+mod target;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary, without anything of the surroundings that would change what it does.
 pub(crate) fn daypass(args: &[&str]) -> Command {
@@ -112,6 +112,11 @@ impl Running {
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended without {text:?}:\n{}", self.told()),
             }
         }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that it has said so far, as far as somebody listened.
