@@ -3,12 +3,10 @@
 //! Parameters: 19 MiB of memory, two passes, one lane. Source: OWASP Password Storage Cheat Sheet
 //! (<https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id>).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::PasswordHasher as _;
-use argon2::password_hash::PasswordVerifier as _;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use daypass_core::refusal::{Code, Refusal};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
@@ -45,9 +43,14 @@ pub enum Error {
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    memory: Arc<Memory>,
     /// The hash of a password that nobody knows: what an unknown login is checked against.
     decoy: Arc<str>,
 }
+
+/// What hashing works in. It is used again and again: freed, every thread of the pool would keep a piece of this size.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
 
 impl Passwords {
     /// A hasher. `seed` makes the decoy; it must be random.
@@ -56,10 +59,12 @@ impl Passwords {
     /// Where argon2 cannot work here.
     pub(crate) fn new(seed: [u8; 32]) -> Result<Self, Error> {
         let (password, salt) = seed.split_at(16);
-        let decoy = hash(&hex::encode(password), salt)?;
+        let memory = Memory::default();
+        let decoy = memory.hash(&hex::encode(password), salt)?;
         Ok(Self {
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
             queue: Arc::new(Semaphore::new(WAITING)),
+            memory: Arc::new(memory),
             decoy: decoy.into(),
         })
     }
@@ -69,7 +74,7 @@ impl Passwords {
     /// # Errors
     /// Where too many are waiting.
     pub(crate) async fn hash(&self, password: SecretString, salt: [u8; 16]) -> Result<String, Error> {
-        self.off_thread(move || hash(password.expose_secret(), &salt))
+        self.off_thread(move |memory| memory.hash(password.expose_secret(), &salt))
             .await?
     }
 
@@ -81,26 +86,80 @@ impl Passwords {
         let known = stored.is_some();
         let against = stored.unwrap_or_else(|| self.decoy.to_string());
         let fits = self
-            .off_thread(move || verify(password.expose_secret(), &against))
+            .off_thread(move |memory| memory.verify(password.expose_secret(), &against))
             .await?;
         Ok(fits && known)
     }
 
     async fn off_thread<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let _place = self.queue.try_acquire().map_err(|_| Error::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|error| Error::Broken(error.to_string()))?;
+        let memory = Arc::clone(&self.memory);
         let done = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let done = work(&memory);
             // The turn goes with the work, not with who waits for it: a client that hangs up frees nothing early.
             drop(turn);
             done
         });
         done.await.map_err(|error| Error::Broken(error.to_string()))
     }
+}
+
+impl Memory {
+    fn hash(&self, password: &str, salt: &[u8]) -> Result<String, Error> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(broken)?;
+        let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+        self.fill(params.clone(), password, salt, &mut out)
+            .map_err(broken)?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).map_err(broken)?,
+            salt: Some(Salt::new(salt).map_err(broken)?),
+            hash: Some(Output::new(&out).map_err(broken)?),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Whether it fits. A hash that is none, or of another kind, fits nothing.
+    fn verify(&self, password: &str, stored: &str) -> bool {
+        let Ok(parsed) = PasswordHash::new(stored) else {
+            return false;
+        };
+        let (Ok(params), Some(salt), Some(expected)) = (Params::try_from(&parsed), parsed.salt, parsed.hash)
+        else {
+            return false;
+        };
+        let ours =
+            parsed.algorithm == Algorithm::Argon2id.ident() && parsed.version == Some(Version::V0x13.into());
+        let mut out = vec![0; expected.len()];
+        ours && password.len() <= MAX_BYTES
+            && self.fill(params, password, &salt, &mut out).is_ok()
+            // `Output` compares in constant time.
+            && Output::new(&out).is_ok_and(|got| got == expected)
+    }
+
+    fn fill(&self, params: Params, password: &str, salt: &[u8], out: &mut [u8]) -> argon2::Result<()> {
+        let mut blocks = self.free().pop().unwrap_or_default();
+        blocks.resize(params.block_count(), Block::default());
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let done = argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut blocks);
+        blocks.fill(Block::default());
+        self.free().push(blocks);
+        done
+    }
+
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn broken(error: impl ToString) -> Error {
+    Error::Broken(error.to_string())
 }
 
 /// What a new password must be.
@@ -120,25 +179,6 @@ pub(crate) fn check_new(password: &SecretString) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-fn argon2() -> Result<Argon2<'static>, Error> {
-    let params =
-        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| Error::Broken(error.to_string()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-fn hash(password: &str, salt: &[u8]) -> Result<String, Error> {
-    let hash = argon2()?.hash_password_with_salt(password.as_bytes(), salt);
-    hash.map(|hash| hash.to_string())
-        .map_err(|error| Error::Broken(error.to_string()))
-}
-
-fn verify(password: &str, stored: &str) -> bool {
-    let (Ok(argon2), Ok(parsed)) = (argon2(), PasswordHash::new(stored)) else {
-        return false;
-    };
-    password.len() <= MAX_BYTES && argon2.verify_password(password.as_bytes(), &parsed).is_ok()
 }
 
 #[cfg(test)]
@@ -183,12 +223,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hash_of_argon2s_own_making_fits() {
+        use argon2::password_hash::PasswordHasher as _;
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let theirs = argon2
+            .hash_password_with_salt(b"correct horse", &[1; 16])
+            .unwrap()
+            .to_string();
+        let passwords = passwords();
+        assert_eq!(
+            passwords.hash("correct horse".into(), [1; 16]).await.unwrap(),
+            theirs
+        );
+        assert!(
+            passwords
+                .verify(Some(theirs), "correct horse".into())
+                .await
+                .unwrap()
+        );
+    }
+
+    #[tokio::test]
     async fn a_broken_hash_is_a_no() {
         for stored in [
             "",
             "plain",
             "$argon2id$v=19$m=1,t=1,p=1$",
             "$2b$12$abcdefghijklmnopqrstuu",
+            "$argon2i$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         ] {
             assert!(
                 !passwords().verify(Some(stored.into()), "x".into()).await.unwrap(),
