@@ -13,6 +13,7 @@ mod people;
 mod policy;
 mod problems;
 mod replicas;
+mod smuggling;
 mod stop;
 mod story;
 mod tls;
