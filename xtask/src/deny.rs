@@ -15,7 +15,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let home = cache_dir()?.join("tools").join(format!("cargo-deny-{VERSION}"));
     let program = home.join("bin").join("cargo-deny");
     if !program.is_file() {
-        eprintln!("   installing cargo-deny {VERSION} for the first time: about six minutes on two cores");
+        eprintln!("   installing cargo-deny {VERSION} for the first time: about two minutes on two cores");
         run(&mut install(&home))?;
     }
     let mut deny = Command::new(program);

@@ -83,13 +83,17 @@ pub(super) fn html_is_in_the_web(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Elements of a page. A picture (SVG) is none, and has none of these.
+const ELEMENTS: &[&str] = &[
+    "article", "body", "button", "div", "fieldset", "footer", "form", "h1", "h2", "h3", "head", "header",
+    "html", "label", "li", "main", "nav", "ol", "option", "p", "section", "select", "span", "strong",
+    "table", "td", "th", "tr", "ul",
+];
+
 /// A document type or a closing tag: Rust's generics and a text's `<placeholder>` have neither.
 fn has_markup(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("<!doctype")
-        || text
-            .split("</")
-            .skip(1)
-            .any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    let mut closed = text.split("</").skip(1).filter_map(|rest| rest.split('>').next());
+    text.to_ascii_lowercase().contains("<!doctype html") || closed.any(|element| ELEMENTS.contains(&element))
 }
 
 #[cfg(test)]
@@ -147,7 +151,7 @@ mod tests {
             ),
             (
                 "crates/cli/src/a.rs",
-                "fn f() -> Vec<Form> {}\nprint(\"<b>bold</b>\")",
+                "fn f() -> Vec<Form> {} \"</text></svg>\"\nprint(\"<p>bold</p>\")",
             ),
             ("docs/page.html", "<p>"),
         ];
