@@ -229,7 +229,7 @@ fn for_service(app: &Parts, identity: &Identity, login: &str) -> Answer<Person> 
         Code::Forbidden,
         "nobody issues a token that acts as another person",
     )
-    .hint("they issue it themselves; or make a service account: daypass service add"))
+    .hint("they issue it themselves; or make a service account: daypass user add LOGIN --service"))
 }
 
 /// Ends a session or token: one's own, or anybody's for administrators.

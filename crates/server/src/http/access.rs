@@ -213,8 +213,9 @@ const fn changes(route: Route) -> bool {
 }
 
 fn lacks(scope: Scope) -> Failure {
-    Failure::new(Code::Forbidden, format!("this token lacks the scope {scope}"))
-        .hint(format!("issue one with: daypass token add NAME --scope {scope}"))
+    Failure::new(Code::Forbidden, format!("this token lacks the scope {scope}")).hint(format!(
+        "issue one with: daypass token create NAME --scope {scope}"
+    ))
 }
 
 const fn name(role: SystemRole) -> &'static str {
