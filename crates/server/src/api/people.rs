@@ -65,7 +65,7 @@ pub(super) async fn add(
     let kind = Kind::from(body.kind);
     if kind == Kind::Service && body.password.is_some() {
         return Err(Failure::new(Code::Invalid, "a service account has no password")
-            .hint("give it a token: daypass token create NAME --login LOGIN --scope read"));
+            .hint("give it a token: daypass token create NAME --as LOGIN --scope read"));
     }
     let password = match body.password {
         Some(password) => Some(hashed(&app, password).await?),
