@@ -304,7 +304,8 @@ impl Grant {
     pub fn begin(&self, now: Timestamp) -> Result<Event, Refusal> {
         match &self.state {
             State::Scheduled { start } if *start <= now => Ok(Event::Begun {
-                window_ends: now + self.activation,
+                // Late by as much as an outage lasted, it may have no time left at all.
+                window_ends: (now + self.activation).min(self.latest_end),
             }),
             _ => Err(self.wrong_state("begin")),
         }

@@ -487,6 +487,14 @@ impl Request {
                 "an approval for nothing is a denial; deny it instead",
             ));
         }
+        // A grant has one deadline: some of its items cannot be lengthened without the others.
+        if self.ask.extends.is_some() && items.is_some_and(|items| *items != self.ask.items) {
+            return Err(Refusal::new(
+                Code::Invalid,
+                "an extension is for all items of its grant or for none",
+            )
+            .hint("approve all of it for a shorter time, or deny it"));
+        }
         Ok(())
     }
 }

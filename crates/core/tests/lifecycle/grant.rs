@@ -42,6 +42,16 @@ fn it_does_not_begin_early_or_expire_early() {
 }
 
 #[test]
+fn one_that_begins_late_is_not_set_up_beyond_its_latest_end() {
+    let mut late = grant(1, "a", State::Scheduled { start: at(0) });
+    late.latest_end = at(10);
+    let Ok(Event::Begun { window_ends }) = late.begin(at(20)) else {
+        panic!("it is due")
+    };
+    assert_eq!(window_ends, at(10), "it fails at once, and is taken away");
+}
+
+#[test]
 fn an_extension_is_bounded_and_never_revives() {
     let held = active(1, "k", 3600);
     let id = RequestId::from_bytes([8; 10]);

@@ -168,6 +168,21 @@ fn a_review_approves_less_and_never_more() {
 }
 
 #[test]
+fn an_extension_is_approved_for_all_items_or_none() {
+    let mut extension = request(vec![step("leads", 1)]);
+    let first = extension.ask.items.first().cloned().expect("an item");
+    extension.ask.extends = Some(daypass_core::id::GrantId::from(extension.id));
+    let bounded = |duration, items| Review {
+        decision: Decision::Approve { duration, items },
+        ..approve(&extension, 2)
+    };
+    let fewer = bounded(None, Some(BTreeSet::from([first])));
+    refused(&extension, fewer, at(1), Code::Invalid);
+    let shorter = bounded(Some(Span::minutes(1)), Some(extension.ask.items.clone()));
+    assert!(extension.review(shorter, &Standings::default(), at(1)).is_ok());
+}
+
+#[test]
 fn a_reviewer_who_lost_their_standing_does_not_count_at_the_tally() {
     let request = approved_by(request(vec![step("leads", 1), step("security", 1)]), 2, at(1)).unwrap();
     let standings = Standings::default();
