@@ -123,21 +123,22 @@ impl Engine {
         Ok((item, credential))
     }
 
-    /// Begins the end of everything somebody holds. For accounts that were switched off.
-    pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId, why: &str) -> Result<(), Error> {
+    /// Begins the end of everything somebody holds; how many grants that were. For accounts that were switched off.
+    pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId, why: &str) -> Result<usize, Error> {
+        let mut ended = 0;
         for grant in self.store().live_grants_of(holder).await? {
             let reason = Reason::Ineligible { why: why.to_owned() };
             match self
                 .end(actor, grant.id, move |grant, now| grant.end(reason, now))
                 .await
             {
+                Ok(_) => ended += 1,
                 // It ended by itself meanwhile: all the better.
-                Ok(_) => {}
                 Err(Error::Refused(refusal)) if refusal.code == Code::GrantOver => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(ended)
     }
 
     async fn may_revoke(&self, caller: Caller, id: GrantId) -> Result<(), Error> {

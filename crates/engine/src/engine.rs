@@ -2,16 +2,21 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Prose;
-use daypass_core::time::Span;
+use daypass_core::time::{Span, Timestamp};
+use daypass_core::world::World;
 use daypass_policy::{Policy, Source};
 use daypass_providers::Secrets;
-use daypass_store::{Clock, Revision, Store};
+use daypass_store::{Clock, Committed, Outcome, Revision, Scope, Store};
 
 use crate::connectors::{Connectors, Kinds};
 use crate::current::Current;
 use crate::directory::Snapshot;
 use crate::error::Error;
+
+/// How often a decision is made anew because the policy changed under it.
+const ATTEMPTS: u32 = 5;
 
 /// Where random bytes come from. The server hands in the system's, a simulation its seed's.
 pub trait Entropy: Send + Sync {
@@ -136,6 +141,37 @@ impl Engine {
         }
         let policy = Policy::load(&sources(&revision)).map_err(|found| Error::Policy(Box::new(found)))?;
         self.install(policy)
+    }
+
+    /// Changes state by what the policy in force says. Where that is not the one that this process knows (another server
+    /// has just applied one), it is read, and decided anew.
+    pub(crate) async fn decide(
+        &self,
+        scope: Scope,
+        decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
+    ) -> Result<Committed, Error> {
+        let mut attempt = 1;
+        loop {
+            let (current, decide) = (self.current(), decide.clone());
+            let decided = self
+                .store()
+                .transition(scope.clone(), move |world, now| match world.policy {
+                    Some(revision) if revision != current.policy.revision() => Err(Refusal::new(
+                        Code::Stale,
+                        "another policy was put in force at this moment; try again",
+                    )),
+                    _ => decide(&current, world, now),
+                });
+            match decided.await {
+                Err(daypass_store::Error::Refused(refusal))
+                    if refusal.code == Code::Stale && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                    self.refresh_policy().await?;
+                }
+                decided => return Ok(decided?),
+            }
+        }
     }
 
     /// Puts a loaded policy in force in this process.

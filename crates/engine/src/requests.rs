@@ -111,22 +111,20 @@ impl Engine {
             .map_or(Ok(()), |ticket| check_text("ticket", ticket))?;
         let id = key.map_or_else(
             || RequestId::from_bytes(self.random()),
-            |key| derived(&self.installation, caller.person, key),
+            |key| derived(&self.installation, caller.person, asked.extends, key),
         );
         let reason = self.prose(&asked.reason);
         let ticket = asked.ticket.as_deref().map(|ticket| self.prose(ticket));
-        let current = self.current();
         let scope = Scope::NewRequest {
             id,
             extends: asked.extends,
         };
         let committed = self
-            .store()
-            .transition(scope, move |world, now| {
-                if world.requests.contains_key(&id) {
-                    return Ok(Outcome::default());
+            .decide(scope, move |current, world, now| {
+                if let Some(made) = world.requests.get(&id) {
+                    return same(made, &asked).map(|()| Outcome::default());
                 }
-                create(&current, caller, id, &asked, (reason, ticket), world, now)
+                create(current, caller, id, &asked, (reason, ticket), world, now)
             })
             .await?;
         let fresh = !committed.events.is_empty();
@@ -155,10 +153,8 @@ impl Engine {
             .as_deref()
             .map_or(Ok(()), |comment| check_text("comment", comment))?;
         let comment = verdict.comment.as_deref().map(|comment| self.prose(comment));
-        let current = self.current();
         let committed = self
-            .store()
-            .transition(Scope::Request(id), move |world, now| {
+            .decide(Scope::Request(id), move |current, world, now| {
                 let request = visible(world, id)?;
                 let review = Review {
                     reviewer: caller.person,
@@ -170,7 +166,7 @@ impl Engine {
                 };
                 let event = request.review(review, &current.standing(now), now)?;
                 let actor = Actor::Person(caller.person);
-                follow(&current, request, event, actor, world, now)
+                follow(current, request, event, actor, world, now)
             })
             .await?;
         let request = committed
@@ -260,15 +256,36 @@ impl Engine {
     }
 }
 
-/// One id for one (installation, person, key): repeating a command finds what it made the first time.
-fn derived(installation: &str, person: PersonId, key: &str) -> RequestId {
-    let text = format!("daypass request id v1\n{installation}\n{person}\n{key}");
+/// One id for one (installation, person, grant to lengthen, key): repeating a command finds what it made the first time.
+/// The key stands last, so that no two are spelt alike.
+fn derived(installation: &str, person: PersonId, extends: Option<GrantId>, key: &str) -> RequestId {
+    let extends = extends.map_or_else(|| "-".to_owned(), |grant| grant.to_string());
+    let text = format!("daypass request id v1\n{installation}\n{person}\n{extends}\n{key}");
     let mut bytes = [0; 10];
     bytes
         .iter_mut()
         .zip(Hash::of(text.as_bytes()).bytes())
         .for_each(|(to, from)| *to = *from);
     RequestId::from_bytes(bytes)
+}
+
+/// A key stands for one command: what was made under it must be what is asked for now.
+fn same(made: &Request, asked: &NewRequest) -> Result<(), Refusal> {
+    let items = asked.extends.is_some() || made.ask.items == asked.items;
+    let duration = asked
+        .duration
+        .is_none_or(|duration| duration == made.ask.duration);
+    if items && duration && made.ask.start == asked.start {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::Exists,
+        format!(
+            "this idempotency key made another request already, {}",
+            made.id.short()
+        ),
+    )
+    .hint("send a new key with a new request"))
 }
 
 /// The items of an ask: those it names, or those of the grant that it lengthens.
@@ -314,6 +331,7 @@ fn decide(
     };
     if let Some(grant) = extended {
         grant.may_extend(allowed.duration, now)?;
+        within_the_days_maximum(grant, &allowed)?;
     }
     if let Some(start) = asked.start
         && start > now + Span::hours(24 * 30)
@@ -324,6 +342,21 @@ fn decide(
         ));
     }
     Ok(allowed)
+}
+
+/// What a grant may last in total was frozen into it; a policy that allows less by now does not lengthen it beyond that.
+fn within_the_days_maximum(grant: &Grant, allowed: &Allowed) -> Result<(), Refusal> {
+    let max = allowed.path.max;
+    match (grant.active_since(), grant.expires_at()) {
+        (Some(since), Some(expires_at)) if expires_at + allowed.duration > since + max => {
+            let what = format!(
+                "the grant can last until {} at most ({max} in total)",
+                since + max
+            );
+            Err(Refusal::new(Code::OverLatestEnd, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn create(

@@ -11,6 +11,24 @@ use daypass_core::time::{Span, Timestamp};
 /// The first pause after a failure.
 const FIRST: Span = Span::millis(250);
 
+/// A clock for pauses, made of one that may be turned: it never goes back, and never stands still while the other runs.
+#[derive(Debug, Default)]
+pub(super) struct Steady {
+    last: Option<Timestamp>,
+    /// By how much the other was turned back so far.
+    behind: Span,
+}
+
+impl Steady {
+    pub(super) fn now(&mut self, told: Timestamp) -> Timestamp {
+        if let Some(last) = self.last {
+            self.behind = self.behind + last.since(told);
+        }
+        self.last = Some(told);
+        told + self.behind
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Attempt {
     tries: u32,
@@ -111,7 +129,11 @@ impl Backoff {
                 .connectors
                 .entry(key.connector.clone())
                 .or_insert_with(|| Attempt::new(now));
-            connector.again(self.max, jitter, now);
+            // Calls that were under way together are one failure of the connector: eight of them must not make its pause
+            // as long as eight outages.
+            if connector.not_before <= now {
+                connector.again(self.max, jitter, now);
+            }
         } else {
             self.connectors.remove(&key.connector);
         }
@@ -174,6 +196,29 @@ mod tests {
             assert!(backoff.ready(&key("a"), now));
         }
         assert_eq!(last, Span::seconds(30));
+    }
+
+    #[test]
+    fn calls_that_fail_together_count_once_for_their_connector() {
+        let mut backoff = Backoff::new(Span::seconds(30));
+        let now = Timestamp::EPOCH;
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            backoff.failed(&key(name), "revoke", Fault::Unavailable, 0, now);
+        }
+        assert!(
+            backoff.ready(&key("i"), now + FIRST),
+            "after the first pause, one asks again"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_turned_back_makes_no_pause_longer_or_shorter() {
+        let mut steady = Steady::default();
+        let start = Timestamp::EPOCH + Span::hours(5);
+        assert_eq!(steady.now(start), start);
+        assert_eq!(steady.now(start - Span::hours(1)), start);
+        let later = start - Span::hours(1) + Span::seconds(1);
+        assert_eq!(steady.now(later), start + Span::seconds(1));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A provisioning is intended durably before it is made. A removal is made first and written down after: it never waits for
 //! the store. Nothing counts as done on the strength of a call that returned; only `inspect` is believed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Spec, TargetKey};
@@ -13,6 +14,7 @@ use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_providers::{Error as TargetError, Inspection, Progress, Provider};
 use daypass_store::{self as store, Scope};
+use futures_util::FutureExt as _;
 
 use super::backoff::Awaited;
 use crate::engine::Engine;
@@ -92,14 +94,19 @@ impl From<TargetError> for Outcome {
 /// Makes a call and writes down what it came to.
 pub(super) async fn run(engine: Arc<Engine>, worker: String, call: Call, awaited: Option<Awaited>) -> Report {
     let (key, doing) = (call.key().clone(), call.doing());
-    let made = match call {
-        Call::Provision { part, until } => provision(&engine, &worker, (*part, until), awaited).await,
-        Call::Revoke { entitlement } => revoke(&engine, &worker, *entitlement, awaited).await,
+    let made = async {
+        match call {
+            Call::Provision { part, until } => provision(&engine, &worker, (*part, until), awaited).await,
+            Call::Revoke { entitlement } => revoke(&engine, &worker, *entitlement, awaited).await,
+        }
     };
+    // A provider with a bug fails its own call; it must not stop the one loop that takes access away.
+    let made = AssertUnwindSafe(made).catch_unwind().await;
+    let failed = |_| Err(TargetError::new(Fault::Bug, "the call failed unexpectedly").into());
     Report {
         key,
         doing,
-        outcome: made.unwrap_or_else(|outcome| outcome),
+        outcome: made.unwrap_or_else(failed).unwrap_or_else(|outcome| outcome),
     }
 }
 

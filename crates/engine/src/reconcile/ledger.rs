@@ -16,6 +16,7 @@ use daypass_store::{self as store, Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
 
 use super::BATCH;
+use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -47,7 +48,7 @@ pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usiz
     sum(outcomes)
 }
 
-async fn answer_silence(engine: &Engine, id: RequestId) -> Result<usize, store::Error> {
+async fn answer_silence(engine: &Engine, id: RequestId) -> Result<usize, Error> {
     let transition = engine.store().transition(Scope::Request(id), move |world, now| {
         let event = world.requests.get(&id).and_then(|request| request.silence(now));
         Ok(event.map_or_else(Outcome::default, |event| {
@@ -57,7 +58,7 @@ async fn answer_silence(engine: &Engine, id: RequestId) -> Result<usize, store::
     Ok(transition.await?.events.len())
 }
 
-async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, store::Error> {
+async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, Error> {
     let id = match &action {
         Action::Begin(id)
         | Action::Activate(id)
@@ -66,14 +67,14 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
         | Action::Conclude(id, _) => *id,
         Action::Provision { .. } | Action::Revoke(_) => return Ok(0),
     };
-    let current = engine.current();
     let limits = limits.clone();
+    let begins = matches!(action, Action::Begin(_));
     let request = match &action {
         // The right to it is checked again before anything is provisioned.
         Action::Begin(_) => engine.store().request(RequestId::from_bytes(id.bytes())).await?,
         _ => None,
     };
-    let transition = engine.store().transition(Scope::Grant(id), move |world, now| {
+    let change = move |current: &Current, world: &World, now: Timestamp| {
         let Some(grant) = world.grants.get(&id) else {
             return Ok(Outcome::default());
         };
@@ -102,11 +103,20 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             Subject::Grant(id),
             What::Grant(event),
         ))
-    });
-    match transition.await {
+    };
+    let changed = if begins {
+        engine.decide(Scope::Grant(id), change).await
+    } else {
+        // An end asks no policy.
+        let current = engine.current();
+        let change = move |world: &World, now| change(&current, world, now);
+        let transition = engine.store().transition(Scope::Grant(id), change);
+        transition.await.map_err(Error::from)
+    };
+    match changed {
         Ok(committed) => Ok(committed.events.len()),
         // Somebody was faster; the next plan starts from what they made of it.
-        Err(store::Error::Refused(refusal)) => {
+        Err(Error::Refused(refusal)) => {
             tracing::debug!(grant = %id, %refusal, "a planned change was overtaken");
             Ok(0)
         }
@@ -188,7 +198,7 @@ pub(super) async fn end_holders(
     Ok(())
 }
 
-fn sum(outcomes: Vec<Result<usize, store::Error>>) -> Result<usize, Error> {
+fn sum(outcomes: Vec<Result<usize, Error>>) -> Result<usize, Error> {
     let mut changed = 0;
     for outcome in outcomes {
         changed += outcome?;

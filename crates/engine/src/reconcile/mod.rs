@@ -14,20 +14,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Fault, TargetKey};
+use daypass_core::event::Actor;
 use daypass_core::grant::{Grant, Reason};
-use daypass_core::id::GrantId;
+use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::Drift;
+use daypass_policy::{Directory as _, Drift};
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use self::backoff::{Awaited, Backoff};
+use self::backoff::{Awaited, Backoff, Steady};
 use self::calls::{Call, Outcome, Report};
 pub use self::health::{ConnectorHealth, Health};
+use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -69,6 +71,10 @@ pub struct Reconciler {
     /// What runs out soon: what a store that does not answer leaves to act on.
     remembered: View,
     remembered_at: Option<Timestamp>,
+    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
+    directory: Option<Arc<Snapshot>>,
+    off: BTreeSet<PersonId>,
+    steady: Steady,
     health: Arc<Health>,
 }
 
@@ -110,6 +116,9 @@ impl Reconciler {
             planned: None,
             remembered: View::default(),
             remembered_at: None,
+            directory: None,
+            off: BTreeSet::new(),
+            steady: Steady::default(),
             health: Arc::new(Health::default()),
         }
     }
@@ -166,31 +175,65 @@ impl Reconciler {
 
     async fn rounds(&mut self) -> Result<Option<Timestamp>, Error> {
         let engine = Arc::clone(&self.engine);
+        let mut now = engine.store().now().await?;
+        let mut pauses = self.pauses();
+        // A store that takes nothing (its disk is full) can still be read: whatever could not be written, access goes.
+        let mut refused = None;
         for _ in 0..ROUNDS {
-            let now = engine.store().now().await?;
             self.limits.alarm_only = alarm_only(&engine);
-            let mut changed = ledger::silence(&engine, now).await?;
+            let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
+            changed += noted(self.switched_off().await, &mut refused);
             let mut behind = Some(DueCursor::default());
             while let Some(cursor) = behind.take().filter(|_| !self.is_full()) {
                 let due = engine.store().due_behind(now, cursor, BATCH).await?;
                 behind.clone_from(&due.next);
                 let view = look(&engine, due).await?;
-                changed += self.act(&view, now).await?;
+                changed += noted(self.act(&view, now).await, &mut refused);
             }
-            if changed == 0 {
+            if changed == 0 || refused.is_some() {
                 break;
             }
+            now = engine.store().now().await?;
+            pauses = self.pauses();
         }
-        let now = engine.store().now().await?;
         self.sweep(now);
         self.remember(now).await?;
+        // After the instant that the last round looked at: what has become due since then is not passed over.
         let due = engine.store().next_due(now).await?;
-        Ok(earliest([
-            self.planned.take(),
-            due,
-            self.backoff.next(now),
-            self.next_sweep(),
-        ]))
+        let call = self.backoff.next(pauses).map(|at| now + at.since(pauses));
+        let next = earliest([self.planned.take(), due, call, self.next_sweep()]);
+        refused.map_or(Ok(next), Err)
+    }
+
+    /// Ends what people hold whose accounts were switched off. Whoever switches one off does so too; here it is made sure,
+    /// where they were cut short, or another server opened a grant before it knew.
+    async fn switched_off(&mut self) -> Result<usize, Error> {
+        let directory = self.engine.current().directory;
+        if self
+            .directory
+            .as_ref()
+            .is_some_and(|seen| Arc::ptr_eq(seen, &directory))
+        {
+            return Ok(0);
+        }
+        let mut ended = 0;
+        let off = |id: &PersonId| directory.person(*id).is_some_and(|person| !person.active);
+        self.off.retain(off);
+        for person in directory.people().filter(|person| !person.active) {
+            if !self.off.contains(&person.id) {
+                let why = "the account was switched off";
+                ended += self.engine.end_all_of(Actor::System, person.id, why).await?;
+                self.off.insert(person.id);
+            }
+        }
+        self.directory = Some(directory);
+        Ok(ended)
+    }
+
+    /// The time that pauses between calls are measured in: this process's clock, which here only goes forward. The store's
+    /// would not do: it may differ from this one, and stands still after it was turned back.
+    fn pauses(&mut self) -> Timestamp {
+        self.steady.now((self.engine.parts.clock)())
     }
 
     /// Carries out what one page of what is due asks for; answers how much of the ledger changed.
@@ -201,7 +244,7 @@ impl Reconciler {
         let (calls, ledger): (Vec<_>, Vec<_>) = plan.actions.into_iter().partition(call);
         // Calls first: a removal never waits for the store to take the note of it.
         for action in calls {
-            self.start(action, view, now);
+            self.start(action, view);
         }
         ledger::carry_out(&Arc::clone(&self.engine), &self.limits, ledger).await
     }
@@ -218,7 +261,8 @@ impl Reconciler {
     }
 
     /// Starts or queues the call that an action asks for, unless one for its key is under way or it must wait.
-    fn start(&mut self, action: Action, view: &View, now: Timestamp) {
+    fn start(&mut self, action: Action, view: &View) {
+        let now = self.pauses();
         let call = match action {
             Action::Provision { part, until } => Call::Provision { part, until },
             Action::Revoke(key) => {
@@ -281,13 +325,13 @@ impl Reconciler {
         let view = self.remembered.clone();
         for action in plan(&view.grants, &view.entitlements, &self.limits, now).actions {
             if let Action::Revoke(_) = action {
-                self.start(action, &view, now);
+                self.start(action, &view);
             }
         }
     }
 
     async fn take_in(&mut self, report: Report) {
-        let now = (self.engine.parts.clock)();
+        let now = self.pauses();
         let Report { key, doing, outcome } = report;
         if let Outcome::Swept(found) = outcome {
             self.sweeping.remove(&key.connector);
@@ -382,6 +426,14 @@ fn alarm_only(engine: &Engine) -> BTreeSet<Name> {
         .iter()
         .filter(|connector| connector.drift == Drift::Alarm);
     alarms.map(|connector| connector.name.clone()).collect()
+}
+
+/// How much was changed; what could not be is kept for later, the first of several.
+fn noted(changed: Result<usize, Error>, refused: &mut Option<Error>) -> usize {
+    changed.unwrap_or_else(|error| {
+        refused.get_or_insert(error);
+        0
+    })
 }
 
 fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {

@@ -2,14 +2,16 @@
 //! is missing (taken away by hand). At the start of a process, then every so often. What it finds, the plan then deals with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daypass_core::entitlement::{Entitlement, Event, Observed, TargetKey};
+use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
 use daypass_providers::{Error as TargetError, Inspection, Provider};
 use daypass_store::{self as store, Scope};
+use futures_util::FutureExt as _;
 
 use super::calls::{self, Outcome, Report};
 use super::{Reconciler, earliest};
@@ -31,7 +33,10 @@ impl Reconciler {
             let (engine, provider) = (Arc::clone(&self.engine), Arc::clone(provider));
             let (worker, name) = (self.limits.worker.clone(), name.clone());
             self.running.push(Box::pin(async move {
-                let found = connector(&engine, &worker, &name, provider.as_ref()).await;
+                let found = connector(&engine, &worker, &name, provider.as_ref());
+                let found = AssertUnwindSafe(found).catch_unwind().await;
+                let failed = |_| Err(TargetError::new(Fault::Bug, "the sweep failed unexpectedly"));
+                let found = found.unwrap_or_else(failed);
                 let key = TargetKey {
                     connector: name,
                     key: String::new(),
@@ -47,7 +52,12 @@ impl Reconciler {
 
     pub(super) fn next_sweep(&self) -> Option<Timestamp> {
         let every = self.engine.parts.settings.sweep_every;
-        earliest([self.swept.values().map(|last| *last + every).min()])
+        // One that is still under way is no reason to look again: its coming back is.
+        let idle = self
+            .swept
+            .iter()
+            .filter(|(name, _)| !self.sweeping.contains(*name));
+        earliest([idle.map(|(_, last)| *last + every).min()])
     }
 }
 
@@ -70,32 +80,41 @@ async fn connector(
         .into_iter()
         .map(|entitlement| (entitlement.key.key.clone(), entitlement))
         .collect();
+    // One that cannot be looked at must not hide the others.
+    let mut unseen = Ok(());
     for key in &listed {
         let known = ledger.get(key).map(|entitlement| &entitlement.observed);
         if matches!(known, None | Some(Observed::Absent { .. })) {
             let spec = ledger
                 .get(key)
                 .and_then(|entitlement| entitlement.spec.as_deref());
-            if matches!(provider.inspect(key, spec).await?, Inspection::Present { .. }) {
-                note_drift(
-                    engine,
-                    TargetKey {
-                        connector: name.clone(),
-                        key: key.clone(),
-                    },
-                )
-                .await;
+            match provider.inspect(key, spec).await {
+                Ok(Inspection::Present { .. }) => {
+                    let (connector, key) = (name.clone(), key.clone());
+                    note_drift(engine, TargetKey { connector, key }).await;
+                }
+                Ok(_) => {}
+                Err(error) => unseen = unseen.and(only_this_key(error)?),
             }
         }
     }
     for (key, entitlement) in &ledger {
         if let Observed::Present { at, .. } = entitlement.observed
             && !listed.contains(key)
+            && let Err(error) = missing(engine, worker, provider, entitlement, at).await
         {
-            missing(engine, worker, provider, entitlement, at).await?;
+            unseen = unseen.and(only_this_key(error)?);
         }
     }
-    Ok(())
+    unseen
+}
+
+/// Where the whole target does not answer, asking for the next key would only take long.
+fn only_this_key(error: TargetError) -> Result<Result<(), TargetError>, TargetError> {
+    match error.fault {
+        Fault::Unavailable | Fault::RateLimited => Err(error),
+        _ => Ok(Err(error)),
+    }
 }
 
 /// Access that nobody holds. Once noted, the plan takes it away (or, where the connector says so, leaves it to people).

@@ -1,11 +1,15 @@
 //! Access from nothing to nothing: begun, used, ended, seen to be gone.
 
+use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Proof, State};
+use daypass_core::person::Change;
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
 use daypass_engine::NewRequest;
+use daypass_policy::Source;
+use daypass_store::{Outcome, Scope};
 
-use crate::house::{House, asked, code};
+use crate::house::{House, POLICY, asked, code};
 
 #[tokio::test]
 async fn the_main_job() {
@@ -238,4 +242,57 @@ async fn switching_an_account_off_ends_what_it_holds() {
         house.approve("bo", &pending).await.is_err(),
         "what it asked for is not granted any more"
     );
+}
+
+/// Another server switched the account off and died, or this one opened a grant before it knew.
+#[tokio::test]
+async fn what_an_account_holds_ends_although_nobody_is_left_to_end_it() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    let ana = house.caller("ana").person;
+    let off = move |_: &_, _| {
+        let what = What::Person(Change::Deactivated);
+        Ok(Outcome::one(Actor::System, Subject::Person(ana), what))
+    };
+    house
+        .engine
+        .store()
+        .transition(Scope::Person(ana), off)
+        .await
+        .unwrap();
+    house.engine.refresh_directory().await.unwrap();
+    house.reconcile().await;
+    assert_eq!(
+        (house.state(grant).await, house.ended_reason(grant).await),
+        ("ended", "ineligible")
+    );
+    house
+        .engine
+        .reactivate(house.caller("root"), "ana")
+        .await
+        .unwrap();
+    let again = house.granted(&["orders/write"]).await;
+    assert_eq!(house.state(again).await, "active");
+}
+
+#[tokio::test]
+async fn an_extension_is_bounded_by_what_the_policy_allows_by_now() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    let less = [Source {
+        name: "policy.yaml".into(),
+        text: POLICY.replace("    max: 2h", "    max: 90m"),
+    }];
+    house.engine.load_policy(&less).await.unwrap();
+    let extension = |minutes| NewRequest {
+        extends: Some(grant),
+        duration: Some(Span::minutes(minutes)),
+        ..asked(&[])
+    };
+    let ana = house.caller("ana");
+    assert_eq!(
+        code(house.engine.request(ana, extension(31), None).await),
+        Code::OverLatestEnd
+    );
+    assert!(house.engine.request(ana, extension(30), None).await.is_ok());
 }

@@ -139,6 +139,11 @@ impl House {
         }
     }
 
+    /// Another server on the same store.
+    pub(crate) async fn beside(&self) -> Engine {
+        engine(&self.store, self.kind, &self.clock).await
+    }
+
     pub(crate) fn caller(&self, login: &str) -> Caller {
         let person = self.engine.find(login).unwrap();
         Caller {

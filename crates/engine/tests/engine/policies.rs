@@ -109,3 +109,28 @@ async fn access_ends_although_the_policy_lost_its_resource() {
     assert_eq!(house.state(grant).await, "ended");
     assert!(!house.target.stands(&house.key(grant).await));
 }
+
+#[tokio::test]
+async fn what_another_server_put_in_force_is_what_is_decided_by() {
+    let house = House::new().await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    house.approve("bo", &made.request).await.unwrap();
+    let stricter = POLICY
+        .replace(
+            "allow: engineers, to: {env: staging}",
+            "allow: security, to: {env: staging}",
+        )
+        .replace("    allow: engineers", "    allow: security");
+    house
+        .beside()
+        .await
+        .load_policy(&source(&stricter))
+        .await
+        .unwrap();
+    assert_eq!(
+        code(house.ask("ana", &["staging/read"]).await),
+        Code::NotEligible,
+        "not by what this server read before"
+    );
+    assert_eq!(code(house.approve("cy", &made.request).await), Code::NotEligible);
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use daypass_core::id::GrantId;
 use daypass_core::refusal::Code;
 use daypass_core::review::Decision as Vote;
 use daypass_core::time::Span;
@@ -74,6 +75,20 @@ async fn the_same_request_twice_with_one_key_is_one() {
         .await
         .unwrap();
     assert_ne!(other.request.id, first.request.id);
+    let another = house
+        .engine
+        .request(ana, asked(&["orders/read"]), Some("key"))
+        .await;
+    assert_eq!(code(another), Code::Exists, "a key stands for one request");
+    let extension = NewRequest {
+        extends: Some(GrantId::from(first.request.id)),
+        ..asked(&[])
+    };
+    assert_eq!(
+        code(house.engine.request(ana, extension, Some("key")).await),
+        Code::NotActive,
+        "another command than the request, and decided as what it is"
+    );
 }
 
 #[tokio::test]
