@@ -174,7 +174,8 @@ impl Engine {
             .directory
             .people()
             .filter(|person| person.login.text() == login)
-            .last()
+            // Several may have had this login, one after the other: the last of them is meant.
+            .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
         self.change(caller, person.id, Change::Reactivated, Vec::new())

@@ -9,7 +9,7 @@ use daypass_engine::NewRequest;
 use daypass_policy::Source;
 use daypass_store::{Outcome, Scope};
 
-use crate::house::{House, POLICY, asked, code};
+use crate::house::{House, POLICY, asked, code, person};
 
 #[tokio::test]
 async fn the_main_job() {
@@ -295,4 +295,22 @@ async fn an_extension_is_bounded_by_what_the_policy_allows_by_now() {
         Code::OverLatestEnd
     );
     assert!(house.engine.request(ana, extension(30), None).await.is_ok());
+}
+
+#[tokio::test]
+async fn of_several_who_had_a_login_the_last_one_comes_back() {
+    let house = House::new().await;
+    let root = house.caller("root");
+    // Ids are random, so that their order says nothing; here they begin anew after so many.
+    for _ in 0..150 {
+        house.pass(Span::minutes(1));
+        let made = house
+            .engine
+            .add_person(root, person("eve", &["engineering"]))
+            .await;
+        let id = made.unwrap().id;
+        house.engine.deactivate(root, "eve").await.unwrap();
+        assert_eq!(house.engine.reactivate(root, "eve").await.unwrap().id, id);
+        house.engine.deactivate(root, "eve").await.unwrap();
+    }
 }
