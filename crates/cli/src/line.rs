@@ -5,6 +5,9 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 
 use crate::clean::clean;
 
+/// In fewer columns than this nothing can be wrapped so that it is read; some terminals say that they have none.
+const NARROW: u16 = 40;
+
 /// How a piece of text looks. Colour never carries meaning alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Style {
@@ -128,19 +131,16 @@ impl Grid {
     pub(crate) fn render(&self, color: bool, terminal: bool) -> Vec<String> {
         let mut table = Table::new();
         table.load_style(NOTHING);
-        let arrangement = if terminal {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
+        match table.width().filter(|width| terminal && *width >= NARROW) {
+            Some(width) => table
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(width),
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
-        table.set_content_arrangement(arrangement);
         if color {
             table.enforce_styling();
         } else {
             table.force_no_tty();
-            if let (true, Some(width)) = (terminal, terminal_width()) {
-                table.set_width(width);
-            }
         }
         table.set_header(
             self.head
@@ -157,19 +157,15 @@ impl Grid {
     }
 }
 
-fn terminal_width() -> Option<u16> {
-    Table::new().width()
-}
-
 fn cell(style: Style, text: &str) -> Cell {
     let cell = Cell::new(text);
     match style {
         Style::Plain => cell,
         Style::Strong => cell.add_attribute(Attribute::Bold),
         Style::Faint => cell.add_attribute(Attribute::Dim),
-        Style::Good => cell.fg(Color::Green),
-        Style::Warn => cell.fg(Color::Yellow),
-        Style::Bad => cell.fg(Color::Red),
+        Style::Good => cell.fg(Color::DarkGreen),
+        Style::Warn => cell.fg(Color::DarkYellow),
+        Style::Bad => cell.fg(Color::DarkRed),
     }
 }
 
