@@ -9,7 +9,9 @@ mod play;
 mod target;
 mod wrappers;
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use daypass_policy::Source;
@@ -50,7 +52,11 @@ impl Demo {
     /// Runs it, and removes everything afterwards, whatever happened.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let narrator = Narrator::new();
-        let folder = tempfile::Builder::new().prefix("daypass-demo-").tempdir();
+        // It will hold everybody's sessions.
+        let folder = tempfile::Builder::new()
+            .prefix("daypass-demo-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
         let folder = folder.map_err(|error| Failure::error(format!("no temporary folder: {error}")))?;
         let mut stage = Stage::default();
         let ended = tokio::select! {

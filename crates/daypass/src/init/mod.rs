@@ -18,6 +18,7 @@ use daypass_server::config::ServerConfig;
 
 use self::folder::Folder;
 use crate::failure::Failure;
+use crate::terminal::say;
 
 /// The file that makes a folder one of Daypass's.
 const SERVER_YAML: &str = "server.yaml";
@@ -125,30 +126,25 @@ impl Init {
             format!("✓ {dir}/secrets/           passwords of targets; only you can read it"),
             format!("✓ {dir}/data/              state and log; only you can read it"),
         ];
-        told.into_iter().for_each(|line| say(&line));
+        told.into_iter().for_each(say);
         self.tell_admin(chosen);
         say("Next:");
-        say(&format!("  daypass server --config {dir}/{SERVER_YAML}"));
+        say(format!("  daypass server --config {dir}/{SERVER_YAML}"));
         let (listen, admin) = (self.listen, &self.admin);
-        say(&format!(
+        say(format!(
             "  daypass login {admin} --server http://{listen}          (in another terminal)"
         ));
         say("  docs/quickstart.md goes on from there: the first grant on your own PostgreSQL in ten minutes");
     }
 
     fn tell_admin(&self, chosen: &password::Chosen) {
-        say(&format!("✓ the administrator {} is in the directory", self.admin));
+        say(format!("✓ the administrator {} is in the directory", self.admin));
         if let Some(shown) = chosen.shown() {
             say("  Their password is shown this once; keep it:");
             // The one thing that is data: a script may keep it with `daypass init --no-input >FILE`.
             let _ = writeln!(std::io::stdout().lock(), "{shown}");
         }
     }
-}
-
-/// Whoever reads may have gone (`| head`): that is no failure of the command.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Says what there is already, and what to do with it.

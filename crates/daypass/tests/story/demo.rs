@@ -1,5 +1,6 @@
 //! `daypass demo`: its story holds, on a real PostgreSQL and without one; what it invites to works; nothing stays behind.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -138,8 +139,15 @@ fn what_it_invites_to_works_and_nothing_stays() {
         &["grant.ended", "request.created", "grant.activated"],
     );
     staying.run("ana audit ls", &[], 3);
+    staying.run("ana request orders-prod/write --for 3h --reason long", &[], 3);
+    tells(&staying.run("ana", &[], 0), &["orders-prod/write", "left"]);
 
     let Staying { demo, port, bin } = staying;
+    let mode = std::fs::metadata(bin.parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700, "others do not get at the sessions in it");
     let (status, told) = demo.stop(Signal::INT);
     assert!(status.success(), "{told}");
     assert!(told.contains("Everything is stopped and removed"), "{told}");
