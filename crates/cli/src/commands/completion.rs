@@ -25,9 +25,12 @@ impl CompletionArgs {
         let name = whole.get_name().to_owned();
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut whole, name, &mut script);
-        std::io::stdout()
-            .write_all(&script)
-            .map_err(|error| Failure::error(format!("the script cannot be written: {error}")))?;
-        Ok(Exit::DONE)
+        match std::io::stdout().write_all(&script) {
+            // Whoever reads it may have seen enough (`| head`).
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::error(format!("the script cannot be written: {error}")))
+            }
+            _ => Ok(Exit::DONE),
+        }
     }
 }

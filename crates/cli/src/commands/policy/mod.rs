@@ -286,13 +286,15 @@ fn complain(context: &Context, files: &Files, check: &PolicyCheck) {
 }
 
 fn not_applied(check: &PolicyCheck) -> Failure {
-    let what = if check.diagnostics.is_empty() {
-        "its own tests fail"
-    } else {
-        "it has mistakes"
-    };
-    Failure::new(exit(check), format!("the policy was not applied: {what}"))
-        .hint("daypass policy test shows every test")
+    if check.diagnostics.is_empty() {
+        return Failure::new(exit(check), "the policy was not applied: its own tests fail")
+            .hint("daypass policy test shows every test");
+    }
+    let mistakes = count(check.diagnostics.len(), "mistake");
+    Failure::new(
+        exit(check),
+        format!("the policy was not applied: it has {mistakes}"),
+    )
 }
 
 /// The exit code of a check.
