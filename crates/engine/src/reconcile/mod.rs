@@ -36,6 +36,9 @@ use crate::error::Error;
 /// How many due grants one round reads. Mass expiry is worked in such batches, so that nobody else waits long.
 const BATCH: usize = 500;
 
+/// How many pages a step reads while some connector has all the work that it can take.
+const PAGES: usize = 4;
+
 /// How many rounds one step makes at most before it lets its owner look at anything else.
 const ROUNDS: usize = 64;
 
@@ -64,6 +67,8 @@ pub struct Reconciler {
     lanes: HashMap<Name, Lane>,
     running: FuturesUnordered<BoxFuture<'static, Report>>,
     arrived: VecDeque<Report>,
+    /// Where the last step stopped reading what is due, if it did not read all of it.
+    scan: Option<DueCursor>,
     swept: BTreeMap<Name, Timestamp>,
     sweeping: BTreeSet<Name>,
     /// When the plans of this step want to be made again.
@@ -83,6 +88,12 @@ pub struct Reconciler {
 struct Lane {
     under_way: usize,
     waiting: VecDeque<Call>,
+}
+
+impl Lane {
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= BATCH / 2
+    }
 }
 
 /// What one round looks at.
@@ -111,6 +122,7 @@ impl Reconciler {
             lanes: HashMap::new(),
             running: FuturesUnordered::new(),
             arrived: VecDeque::new(),
+            scan: None,
             swept: BTreeMap::new(),
             sweeping: BTreeSet::new(),
             planned: None,
@@ -183,14 +195,8 @@ impl Reconciler {
             self.limits.alarm_only = alarm_only(&engine);
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
             changed += noted(self.switched_off().await, &mut refused);
-            let mut behind = Some(DueCursor::default());
-            while let Some(cursor) = behind.take().filter(|_| !self.is_full()) {
-                let due = engine.store().due_behind(now, cursor, BATCH).await?;
-                behind.clone_from(&due.next);
-                let view = look(&engine, due).await?;
-                changed += noted(self.act(&view, now).await, &mut refused);
-            }
-            if changed == 0 || refused.is_some() {
+            changed += self.pages(now, &mut refused).await?;
+            if changed == 0 || refused.is_some() || self.scan.is_some() {
                 break;
             }
             now = engine.store().now().await?;
@@ -201,8 +207,47 @@ impl Reconciler {
         // After the instant that the last round looked at: what has become due since then is not passed over.
         let due = engine.store().next_due(now).await?;
         let call = self.backoff.next(pauses).map(|at| now + at.since(pauses));
-        let next = earliest([self.planned.take(), due, call, self.next_sweep()]);
+        let unread = self.scan.is_some() && !self.is_full();
+        let next = [
+            self.planned.take(),
+            due,
+            call,
+            self.next_sweep(),
+            unread.then_some(now),
+        ];
+        let next = earliest(next);
         refused.map_or(Ok(next), Err)
+    }
+
+    /// Goes through what is due, page by page; answers how much of the ledger changed.
+    ///
+    /// While some connector has all the work that it can take, a step reads a few pages only, and the next one goes on from
+    /// there: what is due for others is found soon, and a hundred thousand that are due for one are not read for each call.
+    async fn pages(&mut self, now: Timestamp, refused: &mut Option<Error>) -> Result<usize, Error> {
+        let engine = Arc::clone(&self.engine);
+        let mut resumed = self.scan.is_some();
+        let mut cursor = self.scan.take().unwrap_or_default();
+        let (mut read, mut changed) = (0, 0);
+        loop {
+            if self.is_full() || (read >= PAGES && self.is_partly_full()) {
+                self.scan = Some(cursor);
+                return Ok(changed);
+            }
+            let due = engine.store().due_behind(now, cursor, BATCH).await?;
+            read += 1;
+            let next = due.next.clone();
+            let view = look(&engine, due).await?;
+            changed += noted(self.act(&view, now).await, refused);
+            cursor = match next {
+                Some(next) => next,
+                // Where the calls of others are still to come back, they begin the next pass.
+                None if resumed && !self.is_partly_full() => {
+                    resumed = false;
+                    DueCursor::default()
+                }
+                None => return Ok(changed),
+            };
+        }
     }
 
     /// Ends what people hold whose accounts were switched off. Whoever switches one off does so too; here it is made sure,
@@ -310,13 +355,14 @@ impl Reconciler {
 
     /// Whether there is enough to do for every connector, so that nothing more need be read now.
     fn is_full(&self) -> bool {
-        let full = |name: &Name| {
-            self.lanes
-                .get(name)
-                .is_some_and(|lane| lane.waiting.len() >= BATCH / 2)
-        };
+        let full = |name: &Name| self.lanes.get(name).is_some_and(Lane::is_full);
         let current = self.engine.current();
         current.connectors.iter().count() > 0 && current.connectors.iter().all(|(name, _)| full(name))
+    }
+
+    /// Whether there is enough to do for one at least.
+    fn is_partly_full(&self) -> bool {
+        self.lanes.values().any(Lane::is_full)
     }
 
     /// The store does not answer: what was last read is enough to take away what has run out since.
