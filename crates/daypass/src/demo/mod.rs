@@ -7,6 +7,7 @@ mod narrator;
 mod people;
 mod play;
 mod target;
+mod trail;
 mod wrappers;
 
 use std::fs::Permissions;

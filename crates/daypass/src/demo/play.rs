@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use daypass_api::client::{Client, EventStream};
-use daypass_api::event::{AuditEvent, AuditQuery};
+use daypass_api::event::AuditQuery;
 use daypass_api::grant::{AskCredential, Entitlement, Evidence, Grant, GrantState, Observed};
 use daypass_api::preview::Preview;
 use daypass_api::request::{Decision, NewRequest, NewReview, Request, RequestState};
@@ -17,6 +17,7 @@ use daypass_server::edge;
 use super::narrator::Narrator;
 use super::people::{People, client};
 use super::target::{Session, Target};
+use super::trail::{entry, missing};
 use crate::failure::Failure;
 
 /// What ana asks for.
@@ -27,20 +28,6 @@ const LENGTH: Span = Span::seconds(5);
 const REASON: &str = "PAY-7: fix a stuck order";
 /// How long anything that should happen soon may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What the log must tell of a grant that came and went, in this order.
-const TRAIL: [&str; 10] = [
-    "request.created",
-    "request.reviewed",
-    "request.approved",
-    "entitlement.provisioned",
-    "grant.activated",
-    "grant.credential_issued",
-    "grant.ending",
-    "entitlement.revoked",
-    "entitlement.verified_absent",
-    "grant.ended",
-];
 
 /// The play, and who is in it.
 pub(super) struct Play<'a> {
@@ -352,12 +339,6 @@ fn is_real(grant: &Grant) -> bool {
     grant.state == GrantState::Active && grant.entitlements.iter().all(seen)
 }
 
-/// The first event that is not told in its place.
-fn missing(told: &[AuditEvent]) -> Option<&'static str> {
-    let mut told = told.iter().map(|event| event.name.as_str());
-    TRAIL.into_iter().find(|name| !told.any(|had| had == *name))
-}
-
 /// What the target calls the grant's access.
 fn keys(grant: &Grant) -> Vec<String> {
     let key = |target: &str| {
@@ -371,27 +352,6 @@ fn keys(grant: &Grant) -> Vec<String> {
 /// A grant shares its bytes with its request.
 fn grant_id(request: &Request) -> String {
     daypass_core::id::GrantId::from(request.id).to_string()
-}
-
-/// `05:12:44.120  request.approved  cy approves …`, with times of day for instants.
-fn entry(event: &AuditEvent) -> String {
-    let short = |word: &str| {
-        word.parse()
-            .map_or_else(|_| word.to_owned(), |at| clock(at).chars().take(8).collect())
-    };
-    let summary: Vec<String> = event.summary.split(' ').map(short).collect();
-    format!("{}  {:<28} {}", clock(event.at), event.name, summary.join(" "))
-}
-
-/// The time of day, to the millisecond, in UTC.
-fn clock(at: Timestamp) -> String {
-    let millis = at.micros().rem_euclid(86_400_000_000) / 1_000;
-    let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
-    format!(
-        "{hours:02}:{minutes:02}:{:02}.{:03}",
-        millis / 1_000 % 60,
-        millis % 1_000
-    )
 }
 
 fn seconds(span: Span) -> f64 {
@@ -410,15 +370,4 @@ fn expect(so: bool, what: &str) -> Result<(), Failure> {
 fn not_so(what: &str) -> Failure {
     Failure::error(format!("the demo's story did not hold: {what}"))
         .hint("this is a fault of Daypass or of this machine; please report it with what is above")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_is_the_time_of_day() {
-        let at: Timestamp = "2026-03-07T21:10:09.123456Z".parse().unwrap();
-        assert_eq!(clock(at), "21:10:09.123");
-    }
 }
