@@ -174,6 +174,8 @@ mod tests {
             "approve R7K2M --for 30m --only a/b --comment ok --yes",
             "deny R7K2M --reason no",
             "extend orders-prod --for 30m",
+            "release",
+            "release orders-prod",
             "psql orders-prod/read -- -c select",
             "connect orders-prod --no-input -q --wait 15m",
             "policy check",

@@ -89,6 +89,21 @@ async fn held(client: &Client, text: &str) -> Result<Option<Grant>, Failure> {
     Ok(found.pop())
 }
 
+/// The one grant that the caller holds.
+pub(crate) async fn only_grant(client: &Client) -> Result<Grant, Failure> {
+    let mut grants: Vec<_> = live(client)
+        .await?
+        .into_iter()
+        .filter(|grant| !grant.state.is_over())
+        .collect();
+    match (grants.pop(), grants.len()) {
+        (Some(only), 0) => Ok(only),
+        (Some(_), more) => Err(Failure::usage(format!("you hold {} grants", more + 1))
+            .hint("say which; daypass status shows them")),
+        (None, _) => Err(Failure::error("you hold nothing")),
+    }
+}
+
 /// All grants of the caller that have not ended.
 pub(crate) async fn live(client: &Client) -> Result<Vec<Grant>, Failure> {
     pages(MOST, async |cursor| {

@@ -54,17 +54,21 @@ impl ExtendArgs {
 /// Give a grant back.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  daypass release                 what you hold, where that is one grant
   daypass release G7K2M9
   daypass release orders-prod")]
 pub struct ReleaseArgs {
     /// The grant, by its (short) id or what it gives
-    id: String,
+    id: Option<String>,
 }
 
 impl ReleaseArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let grant = find::grant(&client, &self.id).await?;
+        let grant = match &self.id {
+            Some(id) => find::grant(&client, id).await?,
+            None => find::only_grant(&client).await?,
+        };
         let ending = client.release(grant.id).await?;
         show_ending(context, &ending);
         Ok(Exit::DONE)

@@ -188,7 +188,7 @@ pub(crate) async fn follow(
         context.out.warn(format!(
             "not yet; it goes on waiting. Try: daypass status {short}"
         ));
-    } else if wait.is_none() && request.state == RequestState::Pending {
+    } else if wait.is_none() && request.state == RequestState::Pending && context.out.is_for_people() {
         context.out.note(Line::new().with(
             Style::Faint,
             format!("  daypass status {short} shows how it goes; daypass cancel {short} takes it back"),
