@@ -1,5 +1,6 @@
 //! The engine: what use cases share. The use cases themselves are beside it, one file each.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use daypass_core::refusal::{Code, Refusal};
@@ -70,6 +71,9 @@ pub struct Engine {
     pub(crate) parts: Parts,
     pub(crate) installation: String,
     current: RwLock<Current>,
+    /// How many readings of the directory have begun, and which of them is the one in use.
+    readings: AtomicU64,
+    reading_in_use: AtomicU64,
 }
 
 impl Engine {
@@ -97,6 +101,8 @@ impl Engine {
             parts,
             installation,
             current,
+            readings: AtomicU64::new(0),
+            reading_in_use: AtomicU64::new(0),
         })
     }
 
@@ -120,11 +126,15 @@ impl Engine {
     /// # Errors
     /// Where the store fails; the old snapshot then stays.
     pub async fn refresh_directory(&self) -> Result<(), Error> {
+        let reading = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
         let directory = Arc::new(Snapshot::new(self.store().people().await?));
-        self.current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .directory = directory;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Of two at the same time, the one that began first may come back last: what it read is the older state. The other
+        // began after the change that this one is for, so it has that too.
+        if self.reading_in_use.load(Ordering::SeqCst) < reading {
+            self.reading_in_use.store(reading, Ordering::SeqCst);
+            current.directory = directory;
+        }
         Ok(())
     }
 

@@ -92,11 +92,17 @@ impl House {
     pub(crate) fn open(settings: &Settings) -> Self {
         let mut house = Self::build(settings);
         house.serve();
-        house.log_in("admin");
-        for (login, more) in PEOPLE {
-            house.add(login, more);
-        }
+        house.move_in();
         house
+    }
+
+    /// Makes everybody's account and logs them in.
+    #[track_caller]
+    pub(crate) fn move_in(&mut self) {
+        self.log_in("admin");
+        for (login, more) in PEOPLE {
+            self.add(login, more);
+        }
     }
 
     /// Builds it, without a server that runs.
@@ -186,8 +192,14 @@ impl House {
     /// Serves it, or serves it again.
     #[track_caller]
     pub(crate) fn serve(&mut self) {
+        self.serve_by(self.server());
+    }
+
+    /// Serves it by another command than the usual one.
+    #[track_caller]
+    pub(crate) fn serve_by(&mut self, command: Command) {
         assert!(self.server.is_none(), "it is served already");
-        let mut running = Running::start(self.server());
+        let mut running = Running::start(command);
         running.says("Daypass answers on ");
         self.server = Some(running);
     }

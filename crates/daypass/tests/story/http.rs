@@ -2,10 +2,15 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
+use daypass_server::edge;
 use serde_json::Value;
 
 use crate::running::PATIENCE;
+
+/// How long anything is waited for that events tell: more than the minute for which a call under way may still take effect.
+const LONGEST: Duration = Duration::from_secs(100);
 
 /// Somebody's way to the API.
 #[derive(Debug, Clone)]
@@ -62,6 +67,12 @@ impl Api {
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.call("POST", path, &[], &body.to_string())
+    }
+
+    /// Replaces something.
+    #[track_caller]
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Answer {
+        self.call("PUT", path, &[], &body.to_string())
     }
 
     /// Does something under an idempotency key.
@@ -132,6 +143,7 @@ impl Api {
             reader,
             chunked: head.to_ascii_lowercase().contains("transfer-encoding: chunked"),
             pending: String::new(),
+            since: edge::instant(),
         }
     }
 }
@@ -141,6 +153,7 @@ pub(crate) struct Events {
     reader: BufReader<TcpStream>,
     chunked: bool,
     pending: String,
+    since: Instant,
 }
 
 impl Events {
@@ -161,6 +174,11 @@ impl Events {
 
     #[track_caller]
     fn more(&mut self) {
+        // The stream says now and then that it is alive, so silence alone does not end the waiting.
+        assert!(
+            self.since.elapsed() < LONGEST,
+            "what was waited for did not happen within {LONGEST:?}"
+        );
         let mut line = String::new();
         let read = self.reader.read_line(&mut line).expect("an event in time");
         assert!(read > 0, "the stream of events ended");

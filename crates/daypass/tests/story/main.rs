@@ -1,8 +1,11 @@
 //! The built binary, as people use it: what it says, how it ends, and what it leaves behind.
 #![cfg(test)]
 
+mod bad_input;
+mod canaries;
 mod concurrent;
 mod demo;
+mod full_disk;
 mod house;
 mod http;
 mod init;

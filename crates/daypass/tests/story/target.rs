@@ -139,15 +139,21 @@ impl Session {
     /// Waits until the server ends it; answers with which SQLSTATE.
     #[track_caller]
     pub(crate) fn is_cut(self) -> String {
+        sqlstate(&self.is_gone())
+    }
+
+    /// Waits until it ends, in whichever way.
+    #[track_caller]
+    pub(crate) fn is_gone(self) -> Error {
         let Self {
             runtime,
             client,
             over,
         } = self;
-        let ended = runtime.block_on(edge::within(PATIENCE, over));
+        let ended = runtime.block_on(async { edge::within(PATIENCE, over).await });
         drop(client);
-        let ended = ended.expect("it is cut in time").expect("it does not panic");
-        sqlstate(&ended.expect_err("it did not end by itself"))
+        let ended = ended.expect("it ends in time").expect("it does not panic");
+        ended.expect_err("it did not end by itself")
     }
 }
 

@@ -1,0 +1,119 @@
+//! The server is killed between a call and its record, and started again on the same store: nothing is left over, and
+//! nothing is there twice. And calls whose answers never came.
+//!
+//! A call that was under way at the kill may still take effect at the target for a minute, so its end is certain only then:
+//! one kill hits all the cases at once, so that they wait for that minute together.
+
+use daypass_testbed::tcp_proxy::Then;
+use daypass_testbed::wait;
+
+use crate::house::{House, Settings, Store, ended_as_seen, names, on_both_stores};
+use crate::running::PATIENCE;
+
+on_both_stores!(the_server_killed_between_call_and_record);
+
+fn the_server_killed_between_call_and_record(store: Store) {
+    let mut house = House::open(&Settings {
+        proxied: true,
+        ..Settings::on(store)
+    });
+    the_answer_never_came(&house);
+
+    let going = going(&house);
+    let wanted = provisioned_unanswered(&house, b"COMMIT");
+    let role = role_of(&house, &wanted);
+    let unmade = provisioned_unanswered(&house, b"CREATE ROLE");
+    let given_back = provisioned_unanswered(&house, b"COMMIT");
+    role_of(&house, &given_back);
+    house.run("ana", &["release", &given_back]);
+    for grant in [&wanted, &unmade] {
+        assert_eq!(
+            house.grant(grant)["state"],
+            "activating",
+            "its call is not recorded"
+        );
+    }
+    assert_eq!(house.grant(&given_back)["state"], "ending");
+    assert_eq!(house.grant(&going)["state"], "ending");
+    house.kill();
+    // What was held back goes into the void.
+    house.target.proxy().resume();
+    house.target.proxy().cut();
+    assert_eq!(house.target.roles().len(), 3, "nobody takes anything away now");
+
+    house.serve();
+    ended_as_seen(&house.until_state(&going, "ended"));
+    ended_as_seen(&house.until_state(&given_back, "ended"));
+    house.until_state(&wanted, "active");
+    assert_eq!(role_of(&house, &wanted), role, "the very same role");
+    house.until_state(&unmade, "active");
+    assert_eq!(
+        house.target.roles(),
+        [role, role_of(&house, &unmade)],
+        "each once, and no other"
+    );
+    let events = house.audit(&[&given_back]);
+    assert!(
+        !names(&events).contains(&"grant.activated"),
+        "{:?}",
+        names(&events)
+    );
+    for grant in [&wanted, &unmade] {
+        let events = house.audit(&[grant]);
+        let activated = names(&events)
+            .iter()
+            .filter(|name| **name == "grant.activated")
+            .count();
+        assert_eq!(activated, 1);
+        house.run("ana", &["release", grant]);
+        ended_as_seen(&house.until_state(grant, "ended"));
+    }
+    assert_eq!(house.target.roles(), Vec::<String>::new());
+}
+
+/// A call that is made, and whose answer is held back. `needle` is the statement that it is known by.
+#[track_caller]
+fn provisioned_unanswered(house: &House, needle: &[u8]) -> String {
+    let seen = house.target.proxy().when(needle, Then::HoldAnswers);
+    let grant = house.take("orders-prod/read", "10m", &[]);
+    seen.wait(PATIENCE).unwrap();
+    grant
+}
+
+/// A grant whose removal has begun: its role can no longer log in, and the server does not know.
+#[track_caller]
+fn going(house: &House) -> String {
+    let grant = house.take("orders-prod/read", "10m", &["--wait"]);
+    let role = role_of(house, &grant);
+    let (oid, _) = role.split_once('|').unwrap();
+    let seen = house.target.proxy().when(b"NOLOGIN", Then::HoldAnswers);
+    house.run("ana", &["release", &grant]);
+    seen.wait(PATIENCE).unwrap();
+    let can = format!("SELECT rolcanlogin FROM pg_roles WHERE oid = {oid}");
+    house.target.until(&can, "f");
+    grant
+}
+
+/// Waits until the target has a grant's role, asked directly; the role with its number.
+#[track_caller]
+fn role_of(house: &House, grant: &str) -> String {
+    let name = grant.to_lowercase();
+    let of = |role: &String| role.contains(&name);
+    wait::until("the role", PATIENCE, || {
+        Ok(house.target.roles().into_iter().find(of))
+    })
+    .unwrap()
+}
+
+/// The effect is there, the connection is not: the call is repeated, and changes nothing.
+fn the_answer_never_came(house: &House) {
+    let lost = house.target.proxy().when(b"COMMIT", Then::CutAfter);
+    let grant = house.take("orders-prod/read", "10m", &["--wait"]);
+    assert!(lost.has_happened());
+    role_of(house, &grant);
+    let lost = house.target.proxy().when(b"DROP ROLE", Then::CutAfter);
+    house.run("ana", &["release", &grant]);
+    lost.wait(PATIENCE).unwrap();
+    ended_as_seen(&house.until_state(&grant, "ended"));
+    assert_eq!(house.target.roles(), Vec::<String>::new());
+}
