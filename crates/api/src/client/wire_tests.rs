@@ -225,3 +225,30 @@ async fn events_come_as_they_are_sent() {
     assert!(events.next().await.unwrap().is_none());
     assert_eq!(script.seen.lock().unwrap()[0].0, "GET /api/v1/events");
 }
+
+#[tokio::test]
+async fn a_long_wait_is_told_and_not_sat_through() {
+    let mut busy = problem(ProblemCode::RateLimited);
+    busy.headers_mut()
+        .insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+    let (client, script) = serve([busy]).await;
+    assert_eq!(
+        client.whoami().await.unwrap_err().code(),
+        Some(ProblemCode::RateLimited)
+    );
+    assert_eq!(script.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_of_ones_own_is_used() {
+    let (client, script) = serve([json(PREVIEW), json(PREVIEW)]).await;
+    client.keyed("nightly-7").preview(&ask()).await.unwrap();
+    client.preview(&ask()).await.unwrap();
+    let seen = script.seen.lock().unwrap();
+    assert_eq!(seen[0].1.as_deref(), Some("nightly-7"));
+    assert_ne!(
+        seen[1].1.as_deref(),
+        Some("nightly-7"),
+        "the client itself keeps none"
+    );
+}
