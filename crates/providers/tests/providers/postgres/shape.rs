@@ -288,7 +288,7 @@ fn found(checked: Result<(), Vec<daypass_providers::ConfigProblem>>) -> String {
 }
 
 #[test]
-fn configuration_is_checked_key_by_key() {
+fn a_connectors_configuration_is_checked_key_by_key() {
     let connector = |value: Value| found(PostgresKind.check_connector(&value));
     let admin = json!({"user": "daypass", "password": {"secret": "x"}});
     assert_eq!(connector(json!({"host": "db", "admin": admin})), "");
@@ -313,6 +313,13 @@ fn configuration_is_checked_key_by_key() {
             port: 5432
         }]
     );
+    let secrets = std::sync::Arc::new(super::Held(std::sync::Mutex::default()));
+    let connected = PostgresKind.connect(&"pg".parse().unwrap(), &json!({"host": "db"}), secrets, "this");
+    assert!(connected.is_err_and(|error| error.fault == Fault::Misconfigured));
+}
+
+#[test]
+fn a_resources_and_a_roles_configuration_is_checked_key_by_key() {
     let resource = |value: Value| found(PostgresKind.check_resource(&value));
     for good in [
         json!("keep"),
@@ -360,11 +367,4 @@ fn configuration_is_checked_key_by_key() {
          /grants/2: the key schema is missing\n\
          /grants/2/privileges: name privileges: usage, create"
     );
-    assert!(here_is_no_way_to_connect(json!({"host": "db"})));
-}
-
-fn here_is_no_way_to_connect(config: Value) -> bool {
-    let secrets = std::sync::Arc::new(super::Held(std::sync::Mutex::default()));
-    let connected = PostgresKind.connect(&"pg".parse().unwrap(), &config, secrets, "this");
-    connected.is_err_and(|error| error.fault == Fault::Misconfigured)
 }
