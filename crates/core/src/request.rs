@@ -300,7 +300,7 @@ impl Request {
         if review.reviewer == self.ask.requester {
             return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
         }
-        standing.may_review(self, open, escalated, review.reviewer)?;
+        // Before the question whether they may: the next step asks others, and "not you" would not say why.
         if self
             .reviews()
             .iter()
@@ -311,6 +311,7 @@ impl Request {
                 "you reviewed this request already; one person counts once",
             ));
         }
+        standing.may_review(self, open, escalated, review.reviewer)?;
         if review.digest != self.digest {
             return Err(Refusal::new(
                 Code::DigestMismatch,

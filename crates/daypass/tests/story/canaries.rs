@@ -17,7 +17,11 @@ fn psql_of(parent: u32) -> Option<PathBuf> {
     let processes = std::fs::read_dir("/proc").ok()?;
     processes.flatten().map(|entry| entry.path()).find(|process| {
         let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-        let parent_of = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(2)).map(str::to_owned);
+        let parent_of = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split(' ').nth(2))
+            .map(str::to_owned);
         parent_of == Some(parent.to_string()) && command_line(process).contains("pg_sleep")
     })
 }
@@ -45,8 +49,21 @@ fn secrets_are_nowhere_but_where_they_belong() {
     secrets.push(shown["secret"].as_str().unwrap().to_owned());
 
     let runtime = tempfile::tempdir().unwrap();
-    let mut connect = house.cli("ana", &["connect", "orders-prod/read", "--", "-X", "-c", "select pg_sleep(300)"]);
-    connect.env("XDG_RUNTIME_DIR", runtime.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut connect = house.cli(
+        "ana",
+        &[
+            "connect",
+            "orders-prod/read",
+            "--",
+            "-X",
+            "-c",
+            "select pg_sleep(300)",
+        ],
+    );
+    connect
+        .env("XDG_RUNTIME_DIR", runtime.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut connect = connect.spawn().unwrap();
     let psql = wait::until("psql", PATIENCE, || Ok(psql_of(connect.id()))).unwrap();
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'select pg_sleep%' AND usename LIKE 'daypass\\_%'";
@@ -55,7 +72,12 @@ fn secrets_are_nowhere_but_where_they_belong() {
         .lines()
         .find_map(|line| line.strip_prefix("PGPASSFILE=").map(PathBuf::from))
         .expect("libpq is told a password file");
-    let of_this_session = read(&password_file).trim_end().rsplit(':').next().unwrap().to_owned();
+    let of_this_session = read(&password_file)
+        .trim_end()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
     assert!(of_this_session.len() > 20, "a password was found");
     secrets.push(of_this_session);
     let seen = command_line(&psql) + &read(&psql.join("environ"));
@@ -63,10 +85,16 @@ fn secrets_are_nowhere_but_where_they_belong() {
     let own = read(&own.join("cmdline")) + &read(&own.join("environ"));
     assert!(seen.contains("pg_sleep") && own.contains("connect"));
 
-    let wrong = house.nobody().post("/api/v1/login", &json!({"login": "ana", "password": "a wrong canary"}));
+    let wrong = house.nobody().post(
+        "/api/v1/login",
+        &json!({"login": "ana", "password": "a wrong canary"}),
+    );
     assert_eq!(wrong.problem(), "urn:daypass:login-failed");
     secrets.push("a wrong canary".to_owned());
-    let malformed = house.nobody().post("/api/v1/login", &json!({"login": "ana", "pasword": "a misplaced canary"}));
+    let malformed = house.nobody().post(
+        "/api/v1/login",
+        &json!({"login": "ana", "pasword": "a misplaced canary"}),
+    );
     secrets.push("a misplaced canary".to_owned());
     let events = serde_json::to_string(&house.audit(&[])).unwrap();
     let metrics = house.nobody().get("/metrics").body;
@@ -77,7 +105,10 @@ fn secrets_are_nowhere_but_where_they_belong() {
     assert!(left.is_empty(), "{left:?}");
     let target = house.target.postgres.log().unwrap();
     let log = house.end(Signal::TERM);
-    assert!(log.contains("TRACE") || log.contains("DEBUG"), "all of it was asked for");
+    assert!(
+        log.contains("TRACE") || log.contains("DEBUG"),
+        "all of it was asked for"
+    );
 
     for (place, text) in [
         ("the arguments and variables of psql", &seen),

@@ -36,7 +36,11 @@ fn access_goes_at_the_deadline_though_nothing_can_be_written() {
     house.move_in();
     let grant = house.take("orders-prod/read", "6s", &["--wait"]);
     let held = Session::open(&house.credentials(&grant)).unwrap();
-    let deadline = house.grant(&grant)["expires_at"].as_str().unwrap().parse().unwrap();
+    let deadline = house.grant(&grant)["expires_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
 
     room(&house, Some(0));
     let ask = json!({"items": [{"resource": "orders-prod", "role": "read"}], "reason": "PAY-7"});
@@ -57,6 +61,10 @@ fn access_goes_at_the_deadline_though_nothing_can_be_written() {
     room(&house, None);
     ended_as_seen(&house.until_state(&grant, "ended"));
     let requests = house.api("dee").get("/api/v1/requests").of(200);
-    assert_eq!(requests["items"].as_array().unwrap().len(), 1, "what was refused is not there");
+    assert_eq!(
+        requests["items"].as_array().unwrap().len(),
+        1,
+        "what was refused is not there"
+    );
     house.take("orders-prod/read", "1m", &["--wait"]);
 }
