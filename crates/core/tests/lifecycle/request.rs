@@ -89,6 +89,11 @@ fn two_different_people_approve_two_steps() {
 fn one_person_never_counts_twice() {
     let request = approved_by(request(vec![step("leads", 1), step("security", 1)]), 2, at(1)).unwrap();
     refused(&request, approve(&request, 2), at(2), Code::AlreadyReviewed);
+    // The second step asks others, which is true and does not say why.
+    let others = Standings::default();
+    others.lost.borrow_mut().insert(person(2));
+    let refusal = request.review(approve(&request, 2), &others, at(2)).unwrap_err();
+    assert_eq!(refusal.code, Code::AlreadyReviewed);
 }
 
 #[test]

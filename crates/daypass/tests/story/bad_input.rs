@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::house::{House, Settings, Store, ended_as_seen, names};
-use crate::running::{ends_with, text};
+use crate::running::{daypass, ends_with, text};
 
 #[track_caller]
 fn says(text: &str, parts: &[&str]) {
@@ -56,6 +56,15 @@ fn a_policy_that_does_not_hold_changes_nothing() {
     let refused = house.api("admin").put("/api/v1/policy", &put);
     assert_eq!(refused.problem(), "urn:daypass:policy-test-failed");
     assert_eq!(house.api("admin").get("/api/v1/policy").of(200), in_force);
+}
+
+#[test]
+fn the_first_administrator_is_made_once() {
+    let house = House::build(&Settings::on(Store::Postgres));
+    let mut again = daypass(&["init", "--only-admin", "--no-input"]);
+    let (out, said) = ends_with(again.arg(house.file(".")), 1);
+    assert_eq!(out, "", "no password is shown for nothing");
+    says(&said, &["there are people already", "Try: daypass user add"]);
 }
 
 #[test]

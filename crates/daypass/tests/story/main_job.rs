@@ -45,7 +45,7 @@ fn the_main_job(store: Store) {
         "the held session goes on"
     );
 
-    assert_eq!(held.is_cut(), TERMINATED);
+    assert_eq!(held.until_cut(), TERMINATED);
     let cut = edge::now();
     let ended = house.until_state(grant, "ended");
     let refused = Session::open(&last)

@@ -24,7 +24,7 @@ fn a_target_stopped_across_the_deadline(store: Store) {
         "active",
         "it was stopped before the deadline"
     );
-    held.is_gone();
+    held.until_gone();
 
     let overdue = house.until(&grant, "overdue", |grant| grant["overdue"] == true);
     assert_eq!(overdue["state"], "ending");

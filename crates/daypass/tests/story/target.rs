@@ -138,13 +138,13 @@ impl Session {
 
     /// Waits until the server ends it; answers with which SQLSTATE.
     #[track_caller]
-    pub(crate) fn is_cut(self) -> String {
-        sqlstate(&self.is_gone())
+    pub(crate) fn until_cut(self) -> String {
+        sqlstate(&self.until_gone())
     }
 
     /// Waits until it ends, in whichever way.
     #[track_caller]
-    pub(crate) fn is_gone(self) -> Error {
+    pub(crate) fn until_gone(self) -> Error {
         let Self {
             runtime,
             client,
