@@ -51,8 +51,8 @@ pub(crate) struct Settings {
     pub(crate) activation: &'static str,
     /// Lines of `server.yaml`.
     pub(crate) more: &'static str,
-    /// Where the SQLite store is; relative to the folder.
-    pub(crate) sqlite: PathBuf,
+    /// The SQLite store on a file system of its own, of so many MiB. Takes a superuser.
+    pub(crate) disk: Option<u32>,
 }
 
 impl Settings {
@@ -62,7 +62,7 @@ impl Settings {
             proxied: false,
             activation: "15m",
             more: "reconcile: {overdue_after: 1s, backoff_max: 2s}",
-            sqlite: "data/story.sqlite".into(),
+            disk: None,
         }
     }
 }
@@ -77,9 +77,11 @@ const PEOPLE: [(&str, &[&str]); 4] = [
 
 /// A house.
 pub(crate) struct House {
+    // In the order in which they must go.
+    server: Option<Running>,
+    disk: Option<Disk>,
     folder: TempDir,
     port: u16,
-    server: Option<Running>,
     /// What servers that have ended said.
     told: String,
     pub(crate) passwords: BTreeMap<String, String>,
@@ -115,9 +117,10 @@ impl House {
             .unwrap()
             .port();
         let mut house = Self {
+            server: None,
+            disk: None,
             folder: tempfile::tempdir().unwrap(),
             port,
-            server: None,
             told: String::new(),
             passwords: BTreeMap::new(),
             target,
@@ -125,11 +128,11 @@ impl House {
         for dir in ["data", "secrets", "policy"] {
             std::fs::create_dir(house.file(dir)).unwrap();
         }
+        house.disk = settings.disk.map(|size| Disk::mount(&house.file("data"), size));
         house.secret("pg-main-admin", ADMIN_PASSWORD);
         let own = (settings.store == Store::Postgres).then(|| house.own_database());
         let addr = house.target.addr();
-        let (store, own) =
-            own.unwrap_or_else(|| (format!("sqlite: {}", settings.sqlite.display()), String::new()));
+        let (store, own) = own.unwrap_or_else(|| ("sqlite: data/story.sqlite".to_owned(), String::new()));
         house.write(
             "server.yaml",
             &format!(
@@ -348,6 +351,26 @@ impl House {
     pub(crate) fn audit(&self, more: &[&str]) -> Vec<Value> {
         let args = [&["audit", "ls", "--limit", "100000"], more].concat();
         self.run("dee", &args).as_array().unwrap().clone()
+    }
+}
+
+/// A small file system in memory.
+struct Disk(PathBuf);
+
+impl Disk {
+    #[track_caller]
+    fn mount(at: &Path, size: u32) -> Self {
+        let size = format!("size={size}m,mode=700");
+        let mut mount = Command::new("mount");
+        ends_with(mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at), 0);
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a server that is being killed may still have it open.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
