@@ -103,16 +103,25 @@ impl Link {
         }
     }
 
-    /// What the clock that decides here says: the database's, or that of the process where it is embedded.
-    pub(crate) async fn clock(&mut self) -> Result<Timestamp> {
+    /// The clock of this process, where it decides; `None`: the database's does.
+    pub(crate) fn local_clock(&self) -> Option<Timestamp> {
         match self {
-            Self::Sqlite(link) => Ok(link.clock()),
+            Self::Sqlite(link) => Some(link.clock()),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// Waits until nobody else makes a thing of this name, and keeps others waiting until the transaction ends: a row that is
+    /// not there yet cannot be locked. On SQLite one transaction at a time writes anyway.
+    pub(crate) async fn reserve(&mut self, name: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
             Self::Postgres(link) => {
-                let text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-                let rows = link.rows(text, &[]).await?;
-                rows.first()
-                    .ok_or_else(|| Error::corrupt("the database tells no time"))?
-                    .time(0)
+                let values = [Value::from(name)];
+                check(&values)?;
+                link.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &values)
+                    .await
+                    .map(drop)
             }
         }
     }

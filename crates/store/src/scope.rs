@@ -50,11 +50,15 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     let mut world = [World::default()];
     let [part] = &mut world;
     match scope {
-        Scope::NewRequest { id, extends } => request(link, part, *id, *extends).await?,
+        Scope::NewRequest { id, extends } => {
+            link.reserve(&id.to_string()).await?;
+            request(link, part, *id, *extends).await?;
+        }
         Scope::Request(id) => request(link, part, *id, None).await?,
         Scope::Grant(id) => grant(link, part, *id).await?,
         Scope::Entitlement(key) => entitlement(link, part, key).await?,
         Scope::NewPerson { id, login } => {
+            link.reserve(&login.to_ascii_lowercase()).await?;
             let text = "SELECT document FROM people WHERE id = $1 OR (state = 'active' AND lower(login) = lower($2)) \
                         ORDER BY id FOR UPDATE";
             take_people(
@@ -68,6 +72,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             take_people(part, &link.rows(text, &[(*id).into()]).await?)?;
         }
         Scope::Policy => {
+            link.reserve("policy").await?;
             link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
                 .await?;
         }

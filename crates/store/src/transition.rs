@@ -2,6 +2,7 @@
 
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::refusal::Refusal;
+use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_tlog as tlog;
@@ -91,13 +92,19 @@ pub(crate) async fn run(
 }
 
 /// The time that decides, and the policy revision in force.
-async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<daypass_core::text::Hash>)> {
-    let clock = link.clock().await?;
-    let last = "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state)";
+async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Hash>)> {
+    let local = link.local_clock();
+    let text = if local.is_some() {
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state)"
+    } else {
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), \
+         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    };
     let row = link
-        .row(last, &[])
+        .row(text, &[])
         .await?
         .ok_or_else(|| Error::corrupt("a query without a row"))?;
+    let clock = local.map_or_else(|| row.time(2), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
     let policy = row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?;
     Ok((floor.raise(clock.max(recorded)), policy))
@@ -161,6 +168,6 @@ fn as_recorded(mut event: Event, bytes: &[u8]) -> Result<Event> {
 }
 
 /// The hash under which an event stands in the log.
-pub(crate) fn leaf(bytes: &[u8]) -> daypass_core::text::Hash {
-    daypass_core::text::Hash::from_bytes(tlog::leaf(bytes))
+pub(crate) fn leaf(bytes: &[u8]) -> Hash {
+    Hash::from_bytes(tlog::leaf(bytes))
 }

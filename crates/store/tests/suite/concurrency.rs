@@ -18,6 +18,7 @@ use crate::story::*;
 
 on_every_engine!(
     of_64_last_votes_one_makes_the_grant,
+    the_same_request_at_once_is_made_once,
     changes_of_one_row_are_not_lost,
     one_login_is_taken_once,
     holders_of_one_opening_do_not_wait_in_a_circle,
@@ -58,6 +59,24 @@ async fn of_64_last_votes_one_makes_the_grant(bench: Bench) {
         "created, reviewed, approved, opened"
     );
     bench.store.verify().await.unwrap();
+}
+
+/// The same command twice has the effect of once, and nobody gets an error for it.
+async fn the_same_request_at_once_is_made_once(bench: Bench) {
+    let made = all((0..32).map(|_| {
+        let store = bench.store.clone();
+        async move { ask(&store, Asked::new(1, &[])).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(made.iter().filter(|made| !made.events.is_empty()).count(), 1);
+    for one in &made {
+        assert_eq!(one.world.requests, made[0].world.requests);
+        assert_eq!(
+            one.world.grants, made[0].world.grants,
+            "with the grant that it led to at once"
+        );
+    }
+    assert_eq!(bench.store.sequence(100).await.unwrap().len(), 3);
 }
 
 async fn changes_of_one_row_are_not_lost(bench: Bench) {

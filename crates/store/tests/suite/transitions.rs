@@ -1,11 +1,12 @@
 //! What a transition leaves behind: all of it, or nothing.
 
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::grant::{self, Grant};
+use daypass_core::grant::{self, Evidence, Grant, Proof, Reason, State};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::Decision;
+use daypass_core::text::Prose;
 use daypass_core::time::{Span, Timestamp};
-use daypass_store::{Error, Outcome, Scope, Side};
+use daypass_store::{Error, GrantFilter, Outcome, Scope, Side};
 
 use crate::bench::{Bench, on_every_engine};
 use crate::story::*;
@@ -18,6 +19,7 @@ on_every_engine!(
     a_decision_that_fails_leaves_the_store_working,
     the_last_vote_opens_the_grant_in_the_same_transaction,
     what_waits_is_woken_by_events_only,
+    the_words_of_a_revocation_survive,
     the_world_of_a_grant_has_its_co_holders,
     time_never_goes_back,
 );
@@ -137,6 +139,59 @@ async fn what_waits_is_woken_by_events_only(bench: Bench) {
         !changes.has_changed().unwrap(),
         "nothing was recorded the second time"
     );
+}
+
+async fn the_words_of_a_revocation_survive(bench: Bench) {
+    let words = "left the team";
+    ask(&bench.store, Asked::new(1, &[])).await.unwrap();
+    let why = Some(Prose::new([8; 16], words));
+    let reason = Reason::Revoked {
+        by: person_id(2),
+        why,
+    };
+    change_grant(&bench.store, grant_id(1), move |grant, now| {
+        grant.end(reason, now)
+    })
+    .await
+    .unwrap();
+    let said = |grant: &Grant| match &grant.state {
+        State::Ending {
+            reason: Reason::Revoked { why: Some(why), .. },
+            ..
+        }
+        | State::Ended {
+            reason: Reason::Revoked { why: Some(why), .. },
+            ..
+        } => why.text().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let ending = bench.store.grant(grant_id(1)).await.unwrap().unwrap();
+    assert_eq!(said(&ending), words);
+    let concluded = change_grant(&bench.store, grant_id(1), |grant, _| {
+        let item = grant.parts[0].item().clone();
+        grant.conclude(vec![Evidence {
+            item,
+            proof: Proof::NeverProvisioned,
+        }])
+    });
+    assert_eq!(
+        said(&concluded.await.unwrap().world.grants[&grant_id(1)]),
+        words,
+        "known to who decides"
+    );
+    let page = bench
+        .store
+        .grants(GrantFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(said(&page.items[0]), words);
+    bench.store.sequence(10).await.unwrap();
+    let told = bench.store.timeline(request_id(1)).await.unwrap();
+    let ending = told
+        .into_iter()
+        .find(|entry| entry.event.what.name() == "grant.ending")
+        .unwrap();
+    assert_eq!(ending.event.what.prose()[0].text(), words);
 }
 
 async fn the_world_of_a_grant_has_its_co_holders(bench: Bench) {
