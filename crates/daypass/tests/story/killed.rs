@@ -4,11 +4,13 @@
 //! A call that was under way at the kill may still take effect at the target for a minute, so its end is certain only then:
 //! one kill hits all the cases at once, so that they wait for that minute together.
 
+use daypass_core::time::{Span, Timestamp};
+use daypass_server::edge;
 use daypass_testbed::tcp_proxy::Then;
 use daypass_testbed::wait;
 
 use crate::house::{House, Settings, Store, ended_as_seen, names, on_both_stores};
-use crate::running::PATIENCE;
+use crate::running::{PATIENCE, ends_with, text};
 
 on_both_stores!(the_server_killed_between_call_and_record);
 
@@ -26,6 +28,7 @@ fn the_server_killed_between_call_and_record(store: Store) {
     let given_back = provisioned_unanswered(&house, b"COMMIT");
     role_of(&house, &given_back);
     house.run("ana", &["release", &given_back]);
+    let too_late = with_a_short_window(&house);
     for grant in [&wanted, &unmade] {
         assert_eq!(
             house.grant(grant)["state"],
@@ -39,9 +42,15 @@ fn the_server_killed_between_call_and_record(store: Store) {
     // What was held back goes into the void.
     house.target.proxy().resume();
     house.target.proxy().cut();
-    assert_eq!(house.target.roles().len(), 3, "nobody takes anything away now");
+    assert_eq!(house.target.roles().len(), 4, "nobody takes anything away now");
 
+    // The server is down all the while: this is the passing of time itself.
+    let over = || Ok((edge::now() > too_late.1).then_some(()));
+    wait::until("the end of the window", PATIENCE, over).unwrap();
     house.serve();
+    let ended = house.until_state(&too_late.0, "ended");
+    ended_as_seen(&ended);
+    assert_eq!(ended["ended_reason"], "failed");
     ended_as_seen(&house.until_state(&going, "ended"));
     ended_as_seen(&house.until_state(&given_back, "ended"));
     house.until_state(&wanted, "active");
@@ -92,6 +101,24 @@ fn going(house: &House) -> String {
     let can = format!("SELECT rolcanlogin FROM pg_roles WHERE oid = {oid}");
     house.target.until(&can, "f");
     grant
+}
+
+/// A grant whose access is there, unrecorded, and when its time to become real is over.
+#[track_caller]
+fn with_a_short_window(house: &House) -> (String, Timestamp) {
+    let policy = text(&house.file("policy/daypass.yaml"));
+    std::fs::create_dir_all(house.file("short/policy")).unwrap();
+    house.write(
+        "short/policy/daypass.yaml",
+        &policy.replace("activation: 15m", "activation: 8s"),
+    );
+    let mut apply = house.as_admin(&["policy", "apply", "--yes"]);
+    ends_with(apply.arg(house.file("short/policy")), 0);
+    let grant = provisioned_unanswered(house, b"COMMIT");
+    role_of(house, &grant);
+    let opened = house.audit(&["--event", "grant.opened"]).pop().unwrap();
+    let opened: Timestamp = opened["at"].as_str().unwrap().parse().unwrap();
+    (grant, opened + Span::seconds(8))
 }
 
 /// Waits until the target has a grant's role, asked directly; the role with its number.
