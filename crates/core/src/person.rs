@@ -54,6 +54,8 @@ pub struct Person {
     pub active: bool,
     /// When groups, manager or credentials last changed: a reviewer's account must have settled since (see policy).
     pub changed_at: Timestamp,
+    /// Since when this one has been the manager: whoever was just made somebody's manager must not approve for them at once.
+    pub manager_since: Timestamp,
 }
 
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
@@ -112,7 +114,10 @@ impl Person {
         match change {
             Change::Added { person } => return person.clone(),
             Change::Groups { groups } => self.groups.clone_from(groups),
-            Change::Manager { manager } => self.manager = *manager,
+            Change::Manager { manager } => {
+                self.manager = *manager;
+                self.manager_since = at;
+            }
             Change::Role { role } => {
                 self.role = *role;
                 return self;

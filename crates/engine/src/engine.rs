@@ -112,6 +112,11 @@ impl Engine {
         &self.parts.store
     }
 
+    /// The time that decides; this process's own where the store does not answer.
+    pub(crate) async fn now(&self) -> Timestamp {
+        self.store().now().await.unwrap_or_else(|_| (self.parts.clock)())
+    }
+
     /// What decisions are made from at this moment.
     #[must_use]
     pub fn current(&self) -> Current {

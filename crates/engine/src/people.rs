@@ -212,6 +212,7 @@ impl Engine {
             manager: manager.map(|manager| manager.id),
             active: true,
             changed_at: daypass_core::time::Timestamp::EPOCH,
+            manager_since: daypass_core::time::Timestamp::EPOCH,
         };
         let committed = self
             .store()
@@ -228,6 +229,7 @@ impl Engine {
                         ));
                     }
                     person.changed_at = now;
+                    person.manager_since = now;
                     let added = Change::Added { person };
                     let mut outcome = Outcome::one(actor, Subject::Person(id), What::Person(added));
                     if let Some(hash) = new.password {

@@ -1,10 +1,11 @@
 //! Policy revisions: check one without effect, put one in force.
 
+use std::collections::BTreeSet;
+
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
-use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
-use daypass_policy::{Location, Policy, Section, Source, TestOutcome};
+use daypass_policy::{Connector, Location, Policy, Section, Source, TestOutcome};
 use daypass_providers::ConfigProblem;
 use daypass_store::{Outcome, Scope, Side};
 
@@ -132,21 +133,41 @@ impl Engine {
         Ok(checked)
     }
 
-    /// A connector may not vanish while access of its making stands, or is on its way: it could never be taken away.
+    /// A connector may not vanish, or move, while access of its making stands, or is on its way: it could never be taken away.
     async fn connectors_in_use(&self, next: &Policy) -> Result<(), Error> {
         let used = self.store().connectors_in_use().await?;
-        let kept = |name: &Name| next.connectors().iter().any(|connector| connector.name == *name);
-        match used.into_iter().find(|name| !kept(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let what = format!(
-                    "the connector {name} still has access to take away; a policy without it would forget that"
-                );
-                Err(Refusal::new(Code::InUse, what)
-                    .hint("end its grants first: daypass audit ls shows them")
-                    .into())
-            }
+        let current = self.current();
+        for name in used {
+            let what = match (
+                current.policy.connector(name.as_str()),
+                next.connector(name.as_str()),
+            ) {
+                (_, None) => "a policy without it would forget that",
+                (Some(now), Some(then)) if !self.same_target(now, then) => {
+                    "another target under its name would be read instead, and never had it"
+                }
+                _ => continue,
+            };
+            let what = format!("the connector {name} still has access to take away; {what}");
+            let hint =
+                "end its grants first (daypass audit ls shows them), or give the new target another name";
+            return Err(Refusal::new(Code::InUse, what).hint(hint).into());
         }
+        Ok(())
+    }
+
+    /// Whether two configurations of a connector reach the same target, as far as where its secrets go tells.
+    fn same_target(&self, one: &Connector, other: &Connector) -> bool {
+        let reached = |connector: &Connector| {
+            let kind = find(&self.parts.kinds, &connector.kind).ok()?;
+            let places: BTreeSet<_> = kind
+                .secrets(&connector.config)
+                .into_iter()
+                .map(|secret| (secret.host, secret.port))
+                .collect();
+            Some((connector.kind.clone(), places))
+        };
+        reached(one) == reached(other)
     }
 
     fn provider_findings(&self, policy: &Policy) -> Vec<Finding> {

@@ -244,6 +244,7 @@ rules:
             manager: None,
             active: true,
             changed_at: Timestamp::EPOCH,
+            manager_since: Timestamp::EPOCH,
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

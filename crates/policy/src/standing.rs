@@ -148,7 +148,7 @@ impl Policy {
     /// Who is named, whether or not they may review.
     pub(crate) fn members(&self, from: &From, scene: Scene<'_>) -> BTreeSet<PersonId> {
         let people = match from {
-            From::Manager => return manager(scene).into_iter().collect(),
+            From::Manager => return self.manager(scene).into_iter().collect(),
             From::People(name) => self.people(name),
         };
         match people.map(|people| &people.who) {
@@ -164,12 +164,20 @@ impl Policy {
 
     fn is_asked(&self, from: &From, person: &Person, scene: Scene<'_>) -> bool {
         match from {
-            From::Manager => manager(scene) == Some(person.id),
+            From::Manager => self.manager(scene) == Some(person.id),
             From::People(name) => self
                 .index
                 .set(name)
                 .is_some_and(|set| self.index.sets_of(person).contains(&set)),
         }
+    }
+
+    /// The requester's manager. One who was set within the settling time does not count yet, as if there were none: else an
+    /// administrator makes themselves anybody's manager and approves.
+    fn manager(&self, scene: Scene<'_>) -> Option<PersonId> {
+        let requester = scene.directory.person(scene.requester)?;
+        let settled = scene.now.since(requester.manager_since) >= self.document.defaults.settle;
+        requester.manager.filter(|_| settled)
     }
 
     fn may_review_at_all(&self, person: &Person, scene: Scene<'_>) -> Result<(), Refusal> {
@@ -210,10 +218,6 @@ impl Policy {
             ),
         }
     }
-}
-
-fn manager(scene: Scene<'_>) -> Option<PersonId> {
-    scene.directory.person(scene.requester)?.manager
 }
 
 fn enough(step: &Step, have: usize) -> bool {

@@ -166,6 +166,7 @@ fn person(login: &str, groups: BTreeSet<Name>) -> Person {
         manager: None,
         active: true,
         changed_at: Timestamp::EPOCH,
+        manager_since: Timestamp::EPOCH,
     }
 }
 

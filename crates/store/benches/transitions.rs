@@ -162,6 +162,7 @@ async fn people(store: &Store) {
             manager: None,
             active: true,
             changed_at: Timestamp::EPOCH,
+            manager_since: Timestamp::EPOCH,
         };
         let added = What::Person(Change::Added { person });
         let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Person(id), added));

@@ -11,6 +11,7 @@ mod due;
 mod entitlements;
 mod error;
 mod events;
+mod floor;
 mod grants;
 mod idempotency;
 mod link;

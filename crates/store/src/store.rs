@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use daypass_core::refusal::Refusal;
 use daypass_core::time::Timestamp;
@@ -11,6 +11,7 @@ use deadpool_postgres::Pool;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
+use crate::floor::Floor;
 use crate::link::{Link, Running};
 use crate::postgres::{self, PostgresOptions};
 use crate::scope::Scope;
@@ -38,18 +39,6 @@ enum Engine {
     Memory(sqlite::Memory),
     File(sqlite::File),
     Postgres(Pool),
-}
-
-/// The latest time that this process has been told: a clock that jumps back revives nothing.
-#[derive(Clone, Default)]
-pub(crate) struct Floor(Arc<AtomicI64>);
-
-impl Floor {
-    /// Not earlier than anything before.
-    pub(crate) fn raise(&self, now: Timestamp) -> Timestamp {
-        let before = self.0.fetch_max(now.micros(), Ordering::Relaxed);
-        now.max(Timestamp::from_micros(before))
-    }
 }
 
 impl Store {

@@ -9,10 +9,10 @@ use daypass_tlog as tlog;
 
 use crate::error::{Error, Result};
 use crate::events::{self, Place};
+use crate::floor::Floor;
 use crate::link::Link;
 use crate::scope::{self, Scope};
 use crate::side::{self, Side};
-use crate::store::Floor;
 use crate::texts;
 use crate::value::Statement;
 use crate::{entitlements, grants, people, policies, requests};
@@ -107,7 +107,7 @@ async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Has
     let clock = local.map_or_else(|| row.time(2), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
     let policy = row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?;
-    Ok((floor.raise(clock.max(recorded)), policy))
+    Ok((floor.raise(clock, recorded), policy))
 }
 
 /// The time that would decide now.

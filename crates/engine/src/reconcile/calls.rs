@@ -242,7 +242,7 @@ async fn revoke(
     match provider.inspect(&key.key, spec).await? {
         Inspection::Absent { residue } => {
             let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
-            let now = (engine.parts.clock)();
+            let now = engine.now().await;
             if let Some(other) = entitlement.claimed_by_other(worker, now) {
                 // What that worker began may still land. The access is gone now; look again when it certainly cannot.
                 record(engine, worker, key, *epoch, events).await?;
@@ -265,7 +265,8 @@ async fn held_again(engine: &Engine, planned: &Entitlement) -> bool {
     let Ok(held) = engine.store().held(std::slice::from_ref(&planned.key)).await else {
         return false;
     };
-    let now = (engine.parts.clock)();
+    // The time that ends grants, not this process's: a clock that was set back must not make what has run out look wanted.
+    let now = engine.now().await;
     let overtaken = held
         .entitlements
         .get(&planned.key)

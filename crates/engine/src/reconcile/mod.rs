@@ -399,7 +399,7 @@ impl Reconciler {
             }
             Outcome::Overtaken => self.backoff.pause(&key, self.jitter(), now),
             Outcome::NotRecorded(error) => {
-                tracing::error!(target = %key, doing, %error, "done at the target and not recorded yet; it will be repeated");
+                tracing::error!(%key, doing, %error, "done at the target and not recorded yet; it will be repeated");
                 self.backoff.pause(&key, self.jitter(), now);
             }
             Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
@@ -417,12 +417,12 @@ impl Reconciler {
         self.health.failed(&key.connector, doing, error, now);
         let news = self.backoff.failed(&key, doing, error.fault, self.jitter(), now);
         if !news {
-            tracing::debug!(target = %key, doing, fault = %error.fault, detail = error.detail, "still failing");
+            tracing::debug!(%key, doing, fault = %error.fault, detail = error.detail, "still failing");
             return;
         }
-        tracing::warn!(target = %key, doing, fault = %error.fault, detail = error.detail, "call failed; it will be repeated");
+        tracing::warn!(%key, doing, fault = %error.fault, detail = error.detail, "call failed; it will be repeated");
         if let Err(error) = ledger::note_failing(&self.engine, &key, doing, error).await {
-            tracing::warn!(target = %key, %error, "the failure could not be noted");
+            tracing::warn!(%key, %error, "the failure could not be noted");
         }
         if doing == calls::PROVISION && error.fault == Fault::AlreadyStanding {
             // It will not go away by waiting, and waiting for the window to end helps nobody.
@@ -430,7 +430,7 @@ impl Reconciler {
                 why: format!("already standing at the target: {}", error.detail),
             };
             if let Err(error) = ledger::end_holders(&self.engine, &key, why).await {
-                tracing::warn!(target = %key, %error, "the grant could not be ended yet");
+                tracing::warn!(%key, %error, "the grant could not be ended yet");
             }
         }
     }

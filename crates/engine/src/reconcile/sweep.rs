@@ -119,7 +119,7 @@ fn only_this_key(error: TargetError) -> Result<Result<(), TargetError>, TargetEr
 
 /// Access that nobody holds. Once noted, the plan takes it away (or, where the connector says so, leaves it to people).
 async fn note_drift(engine: &Engine, key: TargetKey) {
-    tracing::warn!(target = %key, "access at the target that no grant holds");
+    tracing::warn!(%key, "access at the target that no grant holds");
     let noted = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, _| {
@@ -152,7 +152,7 @@ async fn missing(
     entitlement: &Entitlement,
     provisioned_at: Timestamp,
 ) -> Result<(), TargetError> {
-    let now = (engine.parts.clock)();
+    let now = engine.now().await;
     if now < provisioned_at + provider.capabilities().propagation {
         return Ok(());
     }
@@ -160,7 +160,7 @@ async fn missing(
     if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
         let seen = vec![Event::VerifiedAbsent { residue }];
         if let Err(error) = calls::record(engine, worker, key, entitlement.epoch, seen).await {
-            tracing::debug!(target = %key, %error, "what the sweep saw was overtaken");
+            tracing::debug!(%key, %error, "what the sweep saw was overtaken");
         }
     }
     Ok(())

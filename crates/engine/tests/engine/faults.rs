@@ -139,6 +139,21 @@ async fn access_that_no_grant_holds_is_found_and_removed() {
 }
 
 #[tokio::test]
+async fn a_clock_set_back_lets_nothing_outlive_its_deadline() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    house.live(Span::minutes(1)).await;
+    house.back(Span::hours(10));
+    house.live(Span::minutes(61)).await;
+    assert_eq!(
+        house.state(grant).await,
+        "ended",
+        "time goes on at the clock's rate"
+    );
+    assert!(!house.target.stands(&house.key(grant).await));
+}
+
+#[tokio::test]
 async fn drift_is_left_to_people_where_the_connector_says_so() {
     let mut house = House::new().await;
     let alarm = POLICY.replace(

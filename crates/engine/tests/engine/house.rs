@@ -258,7 +258,8 @@ impl House {
 }
 
 async fn engine(store: &Store, kind: &'static Memory, clock: &Arc<AtomicI64>) -> Engine {
-    let kinds: Vec<&'static dyn Kind> = vec![kind];
+    let mut kinds: Vec<&'static dyn Kind> = vec![kind];
+    kinds.extend(daypass_providers::ALL);
     Engine::open(Parts {
         store: store.clone(),
         kinds,

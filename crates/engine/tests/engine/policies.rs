@@ -96,6 +96,20 @@ async fn a_connector_with_access_standing_stays() {
 }
 
 #[tokio::test]
+async fn a_connector_with_access_standing_does_not_move() {
+    let mut house = House::new().await;
+    house.granted(&["orders/write"]).await;
+    let moved = source(
+        "version: 1\nconnectors:\n  - {name: box, kind: postgres, config: {host: h, admin: {user: d, password: {secret: s}}}}\n",
+    );
+    // Whatever is read at another target under this name never had the access.
+    assert_eq!(
+        code(house.engine.apply_policy(house.caller("root"), &moved).await),
+        Code::InUse
+    );
+}
+
+#[tokio::test]
 async fn access_ends_although_the_policy_lost_its_resource() {
     let mut house = House::new().await;
     let grant = house.granted(&["orders/write"]).await;

@@ -318,6 +318,29 @@ rules:
 }
 
 #[test]
+fn who_was_just_made_a_manager_does_not_approve_at_once() {
+    let policy = with(
+        "
+rules:
+  - {name: managed, allow: engineers, to: {resource: orders}, approval: [{from: manager}]}
+",
+    );
+    let settled = Office::new("ana engineering manager=bo\nbo staff");
+    check(
+        &policy,
+        &settled,
+        "ana orders/read",
+        "managed: manager (bo); 1h of 4h",
+    );
+    let grabbed = Office::new("ana engineering new-manager=root\nroot staff");
+    let refused = ask(&policy, &grabbed, "ana orders/read");
+    assert!(
+        matches!(&refused, Decision::Refused(refusal) if refusal.code.as_str() == "no-reviewer"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn service_accounts_are_admitted_only_where_they_are_named() {
     let policy = with(
         "

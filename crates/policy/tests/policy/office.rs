@@ -17,7 +17,7 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// One line each: `ana engineering,sre manager=bo`, with `service`, `off` and `new` (changed just now) besides.
+    /// One line each: `ana engineering,sre manager=bo`, with `service`, `off`, `new` (changed just now) and `new-manager=bo` besides.
     pub(crate) fn new(lines: &str) -> Self {
         let mut office = Self::default();
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -33,12 +33,17 @@ impl Office {
                 manager: None,
                 active: true,
                 changed_at: Timestamp::EPOCH,
+                manager_since: Timestamp::EPOCH,
             };
             for word in words {
                 match (word, word.split_once('=')) {
                     ("service", _) => person.kind = Kind::Service,
                     ("off", _) => person.active = false,
                     ("new", _) => person.changed_at = now(),
+                    (_, Some(("new-manager", login))) => {
+                        person.manager = Some(id(login));
+                        person.manager_since = now();
+                    }
                     (_, Some(("manager", login))) => person.manager = Some(id(login)),
                     (groups, _) => {
                         person.groups = groups.split(',').map(|group| group.parse().unwrap()).collect();

@@ -46,6 +46,7 @@ async fn add(store: &Store, n: u16) -> Result<(), Error> {
         manager: None,
         active: true,
         changed_at: Timestamp::EPOCH,
+        manager_since: Timestamp::EPOCH,
     };
     let decide = move |_: &_, _| {
         let added = What::Person(Change::Added { person });

@@ -365,6 +365,7 @@ pub(crate) fn person(n: u8, login: &str) -> Person {
         manager: None,
         active: true,
         changed_at: Timestamp::EPOCH,
+        manager_since: Timestamp::EPOCH,
     }
 }
 
