@@ -35,15 +35,18 @@ pub(super) async fn find(session: &Session, role: &str, installation: &str) -> R
     }))
 }
 
-/// The marks of all roles of ours.
-pub(super) async fn ours(session: &Session, installation: &str) -> Result<Vec<Marker>, Error> {
-    let sql = "SELECT r.rolname::text, shobj_description(r.oid, 'pg_authid') FROM pg_roles r \
+/// The marks of all roles of ours whose removal is not through, or that can be used again: a role that had to stay as
+/// residue may be given back its login by hand.
+pub(super) async fn managed(session: &Session, installation: &str) -> Result<Vec<Marker>, Error> {
+    let sql = "SELECT r.rolname::text, shobj_description(r.oid, 'pg_authid'), \
+               r.rolcanlogin OR EXISTS (SELECT FROM pg_stat_activity a WHERE a.usesysid = r.oid) FROM pg_roles r \
                WHERE starts_with(r.rolname::text, $1) ORDER BY 1";
     let rows = session.query(sql, &[&PREFIX], "listing roles").await?;
     let mut markers = Vec::new();
     for row in &rows {
         let (role, comment): (&str, Option<&str>) = (column(row, 0)?, column(row, 1)?);
-        markers.extend(Marker::read(comment, installation, role));
+        let usable: bool = column(row, 2)?;
+        markers.extend(Marker::read(comment, installation, role).filter(|marker| usable || !marker.left));
     }
     Ok(markers)
 }

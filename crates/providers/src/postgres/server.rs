@@ -91,12 +91,8 @@ impl Provider for Server {
     async fn list_managed(&self) -> Result<Vec<String>, Error> {
         let list = async {
             let session = self.door.connect(&self.door.config().database).await?;
-            let ours = roles::ours(&session, &self.installation).await?;
-            Ok(ours
-                .into_iter()
-                .filter(|marker| !marker.left)
-                .map(|marker| marker.key)
-                .collect())
+            let managed = roles::managed(&session, &self.installation).await?;
+            Ok(managed.into_iter().map(|marker| marker.key).collect())
         };
         self.call(CALL, "listing", list).await
     }

@@ -105,6 +105,31 @@ async fn kept_things_are_residue_without_rights() {
 }
 
 #[tokio::test]
+async fn a_kept_role_that_gets_its_login_back_by_hand_is_seen() {
+    let here = Here::start().await;
+    let case = maker(&here, json!("keep")).await;
+    case.login()
+        .await
+        .batch_execute("CREATE TABLE mine (id int)")
+        .await
+        .unwrap();
+    case.revoke().await;
+    assert_eq!(case.provider.list_managed().await, Ok(Vec::new()));
+    here.sql(
+        "postgres",
+        &format!("ALTER ROLE {} LOGIN PASSWORD 'again'", case.role),
+    )
+    .await;
+    assert_eq!(case.provider.list_managed().await, Ok(vec![case.key.clone()]));
+    case.revoke().await;
+    assert_eq!(
+        case.provider.list_managed().await,
+        Ok(Vec::new()),
+        "and is taken away again"
+    );
+}
+
+#[tokio::test]
 async fn explicit_privileges_of_a_kept_role_are_taken_back() {
     let here = Here::start().await;
     here.sql(
