@@ -231,10 +231,10 @@ async fn who_may_not_review_cannot() {
     assert_eq!(code(bo.review(request.id, &bounded).await), Code::Invalid.into());
 
     bo.review(request.id, &approval(&request)).await.unwrap();
-    // His part is done; the open step asks others.
+    // One person counts once in the whole chain, and is told so although the open step asks others.
     assert_eq!(
         code(bo.review(request.id, &approval(&request)).await),
-        Code::NotReviewer.into()
+        Code::AlreadyReviewed.into()
     );
     let denial = NewReview {
         decision: Decision::Deny,
