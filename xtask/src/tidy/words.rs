@@ -113,10 +113,10 @@ mod tests {
     fn urls_placeholders_and_parts_of_paths_are_fine() {
         for text in [
             "https://x.org/home/page",
-            "~/work/x",
+            "~/builds/x",
             "var/root/x",
             "/home/<you>/x",
-            "$HOME/work/y",
+            "$HOME/builds/y",
             "/usr/lib/x",
         ] {
             finds(no_machine_is_named, &[("a.md", text)], &[]);
