@@ -152,8 +152,16 @@ impl Store {
     /// Where the store does not answer.
     pub async fn now(&self) -> Result<Timestamp> {
         let floor = self.inner.floor.clone();
-        self.read(move |link| Box::pin(async move { transition::now(link, &floor).await }))
-            .await
+        let reading = self.read(move |link| Box::pin(async move { transition::now(link, &floor).await }));
+        let (now, unkept) = reading.await?;
+        if let Some(shift) = unkept {
+            let (text, values) = transition::keep_shift(shift);
+            let kept = self.write(move |link| Box::pin(async move { link.run(text, &values).await.map(drop) }));
+            if let Err(error) = kept.await {
+                tracing::warn!(%error, %shift, "the clock was set back, and the store could not take the note of it yet");
+            }
+        }
+        Ok(now)
     }
 
     /// Changes state. Loads and locks the scope, calls `decide` (once, with what is there now), and records all of what it

@@ -90,8 +90,11 @@ impl Judge {
         let now = self.time.now();
         // Time that nobody noticed passing is time by which an end may be late.
         let held = self.ledger.held(spot, now - self.unnoticed).is_some();
-        let known = self.ledger.entitlements.get(spot).is_some_and(|known| !matches!(known.observed, Observed::Absent { .. }));
-        let bound = if known { Self::bound(target) } else { self.found_within(target) };
+        let known = self.ledger.entitlements.get(spot).filter(|known| !matches!(known.observed, Observed::Absent { .. }));
+        let (bound, calm) = match known {
+            Some(known) => (Self::bound(target), calm.max(known.since)),
+            None => (self.found_within(target), calm),
+        };
         let left_alone = self.is_left_alone(target, &spot.1);
         let state = self.spots.entry(spot.clone()).or_default();
         if !usable || held || left_alone {

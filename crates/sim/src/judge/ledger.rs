@@ -61,6 +61,8 @@ pub(super) struct Known {
     pub(super) intended: Option<Timestamp>,
     pub(super) ever_intended: bool,
     pub(super) observed: Observed,
+    /// Since when, in true time, it has been known to be there, or that it may be.
+    pub(super) since: Timestamp,
 }
 
 impl Held {

@@ -177,7 +177,10 @@ impl Judge {
         let parts = held.parts.clone();
         held.phase = Phase::Ending { reason: reason.clone(), active_since: since, overdue: false };
         if *reason == Reason::Removed {
-            let by_hand = |part: &(usize, String)| self.spots.get(part).is_some_and(|spot| spot.by_hand >= since);
+            let by_hand = |part: &(usize, String)| {
+                let lies = self.targets.get(part.0).is_some_and(|target| target.character.breaks_promise);
+                lies || self.spots.get(part).is_some_and(|spot| spot.by_hand >= since)
+            };
             if !parts.iter().any(by_hand) {
                 self.accuse(Invariant::NotCut, format!("{id} ends as removed by hand, and nobody removed anything"));
             }
@@ -232,11 +235,16 @@ impl Judge {
                 self.accuse(Invariant::Intended, format!("{key} is to be provisioned until {}, and nobody holds it", intent.until));
             }
         }
+        let now = self.time.now();
         let known = self.ledger.entitlements.entry(spot).or_insert(Known {
             intended: None,
             ever_intended: false,
             observed: Observed::Unknown { since: at },
+            since: now,
         });
+        if matches!(known.observed, Observed::Absent { .. }) {
+            known.since = now;
+        }
         match what {
             Seen::Intended { intent, .. } => {
                 known.intended = Some(intent.until);
@@ -244,7 +252,7 @@ impl Judge {
                 known.observed = Observed::Unknown { since: at };
             }
             Seen::Provisioned { until } => known.observed = Observed::Present { until: *until, at },
-            Seen::Revoked | Seen::DriftFound { .. } => known.observed = Observed::Unknown { since: at },
+            Seen::Removing { .. } | Seen::Revoked | Seen::DriftFound { .. } => known.observed = Observed::Unknown { since: at },
             Seen::VerifiedAbsent { .. } => known.observed = Observed::Absent { at, residue: Vec::new() },
             Seen::Failing { .. } => {}
         }

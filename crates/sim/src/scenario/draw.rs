@@ -51,6 +51,7 @@ fn targets(dice: &mut Dice) -> Vec<Character> {
                 ceiling,
                 timeout: dice.span(Span::millis(500), Span::millis(ceiling.micros() / 1000)),
                 fenced: dice.chance(300),
+                shared: dice.chance(700),
                 pending: if dice.chance(250) { 400 } else { 0 },
                 alarm_only: dice.chance(100),
             }
@@ -86,19 +87,18 @@ pub(super) fn groups(dice: &mut Dice) -> Vec<String> {
 
 fn policy(dice: &mut Dice, targets: &[Character], people: &[Person]) -> Policy {
     let mut sets: BTreeMap<_, _> = (0..3).map(|number| (format!("s{number}"), Set::Group(format!("g{number}")))).collect();
-    let some = people.iter().filter(|_| dice.chance(500)).map(|person| person.login.clone());
-    let mut some: Vec<_> = some.collect();
-    some.push("p0".into());
-    some.sort();
-    some.dedup();
+    let named = |(at, _): &(usize, &Person)| *at < 2 || dice.chance(500);
+    let some: Vec<_> = people.iter().enumerate().filter(named).map(|(_, person)| person.login.clone()).collect();
     sets.insert("named".into(), Set::Logins(some));
     let mut resources = Vec::new();
     for number in 0..(1 + dice.index(4)) {
         let env = ENVS.get(number % 2).copied().unwrap_or("prod").to_owned();
-        let role = |dice: &mut Dice| dice.chance(500).then(|| format!("door{}", dice.number(0..2)));
+        let Some(target) = dice.pick(targets) else { continue };
+        let shared = if target.shared { 600 } else { 0 };
+        let role = |dice: &mut Dice| dice.chance(shared).then(|| format!("door{}", dice.number(0..2)));
         resources.push(Resource {
             name: format!("r{number}"),
-            connector: dice.pick(targets).map(|target| target.connector.clone()).unwrap_or_default(),
+            connector: target.connector.clone(),
             env,
             roles: ["read", "write"].into_iter().map(|name| (name.to_owned(), role(dice))).collect(),
         });
@@ -145,13 +145,15 @@ fn rule(dice: &mut Dice, policy: &Policy, number: usize) -> Rule {
     }
 }
 
+/// A step asks groups: a chain that a list of names cannot fill does not load.
 fn step(dice: &mut Dice, sets: &[String]) -> Step {
-    let from = if dice.chance(200) { "manager".to_owned() } else { dice.pick(sets).cloned().unwrap_or_default() };
+    let sets: Vec<_> = sets.iter().filter(|set| *set != "named").cloned().collect();
+    let from = if dice.chance(200) { "manager".to_owned() } else { dice.pick(&sets).cloned().unwrap_or_default() };
     Step {
         count: if from != "manager" && dice.chance(300) { 2 } else { 1 },
         from,
         within: Span::minutes(1 + dice.number(0..4)),
-        escalate: dice.chance(400).then(|| (dice.pick(sets).cloned().unwrap_or_default(), Span::minutes(1 + dice.number(0..3)))),
+        escalate: dice.chance(400).then(|| (dice.pick(&sets).cloned().unwrap_or_default(), Span::minutes(1 + dice.number(0..3)))),
     }
 }
 
@@ -196,7 +198,8 @@ fn change(dice: &mut Dice, last: &Policy) -> Policy {
         4 => {
             let at = dice.index(next.resources.len());
             if let Some(resource) = next.resources.get_mut(at) {
-                let door = dice.chance(500).then(|| "door0".to_owned());
+                let shared = resource.roles.values().any(Option::is_some);
+                let door = (shared && dice.chance(500)).then(|| "door0".to_owned());
                 resource.roles.insert("write".into(), door);
             }
         }

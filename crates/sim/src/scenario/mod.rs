@@ -55,6 +55,8 @@ pub(crate) struct Character {
     pub(crate) timeout: Span,
     /// A call that was given up may take effect later than the ceiling, but not after a removal that was sent after it.
     pub(crate) fenced: bool,
+    /// Several grants may hold one opening.
+    pub(crate) shared: bool,
     /// Of a thousand calls, how many are accepted first and done later.
     pub(crate) pending: u32,
     /// Drift is told and left to people.

@@ -2,7 +2,8 @@
 
 use daypass_core::time::Span;
 
-use super::{Element, Scenario, Vote, What, draw};
+use super::policy::Set;
+use super::{Element, Person, Scenario, Vote, What, draw};
 use crate::dice::Dice;
 
 /// Over how long asks are spread.
@@ -26,8 +27,7 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
 }
 
 fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span, mass: bool) {
-    let who = dice.index(scenario.people.len());
-    let items = items(dice, scenario);
+    let (who, items) = asked(dice, scenario);
     let number = scenario.elements.len();
     let what = What::Ask {
         who,
@@ -67,6 +67,37 @@ fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span, mass: bool) {
     }
 }
 
+/// Mostly somebody whom some rule admits asks for what it gives; sometimes anybody for anything.
+fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>) {
+    let who = dice.index(scenario.people.len());
+    let policy = scenario.policies.first();
+    let Some((policy, rule)) = policy.and_then(|policy| Some((policy, dice.pick(&policy.rules)?))) else {
+        return (who, Vec::new());
+    };
+    if dice.chance(200) {
+        return (who, items(dice, scenario));
+    }
+    let in_set = |person: &Person| {
+        rule.allow.iter().any(|set| match policy.sets.get(set) {
+            Some(Set::Group(group)) => person.groups.contains(group) && !person.service,
+            Some(Set::Logins(logins)) => logins.contains(&person.login),
+            None => false,
+        })
+    };
+    let admitted: Vec<_> = (0..scenario.people.len()).filter(|at| scenario.people.get(*at).is_some_and(in_set)).collect();
+    let given = policy.resources.iter().filter(|resource| resource.env == rule.env);
+    let given = given.flat_map(|resource| resource.roles.keys().map(move |role| (resource, role)));
+    let given = given.filter(|(_, role)| rule.roles.as_ref().is_none_or(|roles| roles.contains(*role)));
+    let given: Vec<_> = given.map(|(resource, role)| format!("{}/{role}", resource.name)).collect();
+    let mut items = Vec::new();
+    for _ in 0..(if dice.chance(250) { 3 } else { 1 }) {
+        items.extend(dice.pick(&given).cloned());
+    }
+    items.sort();
+    items.dedup();
+    (dice.pick(&admitted).copied().unwrap_or(who), items)
+}
+
 fn items(dice: &mut Dice, scenario: &Scenario) -> Vec<String> {
     let Some(policy) = scenario.policies.first() else { return Vec::new() };
     let count = if dice.chance(250) { 2 + dice.index(2) } else { 1 };
@@ -88,7 +119,7 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
             votes.push(Vote {
                 ask,
                 who,
-                approve: dice.chance(950),
+                approve: dice.chance(980),
                 shorter: dice.chance(150).then(|| Span::minutes(dice.number(0..8))),
                 fewer: dice.chance(100),
                 token: dice.chance(40),

@@ -73,7 +73,7 @@ impl Connected {
     }
 
     /// Sends something that takes effect when it arrives.
-    fn send(&self, key: &str, effect: Effect, lands: Span) {
+    fn send(&self, key: &str, effect: Effect, lands: Span, fenced: bool) {
         let number = {
             let mut state = lock(&self.target.state);
             state.sent += 1;
@@ -87,7 +87,6 @@ impl Connected {
                 world.disturb(target.number);
             }
             let now = world.time().now();
-            let fenced = target.character.fenced;
             let done = lock(&target.state).apply(&key, effect, number, fenced, now);
             lock(&target.state).under_way.retain(|under_way| *under_way != (key.clone(), effect));
             world.say(|| format!("  {}:{key} {effect:?} lands, {done:?}", target.character.connector));
@@ -98,12 +97,13 @@ impl Connected {
     /// A call that changes something: sends it, and answers how far it is.
     async fn change(&self, op: &'static str, key: &str, effect: Effect) -> Result<Progress, Error> {
         let accepts = self.accepts_first(op, key, effect);
+        let fenced = self.target.character.fenced;
         self.call(op, key, |fate| {
             let lands = match fate {
                 Fate::Done { there, .. } => there,
                 Fate::Unanswered { lands } => lands,
                 Fate::Half { there } if effect == Effect::Remove => {
-                    self.send(key, Effect::RemoveHalf, there);
+                    self.send(key, Effect::RemoveHalf, there, fenced);
                     return Ok(Progress::Done);
                 }
                 _ => return Err(shrug()),
@@ -118,12 +118,13 @@ impl Connected {
                     if !state.under_way.contains(&under_way) {
                         state.under_way.push(under_way);
                         drop(state);
-                        self.send(key, effect, lands + after);
+                        // It works on one thing after the other: what it accepted does not undo what came later.
+                        self.send(key, effect, lands + after, true);
                     }
                     Ok(Progress::Pending { poll_after: Span::millis(after.micros() / 2000) })
                 }
                 None => {
-                    self.send(key, effect, lands);
+                    self.send(key, effect, lands, fenced);
                     Ok(Progress::Done)
                 }
             }
@@ -141,6 +142,9 @@ impl Connected {
         };
         if as_asked {
             return None;
+        }
+        if lock(&self.target.state).under_way.contains(&(key.to_owned(), effect)) {
+            return Some(Span::seconds(1));
         }
         let world = self.process.world();
         let mut dice = crate::dice::Dice::of(world.seed(), &format!("pending/{op}/{key}/{}", world.time().now()));
@@ -174,6 +178,7 @@ impl Provider for Connected {
         Capabilities {
             own_expiry: character.own_expiry,
             credential: false,
+            shared: character.shared,
             propagation: character.propagation,
             ceiling: character.ceiling,
         }
