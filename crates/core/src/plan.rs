@@ -7,6 +7,7 @@ use crate::entitlement::{Entitlement, Observed, TargetKey};
 use crate::grant::{Evidence, Grant, Part, Proof, Reason, State};
 use crate::id::GrantId;
 use crate::name::Name;
+use crate::planted::{Fault, is};
 use crate::time::{Span, Timestamp};
 
 /// What the plan takes into account beside the state.
@@ -152,7 +153,7 @@ impl View<'_> {
     fn activating(&self, grant: &Grant, (since, window_ends): (Timestamp, Timestamp), plan: &mut Plan) {
         // Seen for this grant: another may have held the same opening before, and nobody has looked since.
         let there = |part: &&Part| {
-            matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since)
+            matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since || is(Fault::TrustOldSight))
         };
         if self.now >= window_ends {
             // Even if the last item has just been seen: the window is what bounds the limit that the targets were given.
@@ -168,7 +169,9 @@ impl View<'_> {
                 missing.join(", ")
             );
             plan.actions.push(Action::End(grant.id, Reason::Failed { why }));
-        } else if grant.parts.iter().all(|part| there(&part)) {
+        } else if grant.parts.iter().all(|part| there(&part))
+            || (is(Fault::HalfBundle) && grant.parts.iter().any(|part| there(&part)))
+        {
             plan.actions.push(Action::Activate(grant.id));
         } else {
             plan.wake(window_ends);
@@ -245,7 +248,7 @@ impl View<'_> {
     fn wanting(&self, seen: &Entitlement, until: Timestamp, plan: &mut Plan) -> bool {
         let new_holder = |seen_at: Option<Timestamp>| {
             self.any(&seen.key, |state| {
-                matches!(state, State::Activating { since, .. } if seen_at.is_none_or(|at| at < *since))
+                matches!(state, State::Activating { since, .. } if seen_at.is_none_or(|at| at < *since && !is(Fault::TrustOldSight)))
             })
         };
         match &seen.observed {
@@ -270,7 +273,8 @@ impl View<'_> {
             let gone = matches!(seen.observed, Observed::Absent { .. });
             let told_only = self.limits.alarm_only.contains(&key.connector)
                 && !self.any(key, |state| matches!(state, State::Ending { .. }));
-            if !gone && !told_only && !self.desired.contains_key(key) {
+            let forgotten = is(Fault::ForgetHolder) && self.any(key, |state| matches!(state, State::Ending { .. }));
+            if !gone && !told_only && (!self.desired.contains_key(key) || forgotten) {
                 plan.actions.push(Action::Revoke(key.clone()));
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Prose;
 use daypass_core::time::{Span, Timestamp};
@@ -179,7 +180,9 @@ impl Engine {
                 .store()
                 .transition(scope.clone(), move |world, now| {
                     let other_policy = world.policy.is_some_and(|one| one != current.policy.revision());
-                    if other_policy || world.directory != current.directory.changes() {
+                    let other_directory =
+                        world.directory != current.directory.changes() && !planted::is(Fault::OldDirectory);
+                    if other_policy || other_directory {
                         let what = "the policy or the directory was changed at this moment; try again";
                         return Err(Refusal::new(Code::Stale, what));
                     }

@@ -74,7 +74,9 @@ async fn jump(world: &World, by: i64) {
     for up in world.servers() {
         seen |= up.engine.store().now().await.is_ok();
     }
-    world.judge().jumped(by, seen);
+    // What a store did not take the note of, the next start does not know.
+    let noted = seen && !world.store_is_full() && !world.store_is_gone();
+    world.judge().jumped(by, noted);
     world.jump(by);
     world.disturb_all();
     let mut dice = Dice::of(world.seed(), &format!("jump {by}"));

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use crate::command::sources;
 use crate::dice::Dice;
 use crate::judge::{Invariant, Violation};
-use crate::scenario::{self, Scenario, What};
+use crate::scenario::{self, Cut, Scenario, What};
 use crate::scheduler::{Owner, Rest, Scheduler};
 use crate::server::{builder, clock, open};
 use crate::world::World;
@@ -33,17 +33,21 @@ pub(crate) struct Ran {
     pub(crate) polls: u64,
     /// How much time passed in it.
     pub(crate) lasted: Span,
+    /// How many grants there were.
+    pub(crate) grants: u64,
 }
 
-/// Runs a scenario with these of its elements.
-pub(crate) fn run(scenario: &Arc<Scenario>, keep: &[usize], traced: bool) -> Ran {
+/// Runs a seed, without what is cut.
+pub(crate) fn run(seed: u64, cut: &Cut, traced: bool) -> Ran {
+    let scenario = &Arc::new(Scenario::of(seed, cut));
+    let keep = &scenario.elements_of(cut);
     let mut scheduler = Scheduler::new(Dice::of(scenario.seed, "schedule"));
     let time = scheduler.time();
     let offset = Arc::new(AtomicI64::new(0));
     let began = time.now();
     let store = Store::memory(clock(&time, &offset), "sim").now_or_never();
     let Some(Ok(store)) = store else {
-        return Ran { violation: Some(wrong(began, "no store")), trace: Vec::new(), polls: 0, lasted: Span::ZERO };
+        return Ran { violation: Some(wrong(began, "no store")), trace: Vec::new(), polls: 0, lasted: Span::ZERO, grants: 0 };
     };
     let world = World::new(Arc::clone(scenario), time.clone(), store, offset, traced);
     let mut violation = build(&world).err().map(|error| wrong(began, &error));
@@ -54,7 +58,7 @@ pub(crate) fn run(scenario: &Arc<Scenario>, keep: &[usize], traced: bool) -> Ran
         happen::all(&world, keep);
         violation = live(&world, &mut scheduler, keep);
     }
-    Ran { violation, trace: world.trace(), polls: scheduler.polls(), lasted: time.now().since(began) }
+    Ran { violation, trace: world.trace(), polls: scheduler.polls(), lasted: time.now().since(began), grants: world.judge().grants() }
 }
 
 fn wrong(at: Timestamp, what: &str) -> Violation {
@@ -69,7 +73,7 @@ fn build(world: &World) -> Result<(), String> {
         let names = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect();
         let login = |login: &str| login.parse::<Name>().map_err(|error| error.to_string());
         let mut root = None;
-        for person in scenario.people.iter().rev() {
+        for person in scenario.people.iter().rev().filter(|person| !person.absent) {
             let new = NewPerson {
                 login: login(&person.login)?,
                 display: person.login.clone(),
@@ -86,8 +90,8 @@ fn build(world: &World) -> Result<(), String> {
             let made = done.map_err(|error| error.to_string())?;
             root.get_or_insert(daypass_engine::Caller { person: made.id, role: made.role, via: daypass_engine::Via::Session });
         }
-        for person in &scenario.people {
-            let manager = person.manager.and_then(|at| scenario.people.get(at)).map(|manager| manager.login.as_str());
+        for person in scenario.people.iter().filter(|person| !person.absent) {
+            let manager = person.manager.and_then(|at| scenario.people.get(at)).filter(|one| !one.absent).map(|manager| manager.login.as_str());
             if let (Some(manager), Some(root)) = (manager, root) {
                 engine.set_manager(root, &person.login, Some(manager)).await.map_err(|error| error.to_string())?;
             }

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use daypass_core::planted::{Fault, is};
 use daypass_core::time::{Span, Timestamp};
 
 /// How far a reading may lie behind without the clock having been set back: readings that overtook each other on their way,
@@ -29,6 +30,9 @@ impl Floor {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let least = state.last.map_or(recorded, |last| last.max(recorded));
         state.shift = state.shift.max(kept);
+        if is(Fault::FollowTheClock) {
+            return clock;
+        }
         let told = clock + state.shift;
         let behind = least.since(told);
         if behind > OVERTAKEN {
@@ -42,7 +46,7 @@ impl Floor {
     /// By how much time runs ahead of the clock, where that is more than what is kept.
     pub(crate) fn unkept(&self, kept: Span) -> Option<Span> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(state.shift).filter(|shift| *shift > kept)
+        Some(state.shift).filter(|shift| *shift > kept && !is(Fault::ForgetTheShift))
     }
 }
 

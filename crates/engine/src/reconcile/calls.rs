@@ -9,6 +9,7 @@ use std::sync::Arc;
 use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::Part;
+use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -102,7 +103,10 @@ pub(super) enum Outcome {
 impl Outcome {
     /// Whether it leaves open what the call did, or will do: it was accepted and is under way, not answered, or failed in a way
     /// that is not a refusal.
-    pub(super) const fn is_uncertain(&self) -> bool {
+    pub(super) fn is_uncertain(&self) -> bool {
+        if planted::is(planted::Fault::ForgetDoubt) {
+            return false;
+        }
         match self {
             Self::Poll { called, .. } => !*called,
             Self::Failed(error) => matches!(error.fault, Fault::Unavailable | Fault::Bug),
@@ -153,6 +157,10 @@ async fn provision(
     let key = part.target.clone();
     let provider = provider(engine, &key)?;
     let began = engine.uptime();
+    if planted::is(planted::Fault::CallBeforeIntent) {
+        let holder = engine.current().directory.login(part.spec.holder);
+        provider.provision(&key.key, &part.spec, &holder, until).await?;
+    }
     // What is asked for once more, to see how far it is, was intended already.
     let (epoch, until) = match caller.awaited {
         Some(Awaited { epoch, .. }) => (epoch, until),
@@ -167,7 +175,15 @@ async fn provision(
             return Ok(Outcome::Overtaken);
         }
         let holder = engine.current().directory.login(part.spec.holder);
-        let progress = provider.provision(&key.key, &part.spec, &holder, until).await?;
+        let progress = provider.provision(&key.key, &part.spec, &holder, until).await;
+        let adopt = |error: &TargetError| {
+            error.fault == Fault::AlreadyStanding && planted::is(planted::Fault::AdoptStanding)
+        };
+        if progress.as_ref().is_err_and(adopt) {
+            record(engine, &key, &caller.observer(epoch), vec![Event::Provisioned { until: None }]).await?;
+            return Ok(Outcome::Settled);
+        }
+        let progress = progress?;
         if let Progress::Pending { poll_after } = progress {
             return Ok(Outcome::Poll {
                 after: poll_after,
@@ -181,18 +197,25 @@ async fn provision(
         certain: true,
         ..caller.clone()
     };
+    let lags = propagation(provider.as_ref()) > Span::ZERO;
     match provider.inspect(&key.key, Some(&part.spec)).await? {
-        Inspection::Present { until, .. } => {
-            record(engine, &key, &caller.observer(epoch), vec![Event::Provisioned { until }]).await?;
-            Ok(Outcome::Settled)
-        }
         // A target that answers from a lagging copy shows it later; one that claims not to lag has lost it.
-        Inspection::Absent { .. } if !called && provider.capabilities().propagation > Span::ZERO => {
-            Ok(Outcome::Poll {
-                after: provider.capabilities().propagation,
-                epoch,
-                called: true,
-            })
+        seen if !called && lags && !seen.shows(until) => Ok(Outcome::Poll {
+            after: propagation(provider.as_ref()),
+            epoch,
+            called: true,
+        }),
+        Inspection::Present { until: shown, .. } => {
+            let seen = vec![Event::Provisioned { until: shown }];
+            record(engine, &key, &caller.observer(epoch), seen).await?;
+            match shown {
+                // Written down as it is, and asked for again, but not at once: it may round what it is told.
+                Some(shown) if shown != until => {
+                    let what = format!("the target shows the limit {shown} and was told {until}");
+                    Err(TargetError::new(Fault::Conflict, what).into())
+                }
+                _ => Ok(Outcome::Settled),
+            }
         }
         Inspection::Absent { .. } => Err(TargetError::new(
             Fault::Bug,
@@ -205,6 +228,14 @@ async fn provision(
             called: true,
         }),
     }
+}
+
+/// How long a change may take to show.
+pub(super) fn propagation(provider: &dyn Provider) -> Span {
+    if planted::is(planted::Fault::IgnoreLag) {
+        return Span::ZERO;
+    }
+    provider.capabilities().propagation
 }
 
 /// Writes the intent down, if some grant still wants it. Answers the epoch that it begins and until when it is to last.
@@ -271,14 +302,19 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
             return Ok(poll(poll_after, false));
         }
-        let lag = provider.capabilities().propagation;
+        let lag = propagation(provider.as_ref());
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
             record(engine, key, &by, vec![Event::Revoked]).await?;
             return Ok(poll(lag, true));
         }
     }
-    match provider.inspect(&key.key, spec).await? {
+    let seen = if planted::is(planted::Fault::SkipReadBack) {
+        Inspection::Absent { residue: Vec::new() }
+    } else {
+        provider.inspect(&key.key, spec).await?
+    };
+    match seen {
         Inspection::Absent { residue } => {
             let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
             let now = engine.now().await;
@@ -307,7 +343,8 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
             let latest = world.entitlements.get(&of).map(|latest| latest.epoch);
-            if latest != Some(epoch) || wanted(world, &of, now).is_some() {
+            let held = wanted(world, &of, now).is_some() && !planted::is(planted::Fault::ForgetHolder);
+            if latest != Some(epoch) || held {
                 return Err(Refusal::new(Code::Stale, "somebody holds it again"));
             }
             let removing = Event::Removing {
@@ -319,7 +356,8 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
                 What::Entitlement(removing),
             ))
         });
-    matches!(noted.await, Err(store::Error::Refused(_)))
+    let noted = noted.await;
+    matches!(noted, Err(store::Error::Refused(_))) || (noted.is_err() && planted::is(planted::Fault::WaitForTheStore))
 }
 
 /// Writes down what was seen, unless a newer intent has overtaken the observer.

@@ -311,6 +311,9 @@ impl Reconciler {
     /// Starts or queues the call that an action asks for, unless one for its key is under way or it must wait.
     fn start(&mut self, action: Action, view: &View) {
         let now = self.pauses();
+        if matches!(&action, Action::Revoke(key) if self.backoff.gives_up(key)) {
+            return;
+        }
         let call = match action {
             Action::Provision { part, until } => Call::Provision { part, until },
             Action::Revoke(key) => {

@@ -27,6 +27,13 @@ pub(super) struct Spot {
     pub(super) foreign: bool,
 }
 
+impl Spot {
+    /// Somebody who held it does not any more: whoever still does, or comes to, is looked after anew.
+    pub(super) const fn forget(&mut self) {
+        (self.missing, self.off) = (None, None);
+    }
+}
+
 impl Judge {
     /// A provisioning call is made.
     pub(crate) fn provision_called(&mut self, target: &Target, key: &str, until: Timestamp) {

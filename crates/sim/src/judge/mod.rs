@@ -48,6 +48,40 @@ pub(crate) enum Invariant {
     ComesToRest,
 }
 
+impl Invariant {
+    /// All of them, in the order of docs/reliability.md.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::EndsInTime,
+        Self::Limit,
+        Self::Intended,
+        Self::Approved,
+        Self::Bounded,
+        Self::NotCut,
+        Self::Seen,
+        Self::NeverAdopted,
+        Self::Once,
+        Self::Replays,
+        Self::ComesToRest,
+    ];
+
+    /// Its name, as people read it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::EndsInTime => "ends in time",
+            Self::Limit => "limit at the target",
+            Self::Intended => "intended first",
+            Self::Approved => "approved",
+            Self::Bounded => "bounded",
+            Self::NotCut => "not cut",
+            Self::Seen => "ended means seen",
+            Self::NeverAdopted => "never adopted",
+            Self::Once => "once",
+            Self::Replays => "replays",
+            Self::ComesToRest => "comes to rest",
+        }
+    }
+}
+
 /// Something that must not be so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -192,6 +226,11 @@ impl Judge {
                 }
             }
         }
+    }
+
+    /// How many grants were opened.
+    pub(crate) fn grants(&self) -> u64 {
+        u64::try_from(self.ledger.grants.len()).unwrap_or(u64::MAX)
     }
 
     /// How much there is that has not come to its end.

@@ -174,9 +174,12 @@ impl Judge {
             Phase::Active { since, .. } => Some(since),
             _ => None,
         };
-        let parts = held.parts.clone();
+        let (parts, over) = (held.parts.clone(), held.holds(self.time.now()).is_none());
         held.phase = Phase::Ending { reason: reason.clone(), active_since: since, overdue: false };
-        if *reason == Reason::Removed {
+        for part in &parts {
+            self.spots.entry(part.clone()).or_default().forget();
+        }
+        if *reason == Reason::Removed && !over {
             let by_hand = |part: &(usize, String)| {
                 let lies = self.targets.get(part.0).is_some_and(|target| target.character.breaks_promise);
                 lies || self.spots.get(part).is_some_and(|spot| spot.by_hand >= since)

@@ -67,6 +67,7 @@ fn people(dice: &mut Dice) -> Vec<Person> {
             service: number > 2 && dice.chance(120),
             administrator: dice.chance(150),
             groups: groups(dice),
+            absent: false,
             manager: dice.chance(600).then(|| dice.index(number.max(1))).filter(|manager| *manager != number),
         })
         .collect();
@@ -76,6 +77,7 @@ fn people(dice: &mut Dice) -> Vec<Person> {
         administrator: true,
         groups: groups(dice),
         manager: None,
+        absent: false,
     });
     people
 }

@@ -37,6 +37,8 @@ pub(crate) struct Person {
     pub(crate) administrator: bool,
     pub(crate) groups: Vec<String>,
     pub(crate) manager: Option<usize>,
+    /// Left out of this run.
+    pub(crate) absent: bool,
 }
 
 /// What a target is like.
@@ -159,9 +161,41 @@ pub(crate) enum Outage {
     HalfRemoves,
 }
 
+/// What is left out of a scenario. Everything keeps its number, so that the rest happens as it did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Cut {
+    /// Only these elements; all of them where it is `None`.
+    pub(crate) keep: Option<Vec<usize>>,
+    /// Only so many servers.
+    pub(crate) servers: Option<usize>,
+    /// Only these people, beside the last, who administers.
+    pub(crate) people: Option<Vec<usize>>,
+    /// Nothing goes wrong but what an element says.
+    pub(crate) calm: bool,
+}
+
 impl Scenario {
-    /// The same without these elements.
-    pub(crate) fn keeping(&self, keep: impl Fn(usize) -> bool) -> Vec<usize> {
-        (0..self.elements.len()).filter(|at| keep(*at)).collect()
+    /// The scenario of a seed, without what is cut.
+    pub(crate) fn of(seed: u64, cut: &Cut) -> Self {
+        let mut scenario = draw::scenario(seed);
+        if let Some(servers) = cut.servers {
+            scenario.servers = scenario.servers.min(servers.max(1));
+        }
+        if cut.calm {
+            (scenario.mishaps, scenario.lost_answers) = (0, 0);
+        }
+        let last = scenario.people.len().saturating_sub(1);
+        if let Some(keep) = &cut.people {
+            for (at, person) in scenario.people.iter_mut().enumerate() {
+                person.absent = at != last && !keep.contains(&at);
+            }
+        }
+        scenario
+    }
+
+    /// The elements that happen.
+    pub(crate) fn elements_of(&self, cut: &Cut) -> Vec<usize> {
+        let kept = |at: &usize| cut.keep.as_ref().is_none_or(|keep| keep.contains(at));
+        (0..self.elements.len()).filter(kept).collect()
     }
 }
