@@ -9,8 +9,10 @@
 )]
 
 mod bench;
+mod clock;
 mod concurrency;
 mod due;
+mod gate;
 mod hostile;
 mod legal;
 mod log;
