@@ -51,8 +51,10 @@ impl World {
             Target::new(number, character.clone(), time.clone())
         };
         let targets: Vec<_> = scenario.targets.iter().enumerate().map(target).collect();
+        let mut judge = Judge::new(Arc::clone(&scenario), time.clone(), targets.clone());
+        judge.traced = traced;
         Self(Arc::new(Shared {
-            judge: Mutex::new(Judge::new(Arc::clone(&scenario), time.clone(), targets.clone())),
+            judge: Mutex::new(judge),
             servers: Mutex::new(vec![None; scenario.servers]),
             scenario,
             time,

@@ -80,6 +80,11 @@ impl Judge {
     /// Looks at every target. Called at each instant, once all that happens at it has happened.
     pub(crate) fn look(&mut self) {
         let now = self.time.now();
+        // What lasts for less, no bound is about.
+        if now.since(self.looked) < Span::millis(500) {
+            return;
+        }
+        self.looked = now;
         for target in self.targets.clone() {
             let calm = self.disturbed.get(target.number).copied().unwrap_or(now);
             for (key, shown) in target.truth() {

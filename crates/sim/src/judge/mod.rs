@@ -94,13 +94,14 @@ pub(crate) struct Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     pub(crate) lines: Vec<String>,
+    pub(crate) any: bool,
     pub(crate) directory: bool,
     pub(crate) policy: bool,
 }
 
 impl Recorded {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        !self.any
     }
 }
 
@@ -120,6 +121,10 @@ pub(crate) struct Judge {
     /// Which requests each element's commands were answered with.
     answers: BTreeMap<usize, BTreeSet<RequestId>>,
     violation: Option<Violation>,
+    /// When it last looked at everything.
+    looked: Timestamp,
+    /// Whether anybody reads what was recorded.
+    pub(crate) traced: bool,
 }
 
 impl Judge {
@@ -137,6 +142,8 @@ impl Judge {
             votes: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
+            looked: beginning,
+            traced: false,
         }
     }
 

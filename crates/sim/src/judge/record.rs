@@ -15,7 +15,10 @@ use super::{Invariant, Judge, Recorded};
 impl Judge {
     /// Takes one event in.
     pub(super) fn recorded(&mut self, event: &Event, recorded: &mut Recorded) {
-        recorded.lines.push(format!("  ● {} {}", event.what.name(), event.subject.id()));
+        recorded.any = true;
+        if self.traced {
+            recorded.lines.push(format!("  ● {} {}", event.what.name(), event.subject.id()));
+        }
         match (&event.subject, &event.what) {
             (Subject::Request(id), What::Request(what)) => self.request(*id, what, event.at),
             (Subject::Grant(id), What::Grant(what)) => self.grant(*id, what, event.at),
