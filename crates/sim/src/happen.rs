@@ -101,32 +101,15 @@ async fn connect(world: &World, ask: usize, stays: Span) {
     }
 }
 
-/// Keeps the servers running: whoever crashed comes back after as long as the scenario says.
-pub(crate) async fn keep_running(world: World) {
-    let mut dice = Dice::of(world.seed(), "downtimes");
-    let mut down: Vec<Option<daypass_core::time::Timestamp>> = vec![None; world.scenario().servers];
-    for number in 0..world.scenario().servers {
-        server::start(&world, number);
-    }
-    world.time().sleep(Span::millis(200)).await;
-    loop {
-        world.time().sleep(Span::millis(500)).await;
-        let now = world.time().now();
-        for (number, since) in down.iter_mut().enumerate() {
-            match (world.server(number), *since) {
-                (Some(_), _) => *since = None,
-                (None, None) => {
-                    let most = if dice.chance(200) { Span::minutes(20) } else { Span::seconds(20) };
-                    let lasts = if world.is_troubled() { dice.span(Span::ZERO, most) } else { Span::ZERO };
-                    *since = Some(now + lasts);
-                }
-                (None, Some(at)) if at <= now => {
-                    // It is there once it has opened its store, which may take a while; it is not started twice.
-                    *since = Some(now + Span::hours(1000));
-                    server::start(&world, number);
-                }
-                (None, Some(_)) => {}
-            }
+/// Starts a server again after it crashed: mostly soon, sometimes much later.
+pub(crate) fn restart(world: &World, number: usize, start: u64) {
+    let world = world.clone();
+    world.clone().time().spawn(Owner::World, async move {
+        let mut dice = Dice::of(world.seed(), &format!("downtime {number} {start}"));
+        let most = if dice.chance(200) { Span::minutes(20) } else { Span::seconds(20) };
+        if world.is_troubled() {
+            world.time().sleep(dice.span(Span::ZERO, most)).await;
         }
-    }
+        server::start(&world, number);
+    });
 }

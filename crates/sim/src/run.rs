@@ -14,8 +14,8 @@ use crate::command::sources;
 use crate::dice::Dice;
 use crate::judge::{Invariant, Violation};
 use crate::scenario::{self, Cut, Scenario, What};
-use crate::scheduler::{Owner, Rest, Scheduler};
-use crate::server::{builder, clock, open};
+use crate::scheduler::{Rest, Scheduler};
+use crate::server::{self, builder, clock, open};
 use crate::world::World;
 use crate::happen;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(seed: u64, cut: &Cut, traced: bool) -> Ran {
     if violation.is_none() {
         world.judge().begin();
         world.set_troubled(true);
-        time.spawn(Owner::World, happen::keep_running(world.clone()));
+        (0..scenario.servers).for_each(|number| server::start(&world, number));
         happen::all(&world, keep);
         violation = live(&world, &mut scheduler, keep);
     }

@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
 use crate::dice::Dice;
+use crate::happen;
 use crate::lock;
 use crate::scheduler::Owner;
 use crate::secrets::NoSecrets;
@@ -82,10 +83,11 @@ impl Process {
         if crash {
             self.world.say(|| format!("{} crashes at: {what}", self.name));
             self.world.disturb_all();
-            if let Owner::Server { number, .. } = self.owner {
-                self.world.set_server(number, None);
-            }
             self.world.time().crash(self.owner);
+            if let Owner::Server { number, start } = self.owner {
+                self.world.set_server(number, None);
+                happen::restart(&self.world, number, start);
+            }
             pending::<()>().await;
         }
         if let Some(pause) = pause {
