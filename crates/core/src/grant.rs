@@ -261,7 +261,9 @@ impl Grant {
     #[must_use]
     pub fn desired_until(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.state {
-            State::Activating { window_ends, .. } => Some((*window_ends + self.duration).min(self.latest_end)),
+            State::Activating { window_ends, .. } if now < *window_ends => {
+                Some((*window_ends + self.duration).min(self.latest_end))
+            }
             State::Active { .. } if is(Fault::RenewFromNow) => Some(now + self.duration),
             State::Active { expires_at, .. } if now < *expires_at => Some(*expires_at),
             _ => None,

@@ -39,7 +39,7 @@ async fn one(world: &World, number: usize, what: What) {
         }
         What::StoreFull { lasts } => {
             world.store_fills(now + lasts);
-            world.judge().disturbed_until(None, now + lasts);
+            world.judge().unwritable_until(now + lasts);
         }
         What::Crash { server, points } => {
             if let Some(up) = world.server(server) {
@@ -48,7 +48,7 @@ async fn one(world: &World, number: usize, what: What) {
         }
         What::Stall { server, lasts } => {
             if let Some(up) = world.server(server) {
-                world.judge().disturbed_until(None, now + lasts);
+                world.judge().stalled_until(now + lasts);
                 world.time().stall(up.process.owner(), now + lasts);
             }
         }

@@ -145,7 +145,7 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
 
 /// Looks at everything; whether to go on.
 fn look(world: &World) -> bool {
-    let out_of_order = world.store_is_gone() || world.store_is_full() || world.servers().is_empty();
+    let out_of_order = world.store_is_gone() || world.servers().is_empty();
     let mut judge = world.judge();
     if out_of_order {
         judge.disturbed(None);

@@ -110,7 +110,6 @@ impl Gate for Process {
                 return Err(Error::Unavailable("it is gone".into()));
             }
             if access == Access::Write && self.world.store_is_full() {
-                self.world.disturb_all();
                 return Err(Error::Full);
             }
             Ok(())

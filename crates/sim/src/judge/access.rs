@@ -52,10 +52,24 @@ impl Judge {
 
     /// A call has taken effect.
     pub(crate) fn landed(&mut self, target: &Target, key: &str) {
+        self.check_landing(target, key);
         let foreign = self.spots.get(&(target.number, key.to_owned())).is_some_and(|spot| spot.foreign);
         if foreign && !target.shows(key).is_foreign() {
             let what = format!("{}:{key} stood there before, and was changed", target.character.connector);
             self.accuse(Invariant::NeverAdopted, what);
+        }
+    }
+
+    /// What was seen to be gone does not come back by a call of ours. A server that stood still between its last check and the
+    /// call is beyond help: a sweep finds what it did.
+    fn check_landing(&mut self, target: &Target, key: &str) {
+        let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
+        let gone = self.ledger.entitlements.get(&spot).is_some_and(|known| matches!(known.observed, Observed::Absent { .. }));
+        let appeared = target.usable_since(key) == Some(now);
+        let still = now < self.stalled + target.character.ceiling + MOMENTS;
+        if gone && appeared && !still && self.ledger.held(&spot, now).is_none() {
+            let what = format!("{}:{key} appeared after it was seen to be gone", target.character.connector);
+            self.accuse(Invariant::Seen, what);
         }
     }
 
@@ -87,13 +101,14 @@ impl Judge {
         self.looked = now;
         for target in self.targets.clone() {
             let calm = self.disturbed.get(target.number).copied().unwrap_or(now);
+            let written = calm.max(self.unwritable);
             for (key, shown) in target.truth() {
                 let spot = (target.number, key);
                 self.look_for_strays(&target, &spot, shown.is_usable(now), calm);
             }
             let held: Vec<_> = self.ledger.grants.values().filter(|held| matches!(held.phase, Phase::Active { .. })).flat_map(|held| held.parts.clone()).collect();
             for spot in held.into_iter().filter(|spot| spot.0 == target.number) {
-                self.look_for_cuts(&target, &spot, calm);
+                self.look_for_cuts(&target, &spot, written);
             }
         }
     }
@@ -105,7 +120,7 @@ impl Judge {
         let known = self.ledger.entitlements.get(spot).filter(|known| !matches!(known.observed, Observed::Absent { .. }));
         let (bound, calm) = match known {
             Some(known) => (Self::bound(target), calm.max(known.since)),
-            None => (self.found_within(target), calm),
+            None => (self.found_within(target), calm.max(self.unwritable)),
         };
         let left_alone = self.is_left_alone(target, &spot.1);
         let state = self.spots.entry(spot.clone()).or_default();

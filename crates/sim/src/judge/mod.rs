@@ -115,6 +115,10 @@ pub(crate) struct Judge {
     spots: BTreeMap<(usize, String), Spot>,
     /// Until when what each target's access depends on was not in order, at the latest. May lie ahead.
     disturbed: Vec<Timestamp>,
+    /// Until when the store took no notes. What is known goes all the same; what would have to be noted first waits.
+    unwritable: Timestamp,
+    /// Until when a server stood still: what it had checked before it may do after.
+    stalled: Timestamp,
     /// How much time passed that no server could have noticed: its clock was turned back while nobody looked.
     unnoticed: Span,
     votes: Vec<Cast>,
@@ -137,6 +141,8 @@ impl Judge {
             time,
             targets,
             beginning,
+            unwritable: beginning,
+            stalled: beginning,
             spots: BTreeMap::new(),
             unnoticed: Span::ZERO,
             votes: Vec::new(),
@@ -178,6 +184,17 @@ impl Judge {
                 *at = (*at).max(until);
             }
         }
+    }
+
+    /// The store takes no notes until then.
+    pub(crate) fn unwritable_until(&mut self, until: Timestamp) {
+        self.unwritable = self.unwritable.max(until);
+    }
+
+    /// A server stands still until then.
+    pub(crate) fn stalled_until(&mut self, until: Timestamp) {
+        self.stalled = self.stalled.max(until);
+        self.disturbed_until(None, until);
     }
 
     /// The database's clock was turned. `seen`: a server had read it just before.

@@ -23,6 +23,8 @@ pub(super) enum Fate {
     Panics,
     /// It does half of what it should, and fails.
     Half { there: Span },
+    /// It is answered as if it were done, and nothing was.
+    Hollow { after: Span },
     /// It is answered without saying anything.
     Shrugs { after: Span },
 }
@@ -62,18 +64,19 @@ impl Target {
     fn mishap(&self, dice: &mut Dice) -> Fate {
         let character = &self.character;
         let after = dice.span(Span::ZERO, character.timeout);
-        match dice.number(0..14) {
+        match dice.number(0..15) {
             0 => Fate::Lost,
             1 => Fate::Panics,
             2 => Fate::Half { there: after },
             3 => Fate::Shrugs { after },
-            4..7 => Fate::Refused {
+            4 => Fate::Hollow { after },
+            5..8 => Fate::Refused {
                 fault: *dice
                     .pick(&[Fault::NotFound, Fault::Denied, Fault::RateLimited, Fault::Conflict, Fault::Unavailable, Fault::Bug])
                     .unwrap_or(&Fault::Bug),
                 after,
             },
-            7..10 => Fate::Unanswered { lands: after },
+            8..11 => Fate::Unanswered { lands: after },
             // It was given up, and still on its way.
             _ if character.fenced => Fate::Unanswered { lands: dice.span(character.timeout, Span::minutes(10)) },
             _ => Fate::Unanswered { lands: dice.span(character.timeout, character.ceiling) },

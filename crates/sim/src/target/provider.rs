@@ -63,7 +63,7 @@ impl Connected {
                 time.sleep(there).await;
                 Err(Error::new(Fault::Bug, "it failed half-way"))
             }
-            Fate::Shrugs { after } => {
+            Fate::Hollow { after } | Fate::Shrugs { after } => {
                 time.sleep(after).await;
                 answer
             }
@@ -106,6 +106,7 @@ impl Connected {
                     self.send(key, Effect::RemoveHalf, there, fenced);
                     return Ok(Progress::Done);
                 }
+                Fate::Hollow { .. } => return Ok(Progress::Done),
                 _ => return Err(shrug()),
             };
             if matches!(effect, Effect::Provision { .. }) && self.target.shows(key).is_foreign() {
