@@ -27,7 +27,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         people,
         policies,
         targets,
-        sweep_every: Span::minutes(if dice.chance(500) { 1 } else { 3 }),
+        sweep_every: Span::minutes(if dice.chance(300) { 1 } else { 5 }),
         mishaps: *dice.pick(&[0, 0, 20, 100, 250]).unwrap_or(&0),
         lost_answers: *dice.pick(&[0, 0, 0, 10, 40]).unwrap_or(&0),
         elements: Vec::new(),
