@@ -37,6 +37,8 @@ impl Floor {
         let behind = least.since(told);
         if behind > OVERTAKEN {
             state.shift = state.shift + behind;
+            let ahead = state.shift;
+            tracing::warn!(by = %behind, %ahead, "the clock was set back; time goes on from where it was");
         }
         let now = told.max(least);
         state.last = Some(now);
