@@ -176,18 +176,16 @@ impl Engine {
         let mut attempt = 1;
         loop {
             let (current, decide) = (self.current(), decide.clone());
-            let decided = self
-                .store()
-                .transition(scope.clone(), move |world, now| {
-                    let other_policy = world.policy.is_some_and(|one| one != current.policy.revision());
-                    let other_directory =
-                        world.directory != current.directory.changes() && !planted::is(Fault::OldDirectory);
-                    if other_policy || other_directory {
-                        let what = "the policy or the directory was changed at this moment; try again";
-                        return Err(Refusal::new(Code::Stale, what));
-                    }
-                    decide(&current, world, now)
-                });
+            let decided = self.store().transition(scope.clone(), move |world, now| {
+                let other_policy = world.policy.is_some_and(|one| one != current.policy.revision());
+                let other_directory =
+                    world.directory != current.directory.changes() && !planted::is(Fault::OldDirectory);
+                if other_policy || other_directory {
+                    let what = "the policy or the directory was changed at this moment; try again";
+                    return Err(Refusal::new(Code::Stale, what));
+                }
+                decide(&current, world, now)
+            });
             match decided.await {
                 Err(daypass_store::Error::Refused(refusal))
                     if refusal.code == Code::Stale && attempt < ATTEMPTS =>

@@ -81,8 +81,10 @@ pub(super) struct Report {
 }
 
 pub(super) enum Outcome {
-    /// Seen and written down, or no longer wanted.
+    /// Seen and written down.
     Settled,
+    /// No longer wanted; no call was made.
+    Unwanted,
     /// Accepted; look after a while whether it shows.
     Poll {
         after: Span,
@@ -102,15 +104,16 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// Whether it leaves open what the call did, or will do: it was accepted and is under way, not answered, or failed in a way
-    /// that is not a refusal.
-    pub(super) fn is_uncertain(&self) -> bool {
+    /// that is not a refusal. `None`: it tells nothing new; what an earlier call left open still is.
+    pub(super) fn is_uncertain(&self) -> Option<bool> {
         if planted::is(planted::Fault::ForgetDoubt) {
-            return false;
+            return Some(false);
         }
         match self {
-            Self::Poll { called, .. } => !*called,
-            Self::Failed(error) => matches!(error.fault, Fault::Unavailable | Fault::Bug),
-            Self::Settled | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) => false,
+            Self::Poll { called, .. } => Some(!*called),
+            Self::Failed(error) => Some(matches!(error.fault, Fault::Unavailable | Fault::Bug)),
+            Self::Settled => Some(false),
+            Self::Unwanted | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) => None,
         }
     }
 }
@@ -166,7 +169,7 @@ async fn provision(
         Some(Awaited { epoch, .. }) => (epoch, until),
         None => match intend(engine, caller, part.clone(), provider.capabilities().ceiling).await? {
             Some(intended) => intended,
-            None => return Ok(Outcome::Settled),
+            None => return Ok(Outcome::Unwanted),
         },
     };
     let called = caller.awaited.is_some_and(|awaited| awaited.called);
@@ -180,7 +183,13 @@ async fn provision(
             error.fault == Fault::AlreadyStanding && planted::is(planted::Fault::AdoptStanding)
         };
         if progress.as_ref().is_err_and(adopt) {
-            record(engine, &key, &caller.observer(epoch), vec![Event::Provisioned { until: None }]).await?;
+            record(
+                engine,
+                &key,
+                &caller.observer(epoch),
+                vec![Event::Provisioned { until: None }],
+            )
+            .await?;
             return Ok(Outcome::Settled);
         }
         let progress = progress?;
@@ -192,6 +201,19 @@ async fn provision(
             });
         }
     }
+    shown(engine, caller, (&part, until), (epoch, called)).await
+}
+
+/// Looks for what a provisioning that is through should have brought, and writes down what is seen. `called`: an earlier look
+/// came too early.
+async fn shown(
+    engine: &Engine,
+    caller: &Caller,
+    (part, until): (&Part, Timestamp),
+    (epoch, called): (u64, bool),
+) -> Result<Outcome, Outcome> {
+    let key = &part.target;
+    let provider = provider(engine, key)?;
     // The call is through: what it did it has done.
     let caller = &Caller {
         certain: true,
@@ -207,7 +229,7 @@ async fn provision(
         }),
         Inspection::Present { until: shown, .. } => {
             let seen = vec![Event::Provisioned { until: shown }];
-            record(engine, &key, &caller.observer(epoch), seen).await?;
+            record(engine, key, &caller.observer(epoch), seen).await?;
             match shown {
                 // Written down as it is, and asked for again, but not at once: it may round what it is told.
                 Some(shown) if shown != until => {
@@ -296,7 +318,9 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     };
     let called = caller.awaited.is_some_and(|awaited| awaited.called);
     if !called {
-        if provider.capabilities().shared && held_again(engine, key, &by, provider.capabilities().ceiling).await {
+        if provider.capabilities().shared
+            && held_again(engine, key, &by, provider.capabilities().ceiling).await
+        {
             return Ok(Outcome::Overtaken);
         }
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
@@ -357,7 +381,8 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
             ))
         });
     let noted = noted.await;
-    matches!(noted, Err(store::Error::Refused(_))) || (noted.is_err() && planted::is(planted::Fault::WaitForTheStore))
+    matches!(noted, Err(store::Error::Refused(_)))
+        || (noted.is_err() && planted::is(planted::Fault::WaitForTheStore))
 }
 
 /// Writes down what was seen, unless a newer intent has overtaken the observer.
@@ -369,6 +394,7 @@ pub(super) async fn record(
 ) -> Result<(), store::Error> {
     let (key, worker) = (key.clone(), by.worker.to_owned());
     let (epoch, certain) = (by.epoch, by.certain);
+    let removed = events.iter().any(|event| matches!(event, Event::Revoked)) || by.removed;
     engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -381,7 +407,14 @@ pub(super) async fn record(
                     epoch,
                     certain,
                 };
-                let event = entitlement.observe(event, &by, now)?;
+                let event = match event {
+                    // Somebody holds it by now, and it was we who removed it: it is provisioned once more, and nobody has
+                    // taken it away by hand.
+                    Event::Revoked | Event::VerifiedAbsent { .. } if removed && wanted(world, &key, now).is_some() => {
+                        Event::Removing { until: now }
+                    }
+                    event => entitlement.observe(event, &by, now)?,
+                };
                 outcome.push(
                     Actor::System,
                     Subject::Entitlement(key.clone()),

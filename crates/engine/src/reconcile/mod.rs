@@ -397,13 +397,13 @@ impl Reconciler {
             return;
         }
         self.busy.remove(&key);
-        if doing == PROVISION && outcome.is_uncertain() {
-            self.uncertain.insert(key.clone());
-        } else if doing == PROVISION {
-            self.uncertain.remove(&key);
+        match outcome.is_uncertain().filter(|_| doing == PROVISION) {
+            Some(true) => drop(self.uncertain.insert(key.clone())),
+            Some(false) => drop(self.uncertain.remove(&key)),
+            None => {}
         }
         match outcome {
-            Outcome::Settled => {
+            Outcome::Settled | Outcome::Unwanted => {
                 self.backoff.succeeded(&key);
                 self.health.succeeded(&key.connector, doing, now);
             }

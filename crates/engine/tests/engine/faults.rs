@@ -238,3 +238,26 @@ async fn a_limit_that_is_shown_differently_is_not_asked_for_in_a_storm() {
     house.live(Span::minutes(60)).await;
     assert_eq!(house.state(grant).await, "ended");
 }
+
+/// Nobody wants it any more when it is about to be tried again. That says nothing of the first call.
+#[tokio::test]
+async fn a_provisioning_without_an_answer_is_waited_for_although_nobody_wants_it_any_more() {
+    let mut house = House::new().await;
+    let lost = Trouble::Fails(Fault::Unavailable);
+    house.target.fail_next(Op::Provision, lost);
+    let grant = house.granted(&["orders/write"]).await;
+    let key = house.key(grant).await;
+    house.pass(Span::seconds(1));
+    house.reconciler.step().await.unwrap();
+    house.engine.release(house.caller("ana"), grant).await.unwrap();
+    house.reconcile().await;
+    assert_eq!(
+        house.state(grant).await,
+        "ending",
+        "the first call may still land"
+    );
+    house.target.add_unrecorded(&key, "test");
+    house.live(Span::seconds(10)).await;
+    assert_eq!(house.state(grant).await, "ended");
+    assert!(!house.target.stands(&key), "and what it brought was seen");
+}
