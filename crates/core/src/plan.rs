@@ -152,9 +152,7 @@ impl View<'_> {
 
     fn activating(&self, grant: &Grant, (since, window_ends): (Timestamp, Timestamp), plan: &mut Plan) {
         // Seen for this grant: another may have held the same opening before, and nobody has looked since.
-        let there = |part: &&Part| {
-            matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since || is(Fault::TrustOldSight))
-        };
+        let there = |part: &&Part| matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since || is(Fault::TrustOldSight));
         if self.now >= window_ends {
             // Even if the last item has just been seen: the window is what bounds the limit that the targets were given.
             let missing: Vec<_> = grant
@@ -273,7 +271,8 @@ impl View<'_> {
             let gone = matches!(seen.observed, Observed::Absent { .. });
             let told_only = self.limits.alarm_only.contains(&key.connector)
                 && !self.any(key, |state| matches!(state, State::Ending { .. }));
-            let forgotten = is(Fault::ForgetHolder) && self.any(key, |state| matches!(state, State::Ending { .. }));
+            let forgotten =
+                is(Fault::ForgetHolder) && self.any(key, |state| matches!(state, State::Ending { .. }));
             if !gone && !told_only && (!self.desired.contains_key(key) || forgotten) {
                 plan.actions.push(Action::Revoke(key.clone()));
             }

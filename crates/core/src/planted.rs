@@ -83,28 +83,82 @@ impl Fault {
     #[must_use]
     pub const fn told(self) -> (&'static str, &'static str) {
         match self {
-            Self::SkipReadBack => ("skip-read-back", "An end counts as seen because the call returned."),
-            Self::ForgetHolder => ("forget-a-holder", "What one grant ends is taken away although another holds it."),
-            Self::TrustStaleFence => ("trust-a-stale-fence", "A worker that was overtaken writes down what it saw."),
+            Self::SkipReadBack => (
+                "skip-read-back",
+                "An end counts as seen because the call returned.",
+            ),
+            Self::ForgetHolder => (
+                "forget-a-holder",
+                "What one grant ends is taken away although another holds it.",
+            ),
+            Self::TrustStaleFence => (
+                "trust-a-stale-fence",
+                "A worker that was overtaken writes down what it saw.",
+            ),
             Self::CountTwice => ("count-one-person-twice", "One person counts once for each step."),
-            Self::CountLostStanding => ("count-lost-standing", "A vote counts although its voter may not review any more."),
-            Self::AdoptStanding => ("adopt-standing-access", "What stood there before is taken for ours."),
-            Self::RenewFromNow => ("renew-from-connect-time", "A deadline is counted from now on, each time that somebody looks."),
-            Self::CallBeforeIntent => ("call-before-intent", "Something is provisioned before it is written down."),
-            Self::GiveUp => ("give-up-revoking", "A removal that failed three times is not tried again."),
+            Self::CountLostStanding => (
+                "count-lost-standing",
+                "A vote counts although its voter may not review any more.",
+            ),
+            Self::AdoptStanding => (
+                "adopt-standing-access",
+                "What stood there before is taken for ours.",
+            ),
+            Self::RenewFromNow => (
+                "renew-from-connect-time",
+                "A deadline is counted from now on, each time that somebody looks.",
+            ),
+            Self::CallBeforeIntent => (
+                "call-before-intent",
+                "Something is provisioned before it is written down.",
+            ),
+            Self::GiveUp => (
+                "give-up-revoking",
+                "A removal that failed three times is not tried again.",
+            ),
             Self::FollowTheClock => ("follow-a-clock-set-back", "Time goes back with the clock."),
-            Self::ForgetTheShift => ("forget-the-shift", "A start does not know how far the clock was set back."),
-            Self::IgnoreKeys => ("ignore-idempotency-keys", "The same command makes another request."),
+            Self::ForgetTheShift => (
+                "forget-the-shift",
+                "A start does not know how far the clock was set back.",
+            ),
+            Self::IgnoreKeys => (
+                "ignore-idempotency-keys",
+                "The same command makes another request.",
+            ),
             Self::NoSweep => ("no-sweep", "Nobody asks the targets what is there."),
-            Self::IgnoreLag => ("ignore-propagation", "A read proves something although the change may not show yet."),
-            Self::ForgetDoubt => ("forget-doubt", "A provisioning without an answer counts as one that did nothing."),
-            Self::TrustOldSight => ("trust-old-sight", "What was seen before a grant began counts as seen for it."),
-            Self::HalfBundle => ("half-a-bundle", "A bundle is active when one of its items is there."),
-            Self::ExtendTheDead => ("extend-after-the-deadline", "A grant that has run out is lengthened."),
+            Self::IgnoreLag => (
+                "ignore-propagation",
+                "A read proves something although the change may not show yet.",
+            ),
+            Self::ForgetDoubt => (
+                "forget-doubt",
+                "A provisioning without an answer counts as one that did nothing.",
+            ),
+            Self::TrustOldSight => (
+                "trust-old-sight",
+                "What was seen before a grant began counts as seen for it.",
+            ),
+            Self::HalfBundle => (
+                "half-a-bundle",
+                "A bundle is active when one of its items is there.",
+            ),
+            Self::ExtendTheDead => (
+                "extend-after-the-deadline",
+                "A grant that has run out is lengthened.",
+            ),
             Self::SkipEvent => ("skip-an-event", "A change of state is not in the log."),
-            Self::OldDirectory => ("decide-from-an-old-directory", "A decision does not look whether the directory has changed."),
-            Self::ApproveForMore => ("ignore-lesser-approvals", "What a reviewer bounded is not bounded."),
-            Self::WaitForTheStore => ("wait-for-the-store", "A removal waits until the store takes the note of it."),
+            Self::OldDirectory => (
+                "decide-from-an-old-directory",
+                "A decision does not look whether the directory has changed.",
+            ),
+            Self::ApproveForMore => (
+                "ignore-lesser-approvals",
+                "What a reviewer bounded is not bounded.",
+            ),
+            Self::WaitForTheStore => (
+                "wait-for-the-store",
+                "A removal waits until the store takes the note of it.",
+            ),
         }
     }
 }

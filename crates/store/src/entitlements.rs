@@ -42,7 +42,11 @@ pub(crate) fn write(entitlement: Option<&Entitlement>, step: Step) -> Result<Vec
 /// When time alone changes what is to be done about it: a claim runs out, or what may still happen has.
 fn wakes_at(entitlement: &Entitlement) -> Option<Timestamp> {
     let claim = entitlement.intent.as_ref().map(|intent| intent.claim_ends);
-    claim.max(entitlement.unsettled_until().filter(|_| !matches!(entitlement.observed, Observed::Absent { .. })))
+    claim.max(
+        entitlement
+            .unsettled_until()
+            .filter(|_| !matches!(entitlement.observed, Observed::Absent { .. })),
+    )
 }
 
 /// What tells an entitlement until when its grants want it now. Its own state is as it was.

@@ -64,7 +64,11 @@ mod tests {
     fn a_clock_set_back_neither_turns_time_back_nor_stops_it() {
         let floor = Floor::default();
         assert_eq!(floor.raise(at(100_000), at(0), Span::ZERO), at(100_000));
-        assert_eq!(floor.raise(at(64_000), at(0), Span::ZERO), at(100_000), "ten hours back");
+        assert_eq!(
+            floor.raise(at(64_000), at(0), Span::ZERO),
+            at(100_000),
+            "ten hours back"
+        );
         assert_eq!(
             floor.raise(at(67_600), at(0), Span::ZERO),
             at(103_600),
@@ -99,6 +103,10 @@ mod tests {
             floor.raise(at(second + 1), at(0), Span::ZERO);
             assert_eq!(floor.raise(at(second), at(0), Span::ZERO), at(second + 1));
         }
-        assert_eq!(floor.raise(at(2_001), at(0), Span::ZERO), at(2_001), "time has not run ahead");
+        assert_eq!(
+            floor.raise(at(2_001), at(0), Span::ZERO),
+            at(2_001),
+            "time has not run ahead"
+        );
     }
 }

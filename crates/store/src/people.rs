@@ -40,7 +40,8 @@ pub(crate) fn changed() -> Statement {
 /// How often the directory changed.
 pub(crate) async fn changes(link: &mut Link) -> Result<u64> {
     let row = link.row("SELECT changes FROM directory_state", &[]).await?;
-    row.ok_or_else(|| Error::corrupt("the directory has no count"))?.count(0)
+    row.ok_or_else(|| Error::corrupt("the directory has no count"))?
+        .count(0)
 }
 
 /// Everybody, and how often the directory had changed by then.

@@ -78,7 +78,9 @@ impl Store {
     /// [`Error::Unavailable`] where this database is not in memory.
     pub fn beside(&self, gate: Arc<dyn Gate>) -> Result<Self> {
         let Engine::Memory { memory, .. } = &self.inner.engine else {
-            return Err(Error::Unavailable(String::from("only a database in memory is shared like this")));
+            return Err(Error::Unavailable(String::from(
+                "only a database in memory is shared like this",
+            )));
         };
         let inner = Inner {
             engine: Engine::Memory {
@@ -156,7 +158,8 @@ impl Store {
         let (now, unkept) = reading.await?;
         if let Some(shift) = unkept {
             let (text, values) = transition::keep_shift(shift);
-            let kept = self.write(move |link| Box::pin(async move { link.run(text, &values).await.map(drop) }));
+            let kept =
+                self.write(move |link| Box::pin(async move { link.run(text, &values).await.map(drop) }));
             if let Err(error) = kept.await {
                 tracing::warn!(%error, %shift, "the clock was set back, and the store could not take the note of it yet");
             }

@@ -410,7 +410,9 @@ pub(super) async fn record(
                 let event = match event {
                     // Somebody holds it by now, and it was we who removed it: it is provisioned once more, and nobody has
                     // taken it away by hand.
-                    Event::Revoked | Event::VerifiedAbsent { .. } if removed && wanted(world, &key, now).is_some() => {
+                    Event::Revoked | Event::VerifiedAbsent { .. }
+                        if removed && wanted(world, &key, now).is_some() =>
+                    {
                         Event::Removing { until: now }
                     }
                     event => entitlement.observe(event, &by, now)?,
