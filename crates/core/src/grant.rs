@@ -270,6 +270,16 @@ impl Grant {
         }
     }
 
+    /// As it must be reckoned with where nobody can look any more: one that is being set up may have become active since, and
+    /// then lasts longer than its window.
+    #[must_use]
+    pub fn reckoned_with(mut self) -> Self {
+        if let State::Activating { window_ends, .. } = &mut self.state {
+            *window_ends = (*window_ends + self.duration).min(self.latest_end);
+        }
+        self
+    }
+
     /// When its deadline is, once it has one.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {

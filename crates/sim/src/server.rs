@@ -220,6 +220,9 @@ async fn serve(process: Arc<Process>) {
         stale_policy: AtomicBool::new(false),
         stale: Notify::new(),
     });
+    if world.servers().is_empty() {
+        world.disturb_all();
+    }
     world.set_server(number, Some(Arc::clone(&up)));
     world.time().spawn(process.owner, refresh(world.clone(), Arc::clone(&up)));
     reconcile(&world, &up).await;

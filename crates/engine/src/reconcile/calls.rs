@@ -187,6 +187,7 @@ async fn provision(
                 engine,
                 &key,
                 &caller.observer(epoch),
+                false,
                 vec![Event::Provisioned { until: None }],
             )
             .await?;
@@ -229,7 +230,7 @@ async fn shown(
         }),
         Inspection::Present { until: shown, .. } => {
             let seen = vec![Event::Provisioned { until: shown }];
-            record(engine, key, &caller.observer(epoch), seen).await?;
+            record(engine, key, &caller.observer(epoch), false, seen).await?;
             match shown {
                 // Written down as it is, and asked for again, but not at once: it may round what it is told.
                 Some(shown) if shown != until => {
@@ -329,7 +330,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
         let lag = propagation(provider.as_ref());
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
-            record(engine, key, &by, vec![Event::Revoked]).await?;
+            record(engine, key, &by, true, vec![Event::Revoked]).await?;
             return Ok(poll(lag, true));
         }
     }
@@ -344,11 +345,11 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
             let now = engine.now().await;
             if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, now) {
                 // What was begun and given up may still land. The access is gone now; look again when it certainly cannot.
-                record(engine, key, &by, events).await?;
+                record(engine, key, &by, true, events).await?;
                 return Ok(poll(until.since(now), true));
             }
             events.push(Event::VerifiedAbsent { residue });
-            record(engine, key, &by, events).await?;
+            record(engine, key, &by, true, events).await?;
             Ok(Outcome::Settled)
         }
         Inspection::Present { .. } => {
@@ -386,15 +387,18 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
 }
 
 /// Writes down what was seen, unless a newer intent has overtaken the observer.
+///
+/// `removed`: it was this worker that removed it. Where somebody holds it by now, it is then provisioned once more; else it
+/// would count as taken away by hand.
 pub(super) async fn record(
     engine: &Engine,
     key: &TargetKey,
     by: &Observer<'_>,
+    removed: bool,
     events: Vec<Event>,
 ) -> Result<(), store::Error> {
     let (key, worker) = (key.clone(), by.worker.to_owned());
     let (epoch, certain) = (by.epoch, by.certain);
-    let removed = events.iter().any(|event| matches!(event, Event::Revoked)) || by.removed;
     engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -408,8 +412,6 @@ pub(super) async fn record(
                     certain,
                 };
                 let event = match event {
-                    // Somebody holds it by now, and it was we who removed it: it is provisioned once more, and nobody has
-                    // taken it away by hand.
                     Event::Revoked | Event::VerifiedAbsent { .. }
                         if removed && wanted(world, &key, now).is_some() =>
                     {

@@ -78,6 +78,8 @@ pub struct Reconciler {
     /// What runs out soon: what a store that does not answer leaves to act on.
     remembered: View,
     remembered_at: Option<Timestamp>,
+    /// The time that decides as it was last told, and when that was by this process's own clock.
+    told: Option<(Timestamp, Timestamp)>,
     /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
     directory: Option<Arc<Snapshot>>,
     off: BTreeSet<PersonId>,
@@ -131,6 +133,7 @@ impl Reconciler {
             planned: None,
             remembered: View::default(),
             remembered_at: None,
+            told: None,
             directory: None,
             off: BTreeSet::new(),
             steady: Steady::default(),
@@ -192,6 +195,7 @@ impl Reconciler {
         let engine = Arc::clone(&self.engine);
         let mut now = engine.store().now().await?;
         let mut pauses = self.pauses();
+        self.told = Some((now, pauses));
         // A store that takes nothing (its disk is full) can still be read: whatever could not be written, access goes.
         let mut refused = None;
         for _ in 0..ROUNDS {
@@ -304,7 +308,12 @@ impl Reconciler {
         }
         self.remembered_at = Some(now);
         let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
-        self.remembered = look(&self.engine, soon).await?;
+        let seen = look(&self.engine, soon).await?;
+        let reckoned = |(id, grant): (GrantId, Grant)| (id, grant.reckoned_with());
+        self.remembered = View {
+            grants: seen.grants.into_iter().map(reckoned).collect(),
+            ..seen
+        };
         Ok(())
     }
 
@@ -376,7 +385,10 @@ impl Reconciler {
 
     /// The store does not answer: what was last read is enough to take away what has run out since.
     fn without_the_store(&mut self) {
-        let now = (self.engine.parts.clock)();
+        let steady = self.pauses();
+        let Some(now) = self.told.map(|(told, at)| told + steady.since(at)) else {
+            return;
+        };
         let view = self.remembered.clone();
         for action in plan(&view.grants, &view.entitlements, &self.limits, now).actions {
             if let Action::Revoke(_) = action {

@@ -170,7 +170,7 @@ async fn missing(
             epoch: entitlement.epoch,
             certain: true,
         };
-        if let Err(error) = calls::record(engine, key, &by, seen).await {
+        if let Err(error) = calls::record(engine, key, &by, false, seen).await {
             tracing::debug!(%key, %error, "what the sweep saw was overtaken");
         }
     }

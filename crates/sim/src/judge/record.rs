@@ -166,7 +166,7 @@ impl Judge {
         if more.is_none_or(|more| added > more) || expires_at > latest_end {
             self.accuse(Invariant::Bounded, format!("{id} was lengthened by {added} to {expires_at}, at most {latest_end}"));
         }
-        if before <= self.time.now() && until.since(self.time.now()) > added {
+        if before <= self.time.now() - self.unnoticed && until.since(self.time.now()) > added {
             self.accuse(Invariant::Bounded, format!("{id} was revived after its deadline"));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use daypass_core::time::Span;
 
 use super::policy::{Guardrail, Policy, Resource, Rule, Set, Step};
-use super::{Character, Person, Scenario, trouble, work};
+use super::{Character, Flavour, Person, Scenario, trouble, work};
 use crate::dice::Dice;
 
 /// The labels that resources have.
@@ -14,21 +14,36 @@ const ENVS: [&str; 2] = ["prod", "stage"];
 /// The scenario of a seed.
 pub(crate) fn scenario(seed: u64) -> Scenario {
     let mut dice = Dice::of(seed, "house");
-    let targets = targets(&mut dice);
+    let flavour = match dice.number(0..100) {
+        0..55 => Flavour::Plain,
+        55..72 => Flavour::Crowded,
+        72..84 => Flavour::Hasty,
+        84..98 => Flavour::Debated,
+        _ => Flavour::Mass,
+    };
+    let targets = targets(&mut dice, flavour);
     let people = people(&mut dice);
-    let mut policies = vec![policy(&mut dice, &targets, &people)];
+    let mut policies = vec![policy(&mut dice, &targets, &people, flavour)];
     for _ in 0..dice.number(0..3) {
         let changed = policies.last().map(|last| change(&mut dice, last));
         policies.extend(changed);
     }
     let mut scenario = Scenario {
         seed,
-        servers: if dice.chance(450) { 2 } else { 1 },
+        flavour,
+        servers: match flavour {
+            Flavour::Crowded => 2 + dice.index(2),
+            _ if dice.chance(350) => 2,
+            _ => 1,
+        },
         people,
         policies,
         targets,
         sweep_every: Span::minutes(if dice.chance(300) { 1 } else { 5 }),
-        mishaps: *dice.pick(&[0, 0, 20, 100, 250]).unwrap_or(&0),
+        mishaps: match flavour {
+            Flavour::Hasty => 300,
+            _ => *dice.pick(&[0, 0, 20, 100, 250]).unwrap_or(&0),
+        },
         lost_answers: *dice.pick(&[0, 0, 0, 10, 40]).unwrap_or(&0),
         elements: Vec::new(),
     };
@@ -37,8 +52,8 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     scenario
 }
 
-fn targets(dice: &mut Dice) -> Vec<Character> {
-    let count = 1 + dice.index(3);
+fn targets(dice: &mut Dice, flavour: Flavour) -> Vec<Character> {
+    let count = if flavour == Flavour::Crowded { 1 } else { 1 + dice.index(3) };
     (0..count)
         .map(|number| {
             let ceiling = Span::seconds(*dice.pick(&[2, 10, 60]).unwrap_or(&10));
@@ -51,7 +66,7 @@ fn targets(dice: &mut Dice) -> Vec<Character> {
                 ceiling,
                 timeout: dice.span(Span::millis(500), Span::millis(ceiling.micros() / 1000)),
                 fenced: dice.chance(300),
-                shared: dice.chance(700),
+                shared: flavour == Flavour::Crowded || dice.chance(600),
                 pending: if dice.chance(250) { 400 } else { 0 },
                 alarm_only: dice.chance(100),
             }
@@ -87,7 +102,7 @@ pub(super) fn groups(dice: &mut Dice) -> Vec<String> {
     (0..3).filter(|_| dice.chance(550)).map(|number| format!("g{number}")).collect()
 }
 
-fn policy(dice: &mut Dice, targets: &[Character], people: &[Person]) -> Policy {
+fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Flavour) -> Policy {
     let mut sets: BTreeMap<_, _> = (0..3).map(|number| (format!("s{number}"), Set::Group(format!("g{number}")))).collect();
     let named = |(at, _): &(usize, &Person)| *at < 2 || dice.chance(500);
     let some: Vec<_> = people.iter().enumerate().filter(named).map(|(_, person)| person.login.clone()).collect();
@@ -116,7 +131,7 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person]) -> Policy {
         rules: Vec::new(),
     };
     for number in 0..(1 + dice.index(4)) {
-        let rule = rule(dice, &policy, number);
+        let rule = rule(dice, &policy, number, flavour);
         policy.rules.push(rule);
     }
     if dice.chance(300) {
@@ -125,16 +140,18 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person]) -> Policy {
     policy
 }
 
-fn rule(dice: &mut Dice, policy: &Policy, number: usize) -> Rule {
+fn rule(dice: &mut Dice, policy: &Policy, number: usize, flavour: Flavour) -> Rule {
     let names: Vec<_> = policy.sets.keys().cloned().collect();
     let mut allow: BTreeSet<_> = dice.pick(&names).cloned().into_iter().collect();
     if dice.chance(300) {
         allow.extend(dice.pick(&names).cloned());
     }
-    let steps = match dice.number(0..10) {
-        0..4 => 0,
-        4..7 => 1,
-        7..9 => 2,
+    let steps = match (flavour, dice.number(0..10)) {
+        (Flavour::Crowded | Flavour::Mass, _) => 0,
+        (Flavour::Debated, _) => 2 + dice.index(2),
+        (_, 0..4) => 0,
+        (_, 4..7) => 1,
+        (_, 7..9) => 2,
         _ => 3,
     };
     Rule {

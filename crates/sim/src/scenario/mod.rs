@@ -10,10 +10,26 @@ use daypass_core::time::Span;
 
 use self::policy::Policy;
 
+/// What there is more of than usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Nothing.
+    Plain,
+    /// Many short grants on few openings, several servers, and processes that stand still.
+    Crowded,
+    /// What was asked for is given back or ended within seconds, and calls get lost.
+    Hasty,
+    /// Long chains, many votes, and people who leave their groups in between.
+    Debated,
+    /// Very many grants at the same time.
+    Mass,
+}
+
 /// All of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     pub(crate) seed: u64,
+    pub(crate) flavour: Flavour,
     pub(crate) servers: usize,
     pub(crate) people: Vec<Person>,
     /// The first is in force from the beginning.

@@ -2,7 +2,7 @@
 
 use daypass_core::time::Span;
 
-use super::{Deed, Element, Outage, Scenario, What};
+use super::{Deed, Element, Flavour, Outage, Scenario, What};
 use crate::dice::Dice;
 
 /// Over how long it is spread.
@@ -19,6 +19,14 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
         let at = dice.span(Span::ZERO, LENGTH);
         let what = one(dice, scenario);
         scenario.elements.push(Element { at, what });
+    }
+    if scenario.flavour == Flavour::Crowded {
+        for _ in 0..dice.number(0..6) {
+            let at = dice.span(Span::ZERO, Span::minutes(15));
+            let server = dice.index(scenario.servers);
+            let what = What::Stall { server, lasts: dice.span(Span::millis(50), Span::seconds(20)) };
+            scenario.elements.push(Element { at, what });
+        }
     }
     if dice.chance(400) {
         for _ in 0..(1 + dice.number(0..4)) {

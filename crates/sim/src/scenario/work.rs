@@ -3,7 +3,7 @@
 use daypass_core::time::Span;
 
 use super::policy::Set;
-use super::{Element, Person, Scenario, Vote, What, draw};
+use super::{Element, Flavour, Person, Scenario, Vote, What, draw};
 use crate::dice::Dice;
 
 /// Over how long asks are spread.
@@ -11,56 +11,72 @@ const LENGTH: Span = Span::minutes(45);
 
 /// Adds it to the scenario.
 pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
-    let mass = dice.chance(20);
-    let asks = if mass { 30 + dice.index(40) } else { 1 + dice.index(7) };
+    let asks = match scenario.flavour {
+        Flavour::Mass => 30 + dice.index(40),
+        Flavour::Crowded => 5 + dice.index(8),
+        Flavour::Plain | Flavour::Hasty | Flavour::Debated => 1 + dice.index(6),
+    };
     // Of a mass, all ask within a few seconds, for the same length.
     let together = dice.span(Span::ZERO, Span::minutes(5));
     for _ in 0..asks {
-        let at = if mass { together + dice.span(Span::ZERO, Span::seconds(5)) } else { dice.span(Span::ZERO, LENGTH) };
-        ask(dice, scenario, at, mass);
+        let at = match scenario.flavour {
+            Flavour::Mass => together + dice.span(Span::ZERO, Span::seconds(5)),
+            Flavour::Crowded => dice.span(Span::ZERO, Span::minutes(12)),
+            Flavour::Plain | Flavour::Hasty | Flavour::Debated => dice.span(Span::ZERO, LENGTH),
+        };
+        ask(dice, scenario, at);
     }
-    for _ in 0..dice.number(0..5) {
+    let changes = if scenario.flavour == Flavour::Debated { dice.number(2..12) } else { dice.number(0..5) };
+    for _ in 0..changes {
         let at = dice.span(Span::ZERO, LENGTH);
         let what = change(dice, scenario);
         scenario.elements.push(Element { at, what });
     }
 }
 
-fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span, mass: bool) {
+fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
     let (who, items) = asked(dice, scenario);
     let number = scenario.elements.len();
+    let flavour = scenario.flavour;
+    let duration = match flavour {
+        Flavour::Mass => Some(Span::minutes(3)),
+        Flavour::Crowded => Some(Span::minutes(1 + dice.number(0..2))),
+        _ => dice.chance(700).then(|| Span::minutes(1 + dice.number(0..15))),
+    };
     let what = What::Ask {
         who,
         items,
-        duration: if mass { Some(Span::minutes(3)) } else { dice.chance(700).then(|| Span::minutes(1 + dice.number(0..15))) },
+        duration,
         start_after: dice.chance(150).then(|| dice.span(Span::seconds(10), Span::minutes(10))),
         copies: if dice.chance(200) { 2 + u32::try_from(dice.index(3)).unwrap_or(0) } else { 1 },
     };
     scenario.elements.push(Element { at, what });
     votes(dice, scenario, number, at);
-    if mass {
+    if flavour == Flavour::Mass {
         return;
     }
-    let later = |dice: &mut Dice| at + dice.span(Span::seconds(30), Span::minutes(25));
     if dice.chance(350) {
         let extension = What::Extend { ask: number, who, duration: Span::minutes(1 + dice.number(0..12)), copies: if dice.chance(300) { 2 } else { 1 } };
-        let at = at + dice.span(Span::minutes(1), Span::minutes(14));
+        // Often at the very moment of the deadline, as far as that can be told beforehand.
+        let deadline = duration.filter(|_| dice.chance(400)).map(|duration| at + duration + dice.span(Span::ZERO, Span::millis(300)));
+        let at = deadline.unwrap_or_else(|| at + dice.span(Span::minutes(1), Span::minutes(14)));
         let extend = scenario.elements.len();
         scenario.elements.push(Element { at, what: extension });
         votes(dice, scenario, extend, at);
     }
     for _ in 0..dice.number(0..3) {
-        let at = later(dice);
+        let at = at + dice.span(Span::seconds(30), Span::minutes(25));
         let stays = dice.span(Span::seconds(5), Span::minutes(40));
         scenario.elements.push(Element { at, what: What::Connect { ask: number, stays } });
     }
-    if dice.chance(300) {
-        let at = later(dice);
+    if flavour == Flavour::Hasty || dice.chance(300) {
+        let soon = if flavour == Flavour::Hasty { (Span::ZERO, Span::seconds(20)) } else { (Span::seconds(30), Span::minutes(25)) };
+        let at = at + dice.span(soon.0, soon.1);
         let other = dice.index(scenario.people.len());
         let copies = if dice.chance(300) { 3 } else { 1 };
         let what = match dice.number(0..5) {
             0 => What::Withdraw { ask: number, who },
-            1 | 2 => What::Release { ask: number, who: if dice.chance(900) { who } else { other }, copies },
+            1..4 => What::Release { ask: number, who: if dice.chance(900) { who } else { other }, copies },
             _ => What::Revoke { ask: number, who: other, copies },
         };
         scenario.elements.push(Element { at, what });
