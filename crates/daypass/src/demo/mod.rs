@@ -26,6 +26,7 @@ use self::people::People;
 use self::play::Play;
 use self::target::Target;
 use crate::failure::Failure;
+use crate::server::broken;
 use crate::signal;
 
 /// Show the main job on this machine, then let you try it. Nothing stays behind.
@@ -108,7 +109,7 @@ impl Demo {
         }
         let bin = wrappers::write(folder, &people, &address, target.programs())?;
         invite(narrator, &bin);
-        std::future::pending().await
+        Err(broken(running.broken().await))
     }
 
     async fn serve(&self, folder: &Path, target: &Target) -> Result<Server, Failure> {
