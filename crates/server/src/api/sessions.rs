@@ -8,7 +8,7 @@ use daypass_core::id::{PersonId, TokenId};
 use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
-use daypass_engine::{Caller, NewToken as Issue};
+use daypass_engine::{Caller, NewToken as Issue, Via};
 use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
@@ -68,12 +68,17 @@ pub(super) async fn login(
         name,
         lifetime: app.session_lifetime,
     };
-    let issued = app.engine.issue_token(person.id, issue).await?;
+    let caller = Caller {
+        person: person.id,
+        role: person.role,
+        via: Via::Session,
+    };
+    let session = app.engine.issue_token(caller, person.id, issue).await?;
     app.metrics.login("accepted");
     tracing::info!(client = %client.0, person = %person.id, "logged in");
     Ok(Json(LoggedIn {
         token: minted.secret.into(),
-        expires_at: issued.token.expires_at,
+        expires_at: session.expires_at,
         person: wire::person(&person, &app.engine.current().directory),
     }))
 }
@@ -207,8 +212,8 @@ pub(super) async fn add(
         name,
         lifetime: body.expires_in,
     };
-    let issued = app.engine.issue_token(person.id, issue).await?;
-    let token = wire::token(&issued.token, &app.engine.current().directory);
+    let issued = app.engine.issue_token(identity.caller, person.id, issue).await?;
+    let token = wire::token(&issued, &app.engine.current().directory);
     Ok((
         StatusCode::CREATED,
         Json(IssuedToken {
