@@ -235,7 +235,6 @@ fn app(
         trusted_proxies: config.trusted_proxies.clone(),
         behind_proxy: config.behind_proxy,
         over_tls: config.tls.is_some() || config.behind_proxy,
-        directory_turn: Mutex::new(()),
         policy_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),

@@ -6,7 +6,7 @@
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId};
-use daypass_core::person::Person;
+use daypass_core::person::{Person, SystemRole};
 use daypass_core::request::Request;
 use daypass_core::world::World;
 
@@ -41,6 +41,9 @@ pub enum Scope {
     },
     /// An account, with any other active one of its login.
     Person(PersonId),
+    /// An account that may cease to be an administrator. Where it is an active one, with all others; nobody else ceases to be
+    /// one meanwhile, as long as all who do come this way.
+    Administrator(PersonId),
     /// The policy.
     Policy,
 }
@@ -71,6 +74,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
                         (SELECT lower(login) FROM people WHERE id = $1)) ORDER BY id FOR UPDATE";
             take_people(part, &link.rows(text, &[(*id).into()]).await?)?;
         }
+        Scope::Administrator(id) => administrator(link, part, *id).await?,
         Scope::Policy => {
             link.reserve("policy").await?;
             link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
@@ -80,6 +84,24 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)
+}
+
+/// The account first, then the reservation, then a statement that sees what others have done before it was ours.
+async fn administrator(link: &mut Link, world: &mut World, id: PersonId) -> Result<()> {
+    let own = "SELECT document FROM people WHERE id = $1 FOR UPDATE";
+    take_people(world, &link.rows(own, &[id.into()]).await?)?;
+    let counts = |person: &Person| person.active && person.role == SystemRole::Administrator;
+    if !world.people.values().any(counts) {
+        return Ok(());
+    }
+    // No login: those are reserved too.
+    link.reserve("role: administrator").await?;
+    let active = "SELECT document FROM people WHERE state = 'active' AND id <> $1";
+    take_people(world, &link.rows(active, &[id.into()]).await?)?;
+    world
+        .people
+        .retain(|other, person| *other == id || counts(person));
+    Ok(())
 }
 
 async fn request(link: &mut Link, world: &mut World, id: RequestId, extends: Option<GrantId>) -> Result<()> {

@@ -1,14 +1,14 @@
 //! The directory and what people prove who they are with.
 
 use daypass_core::event::{Actor, Subject};
-use daypass_core::person::Kind;
+use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_core::time::Span;
 use daypass_engine::{NewPerson, NewToken};
 use daypass_store::{EventFilter, From, TokenKind};
 
-use crate::house::{House, code, person};
+use crate::house::{House, code, name, person};
 
 fn new_token(kind: TokenKind) -> NewToken {
     NewToken {
@@ -50,4 +50,45 @@ async fn the_log_says_who_issued_a_token_and_to_whom() {
         (last.what.name(), last.actor),
         ("person.token_issued", Actor::Person(root.person))
     );
+}
+
+/// The other server read the directory before, and nobody has told it of anything since.
+#[tokio::test]
+async fn groups_that_another_server_gave_or_took_stay_so() {
+    let house = House::new().await;
+    let (here, there, root) = (&house.engine, house.beside().await, house.caller("root"));
+    let set = |group: &str| [name(group)].into();
+    here.change_groups(root, "ana", set("on-call"), set("engineering"))
+        .await
+        .unwrap();
+    let ana = there
+        .change_groups(root, "ana", set("night"), [].into())
+        .await
+        .unwrap();
+    assert_eq!(ana.groups, [name("night"), name("on-call")].into());
+
+    house.pass(Span::hours(1));
+    let again = here
+        .change_groups(root, "ana", set("night"), set("engineering"))
+        .await;
+    assert_eq!(again.unwrap().changed_at, ana.changed_at, "nothing has changed");
+    let both = here.change_groups(root, "ana", set("night"), set("night")).await;
+    assert_eq!(code(both), Code::Invalid);
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_whatever_another_server_remembers() {
+    let house = House::new().await;
+    let (here, root) = (&house.engine, house.caller("root"));
+    here.set_role(root, "cy", SystemRole::Administrator)
+        .await
+        .unwrap();
+    let there = house.beside().await;
+    here.set_role(root, "root", SystemRole::Auditor).await.unwrap();
+    let cy = house.caller("cy");
+    let demoted = there.set_role(cy, "cy", SystemRole::Member).await;
+    assert_eq!(code(demoted), Code::InUse);
+    assert_eq!(code(there.deactivate(cy, "cy").await), Code::InUse);
+    there.deactivate(cy, "root").await.unwrap();
+    there.set_role(cy, "cy", SystemRole::Administrator).await.unwrap();
 }

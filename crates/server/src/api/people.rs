@@ -94,21 +94,12 @@ pub(super) async fn groups(
     Path(login): Path<String>,
     Json(body): Json<ChangeGroups>,
 ) -> Answer<Json<Person>> {
-    if let Some(both) = body.add.intersection(&body.remove).next() {
-        return Err(Failure::new(
-            Code::Invalid,
-            format!("{both} cannot be joined and left at once"),
-        ));
-    }
-    // Two changes at a time must not undo each other: within this process they take turns.
-    let _turn = app.directory_turn.lock().await;
-    let mut groups = app.engine.find(&login)?.groups;
-    groups.retain(|group| !body.remove.contains(group));
-    groups.extend(body.add);
-    Ok(shown(
-        &app,
-        &app.engine.set_groups(identity.caller, &login, groups).await?,
-    ))
+    let ChangeGroups { add, remove } = body;
+    let changed = app
+        .engine
+        .change_groups(identity.caller, &login, add, remove)
+        .await?;
+    Ok(shown(&app, &changed))
 }
 
 /// Sets or clears somebody's manager.

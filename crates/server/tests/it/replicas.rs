@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use daypass_api::ProblemCode;
 use daypass_api::grant::GrantState;
+use daypass_api::person::{ChangeGroups, PersonQuery, SetRole, SystemRole};
 use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_core::id::GrantId;
 use daypass_core::name::Name;
+use daypass_core::refusal::Code;
 use daypass_providers::memory::Memory;
 use daypass_providers::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 use daypass_server::Server;
 use daypass_server::config::{PostgresConfig, SecretFrom, SecretSource, ServerConfig, StoreConfig, TlsMode};
 use daypass_testbed::Postgres;
+use futures_util::future::{join, join_all};
 use serde_json::Value;
 
 use crate::bed::{Bed, POLICY, ask, next, soon};
@@ -129,6 +132,58 @@ async fn what_is_done_at_one_server_counts_at_the_other() {
     })
     .await;
     two.reaches(id, GrantState::Ended).await;
+    soon("one's stop", one.server.stop()).await;
+    soon("two's stop", two.server.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_servers_change_in_the_directory_at_once_does_not_undo_the_other() {
+    let (one, two) = pair().await;
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    let session = one.session("root").await;
+    let (here, there) = (one.client_of(&session), two.client_of(&session));
+    let change = |n: usize| ChangeGroups {
+        add: [name(&format!("g{n}"))].into(),
+        ..ChangeGroups::default()
+    };
+    let (ana, changes) = (name("ana"), (0..12).map(change).collect::<Vec<_>>());
+    let servers = [&here, &there].into_iter().cycle();
+    let all = changes
+        .iter()
+        .zip(servers)
+        .map(|(change, server)| server.change_groups(&ana, change));
+    for changed in join_all(all).await {
+        changed.unwrap();
+    }
+    let groups = one.server.engine().store().person(one.id("ana")).await;
+    assert_eq!(
+        groups.unwrap().unwrap().groups.len(),
+        13,
+        "engineering and twelve more"
+    );
+
+    let role = |role| SetRole { role };
+    let (administrator, member) = (role(SystemRole::Administrator), role(SystemRole::Member));
+    here.set_role(&name("cy"), &administrator).await.unwrap();
+    let known = async {
+        while there
+            .people(&PersonQuery::default())
+            .await
+            .unwrap()
+            .items
+            .iter()
+            .all(|one| one.login != "cy" || one.role != SystemRole::Administrator)
+        {}
+    };
+    soon("the other's directory", known).await;
+    // Each steps down, while the other one is still there.
+    let (root, cy, there) = (name("root"), name("cy"), two.client("cy").await);
+    let (first, second) = join(here.set_role(&root, &member), there.set_role(&cy, &member)).await;
+    let refused = [first.err(), second.err()]
+        .into_iter()
+        .flatten()
+        .map(|error| error.code());
+    assert_eq!(refused.collect::<Vec<_>>(), [Some(Code::InUse.into())]);
     soon("one's stop", one.server.stop()).await;
     soon("two's stop", two.server.stop()).await;
 }
