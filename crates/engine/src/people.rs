@@ -13,8 +13,9 @@ use daypass_store::{Outcome, Scope, Side};
 
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::tokens::{Proof, absent};
 
 /// An account to make.
 #[derive(Debug, Clone)]
@@ -117,8 +118,7 @@ impl Engine {
         if manager == Some(person) {
             return Err(Refusal::new(Code::Invalid, "nobody is their own manager").into());
         }
-        self.change(caller, person, Change::Manager { manager }, Vec::new())
-            .await
+        self.change(caller, person, Change::Manager { manager }).await
     }
 
     /// Gives somebody another role in Daypass.
@@ -137,18 +137,33 @@ impl Engine {
         .await
     }
 
-    /// Sets a password: one's own, or anybody's for an administrator. Whoever it is must settle before reviewing again.
+    /// Sets a password: one's own, with the proof of the present one, or anybody's for an administrator. All sessions and
+    /// tokens of the account end. Whoever it is must settle before reviewing again.
     ///
     /// # Errors
-    /// Where the caller may not, or there is no such person.
-    pub async fn set_password(&self, caller: Caller, login: &str, hash: String) -> Result<Person, Error> {
+    /// [`Code::Stale`] where another password was set since the proof; where the caller may not, or there is no such person.
+    pub async fn set_password(
+        &self,
+        caller: Caller,
+        login: &str,
+        proof: Option<Proof>,
+        hash: String,
+    ) -> Result<Person, Error> {
         caller.interactive()?;
         let person = self.find(login)?.id;
-        if person != caller.person {
-            caller.administrator()?;
-        }
-        let side = vec![Side::Password { person, hash }, Side::EndTokens { person }];
-        self.change(caller, person, Change::Credentials, side).await
+        let scope = match proof {
+            Some(proof) if proof.person == person => proof.into(),
+            _ => {
+                caller.administrator()?;
+                Scope::Person(person)
+            }
+        };
+        self.decide_person(scope, person, move |_, _| {
+            let mut outcome = changed(caller, person, Change::Credentials);
+            outcome.side = vec![Side::Password { person, hash }, Side::EndTokens { person }];
+            Ok(outcome)
+        })
+        .await
     }
 
     /// Switches an account off: its sessions and tokens end at once, and so does what it holds.
@@ -189,8 +204,7 @@ impl Engine {
             .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
-        self.change(caller, person.id, Change::Reactivated, Vec::new())
-            .await
+        self.change(caller, person.id, Change::Reactivated).await
     }
 
     /// The active account of this login.
@@ -254,19 +268,9 @@ impl Engine {
         Ok(committed.world.people.get(&id).cloned().ok_or_else(gone)?)
     }
 
-    async fn change(
-        &self,
-        caller: Caller,
-        id: PersonId,
-        change: Change,
-        side: Vec<Side>,
-    ) -> Result<Person, Error> {
-        self.decide_person(Scope::Person(id), id, move |_, _| {
-            let mut outcome = changed(caller, id, change);
-            outcome.side = side;
-            Ok(outcome)
-        })
-        .await
+    async fn change(&self, caller: Caller, id: PersonId, change: Change) -> Result<Person, Error> {
+        self.decide_person(Scope::Person(id), id, move |_, _| Ok(changed(caller, id, change)))
+            .await
     }
 
     /// Changes an account by what its row says while it is locked: another server may have changed it since the directory
@@ -277,10 +281,11 @@ impl Engine {
         id: PersonId,
         decide: impl FnOnce(&Person, &World) -> Result<Outcome, Refusal> + Send + 'static,
     ) -> Result<Person, Error> {
+        let absent = absent(&scope);
         let committed = self
             .store()
             .transition(scope, move |world, _| {
-                decide(world.people.get(&id).ok_or_else(gone)?, world)
+                decide(world.people.get(&id).ok_or(absent)?, world)
             })
             .await?;
         self.refresh_directory().await?;
@@ -314,7 +319,7 @@ fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Refusal
 }
 
 fn gone() -> Refusal {
-    Refusal::new(Code::NotFound, "the account is gone")
+    not_found("the account is gone")
 }
 
 fn unknown(login: &str) -> Refusal {

@@ -25,6 +25,39 @@ pub struct NewToken {
     pub lifetime: Span,
 }
 
+/// That somebody's password was found right. It holds until another one is set, which whatever is done by it checks in its
+/// own transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    pub(crate) person: PersonId,
+    password: Hash,
+}
+
+impl Proof {
+    /// The password of this person fits `stored`, their hash as it was read from the store.
+    #[must_use]
+    pub fn new(person: PersonId, stored: &str) -> Self {
+        Self {
+            person,
+            password: Hash::of(stored.as_bytes()),
+        }
+    }
+}
+
+impl From<Proof> for Scope {
+    fn from(Proof { person, password }: Proof) -> Self {
+        Self::Proved { person, password }
+    }
+}
+
+/// Why an account is not to be seen in this scope.
+pub(crate) fn absent(scope: &Scope) -> Refusal {
+    match scope {
+        Scope::Proved { .. } => Refusal::new(Code::Stale, "another password was set at this moment"),
+        _ => not_found("the account is gone"),
+    }
+}
+
 impl NewToken {
     fn row(&self, id: TokenId, person: PersonId, now: Timestamp) -> TokenRow {
         TokenRow {
@@ -54,16 +87,32 @@ impl Engine {
         if owner != caller.person {
             caller.administrator()?;
         }
-        self.issue(caller.person, owner, new).await
+        self.issue(caller.person, owner, Scope::Person(owner), new).await
     }
 
-    async fn issue(&self, by: PersonId, owner: PersonId, new: NewToken) -> Result<TokenRow, Error> {
+    /// Issues a session to a person who has just proved who they are.
+    ///
+    /// # Errors
+    /// [`Code::Stale`] where another password was set since; where the account is switched off.
+    pub async fn log_in(&self, proof: Proof, new: NewToken) -> Result<TokenRow, Error> {
+        let person = proof.person;
+        self.issue(person, person, proof.into(), new).await
+    }
+
+    async fn issue(
+        &self,
+        by: PersonId,
+        owner: PersonId,
+        scope: Scope,
+        new: NewToken,
+    ) -> Result<TokenRow, Error> {
         let id = TokenId::from_bytes(self.random());
         let decided = new.clone();
         let committed = self
             .store()
-            .transition(Scope::Person(owner), move |world, now| {
-                if !world.people.get(&owner).is_some_and(|owner| owner.active) {
+            .transition(scope.clone(), move |world, now| {
+                let account = world.people.get(&owner).ok_or_else(|| absent(&scope))?;
+                if !account.active {
                     return Err(Refusal::new(Code::NotEligible, "this account is switched off"));
                 }
                 let row = decided.row(id, owner, now);

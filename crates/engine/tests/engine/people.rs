@@ -5,7 +5,7 @@ use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_core::time::Span;
-use daypass_engine::{NewPerson, NewToken};
+use daypass_engine::{NewPerson, NewToken, Proof};
 use daypass_store::{EventFilter, From, TokenKind};
 
 use crate::house::{House, code, name, person};
@@ -91,4 +91,36 @@ async fn the_last_administrator_stays_whatever_another_server_remembers() {
     assert_eq!(code(there.deactivate(cy, "cy").await), Code::InUse);
     there.deactivate(cy, "root").await.unwrap();
     there.set_role(cy, "cy", SystemRole::Administrator).await.unwrap();
+}
+
+/// Between the look at the old password and the session stands the change that ends all sessions.
+#[tokio::test]
+async fn an_old_password_that_was_found_right_is_good_for_nothing_once_there_is_another() {
+    let house = House::new().await;
+    let (engine, root) = (&house.engine, house.caller("root"));
+    let eve = NewPerson {
+        password: Some("the old hash".into()),
+        ..person("eve", &[])
+    };
+    let id = engine.add_person(root, eve).await.unwrap().id;
+    let eve = house.caller("eve");
+    let session = || new_token(TokenKind::Session);
+    let old = Proof::new(id, "the old hash");
+    engine.log_in(old, session()).await.unwrap();
+    let set = |hash: &str| engine.set_password(eve, "eve", Some(old), hash.into());
+    set("the new hash").await.unwrap();
+
+    assert_eq!(code(engine.log_in(old, session()).await), Code::Stale);
+    assert!(engine.store().tokens_of(id).await.unwrap().is_empty());
+    assert_eq!(code(set("a thief's hash").await), Code::Stale);
+    let new = Proof::new(id, "the new hash");
+    engine.log_in(new, session()).await.unwrap();
+    let without = engine
+        .set_password(eve, "eve", None, "a thief's hash".into())
+        .await;
+    assert_eq!(code(without), Code::Forbidden);
+    let of_another = engine
+        .set_password(eve, "root", Some(new), "a thief's hash".into())
+        .await;
+    assert_eq!(code(of_another), Code::Forbidden);
 }
