@@ -153,6 +153,10 @@ impl Engine {
         let person = self.find(login)?.id;
         let scope = match proof {
             Some(proof) if proof.person == person => proof.into(),
+            _ if person == caller.person => {
+                let what = "one's own password takes the present one";
+                return Err(Refusal::new(Code::Forbidden, what).into());
+            }
             _ => {
                 caller.administrator()?;
                 Scope::Person(person)

@@ -119,6 +119,10 @@ async fn an_old_password_that_was_found_right_is_good_for_nothing_once_there_is_
         .set_password(eve, "eve", None, "a thief's hash".into())
         .await;
     assert_eq!(code(without), Code::Forbidden);
+    let roots = engine
+        .set_password(root, "root", None, "a thief's hash".into())
+        .await;
+    assert_eq!(code(roots), Code::Forbidden, "an open session is not enough");
     let of_another = engine
         .set_password(eve, "root", Some(new), "a thief's hash".into())
         .await;
