@@ -60,6 +60,8 @@ pub enum State {
     },
     /// Being provisioned.
     Activating {
+        /// Since when. What was seen at a target before proves nothing for this grant.
+        since: Timestamp,
         /// When it counts as failed.
         window_ends: Timestamp,
     },
@@ -258,7 +260,7 @@ impl Grant {
     #[must_use]
     pub fn desired_until(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.state {
-            State::Activating { window_ends } => Some((*window_ends + self.duration).min(self.latest_end)),
+            State::Activating { window_ends, .. } => Some((*window_ends + self.duration).min(self.latest_end)),
             State::Active { expires_at, .. } if now < *expires_at => Some(*expires_at),
             _ => None,
         }
@@ -454,6 +456,7 @@ impl Grant {
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
         self.state = match (self.state, event) {
             (State::Scheduled { .. }, Event::Begun { window_ends }) => State::Activating {
+                since: at,
                 window_ends: *window_ends,
             },
             (

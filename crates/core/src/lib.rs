@@ -11,6 +11,7 @@ pub mod id;
 pub mod name;
 pub mod person;
 pub mod plan;
+pub mod planted;
 pub mod refusal;
 pub mod request;
 pub mod review;

@@ -142,15 +142,18 @@ impl View<'_> {
         match &grant.state {
             State::Scheduled { start } if *start <= self.now => plan.actions.push(Action::Begin(grant.id)),
             State::Scheduled { start } => plan.wake(*start),
-            State::Activating { window_ends } => self.activating(grant, *window_ends, plan),
+            State::Activating { since, window_ends } => self.activating(grant, (*since, *window_ends), plan),
             State::Active { expires_at, .. } => self.active(grant, *expires_at, plan),
             State::Ending { since, overdue, .. } => self.ending(grant, *since, *overdue, plan),
             State::Ended { .. } => {}
         }
     }
 
-    fn activating(&self, grant: &Grant, window_ends: Timestamp, plan: &mut Plan) {
-        let there = |part: &&Part| matches!(self.observed(&part.target), Some(Observed::Present { .. }));
+    fn activating(&self, grant: &Grant, (since, window_ends): (Timestamp, Timestamp), plan: &mut Plan) {
+        // Seen for this grant: another may have held the same opening before, and nobody has looked since.
+        let there = |part: &&Part| {
+            matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since)
+        };
         if self.now >= window_ends {
             // Even if the last item has just been seen: the window is what bounds the limit that the targets were given.
             let missing: Vec<_> = grant
@@ -227,14 +230,7 @@ impl View<'_> {
                 plan.wake(other.claim_ends);
                 continue;
             }
-            let wanting = match seen.map(|seen| &seen.observed) {
-                None | Some(Observed::Unknown { .. }) => true,
-                Some(Observed::Present { until: limit, .. }) => limit.is_some_and(|limit| limit != *until),
-                // Taken away by hand: an active holder ends for it; only one that is being set up asks for it anew.
-                Some(Observed::Absent { .. }) => {
-                    self.any(key, |state| matches!(state, State::Activating { .. }))
-                }
-            };
+            let wanting = seen.is_none_or(|seen| self.wanting(seen, *until, plan));
             let part = holder.parts.iter().find(|part| part.target == **key);
             if let Some(part) = part.filter(|_| wanting) {
                 plan.actions.push(Action::Provision {
@@ -242,6 +238,29 @@ impl View<'_> {
                     until: *until,
                 });
             }
+        }
+    }
+
+    /// Whether what was seen of something that is held is not what should be there.
+    fn wanting(&self, seen: &Entitlement, until: Timestamp, plan: &mut Plan) -> bool {
+        let new_holder = |seen_at: Option<Timestamp>| {
+            self.any(&seen.key, |state| {
+                matches!(state, State::Activating { since, .. } if seen_at.is_none_or(|at| at < *since))
+            })
+        };
+        match &seen.observed {
+            Observed::Unknown { .. } => true,
+            Observed::Present { until: limit, at } => {
+                let unsettled = seen.unsettled_until();
+                if let Some(settles) = unsettled.filter(|settles| self.now < *settles) {
+                    plan.wake(settles);
+                }
+                limit.is_some_and(|limit| limit != until)
+                    || unsettled.is_some_and(|settles| settles <= self.now)
+                    || new_holder(Some(*at))
+            }
+            // Taken away by hand: an active holder ends for it; only one that is being set up asks for it anew.
+            Observed::Absent { .. } => new_holder(None),
         }
     }
 

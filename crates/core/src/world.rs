@@ -24,6 +24,8 @@ pub struct World {
     pub entitlements: BTreeMap<TargetKey, Entitlement>,
     /// Accounts of the directory.
     pub people: BTreeMap<PersonId, Person>,
+    /// How often the directory changed.
+    pub directory: u64,
     /// The policy revision in force.
     pub policy: Option<Hash>,
 }
@@ -158,6 +160,7 @@ impl World {
                     (Some(person), change) => person.clone().evolve(change, event.at),
                 };
                 let name = person_state(&next);
+                self.directory += u64::from(change.is_of_directory());
                 self.people.insert(*id, next);
                 Some(name)
             }

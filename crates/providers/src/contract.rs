@@ -114,6 +114,8 @@ pub struct Capabilities {
     pub own_expiry: bool,
     /// There are credentials to hand out.
     pub credential: bool,
+    /// Several grants, of several people, may hold one key: a port opened to a network, a role assignment, a membership.
+    pub shared: bool,
     /// How long what was changed may take to show: a read that lags within it is not drift.
     pub propagation: Span,
     /// After so long every call has returned.

@@ -7,7 +7,6 @@ use std::fmt::Display;
 use std::future::Future;
 
 use daypass_core::event::What;
-use daypass_core::person::Change;
 use daypass_store::Entry;
 
 /// See the module.
@@ -45,8 +44,7 @@ impl Stale {
     pub(crate) fn note(&mut self, entries: &[Entry]) {
         for entry in entries {
             match &entry.event.what {
-                What::Person(Change::TokenIssued { .. } | Change::TokenRevoked { .. }) => {}
-                What::Person(_) => self.directory = true,
+                What::Person(change) => self.directory |= change.is_of_directory(),
                 What::Policy(_) => self.policy = Policy::Stale,
                 _ => {}
             }
@@ -90,6 +88,7 @@ mod tests {
 
     use daypass_core::event::{Actor, Event, PolicyEvent, Subject};
     use daypass_core::id::{PersonId, TokenId};
+    use daypass_core::person::Change;
     use daypass_core::text::Hash;
     use daypass_core::time::Timestamp;
 

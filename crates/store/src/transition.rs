@@ -3,7 +3,7 @@
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::refusal::Refusal;
 use daypass_core::text::Hash;
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_tlog as tlog;
 
@@ -72,8 +72,9 @@ pub(crate) async fn run(
 ) -> Result<Committed> {
     let mut world = scope::load(link, scope).await?;
     // After the locks: whoever held them before has an earlier time.
-    let (now, policy) = moment(link, floor).await?;
-    world.policy = policy;
+    let moment = moment(link, floor).await?;
+    let now = moment.now;
+    (world.policy, world.directory) = (moment.policy, moment.directory);
     let decide = decide
         .take()
         .ok_or_else(|| Error::corrupt("a transition was run twice"))?;
@@ -86,33 +87,57 @@ pub(crate) async fn run(
         });
     }
     let ids = link.event_ids(outcome.events.len()).await?;
-    let (writes, events) = writes(&mut world, outcome, &ids, now)?;
+    let (mut writes, events) = writes(&mut world, outcome, &ids, now)?;
+    writes.extend(floor.unkept(moment.shift).map(keep_shift));
     link.batch(&writes).await?;
     Ok(Committed { world, events, now })
 }
 
-/// The time that decides, and the policy revision in force.
-async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Hash>)> {
+/// What every decision takes into account beside its rows.
+struct Moment {
+    /// The time that decides.
+    now: Timestamp,
+    /// By how much it runs ahead of the clock, as far as that is kept in the store.
+    shift: Span,
+    /// The policy revision in force.
+    policy: Option<Hash>,
+    /// How often the directory changed.
+    directory: u64,
+}
+
+async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
     let local = link.local_clock();
     let text = if local.is_some() {
-        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state)"
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes \
+         FROM clock_state, directory_state"
     } else {
-        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), \
-         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
+         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM clock_state, directory_state"
     };
     let row = link
         .row(text, &[])
         .await?
         .ok_or_else(|| Error::corrupt("a query without a row"))?;
-    let clock = local.map_or_else(|| row.time(2), Ok)?;
+    let clock = local.map_or_else(|| row.time(4), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
-    let policy = row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?;
-    Ok((floor.raise(clock, recorded), policy))
+    let shift = Span::from_micros(row.count(2)?);
+    Ok(Moment {
+        now: floor.raise(clock, recorded, shift),
+        shift,
+        policy: row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?,
+        directory: row.count(3)?,
+    })
 }
 
-/// The time that would decide now.
-pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<Timestamp> {
-    moment(link, floor).await.map(|(now, _)| now)
+/// The time that would decide now; and by how much it runs ahead of the clock, where the store does not know that yet.
+pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Span>)> {
+    let moment = moment(link, floor).await?;
+    Ok((moment.now, floor.unkept(moment.shift)))
+}
+
+/// What keeps the shift for the next start, and for other servers.
+pub(crate) fn keep_shift(shift: Span) -> Statement {
+    ("UPDATE clock_state SET shift = $1 WHERE shift < $1", vec![shift.micros().into()])
 }
 
 /// From events to statements: pure, and the same for both databases.
@@ -139,6 +164,9 @@ fn writes(
             Subject::Person(id) => people::write(world.people.get(id), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
         });
+        if matches!(&event.what, What::Person(change) if change.is_of_directory()) {
+            writes.push(people::changed());
+        }
         recorded.push(event);
     }
     for row in side {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
+use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, Observer, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
@@ -153,13 +153,20 @@ async fn missing(
     provisioned_at: Timestamp,
 ) -> Result<(), TargetError> {
     let now = engine.now().await;
-    if now < provisioned_at + provider.capabilities().propagation {
+    // Not to be seen yet, or perhaps cut by a removal that was on its way when somebody came to hold it: then it is
+    // provisioned once more, and was not taken away by hand.
+    if now < provisioned_at + provider.capabilities().propagation || entitlement.unsettled_until().is_some() {
         return Ok(());
     }
     let key = &entitlement.key;
     if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
         let seen = vec![Event::VerifiedAbsent { residue }];
-        if let Err(error) = calls::record(engine, worker, key, entitlement.epoch, seen).await {
+        let by = Observer {
+            worker,
+            epoch: entitlement.epoch,
+            certain: true,
+        };
+        if let Err(error) = calls::record(engine, key, &by, seen).await {
             tracing::debug!(%key, %error, "what the sweep saw was overtaken");
         }
     }

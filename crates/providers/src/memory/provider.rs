@@ -46,6 +46,7 @@ impl Provider for Connected {
         Capabilities {
             own_expiry: true,
             credential: true,
+            shared: false,
             propagation: Span::ZERO,
             ceiling: Span::seconds(1),
         }
