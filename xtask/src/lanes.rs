@@ -1,7 +1,9 @@
 //! The lanes of tests: which crates, and how long they may take.
 //!
-//! A budget is a promise to whoever waits, not a test: a lane that is late says so and passes, because machines differ.
+//! A budget is a promise to whoever waits, not a test: a lane that is late says so and passes, because machines differ. One
+//! that takes [`LATEST`] times as long hangs: it is killed.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -19,6 +21,9 @@ pub(crate) struct Lane {
     /// For the tests alone, once they are built, on two cores.
     budget: Duration,
 }
+
+/// After how many times its budget a lane is killed.
+const LATEST: u32 = 4;
 
 /// In the order in which they run: what fails fast comes first.
 const LANES: &[Lane] = &[
@@ -134,11 +139,20 @@ pub(crate) fn run(lanes: &[&'static Lane]) -> anyhow::Result<()> {
 fn run_lane(lane: &Lane) -> anyhow::Result<Duration> {
     let test = |more: &[&str]| {
         let packages = lane.packages.iter().flat_map(|package| ["--package", package]);
-        crate::run::run(cargo(["test", "--locked"]).args(packages).args(more))
+        let mut command = cargo(["test", "--locked"]);
+        command.args(packages).args(more);
+        command
     };
-    step(&format!("lane {}: build", lane.name), || test(&["--no-run"]))?;
+    step(&format!("lane {}: build", lane.name), || {
+        crate::run::run(&mut test(&["--no-run"]))
+    })?;
+    run_tests(lane, &mut test(&["--no-fail-fast"]))
+}
+
+/// Runs the tests of a lane, and kills them where they hang.
+fn run_tests(lane: &Lane, tests: &mut Command) -> anyhow::Result<Duration> {
     let ((), took) = step(&format!("lane {}: {}", lane.name, lane.about), || {
-        test(&["--no-fail-fast"])
+        crate::run::run_within(tests, lane.budget.saturating_mul(LATEST))
     })?;
     Ok(took)
 }
@@ -175,6 +189,22 @@ mod tests {
     fn no_crate_is_forgotten() {
         every_package_has_a_lane(&packages().unwrap()).unwrap();
         assert!(every_package_has_a_lane(&["daypass-new".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_lane_that_hangs_is_killed_and_named() {
+        let lane = Lane {
+            name: "swamp",
+            needs_postgres: false,
+            about: "where one gets stuck",
+            packages: &[],
+            budget: Duration::from_millis(50),
+        };
+        let error = run_tests(&lane, Command::new("sleep").arg("3600")).unwrap_err();
+        assert_eq!(
+            format!("{error:#}"),
+            "lane swamp: where one gets stuck: sleep 3600 had not ended after 0.2 s and was killed"
+        );
     }
 
     #[test]

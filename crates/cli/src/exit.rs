@@ -26,6 +26,8 @@ impl Exit {
     pub const OVER: Self = Self(7);
     /// A test of the policy failed.
     pub const POLICY_TEST_FAILED: Self = Self(8);
+    /// It was agreed to, and the access could not be set up.
+    pub const NOT_SET_UP: Self = Self(9);
     /// A wrapper failed itself, and its child did not run or its code is not known.
     pub const WRAPPER_FAILED: Self = Self(125);
 

@@ -138,7 +138,7 @@ fn not_over(grant: &Grant, now: Timestamp) -> Result<(), Failure> {
         .ending_since
         .map_or_else(String::new, |since| format!(" {}", ago(since, now)));
     let exit = if reason == "failed" {
-        Exit::ERROR
+        Exit::NOT_SET_UP
     } else {
         Exit::OVER
     };

@@ -27,4 +27,4 @@ pub use error::Error;
 pub use people::NewPerson;
 pub use policies::{Checked, Finding};
 pub use requests::{Made, NewRequest, Preview, Verdict};
-pub use tokens::{Issued, NewToken};
+pub use tokens::{NewToken, Proof};

@@ -7,13 +7,15 @@ use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::world::World;
 use daypass_policy::Directory as _;
 use daypass_store::{Outcome, Scope, Side};
 
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::tokens::{Proof, absent};
 
 /// An account to make.
 #[derive(Debug, Clone)]
@@ -67,23 +69,33 @@ impl Engine {
         .await
     }
 
-    /// Replaces somebody's groups.
+    /// Lets somebody join and leave groups. What others change at the same time stays.
     ///
     /// # Errors
-    /// Where the caller is no administrator, or there is no such person.
-    pub async fn set_groups(
+    /// Where the caller is no administrator, there is no such person, or a group is to be joined and left at once.
+    pub async fn change_groups(
         &self,
         caller: Caller,
         login: &str,
-        groups: BTreeSet<Name>,
+        join: BTreeSet<Name>,
+        leave: BTreeSet<Name>,
     ) -> Result<Person, Error> {
         caller.administrator()?;
-        self.change(
-            caller,
-            self.find(login)?.id,
-            Change::Groups { groups },
-            Vec::new(),
-        )
+        if let Some(both) = join.intersection(&leave).next() {
+            let what = format!("{both} cannot be joined and left at once");
+            return Err(Refusal::new(Code::Invalid, what).into());
+        }
+        let id = self.find(login)?.id;
+        self.decide_person(Scope::Person(id), id, move |person, _| {
+            let mut groups = person.groups.clone();
+            groups.retain(|group| !leave.contains(group));
+            groups.extend(join);
+            // An account that changes must settle before it reviews: nothing has changed here.
+            if groups == person.groups {
+                return Ok(Outcome::default());
+            }
+            Ok(changed(caller, id, Change::Groups { groups }))
+        })
         .await
     }
 
@@ -106,8 +118,7 @@ impl Engine {
         if manager == Some(person) {
             return Err(Refusal::new(Code::Invalid, "nobody is their own manager").into());
         }
-        self.change(caller, person, Change::Manager { manager }, Vec::new())
-            .await
+        self.change(caller, person, Change::Manager { manager }).await
     }
 
     /// Gives somebody another role in Daypass.
@@ -116,26 +127,47 @@ impl Engine {
     /// Where the caller is no administrator, or the last administrator would be gone.
     pub async fn set_role(&self, caller: Caller, login: &str, role: SystemRole) -> Result<Person, Error> {
         caller.administrator()?;
-        let person = self.find(login)?;
-        if role != SystemRole::Administrator {
-            self.not_the_last_administrator(&person)?;
-        }
-        self.change(caller, person.id, Change::Role { role }, Vec::new())
-            .await
+        let id = self.find(login)?.id;
+        self.decide_person(Scope::Administrator(id), id, move |_, world| {
+            if role != SystemRole::Administrator {
+                not_the_last_administrator(world, id)?;
+            }
+            Ok(changed(caller, id, Change::Role { role }))
+        })
+        .await
     }
 
-    /// Sets a password: one's own, or anybody's for an administrator. Whoever it is must settle before reviewing again.
+    /// Sets a password: one's own, with the proof of the present one, or anybody's for an administrator. All sessions and
+    /// tokens of the account end. Whoever it is must settle before reviewing again.
     ///
     /// # Errors
-    /// Where the caller may not, or there is no such person.
-    pub async fn set_password(&self, caller: Caller, login: &str, hash: String) -> Result<Person, Error> {
+    /// [`Code::Stale`] where another password was set since the proof; where the caller may not, or there is no such person.
+    pub async fn set_password(
+        &self,
+        caller: Caller,
+        login: &str,
+        proof: Option<Proof>,
+        hash: String,
+    ) -> Result<Person, Error> {
         caller.interactive()?;
         let person = self.find(login)?.id;
-        if person != caller.person {
-            caller.administrator()?;
-        }
-        let side = vec![Side::Password { person, hash }, Side::EndTokens { person }];
-        self.change(caller, person, Change::Credentials, side).await
+        let scope = match proof {
+            Some(proof) if proof.person == person => proof.into(),
+            _ if person == caller.person => {
+                let what = "one's own password takes the present one";
+                return Err(Refusal::new(Code::Forbidden, what).into());
+            }
+            _ => {
+                caller.administrator()?;
+                Scope::Person(person)
+            }
+        };
+        self.decide_person(scope, person, move |_, _| {
+            let mut outcome = changed(caller, person, Change::Credentials);
+            outcome.side = vec![Side::Password { person, hash }, Side::EndTokens { person }];
+            Ok(outcome)
+        })
+        .await
     }
 
     /// Switches an account off: its sessions and tokens end at once, and so does what it holds.
@@ -144,16 +176,14 @@ impl Engine {
     /// Where the caller is no administrator, or the last administrator would be gone.
     pub async fn deactivate(&self, caller: Caller, login: &str) -> Result<Person, Error> {
         caller.administrator()?;
-        let person = self.find(login)?;
-        self.not_the_last_administrator(&person)?;
-        let id = person.id;
+        let id = self.find(login)?.id;
         let person = self
-            .change(
-                caller,
-                id,
-                Change::Deactivated,
-                vec![Side::EndTokens { person: id }],
-            )
+            .decide_person(Scope::Administrator(id), id, move |_, world| {
+                not_the_last_administrator(world, id)?;
+                let mut outcome = changed(caller, id, Change::Deactivated);
+                outcome.side.push(Side::EndTokens { person: id });
+                Ok(outcome)
+            })
             .await?;
         self.end_all_of(Actor::Person(caller.person), id, "the account was switched off")
             .await?;
@@ -178,8 +208,7 @@ impl Engine {
             .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
-        self.change(caller, person.id, Change::Reactivated, Vec::new())
-            .await
+        self.change(caller, person.id, Change::Reactivated).await
     }
 
     /// The active account of this login.
@@ -240,52 +269,61 @@ impl Engine {
             )
             .await?;
         self.refresh_directory().await?;
-        committed
-            .world
-            .people
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| Refusal::new(Code::NotFound, "the account is gone").into())
+        Ok(committed.world.people.get(&id).cloned().ok_or_else(gone)?)
     }
 
-    pub(crate) async fn change(
+    async fn change(&self, caller: Caller, id: PersonId, change: Change) -> Result<Person, Error> {
+        self.decide_person(Scope::Person(id), id, move |_, _| Ok(changed(caller, id, change)))
+            .await
+    }
+
+    /// Changes an account by what its row says while it is locked: another server may have changed it since the directory
+    /// was read here.
+    async fn decide_person(
         &self,
-        caller: Caller,
+        scope: Scope,
         id: PersonId,
-        change: Change,
-        side: Vec<Side>,
+        decide: impl FnOnce(&Person, &World) -> Result<Outcome, Refusal> + Send + 'static,
     ) -> Result<Person, Error> {
-        let actor = Actor::Person(caller.person);
+        let absent = absent(&scope);
         let committed = self
             .store()
-            .transition(Scope::Person(id), move |_, _| {
-                let mut outcome = Outcome::one(actor, Subject::Person(id), What::Person(change));
-                outcome.side = side;
-                Ok(outcome)
+            .transition(scope, move |world, _| {
+                decide(world.people.get(&id).ok_or(absent)?, world)
             })
             .await?;
         self.refresh_directory().await?;
-        committed
-            .world
-            .people
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| Refusal::new(Code::NotFound, "the account is gone").into())
+        Ok(committed.world.people.get(&id).cloned().ok_or_else(gone)?)
     }
+}
 
-    fn not_the_last_administrator(&self, person: &Person) -> Result<(), Refusal> {
-        let current = self.current();
-        let other = current
-            .directory
-            .people()
-            .any(|other| other.active && other.role == SystemRole::Administrator && other.id != person.id);
-        if person.role == SystemRole::Administrator && !other {
-            return Err(
-                Refusal::new(Code::InUse, "this is the last administrator").hint("make another one first")
-            );
-        }
-        Ok(())
+/// What a change by a person leads to.
+fn changed(caller: Caller, id: PersonId, change: Change) -> Outcome {
+    Outcome::one(
+        Actor::Person(caller.person),
+        Subject::Person(id),
+        What::Person(change),
+    )
+}
+
+/// Refuses where this is the only active administrator. The world is that of [`Scope::Administrator`].
+fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Refusal> {
+    let mut administrators = world
+        .people
+        .values()
+        .filter(|person| person.active && person.role == SystemRole::Administrator)
+        .map(|person| person.id);
+    // One that is not among them takes nobody away.
+    if administrators.clone().any(|one| one == id) && administrators.all(|one| one == id) {
+        return Err(
+            Refusal::new(Code::InUse, "this is the last administrator").hint("make another one first")
+        );
     }
+    Ok(())
+}
+
+fn gone() -> Refusal {
+    not_found("the account is gone")
 }
 
 fn unknown(login: &str) -> Refusal {

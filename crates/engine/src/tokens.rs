@@ -5,7 +5,7 @@ use daypass_core::id::{PersonId, TokenId};
 use daypass_core::person::Change;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
-use daypass_core::time::Span;
+use daypass_core::time::{Span, Timestamp};
 use daypass_store::{Outcome, Scope, Side, TokenKind, TokenRow};
 
 use crate::caller::Caller;
@@ -25,57 +25,109 @@ pub struct NewToken {
     pub lifetime: Span,
 }
 
-/// A session or token that was issued.
-#[derive(Debug, Clone)]
-pub struct Issued {
-    /// Its row.
-    pub token: TokenRow,
+/// That somebody's password was found right. It holds until another one is set, which whatever is done by it checks in its
+/// own transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    pub(crate) person: PersonId,
+    password: Hash,
+}
+
+impl Proof {
+    /// The password of this person fits `stored`, their hash as it was read from the store.
+    #[must_use]
+    pub fn new(person: PersonId, stored: &str) -> Self {
+        Self {
+            person,
+            password: Hash::of(stored.as_bytes()),
+        }
+    }
+}
+
+impl From<Proof> for Scope {
+    fn from(Proof { person, password }: Proof) -> Self {
+        Self::Proved { person, password }
+    }
+}
+
+/// Why an account is not to be seen in this scope.
+pub(crate) fn absent(scope: &Scope) -> Refusal {
+    match scope {
+        Scope::Proved { .. } => Refusal::new(Code::Stale, "another password was set at this moment"),
+        _ => not_found("the account is gone"),
+    }
+}
+
+impl NewToken {
+    fn row(&self, id: TokenId, person: PersonId, now: Timestamp) -> TokenRow {
+        TokenRow {
+            id,
+            person,
+            hash: self.hash,
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            created_at: now,
+            expires_at: now + self.lifetime,
+            last_used: None,
+        }
+    }
 }
 
 impl Engine {
-    /// Issues a session or token to a person who has just proved who they are, or to the caller.
+    /// Issues a session or token to the caller, or one for another account by an administrator.
     ///
     /// # Errors
-    /// Where the account is switched off.
-    pub async fn issue_token(&self, person: PersonId, new: NewToken) -> Result<Issued, Error> {
+    /// Where the caller may not, or the account is switched off.
+    pub async fn issue_token(
+        &self,
+        caller: Caller,
+        owner: PersonId,
+        new: NewToken,
+    ) -> Result<TokenRow, Error> {
+        if owner != caller.person {
+            caller.administrator()?;
+        }
+        self.issue(caller.person, owner, Scope::Person(owner), new).await
+    }
+
+    /// Issues a session to a person who has just proved who they are.
+    ///
+    /// # Errors
+    /// [`Code::Stale`] where another password was set since; where the account is switched off.
+    pub async fn log_in(&self, proof: Proof, new: NewToken) -> Result<TokenRow, Error> {
+        let person = proof.person;
+        self.issue(person, person, proof.into(), new).await
+    }
+
+    async fn issue(
+        &self,
+        by: PersonId,
+        owner: PersonId,
+        scope: Scope,
+        new: NewToken,
+    ) -> Result<TokenRow, Error> {
         let id = TokenId::from_bytes(self.random());
+        let decided = new.clone();
         let committed = self
             .store()
-            .transition(Scope::Person(person), move |world, now| {
-                if !world.people.get(&person).is_some_and(|person| person.active) {
+            .transition(scope.clone(), move |world, now| {
+                let account = world.people.get(&owner).ok_or_else(|| absent(&scope))?;
+                if !account.active {
                     return Err(Refusal::new(Code::NotEligible, "this account is switched off"));
                 }
-                let expires_at = now + new.lifetime;
+                let row = decided.row(id, owner, now);
                 let change = Change::TokenIssued {
                     token: id,
-                    expires_at,
+                    expires_at: row.expires_at,
                 };
-                let mut outcome = Outcome::one(
-                    Actor::Person(person),
-                    Subject::Person(person),
-                    What::Person(change),
-                );
-                let NewToken { hash, kind, name, .. } = new;
-                let row = TokenRow {
-                    id,
-                    person,
-                    hash,
-                    kind,
-                    name,
-                    created_at: now,
-                    expires_at,
-                    last_used: None,
-                };
+                let mut outcome =
+                    Outcome::one(Actor::Person(by), Subject::Person(owner), What::Person(change));
                 outcome.side.push(Side::Token(row));
                 Ok(outcome)
             })
             .await?;
-        let rows = self.store().tokens_of(person).await?;
-        let token = rows.into_iter().find(|row| row.id == id);
-        drop(committed);
-        Ok(Issued {
-            token: token.ok_or_else(|| not_found("the token is gone"))?,
-        })
+        // What was decided on, not what is there by now: a session may end at once, and was issued all the same.
+        Ok(new.row(id, owner, committed.now))
     }
 
     /// Revokes a session or token: one's own, or anybody's for an administrator.

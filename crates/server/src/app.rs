@@ -45,8 +45,6 @@ pub(crate) struct Parts {
     pub behind_proxy: bool,
     /// Whether clients come over TLS, ours or the proxy's.
     pub over_tls: bool,
-    /// Changes of somebody's groups take turns.
-    pub directory_turn: Mutex<()>,
     /// Changes of the policy take turns.
     pub policy_turn: Mutex<()>,
     /// Rotations of admin secrets take turns.

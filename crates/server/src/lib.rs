@@ -12,6 +12,7 @@ mod app;
 pub mod config;
 pub mod edge;
 mod events;
+mod halt;
 mod http;
 mod identity;
 pub mod log;
@@ -20,6 +21,7 @@ mod metrics;
 mod secrets;
 mod server;
 mod setup;
+mod stale;
 mod wire;
 
 pub use http::listen::TlsError;

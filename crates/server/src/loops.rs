@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use daypass_core::entitlement;
 use daypass_core::event::What;
-use daypass_core::person::Change;
 use daypass_core::time::Span;
+use daypass_engine::Error as EngineError;
 use daypass_engine::reconcile::Reconciler;
 use daypass_store::{Entry, Error, EventFilter, From};
 use tokio::sync::{Notify, watch};
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::edge;
 use crate::events::address;
 use crate::http::listen::{is_stopped, stopped};
+use crate::stale::Stale;
 
 /// How many events get their place, or are told, at once.
 const BATCH: usize = 500;
@@ -41,13 +42,13 @@ const TOKENS_KEPT: Span = Span::hours(24);
 pub(crate) async fn sequence(app: App, shared: bool, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let mut changes = app.engine.store().changes();
     let poll = if shared { SHARED_POLL } else { OWN_POLL };
-    let mut last = None;
-    let mut started = false;
+    let mut told = Position::default();
     loop {
         changes.mark_unchanged();
-        let pause = match turn(&app, shared, &wake, &mut last, &mut started).await {
+        let pause = match turn(&app, shared, &wake, &mut told).await {
             Ok(true) => continue,
-            Ok(false) => poll,
+            Ok(false) if told.stale.is_none() => poll,
+            Ok(false) => AFTER_ERROR,
             Err(error) => {
                 tracing::warn!(%error, "events could not be told yet");
                 AFTER_ERROR
@@ -64,58 +65,47 @@ pub(crate) async fn sequence(app: App, shared: bool, wake: Arc<Notify>, mut stop
     }
 }
 
+/// How far this server has told the events.
+#[derive(Default)]
+struct Position {
+    last: Option<u64>,
+    started: bool,
+    /// What is recorded and this server has not read anew yet.
+    stale: Stale,
+}
+
 /// One turn; whether there may be more at once. What this or another server gave its place is read back from the log, so
 /// that each server tells all events once and in order.
-async fn turn(
-    app: &App,
-    shared: bool,
-    wake: &Notify,
-    last: &mut Option<u64>,
-    started: &mut bool,
-) -> Result<bool, Error> {
+async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Result<bool, EngineError> {
     let store = app.engine.store();
-    if !*started {
+    if !told.started {
         // What was placed before the start, nobody waits for any more.
-        *last = store.log_head().await?.size.checked_sub(1);
-        *started = true;
+        told.last = store.log_head().await?.size.checked_sub(1);
+        told.started = true;
+        // What was done between the reading of this server's engine and here is passed over with it.
+        told.stale = Stale::all();
     }
     let placed = store.sequence(BATCH).await?.len();
-    let from = last.map_or(From::First, From::After);
+    let from = told.last.map_or(From::First, From::After);
     let entries = store.events(from, EventFilter::default(), BATCH).await?;
     let more = placed == BATCH || entries.len() == BATCH;
+    told.stale.note(&entries);
+    let (directory, policy) = (app.engine.refresh_directory(), app.engine.refresh_policy());
+    // Who is told what hangs on the directory: with an old one, nobody is told anything yet.
+    told.stale.mend(directory, policy).await?;
     if entries.is_empty() {
         return Ok(more);
     }
     if shared {
-        refresh(app, &entries).await;
         wake.notify_one();
     }
-    for told in address(&app.engine, entries).await? {
-        *last = Some(told.entry.index);
-        count(app, &told.entry);
+    for next in address(&app.engine, entries).await? {
+        told.last = Some(next.entry.index);
+        count(app, &next.entry);
         // Nobody listens: that is no error.
-        let _nobody = app.events.send(told);
+        let _nobody = app.events.send(next);
     }
     Ok(more)
-}
-
-/// Another server may have changed the directory or the policy.
-async fn refresh(app: &App, entries: &[Entry]) {
-    let directory = entries.iter().any(|entry| {
-        let What::Person(change) = &entry.event.what else {
-            return false;
-        };
-        !matches!(change, Change::TokenIssued { .. } | Change::TokenRevoked { .. })
-    });
-    if directory && let Err(error) = app.engine.refresh_directory().await {
-        tracing::error!(%error, "the directory could not be read anew");
-    }
-    let policy = entries
-        .iter()
-        .any(|entry| matches!(entry.event.what, What::Policy(_)));
-    if policy && let Err(error) = app.engine.refresh_policy().await {
-        tracing::error!(%error, "the policy that another server put in force does not load here");
-    }
 }
 
 fn count(app: &App, entry: &Entry) {

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Parts};
 use crate::config::{PostgresConfig, ReconcileConfig, ServerConfig, StoreConfig};
+use crate::halt::Halt;
 use crate::http::intake::MAX_CHANGES;
 use crate::http::listen::{self, TlsError};
 use crate::identity::limit::Limits;
@@ -74,7 +75,7 @@ pub struct Server {
     address: SocketAddr,
     tls: bool,
     app: App,
-    stop: watch::Sender<bool>,
+    halt: Arc<Halt>,
     listener: JoinHandle<()>,
     loops: Vec<JoinHandle<()>>,
 }
@@ -122,34 +123,28 @@ impl Server {
             address: config.listen,
             why,
         })?;
-        let (stop, stopped) = watch::channel(false);
+        let halt = Halt::new();
+        let stopped = halt.receiver();
         let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
         let app = app(&config, engine, &reconciler, stopped.clone())?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let wake = Arc::new(Notify::new());
+        let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
+        let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());
+        let tidy_up = loops::tidy_up(Arc::clone(&app), stopped.clone());
         let loops = vec![
-            tokio::spawn(loops::sequence(
-                Arc::clone(&app),
-                shared,
-                Arc::clone(&wake),
-                stopped.clone(),
-            )),
-            tokio::spawn(loops::reconcile(
-                Arc::clone(&app),
-                reconciler,
-                wake,
-                stopped.clone(),
-            )),
-            tokio::spawn(loops::tidy_up(Arc::clone(&app), stopped.clone())),
+            halt.watch("the sequencer", sequence),
+            halt.watch("the reconciler", reconcile),
+            halt.watch("the housekeeping", tidy_up),
         ];
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
-        let listener = tokio::spawn(listen::serve(listener, tls, router, stopped));
+        let listener = halt.watch("the listener", listen::serve(listener, tls, router, stopped));
         Ok(Self {
             address,
             tls: served,
             app,
-            stop,
+            halt,
             listener,
             loops,
         })
@@ -182,16 +177,22 @@ impl Server {
         Ok(self.app.passwords.hash(password, edge::random()).await?)
     }
 
+    /// Returns once a part of the server has ended unasked, with its name, and otherwise never. The rest is stopping then:
+    /// nothing would end access any more. The owner calls [`Server::stop`] and fails.
+    pub async fn broken(&self) -> &'static str {
+        self.halt.broken().await
+    }
+
     /// Stops: no new connection, requests and calls to targets finished, streams ended, the store closed last.
     pub async fn stop(self) {
         let Self {
             app,
-            stop,
+            halt,
             listener,
             loops,
             ..
         } = self;
-        stop.send_replace(true);
+        halt.stop();
         ended(listener, "the listener").await;
         // A change whose client hung up still runs to its end.
         if edge::within(DRAIN, app.changes.acquire_many(MAX_CHANGES))
@@ -234,7 +235,6 @@ fn app(
         trusted_proxies: config.trusted_proxies.clone(),
         behind_proxy: config.behind_proxy,
         over_tls: config.tls.is_some() || config.behind_proxy,
-        directory_turn: Mutex::new(()),
         policy_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),

@@ -1,13 +1,12 @@
-//! What other servers have changed and this one has not read anew yet.
+//! What is recorded of directory and policy and this server has not read anew yet.
 //!
 //! It is kept until the reading worked: an old group still admits whom it no longer holds, and the next such event may be
-//! days away.
+//! days away. A server's own changes count too: what it read after one of them may have failed as well.
 
 use std::fmt::Display;
 use std::future::Future;
 
 use daypass_core::event::What;
-use daypass_core::person::Change;
 use daypass_store::Entry;
 
 /// See the module.
@@ -45,8 +44,7 @@ impl Stale {
     pub(crate) fn note(&mut self, entries: &[Entry]) {
         for entry in entries {
             match &entry.event.what {
-                What::Person(Change::TokenIssued { .. } | Change::TokenRevoked { .. }) => {}
-                What::Person(_) => self.directory = true,
+                What::Person(change) => self.directory |= change.is_of_directory(),
                 What::Policy(_) => self.policy = Policy::Stale,
                 _ => {}
             }
@@ -70,7 +68,7 @@ impl Stale {
                 Err(error) => {
                     // Once, not each second.
                     if self.policy != Policy::Reported {
-                        tracing::error!(%error, "the policy that another server put in force does not load here; it is tried again");
+                        tracing::error!(%error, "the policy in force does not load here; it is tried again");
                     }
                     Policy::Reported
                 }
@@ -88,7 +86,41 @@ impl Stale {
 mod tests {
     use std::cell::Cell;
 
+    use daypass_core::event::{Actor, Event, PolicyEvent, Subject};
+    use daypass_core::id::{PersonId, TokenId};
+    use daypass_core::person::Change;
+    use daypass_core::text::Hash;
+    use daypass_core::time::Timestamp;
+
     use super::*;
+
+    fn entry(what: What) -> Entry {
+        let subject = Subject::Person(PersonId::from_bytes([1; 10]));
+        Entry {
+            index: 0,
+            leaf: Hash::of(b""),
+            bytes: Vec::new(),
+            event: Event::new(Timestamp::EPOCH, Actor::System, subject, what),
+        }
+    }
+
+    #[test]
+    fn only_what_changes_the_directory_or_the_policy_makes_them_stale() {
+        let mut stale = Stale::default();
+        let token = TokenId::from_bytes([2; 10]);
+        stale.note(&[entry(What::Person(Change::TokenRevoked { token }))]);
+        assert!(stale.is_none(), "nobody joins or leaves anything with a token");
+        stale.note(&[entry(What::Person(Change::Deactivated))]);
+        assert_eq!((stale.directory, stale.policy), (true, Policy::Fresh));
+        let applied = PolicyEvent::Applied {
+            revision: Hash::of(b"2"),
+            files: Vec::new(),
+            summary: Vec::new(),
+        };
+        let mut stale = Stale::default();
+        stale.note(&[entry(What::Policy(applied))]);
+        assert_eq!((stale.directory, stale.policy), (false, Policy::Stale));
+    }
 
     /// A reading that comes to this, and is counted.
     async fn read(count: &Cell<u32>, outcome: Result<(), &'static str>) -> Result<(), &'static str> {

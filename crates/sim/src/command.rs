@@ -1,8 +1,10 @@
 //! A command on its way from a person to a server and back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use daypass_core::id::GrantId;
+use daypass_core::name::Name;
 use daypass_core::person::Kind;
 use daypass_core::review::Decision;
 use daypass_core::text::Hash;
@@ -117,8 +119,9 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             "revoked".into()
         }
         What::Groups { who, groups } => {
-            let groups = groups.iter().filter_map(|group| group.parse().ok()).collect();
-            engine.set_groups(root()?, &login(who), groups).await?;
+            let join: BTreeSet<Name> = groups.iter().filter_map(|group| group.parse().ok()).collect();
+            let leave = engine.find(&login(who))?.groups.difference(&join).cloned().collect();
+            engine.change_groups(root()?, &login(who), join, leave).await?;
             "groups set".into()
         }
         What::Manager { who, manager } => {

@@ -6,12 +6,14 @@
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId};
-use daypass_core::person::Person;
+use daypass_core::person::{Person, SystemRole};
 use daypass_core::request::Request;
+use daypass_core::text::Hash;
 use daypass_core::world::World;
 
 use crate::error::Result;
 use crate::link::Link;
+use crate::people;
 use crate::texts;
 use crate::value::{Row, Value};
 
@@ -41,6 +43,16 @@ pub enum Scope {
     },
     /// An account, with any other active one of its login.
     Person(PersonId),
+    /// An account whose password was found right: nothing where another password was set meanwhile.
+    Proved {
+        /// Whose.
+        person: PersonId,
+        /// The SHA-256 of the hash in PHC form that the password was compared with.
+        password: Hash,
+    },
+    /// An account that may cease to be an administrator. Where it is an active one, with all others; nobody else ceases to be
+    /// one meanwhile, as long as all who do come this way.
+    Administrator(PersonId),
     /// The policy.
     Policy,
 }
@@ -71,6 +83,8 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
                         (SELECT lower(login) FROM people WHERE id = $1)) ORDER BY id FOR UPDATE";
             take_people(part, &link.rows(text, &[(*id).into()]).await?)?;
         }
+        Scope::Proved { person, password } => proved(link, part, *person, *password).await?,
+        Scope::Administrator(id) => administrator(link, part, *id).await?,
         Scope::Policy => {
             link.reserve("policy").await?;
             link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
@@ -80,6 +94,39 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)
+}
+
+/// The account first: whoever sets a password holds it. Then a statement of its own, which sees what they have set.
+async fn proved(link: &mut Link, world: &mut World, id: PersonId, password: Hash) -> Result<()> {
+    let own = link
+        .rows(
+            "SELECT document FROM people WHERE id = $1 FOR UPDATE",
+            &[id.into()],
+        )
+        .await?;
+    let kept = people::password(link, id).await?;
+    if kept.is_some_and(|kept| Hash::of(kept.as_bytes()) == password) {
+        take_people(world, &own)?;
+    }
+    Ok(())
+}
+
+/// The account first, then the reservation, then a statement that sees what others have done before it was ours.
+async fn administrator(link: &mut Link, world: &mut World, id: PersonId) -> Result<()> {
+    let own = "SELECT document FROM people WHERE id = $1 FOR UPDATE";
+    take_people(world, &link.rows(own, &[id.into()]).await?)?;
+    let counts = |person: &Person| person.active && person.role == SystemRole::Administrator;
+    if !world.people.values().any(counts) {
+        return Ok(());
+    }
+    // No login: those are reserved too.
+    link.reserve("role: administrator").await?;
+    let active = "SELECT document FROM people WHERE state = 'active' AND id <> $1";
+    take_people(world, &link.rows(active, &[id.into()]).await?)?;
+    world
+        .people
+        .retain(|other, person| *other == id || counts(person));
+    Ok(())
 }
 
 async fn request(link: &mut Link, world: &mut World, id: RequestId, extends: Option<GrantId>) -> Result<()> {

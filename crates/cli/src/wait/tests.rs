@@ -154,7 +154,7 @@ async fn nobody_waits_longer_than_they_said() {
 }
 
 #[tokio::test]
-async fn access_that_could_not_be_set_up_is_an_error_and_not_an_end() {
+async fn access_that_could_not_be_set_up_is_neither_an_end_nor_an_error_like_any_other() {
     let mut failed = grant("ending");
     failed["ended_reason"] = json!("failed");
     failed["ended_detail"] = json!("the target is down");
@@ -162,7 +162,7 @@ async fn access_that_could_not_be_set_up_is_an_error_and_not_an_end() {
         .await
         .err()
         .unwrap();
-    assert_eq!(failure.exit, Exit::ERROR);
+    assert_eq!(failure.exit, Exit::NOT_SET_UP);
     let mut revoked = grant("ended");
     revoked["ended_reason"] = json!("revoked");
     let failure = wait(world(approved(), None, revoked), None).await.err().unwrap();

@@ -26,6 +26,7 @@ use self::people::People;
 use self::play::Play;
 use self::target::Target;
 use crate::failure::Failure;
+use crate::server::broken;
 use crate::signal;
 
 /// Show the main job on this machine, then let you try it. Nothing stays behind.
@@ -107,8 +108,8 @@ impl Demo {
             return Ok(());
         }
         let bin = wrappers::write(folder, &people, &address, target.programs())?;
-        invite(narrator, &bin);
-        std::future::pending().await
+        invite(narrator, &bin, target);
+        Err(broken(running.broken().await))
     }
 
     async fn serve(&self, folder: &Path, target: &Target) -> Result<Server, Failure> {
@@ -150,10 +151,10 @@ impl Stage {
 }
 
 /// What to type next.
-fn invite(narrator: Narrator, bin: &Path) {
+fn invite(narrator: Narrator, bin: &Path, target: &Target) {
     narrator.heading("Now you, in another terminal");
     narrator.line(&format!("  export PATH={}:$PATH", bin.display()));
-    for (command, why) in [
+    let ask = [
         ("ana ls", "what ana may ask for, and what it takes"),
         (
             "ana request orders-prod/write --for 2m --reason \"PAY-7: fix a stuck order\"",
@@ -162,16 +163,9 @@ fn invite(narrator: Narrator, bin: &Path) {
         ("bo inbox", "what waits for bo"),
         ("bo approve R…", "the id that inbox shows"),
         ("cy approve R…", "the second of two"),
-        (
-            "ana connect orders-prod/write",
-            "psql, until the deadline cuts it",
-        ),
-        (
-            "ana connect orders-staging/read --reason \"a look\"",
-            "staging asks nobody",
-        ),
-        ("dee audit ls", "the auditor sees all of it"),
-    ] {
+    ];
+    let look = [("dee audit ls", "the auditor sees all of it")];
+    for (command, why) in ask.into_iter().chain(target.invitation()).chain(look) {
         let why = if why.is_empty() {
             String::new()
         } else {

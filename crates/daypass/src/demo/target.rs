@@ -88,6 +88,32 @@ impl Target {
         }
     }
 
+    /// What one may type once ana has access, each with what it shows.
+    pub(super) const fn invitation(&self) -> [(&'static str, &'static str); 3] {
+        match self {
+            Self::Postgres(_) => [
+                (
+                    "ana connect orders-prod/write",
+                    "psql, until the deadline cuts it",
+                ),
+                (
+                    "ana connect orders-staging/read --reason \"a look\"",
+                    "staging asks nobody",
+                ),
+                ("ana", "what ana holds, and for how long"),
+            ],
+            // No client program talks to it.
+            Self::StandIn(_) => [
+                ("ana", "what ana holds, and for how long"),
+                (
+                    "ana request orders-staging/read --wait --reason \"a look\"",
+                    "staging asks nobody",
+                ),
+                ("ana release orders-staging", "given back before its time"),
+            ],
+        }
+    }
+
     /// Somebody tries to log in by themselves. The answer is what the target said.
     pub(super) async fn knock(&self, login: &str) -> Result<(), String> {
         match self {

@@ -37,16 +37,35 @@ impl Server {
         }
         daypass_server::log::install(&config.log);
         let server = daypass_server::Server::start(config, daypass_providers::ALL).await?;
-        let in_force = put_in_force(server.engine(), &files).await;
-        if in_force.is_ok() {
-            tracing::info!(address = %server.address(), "serving");
-            say(format!("✓ Daypass answers on {}", server.url()));
-            let why = signal::told_to_stop().await;
-            say(format!("{why}: finishing what is under way"));
-        }
+        let ended = match put_in_force(server.engine(), &files).await {
+            Ok(()) => serve(&server).await,
+            Err(failure) => Err(failure),
+        };
         server.stop().await;
-        in_force
+        ended
     }
+}
+
+/// Serves until told to stop, or until the server cannot do its work any more: the failure makes a supervisor start it
+/// anew.
+async fn serve(server: &daypass_server::Server) -> Result<(), Failure> {
+    tracing::info!(address = %server.address(), "serving");
+    say(format!("✓ Daypass answers on {}", server.url()));
+    tokio::select! {
+        why = signal::told_to_stop() => {
+            say(format!("{why}: finishing what is under way"));
+            Ok(())
+        }
+        part = server.broken() => Err(broken(part)),
+    }
+}
+
+/// A part of a server ended unasked. It cannot do its work without, so it ends too.
+pub(crate) fn broken(part: &str) -> Failure {
+    Failure::error(format!(
+        "{part} ended unasked; a server without it would answer and not do its work, so it stopped"
+    ))
+    .hint("start it again, and report the error that its log shows before this")
 }
 
 /// Puts the operator's policy files in force where they should be.
@@ -96,4 +115,16 @@ async fn apply(engine: &Engine, paths: &[PathBuf]) -> Result<Start, Failure> {
         engine.load_policy(&sources).await?;
     }
     Ok(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_broke_ends_with_an_error_that_names_the_part() {
+        let failure = broken("the reconciler");
+        assert_eq!(failure.exit, 1, "a supervisor starts it again");
+        assert!(failure.to_string().contains("the reconciler"), "{failure}");
+    }
 }

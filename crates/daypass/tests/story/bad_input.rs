@@ -210,5 +210,5 @@ fn a_provider_that_refuses_is_told_and_ends_with_evidence() {
         "x",
         "--wait",
     ];
-    says(&house.fails("ana", &wait, 1), &["✗", "not provisioned within 6s"]);
+    says(&house.fails("ana", &wait, 9), &["✗", "not provisioned within 6s"]);
 }

@@ -68,24 +68,17 @@ fn the_story_holds_without_postgresql_and_says_so() {
 /// A demo that stays, with the programs that it wrote for its people.
 struct Staying {
     demo: Running,
-    /// Of its PostgreSQL.
-    port: u16,
+    /// What it said of PostgreSQL.
+    on: String,
     bin: PathBuf,
+    /// What it invites to type.
+    invitation: Vec<String>,
 }
 
 impl Staying {
-    fn new() -> Self {
-        let mut demo = Running::start(daypass(&["demo"]));
+    fn new(command: Command) -> Self {
+        let mut demo = Running::start(command);
         let on = demo.says("PostgreSQL");
-        let port = on
-            .split("127.0.0.1:")
-            .nth(1)
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
         let line = demo.says("export PATH=");
         let bin = line
             .trim()
@@ -93,7 +86,22 @@ impl Staying {
             .trim_end_matches(":$PATH")
             .into();
         demo.says("Ctrl-C here");
-        Self { demo, port, bin }
+        let told = demo.told();
+        let (_, invitation) = told.split_once("export PATH=").unwrap();
+        let invitation = invitation.lines().skip(1).map(|line| line.trim().to_owned());
+        let invitation = invitation.take_while(|line| !line.is_empty()).collect();
+        Self {
+            demo,
+            on,
+            bin,
+            invitation,
+        }
+    }
+
+    /// Of its PostgreSQL.
+    fn port(&self) -> u16 {
+        let after = self.on.split("127.0.0.1:").nth(1).unwrap();
+        after.split(' ').next().unwrap().parse().unwrap()
     }
 
     /// What somebody's command answers on standard output.
@@ -107,7 +115,13 @@ impl Staying {
 
 #[test]
 fn what_it_invites_to_works_and_nothing_stays() {
-    let staying = Staying::new();
+    let staying = Staying::new(daypass(&["demo"]));
+    let invited = |line: &str| staying.invitation.iter().any(|told| told.starts_with(line));
+    assert!(
+        invited("ana connect orders-prod/write"),
+        "{:?}",
+        staying.invitation
+    );
     tells(
         &staying.run("ana ls", &[], 0),
         &["orders-prod/write", "2 steps: manager"],
@@ -142,7 +156,8 @@ fn what_it_invites_to_works_and_nothing_stays() {
     staying.run("ana request orders-prod/write --for 3h --reason long", &[], 3);
     tells(&staying.run("ana", &[], 0), &["orders-prod/write", "left"]);
 
-    let Staying { demo, port, bin } = staying;
+    let port = staying.port();
+    let Staying { demo, bin, .. } = staying;
     let mode = std::fs::metadata(bin.parent().unwrap())
         .unwrap()
         .permissions()
@@ -157,4 +172,40 @@ fn what_it_invites_to_works_and_nothing_stays() {
     );
     let gone = std::net::TcpStream::connect(("127.0.0.1", port));
     assert!(gone.is_err(), "its PostgreSQL is gone");
+}
+
+/// Nothing but this process talks to the stand-in: what it invites to needs no client program.
+#[test]
+fn what_it_invites_to_without_postgresql_works_too() {
+    let mut command = daypass(&["demo"]);
+    command.env("DAYPASS_PG_BINDIR", "/nowhere");
+    let staying = Staying::new(command);
+    let path = format!("{}:{}", staying.bin.display(), std::env::var("PATH").unwrap());
+    let sh = |line: &str| {
+        let mut sh = Command::new("sh");
+        ends_with(sh.args(["-c", line]).env("PATH", &path).stdin(Stdio::null()), 0).0
+    };
+    let mut id = String::new();
+    for line in &staying.invitation {
+        // After it, the comment for people.
+        let line = line.split("   #").next().unwrap().trim_end();
+        assert!(!line.contains("connect"), "no client program talks to it: {line}");
+        let out = sh(&line.replace("R…", &id));
+        if line == "bo inbox" {
+            id = sh("bo inbox -o name").trim().to_owned();
+        }
+        if line == "ana" {
+            // It may still be on its way.
+            tells(&out, &["orders-prod/write"]);
+        }
+    }
+    let events = sh("dee audit ls");
+    let activated = events.matches("grant.activated").count();
+    assert!(
+        activated >= 2,
+        "the play's, and staging for which ana waited: {events}"
+    );
+    assert!(events.contains("grant.ending"), "{events}");
+    let (status, told) = staying.demo.stop(Signal::INT);
+    assert!(status.success(), "{told}");
 }

@@ -6,10 +6,14 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use daypass_server::edge;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a server may take to end: it may wait 20 s for calls to its targets.
+const STOPPING: Duration = Duration::from_secs(30);
 
 /// The binary, without anything of the surroundings that would change what it does.
 pub(crate) fn daypass(args: &[&str]) -> Command {
@@ -124,16 +128,35 @@ impl Running {
         self.heard.join("\n")
     }
 
-    /// Tells it to stop in this way, and waits for its end.
+    /// Tells it to stop in this way, and waits for its end. One that does not end is killed, and said.
     #[track_caller]
-    pub(crate) fn stop(mut self, signal: Signal) -> (ExitStatus, String) {
+    pub(crate) fn stop(self, signal: Signal) -> (ExitStatus, String) {
+        self.stop_within(signal, STOPPING)
+    }
+
+    #[track_caller]
+    fn stop_within(mut self, signal: Signal, patience: Duration) -> (ExitStatus, String) {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a process id")).expect("a process id");
         kill_process(pid, signal).expect("it is there");
-        let status = self.child.wait().expect("it ends");
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.heard.push(line);
+        let begun = edge::instant();
+        // Its streams end with it: whoever listens learns of the end without asking.
+        loop {
+            match self.lines.recv_timeout(patience.saturating_sub(begun.elapsed())) {
+                Ok(line) => self.heard.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                // What it has started may have the streams still.
+                Err(RecvTimeoutError::Timeout) if self.child.try_wait().is_ok_and(|end| end.is_some()) => {
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!(
+                        "it has not ended within {patience:?} of {signal:?}:\n{}",
+                        self.told()
+                    )
+                }
+            }
         }
-        (status, self.told())
+        (self.child.wait().expect("it ends"), self.told())
     }
 }
 
@@ -213,4 +236,22 @@ impl Installation {
 #[track_caller]
 pub(crate) fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn one_that_does_not_end_fails_the_test_with_what_it_said() {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "trap '' TERM; echo deaf; echo and slow; while :; do sleep 1; done",
+    ]);
+    let mut deaf = Running::start(command);
+    deaf.says("and slow");
+    let stopped =
+        std::panic::catch_unwind(move || deaf.stop_within(Signal::TERM, Duration::from_millis(100)));
+    let why = *stopped.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        why.contains("TERM") && why.contains("deaf") && why.contains("and slow"),
+        "{why}"
+    );
 }

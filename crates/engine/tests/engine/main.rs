@@ -5,6 +5,7 @@
 mod access;
 mod faults;
 mod house;
+mod people;
 mod policies;
 mod reviews;
 mod shared;

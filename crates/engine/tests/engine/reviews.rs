@@ -148,7 +148,7 @@ async fn a_reviewer_who_left_the_group_does_not_count() {
     house.approve("bo", &made.request).await.unwrap();
     house
         .engine
-        .set_groups(house.caller("root"), "bo", [].into())
+        .change_groups(house.caller("root"), "bo", [].into(), [name("eng-leads")].into())
         .await
         .unwrap();
     let again = house.approve("cy", &made.request).await.unwrap();

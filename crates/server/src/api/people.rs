@@ -8,7 +8,7 @@ use daypass_api::person::{
 use daypass_api::{Page, Problem, ProblemCode, Secret};
 use daypass_core::person::{Kind, Person as Core};
 use daypass_core::refusal::Code;
-use daypass_engine::NewPerson as Added;
+use daypass_engine::{NewPerson as Added, Proof};
 
 use crate::api::page;
 use crate::app::{App, Parts};
@@ -94,21 +94,12 @@ pub(super) async fn groups(
     Path(login): Path<String>,
     Json(body): Json<ChangeGroups>,
 ) -> Answer<Json<Person>> {
-    if let Some(both) = body.add.intersection(&body.remove).next() {
-        return Err(Failure::new(
-            Code::Invalid,
-            format!("{both} cannot be joined and left at once"),
-        ));
-    }
-    // Two changes at a time must not undo each other: within this process they take turns.
-    let _turn = app.directory_turn.lock().await;
-    let mut groups = app.engine.find(&login)?.groups;
-    groups.retain(|group| !body.remove.contains(group));
-    groups.extend(body.add);
-    Ok(shown(
-        &app,
-        &app.engine.set_groups(identity.caller, &login, groups).await?,
-    ))
+    let ChangeGroups { add, remove } = body;
+    let changed = app
+        .engine
+        .change_groups(identity.caller, &login, add, remove)
+        .await?;
+    Ok(shown(&app, &changed))
 }
 
 /// Sets or clears somebody's manager.
@@ -161,21 +152,25 @@ pub(super) async fn password(
             return Err(Failure::new(Code::Invalid, "a service account has no password"));
         }
     }
+    let mut proof = None;
     if own {
         // A session that somebody left open must not be enough to take the account over.
         app.limits.login(client.0, &login)?;
         let wrong = || Failure::new(ProblemCode::LoginFailed, "the present password is wrong");
         let current = body.current.ok_or_else(wrong)?;
-        let stored = app.engine.store().password(identity.caller.person).await?;
+        let person = identity.caller.person;
+        let stored = app.engine.store().password(person).await?;
+        proof = stored.as_deref().map(|stored| Proof::new(person, stored));
         if !app.passwords.verify(stored, current.into_inner()).await? {
             return Err(wrong());
         }
     }
     let hash = hashed(&app, body.password).await?;
-    Ok(shown(
-        &app,
-        &app.engine.set_password(identity.caller, &login, hash).await?,
-    ))
+    let changed = app
+        .engine
+        .set_password(identity.caller, &login, proof, hash)
+        .await?;
+    Ok(shown(&app, &changed))
 }
 
 /// Switches an account off. Its sessions and tokens end at once, and what it holds is taken away.

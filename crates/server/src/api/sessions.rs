@@ -8,7 +8,7 @@ use daypass_core::id::{PersonId, TokenId};
 use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
-use daypass_engine::{Caller, NewToken as Issue};
+use daypass_engine::{Caller, Error, NewToken as Issue, Proof};
 use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
@@ -51,14 +51,18 @@ pub(super) async fn login(
         .store()
         .password(person.as_ref().map_or(nobody, |person| person.id))
         .await?;
+    let proof = person
+        .as_ref()
+        .zip(stored.as_deref())
+        .map(|(person, stored)| Proof::new(person.id, stored));
     let fits = app.passwords.verify(stored, body.password.into_inner()).await?;
-    let Some(person) = person.filter(|_| fits) else {
+    let refused = || {
         app.metrics.login("refused");
         tracing::info!(client = %client.0, "a login was refused");
-        return Err(Failure::new(
-            ProblemCode::LoginFailed,
-            "the login or the password is wrong",
-        ));
+        Failure::new(ProblemCode::LoginFailed, "the login or the password is wrong")
+    };
+    let (Some(person), Some(proof), true) = (person, proof, fits) else {
+        return Err(refused());
     };
     room_for_another(&app, person.id).await?;
     let minted = token::mint(SESSION_PREFIX, edge::random());
@@ -68,12 +72,16 @@ pub(super) async fn login(
         name,
         lifetime: app.session_lifetime,
     };
-    let issued = app.engine.issue_token(person.id, issue).await?;
+    let session = match app.engine.log_in(proof, issue).await {
+        // It was right when it was looked at, and another one was set since: now it is wrong.
+        Err(Error::Refused(refusal)) if refusal.code == Code::Stale => return Err(refused()),
+        session => session?,
+    };
     app.metrics.login("accepted");
     tracing::info!(client = %client.0, person = %person.id, "logged in");
     Ok(Json(LoggedIn {
         token: minted.secret.into(),
-        expires_at: issued.token.expires_at,
+        expires_at: session.expires_at,
         person: wire::person(&person, &app.engine.current().directory),
     }))
 }
@@ -207,8 +215,8 @@ pub(super) async fn add(
         name,
         lifetime: body.expires_in,
     };
-    let issued = app.engine.issue_token(person.id, issue).await?;
-    let token = wire::token(&issued.token, &app.engine.current().directory);
+    let issued = app.engine.issue_token(identity.caller, person.id, issue).await?;
+    let token = wire::token(&issued, &app.engine.current().directory);
     Ok((
         StatusCode::CREATED,
         Json(IssuedToken {

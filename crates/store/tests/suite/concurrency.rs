@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::PersonId;
-use daypass_core::person::Change;
-use daypass_core::refusal::Code;
+use daypass_core::person::{Change, Person, SystemRole};
+use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Span;
 use daypass_core::world::World;
 use daypass_store::{Error, EventFilter, From, Outcome, Scope};
@@ -21,6 +21,7 @@ on_every_engine!(
     the_same_request_at_once_is_made_once,
     changes_of_one_row_are_not_lost,
     one_login_is_taken_once,
+    of_many_administrators_who_go_at_once_one_stays,
     holders_of_one_opening_do_not_wait_in_a_circle,
     no_intent_slips_in_while_its_grant_ends,
     the_log_has_no_gaps_under_concurrency,
@@ -133,6 +134,63 @@ async fn one_login_is_taken_once(bench: Bench) {
         );
     }
     bench.store.verify().await.unwrap();
+}
+
+async fn of_many_administrators_who_go_at_once_one_stays(bench: Bench) {
+    for n in 0..16 {
+        let administrator = Person {
+            role: SystemRole::Administrator,
+            ..person(n, &format!("root-{n}"))
+        };
+        add(&bench.store, administrator, Vec::new()).await.unwrap();
+    }
+    add(&bench.store, person(100, "ana"), Vec::new()).await.unwrap();
+    let second = bench.second().await.unwrap_or_else(|| bench.store.clone());
+    let gone = all((0..16).map(|n| {
+        let store = if n % 2 == 0 {
+            bench.store.clone()
+        } else {
+            second.clone()
+        };
+        async move {
+            let id = person_id(n);
+            let decide = move |world: &World, _| {
+                let one = |person: &Person| person.active && person.role == SystemRole::Administrator;
+                assert!(world.people.values().all(one), "only whom it is about");
+                if world.people.len() < 2 {
+                    return Err(Refusal::new(Code::InUse, "the last one"));
+                }
+                let what = if n % 4 < 2 {
+                    Change::Deactivated
+                } else {
+                    Change::Role {
+                        role: SystemRole::Member,
+                    }
+                };
+                let subject = Subject::Person(id);
+                Ok(Outcome::one(Actor::System, subject, What::Person(what)))
+            };
+            store.transition(Scope::Administrator(id), decide).await
+        }
+    }))
+    .await;
+    assert_eq!(gone.iter().filter(|gone| gone.is_err()).count(), 1);
+    let refused = gone.into_iter().find_map(Result::err).unwrap();
+    assert!(
+        matches!(&refused, Error::Refused(refusal) if refusal.code == Code::InUse),
+        "{refused}"
+    );
+    let people = bench.store.people().await.unwrap();
+    let left = people
+        .iter()
+        .filter(|person| person.active && person.role == SystemRole::Administrator);
+    assert_eq!(left.count(), 1);
+    // One who is none takes nobody away: there is nothing to look at.
+    let seen = bench.store.transition(
+        Scope::Administrator(person_id(100)),
+        |_, _| Ok(Outcome::default()),
+    );
+    assert_eq!(seen.await.unwrap().world.people.len(), 1);
 }
 
 async fn holders_of_one_opening_do_not_wait_in_a_circle(bench: Bench) {

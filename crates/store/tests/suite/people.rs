@@ -1,13 +1,15 @@
 //! Accounts, passwords, sessions, tokens, policy revisions and idempotency keys.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
 
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
-use daypass_core::id::TokenId;
+use daypass_core::id::{PersonId, TokenId};
 use daypass_core::person::Change;
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
+use daypass_core::world::World;
 use daypass_store::{Answer, Begun, Command, Error, Outcome, Scope, Side, Store, TokenKind, TokenRow};
 
 use crate::bench::{Bench, on_every_engine};
@@ -17,6 +19,7 @@ on_every_engine!(
     the_directory_counts_its_changes_and_no_tokens,
     a_login_is_unique_among_active_accounts,
     a_password_is_set_and_replaced,
+    what_an_old_password_proved_is_void,
     tokens_are_found_by_hash_while_their_owner_is_active,
     tokens_end_and_are_forgotten,
     the_last_use_of_a_token_is_noted,
@@ -122,6 +125,72 @@ async fn a_password_is_set_and_replaced(bench: Bench) {
         Some("$argon2id$2")
     );
     assert_eq!(bench.store.password(person_id(2)).await.unwrap(), None);
+}
+
+/// Who is to be seen by whoever found this password right.
+async fn proved(store: &Store, hash: &str) -> Vec<PersonId> {
+    let scope = Scope::Proved {
+        person: person_id(1),
+        password: Hash::of(hash.as_bytes()),
+    };
+    let seen = store.transition(scope, |_, _| Ok(Outcome::default())).await;
+    seen.unwrap().world.people.into_keys().collect()
+}
+
+fn password(hash: &str) -> Side {
+    Side::Password {
+        person: person_id(1),
+        hash: hash.to_owned(),
+    }
+}
+
+async fn what_an_old_password_proved_is_void(bench: Bench) {
+    let store = &bench.store;
+    add(store, person(1, "ana"), Vec::new()).await.unwrap();
+    assert!(proved(store, "").await.is_empty(), "there is none yet");
+    for (hash, other) in [("old", "new"), ("new", "old")] {
+        change_person(store, person_id(1), Change::Credentials, vec![password(hash)])
+            .await
+            .unwrap();
+        assert_eq!(proved(store, hash).await, [person_id(1)]);
+        assert!(proved(store, other).await.is_empty());
+    }
+}
+
+/// A password is being set while somebody comes in with the old one: they wait, and see the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn an_old_password_is_void_for_who_waited_for_the_new_one() {
+    let bench = Bench::postgres().await;
+    add(&bench.store, person(1, "ana"), vec![password("old")])
+        .await
+        .unwrap();
+    let second = bench.second().await.unwrap();
+    let (entered, has_entered) = mpsc::channel();
+    let (let_go, held) = mpsc::channel::<()>();
+    let store = bench.store.clone();
+    let set = move |_: &World, _| {
+        entered.send(()).unwrap();
+        tokio::task::block_in_place(|| held.recv().unwrap());
+        let what = What::Person(Change::Credentials);
+        let mut outcome = Outcome::one(Actor::System, Subject::Person(person_id(1)), what);
+        outcome.side.push(password("new"));
+        Ok(outcome)
+    };
+    let setting = tokio::spawn(async move { store.transition(Scope::Person(person_id(1)), set).await });
+    tokio::task::spawn_blocking(move || has_entered.recv().unwrap())
+        .await
+        .unwrap();
+    let coming_in = tokio::spawn(async move { proved(&second, "old").await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND datname = current_database()";
+    let mut looks = 0;
+    while bench.by_hand(waiting).await.unwrap().unwrap().trim() != "1" {
+        looks += 1;
+        assert!(looks < 500, "nobody waits");
+    }
+    let_go.send(()).unwrap();
+    setting.await.unwrap().unwrap();
+    assert!(coming_in.await.unwrap().is_empty());
 }
 
 fn token(n: u8, kind: TokenKind) -> TokenRow {
