@@ -217,7 +217,11 @@ async fn a_decision_from_an_old_directory_is_made_anew() {
     house.approve("bo", &made.request).await.unwrap();
     let other = house.beside().await;
     let root = house.caller("root");
-    other.set_groups(root, "cy", [].into()).await.unwrap();
+    let one = |group| [name(group)].into();
+    other
+        .change_groups(root, "cy", [].into(), one("security"))
+        .await
+        .unwrap();
     let security =
         daypass_policy::Directory::members(house.engine.current().directory.as_ref(), &name("security"));
     assert_eq!(security.len(), 2, "this server does not know");
@@ -225,9 +229,14 @@ async fn a_decision_from_an_old_directory_is_made_anew() {
     assert_eq!(house.request(made.request.id).await.state.name(), "pending");
     house.approve("di", &made.request).await.unwrap();
 
-    other.set_groups(root, "ana", [].into()).await.unwrap();
+    other
+        .change_groups(root, "ana", [].into(), one("engineering"))
+        .await
+        .unwrap();
     assert_eq!(code(house.ask("ana", &["staging/read"]).await), Code::NotEligible);
-    let back = [name("engineering")].into();
-    other.set_groups(root, "ana", back).await.unwrap();
+    other
+        .change_groups(root, "ana", one("engineering"), [].into())
+        .await
+        .unwrap();
     house.ask("ana", &["staging/read"]).await.unwrap();
 }

@@ -140,6 +140,8 @@ async fn a_removal_without_an_answer_is_not_taken_for_access_by_the_next_holder(
 async fn a_removal_that_lands_late_is_made_good() {
     let mut house = with_a_door().await;
     let first = house.granted(&["orders/door"]).await;
+    // So that the next sweep comes while it may still land.
+    house.live(Span::seconds(57)).await;
     house
         .target
         .fail_next(Op::Revoke, Trouble::Fails(Fault::Unavailable));
