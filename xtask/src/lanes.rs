@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 
 use crate::run::{cargo, output};
 use crate::say::{human, step};
+use crate::simulate;
 
 /// A set of crates whose tests run together.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) struct Lane {
     pub(crate) needs_postgres: bool,
     about: &'static str,
     packages: &'static [&'static str],
+    /// What the simulation is told, once the tests are through; a lane that has it is built as the simulation is.
+    simulations: &'static [&'static [&'static str]],
     /// For the tests alone, once they are built, on two cores.
     budget: Duration,
 }
@@ -38,6 +41,7 @@ const LANES: &[Lane] = &[
             "daypass-testbed",
             "xtask",
         ],
+        simulations: &[],
         budget: Duration::from_secs(60),
     },
     Lane {
@@ -45,6 +49,7 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "our own tables, on SQLite and on PostgreSQL",
         packages: &["daypass-store"],
+        simulations: &[],
         budget: Duration::from_secs(120),
     },
     Lane {
@@ -52,6 +57,7 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "the provider contract, against real targets",
         packages: &["daypass-providers"],
+        simulations: &[],
         budget: Duration::from_secs(120),
     },
     Lane {
@@ -59,13 +65,26 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "use cases, reconciler, HTTP API, command line",
         packages: &["daypass-engine", "daypass-api", "daypass-server", "daypass-cli"],
+        simulations: &[],
         budget: Duration::from_secs(180),
+    },
+    Lane {
+        name: "simulation",
+        needs_postgres: false,
+        about: "everything that can fail failing: 5,000 seeds, and every planted fault caught",
+        packages: &["daypass-sim"],
+        simulations: &[
+            &["--seeds", "5000"],
+            &["--planted", "--check", "docs/reliability.md"],
+        ],
+        budget: Duration::from_secs(300),
     },
     Lane {
         name: "story",
         needs_postgres: true,
         about: "the built binary, end to end, and its faults",
         packages: &["daypass"],
+        simulations: &[],
         budget: Duration::from_secs(300),
     },
 ];
@@ -140,13 +159,20 @@ fn run_lane(lane: &Lane) -> anyhow::Result<Duration> {
     let test = |more: &[&str]| {
         let packages = lane.packages.iter().flat_map(|package| ["--package", package]);
         let mut command = cargo(["test", "--locked"]);
+        if !lane.simulations.is_empty() {
+            command.args(["--profile", simulate::PROFILE]);
+        }
         command.args(packages).args(more);
         command
     };
     step(&format!("lane {}: build", lane.name), || {
         crate::run::run(&mut test(&["--no-run"]))
     })?;
-    run_tests(lane, &mut test(&["--no-fail-fast"]))
+    let mut took = run_tests(lane, &mut test(&["--no-fail-fast"]))?;
+    for args in lane.simulations {
+        took += run_tests(lane, simulate::simulation().args(*args))?;
+    }
+    Ok(took)
 }
 
 /// Runs the tests of a lane, and kills them where they hang.
@@ -198,6 +224,7 @@ mod tests {
             needs_postgres: false,
             about: "where one gets stuck",
             packages: &[],
+            simulations: &[],
             budget: Duration::from_millis(50),
         };
         let error = run_tests(&lane, Command::new("sleep").arg("3600")).unwrap_err();

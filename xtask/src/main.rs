@@ -9,6 +9,7 @@ mod lint;
 mod run;
 mod say;
 mod setup;
+mod simulate;
 mod tidy;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   lint           formatting, clippy, tidy, documentation, licences and bans
   ci             lint, then test: all that CI runs
   tidy           only the house rules (a second or two)
+  simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
   setup          only install what tests need (Debian's postgresql package)
   help           this text
 
@@ -37,6 +39,7 @@ enum Command {
     Lint,
     Ci,
     Tidy,
+    Simulate(Vec<OsString>),
     Setup,
     Help,
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::all(),
         Command::Ci => lint::all().and_then(|()| test(&lanes::all())),
         Command::Tidy => tidy::command(),
+        Command::Simulate(args) => simulate::command(&args),
         Command::Setup => setup::command(),
         Command::Help => {
             print!("{HELP}{}", lanes::help());
@@ -70,6 +74,11 @@ fn test(lanes: &[&'static lanes::Lane]) -> anyhow::Result<()> {
 }
 
 fn parse(args: impl Iterator<Item = OsString>) -> anyhow::Result<Command> {
+    let mut args = args.peekable();
+    // Its arguments are its own.
+    if args.next_if(|word| word == "simulate").is_some() {
+        return Ok(Command::Simulate(args.collect()));
+    }
     let mut parser = lexopt::Parser::from_args(args);
     let mut words = Vec::new();
     while let Some(arg) = parser.next()? {
@@ -117,6 +126,15 @@ mod tests {
         assert_eq!(
             lanes.iter().map(|lane| lane.name).collect::<Vec<_>>(),
             ["store", "story"]
+        );
+    }
+
+    #[test]
+    fn what_the_simulation_is_told_is_its_own() {
+        let told = ["--seeds", "5", "--help"].map(OsString::from).to_vec();
+        assert_eq!(
+            parsed("simulate --seeds 5 --help").unwrap(),
+            Command::Simulate(told)
         );
     }
 

@@ -82,7 +82,10 @@ impl Campaign {
         if self.tell && now >= *told + TELL_EVERY {
             *told = now;
             let rate = count / now.as_secs().max(1);
-            eprintln!("   {count} of {} seeds, {rate} a second, {broken} broke something", self.seeds);
+            eprintln!(
+                "   {count} of {} seeds, {rate} a second, {broken} broke something",
+                self.seeds
+            );
         }
     }
 }

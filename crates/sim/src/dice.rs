@@ -35,7 +35,11 @@ impl Dice {
 
     /// An index into something of this length; 0 where it is empty.
     pub(crate) fn index(&mut self, length: usize) -> usize {
-        if length == 0 { 0 } else { self.0.random_range(0..length) }
+        if length == 0 {
+            0
+        } else {
+            self.0.random_range(0..length)
+        }
     }
 
     /// One of these, which must be some.
@@ -46,7 +50,9 @@ impl Dice {
 
     /// A length of time from `least` to just under `most`.
     pub(crate) fn span(&mut self, least: Span, most: Span) -> Span {
-        let micros = self.0.random_range(least.micros()..most.micros().max(least.micros() + 1));
+        let micros = self
+            .0
+            .random_range(least.micros()..most.micros().max(least.micros() + 1));
         Span::millis(micros / 1000)
     }
 

@@ -14,7 +14,9 @@ use crate::world::World;
 pub(crate) fn all(world: &World, numbers: &[usize]) {
     let begin = world.time().now();
     for number in numbers.iter().copied() {
-        let Some(Element { at, what }) = world.scenario().elements.get(number).cloned() else { continue };
+        let Some(Element { at, what }) = world.scenario().elements.get(number).cloned() else {
+            continue;
+        };
         let world = world.clone();
         world.clone().time().spawn(Owner::World, async move {
             world.time().until(begin + at).await;
@@ -88,7 +90,9 @@ async fn jump(world: &World, by: i64) {
 
 /// The holder of what an ask led to connects, wherever they can.
 async fn connect(world: &World, ask: usize, stays: Span) {
-    let Some(request) = world.request_of(ask) else { return };
+    let Some(request) = world.request_of(ask) else {
+        return;
+    };
     let open: Vec<_> = world.judge().openings(request);
     let inside: Vec<_> = open
         .into_iter()
@@ -106,7 +110,11 @@ pub(crate) fn restart(world: &World, number: usize, start: u64) {
     let world = world.clone();
     world.clone().time().spawn(Owner::World, async move {
         let mut dice = Dice::of(world.seed(), &format!("downtime {number} {start}"));
-        let most = if dice.chance(200) { Span::minutes(20) } else { Span::seconds(20) };
+        let most = if dice.chance(200) {
+            Span::minutes(20)
+        } else {
+            Span::seconds(20)
+        };
         if world.is_troubled() {
             world.time().sleep(dice.span(Span::ZERO, most)).await;
         }

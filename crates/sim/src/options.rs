@@ -81,7 +81,9 @@ impl Options {
                 Arg::Long("check") => options.table = Table::Check(parser.value()?.string()?),
                 Arg::Long("write") => options.table = Table::Write(parser.value()?.string()?),
                 Arg::Long("help") | Arg::Short('h') => options.help = true,
-                Arg::Value(name) if options.planted == Some(None) => options.planted = Some(Some(name.string()?)),
+                Arg::Value(name) if options.planted == Some(None) => {
+                    options.planted = Some(Some(name.string()?))
+                }
                 other => return Err(other.unexpected()),
             }
         }
@@ -90,13 +92,25 @@ impl Options {
 }
 
 fn numbers(text: &str) -> Result<Vec<usize>, lexopt::Error> {
-    let number = |part: &str| part.parse().map_err(|_| lexopt::Error::from(format!("{part:?} is no number")));
-    text.split(',').filter(|part| !part.is_empty()).map(number).collect()
+    let number = |part: &str| {
+        part.parse()
+            .map_err(|_| lexopt::Error::from(format!("{part:?} is no number")))
+    };
+    text.split(',')
+        .filter(|part| !part.is_empty())
+        .map(number)
+        .collect()
 }
 
 /// How a cut is written on the command line.
 pub(crate) fn spell(cut: &Cut) -> String {
-    let list = |numbers: &Vec<usize>| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let list = |numbers: &Vec<usize>| {
+        numbers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     let mut words = String::new();
     if let Some(keep) = &cut.keep {
         words.push_str(&format!(" --keep {}", list(keep)));
@@ -123,7 +137,12 @@ mod tests {
 
     #[test]
     fn a_cut_is_read_as_it_is_spelt() {
-        let cut = Cut { keep: Some(vec![1, 5, 9]), servers: Some(1), people: Some(vec![0]), calm: true };
+        let cut = Cut {
+            keep: Some(vec![1, 5, 9]),
+            servers: Some(1),
+            people: Some(vec![0]),
+            calm: true,
+        };
         assert_eq!(parsed(&spell(&cut)).unwrap().cut, cut);
         assert_eq!(parsed("").unwrap().cut, Cut::default());
     }

@@ -42,7 +42,10 @@ pub(crate) fn hunt(fault: Fault, from: u64, seeds: u64, threads: usize) -> Optio
             tell: false,
         };
         if let Some((seed, violation)) = campaign.run().broken.first_key_value() {
-            return Some(Caught { seed: *seed, by: violation.invariant });
+            return Some(Caught {
+                seed: *seed,
+                by: violation.invariant,
+            });
         }
         at += batch;
     }
@@ -68,7 +71,10 @@ pub(crate) fn carry_out(options: &Options, name: Option<&str>) -> ExitCode {
             Some(Caught { seed, by }) => {
                 eprintln!("✓ {name}: caught by seed {seed}: \"{}\" is broken", by.name());
                 let seeds = seed + 1 - options.from;
-                let within = WITHIN.into_iter().find(|within| seeds <= *within).unwrap_or(seeds);
+                let within = WITHIN
+                    .into_iter()
+                    .find(|within| seeds <= *within)
+                    .unwrap_or(seeds);
                 rows.push(format!("| `{name}` | {what} | {} | {within} |", by.name()));
             }
             None => {
@@ -94,7 +100,11 @@ pub(crate) fn carry_out(options: &Options, name: Option<&str>) -> ExitCode {
         Table::Check(file) => check(file, &table),
         Table::Write(file) => write(file, &table),
     };
-    if missed == 0 && stands { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if missed == 0 && stands {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The document's parts before, in and after its table.
@@ -109,7 +119,9 @@ fn check(file: &str, table: &str) -> bool {
     let same = parts(&document).is_some_and(|(_, stands, _)| stands.trim() == table.trim());
     if !same {
         print!("{table}");
-        eprintln!("✗ {file} holds another table of planted faults\n  Try: cargo xtask simulate --planted --write {file}");
+        eprintln!(
+            "✗ {file} holds another table of planted faults\n  Try: cargo xtask simulate --planted --write {file}"
+        );
     }
     same
 }
@@ -122,4 +134,35 @@ fn write(file: &str, table: &str) -> bool {
     };
     let written = fs::write(file, format!("{before}{BEGIN}\n{table}\n{END}{after}"));
     written.map_err(|error| eprintln!("✗ {file}: {error}")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.told().0).collect();
+        assert_eq!(names.len(), Fault::ALL.len());
+    }
+
+    #[test]
+    fn the_table_is_found_in_its_document() {
+        let document = format!("before\n{BEGIN}| a |\n{END}after\n");
+        assert_eq!(parts(&document), Some(("before\n", "| a |\n", "after\n")));
+        assert_eq!(parts("no table"), None);
+    }
+
+    #[test]
+    fn a_planted_fault_is_planted_where_it_was_and_nowhere_else() {
+        let caught = hunt(Fault::CallBeforeIntent, 1, 10, 2).unwrap();
+        assert_eq!(caught.by, Invariant::Intended);
+        assert_eq!(
+            hunt(Fault::CallBeforeIntent, 1, 10, 1),
+            Some(caught),
+            "however many threads"
+        );
+    }
 }

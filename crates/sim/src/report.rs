@@ -49,7 +49,10 @@ pub(crate) fn tell(seed: u64, cut: &Cut) -> bool {
         println!("{line}");
     }
     match &ran.violation {
-        None => println!("✓ seed {seed}: nothing broken in {}, {} grants", ran.lasted, ran.grants),
+        None => println!(
+            "✓ seed {seed}: nothing broken in {}, {} grants, {} steps",
+            ran.lasted, ran.grants, ran.polls
+        ),
         Some(violation) => println!("✗ seed {seed}: {}", words(violation)),
     }
     ran.violation.is_none()
@@ -87,18 +90,32 @@ fn campaign(options: &Options) -> ExitCode {
 /// A failure, made small.
 fn failure(seed: u64, violation: &Violation, cut: &Cut) {
     println!("✗ seed {seed}: {}", words(violation));
-    println!("  replay:  cargo xtask simulate --from {seed} --seeds 1{} --trace", spell(cut));
+    println!(
+        "  replay:  cargo xtask simulate --from {seed} --seeds 1{} --trace",
+        spell(cut)
+    );
     if *cut != Cut::default() {
         return;
     }
     plant(None);
     let small = shrink(seed, violation.invariant);
-    let (all, left) = (Scenario::of(seed, cut).elements.len(), small.keep.as_ref().map_or(0, Vec::len));
+    let (all, left) = (
+        Scenario::of(seed, cut).elements.len(),
+        small.keep.as_ref().map_or(0, Vec::len),
+    );
     println!("  shrunk from {all} elements to {left}:");
-    println!("  replay:  cargo xtask simulate --from {seed} --seeds 1{} --trace", spell(&small));
+    println!(
+        "  replay:  cargo xtask simulate --from {seed} --seeds 1{} --trace",
+        spell(&small)
+    );
     tell(seed, &small);
 }
 
 fn words(violation: &Violation) -> String {
-    format!("\"{}\" is broken at {}: {}", violation.invariant.name(), violation.at, violation.what)
+    format!(
+        "\"{}\" is broken at {}: {}",
+        violation.invariant.name(),
+        violation.at,
+        violation.what
+    )
 }

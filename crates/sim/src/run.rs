@@ -12,12 +12,12 @@ use futures_util::FutureExt as _;
 
 use crate::command::sources;
 use crate::dice::Dice;
+use crate::happen;
 use crate::judge::{Invariant, Violation};
 use crate::scenario::{self, Cut, Scenario, What};
 use crate::scheduler::{Rest, Scheduler};
 use crate::server::{self, builder, clock, open};
 use crate::world::World;
-use crate::happen;
 
 /// How many tasks may be gone on with before a run counts as one that never ends.
 const POLLS: u64 = 3_000_000;
@@ -47,7 +47,13 @@ pub(crate) fn run(seed: u64, cut: &Cut, traced: bool) -> Ran {
     let began = time.now();
     let store = Store::memory(clock(&time, &offset), "sim").now_or_never();
     let Some(Ok(store)) = store else {
-        return Ran { violation: Some(wrong(began, "no store")), trace: Vec::new(), polls: 0, lasted: Span::ZERO, grants: 0 };
+        return Ran {
+            violation: Some(wrong(began, "no store")),
+            trace: Vec::new(),
+            polls: 0,
+            lasted: Span::ZERO,
+            grants: 0,
+        };
     };
     let world = World::new(Arc::clone(scenario), time.clone(), store, offset, traced);
     let mut violation = build(&world).err().map(|error| wrong(began, &error));
@@ -58,17 +64,29 @@ pub(crate) fn run(seed: u64, cut: &Cut, traced: bool) -> Ran {
         happen::all(&world, keep);
         violation = live(&world, &mut scheduler, keep);
     }
-    Ran { violation, trace: world.trace(), polls: scheduler.polls(), lasted: time.now().since(began), grants: world.judge().grants() }
+    Ran {
+        violation,
+        trace: world.trace(),
+        polls: scheduler.polls(),
+        lasted: time.now().since(began),
+        grants: world.judge().grants(),
+    }
 }
 
 fn wrong(at: Timestamp, what: &str) -> Violation {
-    Violation { invariant: Invariant::ComesToRest, what: what.to_owned(), at }
+    Violation {
+        invariant: Invariant::ComesToRest,
+        what: what.to_owned(),
+        at,
+    }
 }
 
 /// The house, before anything goes wrong: people and a policy.
 fn build(world: &World) -> Result<(), String> {
     let built = async {
-        let engine = open(&builder(world), world.store().clone()).await.map_err(|error| error.to_string())?;
+        let engine = open(&builder(world), world.store().clone())
+            .await
+            .map_err(|error| error.to_string())?;
         let scenario = world.scenario();
         let names = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect();
         let login = |login: &str| login.parse::<Name>().map_err(|error| error.to_string());
@@ -77,8 +95,16 @@ fn build(world: &World) -> Result<(), String> {
             let new = NewPerson {
                 login: login(&person.login)?,
                 display: person.login.clone(),
-                kind: if person.service { Kind::Service } else { Kind::Person },
-                role: if person.administrator { SystemRole::Administrator } else { SystemRole::Member },
+                kind: if person.service {
+                    Kind::Service
+                } else {
+                    Kind::Person
+                },
+                role: if person.administrator {
+                    SystemRole::Administrator
+                } else {
+                    SystemRole::Member
+                },
                 groups: names(&person.groups),
                 manager: None,
                 password: None,
@@ -88,21 +114,37 @@ fn build(world: &World) -> Result<(), String> {
                 Some(root) => engine.add_person(root, new).await,
             };
             let made = done.map_err(|error| error.to_string())?;
-            root.get_or_insert(daypass_engine::Caller { person: made.id, role: made.role, via: daypass_engine::Via::Session });
+            root.get_or_insert(daypass_engine::Caller {
+                person: made.id,
+                role: made.role,
+                via: daypass_engine::Via::Session,
+            });
         }
         for person in scenario.people.iter().filter(|person| !person.absent) {
-            let manager = person.manager.and_then(|at| scenario.people.get(at)).filter(|one| !one.absent).map(|manager| manager.login.as_str());
+            let manager = person
+                .manager
+                .and_then(|at| scenario.people.get(at))
+                .filter(|one| !one.absent)
+                .map(|manager| manager.login.as_str());
             if let (Some(manager), Some(root)) = (manager, root) {
-                engine.set_manager(root, &person.login, Some(manager)).await.map_err(|error| error.to_string())?;
+                engine
+                    .set_manager(root, &person.login, Some(manager))
+                    .await
+                    .map_err(|error| error.to_string())?;
             }
         }
-        engine.load_policy(&sources(world, 0)).await.map_err(|error| match error {
-            daypass_engine::Error::Policy(found) => format!("{found:?}"),
-            error => error.to_string(),
-        })?;
+        engine
+            .load_policy(&sources(world, 0))
+            .await
+            .map_err(|error| match error {
+                daypass_engine::Error::Policy(found) => format!("{found:?}"),
+                error => error.to_string(),
+            })?;
         Ok::<(), String>(())
     };
-    built.now_or_never().unwrap_or_else(|| Err("the house was not built at once".into()))?;
+    built
+        .now_or_never()
+        .unwrap_or_else(|| Err("the house was not built at once".into()))?;
     world.collect();
     Ok(())
 }
@@ -111,9 +153,10 @@ fn build(world: &World) -> Result<(), String> {
 fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Violation> {
     let elements = keep.iter().filter_map(|at| world.scenario().elements.get(*at));
     let ends = |element: &scenario::Element| match &element.what {
-        What::Outage { lasts, .. } | What::StoreGone { lasts } | What::StoreFull { lasts } | What::Stall { lasts, .. } => {
-            element.at + *lasts
-        }
+        What::Outage { lasts, .. }
+        | What::StoreGone { lasts }
+        | What::StoreFull { lasts }
+        | What::Stall { lasts, .. } => element.at + *lasts,
         _ => element.at,
     };
     let length = elements.map(ends).max().unwrap_or_default() + Span::minutes(2);
@@ -152,4 +195,63 @@ fn look(world: &World) -> bool {
     }
     judge.look();
     judge.violation().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Flavour;
+
+    #[test]
+    fn two_runs_of_one_seed_are_the_same() {
+        for seed in 1..40 {
+            let (one, other) = (run(seed, &Cut::default(), true), run(seed, &Cut::default(), true));
+            assert_eq!(one.trace, other.trace, "seed {seed}");
+            assert_eq!(one.violation, None, "seed {seed}");
+            assert!(!one.trace.is_empty());
+        }
+    }
+
+    #[test]
+    fn tracing_changes_nothing() {
+        for seed in 40..60 {
+            let (seen, unseen) = (
+                run(seed, &Cut::default(), true),
+                run(seed, &Cut::default(), false),
+            );
+            assert_eq!(
+                (seen.polls, seen.grants),
+                (unseen.polls, unseen.grants),
+                "seed {seed}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_flavour_comes_up_and_leads_to_access() {
+        for flavour in [
+            Flavour::Plain,
+            Flavour::Crowded,
+            Flavour::Hasty,
+            Flavour::Debated,
+            Flavour::Mass,
+        ] {
+            let of_it = (1..2000).filter(|seed| Scenario::of(*seed, &Cut::default()).flavour == flavour);
+            let grants: u64 = of_it
+                .take(8)
+                .map(|seed| run(seed, &Cut::default(), false).grants)
+                .sum();
+            assert!(grants > 0, "{flavour:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_house_comes_to_rest() {
+        let nothing = Cut {
+            keep: Some(Vec::new()),
+            ..Cut::default()
+        };
+        let ran = run(1, &nothing, false);
+        assert_eq!((ran.violation, ran.grants), (None, 0));
+    }
 }

@@ -4,8 +4,8 @@
 //! for. A task belongs to somebody: whoever crashes loses all of theirs at the point where they wait, and whoever is
 //! stalled does not go on until the stall is over.
 
-use std::collections::{BTreeMap, BinaryHeap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -237,7 +237,10 @@ impl Scheduler {
             }
             timers.queue.pop();
         }
-        let timer = timers.queue.peek().map(|Reverse((at, _))| Timestamp::from_micros(*at));
+        let timer = timers
+            .queue
+            .peek()
+            .map(|Reverse((at, _))| Timestamp::from_micros(*at));
         let stall = self.stalled.values().copied().min();
         timer.into_iter().chain(stall).min()
     }
@@ -256,7 +259,12 @@ impl Scheduler {
             }
         }
         fired.into_iter().for_each(Waker::wake);
-        let over: Vec<_> = self.stalled.iter().filter(|(_, at)| **at <= now).map(|(owner, _)| *owner).collect();
+        let over: Vec<_> = self
+            .stalled
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(owner, _)| *owner)
+            .collect();
         for owner in over {
             self.stalled.remove(&owner);
         }
@@ -307,7 +315,12 @@ impl Scheduler {
                 }
                 Order::Crash(owner) => {
                     self.stalled.remove(&owner);
-                    let lost: Vec<_> = self.tasks.iter().filter(|(_, task)| task.owner == owner).map(|(id, _)| *id).collect();
+                    let lost: Vec<_> = self
+                        .tasks
+                        .iter()
+                        .filter(|(_, task)| task.owner == owner)
+                        .map(|(id, _)| *id)
+                        .collect();
                     // Dropped one after the other, outside of everything that they might want to lock.
                     for id in lost {
                         drop(self.tasks.remove(&id));
@@ -319,5 +332,104 @@ impl Scheduler {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Log = Arc<Mutex<Vec<(&'static str, u64)>>>;
+
+    fn scheduler(seed: u64) -> (Scheduler, Time, Log) {
+        let scheduler = Scheduler::new(Dice::of(seed, "test"));
+        let time = scheduler.time();
+        (scheduler, time, Log::default())
+    }
+
+    fn at(time: &Time) -> u64 {
+        time.now().since(Timestamp::from_micros(START)).micros() / 1_000_000
+    }
+
+    fn noting(time: &Time, log: &Log, owner: Owner, name: &'static str, every: Span, times: u32) {
+        let (there, log) = (time.clone(), Arc::clone(log));
+        time.spawn(owner, async move {
+            for _ in 0..times {
+                there.sleep(every).await;
+                lock(&log).push((name, at(&there)));
+            }
+        });
+    }
+
+    fn end(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(START + seconds * 1_000_000)
+    }
+
+    #[test]
+    fn time_jumps_to_what_is_next() {
+        let (mut scheduler, time, log) = scheduler(1);
+        noting(&time, &log, Owner::World, "slow", Span::seconds(7), 2);
+        noting(&time, &log, Owner::World, "quick", Span::seconds(3), 3);
+        assert_eq!(scheduler.run(end(100), 1000, || true), Rest::Reached);
+        assert_eq!(
+            *lock(&log),
+            [
+                ("quick", 3),
+                ("quick", 6),
+                ("slow", 7),
+                ("quick", 9),
+                ("slow", 14)
+            ]
+        );
+        assert_eq!(at(&time), 100);
+    }
+
+    #[test]
+    fn who_crashes_loses_all_tasks_and_nobody_else_any() {
+        let (mut scheduler, time, log) = scheduler(1);
+        let server = Owner::Server { number: 0, start: 0 };
+        noting(&time, &log, server, "lost", Span::seconds(2), 9);
+        noting(&time, &log, Owner::World, "kept", Span::seconds(5), 2);
+        scheduler.run(end(3), 1000, || true);
+        time.crash(server);
+        scheduler.run(end(30), 1000, || true);
+        assert_eq!(*lock(&log), [("lost", 2), ("kept", 5), ("kept", 10)]);
+    }
+
+    #[test]
+    fn who_stands_still_goes_on_later() {
+        let (mut scheduler, time, log) = scheduler(1);
+        let server = Owner::Server { number: 0, start: 0 };
+        noting(&time, &log, server, "still", Span::seconds(2), 2);
+        scheduler.run(end(1), 1000, || true);
+        time.stall(server, end(60));
+        scheduler.run(end(100), 1000, || true);
+        assert_eq!(*lock(&log), [("still", 60), ("still", 62)]);
+    }
+
+    #[test]
+    fn the_seed_decides_who_goes_first() {
+        let order = |seed| {
+            let (mut scheduler, time, log) = scheduler(seed);
+            for name in ["a", "b", "c", "d"] {
+                noting(&time, &log, Owner::World, name, Span::seconds(1), 3);
+            }
+            scheduler.run(end(10), 1000, || true);
+            lock(&log).clone()
+        };
+        assert_eq!(order(1), order(1));
+        assert!((2..20).any(|seed| order(seed) != order(1)));
+    }
+
+    #[test]
+    fn what_never_waits_for_time_is_stopped() {
+        let (mut scheduler, time, _) = scheduler(1);
+        let there = time.clone();
+        time.spawn(Owner::World, async move {
+            loop {
+                there.sleep(Span::ZERO).await;
+            }
+        });
+        assert_eq!(scheduler.run(end(10), 500, || true), Rest::Busy);
     }
 }

@@ -10,8 +10,8 @@ use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts, Settings};
 use daypass_providers::Kind;
 use daypass_store::{Access, Error, Gate, Store};
-use futures_util::future::{BoxFuture, select_all};
 use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, select_all};
 use tokio::sync::Notify;
 
 use crate::dice::Dice;
@@ -45,8 +45,17 @@ struct Points {
 impl Process {
     fn new(world: World, number: usize, start: u64) -> Self {
         let name = format!("s{number}.{start}");
-        let points = Points { passed: 0, crash_at: None, dice: Dice::of(world.seed(), &name) };
-        Self { world, owner: Owner::Server { number, start }, name, points: Mutex::new(points) }
+        let points = Points {
+            passed: 0,
+            crash_at: None,
+            dice: Dice::of(world.seed(), &name),
+        };
+        Self {
+            world,
+            owner: Owner::Server { number, start },
+            name,
+            points: Mutex::new(points),
+        }
     }
 
     pub(crate) const fn world(&self) -> &World {
@@ -123,7 +132,8 @@ impl Gate for Process {
                 return Ok(());
             }
             self.world.collect();
-            let lost = self.world.is_troubled() && lock(&self.points).dice.chance(self.world.scenario().lost_answers);
+            let lost = self.world.is_troubled()
+                && lock(&self.points).dice.chance(self.world.scenario().lost_answers);
             self.point("the answer to a write").await;
             if lost {
                 self.world.disturb_all();
@@ -181,9 +191,15 @@ pub(crate) async fn open(process: &Arc<Process>, store: Store) -> Result<Engine,
         store,
         kinds: vec![kind],
         secrets: Arc::new(NoSecrets),
-        entropy: Arc::new(Seeded(Mutex::new(Dice::of(world.seed(), &format!("{} random", process.name))))),
+        entropy: Arc::new(Seeded(Mutex::new(Dice::of(
+            world.seed(),
+            &format!("{} random", process.name),
+        )))),
         clock: Arc::new(move || time.now()),
-        settings: Settings { sweep_every: world.scenario().sweep_every, ..Settings::default() },
+        settings: Settings {
+            sweep_every: world.scenario().sweep_every,
+            ..Settings::default()
+        },
     })
     .await
 }
@@ -203,9 +219,13 @@ pub(crate) fn start(world: &World, number: usize) {
 
 async fn serve(process: Arc<Process>) {
     let world = process.world().clone();
-    let Owner::Server { number, .. } = process.owner else { return };
+    let Owner::Server { number, .. } = process.owner else {
+        return;
+    };
     let gate: Arc<dyn Gate> = Arc::clone(&process) as _;
-    let Ok(store) = world.store().beside(gate) else { return };
+    let Ok(store) = world.store().beside(gate) else {
+        return;
+    };
     let engine = loop {
         match open(&process, store.clone()).await {
             Ok(engine) => break Arc::new(engine),
@@ -224,7 +244,9 @@ async fn serve(process: Arc<Process>) {
         world.disturb_all();
     }
     world.set_server(number, Some(Arc::clone(&up)));
-    world.time().spawn(process.owner, refresh(world.clone(), Arc::clone(&up)));
+    world
+        .time()
+        .spawn(process.owner, refresh(world.clone(), Arc::clone(&up)));
     reconcile(&world, &up).await;
 }
 
@@ -235,7 +257,10 @@ async fn reconcile(world: &World, up: &Up) {
         let pause = match reconciler.step().await {
             Ok(step) => {
                 let now = up.engine.store().now().await.unwrap_or(world.time().now());
-                step.next.map_or(LONGEST_PAUSE, |next| next.since(now)).min(LONGEST_PAUSE).max(Span::millis(1))
+                step.next
+                    .map_or(LONGEST_PAUSE, |next| next.since(now))
+                    .min(LONGEST_PAUSE)
+                    .max(Span::millis(1))
             }
             Err(_) => AFTER_ERROR,
         };
@@ -244,8 +269,11 @@ async fn reconcile(world: &World, up: &Up) {
                 pending::<()>().await;
             }
         };
-        let others: [BoxFuture<'_, ()>; 3] =
-            [settled.boxed(), up.wake.notified().boxed(), world.time().sleep(pause).boxed()];
+        let others: [BoxFuture<'_, ()>; 3] = [
+            settled.boxed(),
+            up.wake.notified().boxed(),
+            world.time().sleep(pause).boxed(),
+        ];
         select_all(others).await;
     }
 }
@@ -279,4 +307,3 @@ pub(crate) fn clock(time: &crate::scheduler::Time, offset: &Arc<AtomicI64>) -> d
         daypass_core::time::Timestamp::from_micros(time.now().micros() + offset.load(Ordering::Relaxed))
     })
 }
-

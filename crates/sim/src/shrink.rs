@@ -9,20 +9,46 @@ const RUNS: u32 = 400;
 
 /// The smallest cut that was found under which the seed still breaks this invariant.
 pub(crate) fn shrink(seed: u64, broken: Invariant) -> Cut {
-    let mut search = Search { seed, broken, left: RUNS };
+    let mut search = Search {
+        seed,
+        broken,
+        left: RUNS,
+    };
     let whole = Scenario::of(seed, &Cut::default());
-    let mut cut = Cut { keep: Some(whole.elements_of(&Cut::default())), ..Cut::default() };
-    for smaller in [Cut { calm: true, ..cut.clone() }, Cut { servers: Some(1), ..cut.clone() }] {
-        let both = Cut { calm: smaller.calm || cut.calm, servers: smaller.servers.or(cut.servers), ..cut.clone() };
+    let mut cut = Cut {
+        keep: Some(whole.elements_of(&Cut::default())),
+        ..Cut::default()
+    };
+    for smaller in [
+        Cut {
+            calm: true,
+            ..cut.clone()
+        },
+        Cut {
+            servers: Some(1),
+            ..cut.clone()
+        },
+    ] {
+        let both = Cut {
+            calm: smaller.calm || cut.calm,
+            servers: smaller.servers.or(cut.servers),
+            ..cut.clone()
+        };
         if search.breaks(&both) {
             cut = both;
         }
     }
     let keep = cut.keep.clone().unwrap_or_default();
-    cut.keep = Some(search.fewer(keep, |keep| Cut { keep: Some(keep), ..cut.clone() }));
+    cut.keep = Some(search.fewer(keep, |keep| Cut {
+        keep: Some(keep),
+        ..cut.clone()
+    }));
     let people = (0..whole.people.len()).collect();
     let base = cut.clone();
-    cut.people = Some(search.fewer(people, |people| Cut { people: Some(people), ..base.clone() }));
+    cut.people = Some(search.fewer(people, |people| Cut {
+        people: Some(people),
+        ..base.clone()
+    }));
     cut
 }
 
@@ -38,7 +64,9 @@ impl Search {
             return false;
         }
         self.left -= 1;
-        run(self.seed, cut, false).violation.is_some_and(|violation| violation.invariant == self.broken)
+        run(self.seed, cut, false)
+            .violation
+            .is_some_and(|violation| violation.invariant == self.broken)
     }
 
     /// Leaves out as many as possible: first halves, then quarters, at last one by one.
@@ -48,7 +76,12 @@ impl Search {
         while size > 0 {
             let mut at = 0;
             while at < kept.len() {
-                let without: Vec<_> = kept.iter().take(at).chain(kept.iter().skip(at + size)).copied().collect();
+                let without: Vec<_> = kept
+                    .iter()
+                    .take(at)
+                    .chain(kept.iter().skip(at + size))
+                    .copied()
+                    .collect();
                 if self.breaks(&cut(without.clone())) {
                     kept = without;
                 } else {
@@ -58,5 +91,36 @@ impl Search {
             size = if size == 1 { 0 } else { size.div_ceil(2) };
         }
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daypass_core::planted::{Fault, plant};
+
+    use super::*;
+
+    #[test]
+    fn what_breaks_is_made_small_and_still_breaks() {
+        plant(Some(Fault::CallBeforeIntent));
+        let broken = (1..50).find_map(|seed| {
+            let violation = run(seed, &Cut::default(), false).violation?;
+            Some((seed, violation.invariant))
+        });
+        let (seed, invariant) = broken.unwrap();
+        let small = shrink(seed, invariant);
+        let left = small.keep.clone().unwrap().len();
+        let again = run(seed, &small, false)
+            .violation
+            .map(|violation| violation.invariant);
+        plant(None);
+        assert_eq!(again, Some(invariant));
+        // Somebody asks, and perhaps others agree.
+        assert!(left <= 6, "{left} elements");
+        assert_eq!(
+            run(seed, &small, false).violation,
+            None,
+            "without the fault nothing breaks"
+        );
     }
 }

@@ -91,7 +91,11 @@ impl World {
     }
 
     pub(crate) fn target(&self, connector: &str) -> Option<Target> {
-        self.0.targets.iter().find(|target| target.character.connector == connector).cloned()
+        self.0
+            .targets
+            .iter()
+            .find(|target| target.character.connector == connector)
+            .cloned()
     }
 
     pub(crate) fn judge(&self) -> MutexGuard<'_, Judge> {
@@ -100,7 +104,11 @@ impl World {
 
     /// Of a thousand calls, how many go wrong by themselves now.
     pub(crate) fn mishaps(&self) -> u32 {
-        if self.is_troubled() { self.0.scenario.mishaps } else { 0 }
+        if self.is_troubled() {
+            self.0.scenario.mishaps
+        } else {
+            0
+        }
     }
 
     /// Whether anything may go wrong at all. Not before the house stands, and not at the end.
@@ -197,9 +205,12 @@ impl World {
 
     /// The trace so far.
     pub(crate) fn trace(&self) -> Vec<String> {
-        self.0.trace.as_ref().map(|trace| lock(trace).clone()).unwrap_or_default()
+        self.0
+            .trace
+            .as_ref()
+            .map(|trace| lock(trace).clone())
+            .unwrap_or_default()
     }
-
 }
 
 /// How long everybody has to learn of a change that another server made.

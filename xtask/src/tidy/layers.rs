@@ -99,6 +99,23 @@ fn code_spans(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The manifests of our crates, with the directory's name.
+/// Faults on purpose belong to the simulation: a crate of the product that asked for them would ship them.
+pub(super) fn only_the_simulation_plants_faults(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, manifest) in manifests(tree).filter(|(name, _)| *name != "sim") {
+        for (number, line) in manifest.text.lines().enumerate() {
+            let code = line.split('#').next().unwrap_or_default();
+            let declares = name == "core" && code.trim() == "planted = []";
+            if code.contains("planted") && !declares {
+                let what = format!("{name} asks for the feature `planted`");
+                let fix = "only crates/sim may; take it out";
+                findings.push(finding(&manifest.path, number + 1, &what, fix));
+            }
+        }
+    }
+    findings
+}
+
 fn manifests(tree: &Tree) -> impl Iterator<Item = (&str, &File)> {
     tree.files().iter().filter_map(|file| {
         let dir = file.path.strip_suffix("/Cargo.toml")?;
@@ -232,6 +249,23 @@ mod tests {
     fn a_tree_that_keeps_the_rule_has_no_finding() {
         let files = [("ARCHITECTURE.md", DOCUMENT), CORE, STORE, BINARY, TESTBED];
         finds(crates_depend_as_the_table_says, &files, &[]);
+    }
+
+    #[test]
+    fn faults_are_planted_by_the_simulation_alone() {
+        let asks = "[dependencies]\ndaypass-core = { workspace = true, features = [\"planted\"] }\n";
+        let declares = "[features]\n# faults, planted on purpose\nplanted = []\n";
+        let fine = [
+            ("crates/sim/Cargo.toml", asks),
+            ("crates/core/Cargo.toml", declares),
+        ];
+        finds(only_the_simulation_plants_faults, &fine, &[]);
+        let forbidden = [("crates/engine/Cargo.toml", asks)];
+        finds(
+            only_the_simulation_plants_faults,
+            &forbidden,
+            &["crates/engine/Cargo.toml:2"],
+        );
     }
 
     #[test]

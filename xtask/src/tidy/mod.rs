@@ -47,6 +47,7 @@ const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
     rust::names_say_something,
     rust::crates_take_the_lints,
     layers::crates_depend_as_the_table_says,
+    layers::only_the_simulation_plants_faults,
     layers::pure_crates_stay_pure,
     territory::our_sql_is_in_the_store,
     territory::html_is_in_the_web,

@@ -38,14 +38,19 @@ impl Judge {
     /// A provisioning call is made.
     pub(crate) fn provision_called(&mut self, target: &Target, key: &str, until: Timestamp) {
         let spot = (target.number, key.to_owned());
-        let intended = self.ledger.entitlements.get(&spot).is_some_and(|known| known.ever_intended);
+        let intended = self
+            .ledger
+            .entitlements
+            .get(&spot)
+            .is_some_and(|known| known.ever_intended);
         if !intended {
             let what = format!("{key} is provisioned without a durable intent");
             self.accuse(Invariant::Intended, what);
         }
         let latest = self.ledger.sharing(&spot).map(|held| held.grant.latest_end).max();
         if latest.is_none_or(|latest| until > latest) {
-            let what = format!("{key} is provisioned until {until}; its grants end at {latest:?} at the latest");
+            let what =
+                format!("{key} is provisioned until {until}; its grants end at {latest:?} at the latest");
             self.accuse(Invariant::Limit, what);
         }
     }
@@ -53,9 +58,15 @@ impl Judge {
     /// A call has taken effect.
     pub(crate) fn landed(&mut self, target: &Target, key: &str) {
         self.check_landing(target, key);
-        let foreign = self.spots.get(&(target.number, key.to_owned())).is_some_and(|spot| spot.foreign);
+        let foreign = self
+            .spots
+            .get(&(target.number, key.to_owned()))
+            .is_some_and(|spot| spot.foreign);
         if foreign && !target.shows(key).is_foreign() {
-            let what = format!("{}:{key} stood there before, and was changed", target.character.connector);
+            let what = format!(
+                "{}:{key} stood there before, and was changed",
+                target.character.connector
+            );
             self.accuse(Invariant::NeverAdopted, what);
         }
     }
@@ -64,11 +75,18 @@ impl Judge {
     /// call is beyond help: a sweep finds what it did.
     fn check_landing(&mut self, target: &Target, key: &str) {
         let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
-        let gone = self.ledger.entitlements.get(&spot).is_some_and(|known| matches!(known.observed, Observed::Absent { .. }));
+        let gone = self
+            .ledger
+            .entitlements
+            .get(&spot)
+            .is_some_and(|known| matches!(known.observed, Observed::Absent { .. }));
         let appeared = target.usable_since(key) == Some(now);
         let still = now < self.stalled + target.character.ceiling + MOMENTS;
         if gone && appeared && !still && self.ledger.held(&spot, now).is_none() {
-            let what = format!("{}:{key} appeared after it was seen to be gone", target.character.connector);
+            let what = format!(
+                "{}:{key} appeared after it was seen to be gone",
+                target.character.connector
+            );
             self.accuse(Invariant::Seen, what);
         }
     }
@@ -106,7 +124,13 @@ impl Judge {
                 let spot = (target.number, key);
                 self.look_for_strays(&target, &spot, shown.is_usable(now), calm);
             }
-            let held: Vec<_> = self.ledger.grants.values().filter(|held| matches!(held.phase, Phase::Active { .. })).flat_map(|held| held.parts.clone()).collect();
+            let held: Vec<_> = self
+                .ledger
+                .grants
+                .values()
+                .filter(|held| matches!(held.phase, Phase::Active { .. }))
+                .flat_map(|held| held.parts.clone())
+                .collect();
             for spot in held.into_iter().filter(|spot| spot.0 == target.number) {
                 self.look_for_cuts(&target, &spot, written);
             }
@@ -117,7 +141,11 @@ impl Judge {
         let now = self.time.now();
         // Time that nobody noticed passing is time by which an end may be late.
         let held = self.ledger.held(spot, now - self.unnoticed).is_some();
-        let known = self.ledger.entitlements.get(spot).filter(|known| !matches!(known.observed, Observed::Absent { .. }));
+        let known = self
+            .ledger
+            .entitlements
+            .get(spot)
+            .filter(|known| !matches!(known.observed, Observed::Absent { .. }));
         let (bound, calm) = match known {
             Some(known) => (Self::bound(target), calm.max(known.since)),
             None => (self.found_within(target), calm.max(self.unwritable)),
@@ -130,14 +158,19 @@ impl Judge {
         }
         let since = *state.stray.get_or_insert(now);
         if now.since(since.max(calm)) > bound {
-            let what = format!("{}:{} has been open since {since}, and nobody holds it", target.character.connector, spot.1);
+            let what = format!(
+                "{}:{} has been open since {since}, and nobody holds it",
+                target.character.connector, spot.1
+            );
             self.accuse(Invariant::EndsInTime, what);
         }
     }
 
     fn look_for_cuts(&mut self, target: &Target, spot: &(usize, String), calm: Timestamp) {
         let now = self.time.now();
-        let Some(limit) = self.ledger.held(spot, now) else { return };
+        let Some(limit) = self.ledger.held(spot, now) else {
+            return;
+        };
         let shown = target.shows(&spot.1);
         let bound = self.found_within(target);
         let own_clock = target.character.own_expiry && self.unnoticed > Span::ZERO;
@@ -147,18 +180,26 @@ impl Judge {
         } else {
             let since = *state.missing.get_or_insert(now);
             if now.since(since.max(calm)) > bound && !own_clock {
-                let what = format!("{}:{} is held, and has not been open since {since}", target.character.connector, spot.1);
+                let what = format!(
+                    "{}:{} is held, and has not been open since {since}",
+                    target.character.connector, spot.1
+                );
                 return self.accuse(Invariant::NotCut, what);
             }
         }
-        let right = shown.standing.is_none_or(|standing| standing.until.is_none_or(|until| until == limit));
+        let right = shown
+            .standing
+            .is_none_or(|standing| standing.until.is_none_or(|until| until == limit));
         let state = self.spots.entry(spot.clone()).or_default();
         if right {
             state.off = None;
         } else {
             let since = *state.off.get_or_insert(now);
             if now.since(since.max(calm)) > bound {
-                let what = format!("{}:{} has the limit {:?}, and its deadline is {limit}", target.character.connector, spot.1, shown.standing);
+                let what = format!(
+                    "{}:{} has the limit {:?}, and its deadline is {limit}",
+                    target.character.connector, spot.1, shown.standing
+                );
                 self.accuse(Invariant::Limit, what);
             }
         }

@@ -38,14 +38,23 @@ impl Judge {
                 return wrong("its rule does not admit the requester to all of it");
             }
             let same = request.path.steps.len() == rule.steps.len()
-                && request.path.steps.iter().zip(&rule.steps).all(|(frozen, own)| is_frozen(frozen, own));
+                && request
+                    .path
+                    .steps
+                    .iter()
+                    .zip(&rule.steps)
+                    .all(|(frozen, own)| is_frozen(frozen, own));
             if !same {
                 return wrong("its steps are not those of its rule");
             }
             let resources = request.ask.items.iter().map(|item| item.resource.as_str());
             let max = policy.max(rule, resources);
-            (request.path.max > max || request.ask.duration > max)
-                .then(|| format!("{} asks for {} of at most {max}", request.id, request.ask.duration))
+            (request.path.max > max || request.ask.duration > max).then(|| {
+                format!(
+                    "{} asks for {} of at most {max}",
+                    request.id, request.ask.duration
+                )
+            })
         });
         if let Some(what) = accusation {
             self.accuse(Invariant::Approved, what);
@@ -58,8 +67,12 @@ impl Judge {
             return self.accuse(Invariant::Approved, format!("{id} was approved and never made"));
         };
         let request = &asked.request;
-        let rule = self.policy(asked.policy).and_then(|policy| policy.rule(request.path.rule.as_str()));
-        let (Some(rule), Some(current)) = (rule, self.policy(self.ledger.policy)) else { return };
+        let rule = self
+            .policy(asked.policy)
+            .and_then(|policy| policy.rule(request.path.rule.as_str()));
+        let (Some(rule), Some(current)) = (rule, self.policy(self.ledger.policy)) else {
+            return;
+        };
         let mut found = None;
         let mut wrong = |what: String| {
             found.get_or_insert(format!("{id} was approved: {what}"));
@@ -83,7 +96,11 @@ impl Judge {
             }
         }
         for (number, step) in rule.steps.iter().enumerate() {
-            let have = approval.reviews().iter().filter(|review| review.step == number).count();
+            let have = approval
+                .reviews()
+                .iter()
+                .filter(|review| review.step == number)
+                .count();
             if u32::try_from(have).unwrap_or(u32::MAX) < step.count {
                 wrong(format!("step {number} has {have} of {}", step.count));
             }
@@ -103,13 +120,19 @@ impl Judge {
             return self.accuse(Invariant::Approved, format!("{} has no request", grant.id));
         };
         let (request, Some(approval)) = (&asked.request, &asked.approved) else {
-            return self.accuse(Invariant::Approved, format!("{} was opened without an approval", grant.id));
+            return self.accuse(
+                Invariant::Approved,
+                format!("{} was opened without an approval", grant.id),
+            );
         };
         let (least, items) = self.agreed(request, approval);
         let more = grant.parts.iter().any(|part| !items.contains(part.item()));
         let longer = grant.duration > least;
         if more || longer || grant.holder != request.ask.requester || grant.max > request.path.max {
-            let what = format!("{} gives {} of what was agreed on for {least}", grant.id, grant.duration);
+            let what = format!(
+                "{} gives {} of what was agreed on for {least}",
+                grant.id, grant.duration
+            );
             self.accuse(Invariant::Bounded, what);
         }
     }
@@ -119,10 +142,15 @@ impl Judge {
         let mut least = request.ask.duration;
         let mut items = request.ask.items.clone();
         for review in approval.reviews() {
-            let Some(cast) = self.votes.iter().find(|cast| is_of(cast, request.id, review)) else { continue };
+            let Some(cast) = self.votes.iter().find(|cast| is_of(cast, request.id, review)) else {
+                continue;
+            };
             least = cast.vote.shorter.map_or(least, |most| least.min(most));
             if cast.vote.fewer {
-                items = items.intersection(&request.ask.items.iter().take(1).cloned().collect()).cloned().collect();
+                items = items
+                    .intersection(&request.ask.items.iter().take(1).cloned().collect())
+                    .cloned()
+                    .collect();
             }
         }
         (least, items)
@@ -130,13 +158,22 @@ impl Judge {
 
     /// When access begins, the right to it is still there.
     pub(super) fn check_begun(&mut self, id: daypass_core::id::GrantId) {
-        let Some(held) = self.ledger.grants.get(&id) else { return };
-        let (grant, Some(current)) = (&held.grant, self.policy(self.ledger.policy)) else { return };
-        let Some(asked) = self.ledger.requests.get(&grant.request) else { return };
+        let Some(held) = self.ledger.grants.get(&id) else {
+            return;
+        };
+        let (grant, Some(current)) = (&held.grant, self.policy(self.ledger.policy)) else {
+            return;
+        };
+        let Some(asked) = self.ledger.requests.get(&grant.request) else {
+            return;
+        };
         let items = grant.parts.iter().map(|part| part.item().clone()).collect();
         let rule = current.rule(asked.request.path.rule.as_str());
         if !rule.is_some_and(|rule| self.admits(current, rule, grant.holder, &items)) {
-            self.accuse(Invariant::Approved, format!("{id} begins although its holder has lost the right to it"));
+            self.accuse(
+                Invariant::Approved,
+                format!("{id} begins although its holder has lost the right to it"),
+            );
         }
     }
 
@@ -145,12 +182,17 @@ impl Judge {
     }
 
     fn admits(&self, policy: &Policy, rule: &Rule, who: PersonId, items: &BTreeSet<Item>) -> bool {
-        let Some(person) = self.ledger.people.get(&who).filter(|person| person.active) else { return false };
+        let Some(person) = self.ledger.people.get(&who).filter(|person| person.active) else {
+            return false;
+        };
         let may_ask = rule.allow.iter().any(|set| in_set(policy, set, person));
         may_ask
             && items.iter().all(|item| {
                 let role = item.role.as_str();
-                let resource = policy.resources.iter().find(|resource| resource.name == item.resource.as_str());
+                let resource = policy
+                    .resources
+                    .iter()
+                    .find(|resource| resource.name == item.resource.as_str());
                 resource.is_some_and(|resource| {
                     resource.env == rule.env
                         && resource.roles.contains_key(role)
@@ -159,7 +201,14 @@ impl Judge {
             })
     }
 
-    fn may_review(&self, policy: &Policy, step: &Step, who: PersonId, requester: PersonId, at: Timestamp) -> Result<(), String> {
+    fn may_review(
+        &self,
+        policy: &Policy,
+        step: &Step,
+        who: PersonId,
+        requester: PersonId,
+        at: Timestamp,
+    ) -> Result<(), String> {
         let person = self.ledger.people.get(&who).ok_or("is nobody")?;
         if !person.active || person.kind == Kind::Service {
             return Err("is no active person".into());
@@ -177,21 +226,29 @@ impl Judge {
             })
         };
         let escalated = step.escalate.as_ref().is_some_and(|(to, _)| asked(to));
-        if asked(&step.from) || escalated { Ok(()) } else { Err(format!("is not of {step:?}")) }
+        if asked(&step.from) || escalated {
+            Ok(())
+        } else {
+            Err(format!("is not of {step:?}"))
+        }
     }
 }
 
 /// Whether a set has somebody in it. Groups never stand for programs.
 fn in_set(policy: &Policy, set: &str, person: &Person) -> bool {
     match policy.sets.get(set) {
-        Some(Set::Group(group)) => person.kind == Kind::Person && person.groups.iter().any(|name| name.as_str() == group),
+        Some(Set::Group(group)) => {
+            person.kind == Kind::Person && person.groups.iter().any(|name| name.as_str() == group)
+        }
         Some(Set::Logins(logins)) => logins.iter().any(|login| login == person.login.text()),
         None => false,
     }
 }
 
 fn is_of(cast: &Cast, request: RequestId, review: &Review) -> bool {
-    let Decision::Approve { duration, items } = &review.decision else { return false };
+    let Decision::Approve { duration, items } = &review.decision else {
+        return false;
+    };
     cast.request == request
         && cast.person == review.reviewer
         && cast.vote.approve

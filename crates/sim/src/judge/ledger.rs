@@ -50,9 +50,21 @@ pub(super) struct Held {
 pub(super) enum Phase {
     Scheduled,
     /// Until when, in true time.
-    Activating { begun: Timestamp, until: Timestamp, limit: Timestamp },
-    Active { since: Timestamp, until: Timestamp, limit: Timestamp },
-    Ending { reason: Reason, active_since: Option<Timestamp>, overdue: bool },
+    Activating {
+        begun: Timestamp,
+        until: Timestamp,
+        limit: Timestamp,
+    },
+    Active {
+        since: Timestamp,
+        until: Timestamp,
+        limit: Timestamp,
+    },
+    Ending {
+        reason: Reason,
+        active_since: Option<Timestamp>,
+        overdue: bool,
+    },
     Ended,
 }
 
@@ -73,7 +85,9 @@ impl Held {
     /// Whether it gives the right to access at this true time, and with which limit at the target.
     pub(super) fn holds(&self, now: Timestamp) -> Option<Timestamp> {
         match self.phase {
-            Phase::Activating { until, limit, .. } | Phase::Active { until, limit, .. } if now < until => Some(limit),
+            Phase::Activating { until, limit, .. } | Phase::Active { until, limit, .. } if now < until => {
+                Some(limit)
+            }
             _ => None,
         }
     }
@@ -88,8 +102,14 @@ impl Ledger {
             entitlements: BTreeMap::new(),
             people: BTreeMap::new(),
             policy: 0,
-            policies: scenario.policies.iter().map(|policy| Hash::of(policy.text().as_bytes())).collect(),
-            connectors: connectors.map(|(number, target)| (target.connector.clone(), number)).collect(),
+            policies: scenario
+                .policies
+                .iter()
+                .map(|policy| Hash::of(policy.text().as_bytes()))
+                .collect(),
+            connectors: connectors
+                .map(|(number, target)| (target.connector.clone(), number))
+                .collect(),
             sharing: BTreeMap::new(),
         }
     }
@@ -103,7 +123,12 @@ impl Ledger {
         for part in &parts {
             self.sharing.entry(part.clone()).or_default().insert(grant.id);
         }
-        let held = Held { grant: grant.clone(), parts, phase: Phase::Scheduled, agreed: grant.duration };
+        let held = Held {
+            grant: grant.clone(),
+            parts,
+            phase: Phase::Scheduled,
+            agreed: grant.duration,
+        };
         self.grants.insert(grant.id, held);
     }
 
@@ -119,12 +144,21 @@ impl Ledger {
     }
 
     pub(super) fn openings(&self, grant: GrantId) -> Vec<(usize, String)> {
-        self.grants.get(&grant).map(|held| held.parts.clone()).unwrap_or_default()
+        self.grants
+            .get(&grant)
+            .map(|held| held.parts.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn unfinished(&self) -> Vec<String> {
-        let requests = self.requests.iter().filter(|(_, asked)| asked.pending).map(|(id, _)| format!("request {id} is pending"));
+        let requests = self
+            .requests
+            .iter()
+            .filter(|(_, asked)| asked.pending)
+            .map(|(id, _)| format!("request {id} is pending"));
         let grants = self.grants.iter().filter(|(_, held)| held.phase != Phase::Ended);
-        requests.chain(grants.map(|(id, held)| format!("grant {id} is {:?}", held.phase))).collect()
+        requests
+            .chain(grants.map(|(id, held)| format!("grant {id} is {:?}", held.phase)))
+            .collect()
     }
 }

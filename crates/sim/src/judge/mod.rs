@@ -49,21 +49,6 @@ pub(crate) enum Invariant {
 }
 
 impl Invariant {
-    /// All of them, in the order of docs/reliability.md.
-    pub(crate) const ALL: [Self; 11] = [
-        Self::EndsInTime,
-        Self::Limit,
-        Self::Intended,
-        Self::Approved,
-        Self::Bounded,
-        Self::NotCut,
-        Self::Seen,
-        Self::NeverAdopted,
-        Self::Once,
-        Self::Replays,
-        Self::ComesToRest,
-    ];
-
     /// Its name, as people read it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -168,7 +153,11 @@ impl Judge {
 
     pub(crate) fn accuse(&mut self, invariant: Invariant, what: impl Into<String>) {
         if self.violation.is_none() {
-            self.violation = Some(Violation { invariant, what: what.into(), at: self.time.now() });
+            self.violation = Some(Violation {
+                invariant,
+                what: what.into(),
+                at: self.time.now(),
+            });
         }
     }
 
@@ -216,7 +205,11 @@ impl Judge {
 
     /// Somebody sends a vote.
     pub(crate) fn voted(&mut self, request: RequestId, person: PersonId, vote: &Vote) {
-        self.votes.push(Cast { request, person, vote: vote.clone() });
+        self.votes.push(Cast {
+            request,
+            person,
+            vote: vote.clone(),
+        });
     }
 
     /// A command was answered with this request.
@@ -224,7 +217,10 @@ impl Judge {
         let answers = self.answers.entry(element).or_default();
         answers.insert(request);
         if answers.len() > 1 {
-            self.accuse(Invariant::Once, format!("the command [{element}] made several requests"));
+            self.accuse(
+                Invariant::Once,
+                format!("the command [{element}] made several requests"),
+            );
         }
     }
 
@@ -245,7 +241,10 @@ impl Judge {
                     }
                 }
                 other => {
-                    self.accuse(Invariant::Replays, format!("the log cannot be sequenced: {other:?}"));
+                    self.accuse(
+                        Invariant::Replays,
+                        format!("the log cannot be sequenced: {other:?}"),
+                    );
                     return recorded;
                 }
             }

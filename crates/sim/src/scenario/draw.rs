@@ -53,7 +53,11 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
 }
 
 fn targets(dice: &mut Dice, flavour: Flavour) -> Vec<Character> {
-    let count = if flavour == Flavour::Crowded { 1 } else { 1 + dice.index(3) };
+    let count = if flavour == Flavour::Crowded {
+        1
+    } else {
+        1 + dice.index(3)
+    };
     (0..count)
         .map(|number| {
             let ceiling = Span::seconds(*dice.pick(&[2, 10, 60]).unwrap_or(&10));
@@ -61,7 +65,11 @@ fn targets(dice: &mut Dice, flavour: Flavour) -> Vec<Character> {
             Character {
                 connector: format!("c{number}"),
                 own_expiry: dice.chance(600),
-                propagation: if lags { Span::seconds(1 + dice.number(0..40)) } else { Span::ZERO },
+                propagation: if lags {
+                    Span::seconds(1 + dice.number(0..40))
+                } else {
+                    Span::ZERO
+                },
                 breaks_promise: lags && dice.chance(150),
                 ceiling,
                 timeout: dice.span(Span::millis(500), Span::millis(ceiling.micros() / 1000)),
@@ -83,7 +91,10 @@ fn people(dice: &mut Dice) -> Vec<Person> {
             administrator: dice.chance(150),
             groups: groups(dice),
             absent: false,
-            manager: dice.chance(600).then(|| dice.index(number.max(1))).filter(|manager| *manager != number),
+            manager: dice
+                .chance(600)
+                .then(|| dice.index(number.max(1)))
+                .filter(|manager| *manager != number),
         })
         .collect();
     people.push(Person {
@@ -99,33 +110,55 @@ fn people(dice: &mut Dice) -> Vec<Person> {
 
 /// Some of the groups that there are.
 pub(super) fn groups(dice: &mut Dice) -> Vec<String> {
-    (0..3).filter(|_| dice.chance(550)).map(|number| format!("g{number}")).collect()
+    (0..3)
+        .filter(|_| dice.chance(550))
+        .map(|number| format!("g{number}"))
+        .collect()
 }
 
 fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Flavour) -> Policy {
-    let mut sets: BTreeMap<_, _> = (0..3).map(|number| (format!("s{number}"), Set::Group(format!("g{number}")))).collect();
+    let mut sets: BTreeMap<_, _> = (0..3)
+        .map(|number| (format!("s{number}"), Set::Group(format!("g{number}"))))
+        .collect();
     let named = |(at, _): &(usize, &Person)| *at < 2 || dice.chance(500);
-    let some: Vec<_> = people.iter().enumerate().filter(named).map(|(_, person)| person.login.clone()).collect();
+    let some: Vec<_> = people
+        .iter()
+        .enumerate()
+        .filter(named)
+        .map(|(_, person)| person.login.clone())
+        .collect();
     sets.insert("named".into(), Set::Logins(some));
     let mut resources = Vec::new();
     for number in 0..(1 + dice.index(4)) {
         let env = ENVS.get(number % 2).copied().unwrap_or("prod").to_owned();
-        let Some(target) = dice.pick(targets) else { continue };
+        let Some(target) = dice.pick(targets) else {
+            continue;
+        };
         let shared = if target.shared { 600 } else { 0 };
         let role = |dice: &mut Dice| dice.chance(shared).then(|| format!("door{}", dice.number(0..2)));
         resources.push(Resource {
             name: format!("r{number}"),
             connector: target.connector.clone(),
             env,
-            roles: ["read", "write"].into_iter().map(|name| (name.to_owned(), role(dice))).collect(),
+            roles: ["read", "write"]
+                .into_iter()
+                .map(|name| (name.to_owned(), role(dice)))
+                .collect(),
         });
     }
     let mut policy = Policy {
-        settle: if dice.chance(700) { Span::ZERO } else { Span::minutes(1) },
+        settle: if dice.chance(700) {
+            Span::ZERO
+        } else {
+            Span::minutes(1)
+        },
         pending: Span::minutes(25),
         activation: Span::minutes(1 + dice.number(0..4)),
         sets,
-        connectors: targets.iter().map(|target| (target.connector.clone(), target.alarm_only)).collect(),
+        connectors: targets
+            .iter()
+            .map(|target| (target.connector.clone(), target.alarm_only))
+            .collect(),
         resources,
         guardrails: Vec::new(),
         rules: Vec::new(),
@@ -157,8 +190,17 @@ fn rule(dice: &mut Dice, policy: &Policy, number: usize, flavour: Flavour) -> Ru
     Rule {
         name: format!("rule{number}"),
         allow: allow.into_iter().collect(),
-        env: policy.resources.get(dice.index(policy.resources.len())).map(|resource| resource.env.clone()).unwrap_or_default(),
-        roles: dice.chance(300).then(|| BTreeSet::from([dice.pick(&["read", "write"]).map_or("read", |role| role).to_owned()])),
+        env: policy
+            .resources
+            .get(dice.index(policy.resources.len()))
+            .map(|resource| resource.env.clone())
+            .unwrap_or_default(),
+        roles: dice.chance(300).then(|| {
+            BTreeSet::from([dice
+                .pick(&["read", "write"])
+                .map_or("read", |role| role)
+                .to_owned()])
+        }),
         steps: (0..steps).map(|_| step(dice, &names)).collect(),
         max: Span::minutes(3 + dice.number(0..25)),
     }
@@ -167,17 +209,33 @@ fn rule(dice: &mut Dice, policy: &Policy, number: usize, flavour: Flavour) -> Ru
 /// A step asks groups: a chain that a list of names cannot fill does not load.
 fn step(dice: &mut Dice, sets: &[String]) -> Step {
     let sets: Vec<_> = sets.iter().filter(|set| *set != "named").cloned().collect();
-    let from = if dice.chance(200) { "manager".to_owned() } else { dice.pick(&sets).cloned().unwrap_or_default() };
+    let from = if dice.chance(200) {
+        "manager".to_owned()
+    } else {
+        dice.pick(&sets).cloned().unwrap_or_default()
+    };
     Step {
-        count: if from != "manager" && dice.chance(300) { 2 } else { 1 },
+        count: if from != "manager" && dice.chance(300) {
+            2
+        } else {
+            1
+        },
         from,
         within: Span::minutes(1 + dice.number(0..4)),
-        escalate: dice.chance(400).then(|| (dice.pick(&sets).cloned().unwrap_or_default(), Span::minutes(1 + dice.number(0..3)))),
+        escalate: dice.chance(400).then(|| {
+            (
+                dice.pick(&sets).cloned().unwrap_or_default(),
+                Span::minutes(1 + dice.number(0..3)),
+            )
+        }),
     }
 }
 
 fn guardrail(dice: &mut Dice, policy: &Policy, number: usize) -> Guardrail {
-    let env = policy.resources.get(dice.index(policy.resources.len())).map(|resource| resource.env.clone());
+    let env = policy
+        .resources
+        .get(dice.index(policy.resources.len()))
+        .map(|resource| resource.env.clone());
     Guardrail {
         name: format!("guard{number}"),
         env: env.filter(|_| dice.chance(500)),
@@ -222,7 +280,13 @@ fn change(dice: &mut Dice, last: &Policy) -> Policy {
                 resource.roles.insert("write".into(), door);
             }
         }
-        5 => next.settle = if next.settle == Span::ZERO { Span::minutes(2) } else { Span::ZERO },
+        5 => {
+            next.settle = if next.settle == Span::ZERO {
+                Span::minutes(2)
+            } else {
+                Span::ZERO
+            }
+        }
         _ => {
             let guardrail = guardrail(dice, &next, number);
             next.guardrails.push(guardrail);

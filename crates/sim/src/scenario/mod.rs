@@ -110,26 +110,71 @@ pub(crate) enum What {
     Vote(Vote),
     /// Many vote at the same moment.
     Votes(Vec<Vote>),
-    Withdraw { ask: usize, who: usize },
-    Release { ask: usize, who: usize, copies: u32 },
-    Revoke { ask: usize, who: usize, copies: u32 },
+    Withdraw {
+        ask: usize,
+        who: usize,
+    },
+    Release {
+        ask: usize,
+        who: usize,
+        copies: u32,
+    },
+    Revoke {
+        ask: usize,
+        who: usize,
+        copies: u32,
+    },
     /// The holder connects, and stays connected for so long.
-    Connect { ask: usize, stays: Span },
-    Groups { who: usize, groups: Vec<String> },
-    Manager { who: usize, manager: Option<usize> },
-    Deactivate { who: usize },
-    Reactivate { who: usize },
-    Policy { number: usize },
-    Hand { target: usize, deed: Deed },
-    Outage { target: usize, how: Outage, lasts: Span },
-    StoreGone { lasts: Span },
-    StoreFull { lasts: Span },
+    Connect {
+        ask: usize,
+        stays: Span,
+    },
+    Groups {
+        who: usize,
+        groups: Vec<String>,
+    },
+    Manager {
+        who: usize,
+        manager: Option<usize>,
+    },
+    Deactivate {
+        who: usize,
+    },
+    Reactivate {
+        who: usize,
+    },
+    Policy {
+        number: usize,
+    },
+    Hand {
+        target: usize,
+        deed: Deed,
+    },
+    Outage {
+        target: usize,
+        how: Outage,
+        lasts: Span,
+    },
+    StoreGone {
+        lasts: Span,
+    },
+    StoreFull {
+        lasts: Span,
+    },
     /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer.
-    Crash { server: usize, points: u64 },
+    Crash {
+        server: usize,
+        points: u64,
+    },
     /// A server stands still, and then goes on as if nothing had been.
-    Stall { server: usize, lasts: Span },
+    Stall {
+        server: usize,
+        lasts: Span,
+    },
     /// The database's clock is turned, by so many microseconds.
-    Jump { by: i64 },
+    Jump {
+        by: i64,
+    },
 }
 
 #[derive(Debug, Clone)]

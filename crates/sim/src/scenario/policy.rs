@@ -75,7 +75,10 @@ impl Policy {
         out.push_str("connectors:\n");
         for (name, alarm) in &self.connectors {
             let drift = if *alarm { "alarm" } else { "remove" };
-            let _ = writeln!(out, "  - {{name: {name}, kind: sim, drift: {drift}, config: {{}}}}");
+            let _ = writeln!(
+                out,
+                "  - {{name: {name}, kind: sim, drift: {drift}, config: {{}}}}"
+            );
         }
         out.push_str("resources:\n");
         for resource in &self.resources {
@@ -97,7 +100,10 @@ impl Policy {
             out.push_str("guardrails:\n");
         }
         for Guardrail { name, env, max } in &self.guardrails {
-            let to = env.as_ref().map(|env| format!("to: {{env: {env}}}, ")).unwrap_or_default();
+            let to = env
+                .as_ref()
+                .map(|env| format!("to: {{env: {env}}}, "))
+                .unwrap_or_default();
             let _ = writeln!(out, "  - {{name: {name}, {to}max: {max}}}");
         }
         out.push_str("rules:\n");
@@ -116,7 +122,9 @@ impl Policy {
         let guards = |guard: &&Guardrail| {
             guard.env.as_ref().is_none_or(|env| {
                 resources.clone().any(|name| {
-                    self.resources.iter().any(|resource| resource.name == name && resource.env == *env)
+                    self.resources
+                        .iter()
+                        .any(|resource| resource.name == name && resource.env == *env)
                 })
             })
         };
@@ -136,7 +144,10 @@ impl Rule {
                 Some((to, within)) => format!("{{escalate: {to}, within: {within}}}"),
                 None => "deny".to_owned(),
             };
-            format!("{{from: {}, count: {}, within: {}, else: {otherwise}}}", step.from, step.count, step.within)
+            format!(
+                "{{from: {}, count: {}, within: {}, else: {otherwise}}}",
+                step.from, step.count, step.within
+            )
         };
         let approval = if self.steps.is_empty() {
             "none".to_owned()

@@ -24,7 +24,10 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
         for _ in 0..dice.number(0..6) {
             let at = dice.span(Span::ZERO, Span::minutes(15));
             let server = dice.index(scenario.servers);
-            let what = What::Stall { server, lasts: dice.span(Span::millis(50), Span::seconds(20)) };
+            let what = What::Stall {
+                server,
+                lasts: dice.span(Span::millis(50), Span::seconds(20)),
+            };
             scenario.elements.push(Element { at, what });
         }
     }
@@ -61,13 +64,24 @@ fn one(dice: &mut Dice, scenario: &Scenario) -> What {
         10..15 => What::Hand {
             target,
             deed: *dice
-                .pick(&[Deed::AddMarked, Deed::AddForeign, Deed::Remove, Deed::Remove, Deed::PutBack])
+                .pick(&[
+                    Deed::AddMarked,
+                    Deed::AddForeign,
+                    Deed::Remove,
+                    Deed::Remove,
+                    Deed::PutBack,
+                ])
                 .unwrap_or(&Deed::Remove),
         },
-        15..17 => What::Stall { server, lasts: dice.span(Span::millis(200), Span::minutes(4)) },
+        15..17 => What::Stall {
+            server,
+            lasts: dice.span(Span::millis(200), Span::minutes(4)),
+        },
         17 | 18 => {
             let by = i64::try_from(dice.span(Span::seconds(1), Span::hours(3)).micros()).unwrap_or(0);
-            What::Jump { by: if dice.chance(500) { by } else { -by } }
+            What::Jump {
+                by: if dice.chance(500) { by } else { -by },
+            }
         }
         _ => crash(dice, scenario),
     }
@@ -82,5 +96,9 @@ fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
 
 /// Mostly minutes; sometimes hours.
 fn lasts(dice: &mut Dice) -> Span {
-    if dice.chance(60) { dice.span(Span::minutes(40), Span::hours(3)) } else { dice.span(Span::seconds(1), Span::minutes(8)) }
+    if dice.chance(60) {
+        dice.span(Span::minutes(40), Span::hours(3))
+    } else {
+        dice.span(Span::seconds(1), Span::minutes(8))
+    }
 }

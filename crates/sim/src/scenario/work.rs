@@ -26,7 +26,11 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
         };
         ask(dice, scenario, at);
     }
-    let changes = if scenario.flavour == Flavour::Debated { dice.number(2..12) } else { dice.number(0..5) };
+    let changes = if scenario.flavour == Flavour::Debated {
+        dice.number(2..12)
+    } else {
+        dice.number(0..5)
+    };
     for _ in 0..changes {
         let at = dice.span(Span::ZERO, LENGTH);
         let what = change(dice, scenario);
@@ -47,8 +51,14 @@ fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
         who,
         items,
         duration,
-        start_after: dice.chance(150).then(|| dice.span(Span::seconds(10), Span::minutes(10))),
-        copies: if dice.chance(200) { 2 + u32::try_from(dice.index(3)).unwrap_or(0) } else { 1 },
+        start_after: dice
+            .chance(150)
+            .then(|| dice.span(Span::seconds(10), Span::minutes(10))),
+        copies: if dice.chance(200) {
+            2 + u32::try_from(dice.index(3)).unwrap_or(0)
+        } else {
+            1
+        },
     };
     scenario.elements.push(Element { at, what });
     votes(dice, scenario, number, at);
@@ -56,9 +66,16 @@ fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
         return;
     }
     if dice.chance(350) {
-        let extension = What::Extend { ask: number, who, duration: Span::minutes(1 + dice.number(0..12)), copies: if dice.chance(300) { 2 } else { 1 } };
+        let extension = What::Extend {
+            ask: number,
+            who,
+            duration: Span::minutes(1 + dice.number(0..12)),
+            copies: if dice.chance(300) { 2 } else { 1 },
+        };
         // Often at the very moment of the deadline, as far as that can be told beforehand.
-        let deadline = duration.filter(|_| dice.chance(400)).map(|duration| at + duration + dice.span(Span::ZERO, Span::millis(300)));
+        let deadline = duration
+            .filter(|_| dice.chance(400))
+            .map(|duration| at + duration + dice.span(Span::ZERO, Span::millis(300)));
         let at = deadline.unwrap_or_else(|| at + dice.span(Span::minutes(1), Span::minutes(14)));
         let extend = scenario.elements.len();
         scenario.elements.push(Element { at, what: extension });
@@ -67,17 +84,32 @@ fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
     for _ in 0..dice.number(0..3) {
         let at = at + dice.span(Span::seconds(30), Span::minutes(25));
         let stays = dice.span(Span::seconds(5), Span::minutes(40));
-        scenario.elements.push(Element { at, what: What::Connect { ask: number, stays } });
+        scenario.elements.push(Element {
+            at,
+            what: What::Connect { ask: number, stays },
+        });
     }
     if flavour == Flavour::Hasty || dice.chance(300) {
-        let soon = if flavour == Flavour::Hasty { (Span::ZERO, Span::seconds(20)) } else { (Span::seconds(30), Span::minutes(25)) };
+        let soon = if flavour == Flavour::Hasty {
+            (Span::ZERO, Span::seconds(20))
+        } else {
+            (Span::seconds(30), Span::minutes(25))
+        };
         let at = at + dice.span(soon.0, soon.1);
         let other = dice.index(scenario.people.len());
         let copies = if dice.chance(300) { 3 } else { 1 };
         let what = match dice.number(0..5) {
             0 => What::Withdraw { ask: number, who },
-            1..4 => What::Release { ask: number, who: if dice.chance(900) { who } else { other }, copies },
-            _ => What::Revoke { ask: number, who: other, copies },
+            1..4 => What::Release {
+                ask: number,
+                who: if dice.chance(900) { who } else { other },
+                copies,
+            },
+            _ => What::Revoke {
+                ask: number,
+                who: other,
+                copies,
+            },
         };
         scenario.elements.push(Element { at, what });
     }
@@ -100,11 +132,18 @@ fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>) {
             None => false,
         })
     };
-    let admitted: Vec<_> = (0..scenario.people.len()).filter(|at| scenario.people.get(*at).is_some_and(in_set)).collect();
-    let given = policy.resources.iter().filter(|resource| resource.env == rule.env);
+    let admitted: Vec<_> = (0..scenario.people.len())
+        .filter(|at| scenario.people.get(*at).is_some_and(in_set))
+        .collect();
+    let given = policy
+        .resources
+        .iter()
+        .filter(|resource| resource.env == rule.env);
     let given = given.flat_map(|resource| resource.roles.keys().map(move |role| (resource, role)));
     let given = given.filter(|(_, role)| rule.roles.as_ref().is_none_or(|roles| roles.contains(*role)));
-    let given: Vec<_> = given.map(|(resource, role)| format!("{}/{role}", resource.name)).collect();
+    let given: Vec<_> = given
+        .map(|(resource, role)| format!("{}/{role}", resource.name))
+        .collect();
     let mut items = Vec::new();
     for _ in 0..(if dice.chance(250) { 3 } else { 1 }) {
         items.extend(dice.pick(&given).cloned());
@@ -115,12 +154,17 @@ fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>) {
 }
 
 fn items(dice: &mut Dice, scenario: &Scenario) -> Vec<String> {
-    let Some(policy) = scenario.policies.first() else { return Vec::new() };
+    let Some(policy) = scenario.policies.first() else {
+        return Vec::new();
+    };
     let count = if dice.chance(250) { 2 + dice.index(2) } else { 1 };
     let mut items = Vec::new();
     for _ in 0..count {
         let role = if dice.chance(500) { "read" } else { "write" };
-        items.extend(dice.pick(&policy.resources).map(|resource| format!("{}/{role}", resource.name)));
+        items.extend(
+            dice.pick(&policy.resources)
+                .map(|resource| format!("{}/{role}", resource.name)),
+        );
     }
     items.sort();
     items.dedup();
@@ -145,23 +189,37 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
     }
     if dice.chance(150) {
         let at = asked_at + dice.span(Span::seconds(1), Span::minutes(4));
-        scenario.elements.push(Element { at, what: What::Votes(votes) });
+        scenario.elements.push(Element {
+            at,
+            what: What::Votes(votes),
+        });
         return;
     }
     let soon = dice.chance(600);
     for vote in votes {
         let most = if soon { Span::seconds(90) } else { Span::minutes(9) };
         let at = asked_at + dice.span(Span::millis(100), most);
-        scenario.elements.push(Element { at, what: What::Vote(vote) });
+        scenario.elements.push(Element {
+            at,
+            what: What::Vote(vote),
+        });
     }
 }
 
 fn change(dice: &mut Dice, scenario: &Scenario) -> What {
     let who = dice.index(scenario.people.len());
     match dice.number(0..10) {
-        0..4 => What::Policy { number: dice.index(scenario.policies.len()) },
-        4..6 => What::Groups { who, groups: draw::groups(dice) },
-        6 => What::Manager { who, manager: dice.chance(700).then(|| dice.index(scenario.people.len())) },
+        0..4 => What::Policy {
+            number: dice.index(scenario.policies.len()),
+        },
+        4..6 => What::Groups {
+            who,
+            groups: draw::groups(dice),
+        },
+        6 => What::Manager {
+            who,
+            manager: dice.chance(700).then(|| dice.index(scenario.people.len())),
+        },
         7 | 8 => What::Deactivate { who },
         _ => What::Reactivate { who },
     }

@@ -45,8 +45,14 @@ impl Target {
         let timeout = self.character.timeout;
         let fate = match self.outage() {
             Some(Outage::Down) => Fate::Lost,
-            Some(Outage::Denies) => Fate::Refused { fault: Fault::Denied, after },
-            Some(Outage::Limits) => Fate::Refused { fault: Fault::RateLimited, after },
+            Some(Outage::Denies) => Fate::Refused {
+                fault: Fault::Denied,
+                after,
+            },
+            Some(Outage::Limits) => Fate::Refused {
+                fault: Fault::RateLimited,
+                after,
+            },
             Some(Outage::Shrugs) => Fate::Shrugs { after },
             Some(Outage::LosesAnswers) => Fate::Unanswered { lands: after },
             Some(Outage::HalfRemoves) => Fate::Half { there: after },
@@ -55,7 +61,10 @@ impl Target {
                 let slow = dice.chance(50);
                 let half = Span::millis(timeout.micros() / 2000);
                 let there = if slow { dice.span(Span::ZERO, half) } else { after };
-                Fate::Done { there, back: quick(&mut dice) }
+                Fate::Done {
+                    there,
+                    back: quick(&mut dice),
+                }
             }
         };
         (fate, dice)
@@ -72,14 +81,25 @@ impl Target {
             4 => Fate::Hollow { after },
             5..8 => Fate::Refused {
                 fault: *dice
-                    .pick(&[Fault::NotFound, Fault::Denied, Fault::RateLimited, Fault::Conflict, Fault::Unavailable, Fault::Bug])
+                    .pick(&[
+                        Fault::NotFound,
+                        Fault::Denied,
+                        Fault::RateLimited,
+                        Fault::Conflict,
+                        Fault::Unavailable,
+                        Fault::Bug,
+                    ])
                     .unwrap_or(&Fault::Bug),
                 after,
             },
             8..11 => Fate::Unanswered { lands: after },
             // It was given up, and still on its way.
-            _ if character.fenced => Fate::Unanswered { lands: dice.span(character.timeout, Span::minutes(10)) },
-            _ => Fate::Unanswered { lands: dice.span(character.timeout, character.ceiling) },
+            _ if character.fenced => Fate::Unanswered {
+                lands: dice.span(character.timeout, Span::minutes(10)),
+            },
+            _ => Fate::Unanswered {
+                lands: dice.span(character.timeout, character.ceiling),
+            },
         }
     }
 }

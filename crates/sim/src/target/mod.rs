@@ -58,7 +58,9 @@ pub(crate) struct Standing {
 /// What a call does when it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    Provision { until: Option<Timestamp> },
+    Provision {
+        until: Option<Timestamp>,
+    },
     Remove,
     /// Only what lets people in goes; who is connected stays.
     RemoveHalf,
@@ -95,7 +97,14 @@ impl State {
     }
 
     /// Lets a call take effect. `Err`: something stands there that is not ours.
-    fn apply(&mut self, key: &str, effect: Effect, sent: u64, fenced: bool, now: Timestamp) -> Result<(), ()> {
+    fn apply(
+        &mut self,
+        key: &str,
+        effect: Effect,
+        sent: u64,
+        fenced: bool,
+        now: Timestamp,
+    ) -> Result<(), ()> {
         let last = self.applied.entry(key.to_owned()).or_default();
         if fenced && sent < *last {
             return Ok(());
@@ -116,13 +125,19 @@ impl State {
 
 impl Target {
     pub(crate) fn new(number: usize, character: Character, time: Time) -> Self {
-        Self { number, character: Arc::new(character), time, state: Arc::default() }
+        Self {
+            number,
+            character: Arc::new(character),
+            time,
+            state: Arc::default(),
+        }
     }
 
     /// What stands there now, key by key.
     pub(crate) fn truth(&self) -> Vec<(String, Shown)> {
         let state = lock(&self.state);
-        let last = |(key, history): (&String, &Vec<(Timestamp, Shown)>)| Some((key.clone(), history.last()?.1));
+        let last =
+            |(key, history): (&String, &Vec<(Timestamp, Shown)>)| Some((key.clone(), history.last()?.1));
         state.shown.iter().filter_map(last).collect()
     }
 
@@ -151,7 +166,9 @@ impl Target {
             return true;
         }
         let history = state.shown.get(key).into_iter().flatten();
-        history.filter(|(at, _)| *at >= since).any(|(at, shown)| shown.is_usable(*at))
+        history
+            .filter(|(at, _)| *at >= since)
+            .any(|(at, shown)| shown.is_usable(*at))
     }
 
     /// Is out of order in this way until then.
@@ -162,12 +179,12 @@ impl Target {
     fn outage(&self) -> Option<Outage> {
         let now = self.time.now();
         let state = lock(&self.state);
-        state.outages.iter().rev().find(|(until, _)| now < *until).map(|(_, how)| *how)
-    }
-
-    /// Whether it is out of order at all.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.outage().is_some()
+        state
+            .outages
+            .iter()
+            .rev()
+            .find(|(until, _)| now < *until)
+            .map(|(_, how)| *how)
     }
 
     /// Does something by hand; says under which key, if there was anything to do it to.
@@ -184,17 +201,34 @@ impl Target {
             })
             .cloned()
             .collect();
-        let ghost = || ["door0", "door1", "ghost"].get(drawn % 3).map(|key| (*key).to_owned());
+        let ghost = || {
+            ["door0", "door1", "ghost"]
+                .get(drawn % 3)
+                .map(|key| (*key).to_owned())
+        };
         let key = match deed {
             Deed::Remove | Deed::PutBack => keys.get(drawn % keys.len().max(1)).cloned(),
             Deed::AddMarked | Deed::AddForeign => ghost().filter(|key| state.now(key) == Shown::default()),
         }?;
         let standing = match deed {
             Deed::Remove => None,
-            Deed::PutBack | Deed::AddMarked => Some(Standing { ours: true, until: None }),
-            Deed::AddForeign => Some(Standing { ours: false, until: None }),
+            Deed::PutBack | Deed::AddMarked => Some(Standing {
+                ours: true,
+                until: None,
+            }),
+            Deed::AddForeign => Some(Standing {
+                ours: false,
+                until: None,
+            }),
         };
-        state.set(&key, Shown { standing, sessions: 0 }, now);
+        state.set(
+            &key,
+            Shown {
+                standing,
+                sessions: 0,
+            },
+            now,
+        );
         Some(key)
     }
 
@@ -203,7 +237,9 @@ impl Target {
         let now = self.time.now();
         let mut state = lock(&self.state);
         let mut shown = state.now(key);
-        let open = shown.standing.is_some_and(|standing| standing.ours && standing.until.is_none_or(|until| now < until));
+        let open = shown
+            .standing
+            .is_some_and(|standing| standing.ours && standing.until.is_none_or(|until| now < until));
         if open {
             shown.sessions += 1;
             state.set(key, shown, now);

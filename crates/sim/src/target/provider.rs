@@ -41,7 +41,13 @@ impl Connected {
         if !matches!(fate, Fate::Done { .. }) {
             world.disturb(self.target.number);
         }
-        world.say(|| format!("  {} {op} {}:{key} → {fate:?}", self.process.name(), self.target.character.connector));
+        world.say(|| {
+            format!(
+                "  {} {op} {}:{key} → {fate:?}",
+                self.process.name(),
+                self.target.character.connector
+            )
+        });
         let time = world.time();
         // The effect is on its way, whatever becomes of whoever waits for the answer.
         let answer = act(fate);
@@ -88,8 +94,15 @@ impl Connected {
             }
             let now = world.time().now();
             let done = lock(&target.state).apply(&key, effect, number, fenced, now);
-            lock(&target.state).under_way.retain(|under_way| *under_way != (key.clone(), effect));
-            world.say(|| format!("  {}:{key} {effect:?} lands, {done:?}", target.character.connector));
+            lock(&target.state)
+                .under_way
+                .retain(|under_way| *under_way != (key.clone(), effect));
+            world.say(|| {
+                format!(
+                    "  {}:{key} {effect:?} lands, {done:?}",
+                    target.character.connector
+                )
+            });
             world.judge().landed(&target, &key);
         });
     }
@@ -110,7 +123,10 @@ impl Connected {
                 _ => return Err(shrug()),
             };
             if matches!(effect, Effect::Provision { .. }) && self.target.shows(key).is_foreign() {
-                return Err(Error::new(Fault::AlreadyStanding, "it stands already, and is not ours"));
+                return Err(Error::new(
+                    Fault::AlreadyStanding,
+                    "it stands already, and is not ours",
+                ));
             }
             match accepts {
                 Some(after) => {
@@ -122,7 +138,9 @@ impl Connected {
                         // It works on one thing after the other: what it accepted does not undo what came later.
                         self.send(key, effect, lands + after, true);
                     }
-                    Ok(Progress::Pending { poll_after: Span::millis(after.micros() / 2000) })
+                    Ok(Progress::Pending {
+                        poll_after: Span::millis(after.micros() / 2000),
+                    })
                 }
                 None => {
                     self.send(key, effect, lands, fenced);
@@ -138,19 +156,28 @@ impl Connected {
         let character = &self.target.character;
         let shown = self.target.shows(key);
         let as_asked = match effect {
-            Effect::Provision { until } => shown.standing.is_some_and(|standing| standing.ours && standing.until == until),
+            Effect::Provision { until } => shown
+                .standing
+                .is_some_and(|standing| standing.ours && standing.until == until),
             Effect::Remove | Effect::RemoveHalf => shown == Shown::default(),
         };
         if as_asked {
             return None;
         }
-        if lock(&self.target.state).under_way.contains(&(key.to_owned(), effect)) {
+        if lock(&self.target.state)
+            .under_way
+            .contains(&(key.to_owned(), effect))
+        {
             return Some(Span::seconds(1));
         }
         let world = self.process.world();
-        let mut dice = crate::dice::Dice::of(world.seed(), &format!("pending/{op}/{key}/{}", world.time().now()));
+        let mut dice = crate::dice::Dice::of(
+            world.seed(),
+            &format!("pending/{op}/{key}/{}", world.time().now()),
+        );
         let most = Span::millis(character.ceiling.micros() / 2000);
-        dice.chance(character.pending).then(|| dice.span(Span::millis(200), most))
+        dice.chance(character.pending)
+            .then(|| dice.span(Span::millis(200), most))
     }
 
     /// What a read shows: what was so some time ago.
@@ -186,7 +213,10 @@ impl Provider for Connected {
     }
 
     async fn provision(&self, key: &str, _: &Spec, _: &str, until: Timestamp) -> Result<Progress, Error> {
-        self.process.world().judge().provision_called(&self.target, key, until);
+        self.process
+            .world()
+            .judge()
+            .provision_called(&self.target, key, until);
         let until = self.target.character.own_expiry.then_some(until);
         self.change("provision", key, Effect::Provision { until }).await
     }
@@ -208,7 +238,9 @@ impl Provider for Connected {
                     until: shown.standing.and_then(|standing| standing.until),
                     residue: Vec::new(),
                 },
-                Some(_) => Inspection::Absent { residue: vec!["something stands that lets nobody in of ours".into()] },
+                Some(_) => Inspection::Absent {
+                    residue: vec!["something stands that lets nobody in of ours".into()],
+                },
                 None => Inspection::Absent { residue: Vec::new() },
             })
         });
