@@ -10,6 +10,7 @@ pub mod connector;
 pub mod event;
 pub mod grant;
 pub mod item;
+pub mod lock;
 pub mod page;
 pub mod person;
 pub mod policy;

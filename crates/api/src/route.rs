@@ -139,6 +139,10 @@ pub mod path {
     pub const TOKENS: &str = "/api/v1/tokens";
     /// A session or API token.
     pub const TOKEN: &str = "/api/v1/tokens/{id}";
+    /// Locks.
+    pub const LOCKS: &str = "/api/v1/locks";
+    /// Open a lock.
+    pub const UNLOCK: &str = "/api/v1/locks/unlock";
     /// Connectors.
     pub const CONNECTORS: &str = "/api/v1/connectors";
     /// Give a connector another admin secret.
@@ -263,6 +267,12 @@ routes! {
     AddToken: Post TOKENS, Member, PERSON;
     /// Revokes a session or token: one's own, or anybody's for administrators.
     RevokeToken: Delete TOKEN, Member, MANAGE;
+    /// Lists what is locked.
+    Locks: Get LOCKS, Auditor, READ;
+    /// Locks a person or a resource.
+    Lock: Post LOCKS, Administrator, MANAGE;
+    /// Unlocks one.
+    Unlock: Post UNLOCK, Administrator, PERSON;
     /// Lists connectors and how they are.
     Connectors: Get CONNECTORS, Auditor, READ;
     /// Gives a connector another admin secret.
@@ -283,6 +293,24 @@ impl Route {
     #[must_use]
     pub const fn answers_with_secret(self) -> bool {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
+    }
+
+    /// Whether somebody who is locked may still call it: they may read, log out, take back and give back. What follows from a
+    /// call is decided again where it would be recorded.
+    #[must_use]
+    pub const fn is_open_to_locked(self) -> bool {
+        matches!(self.method(), Method::Get)
+            || matches!(
+                self,
+                Self::Login
+                    | Self::Logout
+                    | Self::Preview
+                    | Self::CheckPolicy
+                    | Self::Cancel
+                    | Self::Revoke
+                    | Self::Release
+                    | Self::RevokeToken
+            )
     }
 
     /// The path with its `{…}` filled in, in order, each percent-encoded as one segment.

@@ -8,6 +8,7 @@ use crate::commands::connect::ConnectArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
 use crate::commands::keys::KeysCommand;
+use crate::commands::locks::{LockArgs, LocksArgs, UnlockArgs};
 use crate::commands::login::{LoginArgs, LogoutArgs, WhoamiArgs};
 use crate::commands::ls::LsArgs;
 use crate::commands::people::UserCommand;
@@ -58,6 +59,12 @@ pub enum Command {
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Lock a person or a resource: what is held ends at once
+    Lock(LockArgs),
+    /// Unlock a person or a resource
+    Unlock(UnlockArgs),
+    /// List what is locked, by whom and why
+    Locks(LocksArgs),
     /// Manage the people of the local directory
     #[command(subcommand)]
     User(UserCommand),
@@ -98,6 +105,9 @@ impl Command {
             Self::Connect(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
+            Self::Lock(args) => args.run(context).await,
+            Self::Unlock(args) => args.run(context).await,
+            Self::Locks(args) => args.run(context).await,
             Self::User(command) => command.run(context).await,
             Self::Group(command) => command.run(context).await,
             Self::Token(command) => command.run(context).await,
@@ -188,6 +198,10 @@ mod tests {
             "group add security cy di",
             "token create x --scope read --scope request --for 30d --as ci",
             "keys rotate pg-main",
+            "lock ana --reason stolen",
+            "lock orders --resource --reason x",
+            "unlock ana --person --reason back",
+            "locks",
             "completion bash",
         ] {
             if let Err(error) = parse(line) {
@@ -204,6 +218,9 @@ mod tests {
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",
+            "lock ana",
+            "unlock ana",
+            "lock ana --person --resource --reason x",
             "extend G7K2M",
             "user add -x",
             "user groups ana",

@@ -10,7 +10,7 @@ use crate::entitlement::TargetKey;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
-use crate::{entitlement, grant, person, request};
+use crate::{entitlement, grant, lock, person, request};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
@@ -37,6 +37,8 @@ pub enum Subject {
     Entitlement(TargetKey),
     /// An account of the directory.
     Person(PersonId),
+    /// A lock, by what is locked.
+    Lock(lock::On),
     /// The policy. There is one.
     Policy,
 }
@@ -50,6 +52,7 @@ impl Subject {
             Self::Grant(_) => "grant",
             Self::Entitlement(_) => "entitlement",
             Self::Person(_) => "person",
+            Self::Lock(_) => "lock",
             Self::Policy => "policy",
         }
     }
@@ -62,6 +65,7 @@ impl Subject {
             Self::Grant(id) => id.to_string(),
             Self::Entitlement(key) => key.to_string(),
             Self::Person(id) => id.to_string(),
+            Self::Lock(on) => on.to_string(),
             Self::Policy => String::from("policy"),
         }
     }
@@ -79,6 +83,8 @@ pub enum What {
     Entitlement(entitlement::Event),
     /// To an account.
     Person(person::Change),
+    /// To a lock.
+    Lock(lock::Event),
     /// To the policy.
     Policy(PolicyEvent),
 }
@@ -104,6 +110,7 @@ impl What {
     pub const fn name(&self) -> &'static str {
         use entitlement::Event as E;
         use grant::Event as G;
+        use lock::Event as L;
         use person::Change as P;
         use request::Event as R;
         match self {
@@ -137,6 +144,8 @@ impl What {
             Self::Person(P::TokenRevoked { .. }) => "person.token_revoked",
             Self::Person(P::Deactivated) => "person.deactivated",
             Self::Person(P::Reactivated) => "person.reactivated",
+            Self::Lock(L::Locked { .. }) => "lock.locked",
+            Self::Lock(L::Unlocked { .. }) => "lock.unlocked",
             Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
         }
     }
@@ -161,6 +170,7 @@ impl What {
                 reason: grant::Reason::Revoked { why, .. },
             }) => why.iter().collect(),
             Self::Person(person::Change::Added { person }) => vec![&person.login, &person.display],
+            Self::Lock(event) => vec![event.prose()],
             _ => Vec::new(),
         }
     }
@@ -183,6 +193,7 @@ impl What {
             Self::Grant(grant::Event::Opened { grant }) => grant.prose_mut(),
             Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
             Self::Person(person::Change::Added { person }) => person.prose_mut(),
+            Self::Lock(event) => vec![event.prose_mut()],
             Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed)
             | Self::Grant(_)
             | Self::Entitlement(_)

@@ -8,6 +8,7 @@ pub mod entitlement;
 pub mod event;
 pub mod grant;
 pub mod id;
+pub mod lock;
 pub mod name;
 pub mod person;
 pub mod plan;

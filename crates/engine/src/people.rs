@@ -13,6 +13,7 @@ use daypass_store::{Outcome, Scope, Side};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::locks;
 use crate::requests::check_text;
 
 /// An account to make.
@@ -118,7 +119,7 @@ impl Engine {
         caller.administrator()?;
         let person = self.find(login)?;
         if role != SystemRole::Administrator {
-            self.not_the_last_administrator(&person)?;
+            self.not_the_last_administrator(&person).await?;
         }
         self.change(caller, person.id, Change::Role { role }, Vec::new())
             .await
@@ -145,7 +146,7 @@ impl Engine {
     pub async fn deactivate(&self, caller: Caller, login: &str) -> Result<Person, Error> {
         caller.administrator()?;
         let person = self.find(login)?;
-        self.not_the_last_administrator(&person)?;
+        self.not_the_last_administrator(&person).await?;
         let id = person.id;
         let person = self
             .change(
@@ -273,16 +274,14 @@ impl Engine {
             .ok_or_else(|| Refusal::new(Code::NotFound, "the account is gone").into())
     }
 
-    fn not_the_last_administrator(&self, person: &Person) -> Result<(), Refusal> {
-        let current = self.current();
-        let other = current
-            .directory
-            .people()
-            .any(|other| other.active && other.role == SystemRole::Administrator && other.id != person.id);
+    /// One who is locked counts for none: they could do nothing.
+    async fn not_the_last_administrator(&self, person: &Person) -> Result<(), Error> {
+        let locked = self.locked_now().await?;
+        let other = locks::others(&locked, &self.current().directory, person.id);
         if person.role == SystemRole::Administrator && !other {
-            return Err(
-                Refusal::new(Code::InUse, "this is the last administrator").hint("make another one first")
-            );
+            return Err(Refusal::new(Code::InUse, "this is the last administrator")
+                .hint("make another one first")
+                .into());
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::lock;
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Ask, Request};
@@ -90,7 +91,9 @@ impl Engine {
                 });
             }
         };
-        let decision = match decide(&current, caller.person, asked, &items, extended.as_ref(), now) {
+        let locked = self.locked_now().await?;
+        let (who, extended) = (caller.person, extended.as_ref());
+        let decision = match decide(&current, &locked, who, asked, &items, extended, now) {
             Ok(allowed) => Decision::Allowed(allowed),
             Err(refusal) => Decision::Refused(refusal),
         };
@@ -310,12 +313,16 @@ fn items(who: PersonId, asked: &NewRequest, extended: Option<&Grant>) -> Result<
 /// The one decision behind preview and request.
 fn decide(
     current: &Current,
+    world: &World,
     who: PersonId,
     asked: &NewRequest,
     items: &BTreeSet<Item>,
     extended: Option<&Grant>,
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
+    if let Some(lock) = world.locked_for(who, items) {
+        return Err(lock::refusal(lock, Some(who)));
+    }
     let ask = daypass_policy::Ask {
         who,
         items,
@@ -377,7 +384,7 @@ fn create(
     }
     let extended = asked.extends.and_then(|grant| world.grants.get(&grant));
     let items = items(caller.person, asked, extended)?;
-    let allowed = decide(current, caller.person, asked, &items, extended, now)?;
+    let allowed = decide(current, world, caller.person, asked, &items, extended, now)?;
     let ask = Ask {
         requester: caller.person,
         items,

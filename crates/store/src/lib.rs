@@ -15,6 +15,7 @@ mod floor;
 mod grants;
 mod idempotency;
 mod link;
+mod locks;
 mod log;
 mod page;
 mod people;

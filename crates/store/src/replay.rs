@@ -7,6 +7,7 @@ use daypass_tlog::Tree;
 
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::locks;
 use crate::log::{self, Head};
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
@@ -105,6 +106,7 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
         &link.rows("SELECT document FROM entitlements", &[]).await?,
     )?;
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
+    locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;
     Ok(world)
@@ -120,6 +122,7 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         grants,
         entitlements,
         people,
+        locks,
         policy,
     } = load(link).await?;
     if requests != replayed.requests {
@@ -133,6 +136,9 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
     }
     if people != replayed.people {
         return Err(differs("the people"));
+    }
+    if locks != replayed.locks {
+        return Err(differs("the locks"));
     }
     if policy != replayed.policy {
         return Err(differs("the policy revisions"));

@@ -1,6 +1,7 @@
 //! The one way in which state changes: load and lock, decide, and write state, event, leaf and outbox together.
 
 use daypass_core::event::{Actor, Event, Subject, What};
+use daypass_core::lock;
 use daypass_core::refusal::Refusal;
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
@@ -15,7 +16,7 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
-use crate::{entitlements, grants, people, policies, requests};
+use crate::{entitlements, grants, locks, people, policies, requests};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]
@@ -72,8 +73,16 @@ pub(crate) async fn run(
 ) -> Result<Committed> {
     let mut world = scope::load(link, scope).await?;
     // After the locks: whoever held them before has an earlier time.
-    let (now, policy) = moment(link, floor).await?;
+    let (now, policy, locked) = moment(link, floor).await?;
     world.policy = policy;
+    if locked {
+        world.locks.extend(
+            locks::shut(link)
+                .await?
+                .into_iter()
+                .map(|lock| (lock.on.clone(), lock)),
+        );
+    }
     let decide = decide
         .take()
         .ok_or_else(|| Error::corrupt("a transition was run twice"))?;
@@ -91,28 +100,31 @@ pub(crate) async fn run(
     Ok(Committed { world, events, now })
 }
 
-/// The time that decides, and the policy revision in force.
-async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Hash>)> {
+/// The time that decides, the policy revision in force, and whether anything is locked.
+async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Hash>, bool)> {
     let local = link.local_clock();
     let text = if local.is_some() {
-        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state)"
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1)"
     } else {
         "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1), \
          (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     };
     let row = link
         .row(text, &[])
         .await?
         .ok_or_else(|| Error::corrupt("a query without a row"))?;
-    let clock = local.map_or_else(|| row.time(2), Ok)?;
+    let clock = local.map_or_else(|| row.time(3), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
     let policy = row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?;
-    Ok((floor.raise(clock, recorded), policy))
+    let locked = row.maybe_text(2)?.is_some();
+    Ok((floor.raise(clock, recorded), policy, locked))
 }
 
 /// The time that would decide now.
 pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<Timestamp> {
-    moment(link, floor).await.map(|(now, _)| now)
+    moment(link, floor).await.map(|(now, ..)| now)
 }
 
 /// From events to statements: pure, and the same for both databases.
@@ -130,6 +142,7 @@ fn writes(
         let event = Event::new(now, actor, subject, what);
         let bytes = event.canonical().map_err(Error::corrupt)?;
         let event = as_recorded(event, &bytes)?;
+        lock::check(world, event.actor, &event.subject, &event.what)?;
         let step = world.apply(&event)?;
         writes.append(&mut events::insert(Place { id: *id, step }, &event, bytes));
         writes.append(&mut match &event.subject {
@@ -137,6 +150,7 @@ fn writes(
             Subject::Grant(id) => grants::write(world.grants.get(id), step, now)?,
             Subject::Entitlement(key) => entitlements::write(world.entitlements.get(key), step)?,
             Subject::Person(id) => people::write(world.people.get(id), step)?,
+            Subject::Lock(on) => locks::write(world.locks.get(on), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
         });
         recorded.push(event);

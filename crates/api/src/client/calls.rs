@@ -8,6 +8,7 @@ use crate::catalogue::{Offer, ResourceQuery};
 use crate::connector::{Connector, Rotated};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
+use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::page::Page;
 use crate::person::{ChangeGroups, Group, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole};
 use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
@@ -187,6 +188,21 @@ impl Client {
     /// Revokes a session or API token.
     pub async fn revoke_token(&self, id: TokenId) -> Result<()> {
         self.get(Route::RevokeToken, &[&id.to_string()], &ALL).await
+    }
+
+    /// What is locked.
+    pub async fn locks(&self) -> Result<Page<Lock>> {
+        self.get(Route::Locks, &[], &ALL).await
+    }
+
+    /// Locks a person or a resource.
+    pub async fn lock(&self, lock: &ChangeLock) -> Result<Locked> {
+        self.send(Route::Lock, &[], lock).await
+    }
+
+    /// Unlocks one.
+    pub async fn unlock(&self, lock: &ChangeLock) -> Result<Unlocked> {
+        self.send(Route::Unlock, &[], lock).await
     }
 
     /// Connectors and how they are.

@@ -6,6 +6,7 @@ pub(crate) mod connect;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod keys;
+pub(crate) mod locks;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod people;

@@ -117,6 +117,9 @@ async fn all(context: &Context, client: &Client) -> Result<Exit, Failure> {
     } else {
         context.out.grid(&grid);
     }
+    if let Some(since) = client.whoami().await?.locked_since {
+        context.out.note(super::login::locked(since));
+    }
     if inbox > 0 {
         let line = format!("{} to review: daypass inbox", count(inbox, "request"));
         context.out.note(Line::new().with(Style::Warn, line));

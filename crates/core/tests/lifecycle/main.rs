@@ -4,6 +4,7 @@
 
 mod entitlement;
 mod grant;
+mod lock;
 mod plan;
 mod request;
 mod samples;

@@ -6,6 +6,7 @@ mod connectors;
 mod events;
 mod grants;
 mod health;
+mod locks;
 mod page;
 mod people;
 mod policies;
@@ -64,6 +65,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Tokens, routes!(sessions::list)),
         (R::AddToken, routes!(sessions::add)),
         (R::RevokeToken, routes!(sessions::revoke)),
+        (R::Locks, routes!(locks::list)),
+        (R::Lock, routes!(locks::lock)),
+        (R::Unlock, routes!(locks::unlock)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
         (R::Healthz, routes!(health::healthz)),

@@ -1,12 +1,14 @@
 //! Events on the wire: the live stream says that something happened, the audit trail says all of it.
 
 use daypass_api::event as api;
-use daypass_core::event::{Actor, Event, PolicyEvent, What};
+use daypass_core::event::{Actor, Event, PolicyEvent, Subject, What};
 use daypass_core::person::Change;
-use daypass_core::{entitlement, grant, request};
+use daypass_core::{entitlement, grant, lock, request};
 use daypass_engine::Snapshot;
 use daypass_store::Entry;
 
+use super::lock::on as on_lock;
+use super::words;
 use crate::http::problem::{Answer, Failure};
 
 /// One message of the live stream.
@@ -60,6 +62,7 @@ fn summary(event: &Event, people: &Snapshot) -> String {
         What::Grant(what) => of_grant(what),
         What::Entitlement(what) => of_entitlement(what),
         What::Person(change) => of_person(change, people),
+        What::Lock(what) => of_lock(what, &event.subject, people),
         What::Policy(PolicyEvent::Applied {
             revision, summary, ..
         }) => {
@@ -67,6 +70,21 @@ fn summary(event: &Event, people: &Snapshot) -> String {
             format!("revision {short} is in force ({} changes)", summary.len())
         }
     }
+}
+
+fn of_lock(what: &lock::Event, subject: &Subject, people: &Snapshot) -> String {
+    let name = match subject {
+        Subject::Lock(on) => on_lock(on, people).name().to_owned(),
+        _ => String::new(),
+    };
+    let (done, why) = match what {
+        lock::Event::Locked { why, .. } => ("locked", why),
+        lock::Event::Unlocked { why, .. } => ("unlocked", why),
+    };
+    words(why).map_or_else(
+        || format!("{name} was {done}"),
+        |why| format!("{name} was {done}: {why}"),
+    )
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

@@ -13,6 +13,7 @@ mod concurrency;
 mod due;
 mod hostile;
 mod legal;
+mod locks;
 mod log;
 mod people;
 mod postgres_server;
