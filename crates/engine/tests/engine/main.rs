@@ -5,6 +5,7 @@
 mod access;
 mod faults;
 mod house;
+mod locks;
 mod policies;
 mod reviews;
 mod shared;

@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod idempotency;
 mod identity;
+mod locks;
 mod logs;
 mod matrix;
 mod people;
