@@ -97,6 +97,12 @@ pub mod path {
     pub const REVIEWS: &str = "/api/v1/requests/{id}/reviews";
     /// Take a request back.
     pub const CANCEL: &str = "/api/v1/requests/{id}/cancel";
+    /// Record that somebody looked at an emergency.
+    pub const ACKNOWLEDGE: &str = "/api/v1/requests/{id}/acknowledge";
+    /// Take access in an emergency.
+    pub const BREAK_GLASS: &str = "/api/v1/break-glass";
+    /// What that would lead to.
+    pub const PREVIEW_BREAK_GLASS: &str = "/api/v1/break-glass/preview";
     /// Grants.
     pub const GRANTS: &str = "/api/v1/grants";
     /// A grant.
@@ -219,6 +225,12 @@ routes! {
     Review: Post REVIEWS, Member, PERSON;
     /// Takes one's own back.
     Cancel: Post CANCEL, Member, REQUEST;
+    /// Records that somebody looked at what was done in an emergency.
+    Acknowledge: Post ACKNOWLEDGE, Member, PERSON;
+    /// Takes access in an emergency.
+    BreakGlass: Post BREAK_GLASS, Member, PERSON;
+    /// Says what that would lead to.
+    PreviewBreakGlass: Post PREVIEW_BREAK_GLASS, Member, READ;
     /// Lists grants that the caller may see.
     Grants: Get GRANTS, Member, READ;
     /// Shows one.
@@ -305,6 +317,7 @@ impl Route {
                 Self::Login
                     | Self::Logout
                     | Self::Preview
+                    | Self::PreviewBreakGlass
                     | Self::CheckPolicy
                     | Self::Cancel
                     | Self::Revoke

@@ -121,6 +121,8 @@ impl What {
             Self::Request(R::Denied { .. }) => "request.denied",
             Self::Request(R::Withdrawn) => "request.withdrawn",
             Self::Request(R::Lapsed) => "request.lapsed",
+            Self::Request(R::Acknowledged { .. }) => "request.acknowledged",
+            Self::Request(R::ReviewOverdue) => "request.review_overdue",
             Self::Grant(G::Opened { .. }) => "grant.opened",
             Self::Grant(G::Begun { .. }) => "grant.begun",
             Self::Grant(G::Activated { .. }) => "grant.activated",
@@ -166,6 +168,7 @@ impl What {
                     review: Some(review), ..
                 },
             ) => review.comment.iter().collect(),
+            Self::Request(request::Event::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Ending {
                 reason: grant::Reason::Revoked { why, .. },
             }) => why.iter().collect(),
@@ -190,11 +193,12 @@ impl What {
                 let last = review.iter_mut().filter_map(|review| review.comment.as_mut());
                 last.chain(approval.prose_mut()).collect()
             }
+            Self::Request(R::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Opened { grant }) => grant.prose_mut(),
             Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
             Self::Person(person::Change::Added { person }) => person.prose_mut(),
             Self::Lock(event) => vec![event.prose_mut()],
-            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed)
+            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed | R::ReviewOverdue)
             | Self::Grant(_)
             | Self::Entitlement(_)
             | Self::Person(_)

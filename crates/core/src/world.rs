@@ -55,6 +55,7 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("request", "none", "pending"),
     ("request", "pending", "pending"),
     ("request", "pending", "approved"),
+    ("request", "approved", "approved"),
     ("request", "pending", "denied"),
     ("request", "pending", "withdrawn"),
     ("request", "pending", "lapsed"),

@@ -5,6 +5,7 @@
 //! store's, random bytes come through [`Entropy`], and whoever owns the event loop wakes the reconciler.
 
 mod access;
+mod break_glass;
 mod caller;
 mod connectors;
 mod current;
@@ -19,6 +20,7 @@ mod requests;
 mod tokens;
 
 pub use access::Ended;
+pub use break_glass::LookBack;
 pub use caller::{Caller, Via};
 pub use connectors::{Connectors, Kinds};
 pub use current::Current;

@@ -72,6 +72,7 @@ impl Policy {
                     has_reason: true,
                     ticket: None,
                     extends: false,
+                    break_glass: false,
                     now,
                 };
                 let terms = match self.decide(&ask, directory) {

@@ -88,7 +88,7 @@ fn involved(engine: &Engine, request: &Request) -> BTreeSet<PersonId> {
     let current = engine.current();
     let mut people = BTreeSet::from([request.ask.requester]);
     people.extend(request.reviews().iter().map(|review| review.reviewer));
-    for step in &request.path.steps {
+    for step in request.path.asks() {
         let directory = current.directory.as_ref();
         people.extend(
             current

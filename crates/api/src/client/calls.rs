@@ -4,6 +4,7 @@ use daypass_core::id::{GrantId, RequestId, TokenId};
 use daypass_core::name::Name;
 
 use super::{Client, Error};
+use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::connector::{Connector, Rotated};
 use crate::event::{AuditEvent, AuditQuery};
@@ -70,6 +71,21 @@ impl Client {
     /// Takes one's own request back.
     pub async fn cancel(&self, id: RequestId) -> Result<Request> {
         self.send(Route::Cancel, &[&id.to_string()], &NOTHING).await
+    }
+
+    /// Records that one looked at what was done in an emergency.
+    pub async fn acknowledge(&self, id: RequestId, look: &Acknowledge) -> Result<Request> {
+        self.send(Route::Acknowledge, &[&id.to_string()], look).await
+    }
+
+    /// Takes access in an emergency.
+    pub async fn break_glass(&self, ask: &NewRequest) -> Result<Request> {
+        self.send(Route::BreakGlass, &[], ask).await
+    }
+
+    /// What that would lead to.
+    pub async fn preview_break_glass(&self, ask: &NewRequest) -> Result<Preview> {
+        self.send(Route::PreviewBreakGlass, &[], ask).await
     }
 
     /// Grants that one may see.

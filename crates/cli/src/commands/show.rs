@@ -1,5 +1,6 @@
 //! How requests and grants look to people: one row in a list, or all there is to say.
 
+use daypass_api::break_glass::Review;
 use daypass_api::grant::{Evidence, Grant, GrantState, Observed};
 use daypass_api::request::{Approved, Decision, Request, RequestState, StepState};
 use daypass_core::time::Timestamp;
@@ -72,7 +73,9 @@ fn labelled(label: &str, text: impl Into<String>) -> Line {
 /// All there is to say of a request: what a reviewer must see before agreeing.
 pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     let Field(style, state) = request_state(request);
-    let verb = if request.extends.is_some() {
+    let verb = if request.break_glass.is_some() {
+        " BREAKS THE GLASS for "
+    } else if request.extends.is_some() {
         " asks for more time: "
     } else {
         " asks for "
@@ -122,11 +125,59 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
             format!("{} for {}", items(&approved.items), span(approved.duration)),
         ));
     }
+    if let Some(owed) = owed(request, now) {
+        lines.push(labelled("emergency", "").and(owed));
+    }
     if let Some(grant) = &request.grant {
         lines.push(labelled("grant", grant.short()));
     }
     lines.push(labelled("digest", request.digest.to_string()));
     lines
+}
+
+/// How the review of an emergency stands.
+pub(crate) fn owed(request: &Request, now: Timestamp) -> Option<Line> {
+    let glass = request.break_glass.as_ref()?;
+    let by = &glass.review_by;
+    let (style, text) = match &glass.review {
+        Review::Owed { due_at, reviewers } => (
+            Style::Warn,
+            format!(
+                "{by} ({}) must review it, {}",
+                reviewers.join(", "),
+                left(*due_at, now)
+            ),
+        ),
+        Review::Overdue { due_at, reviewers } => (
+            Style::Bad,
+            format!(
+                "review OVERDUE: {by} ({}) should have by {}",
+                reviewers.join(", "),
+                instant(*due_at)
+            ),
+        ),
+        Review::Reviewed {
+            by,
+            at,
+            comment,
+            late,
+        } => {
+            let why = comment
+                .as_ref()
+                .map_or_else(String::new, |comment| format!(": \"{comment}\""));
+            let late = if *late { ", late" } else { "" };
+            (
+                Style::Plain,
+                format!("reviewed by {by} {}{late}{why}", ago(*at, now)),
+            )
+        }
+    };
+    Some(Line::new().with(style, text))
+}
+
+/// What is said beside access that was taken in an emergency.
+pub(crate) const fn emergency(break_glass: bool) -> &'static str {
+    if break_glass { " (break-glass)" } else { "" }
 }
 
 fn step_lines(
@@ -198,6 +249,7 @@ pub(crate) fn grant(grant: &Grant, now: Timestamp) -> Vec<Line> {
             .with(Style::Strong, &grant.holder)
             .text(" holds ")
             .with(Style::Strong, what.join(", "))
+            .with(Style::Bad, emergency(grant.break_glass))
             .text("  ")
             .with(style, state),
         labelled("request", grant.request.short()),

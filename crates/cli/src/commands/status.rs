@@ -135,7 +135,11 @@ fn grid(context: &Context, status: &Status) -> Grid {
     for grant in &status.grants {
         grid.row([
             id(grant.id.short(), grant.id.to_string()),
-            Field::from(show::items(&grant.items)),
+            Field::from(format!(
+                "{}{}",
+                show::items(&grant.items),
+                show::emergency(grant.break_glass)
+            )),
             show::grant_state(grant, now),
             Field::from(show::grant_left(grant, now)),
         ]);

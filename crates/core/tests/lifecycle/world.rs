@@ -111,6 +111,10 @@ fn an_event_about_another_thing_is_refused() {
 #[test]
 fn the_table_of_legal_transitions_has_no_way_back() {
     for (kind, from, to) in LEGAL {
+        // A review that is owed after an emergency is given to what was approved; it stays approved.
+        if (from, to) == (&"approved", &"approved") {
+            continue;
+        }
         let final_states = ["approved", "denied", "withdrawn", "lapsed", "ended"];
         assert!(!final_states.contains(from), "{kind}: {from} → {to}");
     }

@@ -128,6 +128,7 @@ pub(crate) fn ask(policy: &Policy, office: &Office, question: &str) -> Decision 
         has_reason: true,
         ticket: None,
         extends: false,
+        break_glass: false,
         now: now(),
     };
     policy.decide(&ask, office)

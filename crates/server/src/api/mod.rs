@@ -1,6 +1,7 @@
 //! The routes: one thin file for each resource, and the one place where each is put under its entry in the API's list.
 
 mod audit;
+mod break_glass;
 mod catalogue;
 mod connectors;
 mod events;
@@ -41,6 +42,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Request, routes!(requests::get)),
         (R::Review, routes!(requests::review)),
         (R::Cancel, routes!(requests::cancel)),
+        (R::Acknowledge, routes!(break_glass::acknowledge)),
+        (R::BreakGlass, routes!(break_glass::take)),
+        (R::PreviewBreakGlass, routes!(break_glass::preview)),
         (R::Grants, routes!(grants::list)),
         (R::Grant, routes!(grants::get)),
         (R::Revoke, routes!(grants::revoke)),

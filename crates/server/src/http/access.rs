@@ -223,7 +223,12 @@ async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()
 const fn changes(route: Route) -> bool {
     matches!(
         route,
-        Route::AddRequest | Route::Review | Route::Extend | Route::Credentials
+        Route::AddRequest
+            | Route::Review
+            | Route::Extend
+            | Route::Credentials
+            | Route::BreakGlass
+            | Route::Acknowledge
     )
 }
 

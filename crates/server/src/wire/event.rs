@@ -99,7 +99,9 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
     use request::Event as E;
     match what {
         E::Created { request } => {
-            let verb = if request.ask.extends.is_some() {
+            let verb = if request.path.break_glass.is_some() {
+                "BREAKS THE GLASS for"
+            } else if request.ask.extends.is_some() {
                 "asks for more time on"
             } else {
                 "asks for"
@@ -141,13 +143,26 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
         E::Denied { review } => format!("{} denies it", people.login(review.reviewer)),
         E::Withdrawn => "taken back".to_owned(),
         E::Lapsed => "nobody answered in time".to_owned(),
+        E::Acknowledged { by, comment, .. } => {
+            let who = people.login(*by);
+            let said = words(comment).map_or_else(String::new, |comment| format!(": {comment}"));
+            format!("{who} reviewed what was done with the glass broken{said}")
+        }
+        E::ReviewOverdue => "nobody reviewed in time what was done with the glass broken".to_owned(),
     }
 }
 
 fn of_grant(what: &grant::Event) -> String {
     use grant::Event as E;
     match what {
-        E::Opened { grant } => format!("opened: {}", list(grant.parts.iter().map(grant::Part::item))),
+        E::Opened { grant } => {
+            let how = if grant.break_glass {
+                " with the glass broken"
+            } else {
+                ""
+            };
+            format!("opened{how}: {}", list(grant.parts.iter().map(grant::Part::item)))
+        }
         E::Begun { window_ends } => format!("being provisioned, until {window_ends} at the latest"),
         E::Activated { expires_at, .. } => format!("all of it is there; ends at {expires_at}"),
         E::Extended { expires_at, .. } => format!("ends at {expires_at} now"),

@@ -112,6 +112,7 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
         Route::Login,
         Route::Logout,
         Route::Preview,
+        Route::PreviewBreakGlass,
         Route::CheckPolicy,
         Route::Cancel,
         Route::Revoke,

@@ -21,7 +21,9 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 4] = [
+const MEMBERS_ONLY: [Route; 6] = [
+    Route::BreakGlass,
+    Route::Acknowledge,
     Route::AddRequest,
     Route::Review,
     Route::Extend,

@@ -12,6 +12,7 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('request', 'none', 'pending'),
     ('request', 'pending', 'pending'),
     ('request', 'pending', 'approved'),
+    ('request', 'approved', 'approved'),
     ('request', 'pending', 'denied'),
     ('request', 'pending', 'withdrawn'),
     ('request', 'pending', 'lapsed'),
@@ -101,8 +102,10 @@ CREATE TABLE requests (
     requester TEXT NOT NULL,
     extends TEXT,
     created_at INTEGER NOT NULL,
-    -- When silence has lasted too long; only while it waits for people.
+    -- When silence has lasted too long; only while it waits for people, before the access or after an emergency.
     due_at INTEGER,
+    -- Whether a review is owed for it.
+    owing INTEGER NOT NULL DEFAULT 0,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT, WITHOUT ROWID;
@@ -110,6 +113,7 @@ CREATE INDEX requests_recent ON requests (created_at, id);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
+CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE grants (
