@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod break_glass;
 mod entitlement;
 mod grant;
 mod lock;

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod break_glass;
 mod concurrency;
 mod due;
 mod hostile;

@@ -14,8 +14,8 @@ use daypass_core::time::Span;
 use daypass_store::{Committed, Error, GrantFilter, Outcome, Scope};
 
 use crate::bench::{Bench, on_every_engine};
-use crate::locks;
 use crate::story::*;
+use crate::{break_glass, locks};
 
 on_every_engine!(the_log_replayed_gives_the_tables);
 
@@ -69,7 +69,7 @@ async fn the_log_replayed_gives_the_tables(bench: Bench) {
     assert!(never.is_empty(), "{never:?} never happened; {names:?}");
 }
 
-const EVERYWHERE: [&str; 29] = [
+const EVERYWHERE: [&str; 31] = [
     "request.created",
     "request.reviewed",
     "request.escalated",
@@ -77,6 +77,8 @@ const EVERYWHERE: [&str; 29] = [
     "request.denied",
     "request.withdrawn",
     "request.lapsed",
+    "request.acknowledged",
+    "request.review_overdue",
     "grant.opened",
     "grant.begun",
     "grant.activated",
@@ -125,6 +127,7 @@ async fn step(bench: &Bench, dice: &mut Dice, few: u16) -> Result<Committed, Err
         }
         10 | 11 => entitlement(bench, dice, n).await,
         12 => person_changes(bench, dice).await,
+        15 if dice.roll(3) == 0 => break_glass::look(store, n).await,
         14 if dice.roll(6) == 0 => locked(bench, dice, n).await,
         _ if dice.roll(10) == 0 => apply_policy(store, &format!("version: {}", dice.roll(3))).await,
         _ => Ok(nothing(bench).await),
@@ -157,6 +160,9 @@ async fn made(bench: &Bench, dice: &mut Dice, n: u8) -> Result<Committed, Error>
         .pop()
         .filter(|_| dice.roll(2) == 0);
     let extends = active.map(|grant| grant.id);
+    if extends.is_none() && steps.is_empty() && dice.roll(2) == 0 {
+        return ask(&bench.store, break_glass::taken(n, within)).await;
+    }
     ask(
         &bench.store,
         Asked {
