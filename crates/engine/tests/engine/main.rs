@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod access;
+mod break_glass;
 mod faults;
 mod house;
 mod locks;

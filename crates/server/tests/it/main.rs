@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bed;
+mod break_glass;
 mod events;
 mod health;
 mod idempotency;
