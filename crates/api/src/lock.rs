@@ -65,7 +65,7 @@ pub struct ChangeLock {
 pub struct Locked {
     /// The lock.
     pub lock: Lock,
-    /// How many grants begin to end for it. They have ended once the targets were seen without them.
+    /// How many grants there were for it to end. They have ended once the targets were seen without them.
     pub ending: usize,
 }
 

@@ -34,7 +34,7 @@ pub enum Lockable {
 pub struct LockedNow {
     /// The lock.
     pub lock: Lock,
-    /// How many grants begin to end for it.
+    /// How many grants there were for it to end.
     pub ending: usize,
 }
 
@@ -51,6 +51,8 @@ impl Engine {
             Lockable::Person(login) => On::Person(self.find(login)?.id),
             Lockable::Resource(name) => On::Resource(self.resource_to_lock(name).await?),
         };
+        // Counted before: once it is locked, the reconciler is as quick to end them as this.
+        let ending = self.live_under(&on).await?;
         let (by, why) = (caller.person, self.prose(why));
         let directory = self.current().directory;
         let lock = self
@@ -66,7 +68,7 @@ impl Engine {
                 ))
             })
             .await?;
-        let ending = self.end_under_locks().await?;
+        self.end_under_locks().await?;
         Ok(LockedNow { lock, ending })
     }
 
@@ -132,10 +134,17 @@ impl Engine {
         lock.ok_or_else(|| not_found("the lock is gone").into())
     }
 
+    async fn live_under(&self, on: &On) -> Result<usize, Error> {
+        Ok(match on {
+            On::Person(id) => self.store().live_grants_of(*id).await?.len(),
+            On::Resource(name) => self.store().live_grants_on(name).await?.len(),
+        })
+    }
+
     /// A resource of the policy, or one that a former policy had and that somebody still holds.
     async fn resource_to_lock(&self, name: &Name) -> Result<Name, Error> {
         let known = self.current().policy.resource(name.as_str()).is_some();
-        if known || self.store().is_held(name).await? {
+        if known || !self.store().live_grants_on(name).await?.is_empty() {
             return Ok(name.clone());
         }
         Err(Refusal::new(Code::UnknownResource, format!("there is no resource {name}")).into())

@@ -66,8 +66,14 @@ pub(crate) async fn held_under(link: &mut Link, limit: usize) -> Result<Vec<Gran
         .collect()
 }
 
-/// Whether a grant that has not ended has a part on this resource.
-pub(crate) async fn is_held(link: &mut Link, resource: &Name) -> Result<bool> {
-    let text = "SELECT grant_id FROM grant_parts WHERE resource = $1 AND ended = 0 LIMIT 1";
-    Ok(link.row(text, &[resource.into()]).await?.is_some())
+/// What gives something on this resource and has not begun to end.
+pub(crate) async fn live_on(link: &mut Link, resource: &Name) -> Result<Vec<GrantId>> {
+    let text = "SELECT DISTINCT grants.id FROM grant_parts CROSS JOIN grants WHERE grant_parts.resource = $1 \
+                AND grant_parts.ended = 0 AND grants.id = grant_parts.grant_id \
+                AND grants.state IN ('scheduled', 'activating', 'active')";
+    link.rows(text, &[resource.into()])
+        .await?
+        .iter()
+        .map(|row| row.parse(0))
+        .collect()
 }

@@ -308,13 +308,13 @@ impl Store {
         on!(snapshot, self, |link| locks::shut(link))
     }
 
-    /// Whether a grant that has not ended gives something on this resource.
+    /// Grants that give something on this resource and have not begun to end.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn is_held(&self, resource: &Name) -> Result<bool> {
+    pub async fn live_grants_on(&self, resource: &Name) -> Result<Vec<GrantId>> {
         let resource = resource.clone();
-        on!(read, self, |link| locks::is_held(link, &resource))
+        on!(read, self, |link| locks::live_on(link, &resource))
     }
 
     /// Grants that have not begun to end although their holder, or a resource of theirs, is locked.

@@ -93,6 +93,8 @@ async fn it_is_owed_due_once_and_given(bench: Bench) {
     assert_eq!(silence(store, 2).await, 0, "it is told once");
     assert_eq!(store.silent_requests(now, 10).await.unwrap(), []);
     assert_eq!(owing(store).await, [2, 3], "overdue is still owed");
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.reviews_owed, counts.reviews_overdue), (2, 1));
     look(store, 2).await.unwrap();
     assert_eq!(owing(store).await, [3]);
     assert!(look(store, 2).await.is_err());

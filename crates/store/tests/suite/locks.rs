@@ -173,8 +173,10 @@ async fn what_is_held_under_a_lock_is_found(bench: Bench) {
         found
     };
     assert_eq!(found().await, []);
-    assert!(store.is_held(&name("orders")).await.unwrap());
-    assert!(!store.is_held(&name("gone")).await.unwrap());
+    let mut live = store.live_grants_on(&name("orders")).await.unwrap();
+    live.sort();
+    assert_eq!(live, [grant_id(1), grant_id(2)]);
+    assert_eq!(store.live_grants_on(&name("gone")).await.unwrap(), []);
     set(store, orders(), true).await.unwrap();
     assert_eq!(
         found().await,
