@@ -365,6 +365,39 @@ mod tests {
     }
 
     #[test]
+    fn an_emergency_says_so_and_what_is_owed() {
+        let request = |glass: serde_json::Value| -> Request {
+            serde_json::from_value(serde_json::json!({
+                "id": "R0000000000000000", "digest": "00".repeat(32), "state": "approved", "requester": "ana",
+                "items": [{"resource": "orders-prod", "role": "write"}], "reason": "checkout is down", "duration": "30m",
+                "rule": "emergency", "policy_revision": "00".repeat(32), "max": "30m", "steps": [],
+                "created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-01T02:00:00Z", "reviewable": true,
+                "break_glass": glass,
+            }))
+            .unwrap()
+        };
+        let now = at("2026-01-01T00:10:00Z");
+        let said = |glass| text(&super::request(&request(glass), now)).join("\n");
+        let owed = serde_json::json!({"page": "oncall", "review_by": "security", "review": "owed",
+            "due_at": "2026-01-01T01:10:00Z", "reviewers": ["cy", "di"]});
+        let shown = said(owed);
+        assert!(
+            shown.starts_with("R00000  ana BREAKS THE GLASS for orders-prod/write"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("emergency  security (cy, di) must review it, 1h left"),
+            "{shown}"
+        );
+        let overdue = serde_json::json!({"page": "oncall", "review_by": "security", "review": "overdue",
+            "due_at": "2026-01-01T00:05:00Z", "reviewers": []});
+        assert!(said(overdue).contains("review OVERDUE: security () should have by 2026-01-01 00:05:00Z"));
+        let given = serde_json::json!({"page": "oncall", "review_by": "security", "review": "reviewed",
+            "by": "cy", "at": "2026-01-01T00:09:00Z", "comment": "right call", "late": true});
+        assert!(said(given).contains("reviewed by cy 1m ago, late: \"right call\""));
+    }
+
+    #[test]
     fn an_ended_grant_shows_its_evidence() {
         let grant: Grant = serde_json::from_value(serde_json::json!({
             "id": "G0000000000000000", "request": "R0000000000000000", "state": "ended", "holder": "ana",
