@@ -105,7 +105,7 @@ impl Policy {
     }
 
     /// Whether some rule for emergencies (or some other rule) admits who is in these sets to an item.
-    fn is_open(&self, sets: &BTreeSet<usize>, item: &Item, break_glass: bool) -> bool {
+    pub(crate) fn is_open(&self, sets: &BTreeSet<usize>, item: &Item, break_glass: bool) -> bool {
         let rules = self.index.admitting(sets, item);
         rules.into_iter().any(|place| self.is_for(place, break_glass))
     }

@@ -275,6 +275,18 @@ fn what_cannot_be_meant_does_not_load() {
 }
 
 #[test]
+fn the_catalogue_says_for_what_the_glass_may_be_broken() {
+    let (policy, office) = (with(GLASS), office());
+    let offered = |login: &str| -> Vec<String> {
+        let offers = policy.catalogue(id(login), &office, now());
+        let glass = offers.into_iter().filter(|offer| offer.break_glass);
+        glass.map(|offer| offer.item.to_string()).collect()
+    };
+    assert_eq!(offered("ana"), ["orders/read", "orders/write", "reports/read"]);
+    assert_eq!(offered("eve"), [""; 0]);
+}
+
+#[test]
 fn a_change_of_it_is_shown() {
     let shorter = GLASS.replace("24h", "4h");
     let lines = Policy::diff(Some(&with(GLASS)), &with(&shorter));

@@ -34,6 +34,7 @@ pub(super) async fn list(
         .map(|offer| match locked.locked_for(who, [&offer.item]) {
             Some(lock) => Core {
                 terms: Err(lock::refusal(lock, Some(who))),
+                break_glass: false,
                 ..offer
             },
             None => offer,

@@ -117,6 +117,7 @@ pub(crate) fn offer(offer: Offer) -> ApiOffer {
         kind: offer.kind,
         labels: labels.collect(),
         how,
+        break_glass: offer.break_glass,
     }
 }
 
