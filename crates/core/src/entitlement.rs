@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{GrantId, PersonId};
 use crate::name::{Item, Name};
+use crate::planted::{self, is};
 use crate::refusal::{Code, Refusal};
 use crate::time::Timestamp;
 
@@ -53,6 +54,12 @@ pub struct Entitlement {
     pub epoch: u64,
     /// The provisioning that may be under way.
     pub intent: Option<Intent>,
+    /// Until then it may still appear: an earlier provisioning was given up without an answer and may yet take effect. To
+    /// have seen it absent before proves nothing.
+    pub may_appear_until: Option<Timestamp>,
+    /// Until then it may still vanish: a removal was sent and may yet take effect. To have seen it present before is no
+    /// promise; it is provisioned once more afterwards, if somebody holds it.
+    pub may_vanish_until: Option<Timestamp>,
     /// What was last seen.
     pub observed: Observed,
 }
@@ -66,6 +73,17 @@ pub struct Intent {
     pub until: Timestamp,
     /// After this the call is certainly over, whatever became of the worker.
     pub claim_ends: Timestamp,
+}
+
+/// Who says what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observer<'a> {
+    /// The worker.
+    pub worker: &'a str,
+    /// The last intent that it knows of.
+    pub epoch: u64,
+    /// Whether it knows what became of its own last provisioning.
+    pub certain: bool,
 }
 
 /// What a target showed.
@@ -165,6 +183,13 @@ pub enum Event {
         intent: Intent,
         /// The epoch that it begins.
         epoch: u64,
+        /// Until then an earlier provisioning may still take effect.
+        may_appear_until: Option<Timestamp>,
+    },
+    /// A removal is about to be sent to a target where others may come to hold the same.
+    Removing {
+        /// Until then it may take effect, whatever becomes of the worker.
+        until: Timestamp,
     },
     /// It was seen at the target.
     Provisioned {
@@ -195,7 +220,8 @@ pub enum Event {
 }
 
 impl Entitlement {
-    /// What a new intent leads to: the event that must be durable before the call.
+    /// What a new intent leads to: the event that must be durable before the call. `certain`: what became of the worker's
+    /// own last provisioning is known.
     ///
     /// # Errors
     /// Where another worker's claim still runs.
@@ -204,6 +230,7 @@ impl Entitlement {
         key: TargetKey,
         spec: Spec,
         intent: Intent,
+        certain: bool,
         now: Timestamp,
     ) -> Result<Event, Refusal> {
         if let Some(other) = existing.and_then(|existing| existing.claimed_by_other(&intent.worker, now)) {
@@ -217,35 +244,55 @@ impl Entitlement {
         let spec = existing
             .and_then(|existing| existing.spec.clone())
             .unwrap_or_else(|| Box::new(spec));
+        let may_appear_until =
+            existing.and_then(|existing| existing.may_appear_until(&intent.worker, certain, now));
         Ok(Event::Intended {
             key,
             spec,
             intent,
             epoch,
+            may_appear_until,
         })
     }
 
     /// Whether what a worker saw may be recorded.
     ///
     /// # Errors
-    /// Where a newer intent has overtaken the worker, or an absence was read while somebody else's provisioning may still land.
-    pub fn observe(&self, event: Event, epoch: u64, worker: &str, now: Timestamp) -> Result<Event, Refusal> {
-        if epoch != self.epoch {
+    /// Where a newer intent has overtaken the worker, or an absence was read while a provisioning may still land.
+    pub fn observe(&self, event: Event, by: &Observer<'_>, now: Timestamp) -> Result<Event, Refusal> {
+        if by.epoch != self.epoch && !is(planted::Fault::TrustStaleFence) {
             return Err(Refusal::new(
                 Code::Stale,
-                format!("epoch {epoch} was overtaken by {}", self.epoch),
+                format!("epoch {} was overtaken by {}", by.epoch, self.epoch),
             ));
         }
-        match self.claimed_by_other(worker, now) {
-            Some(other) if matches!(event, Event::VerifiedAbsent { .. }) => {
-                let what = format!(
-                    "a provisioning by another worker may still land until {}",
-                    other.claim_ends
-                );
+        match self.may_appear_until(by.worker, by.certain, now) {
+            Some(until) if matches!(event, Event::VerifiedAbsent { .. }) => {
+                let what = format!("a provisioning may still land until {until}");
                 Err(Refusal::new(Code::Stale, what))
             }
             _ => Ok(event),
         }
+    }
+
+    /// Until when a provisioning may still take effect, if one may: another worker's, one of the asking worker's own whose
+    /// outcome it does not know (`certain` is false), or an earlier one that was given up.
+    #[must_use]
+    pub fn may_appear_until(&self, worker: &str, certain: bool, now: Timestamp) -> Option<Timestamp> {
+        let open = self
+            .intent
+            .as_ref()
+            .filter(|intent| intent.worker != worker || !certain)
+            .map(|intent| intent.claim_ends);
+        open.max(self.may_appear_until).filter(|until| now < *until)
+    }
+
+    /// Until when what was seen may still change by calls that were made before it was seen.
+    #[must_use]
+    pub fn unsettled_until(&self) -> Option<Timestamp> {
+        self.may_appear_until
+            .max(self.may_vanish_until)
+            .filter(|until| self.observed.at() < *until)
     }
 
     /// The claim of a worker other than this one, while it runs.
@@ -264,6 +311,7 @@ impl Entitlement {
             spec,
             intent,
             epoch,
+            may_appear_until,
         } = event
         {
             let next = existing.as_ref().map_or(0, |existing| existing.epoch) + 1;
@@ -272,6 +320,8 @@ impl Entitlement {
                 spec: Some(spec.clone()),
                 epoch: *epoch,
                 intent: Some(intent.clone()),
+                may_appear_until: *may_appear_until,
+                may_vanish_until: existing.and_then(|existing| existing.may_vanish_until),
                 observed: Observed::Unknown { since: at },
             });
         }
@@ -282,12 +332,18 @@ impl Entitlement {
                 spec: None,
                 epoch: 0,
                 intent: None,
+                may_appear_until: None,
+                may_vanish_until: None,
                 observed,
             });
         }
         let mut entitlement = existing?;
         match event {
             Event::Intended { .. } => return None,
+            Event::Removing { until } => {
+                entitlement.may_vanish_until = entitlement.may_vanish_until.max(Some(*until));
+                entitlement.observed = Observed::Unknown { since: at };
+            }
             Event::Provisioned { until } => {
                 entitlement.intent = None;
                 entitlement.observed = Observed::Present { until: *until, at };
@@ -304,6 +360,11 @@ impl Entitlement {
                 };
             }
             Event::Failing { .. } => {}
+        }
+        // What could have happened by now has.
+        if !matches!(entitlement.observed, Observed::Unknown { .. }) {
+            entitlement.may_appear_until = entitlement.may_appear_until.filter(|until| at < *until);
+            entitlement.may_vanish_until = entitlement.may_vanish_until.filter(|until| at < *until);
         }
         Some(entitlement)
     }

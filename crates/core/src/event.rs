@@ -132,6 +132,7 @@ impl What {
             Self::Grant(G::Overdue) => "grant.overdue",
             Self::Grant(G::Ended { .. }) => "grant.ended",
             Self::Entitlement(E::Intended { .. }) => "entitlement.intended",
+            Self::Entitlement(E::Removing { .. }) => "entitlement.removing",
             Self::Entitlement(E::Provisioned { .. }) => "entitlement.provisioned",
             Self::Entitlement(E::Revoked) => "entitlement.revoked",
             Self::Entitlement(E::VerifiedAbsent { .. }) => "entitlement.verified_absent",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::entitlement::{Spec, TargetKey};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::Item;
+use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::text::Prose;
 use crate::time::{Span, Timestamp};
@@ -63,6 +64,8 @@ pub enum State {
     },
     /// Being provisioned.
     Activating {
+        /// Since when. What was seen at a target before proves nothing for this grant.
+        since: Timestamp,
         /// When it counts as failed.
         window_ends: Timestamp,
     },
@@ -261,7 +264,10 @@ impl Grant {
     #[must_use]
     pub fn desired_until(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.state {
-            State::Activating { window_ends } => Some((*window_ends + self.duration).min(self.latest_end)),
+            State::Activating { window_ends, .. } if now < *window_ends => {
+                Some((*window_ends + self.duration).min(self.latest_end))
+            }
+            State::Active { .. } if is(Fault::RenewFromNow) => Some(now + self.duration),
             State::Active { expires_at, .. } if now < *expires_at => Some(*expires_at),
             _ => None,
         }
@@ -335,7 +341,7 @@ impl Grant {
     /// Where the grant is not active, its deadline has passed, or its latest end leaves no room.
     pub fn extend(&self, request: RequestId, by: Span, now: Timestamp) -> Result<Event, Refusal> {
         match &self.state {
-            State::Active { expires_at, .. } if now < *expires_at => {
+            State::Active { expires_at, .. } if now < *expires_at || is(Fault::ExtendTheDead) => {
                 let extended = (*expires_at + by).min(self.latest_end);
                 if extended <= *expires_at {
                     return Err(self.no_room());
@@ -457,6 +463,7 @@ impl Grant {
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
         self.state = match (self.state, event) {
             (State::Scheduled { .. }, Event::Begun { window_ends }) => State::Activating {
+                since: at,
                 window_ends: *window_ends,
             },
             (

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod name;
 pub mod person;
 pub mod plan;
+pub mod planted;
 pub mod refusal;
 pub mod request;
 pub mod review;

@@ -102,6 +102,14 @@ pub enum Change {
     Reactivated,
 }
 
+impl Change {
+    /// Whether what the directory says of people changes by it; sessions and tokens are none of its business.
+    #[must_use]
+    pub const fn is_of_directory(&self) -> bool {
+        !matches!(self, Self::TokenIssued { .. } | Self::TokenRevoked { .. })
+    }
+}
+
 impl Person {
     /// Every free text in it, for the store to put the words back.
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {

@@ -7,6 +7,7 @@ use crate::entitlement::{Entitlement, Observed, TargetKey};
 use crate::grant::{Evidence, Grant, Part, Proof, Reason, State};
 use crate::id::GrantId;
 use crate::name::Name;
+use crate::planted::{Fault, is};
 use crate::time::{Span, Timestamp};
 
 /// What the plan takes into account beside the state.
@@ -142,15 +143,16 @@ impl View<'_> {
         match &grant.state {
             State::Scheduled { start } if *start <= self.now => plan.actions.push(Action::Begin(grant.id)),
             State::Scheduled { start } => plan.wake(*start),
-            State::Activating { window_ends } => self.activating(grant, *window_ends, plan),
+            State::Activating { since, window_ends } => self.activating(grant, (*since, *window_ends), plan),
             State::Active { expires_at, .. } => self.active(grant, *expires_at, plan),
             State::Ending { since, overdue, .. } => self.ending(grant, *since, *overdue, plan),
             State::Ended { .. } => {}
         }
     }
 
-    fn activating(&self, grant: &Grant, window_ends: Timestamp, plan: &mut Plan) {
-        let there = |part: &&Part| matches!(self.observed(&part.target), Some(Observed::Present { .. }));
+    fn activating(&self, grant: &Grant, (since, window_ends): (Timestamp, Timestamp), plan: &mut Plan) {
+        // Seen for this grant: another may have held the same opening before, and nobody has looked since.
+        let there = |part: &&Part| matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since || is(Fault::TrustOldSight));
         if self.now >= window_ends {
             // Even if the last item has just been seen: the window is what bounds the limit that the targets were given.
             let missing: Vec<_> = grant
@@ -165,7 +167,9 @@ impl View<'_> {
                 missing.join(", ")
             );
             plan.actions.push(Action::End(grant.id, Reason::Failed { why }));
-        } else if grant.parts.iter().all(|part| there(&part)) {
+        } else if grant.parts.iter().all(|part| there(&part))
+            || (is(Fault::HalfBundle) && grant.parts.iter().any(|part| there(&part)))
+        {
             plan.actions.push(Action::Activate(grant.id));
         } else {
             plan.wake(window_ends);
@@ -227,14 +231,7 @@ impl View<'_> {
                 plan.wake(other.claim_ends);
                 continue;
             }
-            let wanting = match seen.map(|seen| &seen.observed) {
-                None | Some(Observed::Unknown { .. }) => true,
-                Some(Observed::Present { until: limit, .. }) => limit.is_some_and(|limit| limit != *until),
-                // Taken away by hand: an active holder ends for it; only one that is being set up asks for it anew.
-                Some(Observed::Absent { .. }) => {
-                    self.any(key, |state| matches!(state, State::Activating { .. }))
-                }
-            };
+            let wanting = seen.is_none_or(|seen| self.wanting(seen, *until, plan));
             let part = holder.parts.iter().find(|part| part.target == **key);
             if let Some(part) = part.filter(|_| wanting) {
                 plan.actions.push(Action::Provision {
@@ -245,13 +242,38 @@ impl View<'_> {
         }
     }
 
+    /// Whether what was seen of something that is held is not what should be there.
+    fn wanting(&self, seen: &Entitlement, until: Timestamp, plan: &mut Plan) -> bool {
+        let new_holder = |seen_at: Option<Timestamp>| {
+            self.any(&seen.key, |state| {
+                matches!(state, State::Activating { since, .. } if seen_at.is_none_or(|at| at < *since && !is(Fault::TrustOldSight)))
+            })
+        };
+        match &seen.observed {
+            Observed::Unknown { .. } => true,
+            Observed::Present { until: limit, at } => {
+                let unsettled = seen.unsettled_until();
+                if let Some(settles) = unsettled.filter(|settles| self.now < *settles) {
+                    plan.wake(settles);
+                }
+                limit.is_some_and(|limit| limit != until)
+                    || unsettled.is_some_and(|settles| settles <= self.now)
+                    || new_holder(Some(*at))
+            }
+            // Taken away by hand: an active holder ends for it; only one that is being set up asks for it anew.
+            Observed::Absent { .. } => new_holder(None),
+        }
+    }
+
     /// What nobody holds and was not seen absent.
     fn revoke(&self, plan: &mut Plan) {
         for (key, seen) in self.entitlements {
             let gone = matches!(seen.observed, Observed::Absent { .. });
             let told_only = self.limits.alarm_only.contains(&key.connector)
                 && !self.any(key, |state| matches!(state, State::Ending { .. }));
-            if !gone && !told_only && !self.desired.contains_key(key) {
+            let forgotten =
+                is(Fault::ForgetHolder) && self.any(key, |state| matches!(state, State::Ending { .. }));
+            if !gone && !told_only && (!self.desired.contains_key(key) || forgotten) {
                 plan.actions.push(Action::Revoke(key.clone()));
             }
         }

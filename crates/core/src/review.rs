@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::PersonId;
 use crate::name::{Item, Name};
+use crate::planted::{Fault, is};
 use crate::text::{Hash, Prose};
 use crate::time::{Span, Timestamp};
 
@@ -161,10 +162,12 @@ pub fn tally(
             let Decision::Approve { duration, items } = &review.decision else {
                 continue;
             };
-            if !counts(review) || !people.insert(review.reviewer) {
+            let counted = !people.insert(review.reviewer) && !is(Fault::CountTwice);
+            if counted || !(counts(review) || is(Fault::CountLostStanding)) {
                 continue;
             }
             have += 1;
+            let duration = duration.filter(|_| !is(Fault::ApproveForMore));
             approval.duration = duration.map_or(approval.duration, |most| most.min(approval.duration));
             if let Some(items) = items {
                 approval.items.retain(|item| items.contains(item));

@@ -141,6 +141,16 @@ impl Span {
         Self(millis.saturating_mul(1_000))
     }
 
+    /// So many microseconds; not more than [`Self::MAX`].
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        if micros > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(micros)
+        }
+    }
+
     /// The length in microseconds.
     #[must_use]
     pub const fn micros(self) -> u64 {

@@ -27,6 +27,8 @@ pub struct World {
     pub people: BTreeMap<PersonId, Person>,
     /// What is locked, or was. A transition sees those that are shut, and the one that it is about.
     pub locks: BTreeMap<On, Lock>,
+    /// How often the directory changed.
+    pub directory: u64,
     /// The policy revision in force.
     pub policy: Option<Hash>,
 }
@@ -166,6 +168,7 @@ impl World {
                     (Some(person), change) => person.clone().evolve(change, event.at),
                 };
                 let name = person_state(&next);
+                self.directory += u64::from(change.is_of_directory());
                 self.people.insert(*id, next);
                 Some(name)
             }

@@ -13,13 +13,18 @@ pub struct Snapshot {
     people: BTreeMap<PersonId, Person>,
     by_login: HashMap<String, PersonId>,
     by_group: HashMap<Name, Vec<PersonId>>,
+    /// How often the directory had changed when it was read.
+    changes: u64,
 }
 
 impl Snapshot {
-    /// Indexes these accounts.
+    /// Indexes these accounts; `changes`: how often the directory had changed when they were read.
     #[must_use]
-    pub fn new(people: impl IntoIterator<Item = Person>) -> Self {
-        let mut snapshot = Self::default();
+    pub fn new(people: impl IntoIterator<Item = Person>, changes: u64) -> Self {
+        let mut snapshot = Self {
+            changes,
+            ..Self::default()
+        };
         for person in people {
             if person.active {
                 snapshot
@@ -36,6 +41,12 @@ impl Snapshot {
             snapshot.people.insert(person.id, person);
         }
         snapshot
+    }
+
+    /// How often the directory had changed when it was read.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Everybody, deactivated accounts included.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Prose;
 use daypass_core::time::{Span, Timestamp};
@@ -83,7 +84,8 @@ impl Engine {
     /// Where the store fails, or holds a policy that this version cannot load.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
         let installation = parts.store.installation().to_owned();
-        let directory = Arc::new(Snapshot::new(parts.store.people().await?));
+        let (people, changes) = parts.store.directory().await?;
+        let directory = Arc::new(Snapshot::new(people, changes));
         let policy = match parts.store.policy_in_force().await? {
             Some(revision) => {
                 Policy::load(&sources(&revision)).map_err(|found| Error::Policy(Box::new(found)))?
@@ -117,6 +119,11 @@ impl Engine {
         self.store().now().await.unwrap_or_else(|_| (self.parts.clock)())
     }
 
+    /// This process's own clock, for lengths of time within it.
+    pub(crate) fn uptime(&self) -> Timestamp {
+        (self.parts.clock)()
+    }
+
     /// What decisions are made from at this moment.
     #[must_use]
     pub fn current(&self) -> Current {
@@ -132,7 +139,8 @@ impl Engine {
     /// Where the store fails; the old snapshot then stays.
     pub async fn refresh_directory(&self) -> Result<(), Error> {
         let reading = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
-        let directory = Arc::new(Snapshot::new(self.store().people().await?));
+        let (people, changes) = self.store().directory().await?;
+        let directory = Arc::new(Snapshot::new(people, changes));
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         // Of two at the same time, the one that began first may come back last: what it read is the older state. The other
         // began after the change that this one is for, so it has that too.
@@ -158,8 +166,8 @@ impl Engine {
         self.install(policy)
     }
 
-    /// Changes state by what the policy in force says. Where that is not the one that this process knows (another server
-    /// has just applied one), it is read, and decided anew.
+    /// Changes state by what policy and directory say. Where they are not those that this process knows (another server has
+    /// just changed one), they are read, and it is decided anew.
     pub(crate) async fn decide(
         &self,
         scope: Scope,
@@ -168,21 +176,23 @@ impl Engine {
         let mut attempt = 1;
         loop {
             let (current, decide) = (self.current(), decide.clone());
-            let decided = self
-                .store()
-                .transition(scope.clone(), move |world, now| match world.policy {
-                    Some(revision) if revision != current.policy.revision() => Err(Refusal::new(
-                        Code::Stale,
-                        "another policy was put in force at this moment; try again",
-                    )),
-                    _ => decide(&current, world, now),
-                });
+            let decided = self.store().transition(scope.clone(), move |world, now| {
+                let other_policy = world.policy.is_some_and(|one| one != current.policy.revision());
+                let other_directory =
+                    world.directory != current.directory.changes() && !planted::is(Fault::OldDirectory);
+                if other_policy || other_directory {
+                    let what = "the policy or the directory was changed at this moment; try again";
+                    return Err(Refusal::new(Code::Stale, what));
+                }
+                decide(&current, world, now)
+            });
             match decided.await {
                 Err(daypass_store::Error::Refused(refusal))
                     if refusal.code == Code::Stale && attempt < ATTEMPTS =>
                 {
                     attempt += 1;
                     self.refresh_policy().await?;
+                    self.refresh_directory().await?;
                 }
                 decided => return Ok(decided?),
             }

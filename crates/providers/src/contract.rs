@@ -114,6 +114,8 @@ pub struct Capabilities {
     pub own_expiry: bool,
     /// There are credentials to hand out.
     pub credential: bool,
+    /// Several grants, of several people, may hold one key: a port opened to a network, a role assignment, a membership.
+    pub shared: bool,
     /// How long what was changed may take to show: a read that lags within it is not drift.
     pub propagation: Span,
     /// After so long every call has returned.
@@ -137,7 +139,8 @@ pub enum Progress {
 pub enum Inspection {
     /// It can be used: a new use is possible, or one is still going on.
     Present {
-        /// The target's own limit; `None` where it keeps none or shows none.
+        /// The target's own limit; `None` where it keeps none or shows none. Where it keeps coarser time than it is told, the
+        /// limit that it was told, as long as what it keeps is that limit rounded.
         until: Option<Timestamp>,
         /// What would be left behind if it were taken away now, as far as that is known without trying.
         residue: Vec<String>,
@@ -149,6 +152,14 @@ pub enum Inspection {
     },
     /// The target answered, and its answer does not tell.
     Unknown,
+}
+
+impl Inspection {
+    /// Whether it is there, with this limit or with none.
+    #[must_use]
+    pub fn shows(&self, limit: Timestamp) -> bool {
+        matches!(self, Self::Present { until, .. } if until.is_none_or(|until| until == limit))
+    }
 }
 
 /// What went wrong with a call.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::entitlement::{Entitlement, Observed, TargetKey};
 use daypass_core::name::Name;
+use daypass_core::time::Timestamp;
 use daypass_core::world::{Step, World};
 
 use crate::error::{Error, Result};
@@ -32,10 +33,20 @@ pub(crate) fn write(entitlement: Option<&Entitlement>, step: Step) -> Result<Vec
         entitlement.key.key.as_str().into(),
         step.to.into(),
         limit_at.into(),
-        entitlement.intent.as_ref().map(|intent| intent.claim_ends).into(),
+        wakes_at(entitlement).into(),
         Value::json(entitlement)?,
     ];
     Ok(vec![(text, values)])
+}
+
+/// When time alone changes what is to be done about it: a claim runs out, or what may still happen has.
+fn wakes_at(entitlement: &Entitlement) -> Option<Timestamp> {
+    let claim = entitlement.intent.as_ref().map(|intent| intent.claim_ends);
+    claim.max(
+        entitlement
+            .unsettled_until()
+            .filter(|_| !matches!(entitlement.observed, Observed::Absent { .. })),
+    )
 }
 
 /// What tells an entitlement until when its grants want it now. Its own state is as it was.

@@ -31,7 +31,7 @@ pub struct GrantFilter {
 fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
     match state {
         State::Scheduled { start } => (Some(*start), Some(*start)),
-        State::Activating { window_ends } => (Some(now), Some(*window_ends)),
+        State::Activating { window_ends, .. } => (Some(now), Some(*window_ends)),
         State::Active { expires_at, .. } => (Some(*expires_at), Some(*expires_at)),
         State::Ending { since, .. } => (Some(*since), None),
         State::Ended { .. } => (None, None),

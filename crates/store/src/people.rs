@@ -32,6 +32,24 @@ pub(crate) fn write(person: Option<&Person>, step: Step) -> Result<Vec<Statement
     )])
 }
 
+/// What counts a change of the directory.
+pub(crate) fn changed() -> Statement {
+    ("UPDATE directory_state SET changes = changes + 1", Vec::new())
+}
+
+/// How often the directory changed.
+pub(crate) async fn changes(link: &mut Link) -> Result<u64> {
+    let row = link.row("SELECT changes FROM directory_state", &[]).await?;
+    row.ok_or_else(|| Error::corrupt("the directory has no count"))?
+        .count(0)
+}
+
+/// Everybody, and how often the directory had changed by then.
+pub(crate) async fn directory(link: &mut Link) -> Result<(Vec<Person>, u64)> {
+    let changes = changes(link).await?;
+    Ok((all(link).await?, changes))
+}
+
 /// What sets a password, or replaces it.
 pub(crate) fn set_password(person: PersonId, hash: String) -> Statement {
     let text = "INSERT INTO passwords (person, hash) VALUES ($1, $2) \

@@ -215,6 +215,14 @@ impl Store {
         on!(snapshot, self, |link| people::all(link))
     }
 
+    /// Everybody, active or not, and how often the directory had changed by then.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn directory(&self) -> Result<(Vec<Person>, u64)> {
+        on!(snapshot, self, |link| people::directory(link))
+    }
+
     /// An account.
     ///
     /// # Errors
@@ -409,7 +417,7 @@ impl Store {
     pub async fn begin(&self, command: &Command, body: Hash) -> Result<Begun> {
         let (command, floor) = (command.clone(), self.floor().clone());
         on!(write, self, |link| async move {
-            let now = transition::now(link, &floor).await?;
+            let (now, _) = transition::now(link, &floor).await?;
             idempotency::begin(link, &command, body, now).await
         })
     }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::link::Link;
 use crate::locks;
 use crate::log::{self, Head};
+use crate::people;
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
 use crate::value::{Row, Value};
@@ -107,6 +108,7 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     )?;
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
     locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
+    world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;
     Ok(world)
@@ -123,6 +125,7 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         entitlements,
         people,
         locks,
+        directory,
         policy,
     } = load(link).await?;
     if requests != replayed.requests {
@@ -139,6 +142,9 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
     }
     if locks != replayed.locks {
         return Err(differs("the locks"));
+    }
+    if directory != replayed.directory {
+        return Err(differs("the changes of the directory"));
     }
     if policy != replayed.policy {
         return Err(differs("the policy revisions"));

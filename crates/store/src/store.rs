@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::floor::Floor;
+use crate::gate::{Access, Gate};
 use crate::link::{Link, Running};
 use crate::postgres::{self, PostgresOptions};
 use crate::scope::Scope;
@@ -36,7 +37,10 @@ struct Inner {
 }
 
 enum Engine {
-    Memory(sqlite::Memory),
+    Memory {
+        memory: Arc<sqlite::Memory>,
+        gate: Option<Arc<dyn Gate>>,
+    },
     File(sqlite::File),
     Postgres(Pool),
 }
@@ -63,8 +67,34 @@ impl Store {
     /// Where there is no memory for it.
     pub async fn memory(clock: Clock, installation: &str) -> Result<Self> {
         let commits = Arc::default();
-        let memory = sqlite::Memory::open(clock, Arc::clone(&commits))?;
-        Self::new(Engine::Memory(memory), commits, installation).await
+        let memory = Arc::new(sqlite::Memory::open(clock, Arc::clone(&commits))?);
+        Self::new(Engine::Memory { memory, gate: None }, commits, installation).await
+    }
+
+    /// Another process's handle to the same database in memory, behind a gate of its own: as several servers share one
+    /// PostgreSQL. What this process remembers (the time that it told, what it committed) the other does not.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where this database is not in memory.
+    pub fn beside(&self, gate: Arc<dyn Gate>) -> Result<Self> {
+        let Engine::Memory { memory, .. } = &self.inner.engine else {
+            return Err(Error::Unavailable(String::from(
+                "only a database in memory is shared like this",
+            )));
+        };
+        let inner = Inner {
+            engine: Engine::Memory {
+                memory: Arc::clone(memory),
+                gate: Some(gate),
+            },
+            installation: self.inner.installation.clone(),
+            floor: Floor::default(),
+            changes: watch::Sender::new(0),
+            commits: Arc::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// A PostgreSQL database, whose own clock decides. Several servers may share it.
@@ -124,8 +154,17 @@ impl Store {
     /// Where the store does not answer.
     pub async fn now(&self) -> Result<Timestamp> {
         let floor = self.inner.floor.clone();
-        self.read(move |link| Box::pin(async move { transition::now(link, &floor).await }))
-            .await
+        let reading = self.read(move |link| Box::pin(async move { transition::now(link, &floor).await }));
+        let (now, unkept) = reading.await?;
+        if let Some(shift) = unkept {
+            let (text, values) = transition::keep_shift(shift);
+            let kept =
+                self.write(move |link| Box::pin(async move { link.run(text, &values).await.map(drop) }));
+            if let Err(error) = kept.await {
+                tracing::warn!(%error, %shift, "the clock was set back, and the store could not take the note of it yet");
+            }
+        }
+        Ok(now)
     }
 
     /// Changes state. Loads and locks the scope, calls `decide` (once, with what is there now), and records all of what it
@@ -186,7 +225,16 @@ impl Store {
         F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
     {
         match &self.inner.engine {
-            Engine::Memory(memory) => memory.read(action),
+            Engine::Memory { memory, gate: None } => memory.read(action),
+            Engine::Memory {
+                memory,
+                gate: Some(gate),
+            } => {
+                gate.before(Access::Read).await?;
+                let answer = memory.read(action);
+                gate.after(Access::Read).await?;
+                answer
+            }
             Engine::File(file) => file.read(action).await,
             Engine::Postgres(pool) => action(&mut Link::Postgres(postgres::link(pool).await?)).await,
         }
@@ -199,7 +247,7 @@ impl Store {
         F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
     {
         match &self.inner.engine {
-            Engine::Memory(_) | Engine::File(_) => self.read(action).await,
+            Engine::Memory { .. } | Engine::File(_) => self.read(action).await,
             Engine::Postgres(pool) => {
                 within(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", action).await
             }
@@ -223,7 +271,16 @@ impl Store {
         D: FnOnce(&T) + Send + 'static,
     {
         match &self.inner.engine {
-            Engine::Memory(memory) => memory.write(action, done).await,
+            Engine::Memory { memory, gate: None } => memory.write(action, done).await,
+            Engine::Memory {
+                memory,
+                gate: Some(gate),
+            } => {
+                gate.before(Access::Write).await?;
+                let answer = memory.write(action, done).await;
+                gate.after(Access::Write).await?;
+                answer
+            }
             Engine::File(file) => file.write(action, done).await,
             Engine::Postgres(pool) => {
                 let pool = pool.clone();

@@ -2,9 +2,10 @@
 
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::lock;
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::Refusal;
 use daypass_core::text::Hash;
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_tlog as tlog;
 
@@ -73,15 +74,12 @@ pub(crate) async fn run(
 ) -> Result<Committed> {
     let mut world = scope::load(link, scope).await?;
     // After the locks: whoever held them before has an earlier time.
-    let (now, policy, locked) = moment(link, floor).await?;
-    world.policy = policy;
-    if locked {
-        world.locks.extend(
-            locks::shut(link)
-                .await?
-                .into_iter()
-                .map(|lock| (lock.on.clone(), lock)),
-        );
+    let moment = moment(link, floor).await?;
+    let now = moment.now;
+    (world.policy, world.directory) = (moment.policy, moment.directory);
+    if moment.locked {
+        let locks = locks::shut(link).await?.into_iter();
+        world.locks.extend(locks.map(|lock| (lock.on.clone(), lock)));
     }
     let decide = decide
         .take()
@@ -95,36 +93,64 @@ pub(crate) async fn run(
         });
     }
     let ids = link.event_ids(outcome.events.len()).await?;
-    let (writes, events) = writes(&mut world, outcome, &ids, now)?;
+    let (mut writes, events) = writes(&mut world, outcome, &ids, now)?;
+    writes.extend(floor.unkept(moment.shift).map(keep_shift));
     link.batch(&writes).await?;
     Ok(Committed { world, events, now })
 }
 
-/// The time that decides, the policy revision in force, and whether anything is locked.
-async fn moment(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Hash>, bool)> {
+/// What every decision takes into account beside its rows.
+struct Moment {
+    /// The time that decides.
+    now: Timestamp,
+    /// By how much it runs ahead of the clock, as far as that is kept in the store.
+    shift: Span,
+    /// The policy revision in force.
+    policy: Option<Hash>,
+    /// How often the directory changed.
+    directory: u64,
+    /// Whether anything is locked.
+    locked: bool,
+}
+
+async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
     let local = link.local_clock();
     let text = if local.is_some() {
-        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), \
-         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1)"
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1) FROM clock_state, directory_state"
     } else {
-        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), \
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
          (SELECT id FROM locks WHERE state = 'locked' LIMIT 1), \
-         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM clock_state, directory_state"
     };
     let row = link
         .row(text, &[])
         .await?
         .ok_or_else(|| Error::corrupt("a query without a row"))?;
-    let clock = local.map_or_else(|| row.time(3), Ok)?;
+    let clock = local.map_or_else(|| row.time(5), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
-    let policy = row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?;
-    let locked = row.maybe_text(2)?.is_some();
-    Ok((floor.raise(clock, recorded), policy, locked))
+    let shift = Span::from_micros(row.count(2)?);
+    Ok(Moment {
+        now: floor.raise(clock, recorded, shift),
+        shift,
+        policy: row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?,
+        directory: row.count(3)?,
+        locked: row.maybe_text(4)?.is_some(),
+    })
 }
 
-/// The time that would decide now.
-pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<Timestamp> {
-    moment(link, floor).await.map(|(now, ..)| now)
+/// The time that would decide now; and by how much it runs ahead of the clock, where the store does not know that yet.
+pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Span>)> {
+    let moment = moment(link, floor).await?;
+    Ok((moment.now, floor.unkept(moment.shift)))
+}
+
+/// What keeps the shift for the next start, and for other servers.
+pub(crate) fn keep_shift(shift: Span) -> Statement {
+    (
+        "UPDATE clock_state SET shift = $1 WHERE shift < $1",
+        vec![shift.micros().into()],
+    )
 }
 
 /// From events to statements: pure, and the same for both databases.
@@ -144,7 +170,10 @@ fn writes(
         let event = as_recorded(event, &bytes)?;
         lock::check(world, event.actor, &event.subject, &event.what)?;
         let step = world.apply(&event)?;
-        writes.append(&mut events::insert(Place { id: *id, step }, &event, bytes));
+        let skip = is(Fault::SkipEvent) && event.what.name() == "grant.overdue";
+        if !skip {
+            writes.append(&mut events::insert(Place { id: *id, step }, &event, bytes));
+        }
         writes.append(&mut match &event.subject {
             Subject::Request(id) => requests::write(world.requests.get(id), step)?,
             Subject::Grant(id) => grants::write(world.grants.get(id), step, now)?,
@@ -153,6 +182,9 @@ fn writes(
             Subject::Lock(on) => locks::write(world.locks.get(on), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
         });
+        if matches!(&event.what, What::Person(change) if change.is_of_directory()) {
+            writes.push(people::changed());
+        }
         recorded.push(event);
     }
     for row in side {

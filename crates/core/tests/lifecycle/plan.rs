@@ -46,7 +46,16 @@ fn unknown(key: &str) -> Entitlement {
 }
 
 fn activating(n: u8, key: &str) -> Grant {
-    grant(n, key, State::Activating { window_ends: at(300) })
+    begun(n, key, 0)
+}
+
+/// Being provisioned since then.
+fn begun(n: u8, key: &str, since: i64) -> Grant {
+    let state = State::Activating {
+        since: at(since),
+        window_ends: at(300),
+    };
+    grant(n, key, state)
 }
 
 fn ending(n: u8, key: &str) -> Grant {
@@ -278,4 +287,51 @@ fn a_claim_of_another_worker_is_waited_for() {
         1,
         &[provision(&activating(1, "k"), 3900)],
     );
+}
+
+/// Another grant may have held the same opening before, and its removal was on its way when this one began.
+#[test]
+fn what_was_seen_before_a_grant_began_is_provisioned_anew_for_it() {
+    let seen = |since| {
+        let limit = Some(at(3900));
+        entitlement(
+            "k",
+            Observed::Present {
+                until: limit,
+                at: at(since),
+            },
+        )
+    };
+    let one = begun(1, "k", 6);
+    check(&[&one], &[&seen(5)], 7, &[provision(&one, 3900)]);
+    check(&[&one], &[&seen(6)], 7, &[Action::Activate(one.id)]);
+    // One that was there before it keeps what it has meanwhile.
+    let before = active(2, "k", 3900);
+    check(&[&one, &before], &[&seen(5)], 7, &[provision(&one, 3900)]);
+}
+
+#[test]
+fn what_a_removal_may_still_cut_is_provisioned_once_more_when_it_cannot() {
+    let one = active(1, "k", 3600);
+    let mut cut = present("k", 3600);
+    cut.may_vanish_until = Some(at(60));
+    let before = planned(&[&one], &[&cut], at(59));
+    assert_eq!((before.actions, before.next), (vec![], Some(at(60))));
+    check(&[&one], &[&cut], 60, &[provision(&one, 3600)]);
+    cut.observed = Observed::Present {
+        until: Some(at(3600)),
+        at: at(60),
+    };
+    let after = planned(&[&one], &[&cut], at(61));
+    assert_eq!((after.actions, after.next), (vec![], Some(at(3600))));
+}
+
+#[test]
+fn what_an_earlier_provisioning_may_still_change_is_provisioned_once_more_when_it_cannot() {
+    let one = active(1, "k", 3600);
+    let mut doubtful = present("k", 3600);
+    doubtful.may_appear_until = Some(at(60));
+    let before = planned(&[&one], &[&doubtful], at(59));
+    assert_eq!((before.actions, before.next), (vec![], Some(at(60))));
+    check(&[&one], &[&doubtful], 60, &[provision(&one, 3600)]);
 }

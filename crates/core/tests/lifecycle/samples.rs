@@ -1,6 +1,6 @@
 //! Small whole things to start a test from.
 
-use daypass_core::entitlement::{Entitlement, Intent, Observed, Spec, TargetKey};
+use daypass_core::entitlement::{Entitlement, Intent, Observed, Observer, Spec, TargetKey};
 use daypass_core::grant::{Grant, Part, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::plan::Limits;
@@ -75,6 +75,8 @@ pub(crate) fn entitlement(key: &str, observed: Observed) -> Entitlement {
         spec: Some(Box::new(spec("orders/write"))),
         epoch: 1,
         intent: None,
+        may_appear_until: None,
+        may_vanish_until: None,
         observed,
     }
 }
@@ -84,6 +86,15 @@ pub(crate) fn intent(worker: &str, claim_ends: i64) -> Intent {
         worker: worker.into(),
         until: at(3600),
         claim_ends: at(claim_ends),
+    }
+}
+
+/// A worker that knows of this epoch, and what became of its own last provisioning.
+pub(crate) fn by(worker: &str, epoch: u64) -> Observer<'_> {
+    Observer {
+        worker,
+        epoch,
+        certain: true,
     }
 }
 

@@ -2,10 +2,28 @@
 
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{self, State};
+use daypass_core::id::TokenId;
+use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::text::Prose;
 use daypass_core::world::{LEGAL, World};
 use daypass_core::{entitlement, request};
 
-use crate::samples::{at, grant, intent, request as sample, spec, step, target};
+use crate::samples::{at, grant, intent, person, request as sample, spec, step, target};
+
+fn somebody(n: u8) -> Person {
+    Person {
+        id: person(n),
+        login: Prose::new([1; 16], "ana"),
+        display: Prose::new([2; 16], "Ana"),
+        kind: Kind::Person,
+        role: SystemRole::Member,
+        groups: [].into(),
+        manager: None,
+        active: true,
+        changed_at: at(0),
+        manager_since: at(0),
+    }
+}
 
 fn happened(seconds: i64, subject: Subject, what: What) -> Event {
     Event::new(at(seconds), Actor::System, subject, what)
@@ -44,6 +62,7 @@ fn story() -> Vec<Event> {
                 spec: Box::new(spec("orders/write")),
                 intent: intent("me", 30),
                 epoch: 1,
+                may_appear_until: None,
             }),
         ),
         happened(
@@ -106,6 +125,38 @@ fn an_event_about_another_thing_is_refused() {
     let mut event = story().remove(0);
     event.subject = Subject::Policy;
     assert!(World::default().apply(&event).is_err());
+}
+
+/// A decision that was made from an older directory is made anew; a login is no reason for that.
+#[test]
+fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
+    let mut world = World::default();
+    let ana = somebody(1);
+    let (id, token) = (ana.id, TokenId::from_bytes([1; 10]));
+    let issued = Change::TokenIssued {
+        token,
+        expires_at: at(60),
+    };
+    for (change, count) in [
+        (Change::Added { person: ana }, 1),
+        (issued, 1),
+        (Change::TokenRevoked { token }, 1),
+        (
+            Change::Role {
+                role: SystemRole::Auditor,
+            },
+            2,
+        ),
+        (Change::Groups { groups: [].into() }, 3),
+        (Change::Manager { manager: None }, 4),
+        (Change::Credentials, 5),
+        (Change::Deactivated, 6),
+        (Change::Reactivated, 7),
+    ] {
+        let event = happened(count, Subject::Person(id), What::Person(change));
+        world.apply(&event).unwrap();
+        assert_eq!(i64::try_from(world.directory), Ok(count), "{:?}", event.what);
+    }
 }
 
 #[test]

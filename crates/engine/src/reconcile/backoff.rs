@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use daypass_core::entitlement::{Fault, TargetKey};
 use daypass_core::name::Name;
+use daypass_core::planted;
 use daypass_core::time::{Span, Timestamp};
 
 /// The first pause after a failure.
@@ -68,6 +69,11 @@ impl Backoff {
     pub(super) fn ready(&self, key: &TargetKey, now: Timestamp) -> bool {
         let due = |attempt: &Attempt| attempt.not_before <= now;
         self.keys.get(key).is_none_or(due) && self.connectors.get(&key.connector).is_none_or(due)
+    }
+
+    /// Never: a removal is tried for ever.
+    pub(super) fn gives_up(&self, key: &TargetKey) -> bool {
+        planted::is(planted::Fault::GiveUp) && self.keys.get(key).is_some_and(|attempt| attempt.tries >= 3)
     }
 
     /// How many calls a connector gets at once: one while it has not answered, so that an outage is not met by a storm.

@@ -6,9 +6,10 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Spec, TargetKey};
+use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::Part;
+use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -26,6 +27,29 @@ pub(super) const REVOKE: &str = "revoke";
 
 /// How soon to look again where a target neither shows nor denies what was asked of it.
 const LOOK_AGAIN: Span = Span::millis(500);
+
+/// How soon after its intent a provisioning call begins, or it is not made at all: a claim lasts as long as a call and this.
+/// A process that stood still in between must not begin what it claimed long ago.
+const BEGINS_WITHIN: Span = Span::seconds(5);
+
+/// Who makes calls, and what it remembers of its last one for a key.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) worker: String,
+    /// What became of its last provisioning of this key is known.
+    pub(super) certain: bool,
+    pub(super) awaited: Option<Awaited>,
+}
+
+impl Caller {
+    const fn observer(&self, epoch: u64) -> Observer<'_> {
+        Observer {
+            worker: self.worker.as_str(),
+            epoch,
+            certain: self.certain,
+        }
+    }
+}
 
 /// A call to make.
 pub(super) enum Call {
@@ -76,6 +100,21 @@ pub(super) enum Outcome {
     Swept(Result<(), TargetError>),
 }
 
+impl Outcome {
+    /// Whether it leaves open what the call did, or will do: it was accepted and is under way, not answered, or failed in a way
+    /// that is not a refusal.
+    pub(super) fn is_uncertain(&self) -> bool {
+        if planted::is(planted::Fault::ForgetDoubt) {
+            return false;
+        }
+        match self {
+            Self::Poll { called, .. } => !*called,
+            Self::Failed(error) => matches!(error.fault, Fault::Unavailable | Fault::Bug),
+            Self::Settled | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) => false,
+        }
+    }
+}
+
 impl From<store::Error> for Outcome {
     fn from(error: store::Error) -> Self {
         match error {
@@ -92,12 +131,12 @@ impl From<TargetError> for Outcome {
 }
 
 /// Makes a call and writes down what it came to.
-pub(super) async fn run(engine: Arc<Engine>, worker: String, call: Call, awaited: Option<Awaited>) -> Report {
+pub(super) async fn run(engine: Arc<Engine>, caller: Caller, call: Call) -> Report {
     let (key, doing) = (call.key().clone(), call.doing());
     let made = async {
         match call {
-            Call::Provision { part, until } => provision(&engine, &worker, (*part, until), awaited).await,
-            Call::Revoke { entitlement } => revoke(&engine, &worker, *entitlement, awaited).await,
+            Call::Provision { part, until } => provision(&engine, &caller, (*part, until)).await,
+            Call::Revoke { entitlement } => revoke(&engine, &caller, *entitlement).await,
         }
     };
     // A provider with a bug fails its own call; it must not stop the one loop that takes access away.
@@ -112,24 +151,45 @@ pub(super) async fn run(engine: Arc<Engine>, worker: String, call: Call, awaited
 
 async fn provision(
     engine: &Engine,
-    worker: &str,
+    caller: &Caller,
     (part, until): (Part, Timestamp),
-    awaited: Option<Awaited>,
 ) -> Result<Outcome, Outcome> {
     let key = part.target.clone();
     let provider = provider(engine, &key)?;
+    let began = engine.uptime();
+    if planted::is(planted::Fault::CallBeforeIntent) {
+        let holder = engine.current().directory.login(part.spec.holder);
+        provider.provision(&key.key, &part.spec, &holder, until).await?;
+    }
     // What is asked for once more, to see how far it is, was intended already.
-    let (epoch, until) = match awaited {
+    let (epoch, until) = match caller.awaited {
         Some(Awaited { epoch, .. }) => (epoch, until),
-        None => match intend(engine, worker, part.clone(), provider.capabilities().ceiling).await? {
+        None => match intend(engine, caller, part.clone(), provider.capabilities().ceiling).await? {
             Some(intended) => intended,
             None => return Ok(Outcome::Settled),
         },
     };
-    let called = awaited.is_some_and(|awaited| awaited.called);
+    let called = caller.awaited.is_some_and(|awaited| awaited.called);
     if !called {
+        if engine.uptime().since(began) > BEGINS_WITHIN {
+            return Ok(Outcome::Overtaken);
+        }
         let holder = engine.current().directory.login(part.spec.holder);
-        let progress = provider.provision(&key.key, &part.spec, &holder, until).await?;
+        let progress = provider.provision(&key.key, &part.spec, &holder, until).await;
+        let adopt = |error: &TargetError| {
+            error.fault == Fault::AlreadyStanding && planted::is(planted::Fault::AdoptStanding)
+        };
+        if progress.as_ref().is_err_and(adopt) {
+            record(
+                engine,
+                &key,
+                &caller.observer(epoch),
+                vec![Event::Provisioned { until: None }],
+            )
+            .await?;
+            return Ok(Outcome::Settled);
+        }
+        let progress = progress?;
         if let Progress::Pending { poll_after } = progress {
             return Ok(Outcome::Poll {
                 after: poll_after,
@@ -138,18 +198,30 @@ async fn provision(
             });
         }
     }
+    // The call is through: what it did it has done.
+    let caller = &Caller {
+        certain: true,
+        ..caller.clone()
+    };
+    let lags = propagation(provider.as_ref()) > Span::ZERO;
     match provider.inspect(&key.key, Some(&part.spec)).await? {
-        Inspection::Present { until, .. } => {
-            record(engine, worker, &key, epoch, vec![Event::Provisioned { until }]).await?;
-            Ok(Outcome::Settled)
-        }
         // A target that answers from a lagging copy shows it later; one that claims not to lag has lost it.
-        Inspection::Absent { .. } if !called && provider.capabilities().propagation > Span::ZERO => {
-            Ok(Outcome::Poll {
-                after: provider.capabilities().propagation,
-                epoch,
-                called: true,
-            })
+        seen if !called && lags && !seen.shows(until) => Ok(Outcome::Poll {
+            after: propagation(provider.as_ref()),
+            epoch,
+            called: true,
+        }),
+        Inspection::Present { until: shown, .. } => {
+            let seen = vec![Event::Provisioned { until: shown }];
+            record(engine, &key, &caller.observer(epoch), seen).await?;
+            match shown {
+                // Written down as it is, and asked for again, but not at once: it may round what it is told.
+                Some(shown) if shown != until => {
+                    let what = format!("the target shows the limit {shown} and was told {until}");
+                    Err(TargetError::new(Fault::Conflict, what).into())
+                }
+                _ => Ok(Outcome::Settled),
+            }
         }
         Inspection::Absent { .. } => Err(TargetError::new(
             Fault::Bug,
@@ -164,15 +236,23 @@ async fn provision(
     }
 }
 
+/// How long a change may take to show.
+pub(super) fn propagation(provider: &dyn Provider) -> Span {
+    if planted::is(planted::Fault::IgnoreLag) {
+        return Span::ZERO;
+    }
+    provider.capabilities().propagation
+}
+
 /// Writes the intent down, if some grant still wants it. Answers the epoch that it begins and until when it is to last.
 async fn intend(
     engine: &Engine,
-    worker: &str,
+    caller: &Caller,
     part: Part,
     ceiling: Span,
 ) -> Result<Option<(u64, Timestamp)>, store::Error> {
     let key = part.target.clone();
-    let worker = worker.to_owned();
+    let (worker, certain) = (caller.worker.clone(), caller.certain);
     let committed = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -182,10 +262,10 @@ async fn intend(
             let intent = Intent {
                 worker,
                 until,
-                claim_ends: now + ceiling,
+                claim_ends: now + BEGINS_WITHIN + ceiling,
             };
             let existing = world.entitlements.get(&part.target);
-            let event = Entitlement::intend(existing, part.target.clone(), part.spec, intent, now)?;
+            let event = Entitlement::intend(existing, part.target.clone(), part.spec, intent, certain, now)?;
             let subject = Subject::Entitlement(part.target);
             Ok(store::Outcome::one(
                 Actor::System,
@@ -210,46 +290,49 @@ fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
     holders.filter_map(|grant| grant.desired_until(now)).max()
 }
 
-async fn revoke(
-    engine: &Engine,
-    worker: &str,
-    entitlement: Entitlement,
-    awaited: Option<Awaited>,
-) -> Result<Outcome, Outcome> {
+async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> Result<Outcome, Outcome> {
     let Entitlement { key, spec, epoch, .. } = &entitlement;
     let spec: Option<&Spec> = spec.as_deref();
+    let by = caller.observer(*epoch);
     let provider = provider(engine, key)?;
     let poll = |after, called| Outcome::Poll {
         after,
         epoch: *epoch,
         called,
     };
-    let called = awaited.is_some_and(|awaited| awaited.called);
+    let called = caller.awaited.is_some_and(|awaited| awaited.called);
     if !called {
-        if held_again(engine, &entitlement).await {
+        if provider.capabilities().shared
+            && held_again(engine, key, &by, provider.capabilities().ceiling).await
+        {
             return Ok(Outcome::Overtaken);
         }
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
             return Ok(poll(poll_after, false));
         }
-        let lag = provider.capabilities().propagation;
+        let lag = propagation(provider.as_ref());
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
-            record(engine, worker, key, *epoch, vec![Event::Revoked]).await?;
+            record(engine, key, &by, vec![Event::Revoked]).await?;
             return Ok(poll(lag, true));
         }
     }
-    match provider.inspect(&key.key, spec).await? {
+    let seen = if planted::is(planted::Fault::SkipReadBack) {
+        Inspection::Absent { residue: Vec::new() }
+    } else {
+        provider.inspect(&key.key, spec).await?
+    };
+    match seen {
         Inspection::Absent { residue } => {
             let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
             let now = engine.now().await;
-            if let Some(other) = entitlement.claimed_by_other(worker, now) {
-                // What that worker began may still land. The access is gone now; look again when it certainly cannot.
-                record(engine, worker, key, *epoch, events).await?;
-                return Ok(poll(other.claim_ends.since(now), true));
+            if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, now) {
+                // What was begun and given up may still land. The access is gone now; look again when it certainly cannot.
+                record(engine, key, &by, events).await?;
+                return Ok(poll(until.since(now), true));
             }
             events.push(Event::VerifiedAbsent { residue });
-            record(engine, worker, key, *epoch, events).await?;
+            record(engine, key, &by, events).await?;
             Ok(Outcome::Settled)
         }
         Inspection::Present { .. } => {
@@ -259,34 +342,42 @@ async fn revoke(
     }
 }
 
-/// Whether a grant on the same opening has begun since the plan was made. Where the store does not answer, what was planned
-/// holds: a removal does not wait for it.
-async fn held_again(engine: &Engine, planned: &Entitlement) -> bool {
-    let Ok(held) = engine.store().held(std::slice::from_ref(&planned.key)).await else {
-        return false;
-    };
-    // The time that ends grants, not this process's: a clock that was set back must not make what has run out look wanted.
-    let now = engine.now().await;
-    let overtaken = held
-        .entitlements
-        .get(&planned.key)
-        .is_some_and(|latest| latest.epoch != planned.epoch);
-    overtaken
-        || held
-            .grants
-            .values()
-            .any(|grant| grant.desired_until(now).is_some())
+/// Whether a grant on the same opening has begun since the plan was made. If not, it is written down that a removal is on its
+/// way: whoever comes to hold the opening meanwhile does not trust what was seen before it. Where the store does not answer,
+/// what was planned holds: a removal does not wait for it.
+async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling: Span) -> bool {
+    let (of, epoch) = (key.clone(), by.epoch);
+    let noted = engine
+        .store()
+        .transition(Scope::Entitlement(key.clone()), move |world, now| {
+            let latest = world.entitlements.get(&of).map(|latest| latest.epoch);
+            let held = wanted(world, &of, now).is_some() && !planted::is(planted::Fault::ForgetHolder);
+            if latest != Some(epoch) || held {
+                return Err(Refusal::new(Code::Stale, "somebody holds it again"));
+            }
+            let removing = Event::Removing {
+                until: now + BEGINS_WITHIN + ceiling,
+            };
+            Ok(store::Outcome::one(
+                Actor::System,
+                Subject::Entitlement(of),
+                What::Entitlement(removing),
+            ))
+        });
+    let noted = noted.await;
+    matches!(noted, Err(store::Error::Refused(_)))
+        || (noted.is_err() && planted::is(planted::Fault::WaitForTheStore))
 }
 
-/// Writes down what was seen, unless a newer intent has overtaken this worker.
+/// Writes down what was seen, unless a newer intent has overtaken the observer.
 pub(super) async fn record(
     engine: &Engine,
-    worker: &str,
     key: &TargetKey,
-    epoch: u64,
+    by: &Observer<'_>,
     events: Vec<Event>,
 ) -> Result<(), store::Error> {
-    let (key, worker) = (key.clone(), worker.to_owned());
+    let (key, worker) = (key.clone(), by.worker.to_owned());
+    let (epoch, certain) = (by.epoch, by.certain);
     engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -294,7 +385,12 @@ pub(super) async fn record(
             let entitlement = world.entitlements.get(&key).ok_or_else(missing)?;
             let mut outcome = store::Outcome::default();
             for event in events {
-                let event = entitlement.observe(event, epoch, &worker, now)?;
+                let by = Observer {
+                    worker: &worker,
+                    epoch,
+                    certain,
+                };
+                let event = entitlement.observe(event, &by, now)?;
                 outcome.push(
                     Actor::System,
                     Subject::Entitlement(key.clone()),

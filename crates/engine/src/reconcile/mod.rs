@@ -27,7 +27,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use self::backoff::{Awaited, Backoff, Steady};
-use self::calls::{Call, Outcome, Report};
+use self::calls::{Call, Caller, Outcome, PROVISION, Report};
 pub use self::health::{ConnectorHealth, Health};
 use crate::directory::Snapshot;
 use crate::engine::Engine;
@@ -64,6 +64,8 @@ pub struct Reconciler {
     backoff: Backoff,
     /// Keys with a call under way, waiting for one, or whose outcome was not taken in. One key never has two.
     busy: BTreeSet<TargetKey>,
+    /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
+    uncertain: BTreeSet<TargetKey>,
     lanes: HashMap<Name, Lane>,
     running: FuturesUnordered<BoxFuture<'static, Report>>,
     arrived: VecDeque<Report>,
@@ -119,6 +121,7 @@ impl Reconciler {
             limits,
             backoff,
             busy: BTreeSet::new(),
+            uncertain: BTreeSet::new(),
             lanes: HashMap::new(),
             running: FuturesUnordered::new(),
             arrived: VecDeque::new(),
@@ -309,6 +312,9 @@ impl Reconciler {
     /// Starts or queues the call that an action asks for, unless one for its key is under way or it must wait.
     fn start(&mut self, action: Action, view: &View) {
         let now = self.pauses();
+        if matches!(&action, Action::Revoke(key) if self.backoff.gives_up(key)) {
+            return;
+        }
         let call = match action {
             Action::Provision { part, until } => Call::Provision { part, until },
             Action::Revoke(key) => {
@@ -347,10 +353,13 @@ impl Reconciler {
                 return;
             };
             lane.under_way += 1;
-            let awaited = self.backoff.awaited(call.key(), call.doing());
-            let (engine, worker) = (Arc::clone(&self.engine), self.limits.worker.clone());
+            let caller = Caller {
+                worker: self.limits.worker.clone(),
+                certain: !self.uncertain.contains(call.key()),
+                awaited: self.backoff.awaited(call.key(), call.doing()),
+            };
             self.running
-                .push(Box::pin(calls::run(engine, worker, call, awaited)));
+                .push(Box::pin(calls::run(Arc::clone(&self.engine), caller, call)));
         }
     }
 
@@ -389,6 +398,11 @@ impl Reconciler {
             return;
         }
         self.busy.remove(&key);
+        if doing == PROVISION && outcome.is_uncertain() {
+            self.uncertain.insert(key.clone());
+        } else if doing == PROVISION {
+            self.uncertain.remove(&key);
+        }
         match outcome {
             Outcome::Settled => {
                 self.backoff.succeeded(&key);
@@ -425,7 +439,7 @@ impl Reconciler {
         if let Err(error) = ledger::note_failing(&self.engine, &key, doing, error).await {
             tracing::warn!(%key, %error, "the failure could not be noted");
         }
-        if doing == calls::PROVISION && error.fault == Fault::AlreadyStanding {
+        if doing == PROVISION && error.fault == Fault::AlreadyStanding {
             // It will not go away by waiting, and waiting for the window to end helps nobody.
             let why = Reason::Failed {
                 why: format!("already standing at the target: {}", error.detail),

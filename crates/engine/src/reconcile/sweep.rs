@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
+use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, Observer, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::name::Name;
+use daypass_core::planted;
 use daypass_core::time::Timestamp;
 use daypass_providers::{Error as TargetError, Inspection, Provider};
 use daypass_store::{self as store, Scope};
@@ -67,6 +68,9 @@ async fn connector(
     name: &Name,
     provider: &dyn Provider,
 ) -> Result<(), TargetError> {
+    if planted::is(planted::Fault::NoSweep) {
+        return Ok(());
+    }
     let listed: BTreeSet<String> = provider.list_managed().await?.into_iter().collect();
     // The ledger is read after the target: what was provisioned in between has its intent written down by then.
     let ledger = match engine.store().entitlements_of(name).await {
@@ -153,13 +157,20 @@ async fn missing(
     provisioned_at: Timestamp,
 ) -> Result<(), TargetError> {
     let now = engine.now().await;
-    if now < provisioned_at + provider.capabilities().propagation {
+    // Not to be seen yet, or perhaps cut by a removal that was on its way when somebody came to hold it: then it is
+    // provisioned once more, and was not taken away by hand.
+    if now < provisioned_at + calls::propagation(provider) || entitlement.unsettled_until().is_some() {
         return Ok(());
     }
     let key = &entitlement.key;
     if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
         let seen = vec![Event::VerifiedAbsent { residue }];
-        if let Err(error) = calls::record(engine, worker, key, entitlement.epoch, seen).await {
+        let by = Observer {
+            worker,
+            epoch: entitlement.epoch,
+            certain: true,
+        };
+        if let Err(error) = calls::record(engine, key, &by, seen).await {
             tracing::debug!(%key, %error, "what the sweep saw was overtaken");
         }
     }

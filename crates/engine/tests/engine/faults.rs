@@ -220,3 +220,21 @@ async fn a_clock_that_jumps_forward_ends_early_and_back_revives_nothing() {
     assert_eq!(house.state(grant).await, "ended");
     assert!(!house.target.stands(&house.key(grant).await));
 }
+
+/// It never becomes what it was told, and nothing is gained by telling it again at once.
+#[tokio::test]
+async fn a_limit_that_is_shown_differently_is_not_asked_for_in_a_storm() {
+    let mut house = House::new().await;
+    house.target.set_coarse(Span::minutes(1));
+    house.pass(Span::seconds(1));
+    let grant = house.granted(&["orders/write"]).await;
+    house.live(Span::minutes(10)).await;
+    assert_eq!(house.state(grant).await, "active", "it is there");
+    let calls = house.target.calls(Op::Provision);
+    assert!((10..60).contains(&calls), "{calls} calls in ten minutes");
+    let log = house.log().await;
+    let told = log.iter().filter(|event| **event == "entitlement.failing");
+    assert_eq!(told.count(), 1, "told once");
+    house.live(Span::minutes(60)).await;
+    assert_eq!(house.state(grant).await, "ended");
+}

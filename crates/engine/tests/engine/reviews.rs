@@ -8,7 +8,7 @@ use daypass_core::review::Decision as Vote;
 use daypass_core::time::Span;
 use daypass_engine::{Caller, NewRequest, Verdict, Via};
 
-use crate::house::{House, asked, code, person};
+use crate::house::{House, asked, code, name, person};
 
 #[tokio::test]
 async fn sixty_four_last_votes_at_once_make_one_grant() {
@@ -207,4 +207,27 @@ async fn preview_says_what_a_request_would_get() {
     };
     let made = house.ask("ana", &["orders/write"]).await.unwrap();
     assert_eq!(allowed.path, made.request.path);
+}
+
+/// Another server has changed the directory, and nobody has told this one yet.
+#[tokio::test]
+async fn a_decision_from_an_old_directory_is_made_anew() {
+    let house = House::new().await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    house.approve("bo", &made.request).await.unwrap();
+    let other = house.beside().await;
+    let root = house.caller("root");
+    other.set_groups(root, "cy", [].into()).await.unwrap();
+    let security =
+        daypass_policy::Directory::members(house.engine.current().directory.as_ref(), &name("security"));
+    assert_eq!(security.len(), 2, "this server does not know");
+    assert_eq!(code(house.approve("cy", &made.request).await), Code::NotReviewer);
+    assert_eq!(house.request(made.request.id).await.state.name(), "pending");
+    house.approve("di", &made.request).await.unwrap();
+
+    other.set_groups(root, "ana", [].into()).await.unwrap();
+    assert_eq!(code(house.ask("ana", &["staging/read"]).await), Code::NotEligible);
+    let back = [name("engineering")].into();
+    other.set_groups(root, "ana", back).await.unwrap();
+    house.ask("ana", &["staging/read"]).await.unwrap();
 }

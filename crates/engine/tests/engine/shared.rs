@@ -1,7 +1,9 @@
 //! Several grants at once: each has its own, and ending one never touches another.
 
+use daypass_core::entitlement::Fault;
 use daypass_core::time::Span;
 use daypass_policy::Source;
+use daypass_providers::memory::{Op, Trouble};
 
 use crate::house::{House, POLICY};
 
@@ -69,4 +71,89 @@ async fn many_that_expire_at_once_go_beside_an_idle_connector() {
     for grant in grants {
         assert_eq!(house.state(grant).await, "ended");
     }
+}
+
+/// The key of the role `door` in [`with_a_door`], whoever holds it.
+const DOOR: &str = "opening_door";
+
+/// A house where `orders/door` is one opening for all who hold it.
+async fn with_a_door() -> House {
+    let house = House::new().await;
+    let text = POLICY
+        .replace(
+            "kind: memory, config: {}}",
+            "kind: memory, config: {shared: true}}",
+        )
+        .replace(
+            "roles: {read:",
+            "roles: {door: {can: [use], opening: door}, read:",
+        );
+    let name = "policy.yaml".into();
+    house.engine.load_policy(&[Source { name, text }]).await.unwrap();
+    house
+}
+
+/// What another grant holds too is no reason to leave standing what it does not hold.
+#[tokio::test]
+async fn a_bundle_that_shares_one_opening_loses_its_own_item_at_once() {
+    let mut house = with_a_door().await;
+    let bundle = house.granted(&["orders/door", "orders/write"]).await;
+    let other = house.granted(&["orders/door"]).await;
+    let parts = house.grant(bundle).await.parts;
+    let own = parts.iter().find(|part| part.target.key != DOOR).unwrap();
+    assert!(house.target.stands(&own.target.key) && house.target.stands(DOOR));
+    house.engine.release(house.caller("ana"), bundle).await.unwrap();
+    house.reconcile().await;
+    assert!(!house.target.stands(&own.target.key), "without any time passing");
+    assert_eq!(
+        (house.state(bundle).await, house.state(other).await),
+        ("ended", "active")
+    );
+    assert!(house.target.stands(DOOR));
+    house.engine.release(house.caller("ana"), other).await.unwrap();
+    house.reconcile().await;
+    assert!(!house.target.stands(DOOR));
+}
+
+#[tokio::test]
+async fn a_removal_without_an_answer_is_not_taken_for_access_by_the_next_holder() {
+    let mut house = with_a_door().await;
+    let first = house.granted(&["orders/door"]).await;
+    house.target.fail_next(Op::Revoke, Trouble::LosesAnswer);
+    house.engine.release(house.caller("ana"), first).await.unwrap();
+    house.reconcile().await;
+    assert!(!house.target.stands(DOOR), "it took effect");
+    let second = house.granted(&["orders/door"]).await;
+    assert_eq!(house.state(second).await, "activating", "nobody has looked since");
+    house.live(Span::seconds(2)).await;
+    assert!(house.target.stands(DOOR));
+    assert_eq!(
+        (house.state(first).await, house.state(second).await),
+        ("ended", "active")
+    );
+    let log = house.log().await;
+    assert!(log.contains(&"entitlement.removing"), "{log:?}");
+}
+
+/// The removal was on its way when the next grant was provisioned, and cuts it.
+#[tokio::test]
+async fn a_removal_that_lands_late_is_made_good() {
+    let mut house = with_a_door().await;
+    let first = house.granted(&["orders/door"]).await;
+    house
+        .target
+        .fail_next(Op::Revoke, Trouble::Fails(Fault::Unavailable));
+    house.engine.release(house.caller("ana"), first).await.unwrap();
+    house.reconcile().await;
+    let second = house.granted(&["orders/door"]).await;
+    house.live(Span::seconds(2)).await;
+    assert_eq!(house.state(second).await, "active");
+    house.target.remove_by_hand(DOOR);
+    house.live(Span::minutes(2)).await;
+    assert_eq!(house.state(second).await, "active", "nobody took it away by hand");
+    assert!(house.target.stands(DOOR));
+    // And once that is over, it is left alone.
+    let calls = house.target.calls(Op::Provision);
+    house.live(Span::minutes(10)).await;
+    assert_eq!(house.target.calls(Op::Provision), calls);
 }

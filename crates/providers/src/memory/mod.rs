@@ -20,7 +20,8 @@ use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 pub use target::{Op, Refused, SessionId, Target, Trouble};
 
 /// The kind `memory`. A connector has no configuration (`{}`), a resource neither; a role says what it may do:
-/// `{can: [read, write]}`.
+/// `{can: [read, write]}`. A connector `{shared: true}` also takes roles with one opening for all who hold them, as a port in a
+/// firewall is: `{can: [read], opening: door}`.
 #[derive(Default)]
 pub struct Memory {
     targets: Mutex<BTreeMap<Name, Target>>,
@@ -47,7 +48,7 @@ impl Kind for Memory {
     }
 
     fn check_connector(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
-        empty(config)
+        shared(config).map(|_| ())
     }
 
     fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
@@ -55,15 +56,18 @@ impl Kind for Memory {
     }
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
-        abilities(config).map(|_| ())
+        role(config).map(|_| ())
     }
 
     fn secrets(&self, _connector: &Value) -> Vec<SecretUse> {
         Vec::new()
     }
 
-    fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {
-        format!("{grant}_{index}").to_ascii_lowercase()
+    fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, config: &Value) -> String {
+        match role(config).ok().and_then(|role| role.opening) {
+            Some(opening) => format!("opening_{opening}"),
+            None => format!("{grant}_{index}").to_ascii_lowercase(),
+        }
     }
 
     fn connect(
@@ -73,11 +77,12 @@ impl Kind for Memory {
         _secrets: Arc<dyn Secrets>,
         installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
-        empty(config).map_err(|problems| misconfigured(&problems))?;
-        Ok(Arc::new(provider::Connected::new(
-            self.target(connector),
-            installation,
-        )))
+        let shared = shared(config).map_err(|problems| misconfigured(&problems))?;
+        Ok(Arc::new(provider::Connected {
+            target: self.target(connector),
+            installation: installation.to_owned(),
+            shared,
+        }))
     }
 }
 
@@ -89,19 +94,41 @@ fn empty(config: &Value) -> Result<(), Vec<ConfigProblem>> {
     problems.finish(Some(()))
 }
 
-/// What a role may do.
-fn abilities(config: &Value) -> Result<Vec<String>, Vec<ConfigProblem>> {
+/// Whether a connector takes roles with one opening for all.
+fn shared(config: &Value) -> Result<bool, Vec<ConfigProblem>> {
     let mut problems = Problems::default();
-    let mut abilities = Vec::new();
-    if let Some(object) = Object::read(config, "", &["can"], &mut problems) {
+    let mut shared = false;
+    if !config.is_null()
+        && let Some(object) = Object::read(config, "", &["shared"], &mut problems)
+        && let Some(value) = object.get("shared")
+    {
+        match value.as_bool() {
+            Some(value) => shared = value,
+            None => problems.add(&object.at("shared"), "shared must be true or false"),
+        }
+    }
+    problems.finish(Some(shared))
+}
+
+/// What a role may do, and what it opens for all who hold it.
+struct Role {
+    can: Vec<String>,
+    opening: Option<String>,
+}
+
+fn role(config: &Value) -> Result<Role, Vec<ConfigProblem>> {
+    let mut problems = Problems::default();
+    let (mut can, mut opening) = (Vec::new(), None);
+    if let Some(object) = Object::read(config, "", &["can", "opening"], &mut problems) {
         for (at, item) in object.list("can", &mut problems) {
             match item.as_str() {
-                Some(ability) => abilities.push(ability.to_owned()),
+                Some(ability) => can.push(ability.to_owned()),
                 None => problems.add(&at, "this must be a word such as read"),
             }
         }
+        opening = object.text("opening", &mut problems).map(str::to_owned);
     }
-    problems.finish(Some(abilities))
+    problems.finish(Some(Role { can, opening }))
 }
 
 fn misconfigured(problems: &[ConfigProblem]) -> Error {

@@ -8,22 +8,17 @@ use daypass_core::time::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use super::target::{Op, Standing, State, Target, Trouble};
-use super::{abilities, misconfigured};
+use super::{misconfigured, role};
 use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
 
 pub(super) struct Connected {
-    target: Target,
-    installation: String,
+    pub(super) target: Target,
+    pub(super) installation: String,
+    /// Whether roles with one opening for all are taken.
+    pub(super) shared: bool,
 }
 
 impl Connected {
-    pub(super) fn new(target: Target, installation: &str) -> Self {
-        Self {
-            target,
-            installation: installation.to_owned(),
-        }
-    }
-
     /// Runs a call on the target, with the trouble that it was told to make.
     fn call<T>(&self, op: Op, act: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
         let mut state = self.target.state();
@@ -46,6 +41,7 @@ impl Provider for Connected {
         Capabilities {
             own_expiry: true,
             credential: true,
+            shared: self.shared,
             propagation: Span::ZERO,
             ceiling: Span::seconds(1),
         }
@@ -58,7 +54,11 @@ impl Provider for Connected {
         holder: &str,
         until: Timestamp,
     ) -> Result<Progress, Error> {
-        let can = abilities(&spec.role).map_err(|problems| misconfigured(&problems))?;
+        let role = role(&spec.role).map_err(|problems| misconfigured(&problems))?;
+        if role.opening.is_some() && !self.shared {
+            let what = "a role with an opening for all needs a connector {shared: true}";
+            return Err(Error::new(Fault::Misconfigured, what));
+        }
         self.call(Op::Provision, |state| {
             let existing = state.standing.get(key);
             if existing.is_some_and(|standing| !self.is_ours(standing)) {
@@ -70,8 +70,8 @@ impl Provider for Connected {
             let standing = Standing {
                 maker: Some(self.installation.clone()),
                 holder: holder.to_owned(),
-                can,
-                until: Some(until),
+                can: role.can,
+                until: Some(state.kept(until)),
                 password: existing.and_then(|standing| standing.password.clone()),
             };
             state.standing.insert(key.to_owned(), standing);

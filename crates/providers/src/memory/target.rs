@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use daypass_core::entitlement::Fault;
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use crate::{Credential, Error};
@@ -57,6 +57,8 @@ pub enum Refused {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) down: bool,
+    /// How coarsely it keeps limits; zero: as they are told.
+    coarse: Span,
     pub(super) troubles: BTreeMap<Op, VecDeque<Trouble>>,
     pub(super) calls: BTreeMap<Op, u64>,
     pub(super) standing: BTreeMap<String, Standing>,
@@ -98,6 +100,11 @@ impl Target {
         if down {
             state.sessions.clear();
         }
+    }
+
+    /// From now on it keeps limits in whole steps of this length, and shows them so: not what the contract asks for.
+    pub fn set_coarse(&self, step: Span) {
+        self.state().coarse = step;
     }
 
     /// How many calls of a kind have come, those that failed included.
@@ -209,6 +216,12 @@ impl State {
             Some(Trouble::Fails(fault)) => Err(Error::new(fault, "the target was told to fail")),
             other => Ok(other),
         }
+    }
+
+    /// A limit as it is kept here.
+    pub(super) fn kept(&self, until: Timestamp) -> Timestamp {
+        let step = i64::try_from(self.coarse.micros()).unwrap_or(i64::MAX).max(1);
+        Timestamp::from_micros(until.micros().div_euclid(step).saturating_mul(step))
     }
 
     /// Ends the sessions of a key.

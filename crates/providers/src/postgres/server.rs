@@ -56,6 +56,7 @@ impl Provider for Server {
         Capabilities {
             own_expiry: true,
             credential: true,
+            shared: false,
             propagation: Span::ZERO,
             ceiling: CEILING,
         }

@@ -17,6 +17,7 @@ use crate::stand::{Ability, Stand, Use, spec_of};
 struct Here {
     kind: Memory,
     connector: Name,
+    config: Value,
 }
 
 struct NoSecrets;
@@ -34,9 +35,14 @@ impl Secrets for NoSecrets {
 
 impl Here {
     fn new() -> Self {
+        Self::of(json!({}))
+    }
+
+    fn of(config: Value) -> Self {
         Self {
             kind: Memory::new(),
             connector: "here".parse().unwrap(),
+            config,
         }
     }
 
@@ -46,7 +52,7 @@ impl Here {
 
     fn connect(&self, installation: &str) -> Arc<dyn Provider> {
         self.kind
-            .connect(&self.connector, &json!({}), Arc::new(NoSecrets), installation)
+            .connect(&self.connector, &self.config, Arc::new(NoSecrets), installation)
             .unwrap()
     }
 }
@@ -146,6 +152,57 @@ async fn memory_keeps_the_contract() {
     let here = Here::new();
     conformance::all(&here).await;
     assert_eq!(HOSTILE_TEXT.len(), 9);
+}
+
+#[tokio::test]
+async fn memory_with_openings_for_all_keeps_the_contract() {
+    conformance::all(&Here::of(json!({"shared": true}))).await;
+}
+
+#[tokio::test]
+async fn an_opening_for_all_has_one_key_and_needs_a_connector_that_says_so() {
+    let door = || (json!({}), json!({"can": ["read"], "opening": "door"}));
+    let (alone, shared) = (Here::new(), Here::of(json!({"shared": true})));
+    assert!(!alone.provider().capabilities().shared && shared.provider().capabilities().shared);
+    let ((first, spec), (second, _)) = (spec_of(&shared, 1, door()), spec_of(&shared, 2, door()));
+    assert_eq!(first, second);
+    let refused = alone.provider().provision(&first, &spec, "ana", now()).await;
+    assert_eq!(refused.unwrap_err().fault, Fault::Misconfigured);
+    shared
+        .provider()
+        .provision(&first, &spec, "ana", now())
+        .await
+        .unwrap();
+    assert!(shared.target().stands(&second));
+    for (config, pointer) in [
+        (json!({"shared": "yes"}), "/shared"),
+        (json!({"share": true}), "/share"),
+    ] {
+        let problems = shared.kind.check_connector(&config).unwrap_err();
+        assert_eq!(problems[0].pointer, pointer);
+    }
+    let nameless = json!({"can": [], "opening": ""});
+    assert_eq!(
+        shared.kind.check_role(&nameless).unwrap_err()[0].pointer,
+        "/opening"
+    );
+}
+
+#[tokio::test]
+async fn a_target_can_keep_limits_coarsely() {
+    let here = Here::new();
+    here.target().set_coarse(Span::minutes(1));
+    let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
+    let until = now() + Span::seconds(90);
+    here.provider()
+        .provision(&key, &spec, "ana", until)
+        .await
+        .unwrap();
+    let seen = here.provider().inspect(&key, Some(&spec)).await.unwrap();
+    assert!(
+        !seen.shows(until) && seen.shows(now() + Span::minutes(1)),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]

@@ -191,6 +191,7 @@ fn of_entitlement(what: &entitlement::Event) -> String {
             format!("seen at the target, which ends it at {until} by itself")
         }
         E::Provisioned { until: None } => "seen at the target".to_owned(),
+        E::Removing { .. } => "about to be taken away".to_owned(),
         E::Revoked => "taken away; nobody has looked yet".to_owned(),
         E::VerifiedAbsent { residue } if residue.is_empty() => "the target was read: it is gone".to_owned(),
         E::VerifiedAbsent { residue } => {

@@ -51,6 +51,20 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 );
 
+-- How often the directory changed: a decision that was made from an older one is made anew. One row.
+CREATE TABLE directory_state (
+    id INT PRIMARY KEY CHECK (id = 1),
+    changes BIGINT NOT NULL
+);
+INSERT INTO directory_state (id, changes) VALUES (1, 0);
+
+-- By how many microseconds time runs ahead of the clock, which was set back at some time. One row.
+CREATE TABLE clock_state (
+    id INT PRIMARY KEY CHECK (id = 1),
+    shift BIGINT NOT NULL
+);
+INSERT INTO clock_state (id, shift) VALUES (1, 0);
+
 -- The words of free texts, each beside the salt that binds it to the hash that everything else knows. A row may be deleted:
 -- the log still verifies.
 CREATE TABLE texts (

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use daypass_core::time::{Span, Timestamp};
-use daypass_store::{Clock, PostgresOptions, PostgresTls, Store};
+use daypass_store::{Access, Clock, Error, Gate, PostgresOptions, PostgresTls, Store};
 use daypass_testbed::Postgres;
+use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
 /// The time at which every test on SQLite begins: 2026-03-07T12:00:00Z.
@@ -49,6 +50,19 @@ fn server() -> &'static Postgres {
 pub(crate) fn clock(hands: &Arc<AtomicI64>) -> Clock {
     let hands = hands.clone();
     Arc::new(move || Timestamp::from_micros(hands.load(Ordering::Relaxed)))
+}
+
+/// A gate that lets everything through.
+struct Open;
+
+impl Gate for Open {
+    fn before(&self, _: Access) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn after(&self, _: Access) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 impl Bench {
@@ -98,6 +112,21 @@ impl Bench {
     /// Sets the clock, where it is ours.
     pub(crate) fn set_clock(&self, to: Timestamp) {
         self.hands.store(to.micros(), Ordering::Relaxed);
+    }
+
+    /// The same database and clock in another process, after the end of this one; with nobody there for so long.
+    pub(crate) async fn restart(self, after: Span) -> Self {
+        self.advance(after);
+        let Self { store, on, hands } = self;
+        let store = match &on {
+            On::Memory => store.beside(Arc::new(Open)).unwrap(),
+            On::File { path, .. } => {
+                drop(store);
+                Store::open_sqlite(path, clock(&hands), "other").await.unwrap()
+            }
+            On::Postgres { database } => Store::open_postgres(&options(database), "other").await.unwrap(),
+        };
+        Self { store, on, hands }
     }
 
     /// Another store on the same database, as a second server would be.

@@ -10,8 +10,10 @@
 
 mod bench;
 mod break_glass;
+mod clock;
 mod concurrency;
 mod due;
+mod gate;
 mod hostile;
 mod legal;
 mod locks;

@@ -14,6 +14,7 @@ use crate::bench::{Bench, on_every_engine};
 use crate::story::*;
 
 on_every_engine!(
+    the_directory_counts_its_changes_and_no_tokens,
     a_login_is_unique_among_active_accounts,
     a_password_is_set_and_replaced,
     tokens_are_found_by_hash_while_their_owner_is_active,
@@ -58,6 +59,45 @@ async fn a_login_is_unique_among_active_accounts(bench: Bench) {
         [person_id(2)]
     );
     store.verify().await.unwrap();
+}
+
+async fn the_directory_counts_its_changes_and_no_tokens(bench: Bench) {
+    let store = &bench.store;
+    assert_eq!(store.directory().await.unwrap(), (Vec::new(), 0));
+    let added = add(store, person(1, "ana"), Vec::new()).await.unwrap();
+    assert_eq!(added.world.directory, 1, "and whoever decides sees it");
+    let taken = add(store, person(2, "ana"), Vec::new()).await;
+    assert!(matches!(taken, Err(Error::Refused(_))));
+    let row = token(1, TokenKind::Session);
+    issue(store, &row).await.unwrap();
+    let revoked = Change::TokenRevoked { token: row.id };
+    change_person(store, person_id(1), revoked, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(store.directory().await.unwrap().1, 1);
+    ask(store, Asked::new(1, &[1])).await.unwrap();
+    let left = Change::Groups {
+        groups: BTreeSet::new(),
+    };
+    change_person(store, person_id(1), left, Vec::new())
+        .await
+        .unwrap();
+    let (people, changes) = store.directory().await.unwrap();
+    assert_eq!((people, changes), (store.people().await.unwrap(), 2));
+    let seen = store.transition(Scope::Policy, |_, _| Ok(Outcome::default()));
+    assert_eq!(seen.await.unwrap().world.directory, 2);
+    store.verify().await.unwrap();
+    if let Some(done) = bench
+        .by_hand("UPDATE directory_state SET changes = changes + 1")
+        .await
+    {
+        done.unwrap();
+        let found = store.verify().await;
+        assert!(
+            matches!(&found, Err(Error::Corrupt(what)) if what.contains("directory")),
+            "{found:?}"
+        );
+    }
 }
 
 async fn a_password_is_set_and_replaced(bench: Bench) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::break_glass::BreakGlass;
-use daypass_core::entitlement::{self, Entitlement, Intent, Spec, TargetKey};
+use daypass_core::entitlement::{self, Entitlement, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::grant::{self, Evidence, Grant, Part, Proof, Reason, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
@@ -276,7 +276,14 @@ pub(crate) async fn intend(store: &Store, id: GrantId, claim: Span) -> Result<Co
             claim_ends: now + claim,
         };
         let existing = world.entitlements.get(&part.target);
-        let event = Entitlement::intend(existing, part.target.clone(), part.spec.clone(), intent, now)?;
+        let event = Entitlement::intend(
+            existing,
+            part.target.clone(),
+            part.spec.clone(),
+            intent,
+            true,
+            now,
+        )?;
         Ok(about(&part.target, event))
     };
     store.transition(Scope::Entitlement(key), decide).await
@@ -299,10 +306,12 @@ pub(crate) async fn observe(
     let of = key.clone();
     let decide = move |world: &World, now| {
         let entitlement = found(world.entitlements.get(&of))?;
-        Ok(about(
-            &of,
-            entitlement.observe(event, entitlement.epoch, "w", now)?,
-        ))
+        let by = Observer {
+            worker: "w",
+            epoch: entitlement.epoch,
+            certain: true,
+        };
+        Ok(about(&of, entitlement.observe(event, &by, now)?))
     };
     store.transition(Scope::Entitlement(key.clone()), decide).await
 }

@@ -1,0 +1,142 @@
+//! What other servers have changed and this one has not read anew yet.
+//!
+//! It is kept until the reading worked: an old group still admits whom it no longer holds, and the next such event may be
+//! days away.
+
+use std::fmt::Display;
+use std::future::Future;
+
+use daypass_core::event::What;
+use daypass_core::person::Change;
+use daypass_store::Entry;
+
+/// See the module.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stale {
+    directory: bool,
+    policy: Policy,
+}
+
+/// How the policy in this process stands to the one in force.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    #[default]
+    Fresh,
+    Stale,
+    /// The same, and the operator has been told that it does not load.
+    Reported,
+}
+
+impl Stale {
+    /// Everything is to be read anew.
+    pub(crate) const fn all() -> Self {
+        Self {
+            directory: true,
+            policy: Policy::Stale,
+        }
+    }
+
+    /// Whether nothing is left to be read.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Notes what these events make stale.
+    pub(crate) fn note(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            match &entry.event.what {
+                What::Person(Change::TokenIssued { .. } | Change::TokenRevoked { .. }) => {}
+                What::Person(_) => self.directory = true,
+                What::Policy(_) => self.policy = Policy::Stale,
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads what is stale; what does not work stays so, for the next turn.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read. A policy that does not load here is logged instead: it may stay so until
+    /// this server is replaced, and events are to be told meanwhile. A change that the old one decides is refused, as its
+    /// revision is compared.
+    pub(crate) async fn mend<E: Display>(
+        &mut self,
+        directory: impl Future<Output = Result<(), E>>,
+        policy: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        if self.policy != Policy::Fresh {
+            self.policy = match policy.await {
+                Ok(()) => Policy::Fresh,
+                Err(error) => {
+                    // Once, not each second.
+                    if self.policy != Policy::Reported {
+                        tracing::error!(%error, "the policy that another server put in force does not load here; it is tried again");
+                    }
+                    Policy::Reported
+                }
+            };
+        }
+        if self.directory {
+            directory.await?;
+            self.directory = false;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A reading that comes to this, and is counted.
+    async fn read(count: &Cell<u32>, outcome: Result<(), &'static str>) -> Result<(), &'static str> {
+        count.set(count.get() + 1);
+        outcome
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_could_not_be_read_is_read_in_the_next_turn() {
+        let (people, policies) = (Cell::new(0), Cell::new(0));
+        let mut stale = Stale::all();
+        let failed = stale
+            .mend(read(&people, Err("gone")), read(&policies, Ok(())))
+            .await;
+        assert_eq!(failed, Err("gone"));
+        assert!(!stale.is_none());
+        stale
+            .mend(read(&people, Ok(())), read(&policies, Ok(())))
+            .await
+            .unwrap();
+        assert!(stale.is_none());
+        stale
+            .mend(read(&people, Ok(())), read(&policies, Ok(())))
+            .await
+            .unwrap();
+        assert_eq!(
+            (people.get(), policies.get()),
+            (2, 1),
+            "what is fresh is not read"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_does_not_load_is_tried_again_and_holds_up_nothing() {
+        let (people, policies) = (Cell::new(0), Cell::new(0));
+        let mut stale = Stale::all();
+        for _ in 0..2 {
+            stale
+                .mend(read(&people, Ok(())), read(&policies, Err("unknown")))
+                .await
+                .unwrap();
+            assert!(!stale.is_none());
+        }
+        stale
+            .mend(read(&people, Ok(())), read(&policies, Ok(())))
+            .await
+            .unwrap();
+        assert!(stale.is_none());
+        assert_eq!((people.get(), policies.get()), (1, 3));
+    }
+}

@@ -1,0 +1,277 @@
+//! A command on its way from a person to a server and back.
+
+use std::sync::Arc;
+
+use daypass_core::id::GrantId;
+use daypass_core::person::Kind;
+use daypass_core::review::Decision;
+use daypass_core::text::Hash;
+use daypass_core::time::{Span, Timestamp};
+use daypass_engine::{Caller, Engine, Error, NewRequest, Verdict, Via};
+use daypass_policy::Source;
+use tokio::sync::oneshot;
+
+use crate::dice::Dice;
+use crate::scenario::{Vote, What};
+use crate::scheduler::Owner;
+use crate::world::World;
+
+/// How often a client tries where no server answers.
+const ATTEMPTS: u32 = 4;
+
+/// Sends a command, as often as its scenario says.
+pub(crate) async fn send(world: &World, number: usize, what: What) {
+    let commands: Vec<_> = match what {
+        What::Votes(votes) => votes.into_iter().map(What::Vote).collect(),
+        What::Ask { copies, .. }
+        | What::Extend { copies, .. }
+        | What::Release { copies, .. }
+        | What::Revoke { copies, .. } => (0..copies.max(1)).map(|_| what.clone()).collect(),
+        what => vec![what],
+    };
+    for (copy, command) in commands.into_iter().enumerate() {
+        let world = world.clone();
+        world.clone().time().spawn(Owner::World, async move {
+            let mut dice = Dice::of(world.seed(), &format!("command {number} {copy}"));
+            if copy > 0 && dice.chance(500) {
+                world.time().sleep(dice.span(Span::ZERO, Span::seconds(20))).await;
+            }
+            for _ in 0..ATTEMPTS {
+                if deliver(&world, number, &command, &mut dice).await {
+                    return;
+                }
+                world
+                    .time()
+                    .sleep(dice.span(Span::millis(500), Span::seconds(40)))
+                    .await;
+            }
+        });
+    }
+}
+
+/// Delivers it to some server; whether there was an answer. A client who gets none sends it again, and it may have been done.
+async fn deliver(world: &World, number: usize, what: &What, dice: &mut Dice) -> bool {
+    let servers = world.servers();
+    let Some(up) = dice.pick(&servers).cloned() else {
+        return false;
+    };
+    let (answer, answered) = oneshot::channel();
+    let (command, engine, there) = (what.clone(), Arc::clone(&up.engine), world.clone());
+    world.time().spawn(up.process.owner(), async move {
+        let done = carry_out(&there, &engine, number, command).await;
+        // The client may not be waiting any more.
+        let _ = answer.send(done);
+    });
+    match answered.await {
+        Ok(Ok(said)) => {
+            world.say(|| format!("  [{number}] {} answers: {said}", up.process.name()));
+            true
+        }
+        Ok(Err(Error::Refused(refusal))) => {
+            world.say(|| format!("  [{number}] {} refuses: {refusal}", up.process.name()));
+            true
+        }
+        Ok(Err(error)) => {
+            world.say(|| format!("  [{number}] {} fails: {error}", up.process.name()));
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) -> Result<String, Error> {
+    let root = || caller(world, engine, world.scenario().people.len() - 1, Via::Session);
+    let login = |who: usize| {
+        world
+            .scenario()
+            .people
+            .get(who)
+            .map(|person| person.login.clone())
+            .unwrap_or_default()
+    };
+    Ok(match what {
+        What::Ask {
+            who,
+            items,
+            duration,
+            start_after,
+            ..
+        } => {
+            let asked = NewRequest {
+                items: items.iter().filter_map(|item| item.parse().ok()).collect(),
+                duration,
+                start: start_after.map(|after| start(world, number, after)),
+                extends: None,
+                reason: String::new(),
+                ticket: Some(number.to_string()),
+            };
+            ask(world, engine, number, who, asked).await?
+        }
+        What::Extend {
+            ask: of,
+            who,
+            duration,
+            ..
+        } => {
+            let Some(request) = world.request_of(of) else {
+                return Ok("nothing to extend".into());
+            };
+            let asked = NewRequest {
+                items: Default::default(),
+                duration: Some(duration),
+                start: None,
+                extends: Some(GrantId::from(request)),
+                reason: String::new(),
+                ticket: Some(number.to_string()),
+            };
+            ask(world, engine, number, who, asked).await?
+        }
+        What::Vote(vote) => review(world, engine, vote).await?,
+        What::Withdraw { ask, who } => {
+            let Some(request) = world.request_of(ask) else {
+                return Ok("nothing".into());
+            };
+            engine
+                .withdraw(caller(world, engine, who, Via::Session)?, request)
+                .await?;
+            "withdrawn".into()
+        }
+        What::Release { ask, who, .. } => {
+            let Some(request) = world.request_of(ask) else {
+                return Ok("nothing".into());
+            };
+            engine
+                .release(caller(world, engine, who, Via::Session)?, request.into())
+                .await?;
+            "released".into()
+        }
+        What::Revoke { ask, who, .. } => {
+            let Some(request) = world.request_of(ask) else {
+                return Ok("nothing".into());
+            };
+            engine
+                .revoke(caller(world, engine, who, Via::Session)?, request.into(), None)
+                .await?;
+            "revoked".into()
+        }
+        What::Groups { who, groups } => {
+            let groups = groups.iter().filter_map(|group| group.parse().ok()).collect();
+            engine.set_groups(root()?, &login(who), groups).await?;
+            "groups set".into()
+        }
+        What::Manager { who, manager } => {
+            let manager = manager.map(login);
+            engine
+                .set_manager(root()?, &login(who), manager.as_deref())
+                .await?;
+            "manager set".into()
+        }
+        What::Deactivate { who } => {
+            engine.deactivate(root()?, &login(who)).await?;
+            "switched off".into()
+        }
+        What::Reactivate { who } => {
+            engine.reactivate(root()?, &login(who)).await?;
+            "switched on".into()
+        }
+        What::Policy { number } => {
+            engine.apply_policy(root()?, &sources(world, number)).await?;
+            "in force".into()
+        }
+        other => format!("no command: {other:?}"),
+    })
+}
+
+/// The files of a policy.
+pub(crate) fn sources(world: &World, number: usize) -> Vec<Source> {
+    let text = world
+        .scenario()
+        .policies
+        .get(number)
+        .map(crate::scenario::policy::Policy::text)
+        .unwrap_or_default();
+    vec![Source {
+        name: "policy.yaml".into(),
+        text,
+    }]
+}
+
+/// The same instant for every copy of a command.
+fn start(world: &World, number: usize, after: Span) -> Timestamp {
+    let at = world
+        .scenario()
+        .elements
+        .get(number)
+        .map_or(Span::ZERO, |element| element.at);
+    world.judge().beginning() + at + after
+}
+
+async fn ask(
+    world: &World,
+    engine: &Engine,
+    number: usize,
+    who: usize,
+    asked: NewRequest,
+) -> Result<String, Error> {
+    let caller = caller(world, engine, who, Via::Session)?;
+    let made = engine.request(caller, asked, Some(&number.to_string())).await?;
+    world.judge().answered(number, made.request.id);
+    world.made(number, made.request.id);
+    Ok(format!("{} {}", made.request.id, made.request.state.name()))
+}
+
+async fn review(world: &World, engine: &Engine, vote: Vote) -> Result<String, Error> {
+    let Some(id) = world.request_of(vote.ask) else {
+        return Ok("nothing to review".into());
+    };
+    let via = if vote.token { Via::Token } else { Via::Session };
+    let caller = caller(world, engine, vote.who, via)?;
+    let Some(request) = engine.store().request(id).await? else {
+        return Ok("it is gone".into());
+    };
+    let items = vote
+        .fewer
+        .then(|| request.ask.items.iter().take(1).cloned().collect());
+    let decision = if vote.approve {
+        Decision::Approve {
+            duration: vote.shorter,
+            items,
+        }
+    } else {
+        Decision::Deny
+    };
+    let digest = if vote.other_digest {
+        Hash::of(b"another request")
+    } else {
+        request.digest
+    };
+    world.judge().voted(id, caller.person, &vote);
+    let verdict = Verdict {
+        vote: decision,
+        digest,
+        comment: None,
+    };
+    let made = engine.review(caller, id, verdict).await?;
+    Ok(format!("{} {}", made.request.id, made.request.state.name()))
+}
+
+/// Who calls, as the server's login would have established it.
+fn caller(world: &World, engine: &Engine, who: usize, via: Via) -> Result<Caller, Error> {
+    let login = world
+        .scenario()
+        .people
+        .get(who)
+        .map_or("", |person| person.login.as_str());
+    let person = engine.find(login)?;
+    // A program does not log in as a person does.
+    let via = if person.kind == Kind::Service {
+        Via::Token
+    } else {
+        via
+    };
+    Ok(Caller {
+        person: person.id,
+        role: person.role,
+        via,
+    })
+}

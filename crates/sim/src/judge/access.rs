@@ -1,0 +1,207 @@
+//! Invariants about access: what is really open at the targets, against who may have it, over true time.
+
+use daypass_core::entitlement::Observed;
+use daypass_core::time::{Span, Timestamp};
+
+use super::ledger::Phase;
+use super::{Invariant, Judge};
+use crate::target::Target;
+
+/// The longest pause between two attempts, as `Settings::backoff_max` has it: once for the key and once for its connector.
+const PAUSES: Span = Span::seconds(60);
+/// For everything that takes a moment: the store's answers, a server's start, being told.
+const MOMENTS: Span = Span::seconds(20);
+
+/// What the judge remembers of one key at one target.
+#[derive(Debug, Default)]
+pub(super) struct Spot {
+    /// Since when it has been open and nobody held it.
+    stray: Option<Timestamp>,
+    /// Since when somebody has held it and it was not open.
+    missing: Option<Timestamp>,
+    /// Since when its limit at the target is not the deadline.
+    off: Option<Timestamp>,
+    /// When somebody last changed it past Daypass.
+    pub(super) by_hand: Option<Timestamp>,
+    /// What stands there was put there by somebody else.
+    pub(super) foreign: bool,
+}
+
+impl Spot {
+    /// Somebody who held it does not any more: whoever still does, or comes to, is looked after anew.
+    pub(super) const fn forget(&mut self) {
+        (self.missing, self.off) = (None, None);
+    }
+}
+
+impl Judge {
+    /// A provisioning call is made.
+    pub(crate) fn provision_called(&mut self, target: &Target, key: &str, until: Timestamp) {
+        let spot = (target.number, key.to_owned());
+        let intended = self
+            .ledger
+            .entitlements
+            .get(&spot)
+            .is_some_and(|known| known.ever_intended);
+        if !intended {
+            let what = format!("{key} is provisioned without a durable intent");
+            self.accuse(Invariant::Intended, what);
+        }
+        let latest = self.ledger.sharing(&spot).map(|held| held.grant.latest_end).max();
+        if latest.is_none_or(|latest| until > latest) {
+            let what =
+                format!("{key} is provisioned until {until}; its grants end at {latest:?} at the latest");
+            self.accuse(Invariant::Limit, what);
+        }
+    }
+
+    /// A call has taken effect.
+    pub(crate) fn landed(&mut self, target: &Target, key: &str) {
+        self.check_landing(target, key);
+        let foreign = self
+            .spots
+            .get(&(target.number, key.to_owned()))
+            .is_some_and(|spot| spot.foreign);
+        if foreign && !target.shows(key).is_foreign() {
+            let what = format!(
+                "{}:{key} stood there before, and was changed",
+                target.character.connector
+            );
+            self.accuse(Invariant::NeverAdopted, what);
+        }
+    }
+
+    /// What was seen to be gone does not come back by a call of ours. A server that stood still between its last check and the
+    /// call is beyond help: a sweep finds what it did.
+    fn check_landing(&mut self, target: &Target, key: &str) {
+        let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
+        let gone = self
+            .ledger
+            .entitlements
+            .get(&spot)
+            .is_some_and(|known| matches!(known.observed, Observed::Absent { .. }));
+        let appeared = target.usable_since(key) == Some(now);
+        let still = now < self.stalled + target.character.ceiling + MOMENTS;
+        if gone && appeared && !still && self.ledger.held(&spot, now).is_none() {
+            let what = format!(
+                "{}:{key} appeared after it was seen to be gone",
+                target.character.connector
+            );
+            self.accuse(Invariant::Seen, what);
+        }
+    }
+
+    /// How long access may stay open that nobody holds, at a target where all is in order, if Daypass knows of it.
+    fn bound(target: &Target) -> Span {
+        let character = &target.character;
+        PAUSES + MOMENTS + character.ceiling.times(3) + character.propagation.times(3)
+    }
+
+    /// The same for what only a sweep finds.
+    fn found_within(&self, target: &Target) -> Span {
+        Self::bound(target) + self.scenario.sweep_every.times(2) + target.character.propagation
+    }
+
+    /// Whether what stands there is left to people: the connector says so, and no grant of ours is ending there.
+    pub(super) fn is_left_alone(&self, target: &Target, key: &str) -> bool {
+        let ending = |phase: &Phase| matches!(phase, Phase::Ending { .. });
+        let spot = (target.number, key.to_owned());
+        target.character.alarm_only && !self.ledger.sharing(&spot).any(|held| ending(&held.phase))
+    }
+
+    /// Looks at every target. Called at each instant, once all that happens at it has happened.
+    pub(crate) fn look(&mut self) {
+        let now = self.time.now();
+        // What lasts for less, no bound is about.
+        if now.since(self.looked) < Span::millis(500) {
+            return;
+        }
+        self.looked = now;
+        for target in self.targets.clone() {
+            let calm = self.disturbed.get(target.number).copied().unwrap_or(now);
+            let written = calm.max(self.unwritable);
+            for (key, shown) in target.truth() {
+                let spot = (target.number, key);
+                self.look_for_strays(&target, &spot, shown.is_usable(now), calm);
+            }
+            let held: Vec<_> = self
+                .ledger
+                .grants
+                .values()
+                .filter(|held| matches!(held.phase, Phase::Active { .. }))
+                .flat_map(|held| held.parts.clone())
+                .collect();
+            for spot in held.into_iter().filter(|spot| spot.0 == target.number) {
+                self.look_for_cuts(&target, &spot, written);
+            }
+        }
+    }
+
+    fn look_for_strays(&mut self, target: &Target, spot: &(usize, String), usable: bool, calm: Timestamp) {
+        let now = self.time.now();
+        // Time that nobody noticed passing is time by which an end may be late.
+        let held = self.ledger.held(spot, now - self.unnoticed).is_some();
+        let known = self
+            .ledger
+            .entitlements
+            .get(spot)
+            .filter(|known| !matches!(known.observed, Observed::Absent { .. }));
+        let (bound, calm) = match known {
+            Some(known) => (Self::bound(target), calm.max(known.since)),
+            None => (self.found_within(target), calm.max(self.unwritable)),
+        };
+        let left_alone = self.is_left_alone(target, &spot.1);
+        let state = self.spots.entry(spot.clone()).or_default();
+        if !usable || held || left_alone {
+            state.stray = None;
+            return;
+        }
+        let since = *state.stray.get_or_insert(now);
+        if now.since(since.max(calm)) > bound {
+            let what = format!(
+                "{}:{} has been open since {since}, and nobody holds it",
+                target.character.connector, spot.1
+            );
+            self.accuse(Invariant::EndsInTime, what);
+        }
+    }
+
+    fn look_for_cuts(&mut self, target: &Target, spot: &(usize, String), calm: Timestamp) {
+        let now = self.time.now();
+        let Some(limit) = self.ledger.held(spot, now) else {
+            return;
+        };
+        let shown = target.shows(&spot.1);
+        let bound = self.found_within(target);
+        let own_clock = target.character.own_expiry && self.unnoticed > Span::ZERO;
+        let state = self.spots.entry(spot.clone()).or_default();
+        if shown.is_usable(now) {
+            state.missing = None;
+        } else {
+            let since = *state.missing.get_or_insert(now);
+            if now.since(since.max(calm)) > bound && !own_clock {
+                let what = format!(
+                    "{}:{} is held, and has not been open since {since}",
+                    target.character.connector, spot.1
+                );
+                return self.accuse(Invariant::NotCut, what);
+            }
+        }
+        let right = shown
+            .standing
+            .is_none_or(|standing| standing.until.is_none_or(|until| until == limit));
+        let state = self.spots.entry(spot.clone()).or_default();
+        if right {
+            state.off = None;
+        } else {
+            let since = *state.off.get_or_insert(now);
+            if now.since(since.max(calm)) > bound {
+                let what = format!(
+                    "{}:{} has the limit {:?}, and its deadline is {limit}",
+                    target.character.connector, spot.1, shown.standing
+                );
+                self.accuse(Invariant::Limit, what);
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Invariants about decisions: who agreed, whether they could, and to how much. The rules are read from the scenario's own
+//! policies, the votes from what people really sent, the directory from the log up to that entry.
+
+use std::collections::BTreeSet;
+
+use daypass_core::grant::Grant;
+use daypass_core::id::{PersonId, RequestId};
+use daypass_core::name::Item;
+use daypass_core::person::{Kind, Person};
+use daypass_core::request::Request;
+use daypass_core::review::{Approval, Decision, From, Review, Silence};
+use daypass_core::time::{Span, Timestamp};
+
+use super::{Invariant, Judge};
+use crate::scenario::Vote;
+use crate::scenario::policy::{Policy, Rule, Set, Step};
+
+/// A vote that somebody sent.
+pub(super) struct Cast {
+    pub(super) request: RequestId,
+    pub(super) person: PersonId,
+    pub(super) vote: Vote,
+}
+
+impl Judge {
+    fn policy(&self, number: usize) -> Option<&Policy> {
+        self.scenario.policies.get(number)
+    }
+
+    /// The rule that a request was made under is one that admits it, and its steps are that rule's.
+    pub(super) fn check_made(&mut self, request: &Request) {
+        let wrong = |what: &str| Some(format!("{} was made, and {what}", request.id));
+        let accusation = self.policy(self.ledger.policy).and_then(|policy| {
+            let Some(rule) = policy.rule(request.path.rule.as_str()) else {
+                return wrong("the policy in force has no such rule");
+            };
+            if !self.admits(policy, rule, request.ask.requester, &request.ask.items) {
+                return wrong("its rule does not admit the requester to all of it");
+            }
+            let same = request.path.steps.len() == rule.steps.len()
+                && request
+                    .path
+                    .steps
+                    .iter()
+                    .zip(&rule.steps)
+                    .all(|(frozen, own)| is_frozen(frozen, own));
+            if !same {
+                return wrong("its steps are not those of its rule");
+            }
+            let resources = request.ask.items.iter().map(|item| item.resource.as_str());
+            let max = policy.max(rule, resources);
+            (request.path.max > max || request.ask.duration > max).then(|| {
+                format!(
+                    "{} asks for {} of at most {max}",
+                    request.id, request.ask.duration
+                )
+            })
+        });
+        if let Some(what) = accusation {
+            self.accuse(Invariant::Approved, what);
+        }
+    }
+
+    /// An approval is what the steps demand, by people who could, and did.
+    pub(super) fn check_approved(&mut self, id: RequestId, approval: &Approval, at: Timestamp) {
+        let Some(asked) = self.ledger.requests.get(&id) else {
+            return self.accuse(Invariant::Approved, format!("{id} was approved and never made"));
+        };
+        let request = &asked.request;
+        let rule = self
+            .policy(asked.policy)
+            .and_then(|policy| policy.rule(request.path.rule.as_str()));
+        let (Some(rule), Some(current)) = (rule, self.policy(self.ledger.policy)) else {
+            return;
+        };
+        let mut found = None;
+        let mut wrong = |what: String| {
+            found.get_or_insert(format!("{id} was approved: {what}"));
+        };
+        let mut people = BTreeSet::new();
+        for review in approval.reviews() {
+            let who = review.reviewer;
+            if !people.insert(who) {
+                wrong(format!("{who} counts twice"));
+            }
+            if who == request.ask.requester {
+                wrong(format!("{who} agreed to their own request"));
+            }
+            if !self.did_vote(id, review) {
+                wrong(format!("{who} never said so"));
+            }
+            if let Some(step) = rule.steps.get(review.step)
+                && let Err(what) = self.may_review(current, step, who, request.ask.requester, at)
+            {
+                wrong(format!("{who} {what}"));
+            }
+        }
+        for (number, step) in rule.steps.iter().enumerate() {
+            let have = approval
+                .reviews()
+                .iter()
+                .filter(|review| review.step == number)
+                .count();
+            if u32::try_from(have).unwrap_or(u32::MAX) < step.count {
+                wrong(format!("step {number} has {have} of {}", step.count));
+            }
+        }
+        let rule = current.rule(request.path.rule.as_str());
+        if !rule.is_some_and(|rule| self.admits(current, rule, request.ask.requester, &request.ask.items)) {
+            wrong("the requester had lost the right to it".into());
+        }
+        if let Some(what) = found {
+            self.accuse(Invariant::Approved, what);
+        }
+    }
+
+    /// A grant gives no more than was asked for and agreed to.
+    pub(super) fn check_opened(&mut self, grant: &Grant) {
+        let Some(asked) = self.ledger.requests.get(&grant.request) else {
+            return self.accuse(Invariant::Approved, format!("{} has no request", grant.id));
+        };
+        let (request, Some(approval)) = (&asked.request, &asked.approved) else {
+            return self.accuse(
+                Invariant::Approved,
+                format!("{} was opened without an approval", grant.id),
+            );
+        };
+        let (least, items) = self.agreed(request, approval);
+        let more = grant.parts.iter().any(|part| !items.contains(part.item()));
+        let longer = grant.duration > least;
+        if more || longer || grant.holder != request.ask.requester || grant.max > request.path.max {
+            let what = format!(
+                "{} gives {} of what was agreed on for {least}",
+                grant.id, grant.duration
+            );
+            self.accuse(Invariant::Bounded, what);
+        }
+    }
+
+    /// What the votes that count say in the end, from what people sent.
+    pub(super) fn agreed(&self, request: &Request, approval: &Approval) -> (Span, BTreeSet<Item>) {
+        let mut least = request.ask.duration;
+        let mut items = request.ask.items.clone();
+        for review in approval.reviews() {
+            let Some(cast) = self.votes.iter().find(|cast| is_of(cast, request.id, review)) else {
+                continue;
+            };
+            least = cast.vote.shorter.map_or(least, |most| least.min(most));
+            if cast.vote.fewer {
+                items = items
+                    .intersection(&request.ask.items.iter().take(1).cloned().collect())
+                    .cloned()
+                    .collect();
+            }
+        }
+        (least, items)
+    }
+
+    /// When access begins, the right to it is still there.
+    pub(super) fn check_begun(&mut self, id: daypass_core::id::GrantId) {
+        let Some(held) = self.ledger.grants.get(&id) else {
+            return;
+        };
+        let (grant, Some(current)) = (&held.grant, self.policy(self.ledger.policy)) else {
+            return;
+        };
+        let Some(asked) = self.ledger.requests.get(&grant.request) else {
+            return;
+        };
+        let items = grant.parts.iter().map(|part| part.item().clone()).collect();
+        let rule = current.rule(asked.request.path.rule.as_str());
+        if !rule.is_some_and(|rule| self.admits(current, rule, grant.holder, &items)) {
+            self.accuse(
+                Invariant::Approved,
+                format!("{id} begins although its holder has lost the right to it"),
+            );
+        }
+    }
+
+    fn did_vote(&self, request: RequestId, review: &Review) -> bool {
+        self.votes.iter().any(|cast| is_of(cast, request, review))
+    }
+
+    fn admits(&self, policy: &Policy, rule: &Rule, who: PersonId, items: &BTreeSet<Item>) -> bool {
+        let Some(person) = self.ledger.people.get(&who).filter(|person| person.active) else {
+            return false;
+        };
+        let may_ask = rule.allow.iter().any(|set| in_set(policy, set, person));
+        may_ask
+            && items.iter().all(|item| {
+                let role = item.role.as_str();
+                let resource = policy
+                    .resources
+                    .iter()
+                    .find(|resource| resource.name == item.resource.as_str());
+                resource.is_some_and(|resource| {
+                    resource.env == rule.env
+                        && resource.roles.contains_key(role)
+                        && rule.roles.as_ref().is_none_or(|roles| roles.contains(role))
+                })
+            })
+    }
+
+    fn may_review(
+        &self,
+        policy: &Policy,
+        step: &Step,
+        who: PersonId,
+        requester: PersonId,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let person = self.ledger.people.get(&who).ok_or("is nobody")?;
+        if !person.active || person.kind == Kind::Service {
+            return Err("is no active person".into());
+        }
+        if at.since(person.changed_at) < policy.settle {
+            return Err("had not settled".into());
+        }
+        let asked = |from: &str| {
+            if from != "manager" {
+                return in_set(policy, from, person);
+            }
+            let requester = self.ledger.people.get(&requester);
+            requester.is_some_and(|requester| {
+                requester.manager == Some(who) && at.since(requester.manager_since) >= policy.settle
+            })
+        };
+        let escalated = step.escalate.as_ref().is_some_and(|(to, _)| asked(to));
+        if asked(&step.from) || escalated {
+            Ok(())
+        } else {
+            Err(format!("is not of {step:?}"))
+        }
+    }
+}
+
+/// Whether a set has somebody in it. Groups never stand for programs.
+fn in_set(policy: &Policy, set: &str, person: &Person) -> bool {
+    match policy.sets.get(set) {
+        Some(Set::Group(group)) => {
+            person.kind == Kind::Person && person.groups.iter().any(|name| name.as_str() == group)
+        }
+        Some(Set::Logins(logins)) => logins.iter().any(|login| login == person.login.text()),
+        None => false,
+    }
+}
+
+fn is_of(cast: &Cast, request: RequestId, review: &Review) -> bool {
+    let Decision::Approve { duration, items } = &review.decision else {
+        return false;
+    };
+    cast.request == request
+        && cast.person == review.reviewer
+        && cast.vote.approve
+        && !cast.vote.token
+        && !cast.vote.other_digest
+        && cast.vote.shorter == *duration
+        && cast.vote.fewer == items.is_some()
+}
+
+fn is_frozen(frozen: &daypass_core::review::Step, own: &Step) -> bool {
+    let from = |from: &From, name: &str| match from {
+        From::Manager => name == "manager",
+        From::People(set) => set.as_str() == name,
+    };
+    let silence = match (&frozen.silence, &own.escalate) {
+        (Silence::Deny, None) => true,
+        (Silence::Escalate { to, within }, Some((set, span))) => from(to, set) && within == span,
+        _ => false,
+    };
+    from(&frozen.from, &own.from) && frozen.count == own.count && frozen.within == own.within && silence
+}

@@ -1,0 +1,164 @@
+//! What the log says, told again in the judge's own words and in true time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daypass_core::entitlement::Observed;
+use daypass_core::grant::{Grant, Reason};
+use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::person::Person;
+use daypass_core::request::Request;
+use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
+
+use crate::scenario::Scenario;
+
+pub(super) struct Ledger {
+    pub(super) requests: BTreeMap<RequestId, Asked>,
+    pub(super) grants: BTreeMap<GrantId, Held>,
+    pub(super) entitlements: BTreeMap<(usize, String), Known>,
+    pub(super) people: BTreeMap<PersonId, Person>,
+    /// Which of the scenario's policies is in force.
+    pub(super) policy: usize,
+    /// The policies' texts, hashed.
+    pub(super) policies: Vec<Hash>,
+    pub(super) connectors: BTreeMap<String, usize>,
+    /// Which grants have a part under each key.
+    sharing: BTreeMap<(usize, String), BTreeSet<GrantId>>,
+}
+
+/// A request.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    /// The policy that it was made under.
+    pub(super) policy: usize,
+    pub(super) pending: bool,
+    /// The length that was agreed on, once it was.
+    pub(super) approved: Option<daypass_core::review::Approval>,
+    pub(super) led_to: u32,
+}
+
+/// A grant.
+pub(super) struct Held {
+    pub(super) grant: Grant,
+    pub(super) parts: Vec<(usize, String)>,
+    pub(super) phase: Phase,
+    /// How far its length may reach, extensions included.
+    pub(super) agreed: daypass_core::time::Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    Scheduled,
+    /// Until when, in true time.
+    Activating {
+        begun: Timestamp,
+        until: Timestamp,
+        limit: Timestamp,
+    },
+    Active {
+        since: Timestamp,
+        until: Timestamp,
+        limit: Timestamp,
+    },
+    Ending {
+        reason: Reason,
+        active_since: Option<Timestamp>,
+        overdue: bool,
+    },
+    Ended,
+}
+
+/// What is known of a key at a target.
+pub(super) struct Known {
+    pub(super) intended: Option<Timestamp>,
+    pub(super) ever_intended: bool,
+    pub(super) observed: Observed,
+    /// Since when, in true time, it has been known to be there, or that it may be.
+    pub(super) since: Timestamp,
+}
+
+impl Held {
+    pub(super) const fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Ending { .. } | Phase::Ended)
+    }
+
+    /// Whether it gives the right to access at this true time, and with which limit at the target.
+    pub(super) fn holds(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Activating { until, limit, .. } | Phase::Active { until, limit, .. } if now < until => {
+                Some(limit)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let connectors = scenario.targets.iter().enumerate();
+        Self {
+            requests: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            entitlements: BTreeMap::new(),
+            people: BTreeMap::new(),
+            policy: 0,
+            policies: scenario
+                .policies
+                .iter()
+                .map(|policy| Hash::of(policy.text().as_bytes()))
+                .collect(),
+            connectors: connectors
+                .map(|(number, target)| (target.connector.clone(), number))
+                .collect(),
+            sharing: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn open(&mut self, grant: &Grant) {
+        let part = |part: &daypass_core::grant::Part| {
+            let target = self.connectors.get(part.target.connector.as_str()).copied()?;
+            Some((target, part.target.key.clone()))
+        };
+        let parts: Vec<_> = grant.parts.iter().filter_map(part).collect();
+        for part in &parts {
+            self.sharing.entry(part.clone()).or_default().insert(grant.id);
+        }
+        let held = Held {
+            grant: grant.clone(),
+            parts,
+            phase: Phase::Scheduled,
+            agreed: grant.duration,
+        };
+        self.grants.insert(grant.id, held);
+    }
+
+    /// The grants that ever had a part under this key.
+    pub(super) fn sharing(&self, spot: &(usize, String)) -> impl Iterator<Item = &Held> {
+        let ids = self.sharing.get(spot).into_iter().flatten();
+        ids.filter_map(|id| self.grants.get(id))
+    }
+
+    /// The latest limit of the grants that give the right to this key at this true time.
+    pub(super) fn held(&self, spot: &(usize, String), now: Timestamp) -> Option<Timestamp> {
+        self.sharing(spot).filter_map(|held| held.holds(now)).max()
+    }
+
+    pub(super) fn openings(&self, grant: GrantId) -> Vec<(usize, String)> {
+        self.grants
+            .get(&grant)
+            .map(|held| held.parts.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn unfinished(&self) -> Vec<String> {
+        let requests = self
+            .requests
+            .iter()
+            .filter(|(_, asked)| asked.pending)
+            .map(|(id, _)| format!("request {id} is pending"));
+        let grants = self.grants.iter().filter(|(_, held)| held.phase != Phase::Ended);
+        requests
+            .chain(grants.map(|(id, held)| format!("grant {id} is {:?}", held.phase)))
+            .collect()
+    }
+}

@@ -1,0 +1,379 @@
+//! Takes each recorded event in: what it changes in the judge's ledger, and what must be true for it to be said.
+
+use daypass_core::entitlement::{Event as Seen, Observed, TargetKey};
+use daypass_core::event::{Event, PolicyEvent, Subject, What};
+use daypass_core::grant::{Event as Granted, Evidence, Proof, Reason};
+use daypass_core::id::{GrantId, RequestId};
+use daypass_core::person::Change;
+use daypass_core::request::Event as Requested;
+use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
+
+use super::ledger::{Asked, Known, Phase};
+use super::{Invariant, Judge, Recorded};
+
+impl Judge {
+    /// Takes one event in.
+    pub(super) fn recorded(&mut self, event: &Event, recorded: &mut Recorded) {
+        recorded.any = true;
+        if self.traced {
+            recorded
+                .lines
+                .push(format!("  ● {} {}", event.what.name(), event.subject.id()));
+        }
+        match (&event.subject, &event.what) {
+            (Subject::Request(id), What::Request(what)) => self.request(*id, what, event.at),
+            (Subject::Grant(id), What::Grant(what)) => self.grant(*id, what, event.at),
+            (Subject::Entitlement(key), What::Entitlement(what)) => self.entitlement(key, what, event.at),
+            (Subject::Person(id), What::Person(change)) => {
+                let person = match (self.ledger.people.remove(id), change) {
+                    (_, Change::Added { person }) => Some(person.clone()),
+                    (person, change) => person.map(|person| person.evolve(change, event.at)),
+                };
+                self.ledger.people.extend(person.map(|person| (*id, person)));
+                recorded.directory |=
+                    !matches!(change, Change::TokenIssued { .. } | Change::TokenRevoked { .. });
+            }
+            (Subject::Policy, What::Policy(PolicyEvent::Applied { files, .. })) => {
+                let is = |hash: &Hash| files.iter().any(|(_, file)| file == hash);
+                if let Some(number) = self.ledger.policies.iter().position(is) {
+                    self.ledger.policy = number;
+                }
+                recorded.policy = true;
+            }
+            _ => self.accuse(
+                Invariant::Replays,
+                format!("an event of another subject: {event:?}"),
+            ),
+        }
+    }
+
+    fn request(&mut self, id: RequestId, what: &Requested, at: Timestamp) {
+        match what {
+            Requested::Created { request } => {
+                self.check_made(request);
+                let asked = Asked {
+                    request: request.as_ref().clone(),
+                    policy: self.ledger.policy,
+                    pending: true,
+                    approved: None,
+                    led_to: 0,
+                };
+                self.check_once(&asked);
+                self.ledger.requests.insert(id, asked);
+            }
+            Requested::Approved { approval, .. } => {
+                self.check_approved(id, approval, at);
+                self.decided(id, Some(approval.clone()));
+            }
+            Requested::Denied { .. } | Requested::Withdrawn | Requested::Lapsed => self.decided(id, None),
+            Requested::Reviewed { .. } | Requested::Escalated { .. } => {}
+        }
+    }
+
+    fn decided(&mut self, id: RequestId, approval: Option<daypass_core::review::Approval>) {
+        if let Some(asked) = self.ledger.requests.get_mut(&id) {
+            asked.pending = false;
+            asked.approved = approval;
+        }
+    }
+
+    /// Of the copies of one command, one makes a request. The ticket says which command it was.
+    fn check_once(&mut self, asked: &Asked) {
+        let ticket = |asked: &Asked| {
+            asked
+                .request
+                .ask
+                .ticket
+                .as_ref()
+                .map(|ticket| ticket.text().to_owned())
+        };
+        let other = self
+            .ledger
+            .requests
+            .values()
+            .find(|other| ticket(other) == ticket(asked));
+        if let Some(other) = other {
+            let what = format!(
+                "{} and {} were made by the same command",
+                other.request.id, asked.request.id
+            );
+            self.accuse(Invariant::Once, what);
+        }
+    }
+
+    fn grant(&mut self, id: GrantId, what: &Granted, at: Timestamp) {
+        let now = self.time.now();
+        // In true time: what the store calls its deadline is as far away as that says from the moment that it says so.
+        let in_truth = |deadline: Timestamp| now + deadline.since(at);
+        match what {
+            Granted::Opened { grant } => {
+                self.led_to(grant.request);
+                self.check_opened(grant);
+                self.ledger.open(grant);
+            }
+            Granted::Begun { window_ends } => {
+                self.check_begun(id);
+                if let Some(held) = self.ledger.grants.get_mut(&id) {
+                    let limit = (*window_ends + held.grant.duration).min(held.grant.latest_end);
+                    held.phase = Phase::Activating {
+                        begun: now,
+                        until: in_truth(*window_ends),
+                        limit,
+                    };
+                }
+            }
+            Granted::Activated {
+                expires_at,
+                latest_end,
+            } => self.activated(id, at, *expires_at, *latest_end),
+            Granted::Extended { request, expires_at } => {
+                self.led_to(*request);
+                self.extended(id, *request, *expires_at, in_truth(*expires_at));
+            }
+            Granted::Ending { reason } => self.ending(id, reason),
+            Granted::Overdue => {
+                if let Some(Phase::Ending { overdue, .. }) =
+                    self.ledger.grants.get_mut(&id).map(|held| &mut held.phase)
+                {
+                    *overdue = true;
+                }
+            }
+            Granted::Ended { evidence } => {
+                self.check_evidence(id, evidence, at);
+                if let Some(held) = self.ledger.grants.get_mut(&id) {
+                    held.phase = Phase::Ended;
+                }
+            }
+            Granted::CredentialIssued { .. } => {}
+        }
+    }
+
+    fn led_to(&mut self, request: RequestId) {
+        let Some(asked) = self.ledger.requests.get_mut(&request) else {
+            return self.accuse(
+                Invariant::Approved,
+                format!("{request} leads to access and was never made"),
+            );
+        };
+        asked.led_to += 1;
+        let (approved, led_to) = (asked.approved.is_some(), asked.led_to);
+        if !approved {
+            self.accuse(
+                Invariant::Approved,
+                format!("{request} leads to access without an approval"),
+            );
+        }
+        if led_to > 1 {
+            self.accuse(Invariant::Once, format!("{request} led to access {led_to} times"));
+        }
+    }
+
+    fn activated(&mut self, id: GrantId, at: Timestamp, expires_at: Timestamp, latest_end: Timestamp) {
+        let now = self.time.now();
+        let Some(held) = self.ledger.grants.get_mut(&id) else {
+            return;
+        };
+        let Phase::Activating { begun, .. } = held.phase else {
+            return;
+        };
+        let until = now + expires_at.since(at);
+        held.phase = Phase::Active {
+            since: now,
+            until,
+            limit: expires_at,
+        };
+        held.grant.latest_end = latest_end;
+        let (parts, duration, max) = (held.parts.clone(), held.agreed, held.grant.max);
+        if expires_at.since(at) > duration || latest_end.since(at) > max {
+            let what = format!(
+                "{id} is to last {} of {duration}, {max} in total",
+                expires_at.since(at)
+            );
+            self.accuse(Invariant::Bounded, what);
+        }
+        for (target, key) in parts {
+            let was_there = self
+                .targets
+                .get(target)
+                .is_some_and(|target| target.was_usable(&key, begun));
+            if !was_there {
+                self.accuse(
+                    Invariant::Seen,
+                    format!("{id} is said to be there, and {key} never was"),
+                );
+            }
+        }
+    }
+
+    fn extended(&mut self, id: GrantId, request: RequestId, expires_at: Timestamp, until: Timestamp) {
+        let more = self.ledger.requests.get(&request).and_then(|asked| {
+            let approval = asked.approved.as_ref()?;
+            Some(self.agreed(&asked.request, approval).0)
+        });
+        let Some(held) = self.ledger.grants.get_mut(&id) else {
+            return;
+        };
+        let Phase::Active {
+            since,
+            until: before,
+            limit,
+        } = held.phase
+        else {
+            return;
+        };
+        held.phase = Phase::Active {
+            since,
+            until,
+            limit: expires_at,
+        };
+        let (latest_end, added) = (held.grant.latest_end, expires_at.since(limit));
+        if more.is_none_or(|more| added > more) || expires_at > latest_end {
+            self.accuse(
+                Invariant::Bounded,
+                format!("{id} was lengthened by {added} to {expires_at}, at most {latest_end}"),
+            );
+        }
+        if before <= self.time.now() && until.since(self.time.now()) > added {
+            self.accuse(Invariant::Bounded, format!("{id} was revived after its deadline"));
+        }
+    }
+
+    fn ending(&mut self, id: GrantId, reason: &Reason) {
+        let Some(held) = self.ledger.grants.get_mut(&id) else {
+            return;
+        };
+        let since = match held.phase {
+            Phase::Active { since, .. } => Some(since),
+            _ => None,
+        };
+        let (parts, over) = (held.parts.clone(), held.holds(self.time.now()).is_none());
+        held.phase = Phase::Ending {
+            reason: reason.clone(),
+            active_since: since,
+            overdue: false,
+        };
+        for part in &parts {
+            self.spots.entry(part.clone()).or_default().forget();
+        }
+        if *reason == Reason::Removed && !over {
+            let by_hand = |part: &(usize, String)| {
+                let lies = self
+                    .targets
+                    .get(part.0)
+                    .is_some_and(|target| target.character.breaks_promise);
+                lies || self.spots.get(part).is_some_and(|spot| spot.by_hand >= since)
+            };
+            if !parts.iter().any(by_hand) {
+                self.accuse(
+                    Invariant::NotCut,
+                    format!("{id} ends as removed by hand, and nobody removed anything"),
+                );
+            }
+        }
+    }
+
+    /// What is said of an end is true: the access is not usable, or somebody else's right to it goes on, or it never was.
+    fn check_evidence(&mut self, id: GrantId, evidence: &[Evidence], at: Timestamp) {
+        let now = self.time.now();
+        let Some(held) = self.ledger.grants.get(&id) else {
+            return;
+        };
+        let mut found = None;
+        for (part, spot) in held.grant.parts.iter().zip(&held.parts) {
+            let seen = evidence.iter().find(|seen| seen.item == *part.item());
+            let wrong = match seen.map(|seen| &seen.proof) {
+                None => Some("nothing".to_owned()),
+                Some(Proof::TargetRead { at: read, .. }) => {
+                    let open_since = self
+                        .targets
+                        .get(spot.0)
+                        .and_then(|target| target.usable_since(&spot.1));
+                    let others = self.ledger.held(spot, now).is_some();
+                    // A read shows what was, up to the time that a change may take to show, before it.
+                    let character = self.targets.get(spot.0).map(|target| target.character.clone());
+                    let excused = character
+                        .as_ref()
+                        .is_none_or(|character| character.breaks_promise);
+                    let lag = character
+                        .map(|character| character.propagation + character.timeout)
+                        .unwrap_or_default();
+                    let read = now - at.since(*read) - lag;
+                    (open_since.is_some_and(|since| since < read) && !others && !excused).then(|| {
+                        format!("a read that showed it gone, and it has been open since {open_since:?}")
+                    })
+                }
+                Some(Proof::HeldBy { grant }) => {
+                    let other = self.ledger.grants.get(grant);
+                    let holds = other.is_some_and(|other| other.is_live() && other.parts.contains(spot));
+                    (!holds).then(|| format!("{grant}, which does not hold it"))
+                }
+                Some(Proof::NeverProvisioned) => {
+                    let intended = self
+                        .ledger
+                        .entitlements
+                        .get(spot)
+                        .is_some_and(|known| known.ever_intended);
+                    intended.then(|| "that it was never provisioned, and it was to be".to_owned())
+                }
+            };
+            if let Some(wrong) = wrong {
+                found.get_or_insert(format!("{id} ended, and for {} stands {wrong}", spot.1));
+            }
+        }
+        if let Some(what) = found {
+            self.accuse(Invariant::Seen, what);
+        }
+    }
+
+    fn entitlement(&mut self, key: &TargetKey, what: &Seen, at: Timestamp) {
+        let Some(target) = self.ledger.connectors.get(key.connector.as_str()).copied() else {
+            return;
+        };
+        let spot = (target, key.key.clone());
+        if let Seen::Intended { intent, .. } = what {
+            let wanted = self
+                .ledger
+                .sharing(&spot)
+                .filter(|held| held.is_live())
+                .any(|held| held.holds(Timestamp::EPOCH).is_some());
+            if !wanted {
+                self.accuse(
+                    Invariant::Intended,
+                    format!(
+                        "{key} is to be provisioned until {}, and nobody holds it",
+                        intent.until
+                    ),
+                );
+            }
+        }
+        let now = self.time.now();
+        let known = self.ledger.entitlements.entry(spot).or_insert(Known {
+            intended: None,
+            ever_intended: false,
+            observed: Observed::Unknown { since: at },
+            since: now,
+        });
+        if matches!(known.observed, Observed::Absent { .. }) {
+            known.since = now;
+        }
+        match what {
+            Seen::Intended { intent, .. } => {
+                known.intended = Some(intent.until);
+                known.ever_intended = true;
+                known.observed = Observed::Unknown { since: at };
+            }
+            Seen::Provisioned { until } => known.observed = Observed::Present { until: *until, at },
+            Seen::Removing { .. } | Seen::Revoked | Seen::DriftFound { .. } => {
+                known.observed = Observed::Unknown { since: at }
+            }
+            Seen::VerifiedAbsent { .. } => {
+                known.observed = Observed::Absent {
+                    at,
+                    residue: Vec::new(),
+                }
+            }
+            Seen::Failing { .. } => {}
+        }
+    }
+}

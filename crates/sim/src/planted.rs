@@ -1,0 +1,137 @@
+//! The checkers, checked: each known fault is planted in turn, and must be caught within a stated number of seeds. The table
+//! of docs/reliability.md is made here.
+
+use std::fs;
+use std::process::ExitCode;
+
+use daypass_core::planted::{Fault, plant};
+
+use crate::campaign::Campaign;
+use crate::judge::Invariant;
+use crate::options::{Options, Table};
+use crate::report::tell;
+use crate::scenario::Cut;
+
+/// Within how many seeds a fault must be caught: the first of these that is enough stands in the table.
+const WITHIN: [u64; 6] = [10, 30, 100, 300, 1000, 3000];
+
+/// What stands around the table in the document.
+const BEGIN: &str = "<!-- planted faults: begin -->\n";
+const END: &str = "<!-- planted faults: end -->\n";
+
+/// How a planted fault was caught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caught {
+    pub(crate) seed: u64,
+    pub(crate) by: Invariant,
+}
+
+/// Runs seeds from the first on, with a fault planted, until one breaks something.
+pub(crate) fn hunt(fault: Fault, from: u64, seeds: u64, threads: usize) -> Option<Caught> {
+    // In batches, so that the first that catches it is the first of all, however many run at a time.
+    let batch = 10;
+    let mut at = from;
+    while at < from + seeds {
+        let campaign = Campaign {
+            from: at,
+            seeds: batch.min(from + seeds - at),
+            threads,
+            cut: Cut::default(),
+            planted: Some(fault),
+            enough: usize::MAX,
+            tell: false,
+        };
+        if let Some((seed, violation)) = campaign.run().broken.first_key_value() {
+            return Some(Caught {
+                seed: *seed,
+                by: violation.invariant,
+            });
+        }
+        at += batch;
+    }
+    None
+}
+
+/// Hunts all faults, or the one that is named, and does with the table what the command line says.
+pub(crate) fn carry_out(options: &Options, name: Option<&str>) -> ExitCode {
+    let most = options.seeds.unwrap_or(WITHIN.into_iter().max().unwrap_or(1));
+    let named = |fault: &&Fault| name.is_none_or(|name| fault.told().0 == name);
+    let faults: Vec<_> = Fault::ALL.iter().filter(named).copied().collect();
+    if faults.is_empty() {
+        let all: Vec<_> = Fault::ALL.iter().map(|fault| fault.told().0).collect();
+        eprintln!("✗ there is no such fault; there are {}", all.join(", "));
+        return ExitCode::FAILURE;
+    }
+    let mut rows = Vec::new();
+    let mut missed = 0;
+    for fault in faults {
+        let caught = hunt(fault, options.from, most, options.threads);
+        let (name, what) = fault.told();
+        match caught {
+            Some(Caught { seed, by }) => {
+                eprintln!("✓ {name}: caught by seed {seed}: \"{}\" is broken", by.name());
+                let seeds = seed + 1 - options.from;
+                let within = WITHIN
+                    .into_iter()
+                    .find(|within| seeds <= *within)
+                    .unwrap_or(seeds);
+                rows.push(format!("| `{name}` | {what} | {} | {within} |", by.name()));
+            }
+            None => {
+                eprintln!("✗ {name}: not caught by {most} seeds");
+                missed += 1;
+            }
+        }
+        if let (true, Some(Caught { seed, .. })) = (options.trace, caught) {
+            plant(Some(fault));
+            tell(seed, &options.cut);
+            plant(None);
+        }
+    }
+    let table = format!(
+        "| fault | what it undoes | caught by | within seeds |\n| --- | --- | --- | --- |\n{}\n",
+        rows.join("\n")
+    );
+    let stands = match &options.table {
+        Table::Print => {
+            print!("{table}");
+            true
+        }
+        Table::Check(file) => check(file, &table),
+        Table::Write(file) => write(file, &table),
+    };
+    if missed == 0 && stands {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The document's parts before, in and after its table.
+fn parts(document: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = document.split_once(BEGIN)?;
+    let (table, after) = rest.split_once(END)?;
+    Some((before, table, after))
+}
+
+fn check(file: &str, table: &str) -> bool {
+    let document = fs::read_to_string(file).unwrap_or_default();
+    let same = parts(&document).is_some_and(|(_, stands, _)| stands.trim() == table.trim());
+    if !same {
+        print!("{table}");
+        eprintln!(
+            "✗ {file} holds another table of planted faults\n  Try: cargo xtask simulate --planted --write {file}"
+        );
+    }
+    same
+}
+
+fn write(file: &str, table: &str) -> bool {
+    let document = fs::read_to_string(file).unwrap_or_default();
+    let Some((before, _, after)) = parts(&document) else {
+        eprintln!("✗ {file} has no place for the table: it needs a line {BEGIN}  and a line {END}");
+        return false;
+    };
+    let written = fs::write(file, format!("{before}{BEGIN}\n{table}\n{END}{after}"));
+    written.map_err(|error| eprintln!("✗ {file}: {error}")).is_ok()
+}

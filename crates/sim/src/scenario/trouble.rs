@@ -1,0 +1,93 @@
+//! Draws what goes wrong.
+
+use daypass_core::time::Span;
+
+use super::{Deed, Element, Outage, Scenario, What};
+use crate::dice::Dice;
+
+/// Over how long it is spread.
+const LENGTH: Span = Span::minutes(60);
+
+/// Adds it to the scenario. One seed in ten is spared, so that what goes wrong without any trouble is seen as such.
+pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
+    if dice.chance(100) {
+        scenario.mishaps = 0;
+        scenario.lost_answers = 0;
+        return;
+    }
+    for _ in 0..dice.number(0..6) {
+        let at = dice.span(Span::ZERO, LENGTH);
+        let what = one(dice, scenario);
+        scenario.elements.push(Element { at, what });
+    }
+    if dice.chance(400) {
+        for _ in 0..(1 + dice.number(0..4)) {
+            let at = dice.span(Span::ZERO, LENGTH);
+            let what = crash(dice, scenario);
+            scenario.elements.push(Element { at, what });
+        }
+    }
+}
+
+fn one(dice: &mut Dice, scenario: &Scenario) -> What {
+    let target = dice.index(scenario.targets.len());
+    let server = dice.index(scenario.servers);
+    match dice.number(0..20) {
+        0..6 => What::Outage {
+            target,
+            how: *dice
+                .pick(&[
+                    Outage::Down,
+                    Outage::Down,
+                    Outage::Denies,
+                    Outage::Limits,
+                    Outage::Shrugs,
+                    Outage::LosesAnswers,
+                    Outage::HalfRemoves,
+                ])
+                .unwrap_or(&Outage::Down),
+            lasts: lasts(dice),
+        },
+        6 | 7 => What::StoreGone { lasts: lasts(dice) },
+        8 | 9 => What::StoreFull { lasts: lasts(dice) },
+        10..15 => What::Hand {
+            target,
+            deed: *dice
+                .pick(&[
+                    Deed::AddMarked,
+                    Deed::AddForeign,
+                    Deed::Remove,
+                    Deed::Remove,
+                    Deed::PutBack,
+                ])
+                .unwrap_or(&Deed::Remove),
+        },
+        15..17 => What::Stall {
+            server,
+            lasts: dice.span(Span::millis(200), Span::minutes(4)),
+        },
+        17 | 18 => {
+            let by = i64::try_from(dice.span(Span::seconds(1), Span::hours(3)).micros()).unwrap_or(0);
+            What::Jump {
+                by: if dice.chance(500) { by } else { -by },
+            }
+        }
+        _ => crash(dice, scenario),
+    }
+}
+
+fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
+    What::Crash {
+        server: dice.index(scenario.servers),
+        points: dice.number(0..60),
+    }
+}
+
+/// Mostly minutes; sometimes hours.
+fn lasts(dice: &mut Dice) -> Span {
+    if dice.chance(60) {
+        dice.span(Span::minutes(40), Span::hours(3))
+    } else {
+        dice.span(Span::seconds(1), Span::minutes(8))
+    }
+}
