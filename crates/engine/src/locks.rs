@@ -12,6 +12,7 @@ use daypass_policy::Directory as _;
 use daypass_store::{Outcome, Scope};
 
 use crate::caller::Caller;
+use crate::current::Current;
 use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
@@ -43,7 +44,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where the caller is no administrator, there is no such thing, it is locked already, or nobody could unlock anything
-    /// any more. Where the store fails after the lock was recorded, the lock stands and the reconciler ends what is held.
+    /// any more.
     pub async fn lock(&self, caller: Caller, what: &Lockable, why: &str) -> Result<LockedNow, Error> {
         caller.administrator()?;
         reason(why)?;
@@ -54,11 +55,10 @@ impl Engine {
         // Counted before: once it is locked, the reconciler is as quick to end them as this.
         let ending = self.live_under(&on).await?;
         let (by, why) = (caller.person, self.prose(why));
-        let directory = self.current().directory;
         let lock = self
-            .change_lock(on.clone(), move |world| {
+            .change_lock(on.clone(), move |current, world| {
                 if let On::Person(id) = &on {
-                    somebody_left(world, &directory, *id)?;
+                    somebody_left(world, &current.directory, *id)?;
                 }
                 let event = Lock::lock(world.locks.get(&on), by, why)?;
                 Ok(Outcome::one(
@@ -68,7 +68,10 @@ impl Engine {
                 ))
             })
             .await?;
-        self.end_under_locks().await?;
+        // The lock stands, whatever becomes of this: the next round of a reconciler ends what is held.
+        if let Err(error) = self.end_under_locks().await {
+            tracing::warn!(%error, "locked; what is held under it could not be ended yet");
+        }
         Ok(LockedNow { lock, ending })
     }
 
@@ -82,7 +85,7 @@ impl Engine {
         reason(why)?;
         let on = self.find_locked(what).await?;
         let (by, why) = (caller.person, self.prose(why));
-        self.change_lock(on.clone(), move |world| {
+        self.change_lock(on.clone(), move |_, world| {
             let event = Lock::unlock(world.locks.get(&on), by, why)?;
             Ok(Outcome::one(
                 Actor::Person(by),
@@ -124,11 +127,12 @@ impl Engine {
     async fn change_lock(
         &self,
         on: On,
-        decide: impl FnOnce(&World) -> Result<Outcome, Refusal> + Send + 'static,
+        decide: impl FnOnce(&Current, &World) -> Result<Outcome, Refusal> + Clone + Send + 'static,
     ) -> Result<Lock, Error> {
         let committed = self
-            .store()
-            .transition(Scope::Lock(on.clone()), move |world, _| decide(world))
+            .decide(Scope::Lock(on.clone()), move |current, world, _| {
+                decide(current, world)
+            })
             .await?;
         let lock = committed.world.locks.get(&on).cloned();
         lock.ok_or_else(|| not_found("the lock is gone").into())
