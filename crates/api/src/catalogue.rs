@@ -21,6 +21,9 @@ pub struct Offer {
     pub labels: BTreeMap<String, String>,
     /// What it takes.
     pub how: How,
+    /// Whether the caller may break the glass for it: the policy has a rule for emergencies that admits them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
 }
 
 impl Offer {

@@ -61,6 +61,9 @@ pub struct Grant {
     pub ended_detail: Option<String>,
     /// Whether its removal takes longer than it should.
     pub overdue: bool,
+    /// Whether it was taken in an emergency, without anybody's agreement.
+    #[serde(default)]
+    pub break_glass: bool,
     /// What is or was at the targets, item by item.
     pub entitlements: Vec<Entitlement>,
 }

@@ -4,12 +4,14 @@
 //! come apart. Inputs refuse unknown fields; outputs may gain fields. People are named by login, things by full id; times
 //! are RFC 3339 in UTC and lengths of time are written as in policy (`90m`).
 
+pub mod break_glass;
 pub mod catalogue;
 pub mod client;
 pub mod connector;
 pub mod event;
 pub mod grant;
 pub mod item;
+pub mod lock;
 pub mod page;
 pub mod person;
 pub mod policy;

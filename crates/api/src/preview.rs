@@ -6,6 +6,7 @@ use daypass_core::time::Span;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::break_glass::Terms;
 use crate::item::Item;
 
 /// The answer of `POST /preview`. A refusal is an answer here, not a problem.
@@ -42,6 +43,9 @@ pub struct Path {
     /// How long the request may stay undecided.
     #[schema(value_type = String, example = "2h")]
     pub pending: Span,
+    /// For an emergency: what is owed afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Terms>,
     /// The other rules that fit, more demanding than this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherRule>,

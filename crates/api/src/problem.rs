@@ -171,6 +171,7 @@ const fn status(code: Code) -> u16 {
         | Code::NotReviewer
         | Code::MayNotReview
         | Code::NotHolder
+        | Code::Locked
         | Code::Forbidden
         | Code::GatewayOnly => 403,
         Code::WrongState

@@ -9,6 +9,7 @@ use daypass_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::break_glass::BreakGlass;
 use crate::item::Item;
 
 /// `POST /requests` and `POST /preview`. Who asks is the caller, never a field.
@@ -97,6 +98,9 @@ pub struct Request {
     pub grant: Option<GrantId>,
     /// Whether it waits for the caller, among others.
     pub reviewable: bool,
+    /// For access that was taken in an emergency: the review that is owed for it, or was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// How far a request has come.
@@ -263,6 +267,9 @@ pub struct RequestQuery {
     /// Only those that wait for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reviewable: Option<bool>,
+    /// Only those for which a review is owed after an emergency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owing: Option<bool>,
     /// From the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,

@@ -97,6 +97,12 @@ pub mod path {
     pub const REVIEWS: &str = "/api/v1/requests/{id}/reviews";
     /// Take a request back.
     pub const CANCEL: &str = "/api/v1/requests/{id}/cancel";
+    /// Record that somebody looked at an emergency.
+    pub const ACKNOWLEDGE: &str = "/api/v1/requests/{id}/acknowledge";
+    /// Take access in an emergency.
+    pub const BREAK_GLASS: &str = "/api/v1/break-glass";
+    /// What that would lead to.
+    pub const PREVIEW_BREAK_GLASS: &str = "/api/v1/break-glass/preview";
     /// Grants.
     pub const GRANTS: &str = "/api/v1/grants";
     /// A grant.
@@ -139,6 +145,10 @@ pub mod path {
     pub const TOKENS: &str = "/api/v1/tokens";
     /// A session or API token.
     pub const TOKEN: &str = "/api/v1/tokens/{id}";
+    /// Locks.
+    pub const LOCKS: &str = "/api/v1/locks";
+    /// Open a lock.
+    pub const UNLOCK: &str = "/api/v1/locks/unlock";
     /// Connectors.
     pub const CONNECTORS: &str = "/api/v1/connectors";
     /// Give a connector another admin secret.
@@ -215,6 +225,12 @@ routes! {
     Review: Post REVIEWS, Member, PERSON;
     /// Takes one's own back.
     Cancel: Post CANCEL, Member, REQUEST;
+    /// Records that somebody looked at what was done in an emergency.
+    Acknowledge: Post ACKNOWLEDGE, Member, PERSON;
+    /// Takes access in an emergency.
+    BreakGlass: Post BREAK_GLASS, Member, PERSON;
+    /// Says what that would lead to.
+    PreviewBreakGlass: Post PREVIEW_BREAK_GLASS, Member, READ;
     /// Lists grants that the caller may see.
     Grants: Get GRANTS, Member, READ;
     /// Shows one.
@@ -263,6 +279,12 @@ routes! {
     AddToken: Post TOKENS, Member, PERSON;
     /// Revokes a session or token: one's own, or anybody's for administrators.
     RevokeToken: Delete TOKEN, Member, MANAGE;
+    /// Lists what is locked.
+    Locks: Get LOCKS, Auditor, READ;
+    /// Locks a person or a resource.
+    Lock: Post LOCKS, Administrator, MANAGE;
+    /// Unlocks one.
+    Unlock: Post UNLOCK, Administrator, PERSON;
     /// Lists connectors and how they are.
     Connectors: Get CONNECTORS, Auditor, READ;
     /// Gives a connector another admin secret.
@@ -283,6 +305,25 @@ impl Route {
     #[must_use]
     pub const fn answers_with_secret(self) -> bool {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
+    }
+
+    /// Whether somebody who is locked may still call it: they may read, log out, take back and give back. What follows from a
+    /// call is decided again where it would be recorded.
+    #[must_use]
+    pub const fn is_open_to_locked(self) -> bool {
+        matches!(self.method(), Method::Get)
+            || matches!(
+                self,
+                Self::Login
+                    | Self::Logout
+                    | Self::Preview
+                    | Self::PreviewBreakGlass
+                    | Self::CheckPolicy
+                    | Self::Cancel
+                    | Self::Revoke
+                    | Self::Release
+                    | Self::RevokeToken
+            )
     }
 
     /// The path with its `{…}` filled in, in order, each percent-encoded as one segment.

@@ -47,6 +47,10 @@ pub struct Whoami {
     /// Until when what they came in with is taken.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
+    /// Since when their account is locked, where it is: they may still read, and give back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub locked_since: Option<Timestamp>,
 }
 
 /// By what kind of credential somebody came in.

@@ -3,11 +3,13 @@
 use clap::Subcommand;
 
 use crate::commands::audit::AuditCommand;
+use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::completion::CompletionArgs;
 use crate::commands::connect::ConnectArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
 use crate::commands::keys::KeysCommand;
+use crate::commands::locks::{LockArgs, LocksArgs, UnlockArgs};
 use crate::commands::login::{LoginArgs, LogoutArgs, WhoamiArgs};
 use crate::commands::ls::LsArgs;
 use crate::commands::people::UserCommand;
@@ -33,6 +35,8 @@ pub enum Command {
     Ls(LsArgs),
     /// Ask for access
     Request(RequestArgs),
+    /// Take access in an emergency; somebody else looks at it afterwards
+    BreakGlass(BreakGlassArgs),
     /// Show what you hold and wait for, with countdowns
     Status(StatusArgs),
     /// List requests that wait for your review
@@ -41,6 +45,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Say no to a request
     Deny(DenyArgs),
+    /// Record that you looked at what was done in an emergency
+    Review(ReviewArgs),
     /// Ask for more time on a grant
     Extend(ExtendArgs),
     /// Give a grant back
@@ -58,6 +64,12 @@ pub enum Command {
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Lock a person or a resource: what is held ends at once
+    Lock(LockArgs),
+    /// Unlock a person or a resource
+    Unlock(UnlockArgs),
+    /// List what is locked, by whom and why
+    Locks(LocksArgs),
     /// Manage the people of the local directory
     #[command(subcommand)]
     User(UserCommand),
@@ -87,10 +99,12 @@ impl Command {
             Self::Whoami(args) => args.run(context).await,
             Self::Ls(args) => args.run(context).await,
             Self::Request(args) => args.run(context).await,
+            Self::BreakGlass(args) => args.run(context).await,
             Self::Status(args) => args.run(context).await,
             Self::Inbox(args) => args.run(context).await,
             Self::Approve(args) => args.run(context).await,
             Self::Deny(args) => args.run(context).await,
+            Self::Review(args) => args.run(context).await,
             Self::Extend(args) => args.run(context).await,
             Self::Release(args) => args.run(context).await,
             Self::Revoke(args) => args.run(context).await,
@@ -98,6 +112,9 @@ impl Command {
             Self::Connect(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
+            Self::Lock(args) => args.run(context).await,
+            Self::Unlock(args) => args.run(context).await,
+            Self::Locks(args) => args.run(context).await,
             Self::User(command) => command.run(context).await,
             Self::Group(command) => command.run(context).await,
             Self::Token(command) => command.run(context).await,
@@ -171,6 +188,9 @@ mod tests {
             "request a/b c/d --for 1h30m --ticket PAY-7 --wait",
             "request a/b --wait=15m --start +2h",
             "request a/b --dry-run",
+            "break-glass a/b --reason x --for 30m --wait=1m",
+            "break-glass a/b --dry-run",
+            "review R7K2M --comment ok --revoke --yes",
             "approve R7K2M --for 30m --only a/b --comment ok --yes",
             "deny R7K2M --reason no",
             "extend orders-prod --for 30m",
@@ -188,6 +208,10 @@ mod tests {
             "group add security cy di",
             "token create x --scope read --scope request --for 30d --as ci",
             "keys rotate pg-main",
+            "lock ana --reason stolen",
+            "lock orders --resource --reason x",
+            "unlock ana --person --reason back",
+            "locks",
             "completion bash",
         ] {
             if let Err(error) = parse(line) {
@@ -204,6 +228,12 @@ mod tests {
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",
+            "break-glass a/b",
+            "break-glass a/b --reason x --start +2h",
+            "review R7K2M",
+            "lock ana",
+            "unlock ana",
+            "lock ana --person --resource --reason x",
             "extend G7K2M",
             "user add -x",
             "user groups ana",

@@ -78,6 +78,7 @@ impl Exit {
             | Code::ReviewForMore
             | Code::NotHolder
             | Code::OverLatestEnd
+            | Code::Locked
             | Code::Forbidden
             | Code::GatewayOnly => Self::NOT_ELIGIBLE,
             Code::Invalid => Self::USAGE,

@@ -10,7 +10,7 @@ use crate::entitlement::TargetKey;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
-use crate::{entitlement, grant, person, request};
+use crate::{entitlement, grant, lock, person, request};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
@@ -37,6 +37,8 @@ pub enum Subject {
     Entitlement(TargetKey),
     /// An account of the directory.
     Person(PersonId),
+    /// A lock, by what is locked.
+    Lock(lock::On),
     /// The policy. There is one.
     Policy,
 }
@@ -50,6 +52,7 @@ impl Subject {
             Self::Grant(_) => "grant",
             Self::Entitlement(_) => "entitlement",
             Self::Person(_) => "person",
+            Self::Lock(_) => "lock",
             Self::Policy => "policy",
         }
     }
@@ -62,6 +65,7 @@ impl Subject {
             Self::Grant(id) => id.to_string(),
             Self::Entitlement(key) => key.to_string(),
             Self::Person(id) => id.to_string(),
+            Self::Lock(on) => on.to_string(),
             Self::Policy => String::from("policy"),
         }
     }
@@ -79,6 +83,8 @@ pub enum What {
     Entitlement(entitlement::Event),
     /// To an account.
     Person(person::Change),
+    /// To a lock.
+    Lock(lock::Event),
     /// To the policy.
     Policy(PolicyEvent),
 }
@@ -104,6 +110,7 @@ impl What {
     pub const fn name(&self) -> &'static str {
         use entitlement::Event as E;
         use grant::Event as G;
+        use lock::Event as L;
         use person::Change as P;
         use request::Event as R;
         match self {
@@ -114,6 +121,8 @@ impl What {
             Self::Request(R::Denied { .. }) => "request.denied",
             Self::Request(R::Withdrawn) => "request.withdrawn",
             Self::Request(R::Lapsed) => "request.lapsed",
+            Self::Request(R::Acknowledged { .. }) => "request.acknowledged",
+            Self::Request(R::ReviewOverdue) => "request.review_overdue",
             Self::Grant(G::Opened { .. }) => "grant.opened",
             Self::Grant(G::Begun { .. }) => "grant.begun",
             Self::Grant(G::Activated { .. }) => "grant.activated",
@@ -138,6 +147,8 @@ impl What {
             Self::Person(P::TokenRevoked { .. }) => "person.token_revoked",
             Self::Person(P::Deactivated) => "person.deactivated",
             Self::Person(P::Reactivated) => "person.reactivated",
+            Self::Lock(L::Locked { .. }) => "lock.locked",
+            Self::Lock(L::Unlocked { .. }) => "lock.unlocked",
             Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
         }
     }
@@ -158,10 +169,12 @@ impl What {
                     review: Some(review), ..
                 },
             ) => review.comment.iter().collect(),
+            Self::Request(request::Event::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Ending {
                 reason: grant::Reason::Revoked { why, .. },
             }) => why.iter().collect(),
             Self::Person(person::Change::Added { person }) => vec![&person.login, &person.display],
+            Self::Lock(event) => vec![event.prose()],
             _ => Vec::new(),
         }
     }
@@ -181,10 +194,12 @@ impl What {
                 let last = review.iter_mut().filter_map(|review| review.comment.as_mut());
                 last.chain(approval.prose_mut()).collect()
             }
+            Self::Request(R::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Opened { grant }) => grant.prose_mut(),
             Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
             Self::Person(person::Change::Added { person }) => person.prose_mut(),
-            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed)
+            Self::Lock(event) => vec![event.prose_mut()],
+            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed | R::ReviewOverdue)
             | Self::Grant(_)
             | Self::Entitlement(_)
             | Self::Person(_)

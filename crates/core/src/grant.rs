@@ -46,6 +46,9 @@ pub struct Grant {
     pub max: Span,
     /// What it never outlives, whatever happens.
     pub latest_end: Timestamp,
+    /// Whether it was taken in an emergency, without anybody's agreement: a review is owed for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
     /// How far it has come.
     pub state: State,
 }

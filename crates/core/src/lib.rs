@@ -3,11 +3,13 @@
 //! There is no async, no IO, no clock and no randomness in this crate: `now` and random bytes are parameters, so that a
 //! simulation can drive all of it and every test is exact. Start reading at [`request`], then [`grant`], then [`plan`].
 
+pub mod break_glass;
 pub mod canonical;
 pub mod entitlement;
 pub mod event;
 pub mod grant;
 pub mod id;
+pub mod lock;
 pub mod name;
 pub mod person;
 pub mod plan;

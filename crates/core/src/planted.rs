@@ -50,116 +50,147 @@ pub enum Fault {
     ApproveForMore,
     /// A removal waits until the store takes the note of it.
     WaitForTheStore,
+    /// Nothing looks whether a person or resource is locked.
+    IgnoreLocks,
+    /// A rule for emergencies is taken for any request.
+    AnyGlass,
 }
+
+/// Each with its name, and what it undoes.
+const TOLD: &[(Fault, &str, &str)] = &[
+    (
+        Fault::SkipReadBack,
+        "skip-read-back",
+        "An end counts as seen because the call returned.",
+    ),
+    (
+        Fault::ForgetHolder,
+        "forget-a-holder",
+        "What one grant ends is taken away although another holds it.",
+    ),
+    (
+        Fault::TrustStaleFence,
+        "trust-a-stale-fence",
+        "A worker that was overtaken writes down what it saw.",
+    ),
+    (
+        Fault::CountTwice,
+        "count-one-person-twice",
+        "One person counts once for each step.",
+    ),
+    (
+        Fault::CountLostStanding,
+        "count-lost-standing",
+        "A vote counts although its voter may not review any more.",
+    ),
+    (
+        Fault::AdoptStanding,
+        "adopt-standing-access",
+        "What stood there before is taken for ours.",
+    ),
+    (
+        Fault::RenewFromNow,
+        "renew-from-connect-time",
+        "A deadline is counted from now on, each time that somebody looks.",
+    ),
+    (
+        Fault::CallBeforeIntent,
+        "call-before-intent",
+        "Something is provisioned before it is written down.",
+    ),
+    (
+        Fault::GiveUp,
+        "give-up-revoking",
+        "A removal that failed three times is not tried again.",
+    ),
+    (
+        Fault::FollowTheClock,
+        "follow-a-clock-set-back",
+        "Time goes back with the clock.",
+    ),
+    (
+        Fault::ForgetTheShift,
+        "forget-the-shift",
+        "A start does not know how far the clock was set back.",
+    ),
+    (
+        Fault::IgnoreKeys,
+        "ignore-idempotency-keys",
+        "The same command makes another request.",
+    ),
+    (
+        Fault::NoSweep,
+        "no-sweep",
+        "Nobody asks the targets what is there.",
+    ),
+    (
+        Fault::IgnoreLag,
+        "ignore-propagation",
+        "A read proves something although the change may not show yet.",
+    ),
+    (
+        Fault::ForgetDoubt,
+        "forget-doubt",
+        "A provisioning without an answer counts as one that did nothing.",
+    ),
+    (
+        Fault::TrustOldSight,
+        "trust-old-sight",
+        "What was seen before a grant began counts as seen for it.",
+    ),
+    (
+        Fault::HalfBundle,
+        "half-a-bundle",
+        "A bundle is active when one of its items is there.",
+    ),
+    (
+        Fault::ExtendTheDead,
+        "extend-after-the-deadline",
+        "A grant that has run out is lengthened.",
+    ),
+    (
+        Fault::SkipEvent,
+        "skip-an-event",
+        "A change of state is not in the log.",
+    ),
+    (
+        Fault::OldDirectory,
+        "decide-from-an-old-directory",
+        "A decision does not look whether the directory has changed.",
+    ),
+    (
+        Fault::ApproveForMore,
+        "ignore-lesser-approvals",
+        "What a reviewer bounded is not bounded.",
+    ),
+    (
+        Fault::WaitForTheStore,
+        "wait-for-the-store",
+        "A removal waits until the store takes the note of it.",
+    ),
+    (
+        Fault::IgnoreLocks,
+        "ignore-locks",
+        "Nothing looks whether a person or resource is locked.",
+    ),
+    (
+        Fault::AnyGlass,
+        "break-glass-by-any-verb",
+        "A rule for emergencies is taken for any request.",
+    ),
+];
 
 impl Fault {
     /// All of them.
-    pub const ALL: &[Self] = &[
-        Self::SkipReadBack,
-        Self::ForgetHolder,
-        Self::TrustStaleFence,
-        Self::CountTwice,
-        Self::CountLostStanding,
-        Self::AdoptStanding,
-        Self::RenewFromNow,
-        Self::CallBeforeIntent,
-        Self::GiveUp,
-        Self::FollowTheClock,
-        Self::ForgetTheShift,
-        Self::IgnoreKeys,
-        Self::NoSweep,
-        Self::IgnoreLag,
-        Self::ForgetDoubt,
-        Self::TrustOldSight,
-        Self::HalfBundle,
-        Self::ExtendTheDead,
-        Self::SkipEvent,
-        Self::OldDirectory,
-        Self::ApproveForMore,
-        Self::WaitForTheStore,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        TOLD.iter().map(|(fault, ..)| *fault)
+    }
 
-    /// Its name, and what it does.
+    /// Its name, and what it undoes.
     #[must_use]
-    pub const fn told(self) -> (&'static str, &'static str) {
-        match self {
-            Self::SkipReadBack => (
-                "skip-read-back",
-                "An end counts as seen because the call returned.",
-            ),
-            Self::ForgetHolder => (
-                "forget-a-holder",
-                "What one grant ends is taken away although another holds it.",
-            ),
-            Self::TrustStaleFence => (
-                "trust-a-stale-fence",
-                "A worker that was overtaken writes down what it saw.",
-            ),
-            Self::CountTwice => ("count-one-person-twice", "One person counts once for each step."),
-            Self::CountLostStanding => (
-                "count-lost-standing",
-                "A vote counts although its voter may not review any more.",
-            ),
-            Self::AdoptStanding => (
-                "adopt-standing-access",
-                "What stood there before is taken for ours.",
-            ),
-            Self::RenewFromNow => (
-                "renew-from-connect-time",
-                "A deadline is counted from now on, each time that somebody looks.",
-            ),
-            Self::CallBeforeIntent => (
-                "call-before-intent",
-                "Something is provisioned before it is written down.",
-            ),
-            Self::GiveUp => (
-                "give-up-revoking",
-                "A removal that failed three times is not tried again.",
-            ),
-            Self::FollowTheClock => ("follow-a-clock-set-back", "Time goes back with the clock."),
-            Self::ForgetTheShift => (
-                "forget-the-shift",
-                "A start does not know how far the clock was set back.",
-            ),
-            Self::IgnoreKeys => (
-                "ignore-idempotency-keys",
-                "The same command makes another request.",
-            ),
-            Self::NoSweep => ("no-sweep", "Nobody asks the targets what is there."),
-            Self::IgnoreLag => (
-                "ignore-propagation",
-                "A read proves something although the change may not show yet.",
-            ),
-            Self::ForgetDoubt => (
-                "forget-doubt",
-                "A provisioning without an answer counts as one that did nothing.",
-            ),
-            Self::TrustOldSight => (
-                "trust-old-sight",
-                "What was seen before a grant began counts as seen for it.",
-            ),
-            Self::HalfBundle => (
-                "half-a-bundle",
-                "A bundle is active when one of its items is there.",
-            ),
-            Self::ExtendTheDead => (
-                "extend-after-the-deadline",
-                "A grant that has run out is lengthened.",
-            ),
-            Self::SkipEvent => ("skip-an-event", "A change of state is not in the log."),
-            Self::OldDirectory => (
-                "decide-from-an-old-directory",
-                "A decision does not look whether the directory has changed.",
-            ),
-            Self::ApproveForMore => (
-                "ignore-lesser-approvals",
-                "What a reviewer bounded is not bounded.",
-            ),
-            Self::WaitForTheStore => (
-                "wait-for-the-store",
-                "A removal waits until the store takes the note of it.",
-            ),
-        }
+    pub fn told(self) -> (&'static str, &'static str) {
+        let found = TOLD.iter().find(|(fault, ..)| *fault == self);
+        found.map_or(("unnamed", ""), |(_, name, what)| (name, what))
     }
 }
 

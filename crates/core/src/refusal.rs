@@ -130,6 +130,8 @@ codes! {
     PolicyInvalid = "policy-invalid",
     /// The policy's own tests fail.
     PolicyTestFailed = "policy-test-failed",
+    /// The person or the resource is locked.
+    Locked = "locked",
     /// The resource never reveals credentials; it is reached through the gateway.
     GatewayOnly = "gateway-only",
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::break_glass::{BreakGlass, Owed};
 use crate::canonical::{self, NotCanonical};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
@@ -47,6 +48,17 @@ pub struct Path {
     pub pending: Span,
     /// How long its access may take to become real, once it may start.
     pub activation: Span,
+    /// What is owed afterwards, where the rule is one for emergencies: nobody agrees before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Box<BreakGlass>>,
+}
+
+impl Path {
+    /// Every step that asks somebody: those before the access, and the review after it.
+    pub fn asks(&self) -> impl Iterator<Item = &Step> {
+        let after = self.break_glass.as_ref().map(|glass| &glass.review);
+        self.steps.iter().chain(after)
+    }
 }
 
 /// A request. All but its state is immutable, and bound by its digest.
@@ -87,6 +99,9 @@ pub enum State {
         approval: Approval,
         /// When the last one did.
         at: Timestamp,
+        /// The review that is owed for it, where nobody had to agree because of an emergency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owed: Option<Owed>,
     },
     /// Somebody said no.
     Denied {
@@ -164,6 +179,17 @@ pub enum Event {
     Withdrawn,
     /// Time ran out.
     Lapsed,
+    /// Somebody looked at what was done in an emergency.
+    Acknowledged {
+        /// Who.
+        by: PersonId,
+        /// The digest of the request that they saw.
+        digest: Hash,
+        /// What they make of it, in their words.
+        comment: Prose,
+    },
+    /// Nobody looked at it in time; it goes on being owed.
+    ReviewOverdue,
 }
 
 /// What the policy in force says about a request now. The engine answers; a frozen path never outlives the right to use it.
@@ -238,7 +264,12 @@ impl Request {
         let mut all = vec![&mut self.ask.reason];
         all.extend(&mut self.ask.ticket);
         match &mut self.state {
-            State::Approved { approval, .. } => all.extend(approval.prose_mut()),
+            State::Approved { approval, owed, .. } => {
+                all.extend(approval.prose_mut());
+                if let Some(Owed::Reviewed { comment, .. }) = owed {
+                    all.push(comment);
+                }
+            }
             State::Pending { reviews, .. }
             | State::Denied { reviews, .. }
             | State::Withdrawn { reviews, .. }
@@ -374,6 +405,9 @@ impl Request {
     /// What silence leads to, where it has lasted long enough.
     #[must_use]
     pub fn silence(&self, now: Timestamp) -> Option<Event> {
+        if let Some(owed) = self.owed() {
+            return owed.silence(now);
+        }
         let (step, _, due_at, escalated) = self.pending().ok()?;
         if now < due_at {
             return None;
@@ -391,6 +425,11 @@ impl Request {
     /// The request after an event, or `None` where the event does not follow from its state.
     #[must_use]
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
+        if let State::Approved { owed, .. } = &mut self.state {
+            let next = owed.as_ref()?.evolve(event, at)?;
+            *owed = Some(next);
+            return Some(self);
+        }
         let State::Pending {
             reviews,
             escalated,
@@ -402,7 +441,7 @@ impl Request {
         };
         let with = |review: &Review| reviews.iter().chain([review]).cloned().collect::<Vec<_>>();
         self.state = match event {
-            Event::Created { .. } => return None,
+            Event::Created { .. } | Event::Acknowledged { .. } | Event::ReviewOverdue => return None,
             Event::Reviewed {
                 review,
                 step: next,
@@ -422,6 +461,7 @@ impl Request {
             Event::Approved { approval, .. } => State::Approved {
                 approval: approval.clone(),
                 at,
+                owed: Owed::from(self.path.break_glass.as_deref(), at),
             },
             Event::Denied { review } => State::Denied {
                 reviews: with(review),

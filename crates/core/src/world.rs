@@ -9,6 +9,7 @@ use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
 use crate::id::{GrantId, PersonId, RequestId};
+use crate::lock::{Lock, On};
 use crate::person::{Change, Person};
 use crate::request::{self, Request};
 use crate::text::Hash;
@@ -24,6 +25,8 @@ pub struct World {
     pub entitlements: BTreeMap<TargetKey, Entitlement>,
     /// Accounts of the directory.
     pub people: BTreeMap<PersonId, Person>,
+    /// What is locked, or was. A transition sees those that are shut, and the one that it is about.
+    pub locks: BTreeMap<On, Lock>,
     /// How often the directory changed.
     pub directory: u64,
     /// The policy revision in force.
@@ -54,6 +57,7 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("request", "none", "pending"),
     ("request", "pending", "pending"),
     ("request", "pending", "approved"),
+    ("request", "approved", "approved"),
     ("request", "pending", "denied"),
     ("request", "pending", "withdrawn"),
     ("request", "pending", "lapsed"),
@@ -80,6 +84,9 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("person", "active", "inactive"),
     ("person", "inactive", "inactive"),
     ("person", "inactive", "active"),
+    ("lock", "none", "locked"),
+    ("lock", "locked", "unlocked"),
+    ("lock", "unlocked", "locked"),
     ("policy", "none", "applied"),
     ("policy", "applied", "applied"),
 ];
@@ -115,6 +122,7 @@ impl World {
                 .get(key)
                 .map(|entitlement| entitlement.observed.name()),
             Subject::Person(id) => self.people.get(id).map(person_state),
+            Subject::Lock(on) => self.locks.get(on).map(|lock| lock.state.name()),
             Subject::Policy => self.policy.map(|_| "applied"),
         };
         state.unwrap_or("none")
@@ -162,6 +170,12 @@ impl World {
                 let name = person_state(&next);
                 self.directory += u64::from(change.is_of_directory());
                 self.people.insert(*id, next);
+                Some(name)
+            }
+            (Subject::Lock(on), What::Lock(what)) => {
+                let next = Lock::evolve(self.locks.get(on), on.clone(), what, event.at)?;
+                let name = next.state.name();
+                self.locks.insert(on.clone(), next);
                 Some(name)
             }
             (Subject::Policy, What::Policy(PolicyEvent::Applied { revision, .. })) => {

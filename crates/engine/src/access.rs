@@ -10,6 +10,7 @@ use daypass_core::world::World;
 use daypass_policy::Access;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
+use futures_util::{StreamExt as _, stream};
 
 use crate::caller::Caller;
 use crate::engine::Engine;
@@ -19,6 +20,9 @@ use crate::requests::check_text;
 /// How often credentials are asked of a target that says that something else changed the access at the same time: just
 /// after a grant becomes active, its limit at the target is tightened.
 const ATTEMPTS: u32 = 5;
+
+/// How many transitions are offered to the store at once, so that it can commit them as a group.
+const AT_ONCE: usize = 64;
 
 /// A grant whose end began, and what its holder still has.
 #[derive(Debug)]
@@ -125,18 +129,38 @@ impl Engine {
 
     /// Begins the end of everything somebody holds; how many grants that were. For accounts that were switched off.
     pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId, why: &str) -> Result<usize, Error> {
+        let held = self.store().live_grants_of(holder).await?;
+        let why = Reason::Ineligible { why: why.to_owned() };
+        let ids = held.iter().map(|grant| grant.id).collect();
+        self.end_each(actor, ids, move |_, _| Some(why.clone())).await
+    }
+
+    /// Begins the end of each of these grants for the reason that `why` finds in the transaction itself, if it still finds
+    /// one; how many began to end. What is over meanwhile is passed over: all the better.
+    pub(crate) async fn end_each(
+        &self,
+        actor: Actor,
+        ids: Vec<GrantId>,
+        why: impl Fn(&World, &Grant) -> Option<Reason> + Clone + Send + 'static,
+    ) -> Result<usize, Error> {
+        let ending = stream::iter(ids).map(|id| {
+            let why = why.clone();
+            self.store().transition(Scope::Grant(id), move |world, now| {
+                let live = world.grants.get(&id).filter(|grant| grant.is_live());
+                let found = live.and_then(|grant| Some((grant, why(world, grant)?)));
+                found.map_or_else(
+                    || Ok(Outcome::default()),
+                    |(grant, reason)| {
+                        let event = What::Grant(grant.end(reason, now)?);
+                        Ok(Outcome::one(actor, Subject::Grant(id), event))
+                    },
+                )
+            })
+        });
+        let outcomes: Vec<_> = ending.buffer_unordered(AT_ONCE).collect().await;
         let mut ended = 0;
-        for grant in self.store().live_grants_of(holder).await? {
-            let reason = Reason::Ineligible { why: why.to_owned() };
-            match self
-                .end(actor, grant.id, move |grant, now| grant.end(reason, now))
-                .await
-            {
-                Ok(_) => ended += 1,
-                // It ended by itself meanwhile: all the better.
-                Err(Error::Refused(refusal)) if refusal.code == Code::GrantOver => {}
-                Err(error) => return Err(error),
-            }
+        for outcome in outcomes {
+            ended += outcome?.events.len();
         }
         Ok(ended)
     }

@@ -5,12 +5,14 @@
 //! store's, random bytes come through [`Entropy`], and whoever owns the event loop wakes the reconciler.
 
 mod access;
+mod break_glass;
 mod caller;
 mod connectors;
 mod current;
 mod directory;
 mod engine;
 mod error;
+mod locks;
 mod people;
 mod policies;
 pub mod reconcile;
@@ -18,12 +20,14 @@ mod requests;
 mod tokens;
 
 pub use access::Ended;
+pub use break_glass::LookBack;
 pub use caller::{Caller, Via};
 pub use connectors::{Connectors, Kinds};
 pub use current::Current;
 pub use directory::Snapshot;
 pub use engine::{Engine, Entropy, Parts, Settings};
 pub use error::Error;
+pub use locks::{Lockable, LockedNow};
 pub use people::NewPerson;
 pub use policies::{Checked, Finding};
 pub use requests::{Made, NewRequest, Preview, Verdict};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
+use daypass_core::lock::On;
 use daypass_core::name::Name;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
@@ -306,15 +307,14 @@ fn changed(caller: Caller, id: PersonId, change: Change) -> Outcome {
     )
 }
 
-/// Refuses where this is the only active administrator. The world is that of [`Scope::Administrator`].
+/// Refuses where this is the only active administrator. One who is locked counts for none: they could do nothing. The world is
+/// that of [`Scope::Administrator`].
 fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Refusal> {
-    let mut administrators = world
-        .people
-        .values()
-        .filter(|person| person.active && person.role == SystemRole::Administrator)
-        .map(|person| person.id);
+    let is_one = |person: &&Person| person.active && person.role == SystemRole::Administrator;
+    let mut administrators = world.people.values().filter(is_one);
     // One that is not among them takes nobody away.
-    if administrators.clone().any(|one| one == id) && administrators.all(|one| one == id) {
+    let leaves = administrators.clone().any(|one| one.id == id);
+    if leaves && !administrators.any(|one| one.id != id && world.locked(&On::Person(one.id)).is_none()) {
         return Err(
             Refusal::new(Code::InUse, "this is the last administrator").hint("make another one first")
         );

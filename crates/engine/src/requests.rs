@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::lock;
 use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
@@ -37,6 +38,15 @@ pub struct NewRequest {
     pub reason: String,
     /// A ticket's name.
     pub ticket: Option<String>,
+}
+
+/// In which way somebody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// As always.
+    Ask,
+    /// In an emergency, by the one command that says so.
+    BreakGlass,
 }
 
 /// What would happen, were it asked now.
@@ -76,6 +86,15 @@ impl Engine {
     /// # Errors
     /// Where the store fails, or the grant to extend is not the caller's.
     pub async fn preview(&self, caller: Caller, asked: &NewRequest) -> Result<Preview, Error> {
+        self.look_ahead(caller, asked, Verb::Ask).await
+    }
+
+    pub(crate) async fn look_ahead(
+        &self,
+        caller: Caller,
+        asked: &NewRequest,
+        verb: Verb,
+    ) -> Result<Preview, Error> {
         let now = self.store().now().await?;
         let current = self.current();
         let extended = match asked.extends {
@@ -91,7 +110,9 @@ impl Engine {
                 });
             }
         };
-        let decision = match decide(&current, caller.person, asked, &items, extended.as_ref(), now) {
+        let locked = self.locked_now().await?;
+        let (who, extended) = (caller.person, extended.as_ref());
+        let decision = match decide(&current, &locked, who, (asked, verb), &items, extended, now) {
             Ok(allowed) => Decision::Allowed(allowed),
             Err(refusal) => Decision::Refused(refusal),
         };
@@ -105,6 +126,16 @@ impl Engine {
     /// # Errors
     /// The refusal of the policy, or of a malformed ask.
     pub async fn request(&self, caller: Caller, asked: NewRequest, key: Option<&str>) -> Result<Made, Error> {
+        self.make(caller, asked, key, Verb::Ask).await
+    }
+
+    pub(crate) async fn make(
+        &self,
+        caller: Caller,
+        asked: NewRequest,
+        key: Option<&str>,
+        verb: Verb,
+    ) -> Result<Made, Error> {
         check_text("reason", &asked.reason)?;
         asked
             .ticket
@@ -124,9 +155,16 @@ impl Engine {
         let committed = self
             .decide(scope, move |current, world, now| {
                 if let Some(made) = world.requests.get(&id) {
-                    return same(made, &asked).map(|()| Outcome::default());
+                    return same(made, &asked, verb).map(|()| Outcome::default());
                 }
-                create(current, caller, id, &asked, (reason, ticket), world, now)
+                create(
+                    current,
+                    (caller, id),
+                    (&asked, verb),
+                    (reason, ticket),
+                    world,
+                    now,
+                )
             })
             .await?;
         let fresh = !committed.events.is_empty();
@@ -241,7 +279,7 @@ impl Engine {
                     .may_review(request, step, *escalated, person, directory.as_ref(), now)
                     .is_ok()
             }
-            _ => false,
+            _ => self.owes_to(person, request, now),
         }
     }
 
@@ -250,7 +288,7 @@ impl Engine {
             policy, directory, ..
         } = current;
         let now = Timestamp::MAX;
-        request.path.steps.iter().any(|step| {
+        request.path.asks().any(|step| {
             policy
                 .reviewers(request.ask.requester, step, true, directory.as_ref(), now)
                 .contains(&person)
@@ -272,12 +310,13 @@ fn derived(installation: &str, person: PersonId, extends: Option<GrantId>, key: 
 }
 
 /// A key stands for one command: what was made under it must be what is asked for now.
-fn same(made: &Request, asked: &NewRequest) -> Result<(), Refusal> {
+fn same(made: &Request, asked: &NewRequest, verb: Verb) -> Result<(), Refusal> {
     let items = asked.extends.is_some() || made.ask.items == asked.items;
     let duration = asked
         .duration
         .is_none_or(|duration| duration == made.ask.duration);
-    if items && duration && made.ask.start == asked.start {
+    let way = made.path.break_glass.is_some() == (verb == Verb::BreakGlass);
+    if way && items && duration && made.ask.start == asked.start {
         return Ok(());
     }
     Err(Refusal::new(
@@ -312,12 +351,16 @@ fn items(who: PersonId, asked: &NewRequest, extended: Option<&Grant>) -> Result<
 /// The one decision behind preview and request.
 fn decide(
     current: &Current,
+    world: &World,
     who: PersonId,
-    asked: &NewRequest,
+    (asked, verb): (&NewRequest, Verb),
     items: &BTreeSet<Item>,
     extended: Option<&Grant>,
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
+    if let Some(lock) = world.locked_for(who, items) {
+        return Err(lock::refusal(lock, Some(who)));
+    }
     let ask = daypass_policy::Ask {
         who,
         items,
@@ -325,6 +368,7 @@ fn decide(
         has_reason: !asked.reason.trim().is_empty(),
         ticket: asked.ticket.as_deref(),
         extends: asked.extends.is_some(),
+        break_glass: verb == Verb::BreakGlass,
         now,
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {
@@ -334,6 +378,10 @@ fn decide(
     if let Some(grant) = extended {
         grant.may_extend(allowed.duration, now)?;
         within_the_days_maximum(grant, &allowed)?;
+    }
+    if verb == Verb::BreakGlass && asked.start.is_some() {
+        let what = "an emergency is now; it has no start of its own";
+        return Err(Refusal::new(Code::Invalid, what));
     }
     if let Some(start) = asked.start
         && start > now + Span::hours(24 * 30)
@@ -363,9 +411,8 @@ fn within_the_days_maximum(grant: &Grant, allowed: &Allowed) -> Result<(), Refus
 
 fn create(
     current: &Current,
-    caller: Caller,
-    id: RequestId,
-    asked: &NewRequest,
+    (caller, id): (Caller, RequestId),
+    (asked, verb): (&NewRequest, Verb),
     (reason, ticket): (Prose, Option<Prose>),
     world: &World,
     now: Timestamp,
@@ -379,7 +426,8 @@ fn create(
     }
     let extended = asked.extends.and_then(|grant| world.grants.get(&grant));
     let items = items(caller.person, asked, extended)?;
-    let allowed = decide(current, caller.person, asked, &items, extended, now)?;
+    let who = caller.person;
+    let allowed = decide(current, world, who, (asked, verb), &items, extended, now)?;
     let ask = Ask {
         requester: caller.person,
         items,
@@ -470,16 +518,17 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         activation: request.path.activation,
         max: request.path.max,
         latest_end: start + request.path.activation + request.path.max,
+        break_glass: request.path.break_glass.is_some(),
         state: State::Scheduled { start },
     })
 }
 
-fn led_to(request: &Request, world: &World) -> Option<Grant> {
+pub(crate) fn led_to(request: &Request, world: &World) -> Option<Grant> {
     let id = request.ask.extends.unwrap_or_else(|| GrantId::from(request.id));
     world.grants.get(&id).cloned()
 }
 
-fn visible(world: &World, id: RequestId) -> Result<&Request, Refusal> {
+pub(crate) fn visible(world: &World, id: RequestId) -> Result<&Request, Refusal> {
     world
         .requests
         .get(&id)

@@ -29,6 +29,8 @@ pub struct Offer {
     pub access: Access,
     /// What it takes, or why this person may not have it.
     pub terms: Result<Terms, Refusal>,
+    /// Whether a rule for emergencies admits this person to it.
+    pub break_glass: bool,
 }
 
 /// What it takes to have a role.
@@ -59,6 +61,7 @@ impl Policy {
     #[must_use]
     pub fn catalogue(&self, who: PersonId, directory: &dyn Directory, now: Timestamp) -> Vec<Offer> {
         let mut offers = Vec::new();
+        let sets = directory.person(who).map(|person| self.index.sets_of(person));
         for resource in &self.document.resources {
             for role in resource.roles.keys() {
                 let item = Item {
@@ -72,8 +75,10 @@ impl Policy {
                     has_reason: true,
                     ticket: None,
                     extends: false,
+                    break_glass: false,
                     now,
                 };
+                let break_glass = sets.as_ref().is_some_and(|sets| self.is_open(sets, &item, true));
                 let terms = match self.decide(&ask, directory) {
                     Decision::Refused(refusal) => Err(refusal),
                     Decision::Allowed(allowed) => Ok(Terms {
@@ -91,6 +96,7 @@ impl Policy {
                     owner: resource.owner.clone(),
                     access: resource.access,
                     terms,
+                    break_glass,
                 });
             }
         }

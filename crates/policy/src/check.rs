@@ -8,7 +8,7 @@ use daypass_core::time::Span;
 
 use crate::chain;
 use crate::diagnostic::{At, Problems};
-use crate::document::{Document, Label, Resource, Rule, Selector, Step, Who};
+use crate::document::{BreakGlass, Document, Label, Resource, Rule, Selector, Step, Who};
 use crate::nearest::{did_you_mean, list};
 use crate::read::{Declared, Names};
 
@@ -160,8 +160,29 @@ impl Check<'_> {
             let what = format!("duration {duration} is longer than the default max of {max}");
             problems.note(rule.at, what, "give the rule a max of its own");
         }
+        if let Some(glass) = &rule.break_glass {
+            self.break_glass(rule, glass, problems);
+        }
         self.waiting(rule, problems);
         self.fillable(rule, problems);
+    }
+
+    /// Whether who may use it, and who must look at it, can be answered in the very incident: without any outside service.
+    fn break_glass(&self, rule: &Rule, glass: &BreakGlass, problems: &mut Problems<'_>) {
+        for (name, at) in [&glass.page, &glass.review_by] {
+            Self::reference("set of people", name, *at, &self.declared.people, problems);
+        }
+        let elsewhere = |name: &Name| matches!(self.sets.get(name), Some(Who::Schedule(_)));
+        if let Some((name, at)) = rule.allow.iter().find(|(name, _)| elsewhere(name)) {
+            let what =
+                format!("who may break the glass must be known here, and {name} is a schedule elsewhere");
+            problems.note(*at, what, "name a group of the directory, or logins");
+        }
+        let (name, at) = &glass.review_by;
+        if elsewhere(name) {
+            let what = format!("who must review must be known here, and {name} is a schedule elsewhere");
+            problems.note(*at, what, "name a group of the directory, or logins");
+        }
     }
 
     /// Whether the steps may take longer than a request stays undecided.

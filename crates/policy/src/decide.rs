@@ -3,17 +3,19 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use daypass_core::break_glass::BreakGlass;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::person::Person;
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Path;
-use daypass_core::review::Step;
+use daypass_core::review::{From, Silence, Step};
 use daypass_core::time::Span;
 
 use crate::chain;
 use crate::diagnostic::Location;
-use crate::document::{Guardrail, Rule};
+use crate::document::{self, Guardrail, Rule};
 use crate::standing::Scene;
 use crate::{Ask, Directory, Policy};
 
@@ -37,6 +39,9 @@ pub struct Allowed {
     pub location: Location,
     /// For each step whom it would ask, in the order of their ids.
     pub reviewers: Vec<Vec<PersonId>>,
+    /// Who could look at it afterwards, in the order of their ids; nobody where it is no emergency. That there is nobody now
+    /// keeps nobody out: it goes on being owed.
+    pub after: Vec<PersonId>,
     /// The other rules that fit, the least demanding first.
     pub others: Vec<Alternative>,
 }
@@ -79,7 +84,12 @@ impl Policy {
         if ask.duration == Some(Span::ZERO) {
             return Err(Refusal::new(Code::Invalid, "nothing can be granted for 0s"));
         }
-        let rules = self.admitting(person, ask.items);
+        if ask.break_glass && ask.extends {
+            let what = "an emergency is no way to more time on a grant";
+            return Err(Refusal::new(Code::Invalid, what).hint("daypass extend ID --for TIME"));
+        }
+        let mut rules = self.admitting(person, ask.items);
+        rules.retain(|(_, rule)| rule.break_glass.is_some() == ask.break_glass || is(Fault::AnyGlass));
         if rules.is_empty() {
             return Err(self.not_eligible(person, ask));
         }
@@ -113,17 +123,18 @@ impl Policy {
                 None => dead.unwrap_or_else(|| self.not_eligible(person, ask)),
             });
         };
-        if self.document.defaults.reason_required && !ask.has_reason {
+        if (self.document.defaults.reason_required || ask.break_glass) && !ask.has_reason {
             return Err(self.reason_required(ask));
         }
+        let path = self.path(rule, steps, bounds.max);
+        let would = |step: &Step| self.reviewers(ask.who, step, false, directory, ask.now);
+        let after = path.break_glass.as_ref().map(|glass| would(&glass.review));
         Ok(Allowed {
             duration: ask.duration.unwrap_or(bounds.duration),
             location: rule.at.location(&self.sources),
-            reviewers: steps
-                .iter()
-                .map(|step| self.reviewers(ask.who, step, false, directory, ask.now))
-                .collect(),
-            path: self.path(rule, steps, bounds.max),
+            reviewers: path.steps.iter().map(would).collect(),
+            after: after.unwrap_or_default(),
+            path,
             others: fitting
                 .map(|(_, rule, steps, bounds)| Alternative {
                     rule: rule.name.clone(),
@@ -210,6 +221,7 @@ impl Policy {
             max,
             pending: defaults.pending,
             activation: defaults.activation,
+            break_glass: rule.break_glass.as_ref().map(owed).map(Box::new),
         }
     }
 
@@ -220,6 +232,19 @@ impl Policy {
             .map(|step| (step.count.max(1), self.could_fill(step, scene)))
             .collect();
         chain::fill(&candidates)
+    }
+}
+
+/// What a rule for emergencies asks for, as it is frozen into a request.
+fn owed(glass: &document::BreakGlass) -> BreakGlass {
+    BreakGlass {
+        page: glass.page.0.clone(),
+        review: Step {
+            from: From::People(glass.review_by.0.clone()),
+            count: 1,
+            within: glass.within,
+            silence: Silence::Deny,
+        },
     }
 }
 

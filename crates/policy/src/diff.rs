@@ -208,7 +208,13 @@ fn rule(rule: &Rule) -> Fields {
         Field::Shown(text)
     };
     let steps: Vec<String> = rule.steps.iter().map(step).collect();
-    let approval = if steps.is_empty() {
+    let approval = if let Some(glass) = &rule.break_glass {
+        let (page, review_by) = (&glass.page.0, &glass.review_by.0);
+        format!(
+            "break glass: pages {page}, reviewed by {review_by} within {}",
+            glass.within
+        )
+    } else if steps.is_empty() {
         String::from("none")
     } else {
         steps.join(" then ")

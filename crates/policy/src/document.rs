@@ -263,10 +263,23 @@ pub(crate) struct Rule {
     pub(crate) to: Selector,
     /// Every role, where it is missing.
     pub(crate) roles: Option<Vec<(Name, At)>>,
-    /// Empty for `approval: none`.
+    /// Empty for `approval: none`, and for an emergency.
     pub(crate) steps: Vec<Step>,
+    /// For emergencies: granted at once to who says so in words, and reviewed afterwards.
+    pub(crate) break_glass: Option<BreakGlass>,
     pub(crate) duration: Option<Span>,
     pub(crate) max: Option<Span>,
+}
+
+/// What a rule for emergencies asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct BreakGlass {
+    /// The set of people that is to be told at once.
+    pub(crate) page: (Name, At),
+    /// The set of people of whom one must look at it afterwards.
+    pub(crate) review_by: (Name, At),
+    /// Within how long.
+    pub(crate) within: Span,
 }
 
 /// A stage of approval as it is written.
@@ -293,6 +306,8 @@ pub(crate) struct Test {
     pub(crate) duration: Option<Span>,
     pub(crate) now: Option<Timestamp>,
     pub(crate) ticket: Option<String>,
+    /// Whether it asks as in an emergency.
+    pub(crate) break_glass: bool,
     pub(crate) expect: Expect,
 }
 
@@ -307,5 +322,7 @@ pub(crate) enum Expect {
         /// Whom each step asks, and how many of them where that is said.
         steps: Option<Vec<(From, Option<u32>)>>,
         max: Option<Span>,
+        /// Who must look at it afterwards.
+        review_by: Option<Name>,
     },
 }

@@ -78,6 +78,9 @@ pub struct Ask<'a> {
     pub ticket: Option<&'a str>,
     /// Whether it lengthens a grant that there is.
     pub extends: bool,
+    /// Whether it is asked as in an emergency, by the verb that says so: only then are the rules for emergencies looked at,
+    /// and then no others.
+    pub break_glass: bool,
     /// When it is asked.
     pub now: Timestamp,
 }

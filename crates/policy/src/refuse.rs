@@ -52,17 +52,22 @@ impl Policy {
         let lacking = ask
             .items
             .iter()
-            .find(|item| self.index.admitting(&sets, item).is_empty());
+            .find(|item| !self.is_open(&sets, item, ask.break_glass));
         let Some(item) = lacking else {
             let items: Vec<String> = ask.items.iter().map(ToString::to_string).collect();
             let alone: Vec<String> = items
                 .iter()
-                .map(|item| format!("daypass request {item}"))
+                .map(|item| format!("daypass {} {item}", verb(ask)))
                 .collect();
             let what = format!("no single rule covers {} together", items.join(" and "));
             return Refusal::new(Code::NoCommonRule, what).hint(alone.join("; "));
         };
-        let what = format!("no rule lets {} have {item}", person.login.text());
+        let rule = if ask.break_glass {
+            "rule for emergencies"
+        } else {
+            "rule"
+        };
+        let what = format!("no {rule} lets {} have {item}", person.login.text());
         let mut hints = Vec::new();
         let also: Vec<String> = self
             .resource(item.resource.as_str())
@@ -72,7 +77,7 @@ impl Policy {
                 resource: item.resource.clone(),
                 role: role.clone(),
             })
-            .filter(|other| !self.index.admitting(&sets, other).is_empty())
+            .filter(|other| self.is_open(&sets, other, ask.break_glass))
             .map(|other| other.to_string())
             .collect();
         if !also.is_empty() {
@@ -81,7 +86,14 @@ impl Policy {
                 list(also.iter().map(String::as_str))
             ));
         }
-        hints.push(self.who_may(item, person));
+        if self.is_open(&sets, item, !ask.break_glass) {
+            hints.push(if ask.break_glass {
+                format!("it can be asked for: daypass request {item}")
+            } else {
+                format!("in an emergency: daypass break-glass {item} --reason \"…\"")
+            });
+        }
+        hints.push(self.who_may(item, person, ask.break_glass));
         if let Some(owner) = self
             .resource(item.resource.as_str())
             .and_then(|one| one.owner.as_ref())
@@ -92,11 +104,28 @@ impl Policy {
         Refusal::new(Code::NotEligible, what).hint(hints.join("; "))
     }
 
+    /// Whether some rule for emergencies (or some other rule) admits who is in these sets to an item.
+    pub(crate) fn is_open(&self, sets: &BTreeSet<usize>, item: &Item, break_glass: bool) -> bool {
+        let rules = self.index.admitting(sets, item);
+        rules.into_iter().any(|place| self.is_for(place, break_glass))
+    }
+
+    fn is_for(&self, place: usize, break_glass: bool) -> bool {
+        let rule = self.document.rules.get(place);
+        rule.is_some_and(|rule| rule.break_glass.is_some() == break_glass)
+    }
+
     /// Which rules are about an item, and whom they admit.
-    fn who_may(&self, item: &Item, person: &Person) -> String {
-        let rules = self.index.concerning(item);
+    fn who_may(&self, item: &Item, person: &Person, break_glass: bool) -> String {
+        let mut rules = self.index.concerning(item);
+        rules.retain(|place| self.is_for(*place, break_glass));
         if rules.is_empty() {
-            return format!("no rule is about {item}");
+            let rule = if break_glass {
+                "rule for emergencies"
+            } else {
+                "rule"
+            };
+            return format!("no {rule} is about {item}");
         }
         let mut named: Vec<String> = rules
             .iter()
@@ -141,7 +170,7 @@ impl Policy {
         let hint = if ask.extends {
             format!("extend it by at most {max}")
         } else {
-            let reason = if ask.has_reason || self.document.defaults.reason_required {
+            let reason = if ask.has_reason || ask.break_glass || self.document.defaults.reason_required {
                 " --reason \"…\""
             } else {
                 ""
@@ -151,7 +180,7 @@ impl Policy {
                 .filter(|ticket| is_plain(ticket))
                 .map(|ticket| format!(" --ticket {ticket}"))
                 .unwrap_or_default();
-            format!("daypass request {items} --for {max}{ticket}{reason}")
+            format!("daypass {} {items} --for {max}{ticket}{reason}", verb(ask))
         };
         Refusal::new(Code::OverMax, what).hint(hint)
     }
@@ -163,7 +192,7 @@ impl Policy {
             .duration
             .map(|duration| format!(" --for {duration}"))
             .unwrap_or_default();
-        let hint = format!("daypass request {items}{length} --reason \"…\"");
+        let hint = format!("daypass {} {items}{length} --reason \"…\"", verb(ask));
         Refusal::new(
             Code::ReasonRequired,
             "a reason is required; reviewers and auditors read it",
@@ -230,6 +259,11 @@ impl Policy {
     pub(crate) fn cite(&self, rule: &Rule) -> String {
         format!("{} ({:#})", rule.name, rule.at.location(&self.sources))
     }
+}
+
+/// The command that asks so.
+const fn verb(ask: &Ask<'_>) -> &'static str {
+    if ask.break_glass { "break-glass" } else { "request" }
 }
 
 /// The items as a command line has them.

@@ -57,6 +57,7 @@ impl Policy {
             has_reason: true,
             ticket: test.ticket.as_deref(),
             extends: false,
+            break_glass: test.break_glass,
             now,
         };
         let decision = self.decide(&ask, &town);
@@ -176,13 +177,23 @@ fn question(test: &Test) -> String {
         .duration
         .map(|duration| format!(" for {duration}"))
         .unwrap_or_default();
-    format!("{} asks for {}{length}", test.who, items.join(" and "))
+    let verb = if test.break_glass {
+        "breaks the glass for"
+    } else {
+        "asks for"
+    };
+    format!("{} {verb} {}{length}", test.who, items.join(" and "))
 }
 
 fn expected(expect: &Expect) -> String {
     match expect {
         Expect::Refused(code) => format!("refused: {code}"),
-        Expect::Allowed { rule, steps, max } => {
+        Expect::Allowed {
+            rule,
+            steps,
+            max,
+            review_by,
+        } => {
             let mut parts = vec![String::from("allowed")];
             parts.extend(rule.as_ref().map(|rule| format!("rule {rule}")));
             parts.extend(steps.as_ref().map(|steps| {
@@ -196,6 +207,7 @@ fn expected(expect: &Expect) -> String {
                 format!("steps [{}]", steps.join(", "))
             }));
             parts.extend(max.map(|max| format!("max {max}")));
+            parts.extend(review_by.as_ref().map(|set| format!("reviewed by {set}")));
             parts.join(", ")
         }
     }
@@ -211,8 +223,15 @@ fn got(decision: &Decision) -> String {
                 .iter()
                 .map(|step| told(&step.from, step.count))
                 .collect();
+            let after = allowed
+                .path
+                .break_glass
+                .as_ref()
+                .map_or_else(String::new, |glass| {
+                    format!(", at once, reviewed by {} afterwards", glass.review.from)
+                });
             format!(
-                "allowed, rule {}, steps [{}], max {}",
+                "allowed, rule {}, steps [{}], max {}{after}",
                 allowed.path.rule,
                 steps.join(", "),
                 allowed.path.max
@@ -232,9 +251,20 @@ pub(crate) fn told(from: &From, count: u32) -> String {
 fn agrees(expect: &Expect, decision: &Decision) -> bool {
     match (expect, decision) {
         (Expect::Refused(code), Decision::Refused(refusal)) => *code == refusal.code,
-        (Expect::Allowed { rule, steps, max }, Decision::Allowed(allowed)) => {
+        (
+            Expect::Allowed {
+                rule,
+                steps,
+                max,
+                review_by,
+            },
+            Decision::Allowed(allowed),
+        ) => {
+            let after = allowed.path.break_glass.as_ref().map(|glass| &glass.review.from);
+            let expected = review_by.clone().map(From::People);
             rule.as_ref().is_none_or(|rule| *rule == allowed.path.rule)
                 && max.is_none_or(|max| max == allowed.path.max)
+                && (expected.is_none() || expected.as_ref() == after)
                 && steps
                     .as_ref()
                     .is_none_or(|steps| same_steps(steps, &allowed.path.steps))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use daypass_core::event::{Event, Subject};
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::lock::On;
 use daypass_core::request::Request;
 use daypass_core::time::Timestamp;
 use daypass_engine::{Caller, Engine};
@@ -62,7 +63,8 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
             Ok(people)
         }
         Subject::Person(id) => Ok(BTreeSet::from([*id])),
-        Subject::Policy => Ok(BTreeSet::new()),
+        Subject::Lock(On::Person(id)) => Ok(BTreeSet::from([*id])),
+        Subject::Lock(On::Resource(_)) | Subject::Policy => Ok(BTreeSet::new()),
     }
 }
 
@@ -86,7 +88,7 @@ fn involved(engine: &Engine, request: &Request) -> BTreeSet<PersonId> {
     let current = engine.current();
     let mut people = BTreeSet::from([request.ask.requester]);
     people.extend(request.reviews().iter().map(|review| review.reviewer));
-    for step in &request.path.steps {
+    for step in request.path.asks() {
         let directory = current.directory.as_ref();
         people.extend(
             current

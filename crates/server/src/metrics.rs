@@ -36,6 +36,12 @@ impl Default for Metrics {
 pub(crate) struct Gauges {
     /// Requests that wait for people.
     pub requests_pending: u64,
+    /// Reviews that are owed after an emergency.
+    pub reviews_owed: u64,
+    /// Those that nobody gave in time.
+    pub reviews_overdue: u64,
+    /// What is locked.
+    pub locks: u64,
     /// Grants whose access is there.
     pub grants_active: u64,
     /// Grants that are being set up.
@@ -123,6 +129,9 @@ impl Metrics {
         let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         metrics::with_local_recorder(&self.recorder, || {
             metrics::gauge!("daypass_requests_pending").set(number(now.requests_pending));
+            metrics::gauge!("daypass_break_glass_reviews_owed").set(number(now.reviews_owed));
+            metrics::gauge!("daypass_break_glass_reviews_overdue").set(number(now.reviews_overdue));
+            metrics::gauge!("daypass_locks").set(number(now.locks));
             metrics::gauge!("daypass_grants", "state" => "activating").set(number(now.grants_activating));
             metrics::gauge!("daypass_grants", "state" => "active").set(number(now.grants_active));
             metrics::gauge!("daypass_grants", "state" => "ending").set(number(now.grants_ending));

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use daypass_core::id::GrantId;
-use daypass_core::name::Name;
 use daypass_core::person::Kind;
 use daypass_core::review::Decision;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
-use daypass_engine::{Caller, Engine, Error, NewRequest, Verdict, Via};
+use daypass_engine::{Caller, Engine, Error, Lockable, LookBack, NewRequest, Verdict, Via};
 use daypass_policy::Source;
 use tokio::sync::oneshot;
 
 use crate::dice::Dice;
-use crate::scenario::{Vote, What};
+use crate::scenario::{On, Vote, What};
 use crate::scheduler::Owner;
 use crate::world::World;
 
@@ -82,7 +81,80 @@ async fn deliver(world: &World, number: usize, what: &What, dice: &mut Dice) -> 
 }
 
 async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) -> Result<String, Error> {
-    let root = || caller(world, engine, world.scenario().people.len() - 1, Via::Session);
+    let request = match &what {
+        What::Extend { ask, .. }
+        | What::Withdraw { ask, .. }
+        | What::Release { ask, .. }
+        | What::Revoke { ask, .. }
+        | What::LookBack { ask, .. } => world.request_of(*ask),
+        _ => None,
+    };
+    let person = |who: usize| caller(world, engine, who, Via::Session);
+    match (what, request) {
+        (
+            What::Ask {
+                who,
+                items,
+                duration,
+                start_after,
+                glass,
+                ..
+            },
+            _,
+        ) => {
+            let asked = NewRequest {
+                items: items.iter().filter_map(|item| item.parse().ok()).collect(),
+                duration,
+                start: start_after.map(|after| start(world, number, after)),
+                extends: None,
+                reason: if glass { "it burns".into() } else { String::new() },
+                ticket: Some(number.to_string()),
+            };
+            ask(world, engine, (number, who), asked, glass).await
+        }
+        (What::Extend { who, duration, .. }, Some(request)) => {
+            let asked = NewRequest {
+                items: BTreeSet::new(),
+                duration: Some(duration),
+                start: None,
+                extends: Some(GrantId::from(request)),
+                reason: String::new(),
+                ticket: Some(number.to_string()),
+            };
+            ask(world, engine, (number, who), asked, false).await
+        }
+        (What::Vote(vote), _) => review(world, engine, vote).await,
+        (What::Withdraw { who, .. }, Some(request)) => {
+            engine.withdraw(person(who)?, request).await?;
+            Ok("withdrawn".into())
+        }
+        (What::Release { who, .. }, Some(request)) => {
+            engine.release(person(who)?, request.into()).await?;
+            Ok("released".into())
+        }
+        (What::Revoke { who, .. }, Some(request)) => {
+            engine.revoke(person(who)?, request.into(), None).await?;
+            Ok("revoked".into())
+        }
+        (What::LookBack { who, revoke, .. }, Some(request)) => {
+            let Some(seen) = engine.store().request(request).await? else {
+                return Ok("it is gone".into());
+            };
+            let look = LookBack {
+                digest: seen.digest,
+                comment: "so it was".into(),
+                revoke,
+            };
+            engine.acknowledge(person(who)?, request, look).await?;
+            Ok("looked back".into())
+        }
+        (what, _) => in_the_house(world, engine, what).await,
+    }
+}
+
+/// What the administrator does: to people, to the policy, and to what is to be shut.
+async fn in_the_house(world: &World, engine: &Engine, what: What) -> Result<String, Error> {
+    let root = caller(world, engine, world.scenario().people.len() - 1, Via::Session)?;
     let login = |who: usize| {
         world
             .scenario()
@@ -91,103 +163,50 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             .map(|person| person.login.clone())
             .unwrap_or_default()
     };
-    Ok(match what {
-        What::Ask {
-            who,
-            items,
-            duration,
-            start_after,
-            ..
-        } => {
-            let asked = NewRequest {
-                items: items.iter().filter_map(|item| item.parse().ok()).collect(),
-                duration,
-                start: start_after.map(|after| start(world, number, after)),
-                extends: None,
-                reason: String::new(),
-                ticket: Some(number.to_string()),
-            };
-            ask(world, engine, number, who, asked).await?
-        }
-        What::Extend {
-            ask: of,
-            who,
-            duration,
-            ..
-        } => {
-            let Some(request) = world.request_of(of) else {
-                return Ok("nothing to extend".into());
-            };
-            let asked = NewRequest {
-                items: Default::default(),
-                duration: Some(duration),
-                start: None,
-                extends: Some(GrantId::from(request)),
-                reason: String::new(),
-                ticket: Some(number.to_string()),
-            };
-            ask(world, engine, number, who, asked).await?
-        }
-        What::Vote(vote) => review(world, engine, vote).await?,
-        What::Withdraw { ask, who } => {
-            let Some(request) = world.request_of(ask) else {
-                return Ok("nothing".into());
-            };
-            engine
-                .withdraw(caller(world, engine, who, Via::Session)?, request)
-                .await?;
-            "withdrawn".into()
-        }
-        What::Release { ask, who, .. } => {
-            let Some(request) = world.request_of(ask) else {
-                return Ok("nothing".into());
-            };
-            engine
-                .release(caller(world, engine, who, Via::Session)?, request.into())
-                .await?;
-            "released".into()
-        }
-        What::Revoke { ask, who, .. } => {
-            let Some(request) = world.request_of(ask) else {
-                return Ok("nothing".into());
-            };
-            engine
-                .revoke(caller(world, engine, who, Via::Session)?, request.into(), None)
-                .await?;
-            "revoked".into()
-        }
+    let lockable = |on: &On| match on {
+        On::Person(who) => Some(Lockable::Person(login(*who))),
+        On::Resource(name) => name.parse().ok().map(Lockable::Resource),
+    };
+    match what {
         What::Groups { who, groups } => {
-            let join: BTreeSet<Name> = groups.iter().filter_map(|group| group.parse().ok()).collect();
-            let leave = engine
+            let wanted: BTreeSet<_> = groups.iter().filter_map(|group| group.parse().ok()).collect();
+            let leaves = engine
                 .find(&login(who))?
                 .groups
-                .difference(&join)
+                .difference(&wanted)
                 .cloned()
                 .collect();
-            engine.change_groups(root()?, &login(who), join, leave).await?;
-            "groups set".into()
+            engine.change_groups(root, &login(who), wanted, leaves).await?;
         }
         What::Manager { who, manager } => {
-            let manager = manager.map(login);
             engine
-                .set_manager(root()?, &login(who), manager.as_deref())
+                .set_manager(root, &login(who), manager.map(login).as_deref())
                 .await?;
-            "manager set".into()
         }
         What::Deactivate { who } => {
-            engine.deactivate(root()?, &login(who)).await?;
-            "switched off".into()
+            engine.deactivate(root, &login(who)).await?;
         }
         What::Reactivate { who } => {
-            engine.reactivate(root()?, &login(who)).await?;
-            "switched on".into()
+            engine.reactivate(root, &login(who)).await?;
         }
         What::Policy { number } => {
-            engine.apply_policy(root()?, &sources(world, number)).await?;
-            "in force".into()
+            engine.apply_policy(root, &sources(world, number)).await?;
         }
-        other => format!("no command: {other:?}"),
-    })
+        What::Lock { on } => {
+            let Some(what) = lockable(&on) else {
+                return Ok("nothing to lock".into());
+            };
+            engine.lock(root, &what, "to be safe").await?;
+        }
+        What::Unlock { on } => {
+            let Some(what) = lockable(&on) else {
+                return Ok("nothing to unlock".into());
+            };
+            engine.unlock(root, &what, "all is well").await?;
+        }
+        _ => return Ok("there is nothing that it is about".into()),
+    }
+    Ok("done".into())
 }
 
 /// The files of a policy.
@@ -217,12 +236,17 @@ fn start(world: &World, number: usize, after: Span) -> Timestamp {
 async fn ask(
     world: &World,
     engine: &Engine,
-    number: usize,
-    who: usize,
+    (number, who): (usize, usize),
     asked: NewRequest,
+    glass: bool,
 ) -> Result<String, Error> {
     let caller = caller(world, engine, who, Via::Session)?;
-    let made = engine.request(caller, asked, Some(&number.to_string())).await?;
+    let key = number.to_string();
+    let made = if glass {
+        engine.break_glass(caller, asked, Some(&key)).await?
+    } else {
+        engine.request(caller, asked, Some(&key)).await?
+    };
     world.judge().answered(number, made.request.id);
     world.made(number, made.request.id);
     Ok(format!("{} {}", made.request.id, made.request.state.name()))

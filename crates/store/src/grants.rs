@@ -61,9 +61,13 @@ pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result
         let mut writes = vec![(text, values)];
         writes.extend(grant.parts.iter().enumerate().map(|(position, part)| {
             let text =
-                "INSERT INTO grant_parts (grant_id, position, connector, target_key) VALUES ($1, $2, $3, $4)";
+                "INSERT INTO grant_parts (grant_id, position, connector, target_key, resource) VALUES ($1, $2, $3, $4, $5)";
             let (connector, key) = ((&part.target.connector).into(), part.target.key.as_str().into());
-            (text, vec![grant.id.into(), position.into(), connector, key])
+            let resource = (&part.item().resource).into();
+            (
+                text,
+                vec![grant.id.into(), position.into(), connector, key, resource],
+            )
         }));
         return Ok(writes);
     }

@@ -16,6 +16,7 @@ mod gate;
 mod grants;
 mod idempotency;
 mod link;
+mod locks;
 mod log;
 mod page;
 mod people;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId, TokenId};
+use daypass_core::lock::Lock;
 use daypass_core::name::Name;
 use daypass_core::person::Person;
 use daypass_core::request::Request;
@@ -25,7 +26,7 @@ use crate::replay::{self, Verified};
 use crate::requests::{self, RequestFilter};
 use crate::store::Store;
 use crate::tokens::{self, TokenRow};
-use crate::{entitlements, people, resolve, transition};
+use crate::{entitlements, locks, people, resolve, transition};
 
 /// Each hands its work to a connection; the statements are in the file of their aggregate.
 macro_rules! on {
@@ -302,6 +303,34 @@ impl Store {
     /// Where the store does not answer.
     pub async fn policy_history(&self, limit: usize) -> Result<Vec<Revision>> {
         on!(read, self, |link| policies::history(link, limit))
+    }
+}
+
+/// Locks.
+impl Store {
+    /// What is locked, by whom, since when and why.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn locks(&self) -> Result<Vec<Lock>> {
+        on!(snapshot, self, |link| locks::shut(link))
+    }
+
+    /// Grants that give something on this resource and have not begun to end.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn live_grants_on(&self, resource: &Name) -> Result<Vec<GrantId>> {
+        let resource = resource.clone();
+        on!(read, self, |link| locks::live_on(link, &resource))
+    }
+
+    /// Grants that have not begun to end although their holder, or a resource of theirs, is locked.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn held_under_locks(&self, limit: usize) -> Result<Vec<GrantId>> {
+        on!(read, self, |link| locks::held_under(link, limit))
     }
 }
 

@@ -7,6 +7,7 @@ use daypass_tlog::Tree;
 
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::locks;
 use crate::log::{self, Head};
 use crate::people;
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
@@ -106,6 +107,7 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
         &link.rows("SELECT document FROM entitlements", &[]).await?,
     )?;
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
+    locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
     world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;
@@ -122,6 +124,7 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         grants,
         entitlements,
         people,
+        locks,
         directory,
         policy,
     } = load(link).await?;
@@ -136,6 +139,9 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
     }
     if people != replayed.people {
         return Err(differs("the people"));
+    }
+    if locks != replayed.locks {
+        return Err(differs("the locks"));
     }
     if directory != replayed.directory {
         return Err(differs("the changes of the directory"));

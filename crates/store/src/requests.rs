@@ -1,5 +1,6 @@
 //! Requests: the rows and the queries on them.
 
+use daypass_core::break_glass::Owed;
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::request::{Request, State};
 use daypass_core::world::Step;
@@ -18,6 +19,8 @@ pub struct RequestFilter {
     pub state: Option<String>,
     /// Of this person.
     pub requester: Option<PersonId>,
+    /// Only those for which a review is owed after an emergency.
+    pub owing: bool,
 }
 
 /// What writes a request's row after an event.
@@ -25,18 +28,22 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
     let request = request.ok_or_else(|| Error::corrupt("an event about a request made none"))?;
     let due_at = match &request.state {
         State::Pending { due_at, .. } => Some(*due_at),
-        State::Approved { .. } | State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => {
-            None
-        }
+        State::Approved { owed, .. } => owed.as_ref().and_then(Owed::wakes_at),
+        State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => None,
     };
+    let owing = Value::from(i64::from(request.owed().is_some_and(Owed::is_due)));
     let document = Value::json(request)?;
     let id = request.id.into();
     if step.from != "none" {
-        let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, document = $4 WHERE id = $1";
-        return Ok(vec![(text, vec![id, step.to.into(), due_at.into(), document])]);
+        let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, owing = $4, document = $5 \
+                    WHERE id = $1";
+        return Ok(vec![(
+            text,
+            vec![id, step.to.into(), due_at.into(), owing, document],
+        )]);
     }
-    let text = "INSERT INTO requests (id, state, requester, extends, created_at, due_at, document) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let text = "INSERT INTO requests (id, state, requester, extends, created_at, due_at, owing, document) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let ask = &request.ask;
     let values = vec![
         id,
@@ -45,6 +52,7 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
         ask.extends.into(),
         request.created_at.into(),
         due_at.into(),
+        owing,
         document,
     ];
     Ok(vec![(text, values)])
@@ -69,6 +77,9 @@ pub(crate) async fn list(
     let mut select = Select::new("SELECT document, created_at, id FROM requests");
     select.equals("state", filter.state.as_deref());
     select.equals("requester", filter.requester);
+    if filter.owing {
+        select.only("owing = 1");
+    }
     let (text, values) = select.newest_first(("created_at", "id"), after, limit);
     let rows = link.rows(&text, &values).await?;
     let next = Cursor::behind(&rows, limit, (1, 2))?;

@@ -1,11 +1,13 @@
 //! What a transition sees and holds still: the rows of its scope, locked in one order everywhere.
 //!
-//! The order is requests, grants by id, entitlements by key, people: two transitions that meet wait, and never for each other
-//! in a circle.
+//! The order is requests, grants by id, entitlements by key, people, locks: two transitions that meet wait, and never for each
+//! other in a circle. What every decision depends on (the policy, and what is locked) changes only while nothing else is
+//! decided: see [`Scope::is_exclusive`].
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::lock::On;
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::request::Request;
 use daypass_core::text::Hash;
@@ -13,9 +15,8 @@ use daypass_core::world::World;
 
 use crate::error::Result;
 use crate::link::Link;
-use crate::people;
-use crate::texts;
 use crate::value::{Row, Value};
+use crate::{locks, people, texts};
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +54,18 @@ pub enum Scope {
     /// An account that may cease to be an administrator. Where it is an active one, with all others; nobody else ceases to be
     /// one meanwhile, as long as all who do come this way.
     Administrator(PersonId),
+    /// A lock.
+    Lock(On),
     /// The policy.
     Policy,
+}
+
+impl Scope {
+    /// Whether every other decision depends on what this one changes. It then waits for those under way, and those that come
+    /// wait for it: none is made on a policy or on locks that are no more.
+    pub(crate) const fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Lock(_) | Self::Policy)
+    }
 }
 
 /// Loads the scope, with its rows locked until the transaction ends. The words of free texts are put back.
@@ -85,8 +96,11 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         }
         Scope::Proved { person, password } => proved(link, part, *person, *password).await?,
         Scope::Administrator(id) => administrator(link, part, *id).await?,
+        Scope::Lock(on) => {
+            let text = "SELECT document FROM locks WHERE id = $1 FOR UPDATE";
+            locks::take(part, &link.rows(text, &[on.to_string().into()]).await?)?;
+        }
         Scope::Policy => {
-            link.reserve("policy").await?;
             link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
                 .await?;
         }

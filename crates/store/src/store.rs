@@ -330,7 +330,7 @@ async fn attempts(
     let mut attempt = 1;
     loop {
         let mut link = postgres::link(pool).await?;
-        link.begin("BEGIN").await?;
+        link.begin(&postgres::deciding(scope.is_exclusive())).await?;
         let mut any = Link::Postgres(link);
         let result = transition::run(&mut any, scope, decide, floor).await;
         let contended = matches!(&any, Link::Postgres(link) if link.is_contended());

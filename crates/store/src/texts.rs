@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use daypass_core::grant::Grant;
+use daypass_core::lock::Lock;
 use daypass_core::person::Person;
 use daypass_core::request::Request;
 use daypass_core::text::{Hash, Prose, Words};
@@ -23,7 +24,7 @@ macro_rules! spoken {
         fn prose_mut(&mut self) -> Vec<&mut Prose> { <$of>::prose_mut(self) }
     })* };
 }
-spoken!(Request, Grant, Person);
+spoken!(Request, Grant, Person, Lock);
 
 impl Spoken for Entry {
     fn prose_mut(&mut self) -> Vec<&mut Prose> {
@@ -36,7 +37,8 @@ impl Spoken for World {
         let requests = self.requests.values_mut().flat_map(Request::prose_mut);
         let grants = self.grants.values_mut().flat_map(Grant::prose_mut);
         let people = self.people.values_mut().flat_map(Person::prose_mut);
-        requests.chain(grants).chain(people).collect()
+        let locks = self.locks.values_mut().flat_map(Lock::prose_mut);
+        requests.chain(grants).chain(people).chain(locks).collect()
     }
 }
 

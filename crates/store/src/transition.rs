@@ -1,6 +1,7 @@
 //! The one way in which state changes: load and lock, decide, and write state, event, leaf and outbox together.
 
 use daypass_core::event::{Actor, Event, Subject, What};
+use daypass_core::lock;
 use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::Refusal;
 use daypass_core::text::Hash;
@@ -16,7 +17,7 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
-use crate::{entitlements, grants, people, policies, requests};
+use crate::{entitlements, grants, locks, people, policies, requests};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]
@@ -76,6 +77,10 @@ pub(crate) async fn run(
     let moment = moment(link, floor).await?;
     let now = moment.now;
     (world.policy, world.directory) = (moment.policy, moment.directory);
+    if moment.locked {
+        let locks = locks::shut(link).await?.into_iter();
+        world.locks.extend(locks.map(|lock| (lock.on.clone(), lock)));
+    }
     let decide = decide
         .take()
         .ok_or_else(|| Error::corrupt("a transition was run twice"))?;
@@ -104,22 +109,25 @@ struct Moment {
     policy: Option<Hash>,
     /// How often the directory changed.
     directory: u64,
+    /// Whether anything is locked.
+    locked: bool,
 }
 
 async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
     let local = link.local_clock();
     let text = if local.is_some() {
-        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes \
-         FROM clock_state, directory_state"
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1) FROM clock_state, directory_state"
     } else {
         "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1), \
          (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM clock_state, directory_state"
     };
     let row = link
         .row(text, &[])
         .await?
         .ok_or_else(|| Error::corrupt("a query without a row"))?;
-    let clock = local.map_or_else(|| row.time(4), Ok)?;
+    let clock = local.map_or_else(|| row.time(5), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
     let shift = Span::from_micros(row.count(2)?);
     Ok(Moment {
@@ -127,6 +135,7 @@ async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
         shift,
         policy: row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?,
         directory: row.count(3)?,
+        locked: row.maybe_text(4)?.is_some(),
     })
 }
 
@@ -138,7 +147,10 @@ pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Op
 
 /// What keeps the shift for the next start, and for other servers.
 pub(crate) fn keep_shift(shift: Span) -> Statement {
-    ("UPDATE clock_state SET shift = $1 WHERE shift < $1", vec![shift.micros().into()])
+    (
+        "UPDATE clock_state SET shift = $1 WHERE shift < $1",
+        vec![shift.micros().into()],
+    )
 }
 
 /// From events to statements: pure, and the same for both databases.
@@ -156,6 +168,7 @@ fn writes(
         let event = Event::new(now, actor, subject, what);
         let bytes = event.canonical().map_err(Error::corrupt)?;
         let event = as_recorded(event, &bytes)?;
+        lock::check(world, event.actor, &event.subject, &event.what)?;
         let step = world.apply(&event)?;
         let skip = is(Fault::SkipEvent) && event.what.name() == "entitlement.verified_absent";
         if !skip {
@@ -166,6 +179,7 @@ fn writes(
             Subject::Grant(id) => grants::write(world.grants.get(id), step, now)?,
             Subject::Entitlement(key) => entitlements::write(world.entitlements.get(key), step)?,
             Subject::Person(id) => people::write(world.people.get(id), step)?,
+            Subject::Lock(on) => locks::write(world.locks.get(on), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
         });
         if matches!(&event.what, What::Person(change) if change.is_of_directory()) {

@@ -4,10 +4,12 @@ use daypass_core::id::{GrantId, RequestId, TokenId};
 use daypass_core::name::Name;
 
 use super::{Client, Error};
+use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::connector::{Connector, Rotated};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
+use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::page::Page;
 use crate::person::{ChangeGroups, Group, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole};
 use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
@@ -69,6 +71,21 @@ impl Client {
     /// Takes one's own request back.
     pub async fn cancel(&self, id: RequestId) -> Result<Request> {
         self.send(Route::Cancel, &[&id.to_string()], &NOTHING).await
+    }
+
+    /// Records that one looked at what was done in an emergency.
+    pub async fn acknowledge(&self, id: RequestId, look: &Acknowledge) -> Result<Request> {
+        self.send(Route::Acknowledge, &[&id.to_string()], look).await
+    }
+
+    /// Takes access in an emergency.
+    pub async fn break_glass(&self, ask: &NewRequest) -> Result<Request> {
+        self.send(Route::BreakGlass, &[], ask).await
+    }
+
+    /// What that would lead to.
+    pub async fn preview_break_glass(&self, ask: &NewRequest) -> Result<Preview> {
+        self.send(Route::PreviewBreakGlass, &[], ask).await
     }
 
     /// Grants that one may see.
@@ -187,6 +204,21 @@ impl Client {
     /// Revokes a session or API token.
     pub async fn revoke_token(&self, id: TokenId) -> Result<()> {
         self.get(Route::RevokeToken, &[&id.to_string()], &ALL).await
+    }
+
+    /// What is locked.
+    pub async fn locks(&self) -> Result<Page<Lock>> {
+        self.get(Route::Locks, &[], &ALL).await
+    }
+
+    /// Locks a person or a resource.
+    pub async fn lock(&self, lock: &ChangeLock) -> Result<Locked> {
+        self.send(Route::Lock, &[], lock).await
+    }
+
+    /// Unlocks one.
+    pub async fn unlock(&self, lock: &ChangeLock) -> Result<Unlocked> {
+        self.send(Route::Unlock, &[], lock).await
     }
 
     /// Connectors and how they are.

@@ -6,6 +6,7 @@ use clap::Args;
 use daypass_api::client::{Client, Connection};
 use daypass_api::session::{Login, Via, Whoami};
 use daypass_api::{DEFAULT_PORT, Secret};
+use daypass_core::time::Timestamp;
 
 use crate::ask;
 use crate::context::{Context, read_ca};
@@ -160,6 +161,15 @@ impl WhoamiArgs {
     }
 }
 
+/// What somebody reads whose account is locked.
+pub(super) fn locked(since: Timestamp) -> Line {
+    let what = format!(
+        "your account is locked since {}; you may read and give back",
+        instant(since)
+    );
+    Line::new().with(Style::Bad, what)
+}
+
 fn lines(me: &Whoami, server: &str) -> Vec<Line> {
     let person = &me.person;
     let mut lines = vec![Line::new().with(Style::Strong, &person.login).text(format!(
@@ -167,6 +177,9 @@ fn lines(me: &Whoami, server: &str) -> Vec<Line> {
         person.display,
         person.role.as_str()
     ))];
+    if let Some(since) = me.locked_since {
+        lines.push(locked(since));
+    }
     if !person.groups.is_empty() {
         let groups: Vec<_> = person
             .groups

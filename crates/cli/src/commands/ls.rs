@@ -79,6 +79,12 @@ fn grid(offers: &[Offer], wide: bool) -> Grid {
                 )
             }
         };
+        let takes = match &offer.how {
+            // The refusal says it in words.
+            How::Closed { .. } => takes,
+            _ if offer.break_glass => Field(takes.0, format!("{}; or break-glass", takes.1)),
+            _ => takes,
+        };
         let mut row = vec![
             Field(Style::Strong, offer.item.to_string()),
             Field::from(offer.env().unwrap_or("–")),
@@ -121,7 +127,7 @@ mod tests {
             {"item": {"resource": "orders-staging", "role": "read"}, "kind": "postgres", "labels": {"env": "staging"},
              "how": {"how": "instant", "rule": "self", "max": "8h"}},
             {"item": {"resource": "orders-prod", "role": "write"}, "kind": "postgres", "labels": {"env": "production"},
-             "how": {"how": "reviewed", "rule": "prod-write", "max": "2h", "steps": ["manager", "security"]}},
+             "how": {"how": "reviewed", "rule": "prod-write", "max": "2h", "steps": ["manager", "security"]}, "break_glass": true},
             {"item": {"resource": "hr", "role": "read"}, "kind": "postgres", "labels": {},
              "how": {"how": "closed", "code": "not-eligible", "detail": "no rule admits you", "hint": "ask hr-team"}}]"#,
         )
@@ -131,7 +137,7 @@ mod tests {
             [
                 "RESOURCE/ROLE        ENV         TAKES                                          UP TO",
                 "orders-staging/read  staging     instant                                        8h",
-                "orders-prod/write    production  2 steps: manager → security                    2h",
+                "orders-prod/write    production  2 steps: manager → security; or break-glass    2h",
                 "hr/read              –           not for you: no rule admits you (ask hr-team)  –",
             ]
         );

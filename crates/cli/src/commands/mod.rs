@@ -1,11 +1,13 @@
 //! One file per command, or per noun.
 
 pub(crate) mod audit;
+pub(crate) mod break_glass;
 pub(crate) mod completion;
 pub(crate) mod connect;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod keys;
+pub(crate) mod locks;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod people;

@@ -1,7 +1,10 @@
 //! `user …`: the people and service accounts of the local directory.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand, ValueEnum};
 use daypass_api::Secret;
+use daypass_api::lock::LockOn;
 use daypass_api::person::{
     ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole, SystemRole,
 };
@@ -202,7 +205,14 @@ impl LsArgs {
                 .await
         })
         .await?;
-        let grid = grid(&people, context.out.is_wide());
+        let locks = client.locks().await?.items.into_iter();
+        let locked: BTreeSet<String> = locks
+            .filter_map(|lock| match lock.on {
+                LockOn::Person(login) => Some(login),
+                LockOn::Resource(_) => None,
+            })
+            .collect();
+        let grid = grid(&people, &locked, context.out.is_wide());
         context.out.list(
             &people,
             |person| person.login.clone(),
@@ -332,7 +342,11 @@ pub struct LoginArg {
 }
 
 fn shown(context: &Context, person: &Person) -> Exit {
-    let grid = grid(std::slice::from_ref(person), context.out.is_wide());
+    let grid = grid(
+        std::slice::from_ref(person),
+        &BTreeSet::new(),
+        context.out.is_wide(),
+    );
     if context.out.is_structured() {
         context.out.one(person, String::new, Vec::new);
     } else {
@@ -346,7 +360,7 @@ fn shown(context: &Context, person: &Person) -> Exit {
     Exit::DONE
 }
 
-fn grid(people: &[Person], wide: bool) -> Grid {
+fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
     let mut head = vec!["LOGIN", "NAME", "ROLE", "MANAGER", "GROUPS", ""];
     if wide {
         head.extend(["CHANGED", "ID"]);
@@ -356,6 +370,7 @@ fn grid(people: &[Person], wide: bool) -> Grid {
         let groups: Vec<_> = person.groups.iter().map(Name::as_str).collect();
         let note = match (person.active, person.kind) {
             (false, _) => Field(Style::Bad, "switched off".into()),
+            _ if locked.contains(&person.login) => Field(Style::Bad, "locked".into()),
             (true, Kind::Service) => Field(Style::Faint, "service".into()),
             (true, Kind::Person) => Field::from(""),
         };

@@ -121,7 +121,7 @@ impl RequestArgs {
                 reason: ask.reason.or_else(|| Some(String::from("dry run"))),
                 ..ask
             };
-            return preview(context, &client, &ask).await;
+            return preview(context, &client, &ask, Ways::Request).await;
         }
         let keyed = self
             .idempotency_key
@@ -207,8 +207,26 @@ fn summary(request: &Request) -> Line {
     line.text(what).text(": ").and(state)
 }
 
-async fn preview(context: &Context, client: &Client, ask: &NewRequest) -> Result<Exit, Failure> {
-    let preview = client.preview(ask).await?;
+/// In which way something is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ways {
+    /// `request`.
+    Request,
+    /// `break-glass`.
+    BreakGlass,
+}
+
+/// Shows what would happen.
+pub(crate) async fn preview(
+    context: &Context,
+    client: &Client,
+    ask: &NewRequest,
+    way: Ways,
+) -> Result<Exit, Failure> {
+    let preview = match way {
+        Ways::Request => client.preview(ask).await?,
+        Ways::BreakGlass => client.preview_break_glass(ask).await?,
+    };
     match &preview {
         Preview::Allowed(path) => {
             context
@@ -240,7 +258,15 @@ fn path_lines(path: &Path) -> Vec<Line> {
         )),
         Line::new().with(Style::Faint, format!("rule {}, {}", path.rule, path.location)),
     ];
-    if path.steps.is_empty() {
+    if let Some(glass) = &path.break_glass {
+        let text = format!(
+            "at once; {} ({}) must look at it within {}",
+            glass.review_by,
+            glass.reviewers.join(", "),
+            span(glass.within)
+        );
+        lines.push(Line::new().with(Style::Warn, text));
+    } else if path.steps.is_empty() {
         lines.push(Line::new().with(Style::Good, "instant: nobody has to agree"));
     }
     for (number, step) in path.steps.iter().enumerate() {

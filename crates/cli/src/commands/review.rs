@@ -40,8 +40,8 @@ impl InboxArgs {
             "nothing waits for you",
         );
         if !requests.is_empty() && context.out.is_for_people() {
-            let help =
-                "  daypass status ID shows all of it; daypass approve ID, daypass deny ID --reason TEXT";
+            let help = "  daypass status ID shows all of it; daypass approve ID, daypass deny ID --reason TEXT, \
+                        and for what was an emergency daypass review ID --comment TEXT";
             context.out.note(Line::new().with(Style::Faint, help));
         }
         Ok(Exit::DONE)
@@ -69,6 +69,10 @@ fn grid(requests: &[Request], wide: bool, now: Timestamp) -> Grid {
             .steps
             .iter()
             .find_map(|step| step.due_at)
+            .or(request
+                .break_glass
+                .as_ref()
+                .and_then(|glass| glass.review.due_at()))
             .unwrap_or(request.expires_at);
         let id = if wide {
             request.id.to_string()
@@ -82,7 +86,11 @@ fn grid(requests: &[Request], wide: bool, now: Timestamp) -> Grid {
         grid.row([
             Field(Style::Strong, id),
             Field::from(request.requester.as_str()),
-            Field::from(show::items(&request.items)),
+            Field::from(format!(
+                "{}{}",
+                show::items(&request.items),
+                show::emergency(request.break_glass.is_some())
+            )),
             Field::from(span(request.duration)),
             Field(Style::Warn, left(due, now)),
             Field::from(format!("{}{ticket}", request.reason)),
@@ -220,5 +228,14 @@ fn undecided(request: &Request) -> Result<(), Failure> {
         return Ok(());
     }
     let (id, state) = (request.id.short(), request.state.as_str());
+    let owed = request
+        .break_glass
+        .as_ref()
+        .and_then(|glass| glass.review.due_at());
+    if owed.is_some() {
+        let what =
+            format!("request {id} was an emergency: its access is there already, and a review is owed");
+        return Err(Failure::error(what).hint(format!("daypass review {id} --comment TEXT")));
+    }
     Err(Failure::error(format!("request {id} is {state} already")).hint(format!("daypass status {id}")))
 }

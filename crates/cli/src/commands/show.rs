@@ -1,5 +1,6 @@
 //! How requests and grants look to people: one row in a list, or all there is to say.
 
+use daypass_api::break_glass::Review;
 use daypass_api::grant::{Evidence, Grant, GrantState, Observed};
 use daypass_api::request::{Approved, Decision, Request, RequestState, StepState};
 use daypass_core::time::Timestamp;
@@ -72,7 +73,9 @@ fn labelled(label: &str, text: impl Into<String>) -> Line {
 /// All there is to say of a request: what a reviewer must see before agreeing.
 pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     let Field(style, state) = request_state(request);
-    let verb = if request.extends.is_some() {
+    let verb = if request.break_glass.is_some() {
+        " BREAKS THE GLASS for "
+    } else if request.extends.is_some() {
         " asks for more time: "
     } else {
         " asks for "
@@ -122,11 +125,59 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
             format!("{} for {}", items(&approved.items), span(approved.duration)),
         ));
     }
+    if let Some(owed) = owed(request, now) {
+        lines.push(labelled("emergency", "").and(owed));
+    }
     if let Some(grant) = &request.grant {
         lines.push(labelled("grant", grant.short()));
     }
     lines.push(labelled("digest", request.digest.to_string()));
     lines
+}
+
+/// How the review of an emergency stands.
+pub(crate) fn owed(request: &Request, now: Timestamp) -> Option<Line> {
+    let glass = request.break_glass.as_ref()?;
+    let by = &glass.review_by;
+    let (style, text) = match &glass.review {
+        Review::Owed { due_at, reviewers } => (
+            Style::Warn,
+            format!(
+                "{by} ({}) must review it, {}",
+                reviewers.join(", "),
+                left(*due_at, now)
+            ),
+        ),
+        Review::Overdue { due_at, reviewers } => (
+            Style::Bad,
+            format!(
+                "review OVERDUE: {by} ({}) should have by {}",
+                reviewers.join(", "),
+                instant(*due_at)
+            ),
+        ),
+        Review::Reviewed {
+            by,
+            at,
+            comment,
+            late,
+        } => {
+            let why = comment
+                .as_ref()
+                .map_or_else(String::new, |comment| format!(": \"{comment}\""));
+            let late = if *late { ", late" } else { "" };
+            (
+                Style::Plain,
+                format!("reviewed by {by} {}{late}{why}", ago(*at, now)),
+            )
+        }
+    };
+    Some(Line::new().with(style, text))
+}
+
+/// What is said beside access that was taken in an emergency.
+pub(crate) const fn emergency(break_glass: bool) -> &'static str {
+    if break_glass { " (break-glass)" } else { "" }
 }
 
 fn step_lines(
@@ -198,6 +249,7 @@ pub(crate) fn grant(grant: &Grant, now: Timestamp) -> Vec<Line> {
             .with(Style::Strong, &grant.holder)
             .text(" holds ")
             .with(Style::Strong, what.join(", "))
+            .with(Style::Bad, emergency(grant.break_glass))
             .text("  ")
             .with(style, state),
         labelled("request", grant.request.short()),
@@ -310,6 +362,39 @@ mod tests {
                 "digest     0000000000000000000000000000000000000000000000000000000000000000",
             ]
         );
+    }
+
+    #[test]
+    fn an_emergency_says_so_and_what_is_owed() {
+        let request = |glass: serde_json::Value| -> Request {
+            serde_json::from_value(serde_json::json!({
+                "id": "R0000000000000000", "digest": "00".repeat(32), "state": "approved", "requester": "ana",
+                "items": [{"resource": "orders-prod", "role": "write"}], "reason": "checkout is down", "duration": "30m",
+                "rule": "emergency", "policy_revision": "00".repeat(32), "max": "30m", "steps": [],
+                "created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-01T02:00:00Z", "reviewable": true,
+                "break_glass": glass,
+            }))
+            .unwrap()
+        };
+        let now = at("2026-01-01T00:10:00Z");
+        let said = |glass| text(&super::request(&request(glass), now)).join("\n");
+        let owed = serde_json::json!({"page": "oncall", "review_by": "security", "review": "owed",
+            "due_at": "2026-01-01T01:10:00Z", "reviewers": ["cy", "di"]});
+        let shown = said(owed);
+        assert!(
+            shown.starts_with("R00000  ana BREAKS THE GLASS for orders-prod/write"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("emergency  security (cy, di) must review it, 1h left"),
+            "{shown}"
+        );
+        let overdue = serde_json::json!({"page": "oncall", "review_by": "security", "review": "overdue",
+            "due_at": "2026-01-01T00:05:00Z", "reviewers": []});
+        assert!(said(overdue).contains("review OVERDUE: security () should have by 2026-01-01 00:05:00Z"));
+        let given = serde_json::json!({"page": "oncall", "review_by": "security", "review": "reviewed",
+            "by": "cy", "at": "2026-01-01T00:09:00Z", "comment": "right call", "late": true});
+        assert!(said(given).contains("reviewed by cy 1m ago, late: \"right call\""));
     }
 
     #[test]

@@ -117,6 +117,9 @@ async fn all(context: &Context, client: &Client) -> Result<Exit, Failure> {
     } else {
         context.out.grid(&grid);
     }
+    if let Some(since) = client.whoami().await?.locked_since {
+        context.out.note(super::login::locked(since));
+    }
     if inbox > 0 {
         let line = format!("{} to review: daypass inbox", count(inbox, "request"));
         context.out.note(Line::new().with(Style::Warn, line));
@@ -132,7 +135,11 @@ fn grid(context: &Context, status: &Status) -> Grid {
     for grant in &status.grants {
         grid.row([
             id(grant.id.short(), grant.id.to_string()),
-            Field::from(show::items(&grant.items)),
+            Field::from(format!(
+                "{}{}",
+                show::items(&grant.items),
+                show::emergency(grant.break_glass)
+            )),
             show::grant_state(grant, now),
             Field::from(show::grant_left(grant, now)),
         ]);

@@ -20,6 +20,11 @@ fn the_clock_starts_when_all_of_it_is_there() {
         Some(at(300 + 3600)),
         "window and length, until it is confirmed"
     );
+    assert_eq!(
+        (begun.desired_until(at(299)), begun.desired_until(at(300))),
+        (Some(at(300 + 3600)), None),
+        "a window that has passed holds nothing"
+    );
     let there = after(begun.clone(), &begun.activate(at(60)).unwrap(), 60);
     assert_eq!(there.expires_at(), Some(at(60 + 3600)));
     assert_eq!(there.latest_end, at(60 + 7200));

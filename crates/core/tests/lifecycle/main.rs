@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
+mod break_glass;
 mod entitlement;
 mod grant;
+mod lock;
 mod plan;
 mod request;
 mod samples;

@@ -74,7 +74,10 @@ fn two_different_people_approve_two_steps() {
         matches!(request.state, State::Pending { step: 1, due_at, .. } if due_at == at(1) + Span::minutes(15))
     );
     let request = approved_by(request, 3, at(2)).unwrap();
-    let State::Approved { approval, at: when } = &request.state else {
+    let State::Approved {
+        approval, at: when, ..
+    } = &request.state
+    else {
         panic!("{:?}", request.state)
     };
     assert_eq!((approval.reviews().len(), *when), (2, at(2)));

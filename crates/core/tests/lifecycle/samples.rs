@@ -53,6 +53,7 @@ pub(crate) fn grant(n: u8, key: &str, state: State) -> Grant {
         activation: Span::minutes(5),
         max: Span::hours(2),
         latest_end: at(0) + Span::minutes(5) + Span::hours(2),
+        break_glass: false,
         state,
     }
 }
@@ -132,6 +133,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         max: Span::hours(2),
         pending: Span::hours(2),
         activation: Span::minutes(5),
+        break_glass: None,
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, path, at(0)).unwrap()
 }

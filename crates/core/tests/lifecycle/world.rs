@@ -162,6 +162,10 @@ fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
 #[test]
 fn the_table_of_legal_transitions_has_no_way_back() {
     for (kind, from, to) in LEGAL {
+        // A review that is owed after an emergency is given to what was approved; it stays approved.
+        if (from, to) == (&"approved", &"approved") {
+            continue;
+        }
         let final_states = ["approved", "denied", "withdrawn", "lapsed", "ended"];
         assert!(!final_states.contains(from), "{kind}: {from} → {to}");
     }

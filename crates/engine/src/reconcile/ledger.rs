@@ -79,6 +79,10 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             return Ok(Outcome::default());
         };
         let event = match action {
+            // Nothing begins under a lock, whoever should have ended it.
+            Action::Begin(_) | Action::Activate(_) if world.lock_over(grant).is_some() => {
+                grant.end(Reason::Locked, now)?
+            }
             Action::Begin(_) => {
                 let standing = current.standing(now);
                 match request.as_ref().map(|request| standing.may_hold(request)) {

@@ -202,6 +202,7 @@ impl Reconciler {
             self.limits.alarm_only = alarm_only(&engine);
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
             changed += noted(self.switched_off().await, &mut refused);
+            changed += noted(engine.end_under_locks().await, &mut refused);
             changed += self.pages(now, &mut refused).await?;
             if changed == 0 || refused.is_some() || self.scan.is_some() {
                 break;

@@ -3,8 +3,10 @@
 #![cfg(test)]
 
 mod access;
+mod break_glass;
 mod faults;
 mod house;
+mod locks;
 mod people;
 mod policies;
 mod reviews;

@@ -7,7 +7,7 @@ use daypass_core::time::Span;
 use super::target::name;
 use super::{Declared, declare, length};
 use crate::diagnostic::{At, Problems};
-use crate::document::{Guardrail, Label, Rule, Selector, Step};
+use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
 use crate::tree::{Node, Value};
 
@@ -19,18 +19,32 @@ const GUARDRAIL: Keys = Keys {
 
 const RULE: Keys = Keys {
     what: "a rule",
-    known: &["name", "allow", "to", "roles", "approval", "duration", "max"],
+    known: &[
+        "name",
+        "allow",
+        "to",
+        "roles",
+        "approval",
+        "break_glass",
+        "duration",
+        "max",
+    ],
     later: &[
         "when",
         "end_when",
         "source",
         "notify",
-        "break_glass",
         "agents",
         "anywhere",
         "mfa",
         "cool_down",
     ],
+};
+
+const BREAK_GLASS: Keys = Keys {
+    what: "break_glass",
+    known: &["page", "review_by", "within"],
+    later: &[],
 };
 
 const STEP: Keys = Keys {
@@ -93,6 +107,10 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         None => Some(None),
         Some(node) => names("roles", node, problems).map(Some),
     };
+    let break_glass = match fields.get("break_glass") {
+        None => Some(None),
+        Some(node) => break_glass(node, &fields, problems).map(Some),
+    };
     let steps = approval(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
@@ -112,6 +130,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         to: to?,
         roles: roles.unwrap_or_default(),
         steps: steps.unwrap_or_default(),
+        break_glass: break_glass.unwrap_or_default(),
         duration: duration.unwrap_or_default(),
         max: max.unwrap_or_default(),
     })
@@ -180,11 +199,11 @@ fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
 
 fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
     let Some(node) = fields.get("approval") else {
-        // A rule for emergencies has none; that it is not supported was said already.
+        // A rule for emergencies has none: nobody is asked before.
         if !fields.has("break_glass") && !fields.misspelt("approval") {
             problems.note(
                 fields.at,
-                "a rule needs \"approval\": a list of steps, or none",
+                "a rule needs \"approval\": a list of steps, or none (or \"break_glass\", for emergencies)",
                 "where nobody need agree, write approval: none",
             );
         }
@@ -211,6 +230,37 @@ fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step
             None
         }
     }
+}
+
+/// What an emergency asks for. Nobody agrees before, so `approval` has no place beside it.
+fn break_glass(node: &Node, rule: &Fields<'_>, problems: &mut Problems<'_>) -> Option<BreakGlass> {
+    if let Some(approval) = rule.get("approval") {
+        let what = "a rule has \"approval\" or \"break_glass\", not both";
+        let hint = "break_glass is granted at once and reviewed afterwards; write two rules";
+        problems.note(approval.at, what, hint);
+    }
+    let fields = Fields::of(node, &BREAK_GLASS, problems)?;
+    let page = set(&fields, "page", problems);
+    let review_by = set(&fields, "review_by", problems);
+    fields.required("within", problems);
+    let within = length(&fields, "within", problems).ok().flatten();
+    Some(BreakGlass {
+        page: page?,
+        review_by: review_by?,
+        within: within?,
+    })
+}
+
+/// A set of people that does not depend on who asks.
+fn set(fields: &Fields<'_>, key: &'static str, problems: &mut Problems<'_>) -> Option<(Name, At)> {
+    let node = fields.required(key, problems)?;
+    let name: Name = scalar(key, node, problems)?;
+    if name.as_str() == "manager" {
+        let what = format!("\"{key}\" names a set of people; the manager may not be there in an emergency");
+        problems.note(node.at, what, "name a set of people");
+        return None;
+    }
+    Some((name, node.at))
 }
 
 fn step(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {

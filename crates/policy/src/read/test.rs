@@ -16,13 +16,23 @@ use crate::tree::{Node, Value};
 
 const TEST: Keys = Keys {
     what: "a test",
-    known: &["as", "in", "manager", "ask", "for", "at", "ticket", "expect"],
+    known: &[
+        "as",
+        "in",
+        "manager",
+        "ask",
+        "for",
+        "at",
+        "ticket",
+        "break_glass",
+        "expect",
+    ],
     later: &["from", "incident", "oncall", "risk", "uses", "agent"],
 };
 
 const EXPECT: Keys = Keys {
     what: "an expectation",
-    known: &["allowed", "rule", "steps", "max", "refused"],
+    known: &["allowed", "rule", "steps", "max", "review_by", "refused"],
     later: &[],
 };
 
@@ -46,6 +56,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let duration = length(&fields, "for", problems);
     let now = fields.optional("at", problems);
     let ticket = fields.optional("ticket", problems);
+    let break_glass = emergency(&fields, problems);
     let expect = fields
         .required("expect", problems)
         .and_then(|node| expect(node, problems));
@@ -58,8 +69,24 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         duration: duration.ok()?,
         now: now.ok()?,
         ticket: ticket.ok()?,
+        break_glass: break_glass?,
         expect: expect?,
     })
+}
+
+/// Whether a test asks as in an emergency. Only the explicit word does.
+fn emergency(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<bool> {
+    match fields.get("break_glass") {
+        None => Some(false),
+        Some(Node {
+            value: Value::Bool(asks),
+            ..
+        }) => Some(*asks),
+        Some(node) => {
+            expected("true or false", "\"break_glass\"", node, problems);
+            None
+        }
+    }
 }
 
 fn set<T>(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<BTreeSet<T>>
@@ -75,7 +102,7 @@ where
 
 fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
     let fields = Fields::of(node, &EXPECT, problems)?;
-    let positive = ["allowed", "rule", "steps", "max"]
+    let positive = ["allowed", "rule", "steps", "max", "review_by"]
         .into_iter()
         .find(|key| fields.has(key));
     if let Some(node) = fields.get("refused") {
@@ -88,7 +115,11 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
     }
     if positive.is_none() && fields.is_understood() {
         let what = "nothing is expected";
-        problems.note(node.at, what, "expect allowed: true, rule, steps, max or refused");
+        problems.note(
+            node.at,
+            what,
+            "expect allowed: true, rule, steps, max, review_by or refused",
+        );
         return None;
     }
     if let Some(node) = fields.get("allowed")
@@ -103,6 +134,7 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
     }
     let rule: Result<Option<Name>, Noted> = fields.optional("rule", problems);
     let max = length(&fields, "max", problems);
+    let review_by: Result<Option<Name>, Noted> = fields.optional("review_by", problems);
     let steps = match fields.get("steps") {
         None => Some(None),
         Some(node) => steps(node, problems).map(Some),
@@ -111,6 +143,7 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
         rule: rule.ok()?,
         steps: steps?,
         max: max.ok()?,
+        review_by: review_by.ok()?,
     })
 }
 

@@ -381,6 +381,7 @@ rules:
         has_reason: false,
         ticket: None,
         extends: false,
+        break_glass: false,
         now: now(),
     };
     let Decision::Refused(refusal) = with(text).decide(&ask, &office()) else {
@@ -408,6 +409,7 @@ fn nothing_and_no_time_are_refused() {
         has_reason: true,
         ticket: None,
         extends: false,
+        break_glass: false,
         now: now(),
     };
     let Decision::Refused(refusal) = policy.decide(&ask, &office()) else {
@@ -433,6 +435,7 @@ fn a_ticket_is_repeated_in_a_hint_only_where_a_shell_reads_it_as_it_stands() {
             has_reason: true,
             ticket: Some(ticket),
             extends: false,
+            break_glass: false,
             now: now(),
         };
         let Decision::Refused(refusal) = policy.decide(&ask, &office()) else {

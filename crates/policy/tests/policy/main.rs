@@ -1,6 +1,7 @@
 //! The policy crate from outside: what is read, what is refused and how it is told, what is decided.
 
 #[cfg(test)]
+mod break_glass;
 mod decide;
 #[cfg(test)]
 mod diagnostics;

@@ -115,9 +115,10 @@ pub(crate) fn policy(text: &str) -> Policy {
     load(text).unwrap_or_else(|found| panic!("{found}"))
 }
 
-/// `ana orders-prod/write+reports/read 1h`; the length may be missing.
+/// `ana orders-prod/write+reports/read 1h`; the length may be missing. A `!` before it all breaks the glass.
 pub(crate) fn ask(policy: &Policy, office: &Office, question: &str) -> Decision {
-    let mut words = question.split_whitespace();
+    let break_glass = question.starts_with('!');
+    let mut words = question.trim_start_matches('!').split_whitespace();
     let who = id(words.next().unwrap());
     let items = items(words.next().unwrap());
     let duration: Option<Span> = words.next().map(|word| word.parse().unwrap());
@@ -128,6 +129,7 @@ pub(crate) fn ask(policy: &Policy, office: &Office, question: &str) -> Decision 
         has_reason: true,
         ticket: None,
         extends: false,
+        break_glass,
         now: now(),
     };
     policy.decide(&ask, office)
@@ -161,8 +163,17 @@ pub(crate) fn told(decision: &Decision, office: &Office) -> String {
             } else {
                 format!("; or {}", others.join(", "))
             };
+            let after = allowed
+                .path
+                .break_glass
+                .as_ref()
+                .map_or_else(String::new, |glass| {
+                    let (page, from, within) = (&glass.page, &glass.review.from, glass.review.within);
+                    let who = office.logins(&allowed.after).join(", ");
+                    format!("; pages {page}, reviewed by {from} ({who}) within {within}")
+                });
             format!(
-                "{}: {steps}; {} of {}{others}",
+                "{}: {steps}; {} of {}{after}{others}",
                 allowed.path.rule, allowed.duration, allowed.path.max
             )
         }

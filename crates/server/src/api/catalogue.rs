@@ -3,6 +3,7 @@
 use axum::extract::State;
 use daypass_api::catalogue::{Offer, ResourceQuery};
 use daypass_api::{Page, Problem};
+use daypass_core::lock;
 use daypass_policy::Offer as Core;
 
 use crate::api::page;
@@ -27,6 +28,17 @@ pub(super) async fn list(
     let offers =
         tokio::task::spawn_blocking(move || current.policy.catalogue(who, current.directory.as_ref(), now));
     let offers = offers.await.map_err(|error| Failure::internal(&error))?;
+    let locked = app.engine.locked_now().await?;
+    let offers = offers
+        .into_iter()
+        .map(|offer| match locked.locked_for(who, [&offer.item]) {
+            Some(lock) => Core {
+                terms: Err(lock::refusal(lock, Some(who))),
+                break_glass: false,
+                ..offer
+            },
+            None => offer,
+        });
     let wanted = |offer: &Core| {
         query
             .env
@@ -38,10 +50,6 @@ pub(super) async fn list(
                 .is_none_or(|resource| offer.item.resource.as_str() == resource)
             && (query.instant != Some(true) || offer.terms.as_ref().is_ok_and(|terms| terms.is_instant()))
     };
-    let offers: Vec<Offer> = offers
-        .into_iter()
-        .filter(|offer| wanted(offer))
-        .map(wire::offer)
-        .collect();
+    let offers: Vec<Offer> = offers.filter(|offer| wanted(offer)).map(wire::offer).collect();
     Ok(Json(page::of(offers, query.limit, query.cursor.as_deref())?))
 }

@@ -84,6 +84,9 @@ async fn gauges(app: &Parts) -> Answer<Gauges> {
         .count();
     Ok(Gauges {
         requests_pending: counts.requests_pending,
+        reviews_owed: counts.reviews_owed,
+        reviews_overdue: counts.reviews_overdue,
+        locks: counts.locks,
         grants_active: of("active"),
         grants_activating: of("activating"),
         grants_ending: of("ending"),

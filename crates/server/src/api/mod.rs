@@ -1,11 +1,13 @@
 //! The routes: one thin file for each resource, and the one place where each is put under its entry in the API's list.
 
 mod audit;
+mod break_glass;
 mod catalogue;
 mod connectors;
 mod events;
 mod grants;
 mod health;
+mod locks;
 mod page;
 mod people;
 mod policies;
@@ -40,6 +42,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Request, routes!(requests::get)),
         (R::Review, routes!(requests::review)),
         (R::Cancel, routes!(requests::cancel)),
+        (R::Acknowledge, routes!(break_glass::acknowledge)),
+        (R::BreakGlass, routes!(break_glass::take)),
+        (R::PreviewBreakGlass, routes!(break_glass::preview)),
         (R::Grants, routes!(grants::list)),
         (R::Grant, routes!(grants::get)),
         (R::Revoke, routes!(grants::revoke)),
@@ -64,6 +69,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Tokens, routes!(sessions::list)),
         (R::AddToken, routes!(sessions::add)),
         (R::RevokeToken, routes!(sessions::revoke)),
+        (R::Locks, routes!(locks::list)),
+        (R::Lock, routes!(locks::lock)),
+        (R::Unlock, routes!(locks::unlock)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
         (R::Healthz, routes!(health::healthz)),

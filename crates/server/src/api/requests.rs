@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use daypass_api::preview::Preview;
 use daypass_api::request::{Decision as Yes, NewRequest, NewReview, Request, RequestQuery, RequestState};
 use daypass_api::{Page, Problem};
+use daypass_core::break_glass::Owed;
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Code;
 use daypass_core::request::{Request as Core, State as CoreState};
@@ -23,7 +24,7 @@ use crate::wire;
 /// How many waiting requests are looked at for `reviewable`; nobody's inbox is longer.
 const INBOX: usize = 5_000;
 
-fn asked(body: NewRequest) -> Asked {
+pub(super) fn asked(body: NewRequest) -> Asked {
     Asked {
         items: wire::wanted(body.items),
         duration: body.duration,
@@ -98,6 +99,7 @@ pub(super) async fn list(
     let filter = RequestFilter {
         state: query.state.map(|state| state.as_str().to_owned()),
         requester: mine.then_some(identity.caller.person),
+        owing: query.owing == Some(true),
     };
     let now = app.engine.store().now().await?;
     let mut scan = Scan::new(query.limit, query.cursor.as_deref())?;
@@ -116,21 +118,35 @@ pub(super) async fn list(
 }
 
 async fn inbox(app: &Parts, identity: &Identity, query: &RequestQuery) -> Answer<Json<Page<Request>>> {
-    if query.state.is_some_and(|state| state != RequestState::Pending) {
-        return Ok(Json(Page::all(Vec::new())));
-    }
-    let filter = RequestFilter {
+    // Before the access, and after an emergency.
+    let before = RequestFilter {
         state: Some(RequestState::Pending.as_str().to_owned()),
-        requester: None,
+        ..RequestFilter::default()
     };
+    let after = RequestFilter {
+        owing: true,
+        ..RequestFilter::default()
+    };
+    let wanted = [
+        (RequestState::Pending, before, query.owing != Some(true)),
+        (RequestState::Approved, after, true),
+    ];
     let now = app.engine.store().now().await?;
-    let found = app.engine.store().requests(filter, None, INBOX).await?;
+    let mut found = Vec::new();
+    for (state, filter, wanted) in wanted {
+        if wanted && query.state.is_none_or(|asked| asked == state) {
+            found.extend(app.engine.store().requests(filter, None, INBOX).await?.items);
+        }
+    }
     let mut waiting: Vec<(Timestamp, Core)> = found
-        .items
         .into_iter()
         .filter(|request| app.engine.awaits(identity.caller.person, request, now))
         .filter_map(|request| match &request.state {
-            CoreState::Pending { due_at, .. } => Some((*due_at, request)),
+            CoreState::Pending { due_at, .. }
+            | CoreState::Approved {
+                owed: Some(Owed::Due { due_at, .. }),
+                ..
+            } => Some((*due_at, request)),
             _ => None,
         })
         .collect();
@@ -165,7 +181,7 @@ pub(super) async fn get(
 }
 
 /// The request, if the caller may see it; else what an unknown id gets.
-async fn visible(app: &Parts, identity: &Identity, id: RequestId) -> Answer<Core> {
+pub(super) async fn visible(app: &Parts, identity: &Identity, id: RequestId) -> Answer<Core> {
     let request = app.engine.store().request(id).await?;
     let request = request.filter(|request| app.engine.may_see(identity.caller, request));
     request.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no request {}", id.short())))

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use daypass_api::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
 use daypass_api::{Page, Problem, ProblemCode, Scope};
 use daypass_core::id::{PersonId, TokenId};
+use daypass_core::lock::On;
 use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
@@ -126,10 +127,13 @@ pub(super) async fn logout(State(app): State<App>, identity: Identity) -> Answer
 #[utoipa::path(get, path = "/api/v1/whoami", tag = "identity",
     responses((status = 200, body = Whoami), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer<Json<Whoami>> {
+    let locked = app.engine.locked_now().await?;
+    let lock = locked.locked(&On::Person(identity.person.id));
     Ok(Json(Whoami {
         person: wire::person(&identity.person, &app.engine.current().directory),
         via: wire::via(&identity.token.kind),
         expires_at: identity.token.expires_at,
+        locked_since: lock.map(|lock| lock.at),
     }))
 }
 

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use daypass_api::{Audience, ProblemCode, Route, Scope};
+use daypass_core::lock::{self, On};
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::refusal::Code;
 use daypass_engine::{Caller, Via};
@@ -75,6 +76,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     match authenticate(&app, request.headers()).await {
         Ok(identity) => {
             admit(route, &identity)?;
+            not_locked(&app, route, &identity).await?;
             request.extensions_mut().insert(identity);
         }
         Err(failure) => {
@@ -203,12 +205,30 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
     }
 }
 
+/// Somebody who is locked does nothing that opens anything. What a call would record is held against the locks once more, in
+/// the transaction itself; here it is every route, those included that record nothing.
+async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()> {
+    if route.is_open_to_locked() {
+        return Ok(());
+    }
+    let person = identity.caller.person;
+    let locked = app.engine.locked_now().await?;
+    locked
+        .locked(&On::Person(person))
+        .map_or(Ok(()), |lock| Err(lock::refusal(lock, Some(person)).into()))
+}
+
 /// Routes by which a member takes part in what an auditor only watches. Less access is never refused: what somebody still
 /// holds when they become an auditor, they can give back.
 const fn changes(route: Route) -> bool {
     matches!(
         route,
-        Route::AddRequest | Route::Review | Route::Extend | Route::Credentials
+        Route::AddRequest
+            | Route::Review
+            | Route::Extend
+            | Route::Credentials
+            | Route::BreakGlass
+            | Route::Acknowledge
     )
 }
 

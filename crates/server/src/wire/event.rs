@@ -1,12 +1,14 @@
 //! Events on the wire: the live stream says that something happened, the audit trail says all of it.
 
 use daypass_api::event as api;
-use daypass_core::event::{Actor, Event, PolicyEvent, What};
+use daypass_core::event::{Actor, Event, PolicyEvent, Subject, What};
 use daypass_core::person::Change;
-use daypass_core::{entitlement, grant, request};
+use daypass_core::{entitlement, grant, lock, request};
 use daypass_engine::Snapshot;
 use daypass_store::Entry;
 
+use super::lock::on as on_lock;
+use super::words;
 use crate::http::problem::{Answer, Failure};
 
 /// One message of the live stream.
@@ -60,6 +62,7 @@ fn summary(event: &Event, people: &Snapshot) -> String {
         What::Grant(what) => of_grant(what),
         What::Entitlement(what) => of_entitlement(what),
         What::Person(change) => of_person(change, people),
+        What::Lock(what) => of_lock(what, &event.subject, people),
         What::Policy(PolicyEvent::Applied {
             revision, summary, ..
         }) => {
@@ -67,6 +70,21 @@ fn summary(event: &Event, people: &Snapshot) -> String {
             format!("revision {short} is in force ({} changes)", summary.len())
         }
     }
+}
+
+fn of_lock(what: &lock::Event, subject: &Subject, people: &Snapshot) -> String {
+    let name = match subject {
+        Subject::Lock(on) => on_lock(on, people).name().to_owned(),
+        _ => String::new(),
+    };
+    let (done, why) = match what {
+        lock::Event::Locked { why, .. } => ("locked", why),
+        lock::Event::Unlocked { why, .. } => ("unlocked", why),
+    };
+    words(why).map_or_else(
+        || format!("{name} was {done}"),
+        |why| format!("{name} was {done}: {why}"),
+    )
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
@@ -81,7 +99,9 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
     use request::Event as E;
     match what {
         E::Created { request } => {
-            let verb = if request.ask.extends.is_some() {
+            let verb = if request.path.break_glass.is_some() {
+                "BREAKS THE GLASS for"
+            } else if request.ask.extends.is_some() {
                 "asks for more time on"
             } else {
                 "asks for"
@@ -123,13 +143,26 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
         E::Denied { review } => format!("{} denies it", people.login(review.reviewer)),
         E::Withdrawn => "taken back".to_owned(),
         E::Lapsed => "nobody answered in time".to_owned(),
+        E::Acknowledged { by, comment, .. } => {
+            let who = people.login(*by);
+            let said = words(comment).map_or_else(String::new, |comment| format!(": {comment}"));
+            format!("{who} reviewed what was done with the glass broken{said}")
+        }
+        E::ReviewOverdue => "nobody reviewed in time what was done with the glass broken".to_owned(),
     }
 }
 
 fn of_grant(what: &grant::Event) -> String {
     use grant::Event as E;
     match what {
-        E::Opened { grant } => format!("opened: {}", list(grant.parts.iter().map(grant::Part::item))),
+        E::Opened { grant } => {
+            let how = if grant.break_glass {
+                " with the glass broken"
+            } else {
+                ""
+            };
+            format!("opened{how}: {}", list(grant.parts.iter().map(grant::Part::item)))
+        }
         E::Begun { window_ends } => format!("being provisioned, until {window_ends} at the latest"),
         E::Activated { expires_at, .. } => format!("all of it is there; ends at {expires_at}"),
         E::Extended { expires_at, .. } => format!("ends at {expires_at} now"),

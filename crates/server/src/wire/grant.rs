@@ -54,6 +54,7 @@ pub(crate) fn grant(
         ended_reason: reason.map(|reason| reason.name().to_owned()),
         ended_detail: reason.and_then(|reason| detail(reason, people)),
         overdue,
+        break_glass: grant.break_glass,
         entitlements: grant
             .parts
             .iter()

@@ -4,12 +4,14 @@
 
 mod event;
 mod grant;
+mod lock;
 mod person;
 mod policy;
 mod request;
 
 pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
+pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
 pub(crate) use policy::{check, connector, offer, preview};
 pub(crate) use request::request;

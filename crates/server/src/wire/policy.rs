@@ -71,6 +71,20 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
         duration: allowed.duration,
         max: allowed.path.max,
         pending: allowed.path.pending,
+        break_glass: allowed
+            .path
+            .break_glass
+            .as_ref()
+            .map(|glass| daypass_api::break_glass::Terms {
+                page: glass.page.to_string(),
+                review_by: glass.review.from.to_string(),
+                reviewers: allowed
+                    .after
+                    .iter()
+                    .map(|person| current.directory.login(*person))
+                    .collect(),
+                within: glass.review.within,
+            }),
         others: others.collect(),
     }
 }
@@ -103,6 +117,7 @@ pub(crate) fn offer(offer: Offer) -> ApiOffer {
         kind: offer.kind,
         labels: labels.collect(),
         how,
+        break_glass: offer.break_glass,
     }
 }
 

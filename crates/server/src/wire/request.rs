@@ -1,6 +1,7 @@
 //! A request on the wire.
 
-use daypass_api::request as api;
+use daypass_api::{break_glass as api_glass, request as api};
+use daypass_core::break_glass::Owed;
 use daypass_core::id::GrantId;
 use daypass_core::request::{Request, State};
 use daypass_core::review::{Decision, Review, Silence, Step};
@@ -54,7 +55,43 @@ pub(crate) fn request(
         approved,
         grant,
         reviewable,
+        break_glass: break_glass(request, current, now),
     }
+}
+
+/// What is owed for an emergency, and who may give it.
+fn break_glass(request: &Request, current: &Current, now: Timestamp) -> Option<api_glass::BreakGlass> {
+    let glass = request.path.break_glass.as_ref()?;
+    let reviewers = || reviewers(request, &glass.review, false, current, now);
+    let review = match request.owed()? {
+        Owed::Due {
+            due_at,
+            overdue: false,
+        } => api_glass::Review::Owed {
+            due_at: *due_at,
+            reviewers: reviewers(),
+        },
+        Owed::Due { due_at, .. } => api_glass::Review::Overdue {
+            due_at: *due_at,
+            reviewers: reviewers(),
+        },
+        Owed::Reviewed {
+            by,
+            at,
+            comment,
+            late,
+        } => api_glass::Review::Reviewed {
+            by: current.directory.login(*by),
+            at: *at,
+            comment: words(comment),
+            late: *late,
+        },
+    };
+    Some(api_glass::BreakGlass {
+        page: glass.page.to_string(),
+        review_by: glass.review.from.to_string(),
+        review,
+    })
 }
 
 const fn state(state: &State) -> api::RequestState {

@@ -42,9 +42,17 @@ async fn metrics_count_what_happened() {
     let grant = bed.granted().await;
     bed.reaches(grant, daypass_api::grant::GrantState::Active).await;
     bed.ask("ana", "orders/read").await;
+    let lock = daypass_api::lock::ChangeLock {
+        on: daypass_api::lock::LockOn::Resource("staging".to_owned()),
+        reason: "x".to_owned(),
+    };
+    bed.client("root").await.lock(&lock).await.unwrap();
     let text = text(&bed, "/metrics").await;
     for line in [
         "daypass_requests_pending 1",
+        "daypass_break_glass_reviews_owed 0",
+        "daypass_break_glass_reviews_overdue 0",
+        "daypass_locks 1",
         "daypass_grants{state=\"active\"} 1",
         "daypass_grants_overdue 0",
         "daypass_connector_up{connector=\"box\"} 1",

@@ -3,10 +3,12 @@
 #![cfg(test)]
 
 mod bed;
+mod break_glass;
 mod events;
 mod health;
 mod idempotency;
 mod identity;
+mod locks;
 mod logs;
 mod matrix;
 mod people;

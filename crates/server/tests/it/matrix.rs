@@ -21,7 +21,9 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 4] = [
+const MEMBERS_ONLY: [Route; 6] = [
+    Route::BreakGlass,
+    Route::Acknowledge,
     Route::AddRequest,
     Route::Review,
     Route::Extend,
@@ -220,7 +222,9 @@ async fn what_somebody_may_not_see_is_what_is_not_there() {
     let body = serde_json::json!({
         "decision": "approve", "digest": "0".repeat(64), "duration": "1h",
     });
+    let look = serde_json::json!({"digest": "0".repeat(64), "comment": "x"});
     for (route, there, nowhere, body) in [
+        (Route::Acknowledge, &request, "R0000000000000000", Some(&look)),
         (Route::Request, &request, "R0000000000000000", None),
         (Route::Cancel, &request, "R0000000000000000", None),
         (Route::Review, &request, "R0000000000000000", Some(&body)),

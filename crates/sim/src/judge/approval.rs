@@ -12,8 +12,8 @@ use daypass_core::review::{Approval, Decision, From, Review, Silence};
 use daypass_core::time::{Span, Timestamp};
 
 use super::{Invariant, Judge};
-use crate::scenario::Vote;
 use crate::scenario::policy::{Policy, Rule, Set, Step};
+use crate::scenario::{Vote, What};
 
 /// A vote that somebody sent.
 pub(super) struct Cast {
@@ -37,6 +37,15 @@ impl Judge {
             if !self.admits(policy, rule, request.ask.requester, &request.ask.items) {
                 return wrong("its rule does not admit the requester to all of it");
             }
+            if rule.glass.is_some() != self.broke_glass(request) {
+                return wrong("an emergency is what somebody says is one, and nothing else");
+            }
+            if self
+                .ledger
+                .is_locked(request.ask.requester, request.ask.items.iter())
+            {
+                return wrong("there is a lock");
+            }
             let same = request.path.steps.len() == rule.steps.len()
                 && request
                     .path
@@ -58,6 +67,52 @@ impl Judge {
         });
         if let Some(what) = accusation {
             self.accuse(Invariant::Approved, what);
+        }
+    }
+
+    /// Whether the command that made it was the one for emergencies. Its ticket names it.
+    fn broke_glass(&self, request: &Request) -> bool {
+        let number = request
+            .ask
+            .ticket
+            .as_ref()
+            .and_then(|ticket| ticket.text().parse::<usize>().ok());
+        let element = number.and_then(|number| self.scenario.elements.get(number));
+        element.is_some_and(|element| matches!(element.what, What::Ask { glass: true, .. }))
+    }
+
+    /// Who looks back at an emergency is asked to, could, and is somebody else.
+    pub(super) fn looked_back(&mut self, id: RequestId, by: PersonId, at: Timestamp) {
+        let Some(asked) = self.ledger.requests.get_mut(&id) else {
+            return;
+        };
+        asked.owes = false;
+        let (requester, made, rule) = (
+            asked.request.ask.requester,
+            asked.policy,
+            asked.request.path.rule.clone(),
+        );
+        let glass = self
+            .policy(made)
+            .and_then(|policy| policy.rule(rule.as_str())?.glass.clone());
+        let (Some((from, within)), Some(current)) = (glass, self.policy(self.ledger.policy)) else {
+            return self.accuse(
+                Invariant::Approved,
+                format!("{by} looked back at {id}, which was no emergency"),
+            );
+        };
+        let step = Step {
+            from,
+            count: 1,
+            within,
+            escalate: None,
+        };
+        let may = self.may_review(current, &step, by, requester, at);
+        if by == requester || may.is_err() {
+            self.accuse(
+                Invariant::Approved,
+                format!("{by} looked back at {id}, and {may:?}"),
+            );
         }
     }
 
@@ -104,6 +159,12 @@ impl Judge {
             if u32::try_from(have).unwrap_or(u32::MAX) < step.count {
                 wrong(format!("step {number} has {have} of {}", step.count));
             }
+        }
+        if self
+            .ledger
+            .is_locked(request.ask.requester, request.ask.items.iter())
+        {
+            wrong("there is a lock".into());
         }
         let rule = current.rule(request.path.rule.as_str());
         if !rule.is_some_and(|rule| self.admits(current, rule, request.ask.requester, &request.ask.items)) {

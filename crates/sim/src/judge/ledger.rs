@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::entitlement::Observed;
-use daypass_core::grant::{Grant, Reason};
+use daypass_core::grant::{Grant, Part, Reason};
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::lock::On;
+use daypass_core::name::Item;
 use daypass_core::person::Person;
 use daypass_core::request::Request;
 use daypass_core::text::Hash;
@@ -17,6 +19,7 @@ pub(super) struct Ledger {
     pub(super) grants: BTreeMap<GrantId, Held>,
     pub(super) entitlements: BTreeMap<(usize, String), Known>,
     pub(super) people: BTreeMap<PersonId, Person>,
+    pub(super) locked: BTreeSet<On>,
     /// Which of the scenario's policies is in force.
     pub(super) policy: usize,
     /// The policies' texts, hashed.
@@ -35,6 +38,8 @@ pub(super) struct Asked {
     /// The length that was agreed on, once it was.
     pub(super) approved: Option<daypass_core::review::Approval>,
     pub(super) led_to: u32,
+    /// An emergency that nobody has looked back at, and that nobody was told to have been forgotten.
+    pub(super) owes: bool,
 }
 
 /// A grant.
@@ -101,6 +106,7 @@ impl Ledger {
             grants: BTreeMap::new(),
             entitlements: BTreeMap::new(),
             people: BTreeMap::new(),
+            locked: BTreeSet::new(),
             policy: 0,
             policies: scenario
                 .policies
@@ -140,7 +146,17 @@ impl Ledger {
 
     /// The latest limit of the grants that give the right to this key at this true time.
     pub(super) fn held(&self, spot: &(usize, String), now: Timestamp) -> Option<Timestamp> {
-        self.sharing(spot).filter_map(|held| held.holds(now)).max()
+        let free = |held: &&Held| !self.is_locked(held.grant.holder, held.grant.parts.iter().map(Part::item));
+        self.sharing(spot)
+            .filter(free)
+            .filter_map(|held| held.holds(now))
+            .max()
+    }
+
+    /// Whether a person, or a resource of these items, is locked.
+    pub(super) fn is_locked<'a>(&self, who: PersonId, mut items: impl Iterator<Item = &'a Item>) -> bool {
+        let resource = |item: &Item| self.locked.contains(&On::Resource(item.resource.clone()));
+        self.locked.contains(&On::Person(who)) || items.any(resource)
     }
 
     pub(super) fn openings(&self, grant: GrantId) -> Vec<(usize, String)> {
@@ -157,7 +173,9 @@ impl Ledger {
             .filter(|(_, asked)| asked.pending)
             .map(|(id, _)| format!("request {id} is pending"));
         let grants = self.grants.iter().filter(|(_, held)| held.phase != Phase::Ended);
+        let owing = self.requests.iter().filter(|(_, asked)| asked.owes);
         requests
+            .chain(owing.map(|(id, _)| format!("nobody looked back at {id}, and it is not overdue")))
             .chain(grants.map(|(id, held)| format!("grant {id} is {:?}", held.phase)))
             .collect()
     }

@@ -34,6 +34,8 @@ pub(crate) enum Invariant {
     Approved,
     /// No longer than the rule and the reviewers allow.
     Bounded,
+    /// Nothing comes about under a lock.
+    Locked,
     /// Who holds a grant has the access, and overlapping ones do not cut each other.
     NotCut,
     /// Ended means seen: what is said of the end of access is true.
@@ -57,6 +59,7 @@ impl Invariant {
             Self::Intended => "intended first",
             Self::Approved => "approved",
             Self::Bounded => "bounded",
+            Self::Locked => "locked",
             Self::NotCut => "not cut",
             Self::Seen => "ended means seen",
             Self::NeverAdopted => "never adopted",

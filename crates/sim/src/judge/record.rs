@@ -4,6 +4,7 @@ use daypass_core::entitlement::{Event as Seen, Observed, TargetKey};
 use daypass_core::event::{Event, PolicyEvent, Subject, What};
 use daypass_core::grant::{Event as Granted, Evidence, Proof, Reason};
 use daypass_core::id::{GrantId, RequestId};
+use daypass_core::lock::Event as Locking;
 use daypass_core::person::Change;
 use daypass_core::request::Event as Requested;
 use daypass_core::text::Hash;
@@ -41,6 +42,14 @@ impl Judge {
                 }
                 recorded.policy = true;
             }
+            (Subject::Lock(on), What::Lock(change)) => match change {
+                Locking::Locked { .. } => {
+                    self.ledger.locked.insert(on.clone());
+                }
+                Locking::Unlocked { .. } => {
+                    self.ledger.locked.remove(on);
+                }
+            },
             _ => self.accuse(
                 Invariant::Replays,
                 format!("an event of another subject: {event:?}"),
@@ -58,6 +67,7 @@ impl Judge {
                     pending: true,
                     approved: None,
                     led_to: 0,
+                    owes: false,
                 };
                 self.check_once(&asked);
                 self.ledger.requests.insert(id, asked);
@@ -67,6 +77,12 @@ impl Judge {
                 self.decided(id, Some(approval.clone()));
             }
             Requested::Denied { .. } | Requested::Withdrawn | Requested::Lapsed => self.decided(id, None),
+            Requested::Acknowledged { by, .. } => self.looked_back(id, *by, at),
+            Requested::ReviewOverdue => {
+                if let Some(asked) = self.ledger.requests.get_mut(&id) {
+                    asked.owes = false;
+                }
+            }
             Requested::Reviewed { .. } | Requested::Escalated { .. } => {}
         }
     }
@@ -74,6 +90,7 @@ impl Judge {
     fn decided(&mut self, id: RequestId, approval: Option<daypass_core::review::Approval>) {
         if let Some(asked) = self.ledger.requests.get_mut(&id) {
             asked.pending = false;
+            asked.owes = approval.is_some() && asked.request.path.break_glass.is_some();
             asked.approved = approval;
         }
     }
@@ -103,6 +120,7 @@ impl Judge {
     }
 
     fn grant(&mut self, id: GrantId, what: &Granted, at: Timestamp) {
+        self.check_locks(id, what);
         let now = self.time.now();
         // In true time: what the store calls its deadline is as far away as that says from the moment that it says so.
         let in_truth = |deadline: Timestamp| now + deadline.since(at);
@@ -146,6 +164,31 @@ impl Judge {
                 }
             }
             Granted::CredentialIssued { .. } => {}
+        }
+    }
+
+    /// Nothing comes about under a lock, and nothing ends for one that is not there.
+    fn check_locks(&mut self, id: GrantId, what: &Granted) {
+        let grant = match what {
+            Granted::Opened { grant } => Some(grant.as_ref()),
+            _ => self.ledger.grants.get(&id).map(|held| &held.grant),
+        };
+        let locked = grant.is_some_and(|grant| {
+            let items = grant.parts.iter().map(daypass_core::grant::Part::item);
+            self.ledger.is_locked(grant.holder, items)
+        });
+        let wrong = match what {
+            Granted::Opened { .. }
+            | Granted::Begun { .. }
+            | Granted::Activated { .. }
+            | Granted::Extended { .. } => locked,
+            Granted::Ending {
+                reason: Reason::Locked,
+            } => !locked,
+            _ => false,
+        };
+        if wrong {
+            self.accuse(Invariant::Locked, format!("{id}: {what:?}; locked: {locked}"));
         }
     }
 

@@ -167,6 +167,25 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Fl
         let rule = rule(dice, &policy, number, flavour);
         policy.rules.push(rule);
     }
+    if dice.chance(350) {
+        let ordinary = rule(dice, &policy, 9, flavour);
+        let groups: Vec<_> = policy
+            .sets
+            .keys()
+            .filter(|set| *set != "named")
+            .cloned()
+            .collect();
+        let glass = (
+            dice.pick(&groups).cloned().unwrap_or_default(),
+            Span::minutes(1 + dice.number(0..8)),
+        );
+        policy.rules.push(Rule {
+            name: "emergency".into(),
+            steps: Vec::new(),
+            glass: Some(glass),
+            ..ordinary
+        });
+    }
     if dice.chance(300) {
         policy.guardrails.push(guardrail(dice, &policy, 0));
     }
@@ -203,6 +222,7 @@ fn rule(dice: &mut Dice, policy: &Policy, number: usize, flavour: Flavour) -> Ru
         }),
         steps: (0..steps).map(|_| step(dice, &names)).collect(),
         max: Span::minutes(3 + dice.number(0..25)),
+        glass: None,
     }
 }
 
@@ -255,7 +275,7 @@ fn change(dice: &mut Dice, last: &Policy) -> Policy {
         1 => {
             let at = dice.index(next.rules.len());
             let names: Vec<_> = next.sets.keys().cloned().collect();
-            if let Some(rule) = next.rules.get_mut(at) {
+            if let Some(rule) = next.rules.get_mut(at).filter(|rule| rule.glass.is_none()) {
                 rule.steps.push(step(dice, &names));
                 rule.steps.truncate(3);
             }

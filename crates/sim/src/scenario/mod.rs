@@ -98,6 +98,8 @@ pub(crate) enum What {
         items: Vec<String>,
         duration: Option<Span>,
         start_after: Option<Span>,
+        /// In an emergency, by the verb for that.
+        glass: bool,
         copies: u32,
     },
     /// Somebody asks for more time on what an ask led to.
@@ -128,6 +130,18 @@ pub(crate) enum What {
     Connect {
         ask: usize,
         stays: Span,
+    },
+    /// Somebody looks back at an emergency.
+    LookBack {
+        ask: usize,
+        who: usize,
+        revoke: bool,
+    },
+    Lock {
+        on: On,
+    },
+    Unlock {
+        on: On,
     },
     Groups {
         who: usize,
@@ -175,6 +189,13 @@ pub(crate) enum What {
     Jump {
         by: i64,
     },
+}
+
+/// What is locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum On {
+    Person(usize),
+    Resource(String),
 }
 
 #[derive(Debug, Clone)]

@@ -48,6 +48,8 @@ pub(crate) struct Rule {
     pub(crate) roles: Option<BTreeSet<String>>,
     pub(crate) steps: Vec<Step>,
     pub(crate) max: Span,
+    /// For emergencies: who must look back at it, and within how long.
+    pub(crate) glass: Option<(String, Span)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -149,14 +151,19 @@ impl Rule {
                 step.from, step.count, step.within
             )
         };
-        let approval = if self.steps.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("[{}]", self.steps.iter().map(step).collect::<Vec<_>>().join(", "))
+        let approval = match &self.glass {
+            Some((by, within)) => {
+                format!("break_glass: {{page: {by}, review_by: {by}, within: {within}}}")
+            }
+            None if self.steps.is_empty() => "approval: none".to_owned(),
+            None => {
+                let steps: Vec<_> = self.steps.iter().map(step).collect();
+                format!("approval: [{}]", steps.join(", "))
+            }
         };
         let _ = writeln!(
             out,
-            "  - {{name: {}, allow: [{}], to: {{env: {}}}{}, approval: {approval}, max: {}}}",
+            "  - {{name: {}, allow: [{}], to: {{env: {}}}{}, {approval}, max: {}}}",
             self.name,
             self.allow.join(", "),
             self.env,

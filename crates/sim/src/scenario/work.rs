@@ -3,7 +3,7 @@
 use daypass_core::time::Span;
 
 use super::policy::Set;
-use super::{Element, Flavour, Person, Scenario, Vote, What, draw};
+use super::{Element, Flavour, On, Person, Scenario, Vote, What, draw};
 use crate::dice::Dice;
 
 /// Over how long asks are spread.
@@ -39,91 +39,117 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
 }
 
 fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
-    let (who, items) = asked(dice, scenario);
+    let (who, items, glass) = asked(dice, scenario);
     let number = scenario.elements.len();
-    let flavour = scenario.flavour;
-    let duration = match flavour {
+    let duration = match scenario.flavour {
         Flavour::Mass => Some(Span::minutes(3)),
         Flavour::Crowded => Some(Span::minutes(1 + dice.number(0..2))),
         _ => dice.chance(700).then(|| Span::minutes(1 + dice.number(0..15))),
     };
+    let later = dice.chance(150) && !glass;
     let what = What::Ask {
         who,
         items,
         duration,
-        start_after: dice
-            .chance(150)
-            .then(|| dice.span(Span::seconds(10), Span::minutes(10))),
-        copies: if dice.chance(200) {
-            2 + u32::try_from(dice.index(3)).unwrap_or(0)
-        } else {
-            1
-        },
+        glass,
+        start_after: later.then(|| dice.span(Span::seconds(10), Span::minutes(10))),
+        copies: copies(dice, 200),
     };
     scenario.elements.push(Element { at, what });
     votes(dice, scenario, number, at);
-    if flavour == Flavour::Mass {
+    if scenario.flavour == Flavour::Mass {
         return;
     }
     if dice.chance(350) {
-        let extension = What::Extend {
-            ask: number,
-            who,
-            duration: Span::minutes(1 + dice.number(0..12)),
-            copies: if dice.chance(300) { 2 } else { 1 },
-        };
-        // Often at the very moment of the deadline, as far as that can be told beforehand.
-        let deadline = duration
-            .filter(|_| dice.chance(400))
-            .map(|duration| at + duration + dice.span(Span::ZERO, Span::millis(300)));
-        let at = deadline.unwrap_or_else(|| at + dice.span(Span::minutes(1), Span::minutes(14)));
-        let extend = scenario.elements.len();
-        scenario.elements.push(Element { at, what: extension });
-        votes(dice, scenario, extend, at);
+        extend(dice, scenario, (number, who), at, duration);
     }
     for _ in 0..dice.number(0..3) {
         let at = at + dice.span(Span::seconds(30), Span::minutes(25));
         let stays = dice.span(Span::seconds(5), Span::minutes(40));
-        scenario.elements.push(Element {
-            at,
-            what: What::Connect { ask: number, stays },
-        });
+        let what = What::Connect { ask: number, stays };
+        scenario.elements.push(Element { at, what });
     }
-    if flavour == Flavour::Hasty || dice.chance(300) {
-        let soon = if flavour == Flavour::Hasty {
-            (Span::ZERO, Span::seconds(20))
-        } else {
-            (Span::seconds(30), Span::minutes(25))
-        };
-        let at = at + dice.span(soon.0, soon.1);
-        let other = dice.index(scenario.people.len());
-        let copies = if dice.chance(300) { 3 } else { 1 };
-        let what = match dice.number(0..5) {
-            0 => What::Withdraw { ask: number, who },
-            1..4 => What::Release {
-                ask: number,
-                who: if dice.chance(900) { who } else { other },
-                copies,
-            },
-            _ => What::Revoke {
-                ask: number,
-                who: other,
-                copies,
-            },
+    for _ in 0..(if glass { dice.number(0..4) } else { 0 }) {
+        let at = at + dice.span(Span::seconds(10), Span::minutes(12));
+        let (who, revoke) = (dice.index(scenario.people.len()), dice.chance(300));
+        let what = What::LookBack {
+            ask: number,
+            who,
+            revoke,
         };
         scenario.elements.push(Element { at, what });
     }
+    if scenario.flavour == Flavour::Hasty || dice.chance(300) {
+        give_back(dice, scenario, (number, who), at);
+    }
+}
+
+/// Mostly one; several this many times in a thousand.
+fn copies(dice: &mut Dice, permille: u32) -> u32 {
+    if dice.chance(permille) {
+        *dice.pick(&[2, 3, 4]).unwrap_or(&2)
+    } else {
+        1
+    }
+}
+
+/// Somebody asks for more time, often at the very moment of the deadline, as far as that can be told beforehand.
+fn extend(
+    dice: &mut Dice,
+    scenario: &mut Scenario,
+    (ask, who): (usize, usize),
+    at: Span,
+    lasts: Option<Span>,
+) {
+    let deadline = lasts.filter(|_| dice.chance(400));
+    let deadline = deadline.map(|lasts| at + lasts + dice.span(Span::ZERO, Span::millis(300)));
+    let at = deadline.unwrap_or_else(|| at + dice.span(Span::minutes(1), Span::minutes(14)));
+    let number = scenario.elements.len();
+    let (duration, copies) = (Span::minutes(1 + dice.number(0..12)), copies(dice, 300));
+    let what = What::Extend {
+        ask,
+        who,
+        duration,
+        copies,
+    };
+    scenario.elements.push(Element { at, what });
+    votes(dice, scenario, number, at);
+}
+
+/// It is taken back, given back or taken away: mostly after a while, sometimes at once.
+fn give_back(dice: &mut Dice, scenario: &mut Scenario, (ask, who): (usize, usize), at: Span) {
+    let (least, most) = match scenario.flavour {
+        Flavour::Hasty => (Span::ZERO, Span::seconds(20)),
+        _ => (Span::seconds(30), Span::minutes(25)),
+    };
+    let at = at + dice.span(least, most);
+    let other = dice.index(scenario.people.len());
+    let copies = copies(dice, 300);
+    let what = match dice.number(0..5) {
+        0 => What::Withdraw { ask, who },
+        1..4 => What::Release {
+            ask,
+            who: if dice.chance(900) { who } else { other },
+            copies,
+        },
+        _ => What::Revoke {
+            ask,
+            who: other,
+            copies,
+        },
+    };
+    scenario.elements.push(Element { at, what });
 }
 
 /// Mostly somebody whom some rule admits asks for what it gives; sometimes anybody for anything.
-fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>) {
+fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>, bool) {
     let who = dice.index(scenario.people.len());
     let policy = scenario.policies.first();
     let Some((policy, rule)) = policy.and_then(|policy| Some((policy, dice.pick(&policy.rules)?))) else {
-        return (who, Vec::new());
+        return (who, Vec::new(), false);
     };
     if dice.chance(200) {
-        return (who, items(dice, scenario));
+        return (who, items(dice, scenario), dice.chance(100));
     }
     let in_set = |person: &Person| {
         rule.allow.iter().any(|set| match policy.sets.get(set) {
@@ -150,7 +176,8 @@ fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>) {
     }
     items.sort();
     items.dedup();
-    (dice.pick(&admitted).copied().unwrap_or(who), items)
+    let glass = rule.glass.is_some() != dice.chance(50);
+    (dice.pick(&admitted).copied().unwrap_or(who), items, glass)
 }
 
 fn items(dice: &mut Dice, scenario: &Scenario) -> Vec<String> {
@@ -208,7 +235,13 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
 
 fn change(dice: &mut Dice, scenario: &Scenario) -> What {
     let who = dice.index(scenario.people.len());
-    match dice.number(0..10) {
+    match dice.number(0..15) {
+        10..13 => What::Lock {
+            on: lockable(dice, scenario),
+        },
+        13 | 14 => What::Unlock {
+            on: lockable(dice, scenario),
+        },
         0..4 => What::Policy {
             number: dice.index(scenario.policies.len()),
         },
@@ -222,5 +255,19 @@ fn change(dice: &mut Dice, scenario: &Scenario) -> What {
         },
         7 | 8 => What::Deactivate { who },
         _ => What::Reactivate { who },
+    }
+}
+
+/// A person, or a resource of the first policy.
+fn lockable(dice: &mut Dice, scenario: &Scenario) -> On {
+    let resources = scenario
+        .policies
+        .first()
+        .map(|policy| policy.resources.as_slice())
+        .unwrap_or_default();
+    let resource = dice.pick(resources).cloned();
+    match resource.filter(|_| dice.chance(500)) {
+        Some(resource) => On::Resource(resource.name),
+        None => On::Person(dice.index(scenario.people.len())),
     }
 }

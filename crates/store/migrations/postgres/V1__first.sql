@@ -12,6 +12,7 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('request', 'none', 'pending'),
     ('request', 'pending', 'pending'),
     ('request', 'pending', 'approved'),
+    ('request', 'approved', 'approved'),
     ('request', 'pending', 'denied'),
     ('request', 'pending', 'withdrawn'),
     ('request', 'pending', 'lapsed'),
@@ -38,6 +39,9 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('person', 'active', 'inactive'),
     ('person', 'inactive', 'inactive'),
     ('person', 'inactive', 'active'),
+    ('lock', 'none', 'locked'),
+    ('lock', 'locked', 'unlocked'),
+    ('lock', 'unlocked', 'locked'),
     ('policy', 'none', 'applied'),
     ('policy', 'applied', 'applied');
 
@@ -115,8 +119,10 @@ CREATE TABLE requests (
     requester TEXT COLLATE "C" NOT NULL,
     extends TEXT COLLATE "C",
     created_at BIGINT NOT NULL,
-    -- When silence has lasted too long; only while it waits for people.
+    -- When silence has lasted too long; only while it waits for people, before the access or after an emergency.
     due_at BIGINT,
+    -- Whether a review is owed for it.
+    owing BIGINT NOT NULL DEFAULT 0,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
@@ -124,6 +130,7 @@ CREATE INDEX requests_recent ON requests (created_at, id);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
+CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE grants (
@@ -146,6 +153,8 @@ CREATE INDEX grants_holder ON grants (holder, opened_at, id);
 CREATE INDEX grants_open ON grants (opened_at, id) WHERE state <> 'ended';
 CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
+-- Who holds what and has not begun to end: what a lock looks for.
+CREATE INDEX grants_live ON grants (holder) WHERE state IN ('scheduled', 'activating', 'active');
 CREATE INDEX grants_due ON grants (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 
@@ -153,12 +162,14 @@ CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 CREATE TABLE grant_parts (
     grant_id TEXT COLLATE "C" NOT NULL REFERENCES grants (id),
     position BIGINT NOT NULL,
+    resource TEXT COLLATE "C" NOT NULL,
     connector TEXT COLLATE "C" NOT NULL,
     target_key TEXT COLLATE "C" NOT NULL,
     wanted_until BIGINT,
     ended BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (grant_id, position)
 );
+CREATE INDEX grant_parts_resource ON grant_parts (resource) WHERE ended = 0;
 CREATE INDEX grant_parts_target ON grant_parts (connector, target_key) WHERE ended = 0;
 
 CREATE TABLE entitlements (
@@ -220,6 +231,20 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_person ON tokens (person);
 CREATE INDEX tokens_expiry ON tokens (expires_at);
 
+-- What is locked, or was: a person or a resource. Nothing is held under a lock, and nothing new comes about.
+CREATE TABLE locks (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    kind TEXT COLLATE "C" NOT NULL DEFAULT 'lock' CHECK (kind = 'lock'),
+    previous_state TEXT COLLATE "C" NOT NULL DEFAULT 'none',
+    state TEXT COLLATE "C" NOT NULL,
+    person TEXT COLLATE "C",
+    resource TEXT COLLATE "C",
+    document TEXT NOT NULL,
+    CHECK ((person IS NULL) <> (resource IS NULL)),
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+);
+CREATE INDEX locks_shut ON locks (id) WHERE state = 'locked';
+
 -- The policy's state: one row, once there is a policy.
 CREATE TABLE policy_state (
     id BIGINT PRIMARY KEY CHECK (id = 1),
@@ -280,6 +305,10 @@ CREATE TRIGGER entitlements_steps BEFORE UPDATE OF previous_state, state ON enti
 CREATE TRIGGER people_begins BEFORE INSERT ON people
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER people_steps BEFORE UPDATE OF previous_state, state ON people
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER locks_begins BEFORE INSERT ON locks
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER locks_steps BEFORE UPDATE OF previous_state, state ON locks
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();

@@ -12,6 +12,7 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('request', 'none', 'pending'),
     ('request', 'pending', 'pending'),
     ('request', 'pending', 'approved'),
+    ('request', 'approved', 'approved'),
     ('request', 'pending', 'denied'),
     ('request', 'pending', 'withdrawn'),
     ('request', 'pending', 'lapsed'),
@@ -38,6 +39,9 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('person', 'active', 'inactive'),
     ('person', 'inactive', 'inactive'),
     ('person', 'inactive', 'active'),
+    ('lock', 'none', 'locked'),
+    ('lock', 'locked', 'unlocked'),
+    ('lock', 'unlocked', 'locked'),
     ('policy', 'none', 'applied'),
     ('policy', 'applied', 'applied');
 
@@ -112,8 +116,10 @@ CREATE TABLE requests (
     requester TEXT NOT NULL,
     extends TEXT,
     created_at INTEGER NOT NULL,
-    -- When silence has lasted too long; only while it waits for people.
+    -- When silence has lasted too long; only while it waits for people, before the access or after an emergency.
     due_at INTEGER,
+    -- Whether a review is owed for it.
+    owing INTEGER NOT NULL DEFAULT 0,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT, WITHOUT ROWID;
@@ -121,6 +127,7 @@ CREATE INDEX requests_recent ON requests (created_at, id);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
+CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE grants (
@@ -143,6 +150,8 @@ CREATE INDEX grants_holder ON grants (holder, opened_at, id);
 CREATE INDEX grants_open ON grants (opened_at, id) WHERE state <> 'ended';
 CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
+-- Who holds what and has not begun to end: what a lock looks for.
+CREATE INDEX grants_live ON grants (holder) WHERE state IN ('scheduled', 'activating', 'active');
 CREATE INDEX grants_due ON grants (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 
@@ -150,12 +159,14 @@ CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 CREATE TABLE grant_parts (
     grant_id TEXT NOT NULL REFERENCES grants (id),
     position INTEGER NOT NULL,
+    resource TEXT NOT NULL,
     connector TEXT NOT NULL,
     target_key TEXT NOT NULL,
     wanted_until INTEGER,
     ended INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (grant_id, position)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX grant_parts_resource ON grant_parts (resource) WHERE ended = 0;
 CREATE INDEX grant_parts_target ON grant_parts (connector, target_key) WHERE ended = 0;
 
 CREATE TABLE entitlements (
@@ -217,6 +228,20 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_person ON tokens (person);
 CREATE INDEX tokens_expiry ON tokens (expires_at);
 
+-- What is locked, or was: a person or a resource. Nothing is held under a lock, and nothing new comes about.
+CREATE TABLE locks (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'lock' CHECK (kind = 'lock'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    person TEXT,
+    resource TEXT,
+    document TEXT NOT NULL,
+    CHECK ((person IS NULL) <> (resource IS NULL)),
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX locks_shut ON locks (id) WHERE state = 'locked';
+
 -- The policy's state: one row, once there is a policy.
 CREATE TABLE policy_state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -267,6 +292,10 @@ BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); E
 CREATE TRIGGER people_begins BEFORE INSERT ON people WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
 CREATE TRIGGER people_steps BEFORE UPDATE OF previous_state, state ON people WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER locks_begins BEFORE INSERT ON locks WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER locks_steps BEFORE UPDATE OF previous_state, state ON locks WHEN NEW.previous_state <> OLD.state
 BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
 CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;

@@ -21,6 +21,16 @@ mod migrations {
 /// The advisory lock under which the tables are made, so that of several servers that start at once one makes them.
 const MIGRATING: i64 = 0x6461_7970_6173_7301;
 
+/// The advisory lock that every decision shares, and that those which all others depend on have to themselves.
+const DECIDING: i64 = 0x6461_7970_6173_7302;
+
+/// How a decision begins: with its share of that lock, or with all of it. The statements behind it see what others committed
+/// until then.
+pub(crate) fn deciding(exclusive: bool) -> String {
+    let share = if exclusive { "" } else { "_shared" };
+    format!("BEGIN; SELECT pg_advisory_xact_lock{share}({DECIDING})")
+}
+
 /// How to reach a PostgreSQL store.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {

@@ -9,12 +9,14 @@
 )]
 
 mod bench;
+mod break_glass;
 mod clock;
 mod concurrency;
 mod due;
 mod gate;
 mod hostile;
 mod legal;
+mod locks;
 mod log;
 mod people;
 mod postgres_server;

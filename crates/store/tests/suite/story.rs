@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::break_glass::BreakGlass;
 use daypass_core::entitlement::{self, Entitlement, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::grant::{self, Evidence, Grant, Part, Proof, Reason, State};
@@ -61,6 +62,7 @@ pub(crate) struct Asked {
     pub(crate) extends: Option<GrantId>,
     pub(crate) reason: String,
     pub(crate) ticket: Option<String>,
+    pub(crate) break_glass: Option<BreakGlass>,
 }
 
 impl Asked {
@@ -74,6 +76,7 @@ impl Asked {
             extends: None,
             reason: format!("reason {n}"),
             ticket: None,
+            break_glass: None,
         }
     }
 
@@ -94,6 +97,7 @@ impl Asked {
             max: Span::hours(4),
             pending: Span::hours(2),
             activation: Span::minutes(5),
+            break_glass: self.break_glass.map(Box::new),
         };
         let ask = Ask {
             requester: self.requester,
@@ -171,6 +175,7 @@ fn follow(
         activation: request.path.activation,
         max: request.path.max,
         latest_end: now + request.path.max,
+        break_glass: request.path.break_glass.is_some(),
         state: State::Scheduled { start: now },
     };
     let opened = grant::Event::Opened {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use daypass_core::entitlement::{Event, Fault};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::Reason;
+use daypass_core::lock::On;
 use daypass_core::person::{Change, SystemRole};
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::review::Decision;
@@ -14,6 +15,7 @@ use daypass_store::{Committed, Error, GrantFilter, Outcome, Scope};
 
 use crate::bench::{Bench, on_every_engine};
 use crate::story::*;
+use crate::{break_glass, locks};
 
 on_every_engine!(the_log_replayed_gives_the_tables);
 
@@ -67,7 +69,7 @@ async fn the_log_replayed_gives_the_tables(bench: Bench) {
     assert!(never.is_empty(), "{never:?} never happened; {names:?}");
 }
 
-const EVERYWHERE: [&str; 27] = [
+const EVERYWHERE: [&str; 31] = [
     "request.created",
     "request.reviewed",
     "request.escalated",
@@ -75,6 +77,8 @@ const EVERYWHERE: [&str; 27] = [
     "request.denied",
     "request.withdrawn",
     "request.lapsed",
+    "request.acknowledged",
+    "request.review_overdue",
     "grant.opened",
     "grant.begun",
     "grant.activated",
@@ -94,6 +98,8 @@ const EVERYWHERE: [&str; 27] = [
     "person.role",
     "person.deactivated",
     "person.reactivated",
+    "lock.locked",
+    "lock.unlocked",
     "policy.applied",
 ];
 
@@ -121,6 +127,8 @@ async fn step(bench: &Bench, dice: &mut Dice, few: u16) -> Result<Committed, Err
         }
         10 | 11 => entitlement(bench, dice, n).await,
         12 => person_changes(bench, dice).await,
+        15 if dice.roll(3) == 0 => break_glass::look(store, n).await,
+        14 if dice.roll(6) == 0 => locked(bench, dice, n).await,
         _ if dice.roll(10) == 0 => apply_policy(store, &format!("version: {}", dice.roll(3))).await,
         _ => Ok(nothing(bench).await),
     }
@@ -152,6 +160,9 @@ async fn made(bench: &Bench, dice: &mut Dice, n: u8) -> Result<Committed, Error>
         .pop()
         .filter(|_| dice.roll(2) == 0);
     let extends = active.map(|grant| grant.id);
+    if extends.is_none() && steps.is_empty() && dice.roll(2) == 0 {
+        return ask(&bench.store, break_glass::taken(n, within)).await;
+    }
     ask(
         &bench.store,
         Asked {
@@ -300,4 +311,22 @@ async fn person_changes(bench: &Bench, dice: &mut Dice) -> Result<Committed, Err
         _ => return add(&bench.store, person(n, &format!("login{}", n / 2)), Vec::new()).await,
     };
     change_person(&bench.store, person_id(n), change, Vec::new()).await
+}
+
+/// Opens the lock that is shut, if there is one; else shuts one and ends what is held under it.
+async fn locked(bench: &Bench, dice: &mut Dice, n: u8) -> Result<Committed, Error> {
+    let store = &bench.store;
+    if let Some(lock) = store.locks().await?.pop() {
+        return locks::set(store, lock.on, false).await;
+    }
+    let on = match dice.roll(2) {
+        0 => On::Person(person_id(n)),
+        _ => On::Resource(name("shared")),
+    };
+    let committed = locks::set(store, on, true).await?;
+    for id in store.held_under_locks(100).await? {
+        change_grant(store, id, |grant, now| grant.end(Reason::Locked, now)).await?;
+    }
+    assert_eq!(store.held_under_locks(100).await?, []);
+    Ok(committed)
 }
