@@ -284,6 +284,9 @@ impl Entitlement {
             .as_ref()
             .filter(|intent| intent.worker != worker || !certain)
             .map(|intent| intent.claim_ends);
+        if is(planted::Fault::TrustStaleFence) {
+            return None;
+        }
         open.max(self.may_appear_until).filter(|until| now < *until)
     }
 

@@ -10,7 +10,7 @@ pub enum Fault {
     SkipReadBack,
     /// What one grant ends is taken away although another holds it.
     ForgetHolder,
-    /// A worker that was overtaken writes down what it saw.
+    /// A worker that was overtaken writes down what it saw, and nobody waits for another's claim.
     TrustStaleFence,
     /// One person counts once for each step.
     CountTwice,
@@ -71,7 +71,7 @@ const TOLD: &[(Fault, &str, &str)] = &[
     (
         Fault::TrustStaleFence,
         "trust-a-stale-fence",
-        "A worker that was overtaken writes down what it saw.",
+        "A worker that was overtaken writes down what it saw, and nobody waits for another's claim.",
     ),
     (
         Fault::CountTwice,

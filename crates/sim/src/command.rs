@@ -114,12 +114,9 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
         }
         (What::Extend { who, duration, .. }, Some(request)) => {
             let asked = NewRequest {
-                items: BTreeSet::new(),
                 duration: Some(duration),
-                start: None,
                 extends: Some(GrantId::from(request)),
-                reason: String::new(),
-                ticket: Some(number.to_string()),
+                ..asked(number)
             };
             ask(world, engine, (number, who), asked, false).await
         }
@@ -149,6 +146,18 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             Ok("looked back".into())
         }
         (what, _) => in_the_house(world, engine, what).await,
+    }
+}
+
+/// What every ask of an element has: its number as the ticket, by which the judge knows it again.
+fn asked(number: usize) -> NewRequest {
+    NewRequest {
+        items: BTreeSet::new(),
+        duration: None,
+        start: None,
+        extends: None,
+        reason: String::new(),
+        ticket: Some(number.to_string()),
     }
 }
 

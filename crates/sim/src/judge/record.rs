@@ -390,6 +390,11 @@ impl Judge {
                 );
             }
         }
+        // One that says `until` its own time was made already, and is put right now.
+        if matches!(what, Seen::Removing { until } if *until > at) && self.is_held_at(&spot, at) {
+            let what = format!("{key} is about to be removed, and somebody holds it");
+            self.accuse(Invariant::NotCut, what);
+        }
         let now = self.time.now();
         let known = self.ledger.entitlements.entry(spot).or_insert(Known {
             intended: None,
@@ -418,5 +423,14 @@ impl Judge {
             }
             Seen::Failing { .. } => {}
         }
+    }
+
+    /// Whether an active grant that is not locked holds a key at this time of the store's.
+    fn is_held_at(&self, spot: &(usize, String), at: Timestamp) -> bool {
+        self.ledger.sharing(spot).any(|held| {
+            let items = held.grant.parts.iter().map(daypass_core::grant::Part::item);
+            matches!(held.phase, Phase::Active { limit, .. } if at < limit)
+                && !self.ledger.is_locked(held.grant.holder, items)
+        })
     }
 }

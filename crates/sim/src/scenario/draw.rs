@@ -116,18 +116,7 @@ pub(super) fn groups(dice: &mut Dice) -> Vec<String> {
         .collect()
 }
 
-fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Flavour) -> Policy {
-    let mut sets: BTreeMap<_, _> = (0..3)
-        .map(|number| (format!("s{number}"), Set::Group(format!("g{number}"))))
-        .collect();
-    let named = |(at, _): &(usize, &Person)| *at < 2 || dice.chance(500);
-    let some: Vec<_> = people
-        .iter()
-        .enumerate()
-        .filter(named)
-        .map(|(_, person)| person.login.clone())
-        .collect();
-    sets.insert("named".into(), Set::Logins(some));
+fn resources(dice: &mut Dice, targets: &[Character]) -> Vec<Resource> {
     let mut resources = Vec::new();
     for number in 0..(1 + dice.index(4)) {
         let env = ENVS.get(number % 2).copied().unwrap_or("prod").to_owned();
@@ -146,6 +135,21 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Fl
                 .collect(),
         });
     }
+    resources
+}
+
+fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Flavour) -> Policy {
+    let mut sets: BTreeMap<_, _> = (0..3)
+        .map(|number| (format!("s{number}"), Set::Group(format!("g{number}"))))
+        .collect();
+    let named = |(at, _): &(usize, &Person)| *at < 2 || dice.chance(500);
+    let some: Vec<_> = people
+        .iter()
+        .enumerate()
+        .filter(named)
+        .map(|(_, person)| person.login.clone())
+        .collect();
+    sets.insert("named".into(), Set::Logins(some));
     let mut policy = Policy {
         settle: if dice.chance(700) {
             Span::ZERO
@@ -159,7 +163,7 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Fl
             .iter()
             .map(|target| (target.connector.clone(), target.alarm_only))
             .collect(),
-        resources,
+        resources: resources(dice, targets),
         guardrails: Vec::new(),
         rules: Vec::new(),
     };

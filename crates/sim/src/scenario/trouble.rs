@@ -31,6 +31,13 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
             scenario.elements.push(Element { at, what });
         }
     }
+    if scenario.flavour == Flavour::Hasty {
+        for _ in 0..dice.number(0..6) {
+            let at = dice.span(Span::ZERO, Span::minutes(45));
+            let what = crash(dice, scenario);
+            scenario.elements.push(Element { at, what });
+        }
+    }
     if dice.chance(400) {
         for _ in 0..(1 + dice.number(0..4)) {
             let at = dice.span(Span::ZERO, LENGTH);

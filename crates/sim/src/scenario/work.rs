@@ -102,7 +102,16 @@ fn extend(
     lasts: Option<Span>,
 ) {
     let deadline = lasts.filter(|_| dice.chance(400));
-    let deadline = deadline.map(|lasts| at + lasts + dice.span(Span::ZERO, Span::millis(300)));
+    let stalls = deadline.map(|lasts| at + lasts);
+    let deadline = stalls.map(|ends| ends + dice.span(Span::ZERO, Span::millis(300)));
+    if let Some(at) = stalls.filter(|_| dice.chance(400)) {
+        // Servers that stand still over the deadline find both to do when they go on: what ends, and what asks for more.
+        for server in 0..scenario.servers {
+            let lasts = dice.span(Span::seconds(1), Span::seconds(6));
+            let what = What::Stall { server, lasts };
+            scenario.elements.push(Element { at, what });
+        }
+    }
     let at = deadline.unwrap_or_else(|| at + dice.span(Span::minutes(1), Span::minutes(14)));
     let number = scenario.elements.len();
     let (duration, copies) = (Span::minutes(1 + dice.number(0..12)), copies(dice, 300));
