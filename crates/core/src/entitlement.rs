@@ -54,6 +54,9 @@ pub struct Entitlement {
     pub epoch: u64,
     /// The provisioning that may be under way.
     pub intent: Option<Intent>,
+    /// When the last provisioning was intended; `None` for access that Daypass never meant to make. Whoever comes to hold it
+    /// later has it provisioned once more: a read, however new, may show what was before.
+    pub intended_at: Option<Timestamp>,
     /// Until then it may still appear: an earlier provisioning was given up without an answer and may yet take effect. To
     /// have seen it absent before proves nothing.
     pub may_appear_until: Option<Timestamp>,
@@ -323,6 +326,7 @@ impl Entitlement {
                 spec: Some(spec.clone()),
                 epoch: *epoch,
                 intent: Some(intent.clone()),
+                intended_at: Some(at),
                 may_appear_until: *may_appear_until,
                 may_vanish_until: existing.and_then(|existing| existing.may_vanish_until),
                 observed: Observed::Unknown { since: at },
@@ -335,6 +339,7 @@ impl Entitlement {
                 spec: None,
                 epoch: 0,
                 intent: None,
+                intended_at: None,
                 may_appear_until: None,
                 may_vanish_until: None,
                 observed,

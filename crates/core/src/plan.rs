@@ -151,8 +151,13 @@ impl View<'_> {
     }
 
     fn activating(&self, grant: &Grant, (since, window_ends): (Timestamp, Timestamp), plan: &mut Plan) {
-        // Seen for this grant: another may have held the same opening before, and nobody has looked since.
-        let there = |part: &&Part| matches!(self.observed(&part.target), Some(Observed::Present { at, .. }) if *at >= since || is(Fault::TrustOldSight));
+        // Provisioned for this grant: another may have held the same opening before.
+        let there = |part: &&Part| {
+            self.entitlements.get(&part.target).is_some_and(|seen| {
+                matches!(seen.observed, Observed::Present { .. })
+                    && (seen.intended_at >= Some(since) || is(Fault::TrustOldSight))
+            })
+        };
         if self.now >= window_ends {
             // Even if the last item has just been seen: the window is what bounds the limit that the targets were given.
             let missing: Vec<_> = grant
@@ -244,24 +249,25 @@ impl View<'_> {
 
     /// Whether what was seen of something that is held is not what should be there.
     fn wanting(&self, seen: &Entitlement, until: Timestamp, plan: &mut Plan) -> bool {
-        let new_holder = |seen_at: Option<Timestamp>| {
+        let new_holder = || {
             self.any(&seen.key, |state| {
-                matches!(state, State::Activating { since, .. } if seen_at.is_none_or(|at| at < *since && !is(Fault::TrustOldSight)))
+                matches!(state, State::Activating { since, .. }
+                    if seen.intended_at < Some(*since) && !is(Fault::TrustOldSight))
             })
         };
         match &seen.observed {
             Observed::Unknown { .. } => true,
-            Observed::Present { until: limit, at } => {
+            Observed::Present { until: limit, .. } => {
                 let unsettled = seen.unsettled_until();
                 if let Some(settles) = unsettled.filter(|settles| self.now < *settles) {
                     plan.wake(settles);
                 }
                 limit.is_some_and(|limit| limit != until)
                     || unsettled.is_some_and(|settles| settles <= self.now)
-                    || new_holder(Some(*at))
+                    || new_holder()
             }
             // Taken away by hand: an active holder ends for it; only one that is being set up asks for it anew.
-            Observed::Absent { .. } => new_holder(None),
+            Observed::Absent { .. } => self.any(&seen.key, |state| matches!(state, State::Activating { .. })),
         }
     }
 

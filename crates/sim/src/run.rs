@@ -15,7 +15,7 @@ use crate::dice::Dice;
 use crate::happen;
 use crate::judge::{Invariant, Violation};
 use crate::scenario::{self, Cut, Scenario, What};
-use crate::scheduler::{Rest, Scheduler};
+use crate::scheduler::{Owner, Rest, Scheduler};
 use crate::server::{self, builder, clock, open};
 use crate::world::World;
 
@@ -145,7 +145,7 @@ fn build(world: &World) -> Result<(), String> {
     built
         .now_or_never()
         .unwrap_or_else(|| Err("the house was not built at once".into()))?;
-    world.collect();
+    world.collect(Owner::World);
     Ok(())
 }
 

@@ -131,7 +131,7 @@ impl Gate for Process {
             if access == Access::Read {
                 return Ok(());
             }
-            self.world.collect();
+            self.world.collect(self.owner);
             let lost = self.world.is_troubled()
                 && lock(&self.points).dice.chance(self.world.scenario().lost_answers);
             self.point("the answer to a write").await;
@@ -157,13 +157,16 @@ pub(crate) struct Up {
 
 impl Up {
     /// Something was recorded, by this server or another.
-    pub(crate) fn told(&self, directory: bool, policy: bool) {
+    pub(crate) fn told(&self, by: Owner, directory: bool, policy: bool) {
         self.stale_directory.fetch_or(directory, Ordering::Relaxed);
         self.stale_policy.fetch_or(policy, Ordering::Relaxed);
-        if directory || policy {
+        if by == self.process.owner {
+            self.wake.notify_one();
+        }
+        // What others did is known a moment later, several things at once.
+        if by != self.process.owner || directory || policy {
             self.stale.notify_one();
         }
-        self.wake.notify_one();
     }
 
     /// Makes the reconciler look again.

@@ -11,7 +11,7 @@ use daypass_store::Store;
 use crate::judge::Judge;
 use crate::lock;
 use crate::scenario::Scenario;
-use crate::scheduler::Time;
+use crate::scheduler::{Owner, Time};
 use crate::server::Up;
 use crate::target::Target;
 
@@ -181,7 +181,7 @@ impl World {
     }
 
     /// Reads what was recorded since the last time: after every commit, before anybody learns of it.
-    pub(crate) fn collect(&self) {
+    pub(crate) fn collect(&self, by: Owner) {
         let recorded = self.judge().read_log(&self.0.store);
         if recorded.is_empty() {
             return;
@@ -190,7 +190,7 @@ impl World {
             self.say(|| line);
         }
         for up in self.servers() {
-            up.told(recorded.directory, recorded.policy);
+            up.told(by, recorded.directory, recorded.policy);
         }
     }
 

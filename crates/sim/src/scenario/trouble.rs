@@ -66,8 +66,13 @@ fn one(dice: &mut Dice, scenario: &Scenario) -> What {
                 .unwrap_or(&Outage::Down),
             lasts: lasts(dice),
         },
-        6 | 7 => What::StoreGone { lasts: lasts(dice) },
-        8 | 9 => What::StoreFull { lasts: lasts(dice) },
+        // A server asks a store that is gone or full each second: hours of it would be most of what is simulated.
+        6 | 7 => What::StoreGone {
+            lasts: lasts(dice).min(Span::minutes(20)),
+        },
+        8 | 9 => What::StoreFull {
+            lasts: lasts(dice).min(Span::minutes(20)),
+        },
         10..15 => What::Hand {
             target,
             deed: *dice
