@@ -362,6 +362,15 @@ impl Store {
         on!(snapshot, self, |link| events::timeline(link, request))
     }
 
+    /// The number of the latest event, whether or not it has its place in the log; 0 where there is none. It tells whether
+    /// anything has changed; where several servers commit at once, one that is in between may be missed for a moment.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn last_event(&self) -> Result<u64> {
+        on!(read, self, |link| events::last(link))
+    }
+
     /// The log's size and the head of its tree.
     ///
     /// # Errors

@@ -45,8 +45,11 @@ const ROUNDS: usize = 64;
 /// How far ahead the deadlines reach that are kept at hand, in case the store stops answering.
 const REMEMBERED: Span = Span::hours(1);
 
-/// How often that is read anew.
+/// How often that is read anew at most, where something has changed.
 const REMEMBER_EVERY: Span = Span::seconds(5);
+
+/// How often it is read anew where nothing has: the hour goes on.
+const REMEMBER_ANYWAY: Span = Span::minutes(2);
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,8 @@ pub struct Reconciler {
     /// What runs out soon: what a store that does not answer leaves to act on.
     remembered: View,
     remembered_at: Option<Timestamp>,
+    /// The last event that there was then.
+    remembered_event: Option<u64>,
     /// The time that decides as it was last told, and when that was by this process's own clock.
     told: Option<(Timestamp, Timestamp)>,
     /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
@@ -133,6 +138,7 @@ impl Reconciler {
             planned: None,
             remembered: View::default(),
             remembered_at: None,
+            remembered_event: None,
             told: None,
             directory: None,
             off: BTreeSet::new(),
@@ -307,7 +313,13 @@ impl Reconciler {
         if self.remembered_at.is_some_and(|at| now < at + REMEMBER_EVERY) {
             return Ok(());
         }
+        let last = self.engine.store().last_event().await?;
+        let same = self.remembered_at.is_some_and(|at| now < at + REMEMBER_ANYWAY);
+        if same && self.remembered_event == Some(last) {
+            return Ok(());
+        }
         self.remembered_at = Some(now);
+        self.remembered_event = Some(last);
         let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
         let seen = look(&self.engine, soon).await?;
         let reckoned = |(id, grant): (GrantId, Grant)| (id, grant.reckoned_with());
