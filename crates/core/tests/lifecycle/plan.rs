@@ -289,18 +289,16 @@ fn a_claim_of_another_worker_is_waited_for() {
     );
 }
 
-/// Another grant may have held the same opening before, and its removal was on its way when this one began.
+/// Another grant may have held the same opening before, its removal was on its way when this one began, and a target that
+/// answers from a lagging copy shows what was before.
 #[test]
-fn what_was_seen_before_a_grant_began_is_provisioned_anew_for_it() {
-    let seen = |since| {
-        let limit = Some(at(3900));
-        entitlement(
-            "k",
-            Observed::Present {
-                until: limit,
-                at: at(since),
-            },
-        )
+fn what_was_provisioned_before_a_grant_began_is_provisioned_anew_for_it() {
+    let seen = |intended| {
+        let (until, seen_at) = (Some(at(3900)), at(7));
+        Entitlement {
+            intended_at: Some(at(intended)),
+            ..entitlement("k", Observed::Present { until, at: seen_at })
+        }
     };
     let one = begun(1, "k", 6);
     check(&[&one], &[&seen(5)], 7, &[provision(&one, 3900)]);

@@ -75,6 +75,7 @@ pub(crate) fn entitlement(key: &str, observed: Observed) -> Entitlement {
         spec: Some(Box::new(spec("orders/write"))),
         epoch: 1,
         intent: None,
+        intended_at: Some(at(0)),
         may_appear_until: None,
         may_vanish_until: None,
         observed,
