@@ -77,7 +77,7 @@ const LANES: &[Lane] = &[
             &["--seeds", "5000"],
             &["--planted", "--check", "docs/reliability.md"],
         ],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(480),
     },
     Lane {
         name: "story",

@@ -231,6 +231,16 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
         });
         return;
     }
+    if scenario.flavour == Flavour::Debated && dice.chance(700) {
+        // Somebody who has voted leaves their groups before the last vote.
+        let at = asked_at + dice.span(Span::seconds(20), Span::minutes(5));
+        let who = dice.index(scenario.people.len());
+        let groups = draw::groups(dice);
+        scenario.elements.push(Element {
+            at,
+            what: What::Groups { who, groups },
+        });
+    }
     let soon = dice.chance(600);
     for vote in votes {
         let most = if soon { Span::seconds(90) } else { Span::minutes(9) };
