@@ -147,7 +147,7 @@ impl Judge {
             } => self.activated(id, at, *expires_at, *latest_end),
             Granted::Extended { request, expires_at } => {
                 self.led_to(*request);
-                self.extended(id, *request, *expires_at, in_truth(*expires_at));
+                self.extended(id, *request, at, (*expires_at, in_truth(*expires_at)));
             }
             Granted::Ending { reason } => self.ending(id, reason),
             Granted::Overdue => {
@@ -249,7 +249,13 @@ impl Judge {
         }
     }
 
-    fn extended(&mut self, id: GrantId, request: RequestId, expires_at: Timestamp, until: Timestamp) {
+    fn extended(
+        &mut self,
+        id: GrantId,
+        request: RequestId,
+        at: Timestamp,
+        (expires_at, until): (Timestamp, Timestamp),
+    ) {
         let more = self.ledger.requests.get(&request).and_then(|asked| {
             let approval = asked.approved.as_ref()?;
             Some(self.agreed(&asked.request, approval).0)
@@ -257,12 +263,7 @@ impl Judge {
         let Some(held) = self.ledger.grants.get_mut(&id) else {
             return;
         };
-        let Phase::Active {
-            since,
-            until: before,
-            limit,
-        } = held.phase
-        else {
+        let Phase::Active { since, limit, .. } = held.phase else {
             return;
         };
         held.phase = Phase::Active {
@@ -277,7 +278,7 @@ impl Judge {
                 format!("{id} was lengthened by {added} to {expires_at}, at most {latest_end}"),
             );
         }
-        if before <= self.time.now() - self.unnoticed && until.since(self.time.now()) > added {
+        if at >= limit {
             self.accuse(Invariant::Bounded, format!("{id} was revived after its deadline"));
         }
     }
