@@ -33,6 +33,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         flavour,
         servers: match flavour {
             Flavour::Crowded => 2 + dice.index(2),
+            Flavour::Debated => 1 + dice.index(3),
             _ if dice.chance(350) => 2,
             _ => 1,
         },

@@ -63,6 +63,13 @@ fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
     if dice.chance(350) {
         extend(dice, scenario, (number, who), at, duration);
     }
+    if dice.chance(60) {
+        let at = at + dice.span(Span::ZERO, Span::minutes(6));
+        scenario.elements.push(Element {
+            at,
+            what: What::Lock { on: On::Person(who) },
+        });
+    }
     for _ in 0..dice.number(0..3) {
         let at = at + dice.span(Span::seconds(30), Span::minutes(25));
         let stays = dice.span(Span::seconds(5), Span::minutes(40));
@@ -231,23 +238,31 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
         });
         return;
     }
-    if scenario.flavour == Flavour::Debated && dice.chance(700) {
-        // Somebody who has voted leaves their groups before the last vote.
-        let at = asked_at + dice.span(Span::seconds(20), Span::minutes(5));
-        let who = dice.index(scenario.people.len());
-        let groups = draw::groups(dice);
-        scenario.elements.push(Element {
-            at,
-            what: What::Groups { who, groups },
-        });
-    }
     let soon = dice.chance(600);
     for vote in votes {
         let most = if soon { Span::seconds(90) } else { Span::minutes(9) };
-        let at = asked_at + dice.span(Span::millis(100), most);
+        let after = dice.span(Span::millis(600), most);
+        if scenario.flavour == Flavour::Debated && dice.chance(120) {
+            // They leave their groups at this very moment, or once they have voted and others have not.
+            let earlier = Span::millis(after.micros() / 1000 - dice.number(0..600));
+            let left = if dice.chance(500) {
+                earlier
+            } else {
+                after + dice.span(Span::ZERO, Span::minutes(4))
+            };
+            let what = What::Groups {
+                who: vote.who,
+                groups: Vec::new(),
+            };
+            scenario.elements.push(Element {
+                at: asked_at + left,
+                what,
+            });
+        }
+        let what = What::Vote(vote);
         scenario.elements.push(Element {
-            at,
-            what: What::Vote(vote),
+            at: asked_at + after,
+            what,
         });
     }
 }
