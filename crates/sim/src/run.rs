@@ -64,6 +64,8 @@ pub(crate) fn run(seed: u64, cut: &Cut, traced: bool) -> Ran {
         happen::all(&world, keep);
         violation = live(&world, &mut scheduler, keep);
     }
+    // The servers hold the world that holds them.
+    (0..scenario.servers).for_each(|number| world.set_server(number, None));
     Ran {
         violation,
         trace: world.trace(),
@@ -83,8 +85,9 @@ fn wrong(at: Timestamp, what: &str) -> Violation {
 
 /// The house, before anything goes wrong: people and a policy.
 fn build(world: &World) -> Result<(), String> {
+    let process = builder(world);
     let built = async {
-        let engine = open(&builder(world), world.store().clone())
+        let engine = open(&process, world.store().clone())
             .await
             .map_err(|error| error.to_string())?;
         let scenario = world.scenario();

@@ -188,7 +188,7 @@ impl Entropy for Seeded {
 pub(crate) async fn open(process: &Arc<Process>, store: Store) -> Result<Engine, daypass_engine::Error> {
     let world = process.world().clone();
     // Kinds live as long as the program; one for each start of a server is a few bytes.
-    let kind: &'static dyn Kind = Box::leak(Box::new(Sim::new(Arc::clone(process))));
+    let kind: &'static dyn Kind = Box::leak(Box::new(Sim::new(process)));
     let time = world.time().clone();
     Engine::open(Parts {
         store,

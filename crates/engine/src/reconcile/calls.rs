@@ -53,8 +53,15 @@ impl Caller {
 
 /// A call to make.
 pub(super) enum Call {
-    Provision { part: Box<Part>, until: Timestamp },
-    Revoke { entitlement: Box<Entitlement> },
+    Provision {
+        part: Box<Part>,
+        until: Timestamp,
+        /// The last intent that the plan knew of.
+        epoch: u64,
+    },
+    Revoke {
+        entitlement: Box<Entitlement>,
+    },
 }
 
 impl Call {
@@ -62,6 +69,14 @@ impl Call {
         match self {
             Self::Provision { part, .. } => &part.target,
             Self::Revoke { entitlement } => &entitlement.key,
+        }
+    }
+
+    /// The last intent that the plan knew of. What is awaited since an older one is about another time.
+    pub(super) const fn epoch(&self) -> u64 {
+        match self {
+            Self::Provision { epoch, .. } => *epoch,
+            Self::Revoke { entitlement } => entitlement.epoch,
         }
     }
 
@@ -138,7 +153,7 @@ pub(super) async fn run(engine: Arc<Engine>, caller: Caller, call: Call) -> Repo
     let (key, doing) = (call.key().clone(), call.doing());
     let made = async {
         match call {
-            Call::Provision { part, until } => provision(&engine, &caller, (*part, until)).await,
+            Call::Provision { part, until, .. } => provision(&engine, &caller, (*part, until)).await,
             Call::Revoke { entitlement } => revoke(&engine, &caller, *entitlement).await,
         }
     };
@@ -303,7 +318,9 @@ fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
     let holders = world
         .grants
         .values()
-        .filter(|grant| grant.parts.iter().any(|part| part.target == *key));
+        .filter(|grant| grant.parts.iter().any(|part| part.target == *key))
+        // What is held under a lock is about to end.
+        .filter(|grant| world.lock_over(grant).is_none());
     holders.filter_map(|grant| grant.desired_until(now)).max()
 }
 
@@ -319,10 +336,13 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     };
     let called = caller.awaited.is_some_and(|awaited| awaited.called);
     if !called {
-        if provider.capabilities().shared
-            && held_again(engine, key, &by, provider.capabilities().ceiling).await
-        {
-            return Ok(Outcome::Overtaken);
+        if provider.capabilities().shared {
+            let began = engine.uptime();
+            let held = held_again(engine, key, &by, provider.capabilities().ceiling).await;
+            // As for a provisioning: what was looked at long ago is looked at again.
+            if held || engine.uptime().since(began) > BEGINS_WITHIN {
+                return Ok(Outcome::Overtaken);
+            }
         }
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
             return Ok(poll(poll_after, false));

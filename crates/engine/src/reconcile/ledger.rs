@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daypass_core::entitlement::{Event, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::grant::{Event as GrantEvent, Reason};
+use daypass_core::grant::{Event as GrantEvent, Reason, State};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::refusal::{Code, Refusal};
@@ -180,7 +180,9 @@ pub(super) async fn end_holders(
 ) -> Result<(), store::Error> {
     let held = engine.store().held(std::slice::from_ref(key)).await?;
     for (id, grant) in held.grants {
-        if !grant.is_live() {
+        // What is read along with them may hold other keys, or have been there before.
+        let on_it = grant.parts.iter().any(|part| part.target == *key);
+        if !on_it || !matches!(grant.state, State::Activating { .. }) {
             continue;
         }
         let reason = reason.clone();

@@ -337,7 +337,11 @@ impl Reconciler {
             return;
         }
         let call = match action {
-            Action::Provision { part, until } => Call::Provision { part, until },
+            Action::Provision { part, until } => {
+                let seen = view.entitlements.get(&part.target);
+                let epoch = seen.map_or(0, |seen| seen.epoch);
+                Call::Provision { part, until, epoch }
+            }
             Action::Revoke(key) => {
                 let Some(entitlement) = view.entitlements.get(&key) else {
                     return;
@@ -377,7 +381,10 @@ impl Reconciler {
             let caller = Caller {
                 worker: self.limits.worker.clone(),
                 certain: !self.uncertain.contains(call.key()),
-                awaited: self.backoff.awaited(call.key(), call.doing()),
+                awaited: self
+                    .backoff
+                    .awaited(call.key(), call.doing())
+                    .filter(|awaited| awaited.epoch == call.epoch()),
             };
             self.running
                 .push(Box::pin(calls::run(Arc::clone(&self.engine), caller, call)));
@@ -422,7 +429,13 @@ impl Reconciler {
             return;
         }
         self.busy.remove(&key);
-        match outcome.is_uncertain().filter(|_| doing == PROVISION) {
+        // Where one was accepted and is under way, a refusal of the question how far it is says nothing of it.
+        let under_way = self
+            .backoff
+            .awaited(&key, PROVISION)
+            .is_some_and(|awaited| !awaited.called);
+        let refused = under_way && matches!(outcome, Outcome::Failed(_));
+        match outcome.is_uncertain().filter(|_| doing == PROVISION && !refused) {
             Some(true) => drop(self.uncertain.insert(key.clone())),
             Some(false) => drop(self.uncertain.remove(&key)),
             None => {}

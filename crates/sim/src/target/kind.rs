@@ -1,7 +1,7 @@
 //! The kind `sim`: what a policy names, and what an engine connects to. One for each start of a server, so that its calls
 //! are known to be its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use daypass_core::entitlement::Fault;
 use daypass_core::id::GrantId;
@@ -14,12 +14,15 @@ use crate::server::Process;
 
 /// The kind, as one process has it.
 pub(crate) struct Sim {
-    process: Arc<Process>,
+    /// Kinds live as long as the program; what they lead to must not.
+    process: Weak<Process>,
 }
 
 impl Sim {
-    pub(crate) const fn new(process: Arc<Process>) -> Self {
-        Self { process }
+    pub(crate) fn new(process: &Arc<Process>) -> Self {
+        Self {
+            process: Arc::downgrade(process),
+        }
     }
 }
 
@@ -59,8 +62,9 @@ impl Kind for Sim {
         _: Arc<dyn Secrets>,
         _: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
-        let target = self.process.world().target(connector.as_str());
-        let target = target.ok_or_else(|| Error::new(Fault::Misconfigured, "there is no such target"))?;
-        Ok(Arc::new(Connected::new(target, Arc::clone(&self.process))))
+        let gone = || Error::new(Fault::Misconfigured, "there is no such target");
+        let process = self.process.upgrade().ok_or_else(gone)?;
+        let target = process.world().target(connector.as_str()).ok_or_else(gone)?;
+        Ok(Arc::new(Connected::new(target, process)))
     }
 }
