@@ -15,10 +15,10 @@ const ENVS: [&str; 2] = ["prod", "stage"];
 pub(crate) fn scenario(seed: u64) -> Scenario {
     let mut dice = Dice::of(seed, "house");
     let flavour = match dice.number(0..100) {
-        0..55 => Flavour::Plain,
-        55..72 => Flavour::Crowded,
-        72..84 => Flavour::Hasty,
-        84..98 => Flavour::Debated,
+        0..48 => Flavour::Plain,
+        48..65 => Flavour::Crowded,
+        65..78 => Flavour::Hasty,
+        78..98 => Flavour::Debated,
         _ => Flavour::Mass,
     };
     let targets = targets(&mut dice, flavour);

@@ -18,6 +18,17 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
     for _ in 0..dice.number(0..6) {
         let at = dice.span(Span::ZERO, LENGTH);
         let what = one(dice, scenario);
+        if matches!(what, What::Jump { by } if by < 0) && dice.chance(600) {
+            // Whoever knew how far it was set back is gone soon after.
+            let at = at + dice.span(Span::seconds(10), Span::minutes(6));
+            for server in 0..scenario.servers {
+                let what = What::Crash {
+                    server,
+                    points: dice.number(0..6),
+                };
+                scenario.elements.push(Element { at, what });
+            }
+        }
         scenario.elements.push(Element { at, what });
     }
     if scenario.flavour == Flavour::Crowded {

@@ -242,7 +242,7 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
     for vote in votes {
         let most = if soon { Span::seconds(90) } else { Span::minutes(9) };
         let after = dice.span(Span::millis(600), most);
-        if scenario.flavour == Flavour::Debated && dice.chance(120) {
+        if scenario.flavour == Flavour::Debated && dice.chance(350) {
             // They leave their groups at this very moment, or once they have voted and others have not.
             let earlier = Span::millis(after.micros() / 1000 - dice.number(0..600));
             let left = if dice.chance(500) {
