@@ -198,5 +198,6 @@ pub(crate) async fn timeline(link: &mut Link, id: RequestId) -> Result<Vec<Entry
 /// The number of the latest event.
 pub(crate) async fn last(link: &mut Link) -> Result<u64> {
     let row = link.row("SELECT coalesce(max(id), 0) FROM events", &[]).await?;
-    row.ok_or_else(|| Error::corrupt("a query without a row"))?.count(0)
+    row.ok_or_else(|| Error::corrupt("a query without a row"))?
+        .count(0)
 }
