@@ -1,7 +1,7 @@
 //! The simulation: core, policy, engine and store under a virtual clock and one seeded scheduler, with targets, a network, a
 //! database and clocks that fail in every way that they can.
 //!
-//! A seed makes a [`scenario`]; `run` lets it happen; the `judge` compares what really stands at the targets with what was
+//! A seed makes a `scenario`; `run` lets it happen; the `judge` compares what really stands at the targets with what was
 //! recorded, at every instant. What it finds is shrunk and printed with the command that replays it. Nothing in here knows
 //! the real time, so a seed runs the same everywhere.
 
