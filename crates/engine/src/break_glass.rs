@@ -14,8 +14,8 @@ use daypass_store::{Outcome, Scope};
 
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::error::{Error, not_found};
-use crate::requests::{Made, NewRequest, Preview, Verb, check_text, led_to, visible};
+use crate::error::Error;
+use crate::requests::{Made, NewRequest, Preview, Verb, check_text, made, visible};
 
 /// What somebody makes of access that was taken in an emergency.
 #[derive(Debug, Clone)]
@@ -82,18 +82,7 @@ impl Engine {
                 Ok(outcome)
             })
             .await?;
-        let request = committed
-            .world
-            .requests
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| not_found("the request is gone"))?;
-        let grant = led_to(&request, &committed.world);
-        Ok(Made {
-            request,
-            grant,
-            fresh: true,
-        })
+        made(&committed, id)
     }
 
     /// Whether a review is owed for this request that this person may give.

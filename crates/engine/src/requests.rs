@@ -15,7 +15,7 @@ use daypass_core::text::{Hash, MAX_BYTES, Prose};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_policy::{Allowed, Decision, Directory as _};
-use daypass_store::{Outcome, Scope};
+use daypass_store::{Committed, Outcome, Scope};
 
 use crate::caller::Caller;
 use crate::connectors::part;
@@ -167,19 +167,7 @@ impl Engine {
                 )
             })
             .await?;
-        let fresh = !committed.events.is_empty();
-        let request = committed
-            .world
-            .requests
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| not_found("the request is gone"))?;
-        let grant = led_to(&request, &committed.world);
-        Ok(Made {
-            request,
-            grant,
-            fresh,
-        })
+        made(&committed, id)
     }
 
     /// Records a review. The last one that was needed opens the grant in the same transaction.
@@ -209,18 +197,7 @@ impl Engine {
                 follow(current, request, event, actor, world, now)
             })
             .await?;
-        let request = committed
-            .world
-            .requests
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| not_found("the request is gone"))?;
-        let grant = led_to(&request, &committed.world);
-        Ok(Made {
-            request,
-            grant,
-            fresh: true,
-        })
+        made(&committed, id)
     }
 
     /// Takes a request back.
@@ -523,9 +500,17 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
     })
 }
 
-pub(crate) fn led_to(request: &Request, world: &World) -> Option<Grant> {
-    let id = request.ask.extends.unwrap_or_else(|| GrantId::from(request.id));
-    world.grants.get(&id).cloned()
+/// The request as it was committed, and what it led to.
+pub(crate) fn made(committed: &Committed, id: RequestId) -> Result<Made, Error> {
+    let world = &committed.world;
+    let request = world.requests.get(&id).cloned();
+    let request = request.ok_or_else(|| not_found("the request is gone"))?;
+    let led_to = request.ask.extends.unwrap_or_else(|| GrantId::from(id));
+    Ok(Made {
+        grant: world.grants.get(&led_to).cloned(),
+        request,
+        fresh: !committed.events.is_empty(),
+    })
 }
 
 pub(crate) fn visible(world: &World, id: RequestId) -> Result<&Request, Refusal> {
