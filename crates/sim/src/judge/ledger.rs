@@ -75,7 +75,6 @@ pub(super) enum Phase {
 
 /// What is known of a key at a target.
 pub(super) struct Known {
-    pub(super) intended: Option<Timestamp>,
     pub(super) ever_intended: bool,
     pub(super) observed: Observed,
     /// Since when, in true time, it has been known to be there, or that it may be.

@@ -398,7 +398,6 @@ impl Judge {
         }
         let now = self.time.now();
         let known = self.ledger.entitlements.entry(spot).or_insert(Known {
-            intended: None,
             ever_intended: false,
             observed: Observed::Unknown { since: at },
             since: now,
@@ -407,8 +406,7 @@ impl Judge {
             known.since = now;
         }
         match what {
-            Seen::Intended { intent, .. } => {
-                known.intended = Some(intent.until);
+            Seen::Intended { .. } => {
                 known.ever_intended = true;
                 known.observed = Observed::Unknown { since: at };
             }

@@ -30,8 +30,8 @@ pub(super) enum Fate {
 }
 
 impl Target {
-    /// The fate of the next call of this kind, and whether something goes wrong with it.
-    pub(super) fn fate(&self, seed: u64, mishaps: u32, op: &'static str, key: &str) -> (Fate, Dice) {
+    /// The fate of the next call of this kind.
+    pub(super) fn fate(&self, seed: u64, mishaps: u32, op: &'static str, key: &str) -> Fate {
         let number = {
             let mut state = lock(&self.state);
             let calls = state.calls.entry((op, key.to_owned())).or_default();
@@ -43,7 +43,7 @@ impl Target {
         let quick = |dice: &mut Dice| dice.span(Span::ZERO, Span::millis(40));
         let after = quick(&mut dice);
         let timeout = self.character.timeout;
-        let fate = match self.outage() {
+        match self.outage() {
             Some(Outage::Down) => Fate::Lost,
             Some(Outage::Denies) => Fate::Refused {
                 fault: Fault::Denied,
@@ -66,8 +66,7 @@ impl Target {
                     back: quick(&mut dice),
                 }
             }
-        };
-        (fate, dice)
+        }
     }
 
     fn mishap(&self, dice: &mut Dice) -> Fate {

@@ -8,7 +8,7 @@ mod provider;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 
 pub(crate) use self::kind::Sim;
 use crate::lock;
@@ -254,9 +254,5 @@ impl Target {
         let mut shown = state.now(key);
         shown.sessions = shown.sessions.saturating_sub(1);
         state.set(key, shown, now);
-    }
-
-    fn lag(&self, most: Span) -> Timestamp {
-        self.time.now() - most
     }
 }

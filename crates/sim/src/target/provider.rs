@@ -11,6 +11,7 @@ use daypass_providers::{Capabilities, Credential, Error, Inspection, Progress, P
 
 use super::fate::Fate;
 use super::{Effect, Shown, Target};
+use crate::dice::Dice;
 use crate::lock;
 use crate::scheduler::Owner;
 use crate::server::Process;
@@ -37,7 +38,7 @@ impl Connected {
     {
         let world = self.process.world();
         self.process.point(op).await;
-        let (fate, _) = self.target.fate(world.seed(), world.mishaps(), op, key);
+        let fate = self.target.fate(world.seed(), world.mishaps(), op, key);
         if !matches!(fate, Fate::Done { .. }) {
             world.disturb(self.target.number);
         }
@@ -171,7 +172,7 @@ impl Connected {
             return Some(Span::seconds(1));
         }
         let world = self.process.world();
-        let mut dice = crate::dice::Dice::of(
+        let mut dice = Dice::of(
             world.seed(),
             &format!("pending/{op}/{key}/{}", world.time().now()),
         );
@@ -184,14 +185,14 @@ impl Connected {
     fn read<T>(&self, op: &'static str, key: &str, look: impl FnOnce(Timestamp) -> T) -> T {
         let world = self.process.world();
         let character = &self.target.character;
-        let mut dice = crate::dice::Dice::of(world.seed(), &format!("lag/{op}/{key}/{}", world.time().now()));
+        let mut dice = Dice::of(world.seed(), &format!("lag/{op}/{key}/{}", world.time().now()));
         let mut most = character.propagation;
         if character.breaks_promise && dice.chance(200) && world.is_troubled() {
             world.disturb(self.target.number);
             most = most + Span::minutes(5);
         }
         let lag = dice.span(Span::ZERO, most);
-        look(self.target.lag(lag))
+        look(world.time().now() - lag)
     }
 }
 
