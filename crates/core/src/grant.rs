@@ -310,6 +310,12 @@ impl Grant {
         }
     }
 
+    /// Whether one of its items is at this key.
+    #[must_use]
+    pub fn is_on(&self, key: &TargetKey) -> bool {
+        self.parts.iter().any(|part| part.target == *key)
+    }
+
     /// Whether it has not begun to end.
     #[must_use]
     pub const fn is_live(&self) -> bool {

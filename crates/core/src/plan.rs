@@ -135,7 +135,7 @@ impl View<'_> {
     fn any(&self, key: &TargetKey, of: impl Fn(&State) -> bool) -> bool {
         self.grants
             .values()
-            .any(|grant| of(&grant.state) && grant.parts.iter().any(|part| part.target == *key))
+            .any(|grant| of(&grant.state) && grant.is_on(key))
     }
 
     /// What becomes of a grant itself.

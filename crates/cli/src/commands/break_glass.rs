@@ -6,8 +6,8 @@ use daypass_api::request::{NewRequest, Request};
 use daypass_core::name::Item;
 use daypass_core::time::Span;
 
-use crate::ask;
 use crate::commands::request::{Ways, follow, preview};
+use crate::commands::review::seen_and_meant;
 use crate::commands::show;
 use crate::context::Context;
 use crate::edge;
@@ -105,20 +105,12 @@ impl ReviewArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
         let request = find::request(&client, &self.id).await?;
-        let asks = request.reviewable && !self.yes && context.may_ask();
-        for line in show::request(&request, edge::now()) {
-            if asks {
-                context.out.warn(line)
-            } else {
-                context.out.note(line)
-            }
-        }
         let question = if self.revoke {
             "Record your review, and end the access?"
         } else {
             "Record your review?"
         };
-        if asks && !ask::confirm(context, question)? {
+        if !seen_and_meant(context, &request, self.yes, question)? {
             return Err(Failure::error("not recorded"));
         }
         let look = Acknowledge {

@@ -137,17 +137,7 @@ impl ApproveArgs {
         let less = self
             .length
             .map_or_else(String::new, |most| format!(" for {} at most", span(most)));
-        // What the server will refuse anyway need not be confirmed first.
-        let asks = request.reviewable && !self.yes && context.may_ask();
-        for line in show::request(&request, edge::now()) {
-            // Nobody confirms what they do not see.
-            if asks {
-                context.out.warn(line)
-            } else {
-                context.out.note(line)
-            }
-        }
-        if asks && !ask::confirm(context, &format!("Approve{less}?"))? {
+        if !seen_and_meant(context, &request, self.yes, &format!("Approve{less}?"))? {
             return Err(Failure::error("not approved"));
         }
         let items: Option<Vec<_>> =
@@ -165,6 +155,26 @@ impl ApproveArgs {
             .one(&after, || after.id.to_string(), || vec![agreed(&after)]);
         Ok(Exit::DONE)
     }
+}
+
+/// Shows a request and asks whether it is meant; `yes`: it was said so beforehand.
+pub(super) fn seen_and_meant(
+    context: &Context,
+    request: &Request,
+    yes: bool,
+    question: &str,
+) -> Result<bool, Failure> {
+    // What the server will refuse anyway need not be confirmed first.
+    let asks = request.reviewable && !yes && context.may_ask();
+    for line in show::request(request, edge::now()) {
+        // Nobody confirms what they do not see.
+        if asks {
+            context.out.warn(line)
+        } else {
+            context.out.note(line)
+        }
+    }
+    Ok(!asks || ask::confirm(context, question)?)
 }
 
 fn agreed(request: &Request) -> Line {

@@ -318,7 +318,7 @@ fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
     let holders = world
         .grants
         .values()
-        .filter(|grant| grant.parts.iter().any(|part| part.target == *key))
+        .filter(|grant| grant.is_on(key))
         // What is held under a lock is about to end.
         .filter(|grant| world.lock_over(grant).is_none());
     holders.filter_map(|grant| grant.desired_until(now)).max()

@@ -181,8 +181,7 @@ pub(super) async fn end_holders(
     let held = engine.store().held(std::slice::from_ref(key)).await?;
     for (id, grant) in held.grants {
         // What is read along with them may hold other keys, or have been there before.
-        let on_it = grant.parts.iter().any(|part| part.target == *key);
-        if !on_it || !matches!(grant.state, State::Activating { .. }) {
+        if !grant.is_on(key) || !matches!(grant.state, State::Activating { .. }) {
             continue;
         }
         let reason = reason.clone();
