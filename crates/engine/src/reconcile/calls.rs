@@ -32,6 +32,9 @@ const LOOK_AGAIN: Span = Span::millis(500);
 /// A process that stood still in between must not begin what it claimed long ago.
 const BEGINS_WITHIN: Span = Span::seconds(5);
 
+/// For how much longer than one call the note of a removal is written: attempts that fail follow each other.
+const NOTE_LASTS: Span = Span::minutes(1);
+
 /// Who makes calls, and what it remembers of its last one for a key.
 #[derive(Clone)]
 pub(super) struct Caller {
@@ -42,11 +45,12 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    const fn observer(&self, epoch: u64) -> Observer<'_> {
+    const fn observer(&self, epoch: u64, as_of: Timestamp) -> Observer<'_> {
         Observer {
             worker: self.worker.as_str(),
             epoch,
             certain: self.certain,
+            as_of,
         }
     }
 }
@@ -181,7 +185,13 @@ async fn provision(
     }
     // What is asked for once more, to see how far it is, was intended already.
     let (epoch, until) = match caller.awaited {
-        Some(Awaited { epoch, .. }) => (epoch, until),
+        Some(Awaited { epoch, called, .. }) => {
+            // The question how far it is is the call itself once more: not for what has ended, or begun anew, meanwhile.
+            if !called && !still_wanted(engine, &key, epoch).await? {
+                return Ok(Outcome::Unwanted);
+            }
+            (epoch, until)
+        }
         None => match intend(engine, caller, part.clone(), provider.capabilities().ceiling).await? {
             Some(intended) => intended,
             None => return Ok(Outcome::Unwanted),
@@ -201,7 +211,7 @@ async fn provision(
             record(
                 engine,
                 &key,
-                &caller.observer(epoch),
+                &caller.observer(epoch, engine.now().await),
                 false,
                 vec![Event::Provisioned { until: None }],
             )
@@ -245,7 +255,14 @@ async fn shown(
         }),
         Inspection::Present { until: shown, .. } => {
             let seen = vec![Event::Provisioned { until: shown }];
-            record(engine, key, &caller.observer(epoch), false, seen).await?;
+            record(
+                engine,
+                key,
+                &caller.observer(epoch, engine.now().await),
+                false,
+                seen,
+            )
+            .await?;
             match shown {
                 // Written down as it is, and asked for again, but not at once: it may round what it is told.
                 Some(shown) if shown != until => {
@@ -313,6 +330,14 @@ async fn intend(
     Ok(entitlement.and_then(|entitlement| Some((entitlement.epoch, entitlement.intent.as_ref()?.until))))
 }
 
+/// Whether the provisioning that this epoch began is the last one, and somebody still wants it.
+async fn still_wanted(engine: &Engine, key: &TargetKey, epoch: u64) -> Result<bool, store::Error> {
+    let held = engine.store().held(std::slice::from_ref(key)).await?;
+    let now = engine.store().now().await?;
+    let latest = held.entitlements.get(key).map(|latest| latest.epoch);
+    Ok(latest == Some(epoch) && wanted(&held, key, now).is_some())
+}
+
 /// Until when some grant wants this target open: the latest of them.
 fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
     let holders = world
@@ -327,8 +352,9 @@ fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
 async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> Result<Outcome, Outcome> {
     let Entitlement { key, spec, epoch, .. } = &entitlement;
     let spec: Option<&Spec> = spec.as_deref();
-    let by = caller.observer(*epoch);
     let provider = provider(engine, key)?;
+    let lag = propagation(provider.as_ref());
+    let by = |looked: Timestamp| caller.observer(*epoch, looked - lag);
     let poll = |after, called| Outcome::Poll {
         after,
         epoch: *epoch,
@@ -338,7 +364,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     if !called {
         if provider.capabilities().shared {
             let began = engine.uptime();
-            let held = held_again(engine, key, &by, provider.capabilities().ceiling).await;
+            let held = held_again(engine, key, *epoch, provider.capabilities().ceiling + lag).await;
             // As for a provisioning: what was looked at long ago is looked at again.
             if held || engine.uptime().since(began) > BEGINS_WITHIN {
                 return Ok(Outcome::Overtaken);
@@ -347,13 +373,13 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
             return Ok(poll(poll_after, false));
         }
-        let lag = propagation(provider.as_ref());
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
-            record(engine, key, &by, true, vec![Event::Revoked]).await?;
+            record(engine, key, &by(engine.now().await), true, vec![Event::Revoked]).await?;
             return Ok(poll(lag, true));
         }
     }
+    let looked = engine.now().await;
     let seen = if planted::is(planted::Fault::SkipReadBack) {
         Inspection::Absent { residue: Vec::new() }
     } else {
@@ -362,14 +388,14 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     match seen {
         Inspection::Absent { residue } => {
             let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
-            let now = engine.now().await;
-            if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, now) {
-                // What was begun and given up may still land. The access is gone now; look again when it certainly cannot.
-                record(engine, key, &by, true, events).await?;
-                return Ok(poll(until.since(now), true));
+            if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, looked - lag) {
+                // What was begun and given up may still land, or have landed unseen. The access is gone as far as this look
+                // goes; look again when a look shows all that could happen.
+                record(engine, key, &by(looked), true, events).await?;
+                return Ok(poll((until + lag).since(engine.now().await), true));
             }
             events.push(Event::VerifiedAbsent { residue });
-            record(engine, key, &by, true, events).await?;
+            record(engine, key, &by(looked), true, events).await?;
             Ok(Outcome::Settled)
         }
         Inspection::Present { .. } => {
@@ -381,9 +407,10 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
 
 /// Whether a grant on the same opening has begun since the plan was made. If not, it is written down that a removal is on its
 /// way: whoever comes to hold the opening meanwhile does not trust what was seen before it. Where the store does not answer,
-/// what was planned holds: a removal does not wait for it.
-async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling: Span) -> bool {
-    let (of, epoch) = (key.clone(), by.epoch);
+/// what was planned holds: a removal does not wait for it. `shows_within`: how long after its beginning a call may still change
+/// what a look shows.
+async fn held_again(engine: &Engine, key: &TargetKey, epoch: u64, shows_within: Span) -> bool {
+    let of = key.clone();
     let noted = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -392,8 +419,17 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
             if latest != Some(epoch) || held {
                 return Err(Refusal::new(Code::Stale, "somebody holds it again"));
             }
+            let lands = now + BEGINS_WITHIN + shows_within;
+            let noted = world
+                .entitlements
+                .get(&of)
+                .and_then(|latest| latest.may_vanish_until);
+            // Told once a minute and not for each attempt: a note that still covers this one is enough.
+            if noted.is_some_and(|until| lands <= until) {
+                return Ok(store::Outcome::default());
+            }
             let removing = Event::Removing {
-                until: now + BEGINS_WITHIN + ceiling,
+                until: lands + NOTE_LASTS,
             };
             Ok(store::Outcome::one(
                 Actor::System,
@@ -418,7 +454,7 @@ pub(super) async fn record(
     events: Vec<Event>,
 ) -> Result<(), store::Error> {
     let (key, worker) = (key.clone(), by.worker.to_owned());
-    let (epoch, certain) = (by.epoch, by.certain);
+    let (epoch, certain, as_of) = (by.epoch, by.certain, by.as_of);
     engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -430,6 +466,7 @@ pub(super) async fn record(
                     worker: &worker,
                     epoch,
                     certain,
+                    as_of,
                 };
                 let event = match event {
                     Event::Revoked | Event::VerifiedAbsent { .. }
@@ -437,7 +474,7 @@ pub(super) async fn record(
                     {
                         Event::Removing { until: now }
                     }
-                    event => entitlement.observe(event, &by, now)?,
+                    event => entitlement.observe(event, &by)?,
                 };
                 outcome.push(
                     Actor::System,

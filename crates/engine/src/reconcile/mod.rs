@@ -67,6 +67,8 @@ pub struct Reconciler {
     backoff: Backoff,
     /// Keys with a call under way, waiting for one, or whose outcome was not taken in. One key never has two.
     busy: BTreeSet<TargetKey>,
+    /// Keys that this worker removed while the store did not take the note of it.
+    unrecorded: BTreeSet<TargetKey>,
     /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
     uncertain: BTreeSet<TargetKey>,
     lanes: HashMap<Name, Lane>,
@@ -128,6 +130,7 @@ impl Reconciler {
             limits,
             backoff,
             busy: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
             uncertain: BTreeSet::new(),
             lanes: HashMap::new(),
             running: FuturesUnordered::new(),
@@ -204,6 +207,7 @@ impl Reconciler {
         self.told = Some((now, pauses));
         // A store that takes nothing (its disk is full) can still be read: whatever could not be written, access goes.
         let mut refused = None;
+        noted(self.own_up().await, &mut refused);
         for _ in 0..ROUNDS {
             self.limits.alarm_only = alarm_only(&engine);
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
@@ -231,6 +235,17 @@ impl Reconciler {
         ];
         let next = earliest(next);
         refused.map_or(Ok(next), Err)
+    }
+
+    /// Writes down what was removed while the store took no notes: whoever holds it by now has it provisioned once more, and
+    /// does not end as if somebody had taken it away by hand.
+    async fn own_up(&mut self) -> Result<usize, Error> {
+        let mut noted = 0;
+        while let Some(key) = self.unrecorded.first().cloned() {
+            noted += ledger::note_removed(&self.engine, &key).await?;
+            self.unrecorded.remove(&key);
+        }
+        Ok(noted)
     }
 
     /// Goes through what is due, page by page; answers how much of the ledger changed.
@@ -356,7 +371,7 @@ impl Reconciler {
         let lane = self.lanes.entry(connector.clone()).or_default();
         if lane.waiting.len() >= BATCH
             || self.busy.contains(call.key())
-            || !self.backoff.ready(call.key(), now)
+            || !self.backoff.ready(call.key(), call.doing(), now)
         {
             return;
         }
@@ -403,6 +418,14 @@ impl Reconciler {
         self.lanes.values().any(Lane::is_full)
     }
 
+    fn is_shared(&self, key: &TargetKey) -> bool {
+        let current = self.engine.current();
+        current
+            .connectors
+            .get(&key.connector)
+            .is_some_and(|provider| provider.capabilities().shared)
+    }
+
     /// The store does not answer: what was last read is enough to take away what has run out since.
     fn without_the_store(&mut self) {
         let steady = self.pauses();
@@ -411,7 +434,10 @@ impl Reconciler {
         };
         let view = self.remembered.clone();
         for action in plan(&view.grants, &view.entitlements, &self.limits, now).actions {
-            if let Action::Revoke(_) = action {
+            // What several may hold is not removed again before the store says whose it is by now.
+            if let Action::Revoke(key) = &action
+                && !(self.unrecorded.contains(key) && self.is_shared(key))
+            {
                 self.start(action, &view);
             }
         }
@@ -441,18 +467,22 @@ impl Reconciler {
             None => {}
         }
         match outcome {
-            Outcome::Settled | Outcome::Unwanted => {
+            Outcome::Settled => {
                 self.backoff.succeeded(&key);
                 self.health.succeeded(&key.connector, doing, now);
             }
+            Outcome::Unwanted => self.backoff.forget(&key),
             Outcome::Poll { after, epoch, called } => {
                 self.backoff
                     .poll(&key, Awaited { doing, epoch, called }, now + after);
             }
-            Outcome::Overtaken => self.backoff.pause(&key, self.jitter(), now),
+            Outcome::Overtaken => self.backoff.pause(&key, doing, self.jitter(), now),
             Outcome::NotRecorded(error) => {
-                tracing::error!(%key, doing, %error, "done at the target and not recorded yet; it will be repeated");
-                self.backoff.pause(&key, self.jitter(), now);
+                tracing::error!(%key, doing, %error, "the store took no note of it; it will be repeated");
+                if doing == calls::REVOKE {
+                    self.unrecorded.insert(key.clone());
+                }
+                self.backoff.pause(&key, doing, self.jitter(), now);
             }
             Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
             Outcome::Swept(_) => {}

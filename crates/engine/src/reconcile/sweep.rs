@@ -169,6 +169,7 @@ async fn missing(
             worker,
             epoch: entitlement.epoch,
             certain: true,
+            as_of: now - calls::propagation(provider),
         };
         if let Err(error) = calls::record(engine, key, &by, false, seen).await {
             tracing::debug!(%key, %error, "what the sweep saw was overtaken");
