@@ -248,6 +248,7 @@ fn settings(config: &ReconcileConfig) -> Settings {
         sweep_every: config.drift_every,
         backoff_max: config.backoff_max,
         calls_per_connector: usize::from(config.calls_per_connector),
+        ..Settings::default()
     }
 }
 

@@ -201,6 +201,7 @@ pub(crate) async fn open(process: &Arc<Process>, store: Store) -> Result<Engine,
         clock: Arc::new(move || time.now()),
         settings: Settings {
             sweep_every: world.scenario().sweep_every,
+            batch: world.scenario().batch,
             ..Settings::default()
         },
     })

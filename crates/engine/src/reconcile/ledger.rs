@@ -15,7 +15,6 @@ use daypass_core::world::World;
 use daypass_store::{self as store, Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
 
-use super::BATCH;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -39,7 +38,10 @@ pub(super) async fn carry_out(
 
 /// Escalates or lapses the requests that nobody answered in time; answers how many.
 pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usize, Error> {
-    let silent = engine.store().silent_requests(now, BATCH).await?;
+    let silent = engine
+        .store()
+        .silent_requests(now, engine.parts.settings.batch)
+        .await?;
     let outcomes: Vec<_> = stream::iter(silent)
         .map(|id| answer_silence(engine, id))
         .buffer_unordered(AT_ONCE)

@@ -33,9 +33,6 @@ use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
 
-/// How many due grants one round reads. Mass expiry is worked in such batches, so that nobody else waits long.
-const BATCH: usize = 500;
-
 /// How many pages a step reads while some connector has all the work that it can take.
 const PAGES: usize = 4;
 
@@ -102,8 +99,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn is_full(&self) -> bool {
-        self.waiting.len() >= BATCH / 2
+    /// Whether more than half a batch waits.
+    fn is_full(&self, batch: usize) -> bool {
+        self.waiting.len() >= batch.div_ceil(2)
     }
 }
 
@@ -262,7 +260,7 @@ impl Reconciler {
                 self.scan = Some(cursor);
                 return Ok(changed);
             }
-            let due = engine.store().due_behind(now, cursor, BATCH).await?;
+            let due = engine.store().due_behind(now, cursor, self.batch()).await?;
             read += 1;
             let next = due.next.clone();
             let view = look(&engine, due).await?;
@@ -335,7 +333,7 @@ impl Reconciler {
         }
         self.remembered_at = Some(now);
         self.remembered_event = Some(last);
-        let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
+        let soon = self.engine.store().due(now + REMEMBERED, self.batch()).await?;
         let seen = look(&self.engine, soon).await?;
         let reckoned = |(id, grant): (GrantId, Grant)| (id, grant.reckoned_with());
         self.remembered = View {
@@ -368,8 +366,9 @@ impl Reconciler {
             _ => return,
         };
         let connector = call.key().connector.clone();
+        let batch = self.batch();
         let lane = self.lanes.entry(connector.clone()).or_default();
-        if lane.waiting.len() >= BATCH
+        if lane.waiting.len() >= batch
             || self.busy.contains(call.key())
             || !self.backoff.ready(call.key(), call.doing(), now)
         {
@@ -408,14 +407,22 @@ impl Reconciler {
 
     /// Whether there is enough to do for every connector, so that nothing more need be read now.
     fn is_full(&self) -> bool {
-        let full = |name: &Name| self.lanes.get(name).is_some_and(Lane::is_full);
+        let full = |name: &Name| {
+            self.lanes
+                .get(name)
+                .is_some_and(|lane| lane.is_full(self.batch()))
+        };
         let current = self.engine.current();
         current.connectors.iter().count() > 0 && current.connectors.iter().all(|(name, _)| full(name))
     }
 
     /// Whether there is enough to do for one at least.
     fn is_partly_full(&self) -> bool {
-        self.lanes.values().any(Lane::is_full)
+        self.lanes.values().any(|lane| lane.is_full(self.batch()))
+    }
+
+    fn batch(&self) -> usize {
+        self.engine.parts.settings.batch.max(1)
     }
 
     fn is_shared(&self, key: &TargetKey) -> bool {
