@@ -63,8 +63,8 @@ pub struct Parts {
     pub secrets: Arc<dyn Secrets>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
-    /// This process's own clock: for pauses between calls, and for what must end while the store does not answer.
-    /// Everything that is recorded has the store's time.
+    /// This process's own clock: for pauses between calls, and for what must end while the store does not answer. It never
+    /// goes back, whatever becomes of the wall clock. Everything that is recorded has the store's time.
     pub clock: Clock,
     /// How the reconciler behaves.
     pub settings: Settings,

@@ -12,24 +12,6 @@ use daypass_core::time::{Span, Timestamp};
 /// The first pause after a failure.
 const FIRST: Span = Span::millis(250);
 
-/// A clock for pauses, made of one that may be turned: it never goes back, and never stands still while the other runs.
-#[derive(Debug, Default)]
-pub(super) struct Steady {
-    last: Option<Timestamp>,
-    /// By how much the other was turned back so far.
-    behind: Span,
-}
-
-impl Steady {
-    pub(super) fn now(&mut self, told: Timestamp) -> Timestamp {
-        if let Some(last) = self.last {
-            self.behind = self.behind + last.since(told);
-        }
-        self.last = Some(told);
-        told + self.behind
-    }
-}
-
 #[derive(Debug, Clone)]
 struct Attempt {
     tries: u32,
@@ -226,16 +208,6 @@ mod tests {
             backoff.ready(&key("i"), "revoke", now + FIRST),
             "after the first pause, one asks again"
         );
-    }
-
-    #[test]
-    fn a_clock_that_is_turned_back_makes_no_pause_longer_or_shorter() {
-        let mut steady = Steady::default();
-        let start = Timestamp::EPOCH + Span::hours(5);
-        assert_eq!(steady.now(start), start);
-        assert_eq!(steady.now(start - Span::hours(1)), start);
-        let later = start - Span::hours(1) + Span::seconds(1);
-        assert_eq!(steady.now(later), start + Span::seconds(1));
     }
 
     #[test]

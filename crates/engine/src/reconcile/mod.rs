@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use self::backoff::{Awaited, Backoff, Steady};
+use self::backoff::{Awaited, Backoff};
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
 pub use self::health::{ConnectorHealth, Health};
 use crate::directory::Snapshot;
@@ -87,7 +87,6 @@ pub struct Reconciler {
     /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
     directory: Option<Arc<Snapshot>>,
     off: BTreeSet<PersonId>,
-    steady: Steady,
     health: Arc<Health>,
 }
 
@@ -143,7 +142,6 @@ impl Reconciler {
             told: None,
             directory: None,
             off: BTreeSet::new(),
-            steady: Steady::default(),
             health: Arc::new(Health::default()),
         }
     }
@@ -302,10 +300,9 @@ impl Reconciler {
         Ok(ended)
     }
 
-    /// The time that pauses between calls are measured in: this process's clock, which here only goes forward. The store's
-    /// would not do: it may differ from this one, and stands still after it was turned back.
-    fn pauses(&mut self) -> Timestamp {
-        self.steady.now((self.engine.parts.clock)())
+    /// The time that pauses between calls are measured in: this process's own clock. The store's would not do: it may jump.
+    fn pauses(&self) -> Timestamp {
+        self.engine.uptime()
     }
 
     /// Carries out what one page of what is due asks for; answers how much of the ledger changed.
@@ -435,8 +432,8 @@ impl Reconciler {
 
     /// The store does not answer: what was last read is enough to take away what has run out since.
     fn without_the_store(&mut self) {
-        let steady = self.pauses();
-        let Some(now) = self.told.map(|(told, at)| told + steady.since(at)) else {
+        let passed = self.pauses();
+        let Some(now) = self.told.map(|(told, at)| told + passed.since(at)) else {
             return;
         };
         let view = self.remembered.clone();
