@@ -20,7 +20,7 @@ use daypass_engine::{
 use daypass_policy::Source;
 use daypass_providers::memory::{Memory, Target};
 use daypass_providers::{Error as TargetError, Kind, Revealed, Secrets};
-use daypass_store::{EventFilter, From, Store};
+use daypass_store::{EventFilter, From, Gate, Store};
 use secrecy::SecretString;
 
 pub(crate) const POLICY: &str = r#"
@@ -145,6 +145,12 @@ impl House {
     /// Another server on the same store.
     pub(crate) async fn beside(&self) -> Engine {
         engine(&self.store, self.kind, (&self.clock, &self.behind)).await
+    }
+
+    /// Another server whose way to the store is through a gate.
+    pub(crate) async fn behind(&self, gate: Arc<dyn Gate>) -> Engine {
+        let store = self.store.beside(gate).unwrap();
+        engine(&store, self.kind, (&self.clock, &self.behind)).await
     }
 
     pub(crate) fn caller(&self, login: &str) -> Caller {
