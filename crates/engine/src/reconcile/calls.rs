@@ -189,7 +189,7 @@ async fn provision(
     };
     let called = caller.awaited.is_some_and(|awaited| awaited.called);
     if !called {
-        if engine.uptime().since(began) > BEGINS_WITHIN {
+        if engine.uptime().since(began) > BEGINS_WITHIN && !planted::is(planted::Fault::BeginLate) {
             return Ok(Outcome::Overtaken);
         }
         let holder = engine.current().directory.login(part.spec.holder);
@@ -340,7 +340,8 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
             let began = engine.uptime();
             let held = held_again(engine, key, &by, provider.capabilities().ceiling).await;
             // As for a provisioning: what was looked at long ago is looked at again.
-            if held || engine.uptime().since(began) > BEGINS_WITHIN {
+            let late = engine.uptime().since(began) > BEGINS_WITHIN;
+            if held || (late && !planted::is(planted::Fault::BeginLate)) {
                 return Ok(Outcome::Overtaken);
             }
         }
@@ -392,6 +393,9 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
             if latest != Some(epoch) || held {
                 return Err(Refusal::new(Code::Stale, "somebody holds it again"));
             }
+            if planted::is(planted::Fault::ForgetTheNote) {
+                return Ok(store::Outcome::default());
+            }
             let removing = Event::Removing {
                 until: now + BEGINS_WITHIN + ceiling,
             };
@@ -433,7 +437,9 @@ pub(super) async fn record(
                 };
                 let event = match event {
                     Event::Revoked | Event::VerifiedAbsent { .. }
-                        if removed && wanted(world, &key, now).is_some() =>
+                        if removed
+                            && wanted(world, &key, now).is_some()
+                            && !planted::is(planted::Fault::ForgetOwnCut) =>
                     {
                         Event::Removing { until: now }
                     }
