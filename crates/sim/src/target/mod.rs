@@ -78,6 +78,10 @@ impl Shown {
         self.standing.is_some_and(open)
     }
 
+    pub(crate) fn is_ours(&self) -> bool {
+        self.standing.is_some_and(|standing| standing.ours)
+    }
+
     pub(crate) fn is_foreign(&self) -> bool {
         self.standing.is_some_and(|standing| !standing.ours)
     }
