@@ -50,9 +50,7 @@ faults! {
     ApproveForMore, "ignore-lesser-approvals", "What a reviewer bounded is not bounded.";
     WaitForTheStore, "wait-for-the-store", "A removal waits until the store takes the note of it.";
     IgnoreLocks, "ignore-locks", "Nothing looks whether a person or resource is locked.";
-    ForgetTheNote, "forget-the-note-of-a-removal", "A removal from an opening that others may come to hold is sent without a word.";
     BeginLate, "begin-however-late", "A call is begun however long ago it was looked at.";
-    ForgetOwnCut, "forget-what-was-cut", "What Daypass itself cut counts as taken away by hand.";
     AnyGlass, "break-glass-by-any-verb", "A rule for emergencies is taken for any request.";
 }
 

@@ -38,7 +38,7 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         | Fault::ForgetDoubt
         | Fault::TrustOldSight
         | Fault::HalfBundle => &[Seen],
-        Fault::ForgetHolder | Fault::ForgetTheNote | Fault::ForgetOwnCut => &[NotCut],
+        Fault::ForgetHolder => &[NotCut],
         Fault::CountTwice | Fault::CountLostStanding | Fault::OldDirectory | Fault::AnyGlass => &[Approved],
         Fault::IgnoreLocks => &[Locked, Approved],
         Fault::AdoptStanding => &[NeverAdopted],

@@ -393,9 +393,6 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
             if latest != Some(epoch) || held {
                 return Err(Refusal::new(Code::Stale, "somebody holds it again"));
             }
-            if planted::is(planted::Fault::ForgetTheNote) {
-                return Ok(store::Outcome::default());
-            }
             let removing = Event::Removing {
                 until: now + BEGINS_WITHIN + ceiling,
             };
@@ -437,9 +434,7 @@ pub(super) async fn record(
                 };
                 let event = match event {
                     Event::Revoked | Event::VerifiedAbsent { .. }
-                        if removed
-                            && wanted(world, &key, now).is_some()
-                            && !planted::is(planted::Fault::ForgetOwnCut) =>
+                        if removed && wanted(world, &key, now).is_some() =>
                     {
                         Event::Removing { until: now }
                     }
