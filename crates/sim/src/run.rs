@@ -174,6 +174,11 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
     if rest == Rest::Reached {
         rest = scheduler.run(world.time().now() + Span::minutes(10), POLLS, || look(world));
     }
+    // And then nothing is asked any more.
+    if rest == Rest::Reached {
+        world.judge().rest();
+        rest = scheduler.run(world.time().now() + Span::minutes(10), POLLS, || look(world));
+    }
     let mut judge = world.judge();
     if rest == Rest::Busy {
         judge.accuse(Invariant::ComesToRest, "it goes on for ever without time passing");

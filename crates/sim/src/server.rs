@@ -247,6 +247,7 @@ async fn serve(process: Arc<Process>) {
     if world.servers().is_empty() {
         world.disturb_all();
     }
+    world.judge().started();
     world.set_server(number, Some(Arc::clone(&up)));
     world
         .time()
