@@ -43,6 +43,10 @@ async fn one(world: &World, number: usize, what: What) {
             world.store_fills(now + lasts);
             world.judge().unwritable_until(now + lasts);
         }
+        What::CutOff { server, lasts } => {
+            world.cuts_off(server, now + lasts);
+            world.judge().cut_off_until(server, now + lasts);
+        }
         What::Crash { server, points } => {
             if let Some(up) = world.server(server) {
                 up.process.crash_after(points);

@@ -159,6 +159,7 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
         What::Outage { lasts, .. }
         | What::StoreGone { lasts }
         | What::StoreFull { lasts }
+        | What::CutOff { lasts, .. }
         | What::Stall { lasts, .. } => element.at + *lasts,
         _ => element.at,
     };
@@ -196,7 +197,7 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
 
 /// Looks at everything; whether to go on.
 fn look(world: &World) -> bool {
-    let out_of_order = world.store_is_gone() || world.servers().is_empty();
+    let out_of_order = !world.is_anybody_there();
     let mut judge = world.judge();
     if out_of_order {
         judge.disturbed(None);

@@ -183,21 +183,16 @@ async fn provision(
         let holder = engine.current().directory.login(part.spec.holder);
         provider.provision(&key.key, &part.spec, &holder, until).await?;
     }
-    // What is asked for once more, to see how far it is, was intended already.
-    let (epoch, until) = match caller.awaited {
-        Some(Awaited { epoch, called, .. }) => {
-            // The question how far it is is the call itself once more: not for what has ended, or begun anew, meanwhile.
-            if !called && !still_wanted(engine, &key, epoch).await? {
-                return Ok(Outcome::Unwanted);
-            }
-            (epoch, until)
-        }
-        None => match intend(engine, caller, part.clone(), provider.capabilities().ceiling).await? {
+    let ceiling = provider.capabilities().ceiling;
+    let awaited = still_awaited(engine, caller, (&key, until), ceiling).await?;
+    let (epoch, until) = match awaited {
+        Some(awaited) => (awaited.epoch, until),
+        None => match intend(engine, caller, part.clone(), ceiling).await? {
             Some(intended) => intended,
             None => return Ok(Outcome::Unwanted),
         },
     };
-    let called = caller.awaited.is_some_and(|awaited| awaited.called);
+    let called = awaited.is_some_and(|awaited| awaited.called);
     if !called {
         if engine.uptime().since(began) > BEGINS_WITHIN && !planted::is(planted::Fault::BeginLate) {
             return Ok(Outcome::Overtaken);
@@ -330,12 +325,30 @@ async fn intend(
     Ok(entitlement.and_then(|entitlement| Some((entitlement.epoch, entitlement.intent.as_ref()?.until))))
 }
 
-/// Whether the provisioning that this epoch began is the last one, and somebody still wants it.
-async fn still_wanted(engine: &Engine, key: &TargetKey, epoch: u64) -> Result<bool, store::Error> {
+/// What is awaited of this worker's last provisioning, if that is what is wanted now. Whoever asks how far it is makes the call
+/// once more: its intent must be open, be about the same, and last for as long as that call may.
+async fn still_awaited(
+    engine: &Engine,
+    caller: &Caller,
+    (key, until): (&TargetKey, Timestamp),
+    ceiling: Span,
+) -> Result<Option<Awaited>, store::Error> {
+    let Some(awaited) = caller.awaited else {
+        return Ok(None);
+    };
     let held = engine.store().held(std::slice::from_ref(key)).await?;
     let now = engine.store().now().await?;
-    let latest = held.entitlements.get(key).map(|latest| latest.epoch);
-    Ok(latest == Some(epoch) && wanted(&held, key, now).is_some())
+    let latest = held
+        .entitlements
+        .get(key)
+        .filter(|latest| latest.epoch == awaited.epoch);
+    let intent = latest.and_then(|latest| latest.intent.as_ref());
+    let covers = |intent: &Intent| {
+        let same = intent.worker == caller.worker && intent.until == until;
+        same && (awaited.called || now + ceiling <= intent.claim_ends)
+    };
+    let is_wanted = wanted(&held, key, now) == Some(until);
+    Ok(caller.awaited.filter(|_| is_wanted && intent.is_some_and(covers)))
 }
 
 /// Until when some grant wants this target open: the latest of them.

@@ -28,6 +28,8 @@ pub(super) struct Spot {
     off: Option<Timestamp>,
     /// When somebody last changed it past Daypass.
     pub(super) by_hand: Option<Timestamp>,
+    /// When a server that alone had lost the store last took it away.
+    pub(super) stranded: Option<Timestamp>,
     /// What stands there was put there by somebody else.
     pub(super) foreign: bool,
 }
@@ -38,8 +40,8 @@ pub(crate) struct Landing {
     /// Whose it was, and when it was sent.
     pub(crate) by: Owner,
     pub(crate) sent: Timestamp,
-    /// It took away what let people in.
-    pub(crate) closed: bool,
+    /// It was a removal, and took away what let people in.
+    pub(crate) removed: bool,
 }
 
 impl Spot {
@@ -83,8 +85,8 @@ impl Judge {
     /// A call has taken effect.
     pub(crate) fn landed(&mut self, target: &Target, key: &str, landing: &Landing) {
         self.check_landing(target, key, landing);
-        if landing.closed {
-            self.check_closing(target, key, landing);
+        if landing.removed {
+            self.check_removal(target, key, landing);
         }
         let foreign = self
             .spots
@@ -103,6 +105,15 @@ impl Judge {
     fn stood_still(&self, landing: &Landing) -> bool {
         let stall = self.stalls.get(&landing.by);
         stall.is_some_and(|until| landing.sent <= *until + JUST_NOW)
+    }
+
+    /// Whether whoever sent this had just lost the store, alone.
+    fn was_cut_off(&self, landing: &Landing) -> bool {
+        let Owner::Server { number, .. } = landing.by else {
+            return false;
+        };
+        let until = self.cut_off.get(&number);
+        until.is_some_and(|until| landing.sent <= *until + JUST_NOW)
     }
 
     /// What was seen to be gone does not come back by a call of ours. A server that stood still between its last check and the
@@ -125,10 +136,16 @@ impl Judge {
     }
 
     /// A removal takes effect: nobody holds what it took away, as far as whoever sent it could know.
-    fn check_closing(&mut self, target: &Target, key: &str, landing: &Landing) {
+    fn check_removal(&mut self, target: &Target, key: &str, landing: &Landing) {
         let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
         // Without the store nobody can be asked; the removal goes by what was known last.
         if self.stood_still(landing) || landing.sent <= self.storeless + JUST_NOW {
+            return;
+        }
+        // Nor by whoever alone has lost it: what the others changed meanwhile it does not know, and they think that somebody
+        // took it away by hand.
+        if self.was_cut_off(landing) {
+            self.spots.entry(spot).or_default().stranded = Some(now);
             return;
         }
         let noted = self

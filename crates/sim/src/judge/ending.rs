@@ -169,7 +169,7 @@ impl Judge {
             lies || self
                 .spots
                 .get(part)
-                .is_some_and(|spot| spot.by_hand >= Some(*since))
+                .is_some_and(|spot| spot.by_hand.max(spot.stranded) >= Some(*since))
         };
         let removed = self.parts_of(grant.id).iter().any(by_hand);
         (!over && !removed).then(|| (Invariant::NotCut, "nobody removed anything".to_owned()))

@@ -11,6 +11,7 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use daypass_core::entitlement::Observed;
 use daypass_core::id::{PersonId, RequestId};
 use daypass_core::time::Timestamp;
 use daypass_store::Store;
@@ -115,6 +116,8 @@ pub(crate) struct Judge {
     storeless: Timestamp,
     /// Until when each start of a server stood still: what it had checked before it may do after.
     stalls: BTreeMap<Owner, Timestamp>,
+    /// Until when each server alone had lost the store.
+    cut_off: BTreeMap<usize, Timestamp>,
     /// Everything has come to rest: nothing is asked of a target any more.
     resting: bool,
     jumps: Jumps,
@@ -143,6 +146,7 @@ impl Judge {
             unwritable: beginning,
             storeless: beginning,
             stalls: BTreeMap::new(),
+            cut_off: BTreeMap::new(),
             resting: false,
             spots: BTreeMap::new(),
             jumps: Jumps::default(),
@@ -202,6 +206,12 @@ impl Judge {
     pub(crate) fn storeless_until(&mut self, until: Timestamp) {
         self.storeless = self.storeless.max(until);
         self.disturbed_until(None, until);
+    }
+
+    /// One server alone has lost the store until then.
+    pub(crate) fn cut_off_until(&mut self, server: usize, until: Timestamp) {
+        let latest = self.cut_off.entry(server).or_insert(until);
+        *latest = until.max(*latest);
     }
 
     /// Everything has come to rest.
@@ -290,6 +300,13 @@ impl Judge {
     /// How much there is that has not come to its end.
     pub(crate) fn unfinished(&self) -> Vec<String> {
         let mut left = self.ledger.unfinished();
+        for (spot, known) in &self.ledger.entitlements {
+            let gone = matches!(known.observed, Observed::Absent { .. });
+            let target = self.targets.get(spot.0);
+            if !gone && target.is_some_and(|target| !self.is_left_alone(target, &spot.1)) {
+                left.push(format!("{} has not been seen to be gone", spot.1));
+            }
+        }
         for target in &self.targets {
             for (key, shown) in target.truth() {
                 if shown.is_usable(self.time.now()) && !self.is_left_alone(target, &key) {

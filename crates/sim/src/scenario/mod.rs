@@ -177,6 +177,11 @@ pub(crate) enum What {
     StoreFull {
         lasts: Span,
     },
+    /// One server alone loses the store.
+    CutOff {
+        server: usize,
+        lasts: Span,
+    },
     /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer.
     Crash {
         server: usize,

@@ -108,8 +108,10 @@ impl Connected {
                     target.character.connector
                 )
             });
-            let closed = was_open && !target.shows(&key).is_open(now);
-            let landing = Landing { by, sent, closed };
+            // A provisioning closes too, where it comes late and tells a limit that has passed: that is no removal.
+            let removes = matches!(effect, Effect::Remove | Effect::RemoveHalf);
+            let removed = removes && was_open && !target.shows(&key).is_open(now);
+            let landing = Landing { by, sent, removed };
             world.judge().landed(&target, &key, &landing);
         });
     }
