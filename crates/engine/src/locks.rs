@@ -112,7 +112,8 @@ impl Engine {
         let mut ended = 0;
         loop {
             let held = self.store().held_under_locks(self.parts.settings.batch).await?;
-            let locked = |world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
+            let locked =
+                |_: &Current, world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
             let changed = self.end_each(Actor::System, held, locked).await?;
             ended += changed;
             if changed == 0 {
