@@ -18,6 +18,7 @@ use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
 
 use super::backoff::Awaited;
+use super::elapsed::Elapsed;
 use crate::engine::Engine;
 
 /// What a call attempts, as events and logs name it.
@@ -41,17 +42,25 @@ pub(super) struct Caller {
     pub(super) worker: String,
     /// What became of its last provisioning of this key is known.
     pub(super) certain: bool,
+    pub(super) elapsed: Elapsed,
     pub(super) awaited: Option<Awaited>,
 }
 
 impl Caller {
-    const fn observer(&self, epoch: u64, as_of: Timestamp) -> Observer<'_> {
+    pub(super) const fn observer(&self, epoch: u64, as_of: Timestamp) -> Observer<'_> {
         Observer {
             worker: self.worker.as_str(),
             epoch,
             certain: self.certain,
             as_of,
         }
+    }
+
+    /// The store's time, reckoned by the time that has really passed: what may land until then is what it is compared with.
+    pub(super) async fn certain_now(&self, engine: &Engine, ceiling: Span) -> Timestamp {
+        let now = engine.now().await;
+        self.elapsed
+            .certain(now, engine.uptime(), BEGINS_WITHIN + ceiling)
     }
 }
 
@@ -297,6 +306,7 @@ async fn intend(
 ) -> Result<Option<(u64, Timestamp)>, store::Error> {
     let key = part.target.clone();
     let (worker, certain) = (caller.worker.clone(), caller.certain);
+    let (elapsed, clock) = (caller.elapsed, Arc::clone(&engine.parts.clock));
     let committed = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -309,7 +319,9 @@ async fn intend(
                 claim_ends: now + BEGINS_WITHIN + ceiling,
             };
             let existing = world.entitlements.get(&part.target);
-            let event = Entitlement::intend(existing, part.target.clone(), part.spec, intent, certain, now)?;
+            let passed = elapsed.certain(now, clock(), BEGINS_WITHIN + ceiling);
+            let event =
+                Entitlement::intend(existing, part.target.clone(), part.spec, intent, certain, passed)?;
             let subject = Subject::Entitlement(part.target);
             Ok(store::Outcome::one(
                 Actor::System,
@@ -366,7 +378,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     let Entitlement { key, spec, epoch, .. } = &entitlement;
     let spec: Option<&Spec> = spec.as_deref();
     let provider = provider(engine, key)?;
-    let lag = propagation(provider.as_ref());
+    let (lag, ceiling) = (propagation(provider.as_ref()), provider.capabilities().ceiling);
     let by = |looked: Timestamp| caller.observer(*epoch, looked - lag);
     let poll = |after, called| Outcome::Poll {
         after,
@@ -377,7 +389,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     if !called {
         if provider.capabilities().shared {
             let began = engine.uptime();
-            let held = held_again(engine, key, *epoch, provider.capabilities().ceiling + lag).await;
+            let held = held_again(engine, key, *epoch, ceiling + lag).await;
             // As for a provisioning: what was looked at long ago is looked at again.
             let late = engine.uptime().since(began) > BEGINS_WITHIN;
             if held || (late && !planted::is(planted::Fault::BeginLate)) {
@@ -389,11 +401,12 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
         }
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
-            record(engine, key, &by(engine.now().await), true, vec![Event::Revoked]).await?;
+            let looked = caller.certain_now(engine, ceiling).await;
+            record(engine, key, &by(looked), true, vec![Event::Revoked]).await?;
             return Ok(poll(lag, true));
         }
     }
-    let looked = engine.now().await;
+    let looked = caller.certain_now(engine, ceiling).await;
     let seen = if planted::is(planted::Fault::SkipReadBack) {
         Inspection::Absent { residue: Vec::new() }
     } else {
@@ -406,7 +419,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
                 // What was begun and given up may still land, or have landed unseen. The access is gone as far as this look
                 // goes; look again when a look shows all that could happen.
                 record(engine, key, &by(looked), true, events).await?;
-                return Ok(poll((until + lag).since(engine.now().await), true));
+                return Ok(poll((until + lag).since(looked), true));
             }
             events.push(Event::VerifiedAbsent { residue });
             record(engine, key, &by(looked), true, events).await?;

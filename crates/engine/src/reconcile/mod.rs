@@ -6,6 +6,7 @@
 
 mod backoff;
 mod calls;
+mod elapsed;
 mod health;
 mod ledger;
 mod sweep;
@@ -28,6 +29,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use self::backoff::{Awaited, Backoff};
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
+use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
 use crate::directory::Snapshot;
 use crate::engine::Engine;
@@ -82,8 +84,8 @@ pub struct Reconciler {
     remembered_at: Option<Timestamp>,
     /// The last event that there was then.
     remembered_event: Option<u64>,
-    /// The time that decides as it was last told, and when that was by this process's own clock.
-    told: Option<(Timestamp, Timestamp)>,
+    /// The time that decides beside this process's own.
+    elapsed: Elapsed,
     /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
     directory: Option<Arc<Snapshot>>,
     off: BTreeSet<PersonId>,
@@ -139,7 +141,7 @@ impl Reconciler {
             remembered: View::default(),
             remembered_at: None,
             remembered_event: None,
-            told: None,
+            elapsed: Elapsed::default(),
             directory: None,
             off: BTreeSet::new(),
             health: Arc::new(Health::default()),
@@ -200,7 +202,7 @@ impl Reconciler {
         let engine = Arc::clone(&self.engine);
         let mut now = engine.store().now().await?;
         let mut pauses = self.pauses();
-        self.told = Some((now, pauses));
+        self.elapsed.read(now, pauses);
         // A store that takes nothing (its disk is full) can still be read: whatever could not be written, access goes.
         let mut refused = None;
         noted(self.own_up().await, &mut refused);
@@ -378,27 +380,39 @@ impl Reconciler {
 
     /// Starts calls that wait for a connector, as many as it takes at once.
     fn launch(&mut self, connector: &Name) {
-        let most = self
-            .backoff
-            .calls_at_once(connector, self.engine.parts.settings.calls_per_connector);
-        let Some(lane) = self.lanes.get_mut(connector) else {
-            return;
-        };
-        while lane.under_way < most {
-            let Some(call) = lane.waiting.pop_front() else {
-                return;
-            };
-            lane.under_way += 1;
+        while let Some(call) = self.next_call(connector) {
             let caller = Caller {
-                worker: self.limits.worker.clone(),
                 certain: !self.uncertain.contains(call.key()),
                 awaited: self
                     .backoff
                     .awaited(call.key(), call.doing())
                     .filter(|awaited| awaited.epoch == call.epoch()),
+                ..self.caller()
             };
             self.running
                 .push(Box::pin(calls::run(Arc::clone(&self.engine), caller, call)));
+        }
+    }
+
+    fn next_call(&mut self, connector: &Name) -> Option<Call> {
+        let usual = self.engine.parts.settings.calls_per_connector;
+        let most = self.backoff.calls_at_once(connector, usual);
+        let lane = self
+            .lanes
+            .get_mut(connector)
+            .filter(|lane| lane.under_way < most)?;
+        let call = lane.waiting.pop_front()?;
+        lane.under_way += 1;
+        Some(call)
+    }
+
+    /// Who calls, where nothing is left open by an earlier call.
+    fn caller(&self) -> Caller {
+        Caller {
+            worker: self.limits.worker.clone(),
+            certain: true,
+            elapsed: self.elapsed,
+            awaited: None,
         }
     }
 
@@ -432,8 +446,7 @@ impl Reconciler {
 
     /// The store does not answer: what was last read is enough to take away what has run out since.
     fn without_the_store(&mut self) {
-        let passed = self.pauses();
-        let Some(now) = self.told.map(|(told, at)| told + passed.since(at)) else {
+        let Some(now) = self.elapsed.expected(self.pauses()) else {
             return;
         };
         let view = self.remembered.clone();
