@@ -7,6 +7,7 @@ use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::person::SystemRole;
 use daypass_core::time::Timestamp;
 
+use super::access::Spot;
 use super::ledger::Phase;
 use super::{Invariant, Judge};
 
@@ -162,14 +163,13 @@ impl Judge {
             .get(&grant.id)
             .is_none_or(|held| held.holds(self.time.now()).is_none());
         let by_hand = |part: &(usize, String)| {
-            let lies = self
-                .targets
-                .get(part.0)
-                .is_some_and(|target| target.character.breaks_promise);
-            lies || self
-                .spots
-                .get(part)
-                .is_some_and(|spot| spot.by_hand.max(spot.stranded) >= Some(*since))
+            let Some(character) = self.targets.get(part.0).map(|target| &target.character) else {
+                return false;
+            };
+            // What became active on a read that lags may have been taken away just before.
+            let since = *since - (character.propagation + character.timeout);
+            let taken = |spot: &Spot| spot.by_hand.max(spot.stranded) >= Some(since);
+            character.breaks_promise || self.spots.get(part).is_some_and(taken)
         };
         let removed = self.parts_of(grant.id).iter().any(by_hand);
         (!over && !removed).then(|| (Invariant::NotCut, "nobody removed anything".to_owned()))

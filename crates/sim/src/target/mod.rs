@@ -105,6 +105,18 @@ impl State {
         }
     }
 
+    /// The number of the next thing that is sent.
+    fn next(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
+    }
+
+    /// Something about this key arrived: where the target fences, what was sent before it comes too late.
+    fn arrived(&mut self, key: &str) {
+        let number = self.next();
+        self.applied.insert(key.to_owned(), number);
+    }
+
     /// Lets a call take effect. `Err`: something stands there that is not ours.
     fn apply(
         &mut self,

@@ -83,11 +83,7 @@ impl Connected {
 
     /// Sends something that takes effect when it arrives.
     fn send(&self, key: &str, effect: Effect, lands: Span, fenced: bool) {
-        let number = {
-            let mut state = lock(&self.target.state);
-            state.sent += 1;
-            state.sent
-        };
+        let number = lock(&self.target.state).next();
         let (target, world, key) = (self.target.clone(), self.process.world().clone(), key.to_owned());
         let late = lands > target.character.timeout;
         let (by, sent) = (self.process.owner(), world.time().now());
@@ -128,7 +124,13 @@ impl Connected {
                     self.send(key, Effect::RemoveHalf, there, fenced);
                     return Ok(Progress::Done);
                 }
-                Fate::Hollow { .. } => return Ok(Progress::Done),
+                Fate::Hollow { .. } => {
+                    // It says that it did what it did not do; that it keeps the order of what it is told is another promise.
+                    if fenced {
+                        lock(&self.target.state).arrived(key);
+                    }
+                    return Ok(Progress::Done);
+                }
                 _ => return Err(shrug()),
             };
             if matches!(effect, Effect::Provision { .. }) && self.target.shows(key).is_foreign() {
