@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use daypass_core::id::GrantId;
+use daypass_core::id::{GrantId, RequestId};
 use daypass_core::person::Kind;
 use daypass_core::review::Decision;
 use daypass_core::text::Hash;
@@ -139,23 +139,31 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             Ok("revoked".into())
         }
         (What::LookBack { who, revoke, .. }, Some(request)) => {
-            let Some(seen) = engine.store().request(request).await? else {
-                return Ok("it is gone".into());
-            };
-            let look = LookBack {
-                digest: seen.digest,
-                comment: "so it was".into(),
-                revoke,
-            };
-            let caller = person(who)?;
-            if revoke {
-                world.judge().sent_end(request, caller.person, Verb::LookBack);
-            }
-            engine.acknowledge(caller, request, look).await?;
-            Ok("looked back".into())
+            look_back(world, engine, person(who)?, (request, revoke)).await
         }
         (what, _) => in_the_house(world, engine, what).await,
     }
+}
+
+async fn look_back(
+    world: &World,
+    engine: &Engine,
+    caller: Caller,
+    (request, revoke): (RequestId, bool),
+) -> Result<String, Error> {
+    let Some(seen) = engine.store().request(request).await? else {
+        return Ok("it is gone".into());
+    };
+    let look = LookBack {
+        digest: seen.digest,
+        comment: "so it was".into(),
+        revoke,
+    };
+    if revoke {
+        world.judge().sent_end(request, caller.person, Verb::LookBack);
+    }
+    engine.acknowledge(caller, request, look).await?;
+    Ok("looked back".into())
 }
 
 /// What every ask of an element has: its number as the ticket, by which the judge knows it again.

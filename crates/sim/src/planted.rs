@@ -40,7 +40,7 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         | Fault::HalfBundle => &[Seen],
         Fault::ForgetHolder => &[NotCut],
         Fault::CountTwice | Fault::CountLostStanding | Fault::OldDirectory | Fault::AnyGlass => &[Approved],
-        Fault::IgnoreLocks => &[Locked, Approved],
+        Fault::IgnoreLocks => &[Locked],
         Fault::AdoptStanding => &[NeverAdopted],
         Fault::RenewFromNow => &[Limit, EndsInTime],
         Fault::CallBeforeIntent | Fault::BeginLate => &[Intended],
@@ -182,6 +182,13 @@ mod tests {
         let names: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.told().0).collect();
         assert_eq!(names.len(), Fault::ALL.len());
         assert!(!names.contains("unnamed"));
+    }
+
+    #[test]
+    fn every_invariant_has_a_fault_that_breaks_it() {
+        let broken: BTreeSet<_> = Fault::ALL.iter().flat_map(|fault| breaks(*fault)).collect();
+        let all: BTreeSet<_> = Invariant::ALL.iter().collect();
+        assert_eq!(broken, all);
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl Judge {
 
     /// The rule that a request was made under is one that admits it, and its steps are that rule's.
     pub(super) fn check_made(&mut self, request: &Request) {
+        self.check_no_lock(request, "made");
         let wrong = |what: &str| Some(format!("{} was made, and {what}", request.id));
         let accusation = self.policy(self.ledger.policy).and_then(|policy| {
             let Some(rule) = policy.rule(request.path.rule.as_str()) else {
@@ -39,12 +40,6 @@ impl Judge {
             }
             if rule.glass.is_some() != self.broke_glass(request) {
                 return wrong("an emergency is what somebody says is one, and nothing else");
-            }
-            if self
-                .ledger
-                .is_locked(request.ask.requester, request.ask.items.iter())
-            {
-                return wrong("there is a lock");
             }
             let same = request.path.steps.len() == rule.steps.len()
                 && request
@@ -160,18 +155,23 @@ impl Judge {
                 wrong(format!("step {number} has {have} of {}", step.count));
             }
         }
-        if self
-            .ledger
-            .is_locked(request.ask.requester, request.ask.items.iter())
-        {
-            wrong("there is a lock".into());
-        }
         let rule = current.rule(request.path.rule.as_str());
         if !rule.is_some_and(|rule| self.admits(current, rule, request.ask.requester, &request.ask.items)) {
             wrong("the requester had lost the right to it".into());
         }
+        let request = request.clone();
         if let Some(what) = found {
             self.accuse(Invariant::Approved, what);
+        }
+        self.check_no_lock(&request, "approved");
+    }
+
+    /// Nothing comes about under a lock.
+    fn check_no_lock(&mut self, request: &Request, done: &str) {
+        let items = request.ask.items.iter();
+        if self.ledger.is_locked(request.ask.requester, items) {
+            let what = format!("{} was {done}, and there is a lock", request.id);
+            self.accuse(Invariant::Locked, what);
         }
     }
 

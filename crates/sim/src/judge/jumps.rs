@@ -57,3 +57,35 @@ impl Jumps {
         felt.fold(Span::ZERO, |sum, jump| sum + jump.lost)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn at(minutes: u64) -> Timestamp {
+        Timestamp::EPOCH + Span::minutes(minutes)
+    }
+
+    #[test]
+    fn what_was_set_after_a_turn_forward_comes_in_time() {
+        let mut jumps = Jumps::default();
+        jumps.turned(HOUR, true, at(10));
+        assert_eq!(jumps.ahead(at(10)), Span::hours(1));
+        assert_eq!(jumps.ahead(at(11)), Span::ZERO);
+        assert_eq!(jumps.lost(at(0)), Span::ZERO);
+    }
+
+    #[test]
+    fn a_turn_back_that_somebody_noticed_costs_seconds_and_one_that_nobody_did_all_of_it() {
+        let mut jumps = Jumps::default();
+        jumps.turned(-HOUR, true, at(10));
+        assert_eq!(jumps.lost(at(0)), READ_WITHIN);
+        jumps.turned(-HOUR, false, at(20));
+        assert_eq!(jumps.lost(at(0)), READ_WITHIN + Span::hours(1));
+        assert_eq!(jumps.lost(at(21)), Span::ZERO);
+        jumps.started(at(30));
+        assert_eq!(jumps.lost(at(21)), Span::hours(1), "a start does not know of it");
+    }
+}

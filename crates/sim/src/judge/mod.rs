@@ -58,6 +58,23 @@ pub(crate) enum Invariant {
 }
 
 impl Invariant {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 12] = [
+        Self::EndsInTime,
+        Self::Limit,
+        Self::Intended,
+        Self::Approved,
+        Self::Bounded,
+        Self::Locked,
+        Self::NotCut,
+        Self::Seen,
+        Self::NeverAdopted,
+        Self::Once,
+        Self::Replays,
+        Self::ComesToRest,
+    ];
+
     /// Its name, as people read it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
