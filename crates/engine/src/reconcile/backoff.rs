@@ -26,6 +26,8 @@ struct Attempt {
 pub(super) struct Awaited {
     pub(super) doing: &'static str,
     pub(super) epoch: u64,
+    /// When its intent was about to be written, or the removal to begin, by this process's own clock.
+    pub(super) since: Timestamp,
     /// The call itself is through: only look, do not call again.
     pub(super) called: bool,
 }
@@ -235,6 +237,7 @@ mod tests {
         let awaited = Awaited {
             doing: "provision",
             epoch: 1,
+            since: Timestamp::EPOCH,
             called: false,
         };
         let now = Timestamp::EPOCH;

@@ -114,12 +114,7 @@ pub(super) enum Outcome {
     /// No longer wanted; no call was made.
     Unwanted,
     /// Accepted; look after a while whether it shows.
-    Poll {
-        after: Span,
-        epoch: u64,
-        /// The call itself is through: only look, do not call again.
-        called: bool,
-    },
+    Poll { after: Span, awaited: Awaited },
     /// Another worker has taken the entitlement over.
     Overtaken,
     /// Done at the target; the store did not take the note.
@@ -138,7 +133,7 @@ impl Outcome {
             return Some(false);
         }
         match self {
-            Self::Poll { called, .. } => Some(!*called),
+            Self::Poll { awaited, .. } => Some(!awaited.called),
             Self::Failed(error) => Some(matches!(error.fault, Fault::Unavailable | Fault::Bug)),
             Self::Settled => Some(false),
             Self::Unwanted | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) => None,
@@ -193,16 +188,24 @@ async fn provision(
         provider.provision(&key.key, &part.spec, &holder, until).await?;
     }
     let ceiling = provider.capabilities().ceiling;
-    let awaited = still_awaited(engine, caller, (&key, until), ceiling).await?;
-    let (epoch, until) = match awaited {
-        Some(awaited) => (awaited.epoch, until),
+    let awaited = still_awaited(engine, caller, (&key, until)).await?;
+    let (awaited, until) = match awaited {
+        Some(awaited) => (awaited, until),
         None => match intend(engine, caller, part.clone(), ceiling).await? {
-            Some(intended) => intended,
+            Some((epoch, until)) => (
+                Awaited {
+                    doing: PROVISION,
+                    epoch,
+                    since: began,
+                    called: false,
+                },
+                until,
+            ),
             None => return Ok(Outcome::Unwanted),
         },
     };
-    let called = awaited.is_some_and(|awaited| awaited.called);
-    if !called {
+    let epoch = awaited.epoch;
+    if !awaited.called {
         if engine.uptime().since(began) > BEGINS_WITHIN && !planted::is(planted::Fault::BeginLate) {
             return Ok(Outcome::Overtaken);
         }
@@ -226,23 +229,25 @@ async fn provision(
         if let Progress::Pending { poll_after } = progress {
             return Ok(Outcome::Poll {
                 after: poll_after,
-                epoch,
-                called: false,
+                awaited,
             });
         }
     }
-    shown(engine, caller, (&part, until), (epoch, called)).await
+    shown(engine, caller, (&part, until), awaited).await
 }
 
-/// Looks for what a provisioning that is through should have brought, and writes down what is seen. `called`: an earlier look
-/// came too early.
+/// Looks for what a provisioning that is through should have brought, and writes down what is seen.
 async fn shown(
     engine: &Engine,
     caller: &Caller,
     (part, until): (&Part, Timestamp),
-    (epoch, called): (u64, bool),
+    awaited: Awaited,
 ) -> Result<Outcome, Outcome> {
-    let key = &part.target;
+    let (key, epoch) = (&part.target, awaited.epoch);
+    let called = Awaited {
+        called: true,
+        ..awaited
+    };
     let provider = provider(engine, key)?;
     // The call is through: what it did it has done.
     let caller = &Caller {
@@ -252,10 +257,9 @@ async fn shown(
     let lags = propagation(provider.as_ref()) > Span::ZERO;
     match provider.inspect(&key.key, Some(&part.spec)).await? {
         // A target that answers from a lagging copy shows it later; one that claims not to lag has lost it.
-        seen if !called && lags && !seen.shows(until) => Ok(Outcome::Poll {
+        seen if !awaited.called && lags && !seen.shows(until) => Ok(Outcome::Poll {
             after: propagation(provider.as_ref()),
-            epoch,
-            called: true,
+            awaited: called,
         }),
         Inspection::Present { until: shown, .. } => {
             let seen = vec![Event::Provisioned { until: shown }];
@@ -283,8 +287,7 @@ async fn shown(
         .into()),
         Inspection::Unknown => Ok(Outcome::Poll {
             after: LOOK_AGAIN,
-            epoch,
-            called: true,
+            awaited: called,
         }),
     }
 }
@@ -338,12 +341,11 @@ async fn intend(
 }
 
 /// What is awaited of this worker's last provisioning, if that is what is wanted now. Whoever asks how far it is makes the call
-/// once more: its intent must be open, be about the same, and last for as long as that call may.
+/// once more: its intent must be open, be about the same, and be as new as for any call.
 async fn still_awaited(
     engine: &Engine,
     caller: &Caller,
     (key, until): (&TargetKey, Timestamp),
-    ceiling: Span,
 ) -> Result<Option<Awaited>, store::Error> {
     let Some(awaited) = caller.awaited else {
         return Ok(None);
@@ -357,7 +359,7 @@ async fn still_awaited(
     let intent = latest.and_then(|latest| latest.intent.as_ref());
     let covers = |intent: &Intent| {
         let same = intent.worker == caller.worker && intent.until == until;
-        same && (awaited.called || now + ceiling <= intent.claim_ends)
+        same && (awaited.called || engine.uptime().since(awaited.since) <= BEGINS_WITHIN)
     };
     let is_wanted = wanted(&held, key, now) == Some(until);
     Ok(caller.awaited.filter(|_| is_wanted && intent.is_some_and(covers)))
@@ -380,10 +382,15 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     let provider = provider(engine, key)?;
     let (lag, ceiling) = (propagation(provider.as_ref()), provider.capabilities().ceiling);
     let by = |looked: Timestamp| caller.observer(*epoch, looked - lag);
+    let since = engine.uptime();
     let poll = |after, called| Outcome::Poll {
         after,
-        epoch: *epoch,
-        called,
+        awaited: Awaited {
+            doing: REVOKE,
+            epoch: *epoch,
+            since,
+            called,
+        },
     };
     let called = caller.awaited.is_some_and(|awaited| awaited.called);
     if !called {

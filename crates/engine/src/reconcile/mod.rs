@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use self::backoff::{Awaited, Backoff};
+use self::backoff::Backoff;
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
@@ -489,10 +489,7 @@ impl Reconciler {
                 self.health.succeeded(&key.connector, doing, now);
             }
             Outcome::Unwanted => self.backoff.forget(&key),
-            Outcome::Poll { after, epoch, called } => {
-                self.backoff
-                    .poll(&key, Awaited { doing, epoch, called }, now + after);
-            }
+            Outcome::Poll { after, awaited } => self.backoff.poll(&key, awaited, now + after),
             Outcome::Overtaken => self.backoff.pause(&key, doing, self.jitter(), now),
             Outcome::NotRecorded(error) => {
                 tracing::error!(%key, doing, %error, "the store took no note of it; it will be repeated");

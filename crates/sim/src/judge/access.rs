@@ -28,8 +28,8 @@ pub(super) struct Spot {
     off: Option<Timestamp>,
     /// When somebody last changed it past Daypass.
     pub(super) by_hand: Option<Timestamp>,
-    /// When a server that alone had lost the store last took it away.
-    pub(super) stranded: Option<Timestamp>,
+    /// When a server that could not know better last took it away: it had stood still, or had no store.
+    pub(super) unknowing: Option<Timestamp>,
     /// What stands there was put there by somebody else.
     pub(super) foreign: bool,
 }
@@ -138,14 +138,11 @@ impl Judge {
     /// A removal takes effect: nobody holds what it took away, as far as whoever sent it could know.
     fn check_removal(&mut self, target: &Target, key: &str, landing: &Landing) {
         let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
-        // Without the store nobody can be asked; the removal goes by what was known last.
-        if self.stood_still(landing) || landing.sent <= self.storeless + JUST_NOW {
-            return;
-        }
-        // Nor by whoever alone has lost it: what the others changed meanwhile it does not know, and they think that somebody
-        // took it away by hand.
-        if self.was_cut_off(landing) {
-            self.spots.entry(spot).or_default().stranded = Some(now);
+        // Without the store nobody can be asked; the removal goes by what was known last. Whoever looks before it is on record
+        // thinks that somebody took it away by hand.
+        let storeless = landing.sent <= self.storeless + JUST_NOW || self.was_cut_off(landing);
+        if storeless || self.stood_still(landing) {
+            self.spots.entry(spot).or_default().unknowing = Some(now);
             return;
         }
         let noted = self

@@ -168,7 +168,7 @@ impl Judge {
             };
             // What became active on a read that lags may have been taken away just before.
             let since = *since - (character.propagation + character.timeout);
-            let taken = |spot: &Spot| spot.by_hand.max(spot.stranded) >= Some(since);
+            let taken = |spot: &Spot| spot.by_hand.max(spot.unknowing) >= Some(since);
             character.breaks_promise || self.spots.get(part).is_some_and(taken)
         };
         let removed = self.parts_of(grant.id).iter().any(by_hand);

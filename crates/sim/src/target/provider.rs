@@ -147,7 +147,13 @@ impl Connected {
                         state.under_way.push(under_way);
                         drop(state);
                         // It works on one thing after the other: what it accepted does not undo what came later.
-                        self.send(key, effect, lands + after, true);
+                        // Nor does it take longer than it says, for then nobody could be asked for anything else.
+                        self.send(
+                            key,
+                            effect,
+                            lands.min(self.target.character.ceiling) + after,
+                            true,
+                        );
                     }
                     Ok(Progress::Pending {
                         poll_after: Span::millis(after.micros() / 2000),
