@@ -77,6 +77,10 @@ pub struct Request {
     /// The longest that the access may last in total, extensions included.
     #[schema(value_type = String, example = "2h")]
     pub max: Span,
+    /// When the access is over at the latest, where the policy named a time: a window that closes, or a forbidden one that opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ends_by: Option<Timestamp>,
     /// Who must agree, in order, and who did.
     pub steps: Vec<Step>,
     /// When it was made.

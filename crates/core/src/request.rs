@@ -51,6 +51,10 @@ pub struct Path {
     /// What is owed afterwards, where the rule is one for emergencies: nobody agrees before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Box<BreakGlass>>,
+    /// When its access is over at the latest, where a time is named: the window of the rule closes, or one that a guardrail
+    /// forbids opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by: Option<Timestamp>,
 }
 
 impl Path {

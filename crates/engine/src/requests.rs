@@ -113,7 +113,7 @@ impl Engine {
         let locked = self.locked_now().await?;
         let (who, extended) = (caller.person, extended.as_ref());
         let decision = match decide(&current, &locked, who, (asked, verb), &items, extended, now) {
-            Ok(allowed) => Decision::Allowed(allowed),
+            Ok(allowed) => Decision::Allowed(Box::new(allowed)),
             Err(refusal) => Decision::Refused(refusal),
         };
         Ok(Preview { items, decision })
@@ -339,21 +339,20 @@ fn decide(
         return Err(lock::refusal(lock, Some(who)));
     }
     let ask = daypass_policy::Ask {
-        who,
-        items,
         duration: asked.duration,
         has_reason: !asked.reason.trim().is_empty(),
         ticket: asked.ticket.as_deref(),
         extends: asked.extends.is_some(),
         break_glass: verb == Verb::BreakGlass,
-        now,
+        start: asked.start,
+        ..daypass_policy::Ask::new(who, items, now)
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {
-        Decision::Allowed(allowed) => allowed,
+        Decision::Allowed(allowed) => *allowed,
         Decision::Refused(refusal) => return Err(refusal),
     };
     if let Some(grant) = extended {
-        grant.may_extend(allowed.duration, now)?;
+        grant.may_extend(allowed.duration, allowed.path.ends_by, now)?;
         within_the_days_maximum(grant, &allowed)?;
     }
     if verb == Verb::BreakGlass && asked.start.is_some() {
@@ -450,7 +449,8 @@ fn follow(
                     .grants
                     .get(&id)
                     .ok_or_else(|| not_found("the grant to extend is gone"))?;
-                (id, grant.extend(request.id, approval.duration(), now)?)
+                let ends_by = request.path.ends_by;
+                (id, grant.extend(request.id, approval.duration(), ends_by, now)?)
             }
             None => {
                 let grant = open(current, request, &approval, now)?;
@@ -486,6 +486,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
             )
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let longest = start + request.path.activation + request.path.max;
     Ok(Grant {
         id,
         request: request.id,
@@ -494,7 +495,10 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         duration: approval.duration(),
         activation: request.path.activation,
         max: request.path.max,
-        latest_end: start + request.path.activation + request.path.max,
+        latest_end: request
+            .path
+            .ends_by
+            .map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
         state: State::Scheduled { start },
     })

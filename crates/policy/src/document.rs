@@ -9,13 +9,18 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::{Span, Timestamp};
 use serde_json::Value as Json;
 
+use crate::condition::When;
 use crate::diagnostic::At;
+use crate::ticket::Format;
+use crate::window::Window;
 
 /// All files of a policy as one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Document {
     pub(crate) defaults: Defaults,
     pub(crate) people: Vec<People>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) tickets: Vec<Format>,
     pub(crate) connectors: Vec<Connector>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) guardrails: Vec<Guardrail>,
@@ -250,7 +255,9 @@ pub(crate) struct Guardrail {
     pub(crate) at: At,
     /// Every resource, where it is missing.
     pub(crate) to: Option<Selector>,
-    pub(crate) max: Span,
+    pub(crate) max: Option<Span>,
+    /// Windows in which there is no access at all; with the place of each name.
+    pub(crate) forbid: Vec<(Name, At)>,
 }
 
 /// One complete path to access.
@@ -269,6 +276,8 @@ pub(crate) struct Rule {
     pub(crate) break_glass: Option<BreakGlass>,
     pub(crate) duration: Option<Span>,
     pub(crate) max: Option<Span>,
+    /// What must hold besides.
+    pub(crate) when: When,
 }
 
 /// What a rule for emergencies asks for.
@@ -305,6 +314,7 @@ pub(crate) struct Test {
     pub(crate) items: BTreeSet<Item>,
     pub(crate) duration: Option<Span>,
     pub(crate) now: Option<Timestamp>,
+    pub(crate) start: Option<Timestamp>,
     pub(crate) ticket: Option<String>,
     /// Whether it asks as in an emergency.
     pub(crate) break_glass: bool,
@@ -322,6 +332,8 @@ pub(crate) enum Expect {
         /// Whom each step asks, and how many of them where that is said.
         steps: Option<Vec<(From, Option<u32>)>>,
         max: Option<Span>,
+        /// When the access is over at the latest.
+        ends_by: Option<Timestamp>,
         /// Who must look at it afterwards.
         review_by: Option<Name>,
     },

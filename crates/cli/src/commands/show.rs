@@ -105,6 +105,10 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         "rule",
         format!("{}, {} at most in total", request.rule, span(request.max)),
     ));
+    if let Some(ends_by) = request.ends_by {
+        lines
+            .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
+    }
     lines.push(labelled(
         "asked",
         format!(

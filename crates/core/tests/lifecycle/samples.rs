@@ -135,6 +135,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         pending: Span::hours(2),
         activation: Span::minutes(5),
         break_glass: None,
+        ends_by: None,
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, path, at(0)).unwrap()
 }

@@ -11,3 +11,4 @@ mod people;
 mod policies;
 mod reviews;
 mod shared;
+mod windows;

@@ -5,16 +5,26 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, declare, length};
+use super::{Declared, declare, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
+use crate::nearest::list;
 use crate::tree::{Node, Value};
 
 const GUARDRAIL: Keys = Keys {
     what: "a guardrail",
-    known: &["name", "to", "max"],
-    later: &["max_total", "mfa", "record", "steps", "window", "forbid"],
+    known: &["name", "to", "max", "forbid"],
+    later: &["max_total", "mfa", "record", "steps"],
+};
+
+/// What a guardrail can bound; one of these must be there.
+const GUARDS: &[&str] = &["max", "forbid"];
+
+const FORBID: Keys = Keys {
+    what: "forbid",
+    known: &["window"],
+    later: &[],
 };
 
 const RULE: Keys = Keys {
@@ -28,9 +38,9 @@ const RULE: Keys = Keys {
         "break_glass",
         "duration",
         "max",
+        "when",
     ],
     later: &[
-        "when",
         "end_when",
         "source",
         "notify",
@@ -78,17 +88,35 @@ pub(super) fn guardrail(
         None => Some(None),
         Some(node) => selector(node, problems).map(Some),
     };
-    let max = fields.required("max", problems).map(|_| ());
-    let length = length(&fields, "max", problems).ok().flatten();
-    max?;
+    let max = length(&fields, "max", problems);
+    let forbid = match fields.get("forbid") {
+        None => Some(Vec::new()),
+        Some(node) => forbid(node, problems),
+    };
+    if !GUARDS.iter().any(|key| fields.has(key) || fields.misspelt(key)) {
+        let what = "this guardrail guards nothing";
+        problems.note(
+            fields.at,
+            what,
+            format!("it may have {}", list(GUARDS.iter().copied())),
+        );
+    }
     fresh?.ok()?;
     let (name, at) = named?;
     Some(Guardrail {
         name,
         at,
         to: to?,
-        max: length?,
+        max: max.ok()?,
+        forbid: forbid?,
     })
+}
+
+/// What there must never be: access in a window.
+fn forbid(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
+    let fields = Fields::of(node, &FORBID, problems)?;
+    let node = fields.required("window", problems)?;
+    names("window", node, problems)
 }
 
 pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems<'_>) -> Option<Rule> {
@@ -112,6 +140,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         Some(node) => break_glass(node, &fields, problems).map(Some),
     };
     let steps = approval(&fields, problems);
+    let when = when::when(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
     if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
@@ -133,6 +162,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         break_glass: break_glass.unwrap_or_default(),
         duration: duration.unwrap_or_default(),
         max: max.unwrap_or_default(),
+        when: when.unwrap_or_default(),
     })
 }
 
@@ -147,7 +177,7 @@ fn allow(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
 }
 
 /// One name or a list of them; an empty list is noted.
-fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
+pub(super) fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
     let items = one_or_many(node);
     if items.is_empty() {
         problems.note(node.at, format!("\"{what}\" is empty"), "name at least one");

@@ -46,6 +46,7 @@ pub(crate) fn request(
         rule: request.path.rule.clone(),
         policy_revision: request.path.policy,
         max: request.path.max,
+        ends_by: request.path.ends_by,
         steps: steps
             .map(|(index, one)| step(request, index, one, current, now))
             .collect(),
