@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use daypass_core::name::{Item, Name};
+use daypass_core::person::Person;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 
 use crate::diagnostic::At;
 use crate::document::{Guardrail, Rule};
+use crate::expression::{Expression, Facts};
 use crate::nearest::quote;
 use crate::refuse::{spaced, verb};
 use crate::ticket::Wanted;
@@ -24,6 +26,8 @@ pub(crate) struct When {
     pub(crate) windows: Vec<(Name, At)>,
     /// A ticket is named, of one of these formats.
     pub(crate) ticket: Option<Wanted>,
+    /// This holds for each item.
+    pub(crate) expression: Option<Expression>,
     /// What nothing here can tell yet.
     pub(crate) unknown: Vec<Unknown>,
 }
@@ -70,6 +74,8 @@ pub(crate) enum Unmet<'p> {
     Forbidden(&'p Guardrail, Option<Timestamp>),
     /// No ticket was named, or none of the wanted format.
     Ticket(&'p Wanted),
+    /// The expression does not hold for this item; why that could not be told, where it could not.
+    Expression(&'p Expression, Item, Option<String>),
     /// Nothing here can tell whether it holds.
     Unknown(&'p Unknown),
 }
@@ -84,6 +90,8 @@ pub(crate) enum Hardness {
     More,
     /// Wait.
     Later,
+    /// It holds at another time, for another resource, or for another person.
+    Elsewhere,
     /// Somebody else must do something first.
     Others,
 }
@@ -93,6 +101,7 @@ impl Unmet<'_> {
         match self {
             Self::Ticket(_) => Hardness::More,
             Self::Closed(_) | Self::Forbidden(..) => Hardness::Later,
+            Self::Expression(..) => Hardness::Elsewhere,
             Self::Unknown(_) => Hardness::Others,
         }
     }
@@ -124,12 +133,16 @@ impl Policy {
         &'p self,
         rule: &'p Rule,
         ask: &Ask<'_>,
+        person: &Person,
         supposing: Supposing,
     ) -> Result<Option<EndsBy>, Unmet<'p>> {
         if let Some(unknown) = rule.when.unknown.first() {
             return Err(Unmet::Unknown(unknown));
         }
         let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
+        if let Some(expression) = &rule.when.expression {
+            self.holds(rule, expression, ask, person, at)?;
+        }
         let forbidden = self.forbidden(ask.items, at)?;
         let window = self.within(&rule.when, at)?;
         if let Some(wanted) = rule
@@ -145,6 +158,41 @@ impl Policy {
             .into_iter()
             .flatten()
             .min_by_key(|ends_by| ends_by.at))
+    }
+
+    /// Whether the rule's expression holds for every item.
+    fn holds<'p>(
+        &self,
+        rule: &Rule,
+        expression: &'p Expression,
+        ask: &Ask<'_>,
+        person: &Person,
+        start: Timestamp,
+    ) -> Result<(), Unmet<'p>> {
+        let usual = || self.bounds(rule, ask.items).duration;
+        let duration = ask.duration.unwrap_or_else(usual);
+        for item in ask.items {
+            let holds = match self.resource(item.resource.as_str()) {
+                None => Err(String::from("there is no such resource")),
+                Some(resource) => expression.holds(&Facts {
+                    person,
+                    resource,
+                    item,
+                    duration,
+                    ticket: ask.ticket,
+                    extends: ask.extends,
+                    break_glass: ask.break_glass,
+                    start,
+                    now: ask.now,
+                }),
+            };
+            match holds {
+                Ok(true) => {}
+                Ok(false) => return Err(Unmet::Expression(expression, item.clone(), None)),
+                Err(why) => return Err(Unmet::Expression(expression, item.clone(), Some(why))),
+            }
+        }
+        Ok(())
     }
 
     /// Whether one of the rule's windows is open, and when all of them are closed.
@@ -210,6 +258,26 @@ impl Policy {
         let cited = self.cite(rule);
         match unmet {
             Unmet::Ticket(wanted) => self.no_ticket(&cited, wanted, ask),
+            Unmet::Expression(expression, item, why) => {
+                let place = expression.at.location(&self.sources);
+                let text = quote(&expression.text);
+                let (what, hint) = match why {
+                    None => (
+                        format!(
+                            "the rule {cited} gives access only where {text} holds, and for {item} it does not"
+                        ),
+                        format!("the condition is at {place:#}"),
+                    ),
+                    Some(why) => (
+                        format!(
+                            "the rule {cited} gives access only where {text} holds, which cannot be told for {item} \
+                             and counts as not met: {why}"
+                        ),
+                        format!("the condition is at {place:#}"),
+                    ),
+                };
+                Refusal::new(Code::Condition, what).hint(hint)
+            }
             Unmet::Unknown(unknown) => {
                 let what = format!(
                     "the rule {cited} gives access only where {unknown} holds, and this version knows nothing of {}: \

@@ -140,7 +140,7 @@ impl Policy {
         };
         let judged = rules
             .into_iter()
-            .map(|(place, rule)| (rule, self.judge((place, rule), ask, scene, supposing)));
+            .map(|(place, rule)| (rule, self.judge((place, rule), ask, (person, scene), supposing)));
         let mut fitting = Vec::new();
         let mut nearest: Option<(&Rule, Obstacle<'_>)> = None;
         for (rule, judgement) in judged {
@@ -174,14 +174,16 @@ impl Policy {
         &'p self,
         (place, rule): (usize, &'p Rule),
         ask: &Ask<'_>,
-        scene: Scene<'_>,
+        (person, scene): (&Person, Scene<'_>),
         supposing: Supposing,
     ) -> Result<Fit<'p>, Obstacle<'p>> {
         let steps = self.steps(rule);
         if let Err(unfilled) = self.fillable(&steps, scene) {
             return Err(Obstacle::Unfillable(steps, unfilled));
         }
-        let ends_by = self.conditions(rule, ask, supposing).map_err(Obstacle::Unmet)?;
+        let ends_by = self
+            .conditions(rule, ask, person, supposing)
+            .map_err(Obstacle::Unmet)?;
         let bounds = self.bounds(rule, ask.items);
         if ask.duration.is_some_and(|duration| duration > bounds.max) {
             return Err(Obstacle::OverMax(bounds));

@@ -249,6 +249,9 @@ fn rule(rule: &Rule) -> Fields {
     if let Some(wanted) = &rule.when.ticket {
         fields.insert("ticket", Field::Shown(wanted.to_string()));
     }
+    if let Some(expression) = &rule.when.expression {
+        fields.insert("if", Field::Shown(expression.text.clone()));
+    }
     if !rule.when.unknown.is_empty() {
         let unknown: Vec<String> = rule.when.unknown.iter().map(ToString::to_string).collect();
         fields.insert("when", Field::Shown(unknown.join(", ")));

@@ -118,7 +118,7 @@ impl Policy {
             directory,
             now: ask.now,
         };
-        match self.judge((place, rule), ask, scene, Supposing::Nothing) {
+        match self.judge((place, rule), ask, (person, scene), Supposing::Nothing) {
             Ok(fit) => {
                 let (steps, max) = (fit.steps, fit.bounds.max);
                 if chosen == Some(&rule.name) {

@@ -49,7 +49,7 @@ impl Policy {
             return Err(Refusal::new(Code::NotEligible, what).hint("ask again; another rule may admit you"));
         };
         let ends_by = self
-            .conditions(rule, &ask, Supposing::Nothing)
+            .conditions(rule, &ask, person, Supposing::Nothing)
             .map_err(|unmet| self.unmet(rule, &unmet, &ask))?;
         in_time(request, duration, ends_by, now)?;
         let bounds = self.bounds(rule, items);

@@ -16,6 +16,7 @@ mod diagnostic;
 mod diff;
 mod document;
 mod explain;
+mod expression;
 mod fields;
 mod hold;
 mod index;

@@ -10,6 +10,8 @@ use crate::diagnostic::At;
 
 /// The longest pattern, in bytes.
 pub(crate) const MAX_PATTERN: usize = 256;
+/// What is put around one that is for a whole text.
+const AROUND: usize = 8;
 /// What a compiled pattern may take, in bytes: `\w{100}` fits, a bomb of nested counts does not.
 const MAX_COMPILED: usize = 512 << 10;
 /// The deepest nesting of a pattern.
@@ -30,20 +32,6 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it, in one line.
     pub(crate) fn whole(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_PATTERN {
-            return Err(format!(
-                "the pattern has {} bytes; at most {MAX_PATTERN} are taken",
-                text.len()
-            ));
-        }
-        let bounded = |text: &str| {
-            RegexBuilder::new(text)
-                .size_limit(MAX_COMPILED)
-                .dfa_size_limit(MAX_COMPILED)
-                .nest_limit(MAX_NESTING)
-                .build()
-                .map_err(|error| told(&error))
-        };
         // By itself first: else `a)|(b` would be sound between the brackets that are put around it.
         bounded(text)?;
         let regex = bounded(&format!(r"\A(?:{text})\z"))?;
@@ -53,9 +41,37 @@ impl Pattern {
         })
     }
 
+    /// Compiles a pattern that may match anywhere in a text.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line.
+    pub(crate) fn anywhere(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            text: text.to_owned(),
+            regex: bounded(text)?,
+        })
+    }
+
     pub(crate) fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
+}
+
+/// Compiles a pattern within the bounds.
+fn bounded(text: &str) -> Result<Regex, String> {
+    // What is put around a pattern does not count.
+    if text.len() > MAX_PATTERN + AROUND {
+        return Err(format!(
+            "the pattern has {} bytes; at most {MAX_PATTERN} are taken",
+            text.len()
+        ));
+    }
+    RegexBuilder::new(text)
+        .size_limit(MAX_COMPILED)
+        .dfa_size_limit(MAX_COMPILED)
+        .nest_limit(MAX_NESTING)
+        .build()
+        .map_err(|error| told(&error))
 }
 
 /// What is wrong with a pattern, without the drawing that the library makes of it.

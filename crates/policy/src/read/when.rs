@@ -6,6 +6,7 @@ use super::path::names;
 use super::{Declared, declare};
 use crate::condition::{Unknown, When};
 use crate::diagnostic::Problems;
+use crate::expression::Expression;
 use crate::fields::{Fields, Keys, Noted, expected};
 use crate::nearest::{did_you_mean, list, quote};
 use crate::ticket::{Format, Pattern, Wanted};
@@ -13,8 +14,8 @@ use crate::tree::{Node, Value};
 
 const WHEN: Keys = Keys {
     what: "when",
-    known: &["window", "ticket", "incident", "oncall", "risk"],
-    later: &["uses", "if"],
+    known: &["window", "ticket", "if", "incident", "oncall", "risk"],
+    later: &["uses"],
 };
 
 /// The conditions of a rule; none where nothing is said. `None` where they cannot be read.
@@ -32,11 +33,37 @@ pub(super) fn when(rule: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Whe
         Some(node) => names("window", node, problems),
     };
     let ticket = fields.get("ticket").map(|node| wanted(node, problems));
+    let expression = fields.get("if").map(|node| expression(node, problems));
     let unknown = unknown(&fields, problems);
     Some(When {
         windows: windows?,
+        expression: expression.map_or(Ok(None), |read| read.map(Some)).ok()?,
         ticket: ticket.map_or(Ok(None), |wanted| wanted.map(Some)).ok()?,
         unknown,
+    })
+}
+
+/// An expression in CEL; what is wrong in it is told where it stands.
+fn expression(node: &Node, problems: &mut Problems<'_>) -> Result<Expression, Noted> {
+    let text = match &node.value {
+        Value::Text(text) => text.as_str(),
+        // `if: true` is YAML's word, and an expression.
+        Value::Bool(true) => "true",
+        Value::Bool(false) => "false",
+        _ => {
+            expected(
+                "an expression such as \"request.duration <= duration('1h')\"",
+                "\"if\"",
+                node,
+                problems,
+            );
+            return Err(Noted);
+        }
+    };
+    Expression::compile(text, node.at).map_err(|mistake| {
+        let at = problems.inside(node.at, text, mistake.offset);
+        problems.note(at, format!("if: {}", mistake.what), "");
+        Noted
     })
 }
 

@@ -105,7 +105,7 @@ fn a_window_that_is_named_is_declared() {
     );
     refused(
         &rule("when: {}"),
-        "policy.yaml:5:82: this asks for nothing; it may have window, ticket, incident, oncall, risk",
+        "policy.yaml:5:82: this asks for nothing; it may have window, ticket, if, incident, oncall, risk",
     );
 }
 
@@ -132,6 +132,32 @@ fn mistakes_in_a_ticket_format_are_told_where_they_stand() {
         "tickets: [x]\n",
         "policy.yaml:5:10: \"tickets\" must be a map of names to patterns; this is a list",
     );
+}
+
+#[test]
+fn mistakes_in_an_expression_are_told_where_they_stand() {
+    refused(
+        &rule("when: {if: \"subjct.login == 'ana'\"}"),
+        "policy.yaml:5:88: if: there is no variable \"subjct\"; did you mean \"subject\"?",
+    );
+    refused(
+        &rule("when: {if: \"true && request.duration > 5\"}"),
+        "policy.yaml:5:113: if: a length of time and a whole number cannot be compared",
+    );
+    refused(
+        &rule("when: {if: request.ticket}"),
+        "policy.yaml:5:94: if: an expression says true or false; this is text",
+    );
+    // In a block of several lines the place is that of the block.
+    refused(
+        "rules:\n  - name: r\n    allow: engineers\n    to: {env: production}\n    approval: none\n    when:\n      if: |\n        true &&\n        resource.nmae == 'x'\n",
+        "policy.yaml:12:9: if: a resource has no \"nmae\"; did you mean \"name\"?",
+    );
+    refused(
+        &rule("when: {if: [true]}"),
+        "policy.yaml:5:87: \"if\" must be an expression such as \"request.duration <= duration('1h')\"; this is a list",
+    );
+    refused(&rule("when: {if: true}"), "nothing is wrong");
 }
 
 #[test]

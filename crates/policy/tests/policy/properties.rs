@@ -69,6 +69,7 @@ fn rule() -> impl Strategy<Value = String> {
         "",
         ", when: {window: noon}",
         ", when: {window: [morning, evening]}",
+        ", when: {if: 'request.duration <= duration(\"1h\")'}",
     ]);
     let drawn = (allow, selector(), roles, steps, select(LENGTHS.to_vec()), when);
     drawn.prop_map(|(allow, to, roles, steps, max, when)| {
@@ -234,6 +235,24 @@ proptest! {
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
         let _ = load(&text);
         let _ = load(&format!("version: 1\nrules:\n{text}"));
+    }
+
+    /// Nor does an expression end the process, whatever it says.
+    #[test]
+    fn any_expression_is_compiled_or_refused(
+        noise in "\\PC{0,80}",
+        words in vec(select(vec![
+            "subject", ".login", "resource", ".labels", "request", ".duration", "now", "==", "&&", "||", "!", "(", ")", "[", "]",
+            "'a'", "1", "-", "+", "in", "?", ":", "has(", "duration('1h')", ".matches('a*')", ".size()", ".all(x,", " ", "\n", "{",
+        ]), 0..60),
+    ) {
+        for text in [noise, words.concat(), words.join(" ")] {
+            let said = serde_json::to_string(&text).unwrap();
+            let text = format!("{BASE}rules: [{{name: r, allow: a, to: {{env: p}}, approval: none, when: {{if: {said}}}}}]\n");
+            if let Ok(policy) = load(&text) {
+                let _ = ask(&policy, &Office::new("ana a"), "ana one/r");
+            }
+        }
     }
 
     /// A sound policy with some of its characters replaced.
