@@ -57,6 +57,10 @@ pub struct Request {
     /// A ticket's name, as given: nobody verified it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// The address that it was asked from, where its rule asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "203.0.113.9")]
+    pub source: Option<String>,
     /// For how long it was asked.
     #[schema(value_type = String, example = "1h")]
     pub duration: Span,

@@ -14,6 +14,7 @@ use crate::diagnostic::At;
 use crate::document::{Guardrail, Rule};
 use crate::expression::{Expression, Facts};
 use crate::nearest::quote;
+use crate::origin::{Foreign, Origin};
 use crate::refuse::{spaced, verb};
 use crate::ticket::Wanted;
 use crate::window::{Openings, Window};
@@ -76,6 +77,8 @@ pub(crate) enum Unmet<'p> {
     Ticket(&'p Wanted),
     /// The expression does not hold for this item; why that could not be told, where it could not.
     Expression(&'p Expression, Item, Option<String>),
+    /// It is asked from where the rule admits nobody.
+    Origin(&'p Origin, Foreign),
     /// Nothing here can tell whether it holds.
     Unknown(&'p Unknown),
 }
@@ -101,7 +104,7 @@ impl Unmet<'_> {
         match self {
             Self::Ticket(_) => Hardness::More,
             Self::Closed(_) | Self::Forbidden(..) => Hardness::Later,
-            Self::Expression(..) => Hardness::Elsewhere,
+            Self::Expression(..) | Self::Origin(..) => Hardness::Elsewhere,
             Self::Unknown(_) => Hardness::Others,
         }
     }
@@ -128,7 +131,7 @@ impl Policy {
     ///
     /// What is asked about is the time of the access, not of the asking: with a start, that one.
     ///
-    /// `supposing`: what a request can add (a ticket) is taken as given. Of several reasons the hardest is told.
+    /// `supposing`: what a request can add (a ticket, an address) is taken as given. Of several reasons the hardest is told.
     pub(crate) fn conditions<'p>(
         &'p self,
         rule: &'p Rule,
@@ -140,6 +143,11 @@ impl Policy {
             return Err(Unmet::Unknown(unknown));
         }
         let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
+        if let Some(origin) = rule.origin.as_ref().filter(|_| supposing == Supposing::Nothing) {
+            origin
+                .admits(ask.from)
+                .map_err(|foreign| Unmet::Origin(origin, foreign))?;
+        }
         if let Some(expression) = &rule.when.expression {
             self.holds(rule, expression, ask, person, at)?;
         }
@@ -258,25 +266,16 @@ impl Policy {
         let cited = self.cite(rule);
         match unmet {
             Unmet::Ticket(wanted) => self.no_ticket(&cited, wanted, ask),
+            Unmet::Origin(origin, foreign) => from_elsewhere(&cited, origin, *foreign),
             Unmet::Expression(expression, item, why) => {
                 let place = expression.at.location(&self.sources);
                 let text = quote(&expression.text);
-                let (what, hint) = match why {
-                    None => (
-                        format!(
-                            "the rule {cited} gives access only where {text} holds, and for {item} it does not"
-                        ),
-                        format!("the condition is at {place:#}"),
-                    ),
-                    Some(why) => (
-                        format!(
-                            "the rule {cited} gives access only where {text} holds, which cannot be told for {item} \
-                             and counts as not met: {why}"
-                        ),
-                        format!("the condition is at {place:#}"),
-                    ),
-                };
-                Refusal::new(Code::Condition, what).hint(hint)
+                let why = why.as_ref().map_or_else(
+                    || format!("and for {item} it does not"),
+                    |why| format!("which cannot be told for {item} and counts as not met: {why}"),
+                );
+                let what = format!("the rule {cited} gives access only where {text} holds, {why}");
+                Refusal::new(Code::Condition, what).hint(format!("the condition is at {place:#}"))
             }
             Unmet::Unknown(unknown) => {
                 let what = format!(
@@ -357,4 +356,19 @@ impl Policy {
             .collect();
         told.join(" or ")
     }
+}
+
+/// Asked from an address that the rule does not admit, or that is not certain.
+fn from_elsewhere(cited: &str, origin: &Origin, foreign: Foreign) -> Refusal {
+    let (what, hint) = match foreign {
+        Foreign::Outside(from) => (
+            format!("the rule {cited} is for those who ask from {origin}, and this comes from {from}"),
+            "ask from one of these networks",
+        ),
+        Foreign::Unknown => (
+            format!("the rule {cited} asks from where this comes, and the address is not certain"),
+            "an administrator can name the proxies before this server: trusted_proxies in server.yaml",
+        ),
+    };
+    Refusal::new(Code::Source, what).hint(hint)
 }

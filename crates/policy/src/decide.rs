@@ -45,6 +45,8 @@ pub struct Allowed {
     pub after: Vec<PersonId>,
     /// What the policy says about when it is over at the latest, where a time is named ([`Path::ends_by`]).
     pub ends_because: Option<String>,
+    /// Whether the rule asks from where it is asked: the request keeps the address then, and no other does.
+    pub by_source: bool,
     /// The other rules that fit, the least demanding first.
     pub others: Vec<Alternative>,
 }
@@ -237,6 +239,7 @@ impl Policy {
             reviewers: path.steps.iter().map(would).collect(),
             after: after.unwrap_or_default(),
             ends_because: why,
+            by_source: rule.origin.is_some(),
             path,
             others: others
                 .map(|fit| Alternative {

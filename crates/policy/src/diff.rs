@@ -249,6 +249,9 @@ fn rule(rule: &Rule) -> Fields {
     if let Some(wanted) = &rule.when.ticket {
         fields.insert("ticket", Field::Shown(wanted.to_string()));
     }
+    if let Some(origin) = &rule.origin {
+        fields.insert("source", Field::Shown(origin.to_string()));
+    }
     if let Some(expression) = &rule.when.expression {
         fields.insert("if", Field::Shown(expression.text.clone()));
     }

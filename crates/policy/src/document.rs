@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
@@ -11,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::condition::When;
 use crate::diagnostic::At;
+use crate::origin::Origin;
 use crate::ticket::Format;
 use crate::window::Window;
 
@@ -278,6 +280,8 @@ pub(crate) struct Rule {
     pub(crate) max: Option<Span>,
     /// What must hold besides.
     pub(crate) when: When,
+    /// From where it may be asked for; from anywhere, where it is missing.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// What a rule for emergencies asks for.
@@ -316,6 +320,8 @@ pub(crate) struct Test {
     pub(crate) now: Option<Timestamp>,
     pub(crate) start: Option<Timestamp>,
     pub(crate) ticket: Option<String>,
+    /// The address that it asks from.
+    pub(crate) from: Option<IpAddr>,
     /// Whether it asks as in an emergency.
     pub(crate) break_glass: bool,
     pub(crate) expect: Expect,

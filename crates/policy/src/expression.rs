@@ -7,6 +7,7 @@
 mod types;
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::extractors::This;
@@ -119,10 +120,13 @@ impl Expression {
         for (name, value) in facts.variables().ok_or("a time is out of range")? {
             context.add_variable_from_value(name, value);
         }
-        match context.resolve(&self.tree) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(_) => Err(String::from("it says neither true nor false")),
-            Err(error) => Err(short(&error)),
+        // A fault of the library is no reason to end more than this evaluation.
+        let resolved = catch_unwind(AssertUnwindSafe(|| context.resolve(&self.tree)));
+        match resolved {
+            Ok(Ok(Value::Bool(holds))) => Ok(holds),
+            Ok(Ok(_)) => Err(String::from("it says neither true nor false")),
+            Ok(Err(error)) => Err(short(&error)),
+            Err(_) => Err(String::from("the evaluation failed")),
         }
     }
 }

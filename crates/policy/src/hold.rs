@@ -31,6 +31,12 @@ impl Policy {
             extends: request.ask.extends.is_some(),
             break_glass: request.path.break_glass.is_some(),
             start: request.ask.start,
+            // What cannot be read any more is not certain.
+            from: request
+                .ask
+                .source
+                .as_ref()
+                .and_then(|source| source.text().parse().ok()),
             ..Ask::new(request.ask.requester, items, now)
         };
         let person = self.asker(ask.who, directory)?;

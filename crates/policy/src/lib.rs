@@ -21,6 +21,7 @@ mod fields;
 mod hold;
 mod index;
 mod nearest;
+mod origin;
 mod read;
 mod refuse;
 mod standing;
@@ -30,6 +31,7 @@ mod trial;
 mod window;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
@@ -89,6 +91,8 @@ pub struct Ask<'a> {
     pub break_glass: bool,
     /// The access is not to begin before this instant. Conditions about time are about that one.
     pub start: Option<Timestamp>,
+    /// The address that it is asked from, where that is certain.
+    pub from: Option<IpAddr>,
     /// When it is asked.
     pub now: Timestamp,
 }
@@ -106,6 +110,7 @@ impl<'a> Ask<'a> {
             extends: false,
             break_glass: false,
             start: None,
+            from: None,
             now,
         }
     }

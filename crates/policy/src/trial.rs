@@ -79,6 +79,7 @@ fn asked(test: &Test) -> Ask<'_> {
         ticket: test.ticket.as_deref(),
         break_glass: test.break_glass,
         start: test.start,
+        from: test.from,
         ..Ask::new(id(test.who.as_str()), &test.items, now)
     }
 }
@@ -197,12 +198,13 @@ fn question(test: &Test) -> String {
     let at = test.now.map_or_else(String::new, |now| format!(" at {now}"));
     let start = test
         .start
-        .map_or_else(String::new, |start| format!(" from {start} on"));
+        .map_or_else(String::new, |start| format!(" to begin at {start}"));
     let ticket = test.ticket.as_ref().map_or_else(String::new, |ticket| {
         format!(" with the ticket {}", quote(ticket))
     });
+    let from = test.from.map_or_else(String::new, |from| format!(" from {from}"));
     format!(
-        "{} {verb} {}{length}{ticket}{at}{start}",
+        "{} {verb} {}{length}{ticket}{from}{at}{start}",
         test.who,
         items.join(" and ")
     )

@@ -95,6 +95,9 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     if let Some(ticket) = &request.ticket {
         lines.push(labelled("ticket", ticket).with(Style::Faint, "  (unverified)"));
     }
+    if let Some(source) = &request.source {
+        lines.push(labelled("from", source));
+    }
     if let Some(grant) = &request.extends {
         lines.push(labelled("extends", grant.short()));
     }

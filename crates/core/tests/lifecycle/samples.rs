@@ -126,6 +126,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         extends: None,
         reason: Prose::new([3; 16], "PAY-7"),
         ticket: None,
+        source: None,
     };
     let path = Path {
         rule: "prod-write".parse().unwrap(),

@@ -25,10 +25,11 @@ const TEST: Keys = Keys {
         "at",
         "start",
         "ticket",
+        "from",
         "break_glass",
         "expect",
     ],
-    later: &["from", "incident", "oncall", "risk", "uses", "agent"],
+    later: &["incident", "oncall", "risk", "uses", "agent"],
 };
 
 const EXPECT: Keys = Keys {
@@ -66,6 +67,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let now = fields.optional("at", problems);
     let start = fields.optional("start", problems);
     let ticket = fields.optional("ticket", problems);
+    let from = fields.optional("from", problems);
     let break_glass = emergency(&fields, problems);
     let expect = fields
         .required("expect", problems)
@@ -80,6 +82,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         now: now.ok()?,
         start: start.ok()?,
         ticket: ticket.ok()?,
+        from: from.ok()?,
         break_glass: break_glass?,
         expect: expect?,
     })

@@ -157,6 +157,7 @@ fn made(policy: &Policy, office: &Office) -> Request {
         extends: None,
         reason: Prose::new([0; 16], "it burns"),
         ticket: None,
+        source: None,
     };
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }

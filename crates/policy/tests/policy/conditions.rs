@@ -161,6 +161,84 @@ fn mistakes_in_an_expression_are_told_where_they_stand() {
 }
 
 #[test]
+fn mistakes_in_a_source_are_told_where_they_stand() {
+    for (source, expect) in [
+        (
+            "source: 203.0.113.7",
+            "policy.yaml:5:84: 203.0.113.7 is an address, no network; write 203.0.113.7/32",
+        ),
+        (
+            "source: [my-ip, 10.0.0.1/8]",
+            "policy.yaml:5:92: 10.0.0.1/8 has bits beyond its length; write 10.0.0.0/8",
+        ),
+        (
+            "source: my_ip",
+            "policy.yaml:5:84: \"my_ip\" is no network; write it as 203.0.113.0/24 or 2001:db8::/32, or my-ip",
+        ),
+        (
+            "source: 0.0.0.0/0",
+            "policy.yaml:5:84: these networks are every address there is; where that is meant, write anywhere: true beside it",
+        ),
+        (
+            "source: [\"::/0\", my-ip]",
+            "policy.yaml:5:84: these networks are every address there is; where that is meant, write anywhere: true beside it",
+        ),
+        (
+            "source: [0.0.0.0/1, 128.0.0.0/1]",
+            "policy.yaml:5:84: these networks are every address there is; where that is meant, write anywhere: true beside it",
+        ),
+        (
+            "source: 10.0.0.0/8, anywhere: true",
+            "policy.yaml:5:106: \"anywhere\" says that the source is everywhere, and it is not; remove it",
+        ),
+        (
+            "anywhere: true",
+            "policy.yaml:5:86: \"anywhere\" says that the source may be everywhere, and there is none; \
+             without \"source\" nothing is asked of the address",
+        ),
+        (
+            "source: 0.0.0.0/0, anywhere: yes",
+            "policy.yaml:5:105: \"anywhere\" can only be true; leave it out where access is not for every address there is",
+        ),
+        (
+            "source: []",
+            "policy.yaml:5:84: \"source\" is empty; name a network, or my-ip",
+        ),
+        ("source: [{}]", "policy.yaml:5:85: \"source\" names networks"),
+        ("source: [0.0.0.0/0], anywhere: true", "nothing is wrong"),
+    ] {
+        refused(&rule(source), expect);
+    }
+}
+
+/// The address is kept with the request, and looked at again.
+#[test]
+fn what_was_asked_from_is_held_to_its_source() {
+    let office = Office::new("ana engineering");
+    let near = policy(&format!("{BASE}{}", rule("source: 203.0.113.0/24")));
+    let now = at("2026-03-07T12:00:00Z");
+    let items = items("web/ssh");
+    let ask = Ask {
+        from: Some("203.0.113.9".parse().unwrap()),
+        ..Ask::new(id("ana"), &items, now)
+    };
+    let Decision::Allowed(allowed) = near.decide(&ask, &office) else {
+        panic!("{:?}", near.decide(&ask, &office))
+    };
+    assert!(allowed.by_source);
+    let free = policy(&format!("{BASE}{}", rule("max: 2h")));
+    let mut request = made(&free, &office, None, now);
+    let told = "2026-03-07T12:00:00Z";
+    assert_eq!(code(&free, &request, told), None);
+    let refused = Some(String::from("source"));
+    assert_eq!(code(&near, &request, told), refused, "no address was kept");
+    request.ask.source = Some(Prose::new([1; 16], "203.0.113.9"));
+    assert_eq!(code(&near, &request, told), None);
+    let far = policy(&format!("{BASE}{}", rule("source: 198.51.100.0/24")));
+    assert_eq!(code(&far, &request, told), refused);
+}
+
+#[test]
 fn conditions_that_come_later_are_read_strictly_too() {
     refused(
         &rule("when: {incident: opne, risk: tiny, oncall: [a]}"),
@@ -230,6 +308,7 @@ fn made(policy: &Policy, office: &Office, start: Option<Timestamp>, now: Timesta
         extends: None,
         reason: Prose::new([0; 16], "why"),
         ticket: None,
+        source: None,
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, allowed.path, now).unwrap()
 }

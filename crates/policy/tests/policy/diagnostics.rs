@@ -92,7 +92,7 @@ fn unknown_keys_are_told_with_the_nearest() {
     check(
         "{as: ana, in:",
         "{as: ana, groups:",
-        r#"policy.yaml:24:15: unknown key "groups" in a test; it may have as, in, manager, ask, for, at, start, ticket and 2 more"#,
+        r#"policy.yaml:24:15: unknown key "groups" in a test; it may have as, in, manager, ask, for, at, start, ticket and 3 more"#,
     );
     check(
         "{steps: [leads]}",

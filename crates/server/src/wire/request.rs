@@ -40,6 +40,7 @@ pub(crate) fn request(
         items: items(&request.ask.items),
         reason: request.ask.reason.text().to_owned(),
         ticket: request.ask.ticket.as_ref().and_then(words),
+        source: request.ask.source.as_ref().and_then(words),
         duration: request.ask.duration,
         start: request.ask.start,
         extends: request.ask.extends,

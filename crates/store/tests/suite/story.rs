@@ -108,6 +108,7 @@ impl Asked {
             extends: self.extends,
             reason: Prose::new([1; 16], self.reason),
             ticket: self.ticket.map(|ticket| Prose::new([2; 16], ticket)),
+            source: None,
         };
         Request::new(self.id, ask, path, now).unwrap()
     }
