@@ -122,6 +122,45 @@ async fn a_window_that_came_with_a_new_policy_bounds_the_extension() {
     assert_eq!(expires_at(&house.grant(id).await), at("08:40:00"));
 }
 
+/// Each would fit by itself; together they would reach into the noon that is forbidden since.
+#[tokio::test]
+async fn two_extensions_that_are_agreed_to_at_once_do_not_pass_it_together() {
+    let mut house = loaded(POLICY).await;
+    house.pass(at("10:50:00").since(house.now()));
+    let mut new = asked(&["orders/read"]);
+    new.duration = Some(Span::minutes(40));
+    let made = house
+        .engine
+        .request(house.caller("ana"), new, None)
+        .await
+        .unwrap();
+    house.approve("bo", &made.request).await.unwrap();
+    let id = house
+        .approve("cy", &made.request)
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
+    house.reconcile().await;
+    assert_eq!(expires_at(&house.grant(id).await), at("11:30:00"));
+    load(&house, &timed()).await;
+    let mut asked_for = Vec::new();
+    for _ in 0..2 {
+        let extend = |new: &mut NewRequest| {
+            new.items.clear();
+            new.extends = Some(id);
+            new.duration = Some(Span::minutes(20));
+        };
+        asked_for.push(ask(&house, extend).await.unwrap().request);
+    }
+    for request in &asked_for {
+        house.approve("bo", request).await.unwrap();
+        house.approve("cy", request).await.unwrap();
+    }
+    assert_eq!(expires_at(&house.grant(id).await), at("12:00:00"));
+}
+
 #[tokio::test]
 async fn what_was_asked_ahead_begins_in_the_window_and_ends_with_it() {
     let mut house = loaded(&timed()).await;
