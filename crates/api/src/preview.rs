@@ -2,7 +2,7 @@
 
 use daypass_core::name::Name;
 use daypass_core::text::Hash;
-use daypass_core::time::Span;
+use daypass_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,6 +40,13 @@ pub struct Path {
     /// The longest that the access may last in total, extensions included.
     #[schema(value_type = String, example = "2h")]
     pub max: Span,
+    /// When the access is over at the latest, where the policy names a time: a window that closes, or a forbidden one that opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ends_by: Option<Timestamp>,
+    /// What the policy says about that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_because: Option<String>,
     /// How long the request may stay undecided.
     #[schema(value_type = String, example = "2h")]
     pub pending: Span,

@@ -57,6 +57,10 @@ pub struct Request {
     /// A ticket's name, as given: nobody verified it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// The address that it was asked from, where its rule asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "203.0.113.9")]
+    pub source: Option<String>,
     /// For how long it was asked.
     #[schema(value_type = String, example = "1h")]
     pub duration: Span,
@@ -77,6 +81,10 @@ pub struct Request {
     /// The longest that the access may last in total, extensions included.
     #[schema(value_type = String, example = "2h")]
     pub max: Span,
+    /// When the access is over at the latest, where the policy named a time: a window that closes, or a forbidden one that opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ends_by: Option<Timestamp>,
     /// Who must agree, in order, and who did.
     pub steps: Vec<Step>,
     /// When it was made.

@@ -160,6 +160,7 @@ impl What {
             Self::Request(request::Event::Created { request }) => {
                 let mut all = vec![&request.ask.reason];
                 all.extend(&request.ask.ticket);
+                all.extend(&request.ask.source);
                 all
             }
             Self::Request(

@@ -354,13 +354,20 @@ impl Grant {
     /// What an approved extension leads to.
     ///
     /// # Errors
-    /// Where the grant is not active, its deadline has passed, or its latest end leaves no room.
-    pub fn extend(&self, request: RequestId, by: Span, now: Timestamp) -> Result<Event, Refusal> {
+    /// Where the grant is not active, its deadline has passed, or its latest end (or `ends_by`, that of the path which the
+    /// extension took) leaves no room.
+    pub fn extend(
+        &self,
+        request: RequestId,
+        by: Span,
+        ends_by: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Event, Refusal> {
         match &self.state {
             State::Active { expires_at, .. } if now < *expires_at || is(Fault::ExtendTheDead) => {
-                let extended = (*expires_at + by).min(self.latest_end);
+                let extended = (*expires_at + by).min(self.most(ends_by));
                 if extended <= *expires_at {
-                    return Err(self.no_room());
+                    return Err(self.no_room(ends_by));
                 }
                 Ok(Event::Extended {
                     request,
@@ -379,12 +386,17 @@ impl Grant {
     ///
     /// # Errors
     /// As [`Self::extend`], and where the whole of it does not fit.
-    pub fn may_extend(&self, by: Span, now: Timestamp) -> Result<(), Refusal> {
-        self.extend(RequestId::from_bytes([0; 10]), by, now)?;
+    pub fn may_extend(&self, by: Span, ends_by: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
+        self.extend(RequestId::from_bytes([0; 10]), by, ends_by, now)?;
         match self.expires_at() {
-            Some(expires_at) if expires_at + by > self.latest_end => Err(self.no_room()),
+            Some(expires_at) if expires_at + by > self.most(ends_by) => Err(self.no_room(ends_by)),
             _ => Ok(()),
         }
+    }
+
+    /// Until when it can be lengthened.
+    fn most(&self, ends_by: Option<Timestamp>) -> Timestamp {
+        ends_by.map_or(self.latest_end, |ends_by| ends_by.min(self.latest_end))
     }
 
     /// What an end for this reason leads to. Every state before `Ending` may end.
@@ -562,11 +574,16 @@ impl Grant {
         Refusal::new(Code::GrantOver, what)
     }
 
-    fn no_room(&self) -> Refusal {
-        let what = format!(
-            "the grant can last until {} at most ({} in total)",
-            self.latest_end, self.max
-        );
+    fn no_room(&self, ends_by: Option<Timestamp>) -> Refusal {
+        let what = match ends_by.filter(|ends_by| *ends_by < self.latest_end) {
+            Some(ends_by) => {
+                format!("the grant can last until {ends_by} at most: the policy names that time")
+            }
+            None => format!(
+                "the grant can last until {} at most ({} in total)",
+                self.latest_end, self.max
+            ),
+        };
         Refusal::new(Code::OverLatestEnd, what)
     }
 }

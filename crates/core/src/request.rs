@@ -31,6 +31,9 @@ pub struct Ask {
     pub reason: Prose,
     /// A ticket's name, as given; unverified.
     pub ticket: Option<Prose>,
+    /// The address that it was asked from, where the rule asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Prose>,
 }
 
 /// The path that the policy chose for a request, frozen when it was made.
@@ -51,6 +54,10 @@ pub struct Path {
     /// What is owed afterwards, where the rule is one for emergencies: nobody agrees before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Box<BreakGlass>>,
+    /// When its access is over at the latest, where a time is named: the window of the rule closes, or one that a guardrail
+    /// forbids opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by: Option<Timestamp>,
 }
 
 impl Path {
@@ -263,6 +270,7 @@ impl Request {
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
         let mut all = vec![&mut self.ask.reason];
         all.extend(&mut self.ask.ticket);
+        all.extend(&mut self.ask.source);
         match &mut self.state {
             State::Approved { approval, owed, .. } => {
                 all.extend(approval.prose_mut());

@@ -2,6 +2,8 @@
 //!
 //! The decision, the request and the grant are those of `requests`; what is here is the other door, and the look back.
 
+use std::net::IpAddr;
+
 use daypass_core::break_glass::Owed;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::Reason;
@@ -40,16 +42,35 @@ impl Engine {
         asked: NewRequest,
         key: Option<&str>,
     ) -> Result<Made, Error> {
-        caller.interactive()?;
-        self.make(caller, asked, key, Verb::BreakGlass).await
+        self.break_glass_from(caller, asked, key, None).await
     }
 
-    /// What [`Self::break_glass`] would lead to. Makes nothing.
+    /// The same for somebody who asks from this address; `None` where it is not certain.
+    ///
+    /// # Errors
+    /// As [`Self::break_glass`].
+    pub async fn break_glass_from(
+        &self,
+        caller: Caller,
+        asked: NewRequest,
+        key: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Made, Error> {
+        caller.interactive()?;
+        self.make(caller, asked, key, Verb::BreakGlass, from).await
+    }
+
+    /// What [`Self::break_glass_from`] would lead to. Makes nothing.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn preview_break_glass(&self, caller: Caller, asked: &NewRequest) -> Result<Preview, Error> {
-        self.look_ahead(caller, asked, Verb::BreakGlass).await
+    pub async fn preview_break_glass(
+        &self,
+        caller: Caller,
+        asked: &NewRequest,
+        from: Option<IpAddr>,
+    ) -> Result<Preview, Error> {
+        self.look_ahead(caller, asked, Verb::BreakGlass, from).await
     }
 
     /// Records that somebody looked at what was done in an emergency; with `revoke`, its access ends in the same transaction.

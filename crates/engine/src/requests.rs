@@ -1,6 +1,7 @@
 //! Asking and reviewing: preview, request, review, withdraw.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, State};
@@ -86,7 +87,20 @@ impl Engine {
     /// # Errors
     /// Where the store fails, or the grant to extend is not the caller's.
     pub async fn preview(&self, caller: Caller, asked: &NewRequest) -> Result<Preview, Error> {
-        self.look_ahead(caller, asked, Verb::Ask).await
+        self.preview_from(caller, asked, None).await
+    }
+
+    /// The same for somebody who asks from this address; `None` where it is not certain.
+    ///
+    /// # Errors
+    /// As [`Self::preview`].
+    pub async fn preview_from(
+        &self,
+        caller: Caller,
+        asked: &NewRequest,
+        from: Option<IpAddr>,
+    ) -> Result<Preview, Error> {
+        self.look_ahead(caller, asked, Verb::Ask, from).await
     }
 
     pub(crate) async fn look_ahead(
@@ -94,6 +108,7 @@ impl Engine {
         caller: Caller,
         asked: &NewRequest,
         verb: Verb,
+        from: Option<IpAddr>,
     ) -> Result<Preview, Error> {
         let now = self.store().now().await?;
         let current = self.current();
@@ -112,8 +127,16 @@ impl Engine {
         };
         let locked = self.locked_now().await?;
         let (who, extended) = (caller.person, extended.as_ref());
-        let decision = match decide(&current, &locked, who, (asked, verb), &items, extended, now) {
-            Ok(allowed) => Decision::Allowed(allowed),
+        let decision = match decide(
+            &current,
+            &locked,
+            (who, from),
+            (asked, verb),
+            &items,
+            extended,
+            now,
+        ) {
+            Ok(allowed) => Decision::Allowed(Box::new(allowed)),
             Err(refusal) => Decision::Refused(refusal),
         };
         Ok(Preview { items, decision })
@@ -126,7 +149,22 @@ impl Engine {
     /// # Errors
     /// The refusal of the policy, or of a malformed ask.
     pub async fn request(&self, caller: Caller, asked: NewRequest, key: Option<&str>) -> Result<Made, Error> {
-        self.make(caller, asked, key, Verb::Ask).await
+        self.request_from(caller, asked, key, None).await
+    }
+
+    /// The same for somebody who asks from this address; `None` where it is not certain. A rule that names sources takes no
+    /// request whose address is not.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn request_from(
+        &self,
+        caller: Caller,
+        asked: NewRequest,
+        key: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Made, Error> {
+        self.make(caller, asked, key, Verb::Ask, from).await
     }
 
     pub(crate) async fn make(
@@ -135,6 +173,7 @@ impl Engine {
         asked: NewRequest,
         key: Option<&str>,
         verb: Verb,
+        from: Option<IpAddr>,
     ) -> Result<Made, Error> {
         check_text("reason", &asked.reason)?;
         asked
@@ -148,6 +187,7 @@ impl Engine {
         );
         let reason = self.prose(&asked.reason);
         let ticket = asked.ticket.as_deref().map(|ticket| self.prose(ticket));
+        let source = from.map(|from| (from, self.prose(&from.to_string())));
         let scope = Scope::NewRequest {
             id,
             extends: asked.extends,
@@ -161,7 +201,7 @@ impl Engine {
                     current,
                     (caller, id),
                     (&asked, verb),
-                    (reason, ticket),
+                    (reason, ticket, source),
                     world,
                     now,
                 )
@@ -329,7 +369,7 @@ fn items(who: PersonId, asked: &NewRequest, extended: Option<&Grant>) -> Result<
 fn decide(
     current: &Current,
     world: &World,
-    who: PersonId,
+    (who, from): (PersonId, Option<IpAddr>),
     (asked, verb): (&NewRequest, Verb),
     items: &BTreeSet<Item>,
     extended: Option<&Grant>,
@@ -339,21 +379,21 @@ fn decide(
         return Err(lock::refusal(lock, Some(who)));
     }
     let ask = daypass_policy::Ask {
-        who,
-        items,
         duration: asked.duration,
         has_reason: !asked.reason.trim().is_empty(),
         ticket: asked.ticket.as_deref(),
         extends: asked.extends.is_some(),
         break_glass: verb == Verb::BreakGlass,
-        now,
+        start: asked.start,
+        from,
+        ..daypass_policy::Ask::new(who, items, now)
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {
-        Decision::Allowed(allowed) => allowed,
+        Decision::Allowed(allowed) => *allowed,
         Decision::Refused(refusal) => return Err(refusal),
     };
     if let Some(grant) = extended {
-        grant.may_extend(allowed.duration, now)?;
+        grant.may_extend(allowed.duration, allowed.path.ends_by, now)?;
         within_the_days_maximum(grant, &allowed)?;
     }
     if verb == Verb::BreakGlass && asked.start.is_some() {
@@ -390,7 +430,7 @@ fn create(
     current: &Current,
     (caller, id): (Caller, RequestId),
     (asked, verb): (&NewRequest, Verb),
-    (reason, ticket): (Prose, Option<Prose>),
+    (reason, ticket, source): (Prose, Option<Prose>, Option<(IpAddr, Prose)>),
     world: &World,
     now: Timestamp,
 ) -> Result<Outcome, Refusal> {
@@ -403,8 +443,8 @@ fn create(
     }
     let extended = asked.extends.and_then(|grant| world.grants.get(&grant));
     let items = items(caller.person, asked, extended)?;
-    let who = caller.person;
-    let allowed = decide(current, world, who, (asked, verb), &items, extended, now)?;
+    let asker = (caller.person, source.as_ref().map(|(from, _)| *from));
+    let allowed = decide(current, world, asker, (asked, verb), &items, extended, now)?;
     let ask = Ask {
         requester: caller.person,
         items,
@@ -413,6 +453,7 @@ fn create(
         extends: asked.extends,
         reason,
         ticket,
+        source: source.filter(|_| allowed.by_source).map(|(_, address)| address),
     };
     let at_once = allowed.path.steps.is_empty();
     let request = Request::new(id, ask, allowed.path, now)
@@ -450,7 +491,8 @@ fn follow(
                     .grants
                     .get(&id)
                     .ok_or_else(|| not_found("the grant to extend is gone"))?;
-                (id, grant.extend(request.id, approval.duration(), now)?)
+                let ends_by = request.path.ends_by;
+                (id, grant.extend(request.id, approval.duration(), ends_by, now)?)
             }
             None => {
                 let grant = open(current, request, &approval, now)?;
@@ -486,6 +528,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
             )
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let longest = start + request.path.activation + request.path.max;
     Ok(Grant {
         id,
         request: request.id,
@@ -494,7 +537,10 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         duration: approval.duration(),
         activation: request.path.activation,
         max: request.path.max,
-        latest_end: start + request.path.activation + request.path.max,
+        latest_end: request
+            .path
+            .ends_by
+            .map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
         state: State::Scheduled { start },
     })

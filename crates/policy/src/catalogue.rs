@@ -8,7 +8,7 @@ use daypass_core::refusal::Refusal;
 use daypass_core::review::Step;
 use daypass_core::time::{Span, Timestamp};
 
-use crate::decide::Decision;
+use crate::condition::Supposing;
 use crate::document::Access;
 use crate::{Ask, Directory, Policy};
 
@@ -57,7 +57,7 @@ impl Terms {
 impl Policy {
     /// What this person may ask for, and what it takes: every role of every resource, ordered by resource and role.
     ///
-    /// Each is decided by itself, as a request for it would be.
+    /// Each is decided by itself, as a request for it would be that adds what is asked for besides, such as a ticket.
     #[must_use]
     pub fn catalogue(&self, who: PersonId, directory: &dyn Directory, now: Timestamp) -> Vec<Offer> {
         let mut offers = Vec::new();
@@ -68,26 +68,16 @@ impl Policy {
                     resource: resource.name.clone(),
                     role: role.clone(),
                 };
-                let ask = Ask {
-                    who,
-                    items: &BTreeSet::from([item.clone()]),
-                    duration: None,
-                    has_reason: true,
-                    ticket: None,
-                    extends: false,
-                    break_glass: false,
-                    now,
-                };
+                let items = BTreeSet::from([item.clone()]);
+                let ask = Ask::new(who, &items, now);
                 let break_glass = sets.as_ref().is_some_and(|sets| self.is_open(sets, &item, true));
-                let terms = match self.decide(&ask, directory) {
-                    Decision::Refused(refusal) => Err(refusal),
-                    Decision::Allowed(allowed) => Ok(Terms {
-                        rule: allowed.path.rule,
-                        steps: allowed.path.steps,
-                        duration: allowed.duration,
-                        max: allowed.path.max,
-                    }),
-                };
+                let terms = self.choose(&ask, directory, Supposing::TheRest);
+                let terms = terms.map(|allowed| Terms {
+                    rule: allowed.path.rule,
+                    steps: allowed.path.steps,
+                    duration: allowed.duration,
+                    max: allowed.path.max,
+                });
                 offers.push(Offer {
                     item,
                     kind: resource.kind.clone(),

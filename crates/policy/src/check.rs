@@ -11,6 +11,7 @@ use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Document, Label, Resource, Rule, Selector, Step, Who};
 use crate::nearest::{did_you_mean, list};
 use crate::read::{Declared, Names};
+use crate::ticket::Wanted;
 
 /// Notes what does not fit together.
 pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Problems<'_>) {
@@ -30,6 +31,9 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
         check.resource(resource, problems);
     }
     for guardrail in &document.guardrails {
+        for (name, at) in &guardrail.forbid {
+            Check::reference("window", name, *at, &declared.windows, problems);
+        }
         if let Some(to) = &guardrail.to {
             check.selector(to, &format!("the guardrail {}", guardrail.name), problems);
         }
@@ -142,6 +146,14 @@ impl Check<'_> {
         for (name, at) in &rule.allow {
             Self::reference("set of people", name, *at, &self.declared.people, problems);
         }
+        for (name, at) in &rule.when.windows {
+            Self::reference("window", name, *at, &self.declared.windows, problems);
+        }
+        if let Some(Wanted::Named(formats)) = &rule.when.ticket {
+            for (name, at) in formats {
+                Self::reference("ticket format", name, *at, &self.declared.tickets, problems);
+            }
+        }
         for step in &rule.steps {
             self.set(&step.from.0, step.from.1, problems);
             if let Silence::Escalate { to, .. } = &step.silence {
@@ -177,6 +189,12 @@ impl Check<'_> {
             let what =
                 format!("who may break the glass must be known here, and {name} is a schedule elsewhere");
             problems.note(*at, what, "name a group of the directory, or logins");
+        }
+        if let Some(unknown) = rule.when.unknown.first() {
+            let what = format!(
+                "whether the glass may be broken must be known here, and {unknown} is known elsewhere"
+            );
+            problems.note(rule.at, what, "remove the condition");
         }
         let (name, at) = &glass.review_by;
         if elsewhere(name) {

@@ -11,9 +11,10 @@ use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Path;
 use daypass_core::review::{From, Silence, Step};
-use daypass_core::time::Span;
+use daypass_core::time::{Span, Timestamp};
 
 use crate::chain;
+use crate::condition::{EndsBy, Hardness, Supposing, Unmet};
 use crate::diagnostic::Location;
 use crate::document::{self, Guardrail, Rule};
 use crate::standing::Scene;
@@ -23,7 +24,7 @@ use crate::{Ask, Directory, Policy};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// This path leads there.
-    Allowed(Allowed),
+    Allowed(Box<Allowed>),
     /// None does. Of several reasons it is the one that is easiest to do something about, with what to do.
     Refused(Refusal),
 }
@@ -42,6 +43,10 @@ pub struct Allowed {
     /// Who could look at it afterwards, in the order of their ids; nobody where it is no emergency. That there is nobody now
     /// keeps nobody out: it goes on being owed.
     pub after: Vec<PersonId>,
+    /// What the policy says about when it is over at the latest, where a time is named ([`Path::ends_by`]).
+    pub ends_because: Option<String>,
+    /// Whether the rule asks from where it is asked: the request keeps the address then, and no other does.
+    pub by_source: bool,
     /// The other rules that fit, the least demanding first.
     pub others: Vec<Alternative>,
 }
@@ -68,17 +73,54 @@ pub(crate) struct Bounds<'p> {
     pub(crate) guardrail: Option<&'p Guardrail>,
 }
 
+/// A rule that fits a question.
+pub(crate) struct Fit<'p> {
+    pub(crate) place: usize,
+    pub(crate) rule: &'p Rule,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) bounds: Bounds<'p>,
+    pub(crate) ends_by: Option<EndsBy>,
+}
+
+/// Why a rule that admits the person does not fit.
+pub(crate) enum Obstacle<'p> {
+    /// Of its steps, the one of this number (from 0) lacks people.
+    Unfillable(Vec<Step>, usize),
+    /// A condition of it does not hold.
+    Unmet(Unmet<'p>),
+    /// It does not give so long.
+    OverMax(Bounds<'p>),
+}
+
+impl Obstacle<'_> {
+    /// How easy it is to do something about it: the least is the easiest.
+    fn ease(&self) -> (Hardness, Reverse<Span>) {
+        match self {
+            Self::Unfillable(..) => (Hardness::Others, Reverse(Span::ZERO)),
+            Self::Unmet(unmet) => (unmet.hardness(), Reverse(Span::ZERO)),
+            // Of those that do not give so long, the one that gives most.
+            Self::OverMax(bounds) => (Hardness::Less, Reverse(bounds.max)),
+        }
+    }
+}
+
 impl Policy {
     /// Decides a question: the one function that preview, the policy's tests and enforcement ask.
     #[must_use]
     pub fn decide(&self, ask: &Ask<'_>, directory: &dyn Directory) -> Decision {
-        match self.choose(ask, directory) {
-            Ok(allowed) => Decision::Allowed(allowed),
+        match self.choose(ask, directory, Supposing::Nothing) {
+            Ok(allowed) => Decision::Allowed(Box::new(allowed)),
             Err(refusal) => Decision::Refused(refusal),
         }
     }
 
-    fn choose(&self, ask: &Ask<'_>, directory: &dyn Directory) -> Result<Allowed, Refusal> {
+    /// The rule that is taken, or the most helpful refusal.
+    pub(crate) fn choose(
+        &self,
+        ask: &Ask<'_>,
+        directory: &dyn Directory,
+        supposing: Supposing,
+    ) -> Result<Allowed, Refusal> {
         let person = self.asker(ask.who, directory)?;
         self.exist(ask.items)?;
         if ask.duration == Some(Span::ZERO) {
@@ -98,52 +140,116 @@ impl Policy {
             directory,
             now: ask.now,
         };
+        let judged = rules
+            .into_iter()
+            .map(|(place, rule)| (rule, self.judge((place, rule), ask, (person, scene), supposing)));
         let mut fitting = Vec::new();
-        let mut over: Vec<(&Rule, Bounds<'_>)> = Vec::new();
-        let mut dead = None;
-        for (place, rule) in rules {
-            let steps = self.steps(rule);
-            if let Err(unfilled) = self.fillable(&steps, scene) {
-                dead.get_or_insert_with(|| self.no_reviewer(rule, &steps, unfilled, person, scene));
-                continue;
-            }
-            let bounds = self.bounds(rule, ask.items);
-            if ask.duration.is_some_and(|duration| duration > bounds.max) {
-                over.push((rule, bounds));
-            } else {
-                fitting.push((place, rule, steps, bounds));
+        let mut nearest: Option<(&Rule, Obstacle<'_>)> = None;
+        for (rule, judgement) in judged {
+            match judgement {
+                Ok(fit) => fitting.push(fit),
+                Err(obstacle) => {
+                    let easier = |(_, other): &(&Rule, Obstacle<'_>)| obstacle.ease() < other.ease();
+                    if nearest.as_ref().is_none_or(easier) {
+                        nearest = Some((rule, obstacle));
+                    }
+                }
             }
         }
-        fitting.sort_by_key(|(place, _, steps, _)| (steps.len(), people(steps), *place));
+        fitting.sort_by_key(|fit| (fit.steps.len(), people(&fit.steps), fit.place));
         let mut fitting = fitting.into_iter();
-        let Some((_, rule, steps, bounds)) = fitting.next() else {
-            let longest = over.iter().min_by_key(|(_, bounds)| Reverse(bounds.max));
-            return Err(match longest {
-                Some((rule, bounds)) => self.over_max(ask, rule, bounds),
-                None => dead.unwrap_or_else(|| self.not_eligible(person, ask)),
+        let Some(fit) = fitting.next() else {
+            return Err(match nearest {
+                Some((rule, obstacle)) => self.told(rule, &obstacle, ask, person, scene),
+                None => self.not_eligible(person, ask),
             });
         };
         if (self.document.defaults.reason_required || ask.break_glass) && !ask.has_reason {
             return Err(self.reason_required(ask));
         }
-        let path = self.path(rule, steps, bounds.max);
+        Ok(self.allowed(ask, fit, fitting, directory))
+    }
+
+    /// Whether a rule that admits the person fits the question, and how. Of several reasons why not it is the hardest: who
+    /// does something about an easier one is not there yet.
+    pub(crate) fn judge<'p>(
+        &'p self,
+        (place, rule): (usize, &'p Rule),
+        ask: &Ask<'_>,
+        (person, scene): (&Person, Scene<'_>),
+        supposing: Supposing,
+    ) -> Result<Fit<'p>, Obstacle<'p>> {
+        let steps = self.steps(rule);
+        if let Err(unfilled) = self.fillable(&steps, scene) {
+            return Err(Obstacle::Unfillable(steps, unfilled));
+        }
+        let ends_by = self
+            .conditions(rule, ask, person, supposing)
+            .map_err(Obstacle::Unmet)?;
+        let bounds = self.bounds(rule, ask.items);
+        if ask.duration.is_some_and(|duration| duration > bounds.max) {
+            return Err(Obstacle::OverMax(bounds));
+        }
+        Ok(Fit {
+            place,
+            rule,
+            steps,
+            bounds,
+            ends_by,
+        })
+    }
+
+    /// Why a rule that admits the person does not fit, in words.
+    pub(crate) fn told(
+        &self,
+        rule: &Rule,
+        obstacle: &Obstacle<'_>,
+        ask: &Ask<'_>,
+        person: &Person,
+        scene: Scene<'_>,
+    ) -> Refusal {
+        match obstacle {
+            Obstacle::Unfillable(steps, unfilled) => self.no_reviewer(rule, steps, *unfilled, person, scene),
+            Obstacle::Unmet(unmet) => self.unmet(rule, unmet, ask),
+            Obstacle::OverMax(bounds) => self.over_max(ask, rule, bounds),
+        }
+    }
+
+    fn allowed<'p>(
+        &self,
+        ask: &Ask<'_>,
+        fit: Fit<'p>,
+        others: impl Iterator<Item = Fit<'p>>,
+        directory: &dyn Directory,
+    ) -> Allowed {
+        let Fit {
+            rule,
+            steps,
+            bounds,
+            ends_by,
+            ..
+        } = fit;
+        let (at, why) = ends_by.map(|ends_by| (ends_by.at, ends_by.why)).unzip();
+        let path = self.path(rule, steps, bounds.max, at);
         let would = |step: &Step| self.reviewers(ask.who, step, false, directory, ask.now);
         let after = path.break_glass.as_ref().map(|glass| would(&glass.review));
-        Ok(Allowed {
+        Allowed {
             duration: ask.duration.unwrap_or(bounds.duration),
             location: rule.at.location(&self.sources),
             reviewers: path.steps.iter().map(would).collect(),
             after: after.unwrap_or_default(),
+            ends_because: why,
+            by_source: rule.origin.is_some(),
             path,
-            others: fitting
-                .map(|(_, rule, steps, bounds)| Alternative {
-                    rule: rule.name.clone(),
-                    location: rule.at.location(&self.sources),
-                    steps,
-                    max: bounds.max,
+            others: others
+                .map(|fit| Alternative {
+                    rule: fit.rule.name.clone(),
+                    location: fit.rule.at.location(&self.sources),
+                    steps: fit.steps,
+                    max: fit.bounds.max,
                 })
                 .collect(),
-        })
+        }
     }
 
     /// The account that asks.
@@ -188,13 +294,14 @@ impl Policy {
             .iter()
             .flat_map(|item| self.index.guardrails(&item.resource))
             .filter_map(|place| self.document.guardrails.get(*place))
-            .filter(|guardrail| guardrail.max < own)
-            .min_by_key(|guardrail| guardrail.max);
-        let max = shortest.map_or(own, |guardrail| guardrail.max);
+            .filter_map(|guardrail| Some((guardrail.max?, guardrail)))
+            .filter(|(max, _)| *max < own)
+            .min_by_key(|(max, _)| *max);
+        let max = shortest.map_or(own, |(max, _)| max);
         Bounds {
             max,
             duration: rule.duration.unwrap_or(defaults.duration).min(max),
-            guardrail: shortest,
+            guardrail: shortest.map(|(_, guardrail)| guardrail),
         }
     }
 
@@ -212,7 +319,7 @@ impl Policy {
             .collect()
     }
 
-    fn path(&self, rule: &Rule, steps: Vec<Step>, max: Span) -> Path {
+    fn path(&self, rule: &Rule, steps: Vec<Step>, max: Span, ends_by: Option<Timestamp>) -> Path {
         let defaults = &self.document.defaults;
         Path {
             rule: rule.name.clone(),
@@ -222,6 +329,7 @@ impl Policy {
             pending: defaults.pending,
             activation: defaults.activation,
             break_glass: rule.break_glass.as_ref().map(owed).map(Box::new),
+            ends_by,
         }
     }
 

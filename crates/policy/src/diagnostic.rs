@@ -223,6 +223,27 @@ impl<'s> Problems<'s> {
         self.found.len() >= MOST
     }
 
+    /// The place of a character of a scalar, where the scalar stands in the file as it is read: on one line, with no escapes.
+    /// Else the place of the scalar.
+    pub(crate) fn inside(&self, at: At, text: &str, offset: usize) -> At {
+        let file = self.sources.get(at.file).map(|source| source.text.as_str());
+        let rest = file.and_then(|file| file.get(at.start..)).unwrap_or_default();
+        let quoted = usize::from(rest.starts_with(['"', '\'']));
+        let stands = rest.get(quoted..).is_some_and(|rest| rest.starts_with(text));
+        if !stands || text.contains('\n') {
+            return at;
+        }
+        let bytes: usize = text.chars().take(offset).map(char::len_utf8).sum();
+        At {
+            column: at
+                .column
+                .saturating_add(u32::try_from(quoted + offset).unwrap_or(0)),
+            start: at.start + quoted + bytes,
+            len: 0,
+            ..at
+        }
+    }
+
     /// How a place is told in the text of another diagnostic.
     pub(crate) fn place(&self, at: At) -> String {
         format!("{:#}", at.location(self.sources))

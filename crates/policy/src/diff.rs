@@ -61,6 +61,8 @@ impl Policy {
 enum Section {
     Defaults,
     People,
+    Window,
+    Ticket,
     Connector,
     Resource,
     Role,
@@ -74,6 +76,8 @@ impl Section {
         match self {
             Self::Defaults => "defaults",
             Self::People => "people",
+            Self::Window => "window",
+            Self::Ticket => "ticket format",
             Self::Connector => "connector",
             Self::Resource => "resource",
             Self::Role => "role",
@@ -116,6 +120,14 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
         let fields = Fields::from([("who", Field::Shown(who))]);
         all.insert((Section::People, people.name.to_string()), fields);
     }
+    for window in &document.windows {
+        let fields = Fields::from([("open", Field::Shown(window.to_string()))]);
+        all.insert((Section::Window, window.name.to_string()), fields);
+    }
+    for format in &document.tickets {
+        let fields = Fields::from([("format", Field::Shown(format.text().to_owned()))]);
+        all.insert((Section::Ticket, format.name.to_string()), fields);
+    }
     for connector in &document.connectors {
         let drift = match connector.drift {
             Drift::Remove => "remove",
@@ -140,10 +152,14 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
             .to
             .as_ref()
             .map_or_else(|| String::from("everything"), ToString::to_string);
-        let fields = Fields::from([
-            ("to", Field::Shown(to)),
-            ("max", Field::Shown(guardrail.max.to_string())),
-        ]);
+        let mut fields = Fields::from([("to", Field::Shown(to))]);
+        if let Some(max) = guardrail.max {
+            fields.insert("max", Field::Shown(max.to_string()));
+        }
+        if !guardrail.forbid.is_empty() {
+            let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
+            fields.insert("forbid", Field::Shown(format!("window {windows}")));
+        }
         all.insert((Section::Guardrail, guardrail.name.to_string()), fields);
     }
     for one in &document.rules {
@@ -219,14 +235,31 @@ fn rule(rule: &Rule) -> Fields {
     } else {
         steps.join(" then ")
     };
-    Fields::from([
+    let mut fields = Fields::from([
         ("allow", Field::Shown(names(&rule.allow))),
         ("to", Field::Shown(rule.to.to_string())),
         ("roles", Field::Shown(roles)),
         ("approval", Field::Shown(approval)),
         ("duration", span(rule.duration)),
         ("max", span(rule.max)),
-    ])
+    ]);
+    if !rule.when.windows.is_empty() {
+        fields.insert("window", Field::Shown(names(&rule.when.windows)));
+    }
+    if let Some(wanted) = &rule.when.ticket {
+        fields.insert("ticket", Field::Shown(wanted.to_string()));
+    }
+    if let Some(origin) = &rule.origin {
+        fields.insert("source", Field::Shown(origin.to_string()));
+    }
+    if let Some(expression) = &rule.when.expression {
+        fields.insert("if", Field::Shown(expression.text.clone()));
+    }
+    if !rule.when.unknown.is_empty() {
+        let unknown: Vec<String> = rule.when.unknown.iter().map(ToString::to_string).collect();
+        fields.insert("when", Field::Shown(unknown.join(", ")));
+    }
+    fields
 }
 
 fn step(step: &Step) -> String {

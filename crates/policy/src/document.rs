@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
@@ -9,13 +10,19 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::{Span, Timestamp};
 use serde_json::Value as Json;
 
+use crate::condition::When;
 use crate::diagnostic::At;
+use crate::origin::Origin;
+use crate::ticket::Format;
+use crate::window::Window;
 
 /// All files of a policy as one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Document {
     pub(crate) defaults: Defaults,
     pub(crate) people: Vec<People>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) tickets: Vec<Format>,
     pub(crate) connectors: Vec<Connector>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) guardrails: Vec<Guardrail>,
@@ -250,7 +257,9 @@ pub(crate) struct Guardrail {
     pub(crate) at: At,
     /// Every resource, where it is missing.
     pub(crate) to: Option<Selector>,
-    pub(crate) max: Span,
+    pub(crate) max: Option<Span>,
+    /// Windows in which there is no access at all; with the place of each name.
+    pub(crate) forbid: Vec<(Name, At)>,
 }
 
 /// One complete path to access.
@@ -269,6 +278,10 @@ pub(crate) struct Rule {
     pub(crate) break_glass: Option<BreakGlass>,
     pub(crate) duration: Option<Span>,
     pub(crate) max: Option<Span>,
+    /// What must hold besides.
+    pub(crate) when: When,
+    /// From where it may be asked for; from anywhere, where it is missing.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// What a rule for emergencies asks for.
@@ -305,7 +318,10 @@ pub(crate) struct Test {
     pub(crate) items: BTreeSet<Item>,
     pub(crate) duration: Option<Span>,
     pub(crate) now: Option<Timestamp>,
+    pub(crate) start: Option<Timestamp>,
     pub(crate) ticket: Option<String>,
+    /// The address that it asks from.
+    pub(crate) from: Option<IpAddr>,
     /// Whether it asks as in an emergency.
     pub(crate) break_glass: bool,
     pub(crate) expect: Expect,
@@ -322,6 +338,8 @@ pub(crate) enum Expect {
         /// Whom each step asks, and how many of them where that is said.
         steps: Option<Vec<(From, Option<u32>)>>,
         max: Option<Span>,
+        /// When the access is over at the latest.
+        ends_by: Option<Timestamp>,
         /// Who must look at it afterwards.
         review_by: Option<Name>,
     },

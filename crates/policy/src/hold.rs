@@ -2,15 +2,16 @@
 
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 
+use crate::condition::{EndsBy, Supposing};
 use crate::document::Rule;
 use crate::{Ask, Directory, Policy};
 
 impl Policy {
     /// Whether the requester may still have what they asked for (what was agreed on, once it was): the account is active, the
-    /// resources and roles are there, the frozen rule is in the policy and still admits this person to all of them, and the
-    /// length is within the rule and the guardrails of the day. The frozen steps stay as they are.
+    /// resources and roles are there, the frozen rule is in the policy and still admits this person to all of them, its
+    /// conditions hold, and the length is within the rule and the guardrails of the day. The frozen steps stay as they are.
     ///
     /// # Errors
     /// What is no longer so.
@@ -25,14 +26,18 @@ impl Policy {
             _ => (request.ask.duration, &request.ask.items),
         };
         let ask = Ask {
-            who: request.ask.requester,
-            items,
             duration: Some(duration),
-            has_reason: true,
             ticket: request.ask.ticket.as_ref().map(|ticket| ticket.text()),
             extends: request.ask.extends.is_some(),
             break_glass: request.path.break_glass.is_some(),
-            now,
+            start: request.ask.start,
+            // What cannot be read any more is not certain.
+            from: request
+                .ask
+                .source
+                .as_ref()
+                .and_then(|source| source.text().parse().ok()),
+            ..Ask::new(request.ask.requester, items, now)
         };
         let person = self.asker(ask.who, directory)?;
         self.exist(items)?;
@@ -49,10 +54,49 @@ impl Policy {
             let what = format!("the rule {name} no longer lets {} have this", person.login.text());
             return Err(Refusal::new(Code::NotEligible, what).hint("ask again; another rule may admit you"));
         };
+        let ends_by = self
+            .conditions(rule, &ask, person, Supposing::Nothing)
+            .map_err(|unmet| self.unmet(rule, &unmet, &ask))?;
+        in_time(request, duration, ends_by, now)?;
         let bounds = self.bounds(rule, items);
         if duration > bounds.max {
             return Err(self.over_max(&ask, rule, &bounds));
         }
         Ok(())
     }
+}
+
+/// Whether the time that was named when the request was made has not passed, and is still the one that the policy names. It is
+/// frozen, so that a grant of it could outlive what a later policy says.
+fn in_time(
+    request: &Request,
+    duration: Span,
+    ends_by: Option<EndsBy>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let start = request.ask.start.map_or(now, |start| start.max(now));
+    let frozen = request.path.ends_by;
+    if let Some(over) = frozen.filter(|over| *over <= start) {
+        let what = format!("this could be had until {over}, which has passed");
+        return Err(Refusal::new(Code::Window, what).hint("ask again"));
+    }
+    let Some(ends_by) = ends_by else {
+        return Ok(());
+    };
+    // How far a grant reaches that is lengthened is not known here; it is not more than all that it may last.
+    let length = if request.ask.extends.is_some() {
+        request.path.max + duration
+    } else {
+        duration
+    };
+    let most = start + request.path.activation + length;
+    let reaches = frozen.map_or(most, |frozen| frozen.min(most));
+    if reaches > ends_by.at {
+        let what = format!(
+            "this was asked for under an earlier policy, and could outlast what holds today: {}",
+            ends_by.why
+        );
+        return Err(Refusal::new(Code::Window, what).hint("ask again"));
+    }
+    Ok(())
 }

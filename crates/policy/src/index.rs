@@ -54,6 +54,7 @@ pub(crate) struct Index {
     /// The guardrails over each resource.
     guardrails: Vec<Vec<usize>>,
     sets: HashMap<Name, usize>,
+    windows: HashMap<Name, usize>,
     rules: HashMap<Name, usize>,
     sets_of_group: HashMap<Name, Vec<usize>>,
     sets_of_login: HashMap<Name, Vec<usize>>,
@@ -77,6 +78,9 @@ impl Index {
                 }
                 Who::Schedule(_) => {}
             }
+        }
+        for (place, window) in document.windows.iter().enumerate() {
+            index.windows.insert(window.name.clone(), place);
         }
         let mut classes: BTreeMap<(&Name, &BTreeMap<Name, Name>), usize> = BTreeMap::new();
         let mut samples: Vec<&Resource> = Vec::new();
@@ -137,6 +141,10 @@ impl Index {
 
     pub(crate) fn set(&self, name: &Name) -> Option<usize> {
         self.sets.get(name).copied()
+    }
+
+    pub(crate) fn window(&self, name: &Name) -> Option<usize> {
+        self.windows.get(name).copied()
     }
 
     pub(crate) fn rule(&self, name: &Name) -> Option<usize> {

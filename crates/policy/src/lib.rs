@@ -10,21 +10,28 @@
 mod catalogue;
 mod chain;
 mod check;
+mod condition;
 mod decide;
 mod diagnostic;
 mod diff;
 mod document;
+mod explain;
+mod expression;
 mod fields;
 mod hold;
 mod index;
 mod nearest;
+mod origin;
 mod read;
 mod refuse;
 mod standing;
+mod ticket;
 mod tree;
 mod trial;
+mod window;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
@@ -36,6 +43,7 @@ pub use crate::catalogue::{Offer, Terms};
 pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
+pub use crate::explain::{Explanation, Outcome, Verdict};
 pub use crate::trial::TestOutcome;
 
 use crate::diagnostic::{At, Problems};
@@ -81,8 +89,31 @@ pub struct Ask<'a> {
     /// Whether it is asked as in an emergency, by the verb that says so: only then are the rules for emergencies looked at,
     /// and then no others.
     pub break_glass: bool,
+    /// The access is not to begin before this instant. Conditions about time are about that one.
+    pub start: Option<Timestamp>,
+    /// The address that it is asked from, where that is certain.
+    pub from: Option<IpAddr>,
     /// When it is asked.
     pub now: Timestamp,
+}
+
+impl<'a> Ask<'a> {
+    /// Somebody asks for these items, with a reason, as long as the rule gives by itself, from now on.
+    #[must_use]
+    pub const fn new(who: PersonId, items: &'a BTreeSet<Item>, now: Timestamp) -> Self {
+        Self {
+            who,
+            items,
+            duration: None,
+            has_reason: true,
+            ticket: None,
+            extends: false,
+            break_glass: false,
+            start: None,
+            from: None,
+            now,
+        }
+    }
 }
 
 /// A free-form part of the policy that a provider reads.

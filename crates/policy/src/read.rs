@@ -3,6 +3,8 @@
 mod path;
 mod target;
 mod test;
+mod when;
+mod window;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,13 +25,15 @@ const FILE: Keys = Keys {
         "version",
         "defaults",
         "people",
+        "windows",
+        "tickets",
         "connectors",
         "resources",
         "guardrails",
         "rules",
         "tests",
     ],
-    later: &["windows", "environments", "policy"],
+    later: &["environments", "policy"],
 };
 
 const DEFAULTS: Keys = Keys {
@@ -48,6 +52,8 @@ const PEOPLE: Keys = Keys {
 #[derive(Debug, Default)]
 pub(crate) struct Declared {
     pub(crate) people: Names,
+    pub(crate) windows: Names,
+    pub(crate) tickets: Names,
     pub(crate) connectors: Names,
     pub(crate) resources: Names,
     guardrails: Names,
@@ -66,6 +72,8 @@ impl Declared {
     fn tear(&mut self) {
         for names in [
             &mut self.people,
+            &mut self.windows,
+            &mut self.tickets,
             &mut self.connectors,
             &mut self.resources,
             &mut self.guardrails,
@@ -113,6 +121,8 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
     version(&fields, problems);
     let Reading { document, declared } = reading;
     declared.people.torn |= fields.misspelt("people");
+    declared.windows.torn |= fields.misspelt("windows");
+    declared.tickets.torn |= fields.misspelt("tickets");
     declared.connectors.torn |= fields.misspelt("connectors");
     declared.resources.torn |= fields.misspelt("resources");
     if let Some(node) = fields.get("defaults") {
@@ -120,6 +130,12 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
     }
     if let Some(node) = fields.get("people") {
         people(node, document, declared, problems);
+    }
+    if let Some(node) = fields.get("windows") {
+        document.windows.extend(window::windows(node, declared, problems));
+    }
+    if let Some(node) = fields.get("tickets") {
+        document.tickets.extend(when::tickets(node, declared, problems));
     }
     for node in section(&fields, "connectors", problems) {
         document

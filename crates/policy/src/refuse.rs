@@ -262,12 +262,12 @@ impl Policy {
 }
 
 /// The command that asks so.
-const fn verb(ask: &Ask<'_>) -> &'static str {
+pub(crate) const fn verb(ask: &Ask<'_>) -> &'static str {
     if ask.break_glass { "break-glass" } else { "request" }
 }
 
 /// The items as a command line has them.
-fn spaced(items: &BTreeSet<Item>) -> String {
+pub(crate) fn spaced(items: &BTreeSet<Item>) -> String {
     items
         .iter()
         .map(ToString::to_string)

@@ -15,6 +15,8 @@ use daypass_core::time::{Span, Timestamp};
 use crate::decide::Decision;
 use crate::diagnostic::Location;
 use crate::document::{Expect, Test, Who};
+use crate::explain::Explanation;
+use crate::nearest::quote;
 use crate::{Ask, Directory, Policy};
 
 /// When a test asks that does not say, counted from 1970: long after any account of its directory last changed.
@@ -47,20 +49,18 @@ impl Policy {
             .collect()
     }
 
+    /// What every rule says to each of the policy's own tests: its question, and the explanation, in file order.
+    #[must_use]
+    pub fn explain_tests(&self) -> Vec<(String, Explanation)> {
+        let town = Town::new(self);
+        let tests = self.document.tests.iter();
+        tests
+            .map(|test| (question(test), self.explain(&asked(test), &town.with(test))))
+            .collect()
+    }
+
     fn run_test(&self, test: &Test, town: &Town) -> TestOutcome {
-        let now = test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY);
-        let town = town.with(test);
-        let ask = Ask {
-            who: id(test.who.as_str()),
-            items: &test.items,
-            duration: test.duration,
-            has_reason: true,
-            ticket: test.ticket.as_deref(),
-            extends: false,
-            break_glass: test.break_glass,
-            now,
-        };
-        let decision = self.decide(&ask, &town);
+        let decision = self.decide(&asked(test), &town.with(test));
         TestOutcome {
             location: test.at.location(&self.sources),
             question: question(test),
@@ -68,6 +68,19 @@ impl Policy {
             got: got(&decision),
             passed: agrees(&test.expect, &decision),
         }
+    }
+}
+
+/// What a test asks.
+fn asked(test: &Test) -> Ask<'_> {
+    let now = test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY);
+    Ask {
+        duration: test.duration,
+        ticket: test.ticket.as_deref(),
+        break_glass: test.break_glass,
+        start: test.start,
+        from: test.from,
+        ..Ask::new(id(test.who.as_str()), &test.items, now)
     }
 }
 
@@ -182,7 +195,19 @@ fn question(test: &Test) -> String {
     } else {
         "asks for"
     };
-    format!("{} {verb} {}{length}", test.who, items.join(" and "))
+    let at = test.now.map_or_else(String::new, |now| format!(" at {now}"));
+    let start = test
+        .start
+        .map_or_else(String::new, |start| format!(" to begin at {start}"));
+    let ticket = test.ticket.as_ref().map_or_else(String::new, |ticket| {
+        format!(" with the ticket {}", quote(ticket))
+    });
+    let from = test.from.map_or_else(String::new, |from| format!(" from {from}"));
+    format!(
+        "{} {verb} {}{length}{ticket}{from}{at}{start}",
+        test.who,
+        items.join(" and ")
+    )
 }
 
 fn expected(expect: &Expect) -> String {
@@ -192,6 +217,7 @@ fn expected(expect: &Expect) -> String {
             rule,
             steps,
             max,
+            ends_by,
             review_by,
         } => {
             let mut parts = vec![String::from("allowed")];
@@ -207,6 +233,7 @@ fn expected(expect: &Expect) -> String {
                 format!("steps [{}]", steps.join(", "))
             }));
             parts.extend(max.map(|max| format!("max {max}")));
+            parts.extend(ends_by.map(|ends_by| format!("ends by {ends_by}")));
             parts.extend(review_by.as_ref().map(|set| format!("reviewed by {set}")));
             parts.join(", ")
         }
@@ -230,8 +257,12 @@ fn got(decision: &Decision) -> String {
                 .map_or_else(String::new, |glass| {
                     format!(", at once, reviewed by {} afterwards", glass.review.from)
                 });
+            let ends_by = allowed
+                .path
+                .ends_by
+                .map_or_else(String::new, |ends_by| format!(", ends by {ends_by}"));
             format!(
-                "allowed, rule {}, steps [{}], max {}{after}",
+                "allowed, rule {}, steps [{}], max {}{ends_by}{after}",
                 allowed.path.rule,
                 steps.join(", "),
                 allowed.path.max
@@ -256,6 +287,7 @@ fn agrees(expect: &Expect, decision: &Decision) -> bool {
                 rule,
                 steps,
                 max,
+                ends_by,
                 review_by,
             },
             Decision::Allowed(allowed),
@@ -264,6 +296,7 @@ fn agrees(expect: &Expect, decision: &Decision) -> bool {
             let expected = review_by.clone().map(From::People);
             rule.as_ref().is_none_or(|rule| *rule == allowed.path.rule)
                 && max.is_none_or(|max| max == allowed.path.max)
+                && (ends_by.is_none() || *ends_by == allowed.path.ends_by)
                 && (expected.is_none() || expected.as_ref() == after)
                 && steps
                     .as_ref()

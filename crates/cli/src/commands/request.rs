@@ -15,7 +15,7 @@ use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::find;
-use crate::human::{left, span};
+use crate::human::{instant, left, span};
 use crate::line::{Line, Style};
 use crate::wait::{self, Waited, waits_for};
 
@@ -258,6 +258,14 @@ fn path_lines(path: &Path) -> Vec<Line> {
         )),
         Line::new().with(Style::Faint, format!("rule {}, {}", path.rule, path.location)),
     ];
+    if let Some(ends_by) = path.ends_by {
+        let why = path
+            .ends_because
+            .as_deref()
+            .unwrap_or("the policy names that time");
+        let text = format!("until {} at the latest: {why}", instant(ends_by));
+        lines.push(Line::new().with(Style::Warn, text));
+    }
     if let Some(glass) = &path.break_glass {
         let text = format!(
             "at once; {} ({}) must look at it within {}",

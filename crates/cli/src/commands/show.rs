@@ -95,6 +95,9 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     if let Some(ticket) = &request.ticket {
         lines.push(labelled("ticket", ticket).with(Style::Faint, "  (unverified)"));
     }
+    if let Some(source) = &request.source {
+        lines.push(labelled("from", source));
+    }
     if let Some(grant) = &request.extends {
         lines.push(labelled("extends", grant.short()));
     }
@@ -105,6 +108,10 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         "rule",
         format!("{}, {} at most in total", request.rule, span(request.max)),
     ));
+    if let Some(ends_by) = request.ends_by {
+        lines
+            .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
+    }
     lines.push(labelled(
         "asked",
         format!(

@@ -62,23 +62,47 @@ fn an_extension_is_bounded_and_never_revives() {
     let id = RequestId::from_bytes([8; 10]);
     let longer = after(
         held.clone(),
-        &held.extend(id, Span::minutes(30), at(10)).unwrap(),
+        &held.extend(id, Span::minutes(30), None, at(10)).unwrap(),
         10,
     );
     assert_eq!(longer.expires_at(), Some(at(5400)));
-    let most = longer.extend(id, Span::hours(9), at(11)).unwrap();
+    let most = longer.extend(id, Span::hours(9), None, at(11)).unwrap();
     assert_eq!(
         after(longer.clone(), &most, 11).expires_at(),
         Some(longer.latest_end)
     );
     assert_eq!(
-        longer.may_extend(Span::hours(9), at(11)).unwrap_err().code,
+        longer.may_extend(Span::hours(9), None, at(11)).unwrap_err().code,
         Code::OverLatestEnd
     );
     assert_eq!(
-        held.extend(id, Span::minutes(1), at(3600)).unwrap_err().code,
+        held.extend(id, Span::minutes(1), None, at(3600))
+            .unwrap_err()
+            .code,
         Code::GrantOver
     );
+}
+
+/// The extension's own path may name a time as well: the earlier of both holds.
+#[test]
+fn an_extension_does_not_pass_the_time_that_its_path_names() {
+    let held = active(1, "k", 3600);
+    let id = RequestId::from_bytes([8; 10]);
+    let ends_by = Some(at(4000));
+    let bounded = held.extend(id, Span::minutes(30), ends_by, at(10)).unwrap();
+    assert_eq!(
+        after(held.clone(), &bounded, 10).expires_at(),
+        Some(at(4000)),
+        "shortened"
+    );
+    let refused = held.may_extend(Span::minutes(30), ends_by, at(10)).unwrap_err();
+    assert_eq!(refused.code, Code::OverLatestEnd);
+    assert!(refused.what.contains(&at(4000).to_string()), "{}", refused.what);
+    held.may_extend(Span::minutes(5), ends_by, at(10)).unwrap();
+    let none = held
+        .extend(id, Span::minutes(30), Some(at(3600)), at(10))
+        .unwrap_err();
+    assert_eq!(none.code, Code::OverLatestEnd, "no room at all");
 }
 
 #[test]

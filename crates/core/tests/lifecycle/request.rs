@@ -262,3 +262,26 @@ fn the_digest_binds_what_was_asked_and_not_the_words() {
     let again = Request::new(one.id, erased.ask, one.path.clone(), one.created_at).unwrap();
     assert_eq!(again.digest, one.digest, "erasing the words leaves the digest");
 }
+
+/// Requests of before there were named times are read as they were, and keep their digest.
+#[test]
+fn a_path_without_a_named_time_is_written_as_before() {
+    let mut made = request(vec![step("leads", 1)]);
+    let plain = serde_json::to_value(&made.path).unwrap();
+    assert!(plain.get("ends_by").is_none(), "{plain}");
+    assert_eq!(
+        serde_json::from_value::<daypass_core::request::Path>(plain).unwrap(),
+        made.path
+    );
+    made.path.ends_by = Some(at(60));
+    let named = serde_json::to_value(&made.path).unwrap();
+    assert_eq!(
+        serde_json::from_value::<daypass_core::request::Path>(named).unwrap(),
+        made.path
+    );
+    let other = Request::new(made.id, made.ask.clone(), made.path.clone(), at(0)).unwrap();
+    assert_ne!(
+        other.digest, made.digest,
+        "reviewers agree to the named time as well"
+    );
+}

@@ -127,6 +127,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         extends: None,
         reason: Prose::new([3; 16], "PAY-7"),
         ticket: None,
+        source: None,
     };
     let path = Path {
         rule: "prod-write".parse().unwrap(),
@@ -136,6 +137,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         pending: Span::hours(2),
         activation: Span::minutes(5),
         break_glass: None,
+        ends_by: None,
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, path, at(0)).unwrap()
 }

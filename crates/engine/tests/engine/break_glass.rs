@@ -125,7 +125,7 @@ async fn no_request_takes_it_and_the_word_takes_nothing_else() {
     assert_eq!(allowed.path.rule, name("prod"));
     let preview = house
         .engine
-        .preview_break_glass(ana, &asked(&["orders/write"]))
+        .preview_break_glass(ana, &asked(&["orders/write"]), None)
         .await
         .unwrap();
     let Decision::Allowed(allowed) = preview.decision else {

@@ -4,6 +4,7 @@
 
 mod access;
 mod break_glass;
+mod conditions;
 mod faults;
 mod house;
 mod locks;
@@ -12,3 +13,4 @@ mod people;
 mod policies;
 mod reviews;
 mod shared;
+mod windows;

@@ -5,16 +5,27 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, declare, length};
+use super::{Declared, declare, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
+use crate::nearest::list;
+use crate::origin::{Origin, is_everywhere, network};
 use crate::tree::{Node, Value};
 
 const GUARDRAIL: Keys = Keys {
     what: "a guardrail",
-    known: &["name", "to", "max"],
-    later: &["max_total", "mfa", "record", "steps", "window", "forbid"],
+    known: &["name", "to", "max", "forbid"],
+    later: &["max_total", "mfa", "record", "steps"],
+};
+
+/// What a guardrail can bound; one of these must be there.
+const GUARDS: &[&str] = &["max", "forbid"];
+
+const FORBID: Keys = Keys {
+    what: "forbid",
+    known: &["window"],
+    later: &[],
 };
 
 const RULE: Keys = Keys {
@@ -28,17 +39,11 @@ const RULE: Keys = Keys {
         "break_glass",
         "duration",
         "max",
-    ],
-    later: &[
         "when",
-        "end_when",
         "source",
-        "notify",
-        "agents",
         "anywhere",
-        "mfa",
-        "cool_down",
     ],
+    later: &["end_when", "notify", "agents", "mfa", "cool_down"],
 };
 
 const BREAK_GLASS: Keys = Keys {
@@ -78,17 +83,35 @@ pub(super) fn guardrail(
         None => Some(None),
         Some(node) => selector(node, problems).map(Some),
     };
-    let max = fields.required("max", problems).map(|_| ());
-    let length = length(&fields, "max", problems).ok().flatten();
-    max?;
+    let max = length(&fields, "max", problems);
+    let forbid = match fields.get("forbid") {
+        None => Some(Vec::new()),
+        Some(node) => forbid(node, problems),
+    };
+    if !GUARDS.iter().any(|key| fields.has(key) || fields.misspelt(key)) {
+        let what = "this guardrail guards nothing";
+        problems.note(
+            fields.at,
+            what,
+            format!("it may have {}", list(GUARDS.iter().copied())),
+        );
+    }
     fresh?.ok()?;
     let (name, at) = named?;
     Some(Guardrail {
         name,
         at,
         to: to?,
-        max: length?,
+        max: max.ok()?,
+        forbid: forbid?,
     })
+}
+
+/// What there must never be: access in a window.
+fn forbid(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
+    let fields = Fields::of(node, &FORBID, problems)?;
+    let node = fields.required("window", problems)?;
+    names("window", node, problems)
 }
 
 pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems<'_>) -> Option<Rule> {
@@ -112,6 +135,8 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         Some(node) => break_glass(node, &fields, problems).map(Some),
     };
     let steps = approval(&fields, problems);
+    let when = when::when(&fields, problems);
+    let origin = origin(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
     if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
@@ -133,7 +158,83 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         break_glass: break_glass.unwrap_or_default(),
         duration: duration.unwrap_or_default(),
         max: max.unwrap_or_default(),
+        when: when.unwrap_or_default(),
+        origin: origin.unwrap_or_default(),
     })
+}
+
+/// From where it may be asked for: networks, and `my-ip`. All addresses there are must be said in words.
+fn origin(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Option<Origin>> {
+    let anywhere = anywhere(fields, problems);
+    let Some(node) = fields.get("source") else {
+        if let Some(at) = anywhere.flatten() {
+            let hint = "without \"source\" nothing is asked of the address";
+            problems.note(
+                at,
+                "\"anywhere\" says that the source may be everywhere, and there is none",
+                hint,
+            );
+        }
+        return Some(None);
+    };
+    let items = one_or_many(node);
+    if items.is_empty() {
+        problems.note(node.at, "\"source\" is empty", "name a network, or my-ip");
+        return None;
+    }
+    let mut read = Some(Origin {
+        networks: Vec::new(),
+        my_ip: false,
+    });
+    for item in items {
+        let network = match item.text() {
+            None => Err((String::from("\"source\" names networks"), String::new())),
+            Some("my-ip") => {
+                read.iter_mut().for_each(|origin| origin.my_ip = true);
+                continue;
+            }
+            Some(text) => network(text),
+        };
+        match (network, &mut read) {
+            (Ok(network), Some(origin)) => origin.networks.push(network),
+            (Ok(_), None) => {}
+            (Err((what, hint)), _) => {
+                problems.note(item.at, what, hint);
+                read = None;
+            }
+        }
+    }
+    let origin = read?;
+    match (is_everywhere(&origin.networks), anywhere?) {
+        (true, None) => {
+            let what = "these networks are every address there is";
+            problems.note(
+                node.at,
+                what,
+                "where that is meant, write anywhere: true beside it",
+            );
+            None
+        }
+        (false, Some(at)) => {
+            let what = "\"anywhere\" says that the source is everywhere, and it is not";
+            problems.note(at, what, "remove it");
+            None
+        }
+        _ => Some(Some(origin)),
+    }
+}
+
+/// Where it is said that a source may be everywhere, if it is.
+fn anywhere(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Option<At>> {
+    let Some(node) = fields.get("anywhere") else {
+        return Some(None);
+    };
+    if matches!(node.value, Value::Bool(true)) {
+        return Some(Some(node.at));
+    }
+    let hint = "leave it out where access is not for every address there is";
+    problems.note(node.at, "\"anywhere\" can only be true", hint);
+    None
 }
 
 fn allow(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
@@ -147,7 +248,7 @@ fn allow(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
 }
 
 /// One name or a list of them; an empty list is noted.
-fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
+pub(super) fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Vec<(Name, At)>> {
     let items = one_or_many(node);
     if items.is_empty() {
         problems.note(node.at, format!("\"{what}\" is empty"), "name at least one");

@@ -23,16 +23,26 @@ const TEST: Keys = Keys {
         "ask",
         "for",
         "at",
+        "start",
         "ticket",
+        "from",
         "break_glass",
         "expect",
     ],
-    later: &["from", "incident", "oncall", "risk", "uses", "agent"],
+    later: &["incident", "oncall", "risk", "uses", "agent"],
 };
 
 const EXPECT: Keys = Keys {
     what: "an expectation",
-    known: &["allowed", "rule", "steps", "max", "review_by", "refused"],
+    known: &[
+        "allowed",
+        "rule",
+        "steps",
+        "max",
+        "ends_by",
+        "review_by",
+        "refused",
+    ],
     later: &[],
 };
 
@@ -55,7 +65,9 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         .and_then(|node| set("ask", node, problems));
     let duration = length(&fields, "for", problems);
     let now = fields.optional("at", problems);
+    let start = fields.optional("start", problems);
     let ticket = fields.optional("ticket", problems);
+    let from = fields.optional("from", problems);
     let break_glass = emergency(&fields, problems);
     let expect = fields
         .required("expect", problems)
@@ -68,7 +80,9 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         items: items?,
         duration: duration.ok()?,
         now: now.ok()?,
+        start: start.ok()?,
         ticket: ticket.ok()?,
+        from: from.ok()?,
         break_glass: break_glass?,
         expect: expect?,
     })
@@ -102,7 +116,7 @@ where
 
 fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
     let fields = Fields::of(node, &EXPECT, problems)?;
-    let positive = ["allowed", "rule", "steps", "max", "review_by"]
+    let positive = ["allowed", "rule", "steps", "max", "ends_by", "review_by"]
         .into_iter()
         .find(|key| fields.has(key));
     if let Some(node) = fields.get("refused") {
@@ -118,7 +132,7 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
         problems.note(
             node.at,
             what,
-            "expect allowed: true, rule, steps, max, review_by or refused",
+            "expect allowed: true, rule, steps, max, ends_by, review_by or refused",
         );
         return None;
     }
@@ -134,6 +148,7 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
     }
     let rule: Result<Option<Name>, Noted> = fields.optional("rule", problems);
     let max = length(&fields, "max", problems);
+    let ends_by = fields.optional("ends_by", problems);
     let review_by: Result<Option<Name>, Noted> = fields.optional("review_by", problems);
     let steps = match fields.get("steps") {
         None => Some(None),
@@ -143,6 +158,7 @@ fn expect(node: &Node, problems: &mut Problems<'_>) -> Option<Expect> {
         rule: rule.ok()?,
         steps: steps?,
         max: max.ok()?,
+        ends_by: ends_by.ok()?,
         review_by: review_by.ok()?,
     })
 }

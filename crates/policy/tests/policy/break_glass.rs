@@ -112,14 +112,9 @@ fn a_reason_is_always_required_and_more_time_is_asked_for() {
     let (policy, office) = (with(GLASS), office());
     let (who, items) = (id("ana"), items("reports/read"));
     let question = Ask {
-        who,
-        items: &items,
-        duration: None,
         has_reason: false,
-        ticket: None,
-        extends: false,
         break_glass: true,
-        now: now(),
+        ..Ask::new(who, &items, now())
     };
     let code = |ask: &Ask<'_>| match policy.decide(ask, &office) {
         Decision::Refused(refusal) => refusal.code,
@@ -162,6 +157,7 @@ fn made(policy: &Policy, office: &Office) -> Request {
         extends: None,
         reason: Prose::new([0; 16], "it burns"),
         ticket: None,
+        source: None,
     };
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }

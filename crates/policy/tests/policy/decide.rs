@@ -375,14 +375,8 @@ rules:
 ";
     let items = items("orders/read");
     let ask = Ask {
-        who: id("ana"),
-        items: &items,
-        duration: None,
         has_reason: false,
-        ticket: None,
-        extends: false,
-        break_glass: false,
-        now: now(),
+        ..Ask::new(id("ana"), &items, now())
     };
     let Decision::Refused(refusal) = with(text).decide(&ask, &office()) else {
         panic!("no reason was given")
@@ -402,16 +396,8 @@ fn nothing_and_no_time_are_refused() {
         "invalid: nothing can be granted for 0s
         hint: none",
     );
-    let ask = Ask {
-        who: id("ana"),
-        items: &BTreeSet::new(),
-        duration: None,
-        has_reason: true,
-        ticket: None,
-        extends: false,
-        break_glass: false,
-        now: now(),
-    };
+    let nothing = BTreeSet::new();
+    let ask = Ask::new(id("ana"), &nothing, now());
     let Decision::Refused(refusal) = policy.decide(&ask, &office()) else {
         panic!("nothing was asked for")
     };
@@ -429,14 +415,9 @@ fn a_ticket_is_repeated_in_a_hint_only_where_a_shell_reads_it_as_it_stands() {
         ("-x", false),
     ] {
         let ask = Ask {
-            who: id("ana"),
-            items: &items,
             duration: Some("3h".parse().unwrap()),
-            has_reason: true,
             ticket: Some(ticket),
-            extends: false,
-            break_glass: false,
-            now: now(),
+            ..Ask::new(id("ana"), &items, now())
         };
         let Decision::Refused(refusal) = policy.decide(&ask, &office()) else {
             panic!("too long")

@@ -82,7 +82,7 @@ fn unknown_keys_are_told_with_the_nearest() {
     check(
         "max: 2h}",
         "max: 2h, colour: red}",
-        r#"policy.yaml:14:51: unknown key "colour" in a guardrail; it may have name, to, max"#,
+        r#"policy.yaml:14:51: unknown key "colour" in a guardrail; it may have name, to, max, forbid"#,
     );
     check(
         "{from: leads, within: 30m}",
@@ -92,7 +92,7 @@ fn unknown_keys_are_told_with_the_nearest() {
     check(
         "{as: ana, in:",
         "{as: ana, groups:",
-        r#"policy.yaml:24:15: unknown key "groups" in a test; it may have as, in, manager, ask, for, at, ticket, break_glass and 1 more"#,
+        r#"policy.yaml:24:15: unknown key "groups" in a test; it may have as, in, manager, ask, for, at, start, ticket and 3 more"#,
     );
     check(
         "{steps: [leads]}",
@@ -105,17 +105,17 @@ fn unknown_keys_are_told_with_the_nearest() {
 fn what_is_not_supported_yet_is_refused_and_never_ignored() {
     check(
         "version: 1",
-        "version: 1\nenvironments: {}\nwindows: {}",
+        "version: 1\nenvironments: {}\npolicy: {}",
         r#"
             policy.yaml:2:1: "environments" in a policy file is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:3:1: "windows" in a policy file is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:3:1: "policy" in a policy file is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
     );
     check(
         "    max: 2h\n",
-        "    max: 2h\n    when: {incident: open}\n    end_when: [idle 30m]\n    notify: [x]\n",
+        "    max: 2h\n    when: {uses: 1/week}\n    end_when: [idle 30m]\n    notify: [x]\n",
         r#"
-            policy.yaml:23:5: "when" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:23:12: "uses" in when is not supported in this version; remove it: a policy that says more than is done does not load
             policy.yaml:24:5: "end_when" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
             policy.yaml:25:5: "notify" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
@@ -397,7 +397,7 @@ fn tests_expect_something_that_can_come() {
     check(
         "expect: {steps: [leads]}",
         "expect: {}",
-        "policy.yaml:24:61: nothing is expected; expect allowed: true, rule, steps, max, review_by or refused",
+        "policy.yaml:24:61: nothing is expected; expect allowed: true, rule, steps, max, ends_by, review_by or refused",
     );
     check(
         ", expect: {steps: [leads]}",

@@ -84,6 +84,7 @@ fn what_the_page_calls_not_supported_is_refused_as_such() {
                 "file" => format!("{word}: x"),
                 "defaults" => format!("defaults: {{{word}: x}}"),
                 "step" => format!("rules: [{{approval: [{{{word}: x}}]}}]"),
+                "when" => format!("rules: [{{when: {{{word}: x}}}}]"),
                 section => format!("{section}s: [{{{word}: x}}]"),
             };
             let found = Policy::load(&[source("p", &format!("version: 1\n{text}\n"))]).unwrap_err();

@@ -2,11 +2,15 @@
 
 #[cfg(test)]
 mod break_glass;
+#[cfg(test)]
+mod conditions;
 mod decide;
 #[cfg(test)]
 mod diagnostics;
 #[cfg(test)]
 mod example;
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

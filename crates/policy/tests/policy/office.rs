@@ -123,14 +123,9 @@ pub(crate) fn ask(policy: &Policy, office: &Office, question: &str) -> Decision 
     let items = items(words.next().unwrap());
     let duration: Option<Span> = words.next().map(|word| word.parse().unwrap());
     let ask = Ask {
-        who,
-        items: &items,
         duration,
-        has_reason: true,
-        ticket: None,
-        extends: false,
         break_glass,
-        now: now(),
+        ..Ask::new(who, &items, now())
     };
     policy.decide(&ask, office)
 }

@@ -16,6 +16,12 @@ const GROUPS: [&str; 4] = ["a", "b", "c", "d"];
 const LOGINS: [&str; 5] = ["ana", "bo", "cy", "di", "eve"];
 const ITEMS: [&str; 6] = ["one/r", "one/w", "two/r", "three/w", "one/r+two/r", "one/r+one/w"];
 const LENGTHS: [&str; 6] = ["1m", "30m", "1h", "2h", "4h", "8h"];
+/// What may be said of time: hours around the tests' noon, on a Saturday.
+const WINDOWS: &str = "windows:
+  morning: {from: '08:00', to: '12:30', tz: UTC}
+  noon: {days: [sat], from: '11:00', to: '13:00', tz: UTC}
+  evening: {days: [sat, sun], from: '18:00', to: '02:00', tz: UTC}
+";
 /// Fixed parts: three resources of which two share a label, and a set for each group and one by login.
 const BASE: &str = "version: 1
 defaults: {pending: 9d}
@@ -58,19 +64,34 @@ fn rule() -> impl Strategy<Value = String> {
     let allow = subsequence(vec!["a", "b", "c", "d", "named"], 1..3);
     let roles = select(vec!["", ", roles: [r]", ", roles: [w]", ", roles: [r, w]"]);
     let steps = vec(step(), 0..3);
-    (allow, selector(), roles, steps, select(LENGTHS.to_vec())).prop_map(|(allow, to, roles, steps, max)| {
+    let when = select(vec![
+        "",
+        "",
+        ", when: {window: noon}",
+        ", when: {window: [morning, evening]}",
+        ", when: {if: 'request.duration <= duration(\"1h\")'}",
+    ]);
+    let drawn = (allow, selector(), roles, steps, select(LENGTHS.to_vec()), when);
+    drawn.prop_map(|(allow, to, roles, steps, max, when)| {
         let approval = if steps.is_empty() {
             String::from("none")
         } else {
             format!("[{}]", steps.join(", "))
         };
         let allow = allow.join(", ");
-        format!("allow: [{allow}], to: {to}{roles}, approval: {approval}, max: {max}")
+        format!("allow: [{allow}], to: {to}{roles}, approval: {approval}, max: {max}{when}")
     })
 }
 
 fn guardrail() -> impl Strategy<Value = String> {
-    (selector(), select(LENGTHS.to_vec())).prop_map(|(to, max)| format!("to: {to}, max: {max}"))
+    let forbid = select(vec![
+        "",
+        "",
+        ", forbid: {window: noon}",
+        ", forbid: {window: [evening]}",
+    ]);
+    (selector(), select(LENGTHS.to_vec()), forbid)
+        .prop_map(|(to, max, forbid)| format!("to: {to}, max: {max}{forbid}"))
 }
 
 /// The policy of these parts; `None` where they contradict each other, such as a step that two logins cannot fill.
@@ -81,7 +102,7 @@ fn built(rules: &[String], guardrails: &[String]) -> Option<Policy> {
         format!("{title}:\n{}", lines.collect::<String>())
     };
     load(&format!(
-        "{BASE}{}{}",
+        "{BASE}{WINDOWS}{}{}",
         section("rules", rules),
         section("guardrails", guardrails)
     ))
@@ -119,7 +140,7 @@ fn question() -> impl Strategy<Value = String> {
 
 fn allowed(decision: Decision) -> Option<Allowed> {
     match decision {
-        Decision::Allowed(allowed) => Some(allowed),
+        Decision::Allowed(allowed) => Some(*allowed),
         Decision::Refused(_) => None,
     }
 }
@@ -150,6 +171,8 @@ proptest! {
         prop_assert!(before.path.steps.len() <= after.path.steps.len(), "an easier path");
         if before.path.rule == after.path.rule {
             prop_assert!(after.path.max <= before.path.max && after.duration <= before.duration);
+            let (later, earlier) = (before.path.ends_by, after.path.ends_by);
+            prop_assert!(later.is_none_or(|later| earlier.is_some_and(|earlier| earlier <= later)));
         }
     }
 
@@ -212,6 +235,24 @@ proptest! {
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
         let _ = load(&text);
         let _ = load(&format!("version: 1\nrules:\n{text}"));
+    }
+
+    /// Nor does an expression end the process, whatever it says.
+    #[test]
+    fn any_expression_is_compiled_or_refused(
+        noise in "\\PC{0,80}",
+        words in vec(select(vec![
+            "subject", ".login", "resource", ".labels", "request", ".duration", "now", "==", "&&", "||", "!", "(", ")", "[", "]",
+            "'a'", "1", "-", "+", "in", "?", ":", "has(", "duration('1h')", ".matches('a*')", ".size()", ".all(x,", " ", "\n", "{",
+        ]), 0..60),
+    ) {
+        for text in [noise, words.concat(), words.join(" ")] {
+            let said = serde_json::to_string(&text).unwrap();
+            let text = format!("{BASE}rules: [{{name: r, allow: a, to: {{env: p}}, approval: none, when: {{if: {said}}}}}]\n");
+            if let Ok(policy) = load(&text) {
+                let _ = ask(&policy, &Office::new("ana a"), "ana one/r");
+            }
+        }
     }
 
     /// A sound policy with some of its characters replaced.

@@ -76,6 +76,7 @@ fn made(policy: &Policy, office: &Office, question: &str) -> Request {
         extends: None,
         reason: Prose::new([0; 16], "because"),
         ticket: None,
+        source: None,
     };
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }

@@ -11,7 +11,7 @@ use daypass_engine::LookBack;
 
 use crate::api::requests::{asked, made, shown, visible};
 use crate::app::App;
-use crate::http::access::Identity;
+use crate::http::access::{Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, Path};
 use crate::http::problem::Answer;
 use crate::wire;
@@ -22,12 +22,13 @@ use crate::wire;
 pub(super) async fn take(
     State(app): State<App>,
     identity: Identity,
+    Origin(from): Origin,
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<NewRequest>,
 ) -> Answer<(StatusCode, Json<Request>)> {
     let answer = app
         .engine
-        .break_glass(identity.caller, asked(body), key.as_deref())
+        .break_glass_from(identity.caller, asked(body), key.as_deref(), from)
         .await?;
     made(&app, &identity, &answer).await
 }
@@ -38,11 +39,12 @@ pub(super) async fn take(
 pub(super) async fn preview(
     State(app): State<App>,
     identity: Identity,
+    Origin(from): Origin,
     Json(body): Json<NewRequest>,
 ) -> Answer<Json<Preview>> {
     let preview = app
         .engine
-        .preview_break_glass(identity.caller, &asked(body))
+        .preview_break_glass(identity.caller, &asked(body), from)
         .await?;
     Ok(Json(wire::preview(&preview, &app.engine.current())))
 }

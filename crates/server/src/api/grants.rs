@@ -16,7 +16,7 @@ use daypass_store::GrantFilter;
 
 use crate::api::{page, requests};
 use crate::app::{App, Parts};
-use crate::http::access::Identity;
+use crate::http::access::{Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, MaybeJson, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
@@ -160,6 +160,7 @@ pub(super) async fn extend(
     State(app): State<App>,
     identity: Identity,
     Path(id): Path<GrantId>,
+    Origin(from): Origin,
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<Extend>,
 ) -> Answer<(StatusCode, Json<Request>)> {
@@ -172,7 +173,10 @@ pub(super) async fn extend(
         reason: body.reason.unwrap_or_default(),
         ticket: body.ticket,
     };
-    let made = app.engine.request(identity.caller, asked, key.as_deref()).await?;
+    let made = app
+        .engine
+        .request_from(identity.caller, asked, key.as_deref(), from)
+        .await?;
     requests::made(&app, &identity, &made).await
 }
 

@@ -16,7 +16,7 @@ use daypass_store::RequestFilter;
 
 use crate::api::page::{self, Scan};
 use crate::app::{App, Parts};
-use crate::http::access::Identity;
+use crate::http::access::{Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
@@ -62,9 +62,11 @@ pub(super) async fn made(
 pub(super) async fn preview(
     State(app): State<App>,
     identity: Identity,
+    Origin(from): Origin,
     Json(body): Json<NewRequest>,
 ) -> Answer<Json<Preview>> {
-    let preview = app.engine.preview(identity.caller, &asked(body)).await?;
+    let asked = asked(body);
+    let preview = app.engine.preview_from(identity.caller, &asked, from).await?;
     Ok(Json(wire::preview(&preview, &app.engine.current())))
 }
 
@@ -74,12 +76,13 @@ pub(super) async fn preview(
 pub(super) async fn add(
     State(app): State<App>,
     identity: Identity,
+    Origin(from): Origin,
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<NewRequest>,
 ) -> Answer<(StatusCode, Json<Request>)> {
     let answer = app
         .engine
-        .request(identity.caller, asked(body), key.as_deref())
+        .request_from(identity.caller, asked(body), key.as_deref(), from)
         .await?;
     made(&app, &identity, &answer).await
 }

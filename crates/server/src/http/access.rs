@@ -40,6 +40,10 @@ pub(crate) struct Identity {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client(pub IpAddr);
 
+/// The address that a rule's `source` is about: the client's own, where it is certain that it is no proxy's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin(pub Option<IpAddr>);
+
 static ROUTES: LazyLock<HashMap<(&'static str, &'static str), Route>> = LazyLock::new(|| {
     Route::ALL
         .iter()
@@ -68,6 +72,8 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     };
     let client = client(&app, &request)?;
     request.extensions_mut().insert(Client(client));
+    let origin = Origin(origin(&app, client, &request));
+    request.extensions_mut().insert(origin);
     request.extensions_mut().insert(route);
     if route.audience() == Audience::Public {
         app.limits.public(client)?;
@@ -97,6 +103,18 @@ fn client(app: &Parts, request: &Request) -> Answer<IpAddr> {
         .get::<Peer>()
         .ok_or_else(|| Failure::internal(&"a request without a peer"))?;
     Ok(address::client(peer.0, request.headers(), &app.trusted_proxies))
+}
+
+/// What a rule's `source` is held against. Where the operator says that a proxy stands before this server, a peer that is
+/// none of the proxies they named is one they forgot.
+fn origin(app: &Parts, client: IpAddr, request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<Peer>()?;
+    let address = peer.0.ip().to_canonical();
+    let named = app.trusted_proxies.iter().any(|net| net.contains(&address));
+    if app.behind_proxy && !named {
+        return None;
+    }
+    address::origin(peer.0, client, request.headers(), &app.trusted_proxies)
 }
 
 /// A scraper on this machine needs no token; see `docs/operations.md`.
@@ -266,6 +284,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Identity {
             .get::<Self>()
             .cloned()
             .ok_or_else(|| Failure::unauthenticated("nobody is logged in"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut RequestParts, _: &S) -> Result<Self, Failure> {
+        // Behind no gate nothing is certain.
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self(None)))
     }
 }
 

@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
+/// What a proxy adds.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /// The other end of the TCP connection. The listener puts it into every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer(pub SocketAddr);
@@ -35,6 +38,23 @@ pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -
     certain
 }
 
+/// The client's address where it is certain, for what is decided by it.
+///
+/// One of our own proxies is no client: it is all that is known where a header says nothing, or nothing that can be read. And a
+/// peer that forwards for somebody is no client either: a proxy that nobody named.
+#[must_use]
+pub(crate) fn origin(
+    peer: SocketAddr,
+    client: IpAddr,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+) -> Option<IpAddr> {
+    let trusts = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+    let forwards = FORWARDED.iter().any(|name| headers.contains_key(*name));
+    let straight = trusts(peer.ip().to_canonical()) || !forwards;
+    (straight && !trusts(client)).then_some(client)
+}
+
 /// An address, with the port and brackets that some proxies add.
 fn parse(hop: &str) -> Option<IpAddr> {
     let plain = hop.parse::<IpAddr>().ok();
@@ -45,14 +65,7 @@ fn parse(hop: &str) -> Option<IpAddr> {
 /// Whether a request is a program's on this machine and no page's in a browser nor anybody's behind a proxy here.
 #[must_use]
 pub(crate) fn is_local(peer: SocketAddr, headers: &HeaderMap, behind_proxy: bool) -> bool {
-    let forwarded = [
-        "forwarded",
-        "x-forwarded-for",
-        "x-real-ip",
-        "via",
-        "origin",
-        "sec-fetch-site",
-    ];
+    let page = ["origin", "sec-fetch-site"];
     let host = headers
         .get("host")
         .and_then(|host| host.to_str().ok())
@@ -61,7 +74,10 @@ pub(crate) fn is_local(peer: SocketAddr, headers: &HeaderMap, behind_proxy: bool
     let named_local = host.rsplit_once(':').map_or(host, |(name, _)| name);
     peer.ip().to_canonical().is_loopback()
         && !behind_proxy
-        && !forwarded.iter().any(|name| headers.contains_key(*name))
+        && !FORWARDED
+            .iter()
+            .chain(&page)
+            .any(|name| headers.contains_key(*name))
         && ["localhost", "127.0.0.1", "[::1]"].contains(&named_local)
 }
 
@@ -82,6 +98,40 @@ mod tests {
             expect.parse::<IpAddr>().unwrap(),
             "{peer} {forwarded:?}"
         );
+    }
+
+    /// What a rule's `source` is held against.
+    #[test]
+    fn a_proxy_is_no_origin_and_a_faked_header_makes_none() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let origin = |peer: &str, forwarded: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in forwarded {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+            let client = client(peer, &headers, &trusted);
+            super::origin(peer, client, &headers, &trusted).map(|address| address.to_string())
+        };
+        let is = |address: &str| Some(address.to_owned());
+        // Straight from the client. Where it says that it forwards, it is a proxy that nobody named, or pretends to be one.
+        assert_eq!(origin("192.0.2.1", &[]), is("192.0.2.1"));
+        assert_eq!(origin("192.0.2.1", &["203.0.113.9"]), None);
+        // Behind a proxy: what the proxy wrote, last and rightmost; what stands left of it the client wrote.
+        assert_eq!(origin("10.0.0.1", &["192.0.2.1"]), is("192.0.2.1"));
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9, 192.0.2.1"]), is("192.0.2.1"));
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9", "192.0.2.1"]), is("192.0.2.1"));
+        assert_eq!(
+            origin("10.0.0.1", &["203.0.113.9, 192.0.2.1, 10.0.0.7"]),
+            is("192.0.2.1")
+        );
+        assert_eq!(origin("::1", &["::ffff:192.0.2.1"]), is("192.0.2.1"));
+        // Nothing, only proxies, or what cannot be read: not certain, and never the proxy's own network.
+        assert_eq!(origin("10.0.0.1", &[]), None);
+        assert_eq!(origin("10.0.0.1", &["10.0.0.9"]), None);
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9, unknown"]), None);
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9, for=192.0.2.1"]), None);
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9, "]), None);
     }
 
     #[test]

@@ -70,6 +70,8 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
         steps: steps.collect(),
         duration: allowed.duration,
         max: allowed.path.max,
+        ends_by: allowed.path.ends_by,
+        ends_because: allowed.ends_because.clone(),
         pending: allowed.path.pending,
         break_glass: allowed
             .path

@@ -40,12 +40,14 @@ pub(crate) fn request(
         items: items(&request.ask.items),
         reason: request.ask.reason.text().to_owned(),
         ticket: request.ask.ticket.as_ref().and_then(words),
+        source: request.ask.source.as_ref().and_then(words),
         duration: request.ask.duration,
         start: request.ask.start,
         extends: request.ask.extends,
         rule: request.path.rule.clone(),
         policy_revision: request.path.policy,
         max: request.path.max,
+        ends_by: request.path.ends_by,
         steps: steps
             .map(|(index, one)| step(request, index, one, current, now))
             .collect(),

@@ -16,6 +16,7 @@ mod policy;
 mod problems;
 mod replicas;
 mod smuggling;
+mod sources;
 mod stop;
 mod story;
 mod tls;

@@ -98,6 +98,7 @@ impl Asked {
             pending: Span::hours(2),
             activation: Span::minutes(5),
             break_glass: self.break_glass.map(Box::new),
+            ends_by: None,
         };
         let ask = Ask {
             requester: self.requester,
@@ -107,6 +108,7 @@ impl Asked {
             extends: self.extends,
             reason: Prose::new([1; 16], self.reason),
             ticket: self.ticket.map(|ticket| Prose::new([2; 16], ticket)),
+            source: None,
         };
         Request::new(self.id, ask, path, now).unwrap()
     }
@@ -156,7 +158,7 @@ fn follow(
         return Ok(outcome);
     };
     if let Some(extended) = request.ask.extends {
-        let event = found(world.grants.get(&extended))?.extend(request.id, approval.duration(), now)?;
+        let event = found(world.grants.get(&extended))?.extend(request.id, approval.duration(), None, now)?;
         outcome.push(Actor::System, Subject::Grant(extended), What::Grant(event));
         return Ok(outcome);
     }

@@ -1,0 +1,100 @@
+//! From where somebody asks: the server's own view of it decides, never what the client says of itself.
+
+use daypass_api::Route;
+use daypass_policy::Source;
+use serde_json::Value;
+
+use crate::bed::{Bed, POLICY, ask};
+
+/// A server behind the proxies of this machine, on which staging may be read from one network only.
+async fn start(trusted: &[&str]) -> (Bed, String) {
+    let trusted = trusted.iter().map(|net| net.parse().unwrap()).collect();
+    let bed = Bed::with(|config| config.trusted_proxies = trusted).await;
+    let rule = "to: {env: staging}";
+    let text = POLICY.replace(rule, &format!("{rule}, source: 203.0.113.0/24"));
+    assert_ne!(text, POLICY);
+    let name = "policy.yaml".to_owned();
+    bed.server
+        .engine()
+        .load_policy(&[Source { name, text }])
+        .await
+        .unwrap();
+    let token = bed.session("ana").await;
+    (bed, token)
+}
+
+/// What a preview and a request with these headers come to: the code of the refusal, or `allowed`.
+async fn comes_to(bed: &Bed, token: &str, headers: &[(&str, &str)]) -> [String; 2] {
+    let mut came = Vec::new();
+    for route in [Route::Preview, Route::AddRequest] {
+        let mut call = bed.call(route, &[], Some(token)).json(&ask("staging/read"));
+        for (name, value) in headers {
+            call = call.header(*name, *value);
+        }
+        let answer: Value = call.send().await.unwrap().json().await.unwrap();
+        let code = answer["code"].as_str().or_else(|| {
+            let kind = answer["type"].as_str()?;
+            kind.strip_prefix("urn:daypass:")
+        });
+        came.push(code.unwrap_or("allowed").to_owned());
+    }
+    [came.remove(0), came.remove(0)]
+}
+
+#[tokio::test]
+async fn the_address_that_the_proxy_saw_decides() {
+    let (bed, token) = start(&["127.0.0.1/32", "10.0.0.0/8"]).await;
+    for (forwarded, expect) in [
+        ("203.0.113.9", "allowed"),
+        ("198.51.100.9", "source"),
+        // What the client wrote stands left of what the proxy wrote.
+        ("203.0.113.9, 198.51.100.9", "source"),
+        ("203.0.113.9, 198.51.100.9, 10.0.0.7", "source"),
+        ("198.51.100.9, 203.0.113.9", "allowed"),
+        ("198.51.100.9, 203.0.113.9, 10.0.0.7", "allowed"),
+        // Not certain.
+        ("203.0.113.9, unknown", "source"),
+        ("203.0.113.9, ", "source"),
+        ("203.0.113.9;", "source"),
+        ("10.0.0.7", "source"),
+    ] {
+        let came = comes_to(&bed, &token, &[("x-forwarded-for", forwarded)]).await;
+        assert_eq!(came, [expect, expect], "{forwarded}");
+    }
+    assert_eq!(
+        comes_to(&bed, &token, &[]).await,
+        ["source", "source"],
+        "only the proxy is known"
+    );
+    // Two lines are one list; other headers say nothing.
+    let two = [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-for", "198.51.100.9"),
+    ];
+    assert_eq!(comes_to(&bed, &token, &two).await, ["source", "source"]);
+    for header in [
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ] {
+        let came = comes_to(&bed, &token, &[(header, "203.0.113.9")]).await;
+        assert_eq!(came, ["source", "source"], "{header}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_trusted_proxy_no_header_is_believed() {
+    let (bed, token) = start(&[]).await;
+    let nothing: &[(&str, &str)] = &[];
+    let one = [("x-forwarded-for", "203.0.113.9")];
+    let other = [("forwarded", "for=203.0.113.9")];
+    for headers in [nothing, &one, &other] {
+        assert_eq!(
+            comes_to(&bed, &token, headers).await,
+            ["source", "source"],
+            "{headers:?}"
+        );
+    }
+}
