@@ -198,7 +198,9 @@ mod tests {
 
     #[test]
     fn an_unknown_system_is_told_what_to_do_by_hand() {
-        let error = refuse(ALPINE, false, &Root::Already).unwrap_err().to_string();
+        let error = refuse(POSTGRES, ALPINE, false, &Root::Already)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("Alpine Linux v3.20") && error.contains("apk add postgresql"),
             "{error}"

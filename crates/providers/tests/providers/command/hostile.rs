@@ -46,11 +46,11 @@ async fn one_that_hangs_is_killed_with_all_that_it_started() {
         "echo waiting for the badge system >&2\n",
         "echo $$ > \"$1/leader\"\nsleep 1000 &\necho $! > \"$1/child\"\nwait\n",
     ));
-    bench.program().timeout = Span::seconds(2);
+    bench.program().timeout = Span::seconds(4);
     let said = bench.fails(Fault::Unavailable).await;
     assert_eq!(
         said,
-        "program revoke: killed: no answer within 2 s; it said: waiting for the badge system"
+        "program revoke: killed: no answer within 4 s; it said: waiting for the badge system"
     );
     assert!(is_gone(number(&bench, "leader")).await && is_gone(number(&bench, "child")).await);
 }
