@@ -59,11 +59,19 @@ wanted() {
 # Our part of a list, as it stands in it.
 standing() { [ ! -e "$dir/$1" ] || sed -n "/^$begin\$/,/^$end\$/p" "$dir/$1" | grep -v '^# Daypass '; }
 
+# Whether the login of an opening stands in its list: the list is what counts, not what we remember of it. One whose end was
+# cut short has no login any more, and perhaps still stands there.
+there() {
+    login=$(sed -n 3p "$state/$1")
+    [ -z "$login" ] || standing "$(sed -n 2p "$state/$1")" | grep -qxF -e "$login"
+}
+
 # Somebody who edits a list by hand may lose a mark; what is theirs could not be told from what is ours then.
 marked() {
     [ ! -e "$dir/$1" ] && return
     begins=$(grep -cxF -e "$begin" "$dir/$1")
-    [ "$begins" = "$(grep -cxF -e "$end" "$dir/$1")" ] && [ "$begins" -le 1 ]
+    [ "$begins" = "$(grep -cxF -e "$end" "$dir/$1")" ] && [ "$begins" -le 1 ] || return
+    [ "$begins" = 0 ] || sed -n "/^$begin\$/,\$p" "$dir/$1" | grep -qxF -e "$end"
 }
 
 # Puts a text in the place of a file, whole or not at all.
@@ -76,6 +84,13 @@ write_list() {
         by_hand "$1" | grep ''
         if [ -n "$logins" ]; then printf '%s\n' "$begin" "$logins" "$end"; fi
     } | put "$dir/$1" || fail unavailable 'the list cannot be written'
+}
+
+# Takes the login of an opening out of its list. The opening is forgotten later, if at all: what a crash leaves in between,
+# with a list but no login, is found again by its key.
+close_opening() {
+    printf '%s\n%s\n\n' "$installation" "$1" | put "$state/$key" || fail unavailable 'the opening cannot be closed'
+    write_list "$1"
 }
 
 # --- The four verbs.
@@ -94,39 +109,29 @@ provision)
         # Who is in the list anyway would still be in it afterwards.
         fail already-standing "$holder is in the list by hand"
     fi
+    [ "$before" = "$list" ] || close_opening "$before"
     printf '%s\n%s\n%s\n' "$installation" "$list" "$holder" | put "$state/$key" ||
         fail unavailable 'the opening cannot be written down'
     write_list "$list"
-    [ "$before" = "$list" ] || write_list "$before"
     answer '"result":"done"'
     ;;
 revoke)
     if mine "$key"; then
-        list=$(sed -n 2p "$state/$key")
-        # First out of the list, then forgotten: what a crash leaves in between is found again by its key.
-        printf '%s\n%s\n\n' "$installation" "$list" | put "$state/$key" ||
-            fail unavailable 'the opening cannot be closed'
-        write_list "$list"
+        close_opening "$(sed -n 2p "$state/$key")"
         rm -f "$state/$key" || fail unavailable 'the opening cannot be forgotten'
     fi
     answer '"result":"done"'
     ;;
 inspect)
     mine "$key" || answer '"result":"absent"'
-    list=$(sed -n 2p "$state/$key")
-    holder=$(sed -n 3p "$state/$key")
-    # An end that was cut short: perhaps the list has still to be written.
-    [ -n "$holder" ] || answer '"result":"unknown"'
-    # The list is what counts, not what we remember of it.
-    if standing "$list" | grep -qxF -e "$holder"; then
-        answer '"result":"present"'
-    fi
+    if there "$key"; then answer '"result":"present"'; fi
     answer '"result":"absent"'
     ;;
 list)
+    # Whom somebody took out of a list by hand is not in the answer: so Daypass learns of it, and ends the grant.
     keys=
     for file in "$state"/*; do
-        [ -f "$file" ] && mine "${file##*/}" && keys="$keys${keys:+,}\"${file##*/}\""
+        [ -f "$file" ] && mine "${file##*/}" && there "${file##*/}" && keys="$keys${keys:+,}\"${file##*/}\""
     done
     answer "\"result\":\"keys\",\"keys\":[$keys]"
     ;;

@@ -165,6 +165,11 @@ async fn a_list_is_its_hand_made_lines_and_all_openings() {
         moved
     };
     let ((third, _), _) = &made[2];
+    // As a crash leaves it in the middle of an end: still in the list, and nobody knows who.
+    std::fs::write(here.lists.join(".daypass").join(third), "this\nreaders\n\n").unwrap();
+    assert_eq!(provider.list_managed().await, Ok(vec![third.clone()]));
+    let seen = provider.inspect(third, None).await;
+    assert!(matches!(seen, Ok(Inspection::Present { .. })), "{seen:?}");
     provider.provision(third, &moved, "bo", until()).await.unwrap();
     assert_eq!(here.users("readers"), ["root", "no-line-end"]);
     assert_eq!(here.users("writers"), ["bo"]);
@@ -184,6 +189,11 @@ async fn what_somebody_does_to_a_list_by_hand_is_seen() {
     std::fs::write(&file, whole.replace("ana\n", "")).unwrap();
     let seen = provider.inspect(&key, None).await;
     assert!(matches!(seen, Ok(Inspection::Absent { .. })), "{seen:?}");
+    assert_eq!(
+        provider.list_managed().await,
+        Ok(Vec::new()),
+        "so that the sweep looks at it"
+    );
     // A lost mark: what is whose cannot be told, so nothing is thrown away.
     let torn = whole.replace("# Daypass keeps the lines to here\n", "mia\n");
     std::fs::write(&file, &torn).unwrap();
