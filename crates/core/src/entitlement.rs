@@ -87,6 +87,8 @@ pub struct Observer<'a> {
     pub epoch: u64,
     /// Whether it knows what became of its own last provisioning.
     pub certain: bool,
+    /// What it saw is not older than this: a read may lag by as much as the target says.
+    pub as_of: Timestamp,
 }
 
 /// What a target showed.
@@ -262,14 +264,14 @@ impl Entitlement {
     ///
     /// # Errors
     /// Where a newer intent has overtaken the worker, or an absence was read while a provisioning may still land.
-    pub fn observe(&self, event: Event, by: &Observer<'_>, now: Timestamp) -> Result<Event, Refusal> {
+    pub fn observe(&self, event: Event, by: &Observer<'_>) -> Result<Event, Refusal> {
         if by.epoch != self.epoch && !is(planted::Fault::TrustStaleFence) {
             return Err(Refusal::new(
                 Code::Stale,
                 format!("epoch {} was overtaken by {}", by.epoch, self.epoch),
             ));
         }
-        match self.may_appear_until(by.worker, by.certain, now) {
+        match self.may_appear_until(by.worker, by.certain, by.as_of) {
             Some(until) if matches!(event, Event::VerifiedAbsent { .. }) => {
                 let what = format!("a provisioning may still land until {until}");
                 Err(Refusal::new(Code::Stale, what))

@@ -50,6 +50,7 @@ faults! {
     ApproveForMore, "ignore-lesser-approvals", "What a reviewer bounded is not bounded.";
     WaitForTheStore, "wait-for-the-store", "A removal waits until the store takes the note of it.";
     IgnoreLocks, "ignore-locks", "Nothing looks whether a person or resource is locked.";
+    BeginLate, "begin-however-late", "A call is begun however long ago it was looked at.";
     AnyGlass, "break-glass-by-any-verb", "A rule for emergencies is taken for any request.";
 }
 

@@ -9,13 +9,14 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
-use daypass_policy::Access;
+use daypass_policy::{Access, Directory as _};
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
 
 use crate::caller::Caller;
 use crate::connectors::Connectors;
+use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
@@ -131,12 +132,17 @@ impl Engine {
         Ok((item, credential))
     }
 
-    /// Begins the end of everything somebody holds; how many grants that were. For accounts that were switched off.
+    /// Begins the end of everything that somebody holds whose account was switched off, unless it is on again; how many grants
+    /// that were.
     pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId, why: &str) -> Result<usize, Error> {
         let held = self.store().live_grants_of(holder).await?;
         let why = Reason::Ineligible { why: why.to_owned() };
         let ids = held.iter().map(|grant| grant.id).collect();
-        self.end_each(actor, ids, move |_, _| Some(why.clone())).await
+        let off = move |current: &Current, _: &World, grant: &Grant| {
+            let holder = current.directory.person(grant.holder);
+            holder.is_none_or(|person| !person.active).then(|| why.clone())
+        };
+        self.end_each(actor, ids, off).await
     }
 
     /// Begins the end of each of these grants for the reason that `why` finds in the transaction itself, if it still finds
@@ -145,13 +151,13 @@ impl Engine {
         &self,
         actor: Actor,
         ids: Vec<GrantId>,
-        why: impl Fn(&World, &Grant) -> Option<Reason> + Clone + Send + 'static,
+        why: impl Fn(&Current, &World, &Grant) -> Option<Reason> + Clone + Send + 'static,
     ) -> Result<usize, Error> {
         let ending = stream::iter(ids).map(|id| {
             let why = why.clone();
-            self.store().transition(Scope::Grant(id), move |world, now| {
+            self.decide(Scope::Grant(id), move |current, world, now| {
                 let live = world.grants.get(&id).filter(|grant| grant.is_live());
-                let found = live.and_then(|grant| Some((grant, why(world, grant)?)));
+                let found = live.and_then(|grant| Some((grant, why(current, world, grant)?)));
                 found.map_or_else(
                     || Ok(Outcome::default()),
                     |(grant, reason)| {

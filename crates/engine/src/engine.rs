@@ -37,6 +37,8 @@ pub struct Settings {
     pub backoff_max: Span,
     /// How many calls one connector gets at the same time.
     pub calls_per_connector: usize,
+    /// How many due rows the reconciler reads at once. Mass expiry is worked in such batches, so that nobody else waits long.
+    pub batch: usize,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             sweep_every: Span::minutes(1),
             backoff_max: Span::seconds(30),
             calls_per_connector: 8,
+            batch: 500,
         }
     }
 }
@@ -60,8 +63,8 @@ pub struct Parts {
     pub secrets: Arc<dyn Secrets>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
-    /// This process's own clock: for pauses between calls, and for what must end while the store does not answer.
-    /// Everything that is recorded has the store's time.
+    /// This process's own clock: for pauses between calls, and for what must end while the store does not answer. It never
+    /// goes back, whatever becomes of the wall clock. Everything that is recorded has the store's time.
     pub clock: Clock,
     /// How the reconciler behaves.
     pub settings: Settings,

@@ -18,9 +18,6 @@ use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
 
-/// How many grants are read at once.
-const BATCH: usize = 500;
-
 /// What is to be locked, as people call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lockable {
@@ -114,8 +111,9 @@ impl Engine {
     pub(crate) async fn end_under_locks(&self) -> Result<usize, Error> {
         let mut ended = 0;
         loop {
-            let held = self.store().held_under_locks(BATCH).await?;
-            let locked = |world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
+            let held = self.store().held_under_locks(self.parts.settings.batch).await?;
+            let locked =
+                |_: &Current, world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
             let changed = self.end_each(Actor::System, held, locked).await?;
             ended += changed;
             if changed == 0 {

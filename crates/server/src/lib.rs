@@ -22,6 +22,7 @@ mod secrets;
 mod server;
 mod setup;
 mod stale;
+mod steady;
 mod wire;
 
 pub use http::listen::TlsError;

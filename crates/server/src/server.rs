@@ -25,7 +25,7 @@ use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
-use crate::{api, edge, loops};
+use crate::{api, edge, loops, steady};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
@@ -100,7 +100,7 @@ pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<
         kinds: kinds.to_vec(),
         secrets: Arc::new(secrets),
         entropy: Arc::new(SystemEntropy),
-        clock: edge::clock(),
+        clock: steady::clock(),
         settings: settings(&config.reconcile),
     };
     Ok(Arc::new(Engine::open(parts).await?))
@@ -248,6 +248,7 @@ fn settings(config: &ReconcileConfig) -> Settings {
         sweep_every: config.drift_every,
         backoff_max: config.backoff_max,
         calls_per_connector: usize::from(config.calls_per_connector),
+        ..Settings::default()
     }
 }
 

@@ -13,6 +13,7 @@ use daypass_policy::Source;
 use tokio::sync::oneshot;
 
 use crate::dice::Dice;
+use crate::judge::Verb;
 use crate::scenario::{On, Vote, What};
 use crate::scheduler::Owner;
 use crate::world::World;
@@ -126,11 +127,15 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             Ok("withdrawn".into())
         }
         (What::Release { who, .. }, Some(request)) => {
-            engine.release(person(who)?, request.into()).await?;
+            let caller = person(who)?;
+            world.judge().sent_end(request, caller.person, Verb::Release);
+            engine.release(caller, request.into()).await?;
             Ok("released".into())
         }
         (What::Revoke { who, .. }, Some(request)) => {
-            engine.revoke(person(who)?, request.into(), None).await?;
+            let caller = person(who)?;
+            world.judge().sent_end(request, caller.person, Verb::Revoke);
+            engine.revoke(caller, request.into(), None).await?;
             Ok("revoked".into())
         }
         (What::LookBack { who, revoke, .. }, Some(request)) => {
@@ -142,7 +147,11 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
                 comment: "so it was".into(),
                 revoke,
             };
-            engine.acknowledge(person(who)?, request, look).await?;
+            let caller = person(who)?;
+            if revoke {
+                world.judge().sent_end(request, caller.person, Verb::LookBack);
+            }
+            engine.acknowledge(caller, request, look).await?;
             Ok("looked back".into())
         }
         (what, _) => in_the_house(world, engine, what).await,

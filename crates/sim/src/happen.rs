@@ -37,11 +37,15 @@ async fn one(world: &World, number: usize, what: What) {
         }
         What::StoreGone { lasts } => {
             world.store_goes(now + lasts);
-            world.judge().disturbed_until(None, now + lasts);
+            world.judge().storeless_until(now + lasts);
         }
         What::StoreFull { lasts } => {
             world.store_fills(now + lasts);
             world.judge().unwritable_until(now + lasts);
+        }
+        What::CutOff { server, lasts } => {
+            world.cuts_off(server, now + lasts);
+            world.judge().cut_off_until(server, now + lasts);
         }
         What::Crash { server, points } => {
             if let Some(up) = world.server(server) {
@@ -50,7 +54,7 @@ async fn one(world: &World, number: usize, what: What) {
         }
         What::Stall { server, lasts } => {
             if let Some(up) = world.server(server) {
-                world.judge().stalled_until(now + lasts);
+                world.judge().stalled_until(up.process.owner(), now + lasts);
                 world.time().stall(up.process.owner(), now + lasts);
             }
         }

@@ -159,6 +159,7 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
         What::Outage { lasts, .. }
         | What::StoreGone { lasts }
         | What::StoreFull { lasts }
+        | What::CutOff { lasts, .. }
         | What::Stall { lasts, .. } => element.at + *lasts,
         _ => element.at,
     };
@@ -172,6 +173,11 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
     }
     // Once more, so that what would come back has come back.
     if rest == Rest::Reached {
+        rest = scheduler.run(world.time().now() + Span::minutes(10), POLLS, || look(world));
+    }
+    // And then nothing is asked any more.
+    if rest == Rest::Reached {
+        world.judge().rest();
         rest = scheduler.run(world.time().now() + Span::minutes(10), POLLS, || look(world));
     }
     let mut judge = world.judge();
@@ -191,7 +197,7 @@ fn live(world: &World, scheduler: &mut Scheduler, keep: &[usize]) -> Option<Viol
 
 /// Looks at everything; whether to go on.
 fn look(world: &World) -> bool {
-    let out_of_order = world.store_is_gone() || world.servers().is_empty();
+    let out_of_order = !world.is_anybody_there();
     let mut judge = world.judge();
     if out_of_order {
         judge.disturbed(None);

@@ -70,6 +70,14 @@ impl Process {
         &self.name
     }
 
+    /// Whether this server alone has lost the store.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        match self.owner {
+            Owner::Server { number, .. } => self.world.is_cut_off(number),
+            Owner::World => false,
+        }
+    }
+
     /// Crashes when so many points more have been passed.
     pub(crate) fn crash_after(&self, points: u64) {
         let mut state = lock(&self.points);
@@ -113,8 +121,11 @@ impl Gate for Process {
         };
         async move {
             self.point(what).await;
-            if self.world.store_is_gone() {
+            let gone = self.world.store_is_gone();
+            if gone {
                 self.world.disturb_all();
+            }
+            if gone || self.is_cut_off() {
                 self.world.time().sleep(Span::millis(20)).await;
                 return Err(Error::Unavailable("it is gone".into()));
             }
@@ -201,6 +212,7 @@ pub(crate) async fn open(process: &Arc<Process>, store: Store) -> Result<Engine,
         clock: Arc::new(move || time.now()),
         settings: Settings {
             sweep_every: world.scenario().sweep_every,
+            batch: world.scenario().batch,
             ..Settings::default()
         },
     })
@@ -246,6 +258,7 @@ async fn serve(process: Arc<Process>) {
     if world.servers().is_empty() {
         world.disturb_all();
     }
+    world.judge().started();
     world.set_server(number, Some(Arc::clone(&up)));
     world
         .time()

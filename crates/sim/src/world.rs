@@ -31,6 +31,8 @@ struct Shared {
     /// By how many microseconds the database's clock is wrong.
     offset: Arc<AtomicI64>,
     store_gone: AtomicI64,
+    /// Until when each server alone has no way to the store.
+    cut_off: Mutex<BTreeMap<usize, Timestamp>>,
     store_full: AtomicI64,
     troubled: AtomicBool,
     /// What was asked, by the element that asked it.
@@ -63,6 +65,7 @@ impl World {
             starts: AtomicU64::new(0),
             offset,
             store_gone: AtomicI64::new(0),
+            cut_off: Mutex::default(),
             store_full: AtomicI64::new(0),
             troubled: AtomicBool::new(false),
             made: Mutex::default(),
@@ -137,6 +140,23 @@ impl World {
 
     pub(crate) fn store_goes(&self, until: Timestamp) {
         self.0.store_gone.fetch_max(until.micros(), Ordering::Relaxed);
+    }
+
+    /// One server alone loses the store.
+    pub(crate) fn cuts_off(&self, server: usize, until: Timestamp) {
+        let mut cut_off = lock(&self.0.cut_off);
+        let latest = cut_off.entry(server).or_insert(until);
+        *latest = until.max(*latest);
+    }
+
+    pub(crate) fn is_cut_off(&self, server: usize) -> bool {
+        let until = lock(&self.0.cut_off).get(&server).copied();
+        until.is_some_and(|until| self.time().now() < until)
+    }
+
+    /// Whether some server runs that has a way to the store.
+    pub(crate) fn is_anybody_there(&self) -> bool {
+        !self.store_is_gone() && self.servers().iter().any(|up| !up.process.is_cut_off())
     }
 
     pub(crate) fn store_fills(&self, until: Timestamp) {

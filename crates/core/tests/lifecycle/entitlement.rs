@@ -52,10 +52,10 @@ fn who_was_overtaken_records_nothing() {
     later.epoch = 2;
     let seen = Event::Provisioned { until: None };
     assert_eq!(
-        later.observe(seen.clone(), &by("me", 1), at(1)).unwrap_err().code,
+        later.observe(seen.clone(), &by("me", 1, 1)).unwrap_err().code,
         Code::Stale
     );
-    assert!(later.observe(seen, &by("me", 2), at(1)).is_ok());
+    assert!(later.observe(seen, &by("me", 2, 1)).is_ok());
 }
 
 #[test]
@@ -64,15 +64,12 @@ fn absence_is_not_believed_while_a_provisioning_of_another_may_land() {
     claimed.intent = Some(intent("other", 30));
     let gone = Event::VerifiedAbsent { residue: vec![] };
     assert_eq!(
-        claimed
-            .observe(gone.clone(), &by("me", 1), at(29))
-            .unwrap_err()
-            .code,
+        claimed.observe(gone.clone(), &by("me", 1, 29)).unwrap_err().code,
         Code::Stale
     );
-    assert!(claimed.observe(gone, &by("me", 1), at(30)).is_ok());
+    assert!(claimed.observe(gone, &by("me", 1, 30)).is_ok());
     assert!(
-        claimed.observe(Event::Revoked, &by("me", 1), at(1)).is_ok(),
+        claimed.observe(Event::Revoked, &by("me", 1, 1)).is_ok(),
         "taking it away does not wait"
     );
 }
@@ -83,24 +80,21 @@ fn absence_is_not_believed_while_a_provisioning_of_ones_own_without_an_answer_ma
     let mut claimed = entitlement("k", unknown());
     claimed.intent = Some(intent("me", 30));
     let gone = Event::VerifiedAbsent { residue: vec![] };
-    let uncertain = Observer {
+    let uncertain = |looked| Observer {
         certain: false,
-        ..by("me", 1)
+        ..by("me", 1, looked)
     };
     assert_eq!(
-        claimed
-            .observe(gone.clone(), &uncertain, at(29))
-            .unwrap_err()
-            .code,
+        claimed.observe(gone.clone(), &uncertain(29)).unwrap_err().code,
         Code::Stale
     );
-    assert!(claimed.observe(gone.clone(), &uncertain, at(30)).is_ok());
+    assert!(claimed.observe(gone.clone(), &uncertain(30)).is_ok());
     assert!(
-        claimed.observe(gone, &by("me", 1), at(1)).is_ok(),
+        claimed.observe(gone, &by("me", 1, 1)).is_ok(),
         "one that knows that its call is over has nothing to wait for"
     );
     let there = Event::Provisioned { until: None };
-    assert!(claimed.observe(there, &uncertain, at(1)).is_ok());
+    assert!(claimed.observe(there, &uncertain(1)).is_ok());
 }
 
 /// The next intent does not make the last one's call harmless.
@@ -113,9 +107,9 @@ fn an_intent_keeps_what_an_unresolved_earlier_one_may_still_do() {
     assert_eq!(claimed.may_appear_until, Some(at(30)));
     // The second call was answered; the first one still was not.
     let gone = Event::VerifiedAbsent { residue: vec![] };
-    let refused = claimed.observe(gone.clone(), &by("me", 2), at(29));
+    let refused = claimed.observe(gone.clone(), &by("me", 2, 29));
     assert_eq!(refused.unwrap_err().code, Code::Stale);
-    assert!(claimed.observe(gone, &by("me", 2), at(30)).is_ok());
+    assert!(claimed.observe(gone, &by("me", 2, 30)).is_ok());
 
     let known = intend(Some(&given_up), ("me", 15), true, 10).unwrap();
     assert_eq!(after(&given_up, &known, 10).may_appear_until, None);

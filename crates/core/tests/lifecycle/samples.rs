@@ -90,12 +90,13 @@ pub(crate) fn intent(worker: &str, claim_ends: i64) -> Intent {
     }
 }
 
-/// A worker that knows of this epoch, and what became of its own last provisioning.
-pub(crate) fn by(worker: &str, epoch: u64) -> Observer<'_> {
+/// A worker that knows of this epoch, and what became of its own last provisioning, and that looked at this second.
+pub(crate) fn by(worker: &str, epoch: u64, looked: i64) -> Observer<'_> {
     Observer {
         worker,
         epoch,
         certain: true,
+        as_of: at(looked),
     }
 }
 

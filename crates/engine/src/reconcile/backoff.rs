@@ -12,24 +12,6 @@ use daypass_core::time::{Span, Timestamp};
 /// The first pause after a failure.
 const FIRST: Span = Span::millis(250);
 
-/// A clock for pauses, made of one that may be turned: it never goes back, and never stands still while the other runs.
-#[derive(Debug, Default)]
-pub(super) struct Steady {
-    last: Option<Timestamp>,
-    /// By how much the other was turned back so far.
-    behind: Span,
-}
-
-impl Steady {
-    pub(super) fn now(&mut self, told: Timestamp) -> Timestamp {
-        if let Some(last) = self.last {
-            self.behind = self.behind + last.since(told);
-        }
-        self.last = Some(told);
-        told + self.behind
-    }
-}
-
 #[derive(Debug, Clone)]
 struct Attempt {
     tries: u32,
@@ -66,9 +48,14 @@ impl Backoff {
         }
     }
 
-    pub(super) fn ready(&self, key: &TargetKey, now: Timestamp) -> bool {
+    /// Whether a call may be made. What is awaited of a provisioning does not hold up the removal, nor the other way round.
+    pub(super) fn ready(&self, key: &TargetKey, doing: &'static str, now: Timestamp) -> bool {
         let due = |attempt: &Attempt| attempt.not_before <= now;
-        self.keys.get(key).is_none_or(due) && self.connectors.get(&key.connector).is_none_or(due)
+        let other = |attempt: &Attempt| attempt.awaited.is_some_and(|awaited| awaited.doing != doing);
+        self.keys
+            .get(key)
+            .is_none_or(|attempt| due(attempt) || other(attempt))
+            && self.connectors.get(&key.connector).is_none_or(due)
     }
 
     /// Never: a removal is tried for ever.
@@ -97,6 +84,11 @@ impl Backoff {
         self.connectors.remove(&key.connector);
     }
 
+    /// Nothing is to be done about a key any more; no call was made.
+    pub(super) fn forget(&mut self, key: &TargetKey) {
+        self.keys.remove(key);
+    }
+
     pub(super) fn poll(&mut self, key: &TargetKey, awaited: Awaited, at: Timestamp) {
         self.connectors.remove(&key.connector);
         let awaited = Some(awaited);
@@ -111,9 +103,10 @@ impl Backoff {
         );
     }
 
-    pub(super) fn pause(&mut self, key: &TargetKey, jitter: u8, now: Timestamp) {
+    pub(super) fn pause(&mut self, key: &TargetKey, doing: &'static str, jitter: u8, now: Timestamp) {
         let attempt = self.keys.entry(key.clone()).or_insert_with(|| Attempt::new(now));
         attempt.again(self.max, jitter, now);
+        attempt.awaited = attempt.awaited.filter(|awaited| awaited.doing == doing);
     }
 
     /// Notes a failure; answers whether it is of another kind than the last one, so that it is told once and not each time.
@@ -199,7 +192,7 @@ mod tests {
             assert!(next.since(now) >= last.min(Span::seconds(30)) && next.since(now) <= Span::seconds(30));
             last = next.since(now);
             now = next;
-            assert!(backoff.ready(&key("a"), now));
+            assert!(backoff.ready(&key("a"), "revoke", now));
         }
         assert_eq!(last, Span::seconds(30));
     }
@@ -212,19 +205,9 @@ mod tests {
             backoff.failed(&key(name), "revoke", Fault::Unavailable, 0, now);
         }
         assert!(
-            backoff.ready(&key("i"), now + FIRST),
+            backoff.ready(&key("i"), "revoke", now + FIRST),
             "after the first pause, one asks again"
         );
-    }
-
-    #[test]
-    fn a_clock_that_is_turned_back_makes_no_pause_longer_or_shorter() {
-        let mut steady = Steady::default();
-        let start = Timestamp::EPOCH + Span::hours(5);
-        assert_eq!(steady.now(start), start);
-        assert_eq!(steady.now(start - Span::hours(1)), start);
-        let later = start - Span::hours(1) + Span::seconds(1);
-        assert_eq!(steady.now(later), start + Span::seconds(1));
     }
 
     #[test]
@@ -247,13 +230,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_awaited_of_a_provisioning_does_not_hold_up_the_removal() {
+        let mut backoff = Backoff::new(Span::seconds(30));
+        let awaited = Awaited {
+            doing: "provision",
+            epoch: 1,
+            called: false,
+        };
+        let now = Timestamp::EPOCH;
+        backoff.poll(&key("a"), awaited, now + Span::minutes(5));
+        assert!(!backoff.ready(&key("a"), "provision", now));
+        assert!(backoff.ready(&key("a"), "revoke", now));
+        backoff.pause(&key("a"), "revoke", 0, now);
+        assert!(!backoff.ready(&key("a"), "revoke", now), "its own pause does");
+    }
+
+    #[test]
     fn a_connector_that_does_not_answer_holds_all_of_its_keys_and_then_asks_one() {
         let mut backoff = Backoff::new(Span::seconds(30));
         backoff.failed(&key("a"), "revoke", Fault::Unavailable, 0, Timestamp::EPOCH);
-        assert!(!backoff.ready(&key("b"), Timestamp::EPOCH));
+        assert!(!backoff.ready(&key("b"), "revoke", Timestamp::EPOCH));
         assert_eq!(backoff.calls_at_once(&key("b").connector, 8), 1);
         backoff.succeeded(&key("a"));
-        assert!(backoff.ready(&key("b"), Timestamp::EPOCH));
+        assert!(backoff.ready(&key("b"), "revoke", Timestamp::EPOCH));
         assert_eq!(backoff.calls_at_once(&key("b").connector, 8), 8);
     }
 }

@@ -18,6 +18,7 @@ use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
 
 use super::backoff::Awaited;
+use super::elapsed::Elapsed;
 use crate::engine::Engine;
 
 /// What a call attempts, as events and logs name it.
@@ -32,22 +33,34 @@ const LOOK_AGAIN: Span = Span::millis(500);
 /// A process that stood still in between must not begin what it claimed long ago.
 const BEGINS_WITHIN: Span = Span::seconds(5);
 
+/// For how much longer than one call the note of a removal is written: attempts that fail follow each other.
+const NOTE_LASTS: Span = Span::minutes(1);
+
 /// Who makes calls, and what it remembers of its last one for a key.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) worker: String,
     /// What became of its last provisioning of this key is known.
     pub(super) certain: bool,
+    pub(super) elapsed: Elapsed,
     pub(super) awaited: Option<Awaited>,
 }
 
 impl Caller {
-    const fn observer(&self, epoch: u64) -> Observer<'_> {
+    pub(super) const fn observer(&self, epoch: u64, as_of: Timestamp) -> Observer<'_> {
         Observer {
             worker: self.worker.as_str(),
             epoch,
             certain: self.certain,
+            as_of,
         }
+    }
+
+    /// The store's time, reckoned by the time that has really passed: what may land until then is what it is compared with.
+    pub(super) async fn certain_now(&self, engine: &Engine, ceiling: Span) -> Timestamp {
+        let now = engine.now().await;
+        self.elapsed
+            .certain(now, engine.uptime(), BEGINS_WITHIN + ceiling)
     }
 }
 
@@ -179,17 +192,18 @@ async fn provision(
         let holder = engine.current().directory.login(part.spec.holder);
         provider.provision(&key.key, &part.spec, &holder, until).await?;
     }
-    // What is asked for once more, to see how far it is, was intended already.
-    let (epoch, until) = match caller.awaited {
-        Some(Awaited { epoch, .. }) => (epoch, until),
-        None => match intend(engine, caller, part.clone(), provider.capabilities().ceiling).await? {
+    let ceiling = provider.capabilities().ceiling;
+    let awaited = still_awaited(engine, caller, (&key, until), ceiling).await?;
+    let (epoch, until) = match awaited {
+        Some(awaited) => (awaited.epoch, until),
+        None => match intend(engine, caller, part.clone(), ceiling).await? {
             Some(intended) => intended,
             None => return Ok(Outcome::Unwanted),
         },
     };
-    let called = caller.awaited.is_some_and(|awaited| awaited.called);
+    let called = awaited.is_some_and(|awaited| awaited.called);
     if !called {
-        if engine.uptime().since(began) > BEGINS_WITHIN {
+        if engine.uptime().since(began) > BEGINS_WITHIN && !planted::is(planted::Fault::BeginLate) {
             return Ok(Outcome::Overtaken);
         }
         let holder = engine.current().directory.login(part.spec.holder);
@@ -201,7 +215,7 @@ async fn provision(
             record(
                 engine,
                 &key,
-                &caller.observer(epoch),
+                &caller.observer(epoch, engine.now().await),
                 false,
                 vec![Event::Provisioned { until: None }],
             )
@@ -245,7 +259,14 @@ async fn shown(
         }),
         Inspection::Present { until: shown, .. } => {
             let seen = vec![Event::Provisioned { until: shown }];
-            record(engine, key, &caller.observer(epoch), false, seen).await?;
+            record(
+                engine,
+                key,
+                &caller.observer(epoch, engine.now().await),
+                false,
+                seen,
+            )
+            .await?;
             match shown {
                 // Written down as it is, and asked for again, but not at once: it may round what it is told.
                 Some(shown) if shown != until => {
@@ -285,6 +306,7 @@ async fn intend(
 ) -> Result<Option<(u64, Timestamp)>, store::Error> {
     let key = part.target.clone();
     let (worker, certain) = (caller.worker.clone(), caller.certain);
+    let (elapsed, clock) = (caller.elapsed, Arc::clone(&engine.parts.clock));
     let committed = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -297,7 +319,9 @@ async fn intend(
                 claim_ends: now + BEGINS_WITHIN + ceiling,
             };
             let existing = world.entitlements.get(&part.target);
-            let event = Entitlement::intend(existing, part.target.clone(), part.spec, intent, certain, now)?;
+            let passed = elapsed.certain(now, clock(), BEGINS_WITHIN + ceiling);
+            let event =
+                Entitlement::intend(existing, part.target.clone(), part.spec, intent, certain, passed)?;
             let subject = Subject::Entitlement(part.target);
             Ok(store::Outcome::one(
                 Actor::System,
@@ -311,6 +335,32 @@ async fn intend(
     }
     let entitlement = committed.world.entitlements.get(&key);
     Ok(entitlement.and_then(|entitlement| Some((entitlement.epoch, entitlement.intent.as_ref()?.until))))
+}
+
+/// What is awaited of this worker's last provisioning, if that is what is wanted now. Whoever asks how far it is makes the call
+/// once more: its intent must be open, be about the same, and last for as long as that call may.
+async fn still_awaited(
+    engine: &Engine,
+    caller: &Caller,
+    (key, until): (&TargetKey, Timestamp),
+    ceiling: Span,
+) -> Result<Option<Awaited>, store::Error> {
+    let Some(awaited) = caller.awaited else {
+        return Ok(None);
+    };
+    let held = engine.store().held(std::slice::from_ref(key)).await?;
+    let now = engine.store().now().await?;
+    let latest = held
+        .entitlements
+        .get(key)
+        .filter(|latest| latest.epoch == awaited.epoch);
+    let intent = latest.and_then(|latest| latest.intent.as_ref());
+    let covers = |intent: &Intent| {
+        let same = intent.worker == caller.worker && intent.until == until;
+        same && (awaited.called || now + ceiling <= intent.claim_ends)
+    };
+    let is_wanted = wanted(&held, key, now) == Some(until);
+    Ok(caller.awaited.filter(|_| is_wanted && intent.is_some_and(covers)))
 }
 
 /// Until when some grant wants this target open: the latest of them.
@@ -327,8 +377,9 @@ fn wanted(world: &World, key: &TargetKey, now: Timestamp) -> Option<Timestamp> {
 async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> Result<Outcome, Outcome> {
     let Entitlement { key, spec, epoch, .. } = &entitlement;
     let spec: Option<&Spec> = spec.as_deref();
-    let by = caller.observer(*epoch);
     let provider = provider(engine, key)?;
+    let (lag, ceiling) = (propagation(provider.as_ref()), provider.capabilities().ceiling);
+    let by = |looked: Timestamp| caller.observer(*epoch, looked - lag);
     let poll = |after, called| Outcome::Poll {
         after,
         epoch: *epoch,
@@ -338,22 +389,24 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     if !called {
         if provider.capabilities().shared {
             let began = engine.uptime();
-            let held = held_again(engine, key, &by, provider.capabilities().ceiling).await;
+            let held = held_again(engine, key, *epoch, ceiling + lag).await;
             // As for a provisioning: what was looked at long ago is looked at again.
-            if held || engine.uptime().since(began) > BEGINS_WITHIN {
+            let late = engine.uptime().since(began) > BEGINS_WITHIN;
+            if held || (late && !planted::is(planted::Fault::BeginLate)) {
                 return Ok(Outcome::Overtaken);
             }
         }
         if let Progress::Pending { poll_after } = provider.revoke(&key.key, spec).await? {
             return Ok(poll(poll_after, false));
         }
-        let lag = propagation(provider.as_ref());
         if lag > Span::ZERO {
             // A read within the lag proves nothing.
-            record(engine, key, &by, true, vec![Event::Revoked]).await?;
+            let looked = caller.certain_now(engine, ceiling).await;
+            record(engine, key, &by(looked), true, vec![Event::Revoked]).await?;
             return Ok(poll(lag, true));
         }
     }
+    let looked = caller.certain_now(engine, ceiling).await;
     let seen = if planted::is(planted::Fault::SkipReadBack) {
         Inspection::Absent { residue: Vec::new() }
     } else {
@@ -362,14 +415,14 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     match seen {
         Inspection::Absent { residue } => {
             let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
-            let now = engine.now().await;
-            if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, now) {
-                // What was begun and given up may still land. The access is gone now; look again when it certainly cannot.
-                record(engine, key, &by, true, events).await?;
-                return Ok(poll(until.since(now), true));
+            if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, looked - lag) {
+                // What was begun and given up may still land, or have landed unseen. The access is gone as far as this look
+                // goes; look again when a look shows all that could happen.
+                record(engine, key, &by(looked), true, events).await?;
+                return Ok(poll((until + lag).since(looked), true));
             }
             events.push(Event::VerifiedAbsent { residue });
-            record(engine, key, &by, true, events).await?;
+            record(engine, key, &by(looked), true, events).await?;
             Ok(Outcome::Settled)
         }
         Inspection::Present { .. } => {
@@ -381,9 +434,10 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
 
 /// Whether a grant on the same opening has begun since the plan was made. If not, it is written down that a removal is on its
 /// way: whoever comes to hold the opening meanwhile does not trust what was seen before it. Where the store does not answer,
-/// what was planned holds: a removal does not wait for it.
-async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling: Span) -> bool {
-    let (of, epoch) = (key.clone(), by.epoch);
+/// what was planned holds: a removal does not wait for it. `shows_within`: how long after its beginning a call may still change
+/// what a look shows.
+async fn held_again(engine: &Engine, key: &TargetKey, epoch: u64, shows_within: Span) -> bool {
+    let of = key.clone();
     let noted = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -392,8 +446,17 @@ async fn held_again(engine: &Engine, key: &TargetKey, by: &Observer<'_>, ceiling
             if latest != Some(epoch) || held {
                 return Err(Refusal::new(Code::Stale, "somebody holds it again"));
             }
+            let lands = now + BEGINS_WITHIN + shows_within;
+            let noted = world
+                .entitlements
+                .get(&of)
+                .and_then(|latest| latest.may_vanish_until);
+            // Told once a minute and not for each attempt: a note that still covers this one is enough.
+            if noted.is_some_and(|until| lands <= until) {
+                return Ok(store::Outcome::default());
+            }
             let removing = Event::Removing {
-                until: now + BEGINS_WITHIN + ceiling,
+                until: lands + NOTE_LASTS,
             };
             Ok(store::Outcome::one(
                 Actor::System,
@@ -418,7 +481,7 @@ pub(super) async fn record(
     events: Vec<Event>,
 ) -> Result<(), store::Error> {
     let (key, worker) = (key.clone(), by.worker.to_owned());
-    let (epoch, certain) = (by.epoch, by.certain);
+    let (epoch, certain, as_of) = (by.epoch, by.certain, by.as_of);
     engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, now| {
@@ -430,6 +493,7 @@ pub(super) async fn record(
                     worker: &worker,
                     epoch,
                     certain,
+                    as_of,
                 };
                 let event = match event {
                     Event::Revoked | Event::VerifiedAbsent { .. }
@@ -437,7 +501,7 @@ pub(super) async fn record(
                     {
                         Event::Removing { until: now }
                     }
-                    event => entitlement.observe(event, &by, now)?,
+                    event => entitlement.observe(event, &by)?,
                 };
                 outcome.push(
                     Actor::System,

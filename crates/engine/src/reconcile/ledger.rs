@@ -15,7 +15,6 @@ use daypass_core::world::World;
 use daypass_store::{self as store, Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
 
-use super::BATCH;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -39,7 +38,10 @@ pub(super) async fn carry_out(
 
 /// Escalates or lapses the requests that nobody answered in time; answers how many.
 pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usize, Error> {
-    let silent = engine.store().silent_requests(now, BATCH).await?;
+    let silent = engine
+        .store()
+        .silent_requests(now, engine.parts.settings.batch)
+        .await?;
     let outcomes: Vec<_> = stream::iter(silent)
         .map(|id| answer_silence(engine, id))
         .buffer_unordered(AT_ONCE)
@@ -96,6 +98,12 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
                     )?,
                 }
             }
+            // What the plan saw may have changed meanwhile: an opening is gone, or all of it is there after all.
+            Action::Activate(_) | Action::End(_, Reason::Failed { .. })
+                if !is_still_asked_for(&action, world, &limits, now) =>
+            {
+                return Ok(Outcome::default());
+            }
             Action::Activate(_) => grant.activate(now)?,
             Action::End(_, reason) => grant.end(reason, now)?,
             Action::MarkOverdue(_) => grant.mark_overdue()?,
@@ -128,6 +136,18 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
     }
 }
 
+/// Whether the rows as they are now ask for the same, whatever the reason says in detail.
+fn is_still_asked_for(action: &Action, world: &World, limits: &Limits, now: Timestamp) -> bool {
+    let asks = |other: &Action| match (action, other) {
+        (Action::End(id, Reason::Failed { .. }), Action::End(other, Reason::Failed { .. })) => id == other,
+        (action, other) => action == other,
+    };
+    plan(&world.grants, &world.entitlements, limits, now)
+        .actions
+        .iter()
+        .any(asks)
+}
+
 /// The evidence is gathered again from the rows as they are now, not from the plan's older view.
 fn conclude(world: &World, id: GrantId, limits: &Limits, now: Timestamp) -> Result<GrantEvent, Refusal> {
     let actions = plan(&world.grants, &world.entitlements, limits, now).actions;
@@ -141,6 +161,24 @@ fn conclude(world: &World, id: GrantId, limits: &Limits, now: Timestamp) -> Resu
         .get(&id)
         .ok_or_else(|| Refusal::new(Code::NotFound, "the grant is gone"))?;
     grant.conclude(evidence)
+}
+
+/// Notes that a key was removed some time ago, if somebody holds it; answers whether somebody does.
+pub(super) async fn note_removed(engine: &Engine, key: &TargetKey) -> Result<usize, store::Error> {
+    let key = key.clone();
+    let noted = engine
+        .store()
+        .transition(Scope::Entitlement(key.clone()), move |world, now| {
+            let mut holders = world.grants.values().filter(|grant| grant.is_on(&key));
+            let held = holders.any(|grant| grant.desired_until(now).is_some());
+            if !held || !world.entitlements.contains_key(&key) {
+                return Ok(Outcome::default());
+            }
+            let event = Event::Removing { until: now };
+            let subject = Subject::Entitlement(key);
+            Ok(Outcome::one(Actor::System, subject, What::Entitlement(event)))
+        });
+    Ok(noted.await?.events.len())
 }
 
 /// Tells the log that calls for a key began to fail in this way.

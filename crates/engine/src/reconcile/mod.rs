@@ -6,6 +6,7 @@
 
 mod backoff;
 mod calls;
+mod elapsed;
 mod health;
 mod ledger;
 mod sweep;
@@ -26,15 +27,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use self::backoff::{Awaited, Backoff, Steady};
+use self::backoff::{Awaited, Backoff};
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
+use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
 use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
-
-/// How many due grants one round reads. Mass expiry is worked in such batches, so that nobody else waits long.
-const BATCH: usize = 500;
 
 /// How many pages a step reads while some connector has all the work that it can take.
 const PAGES: usize = 4;
@@ -67,6 +66,8 @@ pub struct Reconciler {
     backoff: Backoff,
     /// Keys with a call under way, waiting for one, or whose outcome was not taken in. One key never has two.
     busy: BTreeSet<TargetKey>,
+    /// Keys that this worker removed while the store did not take the note of it.
+    unrecorded: BTreeSet<TargetKey>,
     /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
     uncertain: BTreeSet<TargetKey>,
     lanes: HashMap<Name, Lane>,
@@ -83,12 +84,11 @@ pub struct Reconciler {
     remembered_at: Option<Timestamp>,
     /// The last event that there was then.
     remembered_event: Option<u64>,
-    /// The time that decides as it was last told, and when that was by this process's own clock.
-    told: Option<(Timestamp, Timestamp)>,
+    /// The time that decides beside this process's own.
+    elapsed: Elapsed,
     /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
     directory: Option<Arc<Snapshot>>,
     off: BTreeSet<PersonId>,
-    steady: Steady,
     health: Arc<Health>,
 }
 
@@ -100,8 +100,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn is_full(&self) -> bool {
-        self.waiting.len() >= BATCH / 2
+    /// Whether more than half a batch waits.
+    fn is_full(&self, batch: usize) -> bool {
+        self.waiting.len() >= batch.div_ceil(2)
     }
 }
 
@@ -128,6 +129,7 @@ impl Reconciler {
             limits,
             backoff,
             busy: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
             uncertain: BTreeSet::new(),
             lanes: HashMap::new(),
             running: FuturesUnordered::new(),
@@ -139,10 +141,9 @@ impl Reconciler {
             remembered: View::default(),
             remembered_at: None,
             remembered_event: None,
-            told: None,
+            elapsed: Elapsed::default(),
             directory: None,
             off: BTreeSet::new(),
-            steady: Steady::default(),
             health: Arc::new(Health::default()),
         }
     }
@@ -201,9 +202,10 @@ impl Reconciler {
         let engine = Arc::clone(&self.engine);
         let mut now = engine.store().now().await?;
         let mut pauses = self.pauses();
-        self.told = Some((now, pauses));
+        self.elapsed.read(now, pauses);
         // A store that takes nothing (its disk is full) can still be read: whatever could not be written, access goes.
         let mut refused = None;
+        noted(self.own_up().await, &mut refused);
         for _ in 0..ROUNDS {
             self.limits.alarm_only = alarm_only(&engine);
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
@@ -233,6 +235,17 @@ impl Reconciler {
         refused.map_or(Ok(next), Err)
     }
 
+    /// Writes down what was removed while the store took no notes: whoever holds it by now has it provisioned once more, and
+    /// does not end as if somebody had taken it away by hand.
+    async fn own_up(&mut self) -> Result<usize, Error> {
+        let mut noted = 0;
+        while let Some(key) = self.unrecorded.first().cloned() {
+            noted += ledger::note_removed(&self.engine, &key).await?;
+            self.unrecorded.remove(&key);
+        }
+        Ok(noted)
+    }
+
     /// Goes through what is due, page by page; answers how much of the ledger changed.
     ///
     /// While some connector has all the work that it can take, a step reads a few pages only, and the next one goes on from
@@ -247,7 +260,7 @@ impl Reconciler {
                 self.scan = Some(cursor);
                 return Ok(changed);
             }
-            let due = engine.store().due_behind(now, cursor, BATCH).await?;
+            let due = engine.store().due_behind(now, cursor, self.batch()).await?;
             read += 1;
             let next = due.next.clone();
             let view = look(&engine, due).await?;
@@ -289,10 +302,9 @@ impl Reconciler {
         Ok(ended)
     }
 
-    /// The time that pauses between calls are measured in: this process's clock, which here only goes forward. The store's
-    /// would not do: it may differ from this one, and stands still after it was turned back.
-    fn pauses(&mut self) -> Timestamp {
-        self.steady.now((self.engine.parts.clock)())
+    /// The time that pauses between calls are measured in: this process's own clock. The store's would not do: it may jump.
+    fn pauses(&self) -> Timestamp {
+        self.engine.uptime()
     }
 
     /// Carries out what one page of what is due asks for; answers how much of the ledger changed.
@@ -320,7 +332,7 @@ impl Reconciler {
         }
         self.remembered_at = Some(now);
         self.remembered_event = Some(last);
-        let soon = self.engine.store().due(now + REMEMBERED, BATCH).await?;
+        let soon = self.engine.store().due(now + REMEMBERED, self.batch()).await?;
         let seen = look(&self.engine, soon).await?;
         let reckoned = |(id, grant): (GrantId, Grant)| (id, grant.reckoned_with());
         self.remembered = View {
@@ -353,10 +365,11 @@ impl Reconciler {
             _ => return,
         };
         let connector = call.key().connector.clone();
+        let batch = self.batch();
         let lane = self.lanes.entry(connector.clone()).or_default();
-        if lane.waiting.len() >= BATCH
+        if lane.waiting.len() >= batch
             || self.busy.contains(call.key())
-            || !self.backoff.ready(call.key(), now)
+            || !self.backoff.ready(call.key(), call.doing(), now)
         {
             return;
         }
@@ -367,51 +380,81 @@ impl Reconciler {
 
     /// Starts calls that wait for a connector, as many as it takes at once.
     fn launch(&mut self, connector: &Name) {
-        let most = self
-            .backoff
-            .calls_at_once(connector, self.engine.parts.settings.calls_per_connector);
-        let Some(lane) = self.lanes.get_mut(connector) else {
-            return;
-        };
-        while lane.under_way < most {
-            let Some(call) = lane.waiting.pop_front() else {
-                return;
-            };
-            lane.under_way += 1;
+        while let Some(call) = self.next_call(connector) {
             let caller = Caller {
-                worker: self.limits.worker.clone(),
                 certain: !self.uncertain.contains(call.key()),
                 awaited: self
                     .backoff
                     .awaited(call.key(), call.doing())
                     .filter(|awaited| awaited.epoch == call.epoch()),
+                ..self.caller()
             };
             self.running
                 .push(Box::pin(calls::run(Arc::clone(&self.engine), caller, call)));
         }
     }
 
+    fn next_call(&mut self, connector: &Name) -> Option<Call> {
+        let usual = self.engine.parts.settings.calls_per_connector;
+        let most = self.backoff.calls_at_once(connector, usual);
+        let lane = self
+            .lanes
+            .get_mut(connector)
+            .filter(|lane| lane.under_way < most)?;
+        let call = lane.waiting.pop_front()?;
+        lane.under_way += 1;
+        Some(call)
+    }
+
+    /// Who calls, where nothing is left open by an earlier call.
+    fn caller(&self) -> Caller {
+        Caller {
+            worker: self.limits.worker.clone(),
+            certain: true,
+            elapsed: self.elapsed,
+            awaited: None,
+        }
+    }
+
     /// Whether there is enough to do for every connector, so that nothing more need be read now.
     fn is_full(&self) -> bool {
-        let full = |name: &Name| self.lanes.get(name).is_some_and(Lane::is_full);
+        let full = |name: &Name| {
+            self.lanes
+                .get(name)
+                .is_some_and(|lane| lane.is_full(self.batch()))
+        };
         let current = self.engine.current();
         current.connectors.iter().count() > 0 && current.connectors.iter().all(|(name, _)| full(name))
     }
 
     /// Whether there is enough to do for one at least.
     fn is_partly_full(&self) -> bool {
-        self.lanes.values().any(Lane::is_full)
+        self.lanes.values().any(|lane| lane.is_full(self.batch()))
+    }
+
+    fn batch(&self) -> usize {
+        self.engine.parts.settings.batch.max(1)
+    }
+
+    fn is_shared(&self, key: &TargetKey) -> bool {
+        let current = self.engine.current();
+        current
+            .connectors
+            .get(&key.connector)
+            .is_some_and(|provider| provider.capabilities().shared)
     }
 
     /// The store does not answer: what was last read is enough to take away what has run out since.
     fn without_the_store(&mut self) {
-        let steady = self.pauses();
-        let Some(now) = self.told.map(|(told, at)| told + steady.since(at)) else {
+        let Some(now) = self.elapsed.expected(self.pauses()) else {
             return;
         };
         let view = self.remembered.clone();
         for action in plan(&view.grants, &view.entitlements, &self.limits, now).actions {
-            if let Action::Revoke(_) = action {
+            // What several may hold is not removed again before the store says whose it is by now.
+            if let Action::Revoke(key) = &action
+                && !(self.unrecorded.contains(key) && self.is_shared(key))
+            {
                 self.start(action, &view);
             }
         }
@@ -441,18 +484,22 @@ impl Reconciler {
             None => {}
         }
         match outcome {
-            Outcome::Settled | Outcome::Unwanted => {
+            Outcome::Settled => {
                 self.backoff.succeeded(&key);
                 self.health.succeeded(&key.connector, doing, now);
             }
+            Outcome::Unwanted => self.backoff.forget(&key),
             Outcome::Poll { after, epoch, called } => {
                 self.backoff
                     .poll(&key, Awaited { doing, epoch, called }, now + after);
             }
-            Outcome::Overtaken => self.backoff.pause(&key, self.jitter(), now),
+            Outcome::Overtaken => self.backoff.pause(&key, doing, self.jitter(), now),
             Outcome::NotRecorded(error) => {
-                tracing::error!(%key, doing, %error, "done at the target and not recorded yet; it will be repeated");
-                self.backoff.pause(&key, self.jitter(), now);
+                tracing::error!(%key, doing, %error, "the store took no note of it; it will be repeated");
+                if doing == calls::REVOKE {
+                    self.unrecorded.insert(key.clone());
+                }
+                self.backoff.pause(&key, doing, self.jitter(), now);
             }
             Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
             Outcome::Swept(_) => {}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, Observer, TargetKey};
+use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::name::Name;
 use daypass_core::planted;
@@ -14,7 +14,7 @@ use daypass_providers::{Error as TargetError, Inspection, Provider};
 use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
 
-use super::calls::{self, Outcome, Report};
+use super::calls::{self, Caller, Outcome, Report};
 use super::{Reconciler, earliest};
 use crate::engine::Engine;
 
@@ -32,9 +32,9 @@ impl Reconciler {
             }
             self.swept.insert(name.clone(), now);
             let (engine, provider) = (Arc::clone(&self.engine), Arc::clone(provider));
-            let (worker, name) = (self.limits.worker.clone(), name.clone());
+            let (caller, name) = (self.caller(), name.clone());
             self.running.push(Box::pin(async move {
-                let found = connector(&engine, &worker, &name, provider.as_ref());
+                let found = connector(&engine, &caller, &name, provider.as_ref());
                 let found = AssertUnwindSafe(found).catch_unwind().await;
                 let failed = |_| Err(TargetError::new(Fault::Bug, "the sweep failed unexpectedly"));
                 let found = found.unwrap_or_else(failed);
@@ -64,7 +64,7 @@ impl Reconciler {
 
 async fn connector(
     engine: &Engine,
-    worker: &str,
+    caller: &Caller,
     name: &Name,
     provider: &dyn Provider,
 ) -> Result<(), TargetError> {
@@ -105,7 +105,7 @@ async fn connector(
     for (key, entitlement) in &ledger {
         if let Observed::Present { at, .. } = entitlement.observed
             && !listed.contains(key)
-            && let Err(error) = missing(engine, worker, provider, entitlement, at).await
+            && let Err(error) = missing(engine, caller, provider, entitlement, at).await
         {
             unseen = unseen.and(only_this_key(error)?);
         }
@@ -151,12 +151,13 @@ async fn note_drift(engine: &Engine, key: TargetKey) {
 /// Access that should be there and is not listed: looked at once more, then written down as taken away by hand.
 async fn missing(
     engine: &Engine,
-    worker: &str,
+    caller: &Caller,
     provider: &dyn Provider,
     entitlement: &Entitlement,
     provisioned_at: Timestamp,
 ) -> Result<(), TargetError> {
     let now = engine.now().await;
+    let looked = caller.certain_now(engine, provider.capabilities().ceiling).await;
     // Not to be seen yet, or perhaps cut by a removal that was on its way when somebody came to hold it: then it is
     // provisioned once more, and was not taken away by hand.
     if now < provisioned_at + calls::propagation(provider) || entitlement.unsettled_until().is_some() {
@@ -165,11 +166,7 @@ async fn missing(
     let key = &entitlement.key;
     if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
         let seen = vec![Event::VerifiedAbsent { residue }];
-        let by = Observer {
-            worker,
-            epoch: entitlement.epoch,
-            certain: true,
-        };
+        let by = caller.observer(entitlement.epoch, looked - calls::propagation(provider));
         if let Err(error) = calls::record(engine, key, &by, false, seen).await {
             tracing::debug!(%key, %error, "what the sweep saw was overtaken");
         }

@@ -20,7 +20,7 @@ use daypass_engine::{
 use daypass_policy::Source;
 use daypass_providers::memory::{Memory, Target};
 use daypass_providers::{Error as TargetError, Kind, Revealed, Secrets};
-use daypass_store::{EventFilter, From, Store};
+use daypass_store::{EventFilter, From, Gate, Store};
 use secrecy::SecretString;
 
 pub(crate) const POLICY: &str = r#"
@@ -85,16 +85,18 @@ pub(crate) struct House {
     pub(crate) target: Target,
     kind: &'static Memory,
     clock: Arc<AtomicI64>,
+    /// By how much the wall clock was turned back so far: the servers' own clocks go on.
+    behind: Arc<AtomicI64>,
     store: Store,
 }
 
 impl House {
     /// ana asks; bo leads; cy and di are security; ed is nobody; root administers.
     pub(crate) async fn new() -> Self {
-        let clock = Arc::new(AtomicI64::new(1_800_000_000_000_000));
+        let (clock, behind) = (Arc::new(AtomicI64::new(1_800_000_000_000_000)), Arc::default());
         let store = Store::memory(reading(&clock), "test").await.unwrap();
         let kind: &'static Memory = Box::leak(Box::new(Memory::new()));
-        let engine = Arc::new(engine(&store, kind, &clock).await);
+        let engine = Arc::new(engine(&store, kind, (&clock, &behind)).await);
         let target = kind.target(&name("box"));
         let reconciler = Reconciler::new(Arc::clone(&engine), "one".into());
         let house = Self {
@@ -103,6 +105,7 @@ impl House {
             target,
             kind,
             clock,
+            behind,
             store,
         };
         house.engine.bootstrap(person("root", &[])).await.unwrap();
@@ -130,7 +133,7 @@ impl House {
 
     /// The same store and target with a new engine and reconciler, as after a crash.
     pub(crate) async fn restart(self, worker: &str) -> Self {
-        let engine = Arc::new(engine(&self.store, self.kind, &self.clock).await);
+        let engine = Arc::new(engine(&self.store, self.kind, (&self.clock, &self.behind)).await);
         let reconciler = Reconciler::new(Arc::clone(&engine), worker.into());
         Self {
             engine,
@@ -141,7 +144,13 @@ impl House {
 
     /// Another server on the same store.
     pub(crate) async fn beside(&self) -> Engine {
-        engine(&self.store, self.kind, &self.clock).await
+        engine(&self.store, self.kind, (&self.clock, &self.behind)).await
+    }
+
+    /// Another server whose way to the store is through a gate.
+    pub(crate) async fn behind(&self, gate: Arc<dyn Gate>) -> Engine {
+        let store = self.store.beside(gate).unwrap();
+        engine(&store, self.kind, (&self.clock, &self.behind)).await
     }
 
     pub(crate) fn caller(&self, login: &str) -> Caller {
@@ -164,8 +173,9 @@ impl House {
 
     /// Turns the wall clock back. The store's time does not follow.
     pub(crate) fn back(&self, span: Span) {
-        self.clock
-            .fetch_sub(i64::try_from(span.micros()).unwrap(), Ordering::SeqCst);
+        let span = i64::try_from(span.micros()).unwrap();
+        self.clock.fetch_sub(span, Ordering::SeqCst);
+        self.behind.fetch_add(span, Ordering::SeqCst);
     }
 
     /// Steps until nothing is left to do at this instant.
@@ -257,7 +267,13 @@ impl House {
     }
 }
 
-async fn engine(store: &Store, kind: &'static Memory, clock: &Arc<AtomicI64>) -> Engine {
+async fn engine(
+    store: &Store,
+    kind: &'static Memory,
+    (clock, behind): (&Arc<AtomicI64>, &Arc<AtomicI64>),
+) -> Engine {
+    let (wall, back) = (Arc::clone(clock), Arc::clone(behind));
+    let steady = move || wall.load(Ordering::SeqCst) + back.load(Ordering::SeqCst);
     let mut kinds: Vec<&'static dyn Kind> = vec![kind];
     kinds.extend(daypass_providers::ALL);
     Engine::open(Parts {
@@ -267,7 +283,7 @@ async fn engine(store: &Store, kind: &'static Memory, clock: &Arc<AtomicI64>) ->
         entropy: Arc::new(Counting(AtomicU64::new(
             u64::try_from(clock.load(Ordering::SeqCst)).unwrap(),
         ))),
-        clock: reading(clock),
+        clock: Arc::new(move || Timestamp::from_micros(steady())),
         settings: Settings::default(),
     })
     .await

@@ -3,12 +3,17 @@
 use daypass_core::entitlement::Observed;
 use daypass_core::time::{Span, Timestamp};
 
-use super::ledger::Phase;
+use super::ledger::{Held, Phase};
 use super::{Invariant, Judge};
+use crate::scheduler::Owner;
 use crate::target::Target;
 
 /// The longest pause between two attempts, as `Settings::backoff_max` has it: once for the key and once for its connector.
 const PAUSES: Span = Span::seconds(60);
+/// How long after its intent a provisioning may begin, as the design has it.
+const BEGINS_WITHIN: Span = Span::seconds(5);
+/// Between the last thing that a process finds out and the call that it makes.
+const JUST_NOW: Span = Span::seconds(1);
 /// For everything that takes a moment: the store's answers, a server's start, being told.
 const MOMENTS: Span = Span::seconds(20);
 
@@ -23,8 +28,20 @@ pub(super) struct Spot {
     off: Option<Timestamp>,
     /// When somebody last changed it past Daypass.
     pub(super) by_hand: Option<Timestamp>,
+    /// When a server that alone had lost the store last took it away.
+    pub(super) stranded: Option<Timestamp>,
     /// What stands there was put there by somebody else.
     pub(super) foreign: bool,
+}
+
+/// A call that takes effect.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    /// Whose it was, and when it was sent.
+    pub(crate) by: Owner,
+    pub(crate) sent: Timestamp,
+    /// It was a removal, and took away what let people in.
+    pub(crate) removed: bool,
 }
 
 impl Spot {
@@ -35,29 +52,42 @@ impl Spot {
 }
 
 impl Judge {
-    /// A provisioning call is made.
-    pub(crate) fn provision_called(&mut self, target: &Target, key: &str, until: Timestamp) {
-        let spot = (target.number, key.to_owned());
-        let intended = self
+    /// A provisioning call is made by a server, in its name.
+    pub(crate) fn provision_called(&mut self, target: &Target, key: &str, until: Timestamp, by: &str) {
+        let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
+        let intent = self
             .ledger
             .entitlements
             .get(&spot)
-            .is_some_and(|known| known.ever_intended);
-        if !intended {
-            let what = format!("{key} is provisioned without a durable intent");
+            .and_then(|known| known.intent.as_ref());
+        let Some(intent) = intent.filter(|intent| intent.worker == by) else {
+            let what = format!("{key} is provisioned by {by} without a durable intent of its own");
+            return self.accuse(Invariant::Intended, what);
+        };
+        // Also where it is only asked again how far it is: that call may be given up too, and take effect late.
+        let late = now > intent.at + BEGINS_WITHIN;
+        let (intended, latest) = (intent.until, intent.latest_end);
+        if late {
+            let what = format!("{key} is provisioned long after that was intended");
             self.accuse(Invariant::Intended, what);
         }
-        let latest = self.ledger.sharing(&spot).map(|held| held.grant.latest_end).max();
         if latest.is_none_or(|latest| until > latest) {
             let what =
                 format!("{key} is provisioned until {until}; its grants end at {latest:?} at the latest");
             self.accuse(Invariant::Limit, what);
         }
+        if until != intended {
+            let what = format!("{key} is provisioned until {until}, and intended is {intended}");
+            self.accuse(Invariant::Intended, what);
+        }
     }
 
     /// A call has taken effect.
-    pub(crate) fn landed(&mut self, target: &Target, key: &str) {
-        self.check_landing(target, key);
+    pub(crate) fn landed(&mut self, target: &Target, key: &str, landing: &Landing) {
+        self.check_landing(target, key, landing);
+        if landing.removed {
+            self.check_removal(target, key, landing);
+        }
         let foreign = self
             .spots
             .get(&(target.number, key.to_owned()))
@@ -71,9 +101,24 @@ impl Judge {
         }
     }
 
+    /// Whether the process that sent this had just stood still: between its last check and the call, for all it knows.
+    fn stood_still(&self, landing: &Landing) -> bool {
+        let stall = self.stalls.get(&landing.by);
+        stall.is_some_and(|until| landing.sent <= *until + JUST_NOW)
+    }
+
+    /// Whether whoever sent this had just lost the store, alone.
+    fn was_cut_off(&self, landing: &Landing) -> bool {
+        let Owner::Server { number, .. } = landing.by else {
+            return false;
+        };
+        let until = self.cut_off.get(&number);
+        until.is_some_and(|until| landing.sent <= *until + JUST_NOW)
+    }
+
     /// What was seen to be gone does not come back by a call of ours. A server that stood still between its last check and the
     /// call is beyond help: a sweep finds what it did.
-    fn check_landing(&mut self, target: &Target, key: &str) {
+    fn check_landing(&mut self, target: &Target, key: &str, landing: &Landing) {
         let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
         let gone = self
             .ledger
@@ -81,13 +126,60 @@ impl Judge {
             .get(&spot)
             .is_some_and(|known| matches!(known.observed, Observed::Absent { .. }));
         let appeared = target.usable_since(key) == Some(now);
-        let still = now < self.stalled + target.character.ceiling + MOMENTS;
-        if gone && appeared && !still && self.ledger.held(&spot, now).is_none() {
+        if gone && appeared && !self.stood_still(landing) && self.ledger.held(&spot, now).is_none() {
             let what = format!(
                 "{}:{key} appeared after it was seen to be gone",
                 target.character.connector
             );
             self.accuse(Invariant::Seen, what);
+        }
+    }
+
+    /// A removal takes effect: nobody holds what it took away, as far as whoever sent it could know.
+    fn check_removal(&mut self, target: &Target, key: &str, landing: &Landing) {
+        let (now, spot) = (self.time.now(), (target.number, key.to_owned()));
+        // Without the store nobody can be asked; the removal goes by what was known last.
+        if self.stood_still(landing) || landing.sent <= self.storeless + JUST_NOW {
+            return;
+        }
+        // Nor by whoever alone has lost it: what the others changed meanwhile it does not know, and they think that somebody
+        // took it away by hand.
+        if self.was_cut_off(landing) {
+            self.spots.entry(spot).or_default().stranded = Some(now);
+            return;
+        }
+        let noted = self
+            .ledger
+            .entitlements
+            .get(&spot)
+            .and_then(|known| known.removing);
+        let cut = self.ledger.sharing_free(&spot).find(|held| {
+            let Phase::Active { since, until, .. } = held.phase else {
+                return false;
+            };
+            // To whoever goes by a clock that was turned forward since, it has run out.
+            let runs = now + self.jumps.ahead(held.reckoned) < until;
+            // It became active while a removal that was written down before could still take effect: it is provisioned
+            // once more when that is over.
+            let warned = noted.is_some_and(|(until, noted)| noted <= since && now <= until);
+            runs && !warned
+        });
+        if let Some(cut) = cut {
+            let what = format!(
+                "{}:{key} is taken away, and {} holds it",
+                target.character.connector, cut.grant.id
+            );
+            self.accuse(Invariant::NotCut, what);
+        }
+    }
+
+    /// A server asks a target about a key, or for something.
+    pub(crate) fn called(&mut self, target: &Target, op: &str, key: &str) {
+        // A sweep looks at whatever bears our mark, also where it lets nobody in any more.
+        let swept = op == "list" || (op == "inspect" && target.shows(key).is_ours());
+        if self.resting && !swept {
+            let what = format!("{}:{key} is asked for ever: {op}", target.character.connector);
+            self.accuse(Invariant::ComesToRest, what);
         }
     }
 
@@ -140,7 +232,10 @@ impl Judge {
     fn look_for_strays(&mut self, target: &Target, spot: &(usize, String), usable: bool, calm: Timestamp) {
         let now = self.time.now();
         // Time that nobody noticed passing is time by which an end may be late.
-        let held = self.ledger.held(spot, now - self.unnoticed).is_some();
+        let held = self
+            .ledger
+            .sharing_free(spot)
+            .any(|held| held.holds(now - self.jumps.lost(held.reckoned)).is_some());
         let known = self
             .ledger
             .entitlements
@@ -173,7 +268,8 @@ impl Judge {
         };
         let shown = target.shows(&spot.1);
         let bound = self.found_within(target);
-        let own_clock = target.character.own_expiry && self.unnoticed > Span::ZERO;
+        let lost = |held: &Held| self.jumps.lost(held.reckoned) > Span::ZERO;
+        let own_clock = target.character.own_expiry && self.ledger.sharing_free(spot).any(lost);
         let state = self.spots.entry(spot.clone()).or_default();
         if shown.is_usable(now) {
             state.missing = None;

@@ -219,23 +219,35 @@ impl Judge {
 
     /// When access begins, the right to it is still there.
     pub(super) fn check_begun(&mut self, id: daypass_core::id::GrantId) {
-        let Some(held) = self.ledger.grants.get(&id) else {
-            return;
-        };
-        let (grant, Some(current)) = (&held.grant, self.policy(self.ledger.policy)) else {
-            return;
-        };
-        let Some(asked) = self.ledger.requests.get(&grant.request) else {
-            return;
-        };
-        let items = grant.parts.iter().map(|part| part.item().clone()).collect();
-        let rule = current.rule(asked.request.path.rule.as_str());
-        if !rule.is_some_and(|rule| self.admits(current, rule, grant.holder, &items)) {
+        let may = self
+            .ledger
+            .grants
+            .get(&id)
+            .map(|held| self.may_begin(&held.grant));
+        if may == Some(false) {
             self.accuse(
                 Invariant::Approved,
                 format!("{id} begins although its holder has lost the right to it"),
             );
         }
+    }
+
+    /// Whether the rule that a grant was made under still gives its holder all of it, for so long.
+    pub(super) fn may_begin(&self, grant: &Grant) -> bool {
+        let (Some(asked), Some(current)) = (
+            self.ledger.requests.get(&grant.request),
+            self.policy(self.ledger.policy),
+        ) else {
+            return false;
+        };
+        let Some(rule) = current.rule(asked.request.path.rule.as_str()) else {
+            return false;
+        };
+        let items: BTreeSet<Item> = grant.parts.iter().map(|part| part.item().clone()).collect();
+        let max = current.max(rule, items.iter().map(|item| item.resource.as_str()));
+        self.admits(current, rule, grant.holder, &items)
+            && grant.duration <= max
+            && rule.glass.is_some() == grant.break_glass
     }
 
     fn did_vote(&self, request: RequestId, review: &Review) -> bool {

@@ -19,6 +19,8 @@ pub(super) struct Ledger {
     pub(super) grants: BTreeMap<GrantId, Held>,
     pub(super) entitlements: BTreeMap<(usize, String), Known>,
     pub(super) people: BTreeMap<PersonId, Person>,
+    /// When an account was last switched off, in true time.
+    pub(super) off: BTreeMap<PersonId, Timestamp>,
     pub(super) locked: BTreeSet<On>,
     /// Which of the scenario's policies is in force.
     pub(super) policy: usize,
@@ -49,6 +51,10 @@ pub(super) struct Held {
     pub(super) phase: Phase,
     /// How far its length may reach, extensions included.
     pub(super) agreed: daypass_core::time::Span,
+    /// When it was opened, in true time.
+    pub(super) opened: Timestamp,
+    /// When its window or its deadline was last set, in true time.
+    pub(super) reckoned: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,9 +82,23 @@ pub(super) enum Phase {
 /// What is known of a key at a target.
 pub(super) struct Known {
     pub(super) ever_intended: bool,
+    /// The last intent, until what became of it was seen.
+    pub(super) intent: Option<Intended>,
+    /// Until when a removal that was written down may take effect, in true time, and when that was written down.
+    pub(super) removing: Option<(Timestamp, Timestamp)>,
     pub(super) observed: Observed,
     /// Since when, in true time, it has been known to be there, or that it may be.
     pub(super) since: Timestamp,
+}
+
+/// A provisioning that was written down.
+pub(super) struct Intended {
+    pub(super) worker: String,
+    /// When, in true time.
+    pub(super) at: Timestamp,
+    pub(super) until: Timestamp,
+    /// The latest end of the grants that it was made for.
+    pub(super) latest_end: Option<Timestamp>,
 }
 
 impl Held {
@@ -105,6 +125,7 @@ impl Ledger {
             grants: BTreeMap::new(),
             entitlements: BTreeMap::new(),
             people: BTreeMap::new(),
+            off: BTreeMap::new(),
             locked: BTreeSet::new(),
             policy: 0,
             policies: scenario
@@ -119,7 +140,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn open(&mut self, grant: &Grant) {
+    pub(super) fn open(&mut self, grant: &Grant, now: Timestamp) {
         let part = |part: &daypass_core::grant::Part| {
             let target = self.connectors.get(part.target.connector.as_str()).copied()?;
             Some((target, part.target.key.clone()))
@@ -133,6 +154,8 @@ impl Ledger {
             parts,
             phase: Phase::Scheduled,
             agreed: grant.duration,
+            opened: now,
+            reckoned: now,
         };
         self.grants.insert(grant.id, held);
     }
@@ -143,13 +166,24 @@ impl Ledger {
         ids.filter_map(|id| self.grants.get(id))
     }
 
+    /// The latest end of the grants that are being set up or active on this key now.
+    pub(super) fn latest_end(&self, spot: &(usize, String)) -> Option<Timestamp> {
+        let up = |held: &&Held| held.holds(Timestamp::EPOCH).is_some();
+        self.sharing(spot)
+            .filter(up)
+            .map(|held| held.grant.latest_end)
+            .max()
+    }
+
     /// The latest limit of the grants that give the right to this key at this true time.
     pub(super) fn held(&self, spot: &(usize, String), now: Timestamp) -> Option<Timestamp> {
+        self.sharing_free(spot).filter_map(|held| held.holds(now)).max()
+    }
+
+    /// The grants that ever had a part under this key and are under no lock.
+    pub(super) fn sharing_free(&self, spot: &(usize, String)) -> impl Iterator<Item = &Held> {
         let free = |held: &&Held| !self.is_locked(held.grant.holder, held.grant.parts.iter().map(Part::item));
-        self.sharing(spot)
-            .filter(free)
-            .filter_map(|held| held.holds(now))
-            .max()
+        self.sharing(spot).filter(free)
     }
 
     /// Whether a person, or a resource of these items, is locked.

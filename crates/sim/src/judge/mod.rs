@@ -3,22 +3,29 @@
 
 mod access;
 mod approval;
+mod ending;
+mod jumps;
 mod ledger;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use daypass_core::entitlement::Observed;
 use daypass_core::id::{PersonId, RequestId};
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use daypass_store::Store;
 use futures_util::FutureExt as _;
 
+pub(crate) use self::access::Landing;
 use self::access::Spot;
 use self::approval::Cast;
+use self::ending::Sent;
+pub(crate) use self::ending::Verb;
+use self::jumps::Jumps;
 use self::ledger::Ledger;
 use crate::scenario::{Deed, Scenario, Vote};
-use crate::scheduler::Time;
+use crate::scheduler::{Owner, Time};
 use crate::target::Target;
 
 /// What must hold. The numbers are those of docs/reliability.md.
@@ -105,10 +112,17 @@ pub(crate) struct Judge {
     disturbed: Vec<Timestamp>,
     /// Until when the store took no notes. What is known goes all the same; what would have to be noted first waits.
     unwritable: Timestamp,
-    /// Until when a server stood still: what it had checked before it may do after.
-    stalled: Timestamp,
-    /// How much time passed that no server could have noticed: its clock was turned back while nobody looked.
-    unnoticed: Span,
+    /// Until when the store was gone or full: whoever removes something then cannot ask who holds it.
+    storeless: Timestamp,
+    /// Until when each start of a server stood still: what it had checked before it may do after.
+    stalls: BTreeMap<Owner, Timestamp>,
+    /// Until when each server alone had lost the store.
+    cut_off: BTreeMap<usize, Timestamp>,
+    /// Everything has come to rest: nothing is asked of a target any more.
+    resting: bool,
+    jumps: Jumps,
+    /// What people sent to end grants.
+    ends: Sent,
     votes: Vec<Cast>,
     /// Which requests each element's commands were answered with.
     answers: BTreeMap<usize, BTreeSet<RequestId>>,
@@ -130,9 +144,13 @@ impl Judge {
             targets,
             beginning,
             unwritable: beginning,
-            stalled: beginning,
+            storeless: beginning,
+            stalls: BTreeMap::new(),
+            cut_off: BTreeMap::new(),
+            resting: false,
             spots: BTreeMap::new(),
-            unnoticed: Span::ZERO,
+            jumps: Jumps::default(),
+            ends: Sent::new(),
             votes: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
@@ -181,21 +199,41 @@ impl Judge {
     /// The store takes no notes until then.
     pub(crate) fn unwritable_until(&mut self, until: Timestamp) {
         self.unwritable = self.unwritable.max(until);
+        self.storeless = self.storeless.max(until);
     }
 
-    /// A server stands still until then.
-    pub(crate) fn stalled_until(&mut self, until: Timestamp) {
-        self.stalled = self.stalled.max(until);
+    /// The store is gone until then.
+    pub(crate) fn storeless_until(&mut self, until: Timestamp) {
+        self.storeless = self.storeless.max(until);
         self.disturbed_until(None, until);
     }
 
-    /// The database's clock was turned. `seen`: a server had read it just before.
-    pub(crate) fn jumped(&mut self, by: i64, seen: bool) {
-        if by < 0 {
-            // Clocks are read every few seconds; what passed since, nobody noticed.
-            let back = Span::millis(by.unsigned_abs() / 1000);
-            self.unnoticed = self.unnoticed + if seen { back.min(Span::seconds(10)) } else { back };
-        }
+    /// One server alone has lost the store until then.
+    pub(crate) fn cut_off_until(&mut self, server: usize, until: Timestamp) {
+        let latest = self.cut_off.entry(server).or_insert(until);
+        *latest = until.max(*latest);
+    }
+
+    /// Everything has come to rest.
+    pub(crate) fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    /// A server stands still until then.
+    pub(crate) fn stalled_until(&mut self, owner: Owner, until: Timestamp) {
+        let stall = self.stalls.entry(owner).or_insert(until);
+        *stall = (*stall).max(until);
+        self.disturbed_until(None, until);
+    }
+
+    /// The database's clock was turned. `noted`: a server had read it just before, and the store takes the note.
+    pub(crate) fn jumped(&mut self, by: i64, noted: bool) {
+        self.jumps.turned(by, noted, self.time.now());
+    }
+
+    /// A server has started.
+    pub(crate) fn started(&mut self) {
+        self.jumps.started(self.time.now());
     }
 
     pub(crate) fn changed_by_hand(&mut self, target: &Target, key: &str, deed: Deed) {
@@ -262,6 +300,13 @@ impl Judge {
     /// How much there is that has not come to its end.
     pub(crate) fn unfinished(&self) -> Vec<String> {
         let mut left = self.ledger.unfinished();
+        for (spot, known) in &self.ledger.entitlements {
+            let gone = matches!(known.observed, Observed::Absent { .. });
+            let target = self.targets.get(spot.0);
+            if !gone && target.is_some_and(|target| !self.is_left_alone(target, &spot.1)) {
+                left.push(format!("{} has not been seen to be gone", spot.1));
+            }
+        }
         for target in &self.targets {
             for (key, shown) in target.truth() {
                 if shown.is_usable(self.time.now()) && !self.is_left_alone(target, &key) {

@@ -2,7 +2,7 @@
 
 use daypass_core::entitlement::{Event as Seen, Observed, TargetKey};
 use daypass_core::event::{Event, PolicyEvent, Subject, What};
-use daypass_core::grant::{Event as Granted, Evidence, Proof, Reason};
+use daypass_core::grant::{Event as Granted, Reason};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::lock::Event as Locking;
 use daypass_core::person::Change;
@@ -10,7 +10,7 @@ use daypass_core::request::Event as Requested;
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 
-use super::ledger::{Asked, Known, Phase};
+use super::ledger::{Asked, Intended, Known, Phase};
 use super::{Invariant, Judge, Recorded};
 
 impl Judge {
@@ -27,6 +27,9 @@ impl Judge {
             (Subject::Grant(id), What::Grant(what)) => self.grant(*id, what, event.at),
             (Subject::Entitlement(key), What::Entitlement(what)) => self.entitlement(key, what, event.at),
             (Subject::Person(id), What::Person(change)) => {
+                if matches!(change, Change::Deactivated) {
+                    self.ledger.off.insert(*id, self.time.now());
+                }
                 let person = match (self.ledger.people.remove(id), change) {
                     (_, Change::Added { person }) => Some(person.clone()),
                     (person, change) => person.map(|person| person.evolve(change, event.at)),
@@ -128,11 +131,12 @@ impl Judge {
             Granted::Opened { grant } => {
                 self.led_to(grant.request);
                 self.check_opened(grant);
-                self.ledger.open(grant);
+                self.ledger.open(grant, now);
             }
             Granted::Begun { window_ends } => {
                 self.check_begun(id);
                 if let Some(held) = self.ledger.grants.get_mut(&id) {
+                    held.reckoned = now;
                     let limit = (*window_ends + held.grant.duration).min(held.grant.latest_end);
                     held.phase = Phase::Activating {
                         begun: now,
@@ -149,7 +153,7 @@ impl Judge {
                 self.led_to(*request);
                 self.extended(id, *request, at, (*expires_at, in_truth(*expires_at)));
             }
-            Granted::Ending { reason } => self.ending(id, reason),
+            Granted::Ending { reason } => self.ending(id, reason, at),
             Granted::Overdue => {
                 if let Some(Phase::Ending { overdue, .. }) =
                     self.ledger.grants.get_mut(&id).map(|held| &mut held.phase)
@@ -226,6 +230,7 @@ impl Judge {
             until,
             limit: expires_at,
         };
+        held.reckoned = now;
         held.grant.latest_end = latest_end;
         let (parts, duration, max) = (held.parts.clone(), held.agreed, held.grant.max);
         if expires_at.since(at) > duration || latest_end.since(at) > max {
@@ -236,16 +241,22 @@ impl Judge {
             self.accuse(Invariant::Bounded, what);
         }
         for (target, key) in parts {
-            let was_there = self
-                .targets
-                .get(target)
-                .is_some_and(|target| target.was_usable(&key, begun));
-            if !was_there {
-                self.accuse(
-                    Invariant::Seen,
-                    format!("{id} is said to be there, and {key} never was"),
-                );
+            let Some(target) = self.targets.get(target) else {
+                continue;
+            };
+            if target.was_usable(&key, begun) {
+                continue;
             }
+            // Where ours was there meanwhile, a read that lags may have shown that; else somebody else's was taken for it.
+            let (invariant, what) = if target.shows(&key).is_foreign() {
+                (Invariant::NeverAdopted, "what is there is not ours")
+            } else {
+                (Invariant::Seen, "it never was")
+            };
+            self.accuse(
+                invariant,
+                format!("{id} is said to be there at {key}, and {what}"),
+            );
         }
     }
 
@@ -256,23 +267,51 @@ impl Judge {
         at: Timestamp,
         (expires_at, until): (Timestamp, Timestamp),
     ) {
-        let more = self.ledger.requests.get(&request).and_then(|asked| {
+        let agreed = self.ledger.requests.get(&request).and_then(|asked| {
             let approval = asked.approved.as_ref()?;
-            Some(self.agreed(&asked.request, approval).0)
+            let (more, items) = self.agreed(&asked.request, approval);
+            Some((
+                more,
+                items,
+                asked.request.ask.requester,
+                asked.request.ask.extends,
+            ))
         });
+        let now = self.time.now();
         let Some(held) = self.ledger.grants.get_mut(&id) else {
             return;
         };
-        let Phase::Active { since, limit, .. } = held.phase else {
-            return;
+        let Phase::Active {
+            since,
+            limit,
+            until: before,
+        } = held.phase
+        else {
+            return self.accuse(
+                Invariant::Bounded,
+                format!("{id} is lengthened, and is not active"),
+            );
         };
+        let lost = self.jumps.lost(held.reckoned);
+        held.reckoned = now;
+        let whose = agreed.as_ref().is_some_and(|(_, items, who, extends)| {
+            let of_it = held.grant.parts.iter().map(daypass_core::grant::Part::item);
+            *who == held.grant.holder && *extends == Some(id) && of_it.eq(items.iter())
+        });
+        let more = agreed.map(|(more, ..)| more);
+        let in_truth = until.since(before);
         held.phase = Phase::Active {
             since,
             until,
             limit: expires_at,
         };
         let (latest_end, added) = (held.grant.latest_end, expires_at.since(limit));
-        if more.is_none_or(|more| added > more) || expires_at > latest_end {
+        if !whose {
+            let what =
+                format!("{id} was lengthened by {request}, which is somebody else's or about other items");
+            self.accuse(Invariant::Approved, what);
+        }
+        if more.is_none_or(|more| added > more || in_truth > more + lost) || expires_at > latest_end {
             self.accuse(
                 Invariant::Bounded,
                 format!("{id} was lengthened by {added} to {expires_at}, at most {latest_end}"),
@@ -280,93 +319,6 @@ impl Judge {
         }
         if at >= limit {
             self.accuse(Invariant::Bounded, format!("{id} was revived after its deadline"));
-        }
-    }
-
-    fn ending(&mut self, id: GrantId, reason: &Reason) {
-        let Some(held) = self.ledger.grants.get_mut(&id) else {
-            return;
-        };
-        let since = match held.phase {
-            Phase::Active { since, .. } => Some(since),
-            _ => None,
-        };
-        let (parts, over) = (held.parts.clone(), held.holds(self.time.now()).is_none());
-        held.phase = Phase::Ending {
-            reason: reason.clone(),
-            active_since: since,
-            overdue: false,
-        };
-        for part in &parts {
-            self.spots.entry(part.clone()).or_default().forget();
-        }
-        if *reason == Reason::Removed && !over {
-            let by_hand = |part: &(usize, String)| {
-                let lies = self
-                    .targets
-                    .get(part.0)
-                    .is_some_and(|target| target.character.breaks_promise);
-                lies || self.spots.get(part).is_some_and(|spot| spot.by_hand >= since)
-            };
-            if !parts.iter().any(by_hand) {
-                self.accuse(
-                    Invariant::NotCut,
-                    format!("{id} ends as removed by hand, and nobody removed anything"),
-                );
-            }
-        }
-    }
-
-    /// What is said of an end is true: the access is not usable, or somebody else's right to it goes on, or it never was.
-    fn check_evidence(&mut self, id: GrantId, evidence: &[Evidence], at: Timestamp) {
-        let now = self.time.now();
-        let Some(held) = self.ledger.grants.get(&id) else {
-            return;
-        };
-        let mut found = None;
-        for (part, spot) in held.grant.parts.iter().zip(&held.parts) {
-            let seen = evidence.iter().find(|seen| seen.item == *part.item());
-            let wrong = match seen.map(|seen| &seen.proof) {
-                None => Some("nothing".to_owned()),
-                Some(Proof::TargetRead { at: read, .. }) => {
-                    let open_since = self
-                        .targets
-                        .get(spot.0)
-                        .and_then(|target| target.usable_since(&spot.1));
-                    let others = self.ledger.held(spot, now).is_some();
-                    // A read shows what was, up to the time that a change may take to show, before it.
-                    let character = self.targets.get(spot.0).map(|target| target.character.clone());
-                    let excused = character
-                        .as_ref()
-                        .is_none_or(|character| character.breaks_promise);
-                    let lag = character
-                        .map(|character| character.propagation + character.timeout)
-                        .unwrap_or_default();
-                    let read = now - at.since(*read) - lag;
-                    (open_since.is_some_and(|since| since < read) && !others && !excused).then(|| {
-                        format!("a read that showed it gone, and it has been open since {open_since:?}")
-                    })
-                }
-                Some(Proof::HeldBy { grant }) => {
-                    let other = self.ledger.grants.get(grant);
-                    let holds = other.is_some_and(|other| other.is_live() && other.parts.contains(spot));
-                    (!holds).then(|| format!("{grant}, which does not hold it"))
-                }
-                Some(Proof::NeverProvisioned) => {
-                    let intended = self
-                        .ledger
-                        .entitlements
-                        .get(spot)
-                        .is_some_and(|known| known.ever_intended);
-                    intended.then(|| "that it was never provisioned, and it was to be".to_owned())
-                }
-            };
-            if let Some(wrong) = wrong {
-                found.get_or_insert(format!("{id} ended, and for {} stands {wrong}", spot.1));
-            }
-        }
-        if let Some(what) = found {
-            self.accuse(Invariant::Seen, what);
         }
     }
 
@@ -397,8 +349,11 @@ impl Judge {
             self.accuse(Invariant::NotCut, what);
         }
         let now = self.time.now();
+        let latest_end = self.ledger.latest_end(&spot);
         let known = self.ledger.entitlements.entry(spot).or_insert(Known {
             ever_intended: false,
+            intent: None,
+            removing: None,
             observed: Observed::Unknown { since: at },
             since: now,
         });
@@ -406,15 +361,27 @@ impl Judge {
             known.since = now;
         }
         match what {
-            Seen::Intended { .. } => {
+            Seen::Intended { intent, .. } => {
                 known.ever_intended = true;
+                known.intent = Some(Intended {
+                    worker: intent.worker.clone(),
+                    at: now,
+                    until: intent.until,
+                    latest_end,
+                });
                 known.observed = Observed::Unknown { since: at };
             }
-            Seen::Provisioned { until } => known.observed = Observed::Present { until: *until, at },
-            Seen::Removing { .. } | Seen::Revoked | Seen::DriftFound { .. } => {
-                known.observed = Observed::Unknown { since: at }
+            Seen::Provisioned { until } => {
+                known.intent = None;
+                known.observed = Observed::Present { until: *until, at };
             }
+            Seen::Removing { until } => {
+                known.removing = known.removing.max(Some((now + until.since(at), now)));
+                known.observed = Observed::Unknown { since: at };
+            }
+            Seen::Revoked | Seen::DriftFound { .. } => known.observed = Observed::Unknown { since: at },
             Seen::VerifiedAbsent { .. } => {
+                known.intent = None;
                 known.observed = Observed::Absent {
                     at,
                     residue: Vec::new(),

@@ -41,6 +41,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         policies,
         targets,
         sweep_every: Span::minutes(if dice.chance(300) { 1 } else { 5 }),
+        batch: *Dice::of(seed, "batch").pick(&[500, 500, 20, 3]).unwrap_or(&500),
         mishaps: match flavour {
             Flavour::Hasty => 300,
             _ => *dice.pick(&[0, 0, 20, 100, 250]).unwrap_or(&0),

@@ -37,6 +37,8 @@ pub(crate) struct Scenario {
     pub(crate) targets: Vec<Character>,
     /// How often each connector is asked what is there.
     pub(crate) sweep_every: Span,
+    /// How many due rows a reconciler reads at once.
+    pub(crate) batch: usize,
     /// Of a thousand calls to a target, how many go wrong by themselves.
     pub(crate) mishaps: u32,
     /// Of a thousand accesses to the store, how many lose their answer.
@@ -173,6 +175,11 @@ pub(crate) enum What {
         lasts: Span,
     },
     StoreFull {
+        lasts: Span,
+    },
+    /// One server alone loses the store.
+    CutOff {
+        server: usize,
         lasts: Span,
     },
     /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer.

@@ -78,6 +78,10 @@ fn one(dice: &mut Dice, scenario: &Scenario) -> What {
             lasts: lasts(dice),
         },
         // A server asks a store that is gone or full each second: hours of it would be most of what is simulated.
+        6 | 7 if scenario.servers > 1 && dice.chance(500) => What::CutOff {
+            server,
+            lasts: lasts(dice).min(Span::minutes(20)),
+        },
         6 | 7 => What::StoreGone {
             lasts: lasts(dice).min(Span::minutes(20)),
         },

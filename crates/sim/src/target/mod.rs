@@ -69,8 +69,17 @@ enum Effect {
 impl Shown {
     /// Whether somebody can use, or is using, what Daypass made.
     pub(crate) fn is_usable(&self, now: Timestamp) -> bool {
+        self.sessions > 0 || self.is_open(now)
+    }
+
+    /// Whether what Daypass made lets people in.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
         let open = |standing: Standing| standing.ours && standing.until.is_none_or(|until| now < until);
-        self.sessions > 0 || self.standing.is_some_and(open)
+        self.standing.is_some_and(open)
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.standing.is_some_and(|standing| standing.ours)
     }
 
     pub(crate) fn is_foreign(&self) -> bool {
@@ -237,9 +246,7 @@ impl Target {
         let now = self.time.now();
         let mut state = lock(&self.state);
         let mut shown = state.now(key);
-        let open = shown
-            .standing
-            .is_some_and(|standing| standing.ours && standing.until.is_none_or(|until| now < until));
+        let open = shown.is_open(now);
         if open {
             shown.sessions += 1;
             state.set(key, shown, now);

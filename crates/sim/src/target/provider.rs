@@ -12,6 +12,7 @@ use daypass_providers::{Capabilities, Credential, Error, Inspection, Progress, P
 use super::fate::Fate;
 use super::{Effect, Shown, Target};
 use crate::dice::Dice;
+use crate::judge::Landing;
 use crate::lock;
 use crate::scheduler::Owner;
 use crate::server::Process;
@@ -37,6 +38,7 @@ impl Connected {
         T: Send,
     {
         let world = self.process.world();
+        world.judge().called(&self.target, op, key);
         self.process.point(op).await;
         let fate = self.target.fate(world.seed(), world.mishaps(), op, key);
         if !matches!(fate, Fate::Done { .. }) {
@@ -88,12 +90,14 @@ impl Connected {
         };
         let (target, world, key) = (self.target.clone(), self.process.world().clone(), key.to_owned());
         let late = lands > target.character.timeout;
+        let (by, sent) = (self.process.owner(), world.time().now());
         world.clone().time().spawn(Owner::World, async move {
             world.time().sleep(lands).await;
             if late {
                 world.disturb(target.number);
             }
             let now = world.time().now();
+            let was_open = target.shows(&key).is_open(now);
             let done = lock(&target.state).apply(&key, effect, number, fenced, now);
             lock(&target.state)
                 .under_way
@@ -104,7 +108,11 @@ impl Connected {
                     target.character.connector
                 )
             });
-            world.judge().landed(&target, &key);
+            // A provisioning closes too, where it comes late and tells a limit that has passed: that is no removal.
+            let removes = matches!(effect, Effect::Remove | Effect::RemoveHalf);
+            let removed = removes && was_open && !target.shows(&key).is_open(now);
+            let landing = Landing { by, sent, removed };
+            world.judge().landed(&target, &key, &landing);
         });
     }
 
@@ -217,7 +225,7 @@ impl Provider for Connected {
         self.process
             .world()
             .judge()
-            .provision_called(&self.target, key, until);
+            .provision_called(&self.target, key, until, self.process.name());
         let until = self.target.character.own_expiry.then_some(until);
         self.change("provision", key, Effect::Provision { until }).await
     }

@@ -310,8 +310,9 @@ pub(crate) async fn observe(
             worker: "w",
             epoch: entitlement.epoch,
             certain: true,
+            as_of: now,
         };
-        Ok(about(&of, entitlement.observe(event, &by, now)?))
+        Ok(about(&of, entitlement.observe(event, &by)?))
     };
     store.transition(Scope::Entitlement(key.clone()), decide).await
 }
