@@ -11,17 +11,22 @@ use crate::running::ends_with;
 /// What no sink may ever hold.
 const CANARY: &str = "canary-81c2-of-a-program";
 
-/// Beside the policy of every house.
+/// Beside the policy of every house, and that of the users' page.
 const POLICY: &str = "version: 1
 connectors:
-  - {name: lists, kind: command, config: {program: user-list}}
   - {name: broken, kind: command, config: {program: broken}}
 resources:
-  - {name: build-host, kind: command, connector: lists, labels: {env: production}, roles: {operator: {list: operators}}}
   - {name: badges, kind: command, connector: broken, labels: {env: production}, roles: {door: {}}}
 rules:
-  - {name: own, allow: engineers, to: {kind: command}, approval: none, max: 1h}
+  - {name: own, allow: engineers, to: {resource: badges}, approval: none, max: 1h}
 ";
+
+/// The policy that the users' page begins with.
+fn documented() -> String {
+    let page = include_str!("../../../../docs/providers/command.md");
+    let (_, after) = page.split_once("```yaml\nconnectors:").unwrap();
+    format!("version: 1\nconnectors:{}", after.split_once("```").unwrap().0)
+}
 
 fn house() -> House {
     let mut house = House::build(&Settings::on(Store::Sqlite));
@@ -43,6 +48,7 @@ fn house() -> House {
          broken: {{path: {folder}/broken, secrets: [token], env_secrets: {{TOKEN: token}}}}\n"
     );
     house.write("server.yaml", &(config + &programs));
+    house.write("policy/lists.yaml", &documented());
     house.write("policy/programs.yaml", POLICY);
     house.serve();
     house.move_in();

@@ -92,6 +92,8 @@ pub(super) async fn run(
     )
     .await;
     started.group.kill();
+    // A leader may have left for another group: for ours, even. It fails where it has ended.
+    let _ = started.child.start_kill();
     let reaped = within(REAPED, "it was killed", async {
         let lost = |error| Error::new(Fault::Bug, format!("its end: {error}"));
         started.child.wait().await.map_err(lost)

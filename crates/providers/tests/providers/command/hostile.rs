@@ -56,6 +56,17 @@ async fn one_that_hangs_is_killed_with_all_that_it_started() {
 }
 
 #[tokio::test]
+async fn one_that_moves_to_our_own_group_is_killed_and_we_are_not() {
+    let mut bench = Bench::new(
+        "exec python3 -c 'import os, sys, time\nos.setpgid(0, os.getpgid(os.getppid()))\n\
+         open(sys.argv[1] + \"/leader\", \"w\").write(str(os.getpid()))\ntime.sleep(1000)' \"$1\"\n",
+    );
+    bench.program().timeout = Span::seconds(4);
+    bench.fails(Fault::Unavailable).await;
+    assert!(is_gone(number(&bench, "leader")).await);
+}
+
+#[tokio::test]
 async fn one_that_nobody_waits_for_any_more_is_killed_too() {
     let bench = Bench::new("echo $$ > \"$1/leader\"\nsleep 1000\n");
     let leader = bench.folder.join("leader");
