@@ -1,6 +1,7 @@
-//! Installs what the tests need and the machine lacks: PostgreSQL's server programs.
+//! Installs what the tests need and the machine lacks: PostgreSQL's server programs, and Python for the example of a program
+//! that Daypass runs.
 //!
-//! They are only *installed*: Debian's package would also create and start a cluster, which would be somebody's database
+//! PostgreSQL's are only *installed*: Debian's package would also create and start a cluster, which would be somebody's database
 //! that nobody asked for. Tests start their own (see `testbed`). A machine that has PostgreSQL is left as it is.
 
 use std::fs;
@@ -29,7 +30,55 @@ const BY_HAND: &str = "\
 /// removed afterwards: a person who installs another version later gets what Debian does.
 const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/daypass-setup.conf";
 
+/// Where programs that Daypass starts look for others, and so where the example's `python3` must be.
+const PROGRAM_DIRS: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// What to do where we do not know how to install Python.
+const PYTHON_BY_HAND: &str = "\
+  Try, and run this again:
+    Fedora, RHEL     dnf install python3
+    Arch             pacman -S python
+    Alpine           apk add python3";
+
 pub(crate) fn command() -> anyhow::Result<()> {
+    postgres()?;
+    python()
+}
+
+fn python() -> anyhow::Result<()> {
+    if PROGRAM_DIRS
+        .iter()
+        .any(|dir| Path::new(dir).join("python3").exists())
+    {
+        eprintln!("✓ python3");
+        return Ok(());
+    }
+    let root = Root::of_this_process();
+    refuse(("Python 3", PYTHON_BY_HAND), &os_release(), has_apt(), &root)?;
+    step("installing Debian's python3 package", || {
+        run(&mut root.command(&["apt-get", "update", "-q"]))?;
+        let install = [
+            "apt-get",
+            "install",
+            "-q",
+            "-y",
+            "--no-install-recommends",
+            "python3",
+        ];
+        run(&mut root.command(&install))
+    })?;
+    Ok(())
+}
+
+fn os_release() -> String {
+    fs::read_to_string("/etc/os-release").unwrap_or_default()
+}
+
+fn has_apt() -> bool {
+    Path::new("/usr/bin/apt-get").exists()
+}
+
+fn postgres() -> anyhow::Result<()> {
     let found = Installed::find();
     // Where a person has named the place, installing another one would not be what they meant.
     if found.is_ok() || std::env::var_os("DAYPASS_PG_BINDIR").is_some() {
@@ -38,8 +87,7 @@ pub(crate) fn command() -> anyhow::Result<()> {
         return Ok(());
     }
     let root = Root::of_this_process();
-    let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    refuse(&os_release, Path::new("/usr/bin/apt-get").exists(), &root)?;
+    refuse(("PostgreSQL", BY_HAND), &os_release(), has_apt(), &root)?;
     step(
         "installing Debian's postgresql package (about a minute); no server is started",
         || install(&root),
@@ -90,7 +138,7 @@ impl Root {
 }
 
 /// Says why we cannot install here, and what to do by hand.
-fn refuse(os_release: &str, has_apt: bool, root: &Root) -> anyhow::Result<()> {
+fn refuse((what, by_hand): (&str, &str), os_release: &str, has_apt: bool, root: &Root) -> anyhow::Result<()> {
     let name = field(os_release, "PRETTY_NAME").unwrap_or("this system");
     let debian_like = [field(os_release, "ID"), field(os_release, "ID_LIKE")]
         .into_iter()
@@ -98,10 +146,10 @@ fn refuse(os_release: &str, has_apt: bool, root: &Root) -> anyhow::Result<()> {
         .flat_map(str::split_whitespace)
         .any(|id| id == "debian" || id == "ubuntu");
     if !(debian_like && has_apt) {
-        bail!("the tests need PostgreSQL, and I do not know how to install it on {name}\n{BY_HAND}");
+        bail!("the tests need {what}, and I do not know how to install it on {name}\n{by_hand}");
     }
     if *root == Root::Impossible {
-        bail!("the tests need PostgreSQL; to install it on {name} I must be root or find sudo\n{BY_HAND}");
+        bail!("the tests need {what}; to install it on {name} I must be root or find sudo\n{by_hand}");
     }
     Ok(())
 }
@@ -137,25 +185,28 @@ fn install(root: &Root) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    const POSTGRES: (&str, &str) = ("PostgreSQL", BY_HAND);
     const BOOKWORM: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\n";
     const MINT: &str = "NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
     const ALPINE: &str = "NAME=\"Alpine Linux\"\nPRETTY_NAME=\"Alpine Linux v3.20\"\nID=alpine\n";
 
     #[test]
     fn debian_and_its_children_are_known() {
-        assert!(refuse(BOOKWORM, true, &Root::Already).is_ok());
-        assert!(refuse(MINT, true, &Root::Sudo { interactive: false }).is_ok());
+        assert!(refuse(POSTGRES, BOOKWORM, true, &Root::Already).is_ok());
+        assert!(refuse(POSTGRES, MINT, true, &Root::Sudo { interactive: false }).is_ok());
     }
 
     #[test]
     fn an_unknown_system_is_told_what_to_do_by_hand() {
-        let error = refuse(ALPINE, false, &Root::Already).unwrap_err().to_string();
+        let error = refuse(POSTGRES, ALPINE, false, &Root::Already)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("Alpine Linux v3.20") && error.contains("apk add postgresql"),
             "{error}"
         );
         assert!(
-            refuse("", false, &Root::Already)
+            refuse(POSTGRES, "", false, &Root::Already)
                 .unwrap_err()
                 .to_string()
                 .contains("this system")
@@ -164,9 +215,23 @@ mod tests {
 
     #[test]
     fn without_root_and_sudo_it_says_so() {
-        let error = refuse(BOOKWORM, true, &Root::Impossible).unwrap_err().to_string();
+        let error = refuse(POSTGRES, BOOKWORM, true, &Root::Impossible)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("root") && error.contains("DAYPASS_PG_BINDIR"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_needed_is_named() {
+        let python = ("Python 3", PYTHON_BY_HAND);
+        let error = refuse(python, ALPINE, true, &Root::Already)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("need Python 3") && error.contains("apk add python3"),
             "{error}"
         );
     }

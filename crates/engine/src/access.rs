@@ -1,5 +1,7 @@
 //! What becomes of access that was granted: give it back, end it early, hand out its credentials.
 
+use std::sync::Arc;
+
 use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
@@ -13,6 +15,7 @@ use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
 
 use crate::caller::Caller;
+use crate::connectors::Connectors;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
@@ -76,7 +79,7 @@ impl Engine {
         item: Option<Item>,
     ) -> Result<(Item, Credential), Error> {
         let current = self.current();
-        let policy = current.policy.clone();
+        let (policy, connectors) = (current.policy.clone(), Arc::clone(&current.connectors));
         let committed = self
             .store()
             .transition(Scope::Grant(id), move |world, now| {
@@ -94,6 +97,7 @@ impl Engine {
                     )
                     .hint("it is reached through the gateway"));
                 }
+                has_credentials(&connectors, grant, &item)?;
                 Ok(Outcome::one(
                     Actor::Person(caller.person),
                     Subject::Grant(id),
@@ -233,6 +237,17 @@ fn held(world: &World, id: GrantId) -> Result<&Grant, Refusal> {
         .grants
         .get(&id)
         .ok_or_else(|| not_found(format!("there is no grant {}", id.short())))
+}
+
+/// Some targets give the access itself, and have nothing to hand out. That is said before anything is told to have been issued.
+fn has_credentials(connectors: &Connectors, grant: &Grant, item: &Item) -> Result<(), Refusal> {
+    let part = grant.parts.iter().find(|part| part.item() == item);
+    let provider = part.and_then(|part| connectors.get(&part.target.connector));
+    if provider.is_none_or(|provider| provider.capabilities().credential) {
+        return Ok(());
+    }
+    let what = format!("{item} has no credentials: the access is there without any");
+    Err(Refusal::new(Code::Invalid, what).hint("daypass status shows until when"))
 }
 
 /// The item that is meant: the one named, or the only one there is.

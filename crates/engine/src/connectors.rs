@@ -9,7 +9,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_policy::Policy;
-use daypass_providers::{Kind, Provider, Secrets};
+use daypass_providers::{Kind, Placed, Provider, Secrets};
 
 /// The kinds of target that this server knows. An explicit list: registration has no magic.
 pub type Kinds = Vec<&'static dyn Kind>;
@@ -105,7 +105,14 @@ pub(crate) fn part(
         )
     })?;
     let kind = find(kinds, &resource.kind)?;
-    let key = kind.target_key(grant, index, &resource.config, &role.config);
+    let key = kind.key(&Placed {
+        grant,
+        index,
+        holder,
+        item,
+        resource: &resource.config,
+        role: &role.config,
+    });
     Ok(Part {
         target: TargetKey {
             connector: resource.connector.clone(),

@@ -1,7 +1,5 @@
 //! Policy revisions: check one without effect, put one in force.
 
-use std::collections::BTreeSet;
-
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
@@ -156,16 +154,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether two configurations of a connector reach the same target, as far as where its secrets go tells.
+    /// Whether two configurations of a connector reach the same target, as far as their kind can tell.
     fn same_target(&self, one: &Connector, other: &Connector) -> bool {
         let reached = |connector: &Connector| {
             let kind = find(&self.parts.kinds, &connector.kind).ok()?;
-            let places: BTreeSet<_> = kind
-                .secrets(&connector.config)
-                .into_iter()
-                .map(|secret| (secret.host, secret.port))
-                .collect();
-            Some((connector.kind.clone(), places))
+            Some((connector.kind.clone(), kind.reaches(&connector.config)))
         };
         reached(one) == reached(other)
     }
@@ -185,7 +178,9 @@ impl Engine {
         for connector in policy.connectors() {
             let section = Section::Connector(connector.name.as_str());
             let checked = match find(kinds, &connector.kind) {
-                Ok(kind) => kind.check_connector(&connector.config),
+                Ok(kind) => kind
+                    .check_connector(&connector.config)
+                    .and_then(|()| kind.check_allowed(&connector.config, self.parts.secrets.as_ref())),
                 Err(refusal) => Err(vec![ConfigProblem {
                     pointer: String::new(),
                     message: refusal.to_string(),

@@ -1,12 +1,12 @@
 //! The contract between the reconciler and a target: what a provider must do, and what it must never do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
-use daypass_core::id::GrantId;
-use daypass_core::name::Name;
+use daypass_core::id::{GrantId, PersonId};
+use daypass_core::name::{Item, Name};
 use daypass_core::time::{Span, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -209,6 +209,23 @@ pub struct SecretUse {
     pub port: u16,
 }
 
+/// An item of a grant that is about to be given a key at its target.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed<'a> {
+    /// The grant.
+    pub grant: GrantId,
+    /// Which item of it.
+    pub index: usize,
+    /// Who will hold it.
+    pub holder: PersonId,
+    /// The role on the resource.
+    pub item: &'a Item,
+    /// The resource's configuration.
+    pub resource: &'a Value,
+    /// The role's configuration.
+    pub role: &'a Value,
+}
+
 /// A kind of target: how its configuration is read, and how a connector of it is connected.
 pub trait Kind: Send + Sync {
     /// What policy calls it.
@@ -238,6 +255,30 @@ pub trait Kind: Send + Sync {
 
     /// The key at the target of a grant's item. Two items with one key share one opening, whoever holds them.
     fn target_key(&self, grant: GrantId, index: usize, resource: &Value, role: &Value) -> String;
+
+    /// The key at the target of a grant's item, for kinds where it depends on who holds it.
+    fn key(&self, placed: &Placed<'_>) -> String {
+        self.target_key(placed.grant, placed.index, placed.resource, placed.role)
+    }
+
+    /// Checks that the operator's file allows what a connector's configuration names, beside its secrets. A policy that
+    /// names what it does not allow is not put in force.
+    ///
+    /// # Errors
+    /// Everything that is not allowed.
+    fn check_allowed(&self, _connector: &Value, _operator: &dyn Secrets) -> Result<(), Vec<ConfigProblem>> {
+        Ok(())
+    }
+
+    /// What a connector's configuration reaches, as words to compare: where they differ, the target is another one, and
+    /// what stands at the first would be looked for at the second. As far as where its secrets go tells, unless the kind
+    /// knows better.
+    fn reaches(&self, connector: &Value) -> BTreeSet<String> {
+        let places = self.secrets(connector).into_iter();
+        places
+            .map(|secret| format!("{} {}", secret.host, secret.port))
+            .collect()
+    }
 
     /// A provider for a connector. It does not call the target: one that is down must not keep the server from starting.
     ///

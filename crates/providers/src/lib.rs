@@ -4,6 +4,7 @@
 //! is kept by the suite in `tests/providers/conformance.rs`, which every provider passes. This is the only crate below the server that
 //! may set timers: a call to a target is bounded in time by the provider that makes it.
 
+pub mod command;
 pub mod memory;
 pub mod postgres;
 
@@ -13,9 +14,12 @@ mod password;
 mod secrets;
 mod within;
 
+pub use command::Program;
 pub use config::ConfigProblem;
-pub use contract::{Capabilities, Credential, Error, Inspection, Kind, Progress, Provider, SecretUse};
+pub use contract::{
+    Capabilities, Credential, Error, Inspection, Kind, Placed, Progress, Provider, SecretUse,
+};
 pub use secrets::{Revealed, Secrets, Tls};
 
 /// Every kind of target that a server offers. An explicit list: adding a kind is one line here.
-pub const ALL: &[&dyn Kind] = &[&postgres::Postgres];
+pub const ALL: &[&dyn Kind] = &[&postgres::Postgres, &command::Command];

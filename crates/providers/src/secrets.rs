@@ -1,12 +1,14 @@
-//! Where a connector's admin secret comes from. The server implements it: what binds names to values is the operator's.
+//! Where a connector's admin secret comes from, and which programs it may run. The server implements it: what binds names
+//! to values is the operator's.
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Fault;
 use secrecy::SecretString;
 
-use crate::Error;
+use crate::{Error, Program};
 
-/// The operator's secrets, by name. `server.yaml` says where each is kept and to which hosts it may be sent.
+/// The operator's secrets and programs, by name. `server.yaml` says where each secret is kept and to which hosts it may be
+/// sent, and which program a name stands for.
 ///
 /// # Replacing a secret without ever being locked out
 ///
@@ -44,6 +46,25 @@ pub trait Secrets: Send + Sync {
     /// # Errors
     /// [`Fault::Misconfigured`] where Daypass cannot write the secret; [`Fault::Unavailable`] where writing failed.
     async fn replace(&self, name: &str, new: &SecretString) -> Result<(), Error>;
+
+    /// The program of this name, if the operator lets connectors run it. It does not change while the server runs.
+    fn program(&self, _name: &str) -> Option<Program> {
+        None
+    }
+
+    /// The names of all programs that connectors may run.
+    fn programs(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The value of a secret that is about to be handed to a program.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] where there is no such secret; [`Fault::Denied`] where this program may not have it.
+    async fn reveal_to_program(&self, name: &str, program: &str) -> Result<SecretString, Error> {
+        let detail = format!("the secret {name} may not be handed to the program {program}");
+        Err(Error::new(Fault::Denied, detail))
+    }
 }
 
 /// A secret, with how the connection that carries it must be protected.

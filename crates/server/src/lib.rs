@@ -29,4 +29,4 @@ pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
 pub use secrets::SecretError;
 pub use server::{Server, StartError, open};
-pub use setup::{HashError, hash_password, try_secrets};
+pub use setup::{HashError, hash_password, try_programs, try_secrets};

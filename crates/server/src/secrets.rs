@@ -1,4 +1,4 @@
-//! Where connectors' secrets come from, and the one place that decides whether a secret may go to a host.
+//! Where connectors' secrets come from, and the one place that decides whether a secret may go to a host or a program.
 //!
 //! Policy only names secrets; `server.yaml` binds each name to hosts. The check is made at the moment of use, with the host
 //! that is about to be called, so that no configuration of a connector can send a secret to a host of its author's choosing.
@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Fault;
-use daypass_providers::{Error as TargetError, Revealed, Secrets, Tls};
+use daypass_providers::{Error as TargetError, Program, Revealed, Secrets, Tls};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroize as _;
 
-use crate::config::{SecretFrom, SecretSource, TlsMode};
+use crate::config::{ProgramConfig, SecretFrom, SecretSource, TlsMode};
 
 /// The longest secret that is read, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -36,6 +36,14 @@ pub enum SecretError {
         host: String,
         /// Its port.
         port: u16,
+    },
+    /// The secret may not go to this program.
+    #[error("server.yaml does not let the program \"{program}\" have the secret \"{name}\"")]
+    OtherProgram {
+        /// The secret's name.
+        name: String,
+        /// The program that was about to get it.
+        program: String,
     },
     /// The variable is not set.
     #[error("the environment variable {variable} of the secret \"{name}\" is not set")]
@@ -66,6 +74,7 @@ pub enum SecretError {
 #[derive(Clone)]
 pub(crate) struct ConfiguredSecrets {
     sources: Arc<BTreeMap<String, SecretSource>>,
+    programs: Arc<BTreeMap<String, Program>>,
 }
 
 impl ConfiguredSecrets {
@@ -74,7 +83,27 @@ impl ConfiguredSecrets {
     pub(crate) fn new(sources: BTreeMap<String, SecretSource>) -> Self {
         Self {
             sources: Arc::new(sources),
+            programs: Arc::default(),
         }
+    }
+
+    /// The same with the programs that connectors may run. Variables that they inherit are read now.
+    #[must_use]
+    pub(crate) fn with_programs(mut self, programs: &BTreeMap<String, ProgramConfig>) -> Self {
+        let whole = |config: &ProgramConfig| {
+            let mut program = config.program.clone();
+            let inherited = config
+                .inherit
+                .iter()
+                .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+            program.env.extend(inherited);
+            program
+        };
+        let programs = programs
+            .iter()
+            .map(|(name, config)| (name.clone(), whole(config)));
+        self.programs = Arc::new(programs.collect());
+        self
     }
 
     /// The secret, for this host and no other. It is read anew each time, so that one that was rotated by hand is seen.
@@ -85,19 +114,31 @@ impl ConfiguredSecrets {
     /// Where there is no such secret, it may not go to this host, or it cannot be read.
     pub(crate) fn reveal_blocking(&self, name: &str, host: &str, port: u16) -> Result<Revealed, SecretError> {
         let source = self.bound(name, host, port)?;
-        let value = match &source.from {
-            SecretFrom::File(file) => read(name, file)?,
-            SecretFrom::Env(variable) => {
-                std::env::var(variable)
-                    .map(SecretString::from)
-                    .map_err(|_| SecretError::NoVariable {
-                        name: name.to_owned(),
-                        variable: variable.clone(),
-                    })?
-            }
-        };
+        let value = value(name, source)?;
         let tls = read_tls(&source.tls, name)?;
         Ok(Revealed { value, tls })
+    }
+
+    /// The secret, for a program that `server.yaml` gives it to. Blocks as [`Self::reveal_blocking`] does.
+    ///
+    /// # Errors
+    /// Where there is no such secret, this program may not have it, or it cannot be read.
+    pub(crate) fn reveal_to_program_blocking(
+        &self,
+        name: &str,
+        program: &str,
+    ) -> Result<SecretString, SecretError> {
+        let source = self.source(name)?;
+        let given = self.programs.get(program).is_some_and(|program| {
+            program.secrets.contains(name) || program.env_secrets.values().any(|given| given == name)
+        });
+        if given {
+            return value(name, source);
+        }
+        Err(SecretError::OtherProgram {
+            name: name.to_owned(),
+            program: program.chars().take(80).collect(),
+        })
     }
 
     /// What was staged beside the secret, under the same conditions.
@@ -197,7 +238,7 @@ impl From<SecretError> for TargetError {
     fn from(error: SecretError) -> Self {
         let fault = match &error {
             SecretError::Unknown(_) | SecretError::NoVariable { .. } => Fault::NotFound,
-            SecretError::OtherHost { .. } => Fault::Denied,
+            SecretError::OtherHost { .. } | SecretError::OtherProgram { .. } => Fault::Denied,
             SecretError::NotReplaceable(_) => Fault::Misconfigured,
             SecretError::File { .. } => Fault::Unavailable,
         };
@@ -226,6 +267,19 @@ impl Secrets for ConfiguredSecrets {
         let (all, name, new) = (self.clone(), name.to_owned(), new.clone());
         off_thread(move || all.replace_blocking(&name, &new)).await
     }
+
+    fn program(&self, name: &str) -> Option<Program> {
+        self.programs.get(name).cloned()
+    }
+
+    fn programs(&self) -> Vec<String> {
+        self.programs.keys().cloned().collect()
+    }
+
+    async fn reveal_to_program(&self, name: &str, program: &str) -> Result<SecretString, TargetError> {
+        let (all, name, program) = (self.clone(), name.to_owned(), program.to_owned());
+        off_thread(move || all.reveal_to_program_blocking(&name, &program)).await
+    }
 }
 
 async fn off_thread<T: Send + 'static>(
@@ -241,6 +295,21 @@ fn file_error(name: &str, file: &Path, why: &impl ToString) -> SecretError {
         name: name.to_owned(),
         file: file.to_owned(),
         why: why.to_string(),
+    }
+}
+
+/// The value of a secret, from where it is kept.
+fn value(name: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
+    match &source.from {
+        SecretFrom::File(file) => read(name, file),
+        SecretFrom::Env(variable) => {
+            std::env::var(variable)
+                .map(SecretString::from)
+                .map_err(|_| SecretError::NoVariable {
+                    name: name.to_owned(),
+                    variable: variable.clone(),
+                })
+        }
     }
 }
 
@@ -346,6 +415,30 @@ mod tests {
             secrets.reveal_blocking("pq", "127.0.0.1", 5432),
             Err(SecretError::Unknown(_))
         ));
+    }
+
+    #[test]
+    fn a_secret_goes_to_its_programs_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "secrets: {pg: {file: pg}, own: {file: pg}}\n\
+                    programs: {badges: {path: /b, secrets: [pg], inherit: [CARGO_PKG_NAME, DAYPASS_UNSET]}, \
+                               lists: {path: /l, env_secrets: {A: own}}}";
+        file(folder.path(), "s3cret\n", 0o600);
+        let config = crate::config::ServerConfig::parse(&folder.path().join("server.yaml"), text).unwrap();
+        let secrets = ConfiguredSecrets::new(config.secrets).with_programs(&config.programs);
+        let revealed = secrets.reveal_to_program_blocking("pg", "badges").unwrap();
+        assert_eq!(revealed.expose_secret(), "s3cret");
+        assert!(secrets.reveal_to_program_blocking("own", "lists").is_ok());
+        for (name, program) in [("pg", "lists"), ("own", "badges"), ("pg", "none")] {
+            let refused = secrets.reveal_to_program_blocking(name, program).unwrap_err();
+            assert!(matches!(refused, SecretError::OtherProgram { .. }), "{refused}");
+        }
+        assert!(secrets.reveal_blocking("pg", "127.0.0.1", 5432).is_err());
+        let env = secrets.program("badges").unwrap().env;
+        assert_eq!(
+            env,
+            BTreeMap::from([("CARGO_PKG_NAME".to_owned(), "daypass-server".to_owned())])
+        );
     }
 
     #[test]

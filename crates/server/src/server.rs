@@ -93,7 +93,7 @@ impl Entropy for SystemEntropy {
 /// # Errors
 /// Where the store does not open, or holds a policy that does not load here.
 pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Arc<Engine>, StartError> {
-    let secrets = ConfiguredSecrets::new(config.secrets.clone());
+    let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
     let store = open_store(config, &secrets).await?;
     let parts = EngineParts {
         store,

@@ -1,4 +1,5 @@
-//! What commands beside a running server need of it: the hash of a first password, and whether its secrets are there.
+//! What commands beside a running server need of it: the hash of a first password, and whether its secrets and programs
+//! are there.
 
 use daypass_core::refusal::Refusal;
 use secrecy::SecretString;
@@ -30,16 +31,34 @@ pub async fn hash_password(password: SecretString) -> Result<String, HashError> 
         .await?)
 }
 
-/// Reads every secret for each host that it may go to, and forgets it again. Blocks on small files.
+/// Reads every secret for each host and program that it may go to, and forgets it again. Blocks on small files.
 ///
 /// # Errors
 /// The first that is not there, or cannot be read by this user.
 pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
-    let secrets = ConfiguredSecrets::new(config.secrets.clone());
+    let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
     for (name, source) in &config.secrets {
         for (host, port) in &source.hosts {
             secrets.reveal_blocking(name, host, *port)?;
         }
+    }
+    for (name, config) in &config.programs {
+        let program = &config.program;
+        for secret in program.secrets.iter().chain(program.env_secrets.values()) {
+            secrets.reveal_to_program_blocking(secret, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the file of every program that connectors may run. None is run.
+///
+/// # Errors
+/// The first that would not be started, with the reason.
+pub fn try_programs(config: &ServerConfig) -> Result<(), String> {
+    for (name, config) in &config.programs {
+        let said = |what| format!("the program \"{name}\" of server.yaml would not be run: {what}");
+        config.program.check().map_err(said)?;
     }
     Ok(())
 }

@@ -202,6 +202,7 @@ mod tests {
             "behind_proxy:",
             "trusted_proxies:",
             "store:",
+            "programs:",
             "sessions:",
             "reconcile:",
             "log:",

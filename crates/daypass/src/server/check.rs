@@ -15,6 +15,10 @@ pub(super) async fn check(config: &ServerConfig, policy: &[PathBuf]) -> Result<(
     if !config.secrets.is_empty() {
         say(format!("✓ its secrets can be read ({})", config.secrets.len()));
     }
+    daypass_server::try_programs(config).map_err(Failure::error)?;
+    if !config.programs.is_empty() {
+        say(format!("✓ its programs can be run ({})", config.programs.len()));
+    }
     if policy.is_empty() {
         say("! there are no policy files beside it; a first start needs some");
         return Ok(());

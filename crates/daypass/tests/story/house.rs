@@ -179,7 +179,7 @@ impl House {
         std::fs::write(self.file(name), text).unwrap();
     }
 
-    fn secret(&self, name: &str, text: &str) {
+    pub(crate) fn secret(&self, name: &str, text: &str) {
         let path = self.file("secrets").join(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -13,6 +13,7 @@ mod init;
 mod killed;
 mod main_job;
 mod outage;
+mod programs;
 mod quickstart;
 mod running;
 mod server;

@@ -32,8 +32,10 @@ pub(crate) async fn all(stand: &dyn Stand) {
         what_the_spec_gave_before_is_taken_back(stand).await;
         sessions_are_cut(stand).await;
         a_credential_makes_nothing(stand).await;
+    } else {
+        there_is_no_credential(stand).await;
     }
-    if own.own_expiry {
+    if own.own_expiry && own.credential {
         the_target_ends_it_itself(stand).await;
     }
     the_target_goes_down_and_comes_back(stand).await;
@@ -417,6 +419,15 @@ async fn a_credential_makes_nothing(stand: &dyn Stand) {
     case.assert_absent().await;
 }
 
+async fn there_is_no_credential(stand: &dyn Stand) {
+    let case = Case::begin(stand, 47, "there is no credential").await;
+    case.provision().await;
+    let refused = case.provider.credential(&case.key, &case.spec).await.unwrap_err();
+    assert_eq!(refused.fault, Fault::Misconfigured);
+    case.until().await;
+    case.revoke().await;
+}
+
 async fn the_target_ends_it_itself(stand: &dyn Stand) {
     let mut case = Case::begin(stand, 45, "the target ends it itself").await;
     case.provision().await;
@@ -438,7 +449,7 @@ async fn the_target_goes_down_and_comes_back(stand: &dyn Stand) {
     case.provision().await;
     stand.down().await;
     let provider = &case.provider;
-    let faults = [
+    let mut faults = vec![
         provider
             .provision(&case.key, &case.spec, "ana", case.until)
             .await
@@ -446,9 +457,11 @@ async fn the_target_goes_down_and_comes_back(stand: &dyn Stand) {
         provider.revoke(&case.key, Some(&case.spec)).await.map(drop),
         provider.inspect(&case.key, Some(&case.spec)).await.map(drop),
         provider.list_managed().await.map(drop),
-        provider.credential(&case.key, &case.spec).await.map(drop),
         provider.probe().await,
     ];
+    if provider.capabilities().credential {
+        faults.push(provider.credential(&case.key, &case.spec).await.map(drop));
+    }
     for (index, fault) in faults.into_iter().enumerate() {
         assert_eq!(fault.unwrap_err().fault, Fault::Unavailable, "call {index}");
     }

@@ -20,7 +20,7 @@ pub(super) const DEFAULT_SESSION: Span = Span::hours(12);
 /// The port that PostgreSQL listens on where nobody says (IANA).
 const POSTGRES_PORT: u16 = 5432;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
     let in_file = InFile {
@@ -33,7 +33,18 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
     let secrets = raw
         .secrets
         .iter()
-        .map(|(name, secret)| Ok((name.clone(), in_file.secret(name, secret)?)))
+        .map(|(name, secret)| {
+            let programs = raw.programs.values();
+            let to_a_program = programs
+                .flat_map(|program| program.value.given())
+                .any(|given| given.value == *name);
+            Ok((name.clone(), in_file.secret(name, secret, to_a_program)?))
+        })
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    let programs = raw
+        .programs
+        .iter()
+        .map(|(name, program)| Ok((name.clone(), in_file.program(name, program, &secrets)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
     let state_dir = raw
         .state_dir
@@ -55,6 +66,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         behind_proxy,
         store,
         secrets,
+        programs,
         trusted_proxies,
         session_lifetime,
         reconcile: in_file.reconcile(&raw.reconcile)?,
@@ -64,7 +76,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
 }
 
 /// What every check needs to say where it stands.
-struct InFile<'a> {
+pub(super) struct InFile<'a> {
     file: &'a Path,
     folder: &'a Path,
 }
@@ -74,7 +86,7 @@ impl InFile<'_> {
         self.folder.join(&text.value)
     }
 
-    fn wrong<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
         ConfigError::at(self.file, at, what)
     }
 
@@ -201,7 +213,7 @@ impl InFile<'_> {
         }
     }
 
-    fn secret(&self, name: &str, secret: &Spanned<RawSecret>) -> Result<SecretSource> {
+    fn secret(&self, name: &str, secret: &Spanned<RawSecret>, to_a_program: bool) -> Result<SecretSource> {
         if let Err(bad) = name.parse::<Name>() {
             return Err(self.wrong(secret, bad.to_string()));
         }
@@ -226,7 +238,7 @@ impl InFile<'_> {
                     )));
             }
         };
-        if hosts.is_empty() {
+        if hosts.is_empty() && !to_a_program {
             return Err(self
                 .wrong(
                     secret,
@@ -280,7 +292,7 @@ impl InFile<'_> {
         Ok(network)
     }
 
-    fn span(&self, text: &Spanned<String>, least: Span, most: Span) -> Result<Span> {
+    pub(super) fn span(&self, text: &Spanned<String>, least: Span, most: Span) -> Result<Span> {
         let span: Span = text
             .value
             .parse()
@@ -342,7 +354,7 @@ fn is_this_machine(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }
 

@@ -1,8 +1,10 @@
 //! `server.yaml`: the operator's own file on the machine. No API changes it, because it binds names to the outside world:
-//! which secrets exist, which hosts each may be sent to, who listens where. Reading it is strict and says file and line.
+//! which secrets exist, which hosts each may be sent to, which programs may run, who listens where. Reading it is strict and
+//! says file and line.
 
 mod check;
 mod diagnostic;
+mod programs;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use daypass_core::time::Span;
+use daypass_providers::Program;
 use serde::Deserialize;
 
 pub use diagnostic::ConfigError;
@@ -33,6 +36,8 @@ pub struct ServerConfig {
     pub store: StoreConfig,
     /// Where each secret comes from and where it may be sent.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Which programs connectors of kind `command` may run.
+    pub programs: BTreeMap<String, ProgramConfig>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// How long a login lasts.
@@ -104,7 +109,7 @@ pub enum TlsMode {
 pub struct SecretSource {
     /// Where from.
     pub from: SecretFrom,
-    /// The hosts, each with its port, in lower case.
+    /// The hosts, each with its port, in lower case. None where only programs get it.
     pub hosts: Vec<(String, u16)>,
     /// How the connection that it is sent over is protected.
     pub tls: TlsMode,
@@ -117,6 +122,15 @@ pub enum SecretFrom {
     File(PathBuf),
     /// In an environment variable of the server's process.
     Env(String),
+}
+
+/// A program that connectors may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramConfig {
+    /// What is said of it, with the variables that are written out.
+    pub program: Program,
+    /// The variables of the server's own environment that it gets too, where they are set.
+    pub inherit: Vec<String>,
 }
 
 /// How the reconciler behaves; see `docs/operations.md`.
@@ -201,6 +215,7 @@ impl ServerConfig {
             behind_proxy: false,
             store: StoreConfig::Memory,
             secrets: BTreeMap::new(),
+            programs: BTreeMap::new(),
             trusted_proxies: Vec::new(),
             session_lifetime: check::DEFAULT_SESSION,
             reconcile: ReconcileConfig::default(),

@@ -15,6 +15,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, Spanned<RawSecret>>,
     #[serde(default)]
+    pub(super) programs: BTreeMap<String, Spanned<RawProgram>>,
+    #[serde(default)]
     pub(super) trusted_proxies: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) sessions: RawSessions,
@@ -67,6 +69,33 @@ pub(super) struct RawSecret {
     pub(super) hosts: Vec<Spanned<String>>,
     pub(super) tls: Option<Spanned<RawTlsMode>>,
     pub(super) ca: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProgram {
+    pub(super) path: Spanned<String>,
+    #[serde(default)]
+    pub(super) args: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) secrets: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(super) env_secrets: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(super) inherit: Vec<Spanned<String>>,
+    pub(super) directory: Option<Spanned<String>>,
+    pub(super) timeout: Option<Spanned<String>>,
+    pub(super) propagation: Option<Spanned<String>>,
+    pub(super) own_expiry: Option<bool>,
+}
+
+impl RawProgram {
+    /// Every secret that it is given.
+    pub(super) fn given(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.secrets.iter().chain(self.env_secrets.values())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
