@@ -7,6 +7,7 @@ mod break_glass;
 mod faults;
 mod house;
 mod locks;
+mod notices;
 mod outage;
 mod people;
 mod policies;
