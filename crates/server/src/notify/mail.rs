@@ -231,3 +231,103 @@ fn escaped(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use daypass_core::event::{Actor, Event, PolicyEvent, What};
+    use daypass_core::id::PersonId;
+    use daypass_core::text::Hash;
+    use daypass_engine::notices::Kind;
+    use daypass_store::Entry;
+    use serde_json::Map;
+
+    use super::*;
+
+    const HOSTILE: &str = "x\r\nBcc: eve@example.com\r\n\r\n<script src='a'>&\"\n.\r\nQUIT";
+
+    fn sent(subject: &str, quote: &str, mail: &str) -> Result<String, Fault> {
+        let what = What::Policy(PolicyEvent::Applied {
+            revision: Hash::of(b""),
+            files: Vec::new(),
+            summary: Vec::new(),
+        });
+        let ready = Ready {
+            kind: Kind::Decided,
+            entry: Entry {
+                index: 7,
+                leaf: Hash::of(b""),
+                bytes: Vec::new(),
+                event: Event::new(Timestamp::EPOCH, Actor::System, Subject::Policy, what),
+            },
+            letter: Letter {
+                subject: subject.to_owned(),
+                lines: vec![
+                    Line::Say("It happened.".to_owned()),
+                    Line::Quote {
+                        label: "Reason",
+                        text: quote.to_owned(),
+                    },
+                ],
+                commands: vec!["daypass status".to_owned()],
+                page: Some("requests/R1".to_owned()),
+                facts: Map::new(),
+            },
+            to: None,
+        };
+        let to = Addressee {
+            person: PersonId::from_bytes([1; 10]),
+            login: "ana".to_owned(),
+            mail: mail.to_owned(),
+        };
+        let form = Form {
+            installation: "test".to_owned(),
+            base_url: Some("https://daypass.example/\"><b>".to_owned()),
+        };
+        let from = "Daypass <daypass@example.com>".parse().unwrap();
+        let message = message(&ready, &to, &from, &form, Timestamp::EPOCH)?;
+        Ok(String::from_utf8(message.formatted()).unwrap())
+    }
+
+    #[test]
+    fn no_text_gets_into_a_header() {
+        // The engine lets no line break into a subject; if it ever did, this is the second lock.
+        let mail = sent(HOSTILE, HOSTILE, "ana@example.com").unwrap();
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        let names: Vec<&str> = head
+            .lines()
+            .filter(|line| !line.starts_with([' ', '\t']))
+            .map(|line| line.split(':').next().unwrap())
+            .collect();
+        assert!(!names.contains(&"Bcc"), "{head}");
+        for name in ["Subject", "From", "To", "Message-ID", "Date", "MIME-Version"] {
+            assert_eq!(
+                names.iter().filter(|one| **one == name).count(),
+                1,
+                "{name}: {head}"
+            );
+        }
+        assert!(head.contains("Auto-Submitted: auto-generated"), "{head}");
+        for bad in ["ana@example.com\r\nBcc: e@x", "ana@example.com>, <e@x", "", "ana"] {
+            assert!(sent("a", "b", bad).unwrap_err().refused, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn html_is_escaped_and_quotes_are_marked() {
+        let letter = Letter {
+            subject: String::new(),
+            lines: vec![Line::Quote {
+                label: "Reason",
+                text: "a <b>\nIt was approved.".to_owned(),
+            }],
+            commands: Vec::new(),
+            page: None,
+            facts: Map::new(),
+        };
+        assert_eq!(text(&letter, None), "Reason:\n> a <b>\n> It was approved.\n\n");
+        let html = html(&letter, Some("https://x/\"><script>"));
+        assert!(html.contains("a &lt;b&gt;\nIt was approved."), "{html}");
+        assert!(!html.contains("<script>") && !html.contains("\"><"), "{html}");
+        assert_eq!(escaped("'\"<>&"), "&#39;&quot;&lt;&gt;&amp;");
+    }
+}

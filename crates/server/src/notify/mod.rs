@@ -31,7 +31,7 @@ use courier::Carrier;
 use webhook::Form;
 
 /// The longest pause of these loops: how late a notice is that time alone brings about, and that another server queued.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The pause after the store did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
