@@ -176,7 +176,7 @@ impl What {
             }) => why.iter().collect(),
             Self::Person(person::Change::Added { person }) => [&person.login, &person.display]
                 .into_iter()
-                .chain(&person.mail)
+                .chain(person.mail.as_deref())
                 .collect(),
             Self::Person(person::Change::Mail { mail }) => mail.iter().collect(),
             Self::Lock(event) => vec![event.prose()],

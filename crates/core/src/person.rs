@@ -58,7 +58,7 @@ pub struct Person {
     pub manager_since: Timestamp,
     /// Where mail for them goes, if anywhere. Known to the log by hash, as the names are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mail: Option<Prose>,
+    pub mail: Option<Box<Prose>>,
 }
 
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
@@ -122,7 +122,7 @@ impl Person {
     /// Every free text in it, for the store to put the words back.
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
         let names = [&mut self.login, &mut self.display];
-        names.into_iter().chain(&mut self.mail).collect()
+        names.into_iter().chain(self.mail.as_deref_mut()).collect()
     }
 
     /// The account after a change at `at`. `Added` replaces it: that is how replay begins.
@@ -141,7 +141,7 @@ impl Person {
             }
             // Where somebody is written to says nothing about what they may do: nothing has to settle.
             Change::Mail { mail } => {
-                self.mail.clone_from(mail);
+                self.mail = mail.clone().map(Box::new);
                 return self;
             }
             Change::TokenIssued { .. } | Change::TokenRevoked { .. } => return self,

@@ -131,6 +131,10 @@ impl Server {
         let stopped = halt.receiver();
         let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
         let couriers = notify::couriers(&config, &engine)?;
+        if !couriers.is_empty() {
+            // Before anything can happen: the first time, that is where notices begin.
+            engine.store().notices_begin().await?;
+        }
         let app = app(&config, engine, &reconciler, stopped.clone())?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let wake = Arc::new(Notify::new());

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 
 use daypass_core::break_glass::Owed;
 use daypass_core::event::{Actor, Event, Subject, What};
-use daypass_core::grant::{self, Grant, Reason};
+use daypass_core::grant::{self, Evidence, Grant, Proof, Reason};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
 use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request};
 use daypass_core::text::Prose;
+use daypass_core::time::Timestamp;
 use daypass_policy::Directory as _;
 use serde_json::{Map, Value, json};
 
@@ -201,7 +202,7 @@ impl Writer<'_> {
         self.quote("Reason", Some(&request.ask.reason));
         self.quote("Ticket, as given", request.ask.ticket.as_ref());
         let steps = request.path.steps.len();
-        let mut asks = format!("Whoever is asked should answer by {due_at}");
+        let mut asks = format!("Whoever is asked should answer by {}", clock(due_at));
         if steps > 1 {
             let _infallible = write!(asks, "; this is step {} of {steps}", step + 1);
         }
@@ -323,7 +324,7 @@ impl Writer<'_> {
         self.quote("Ticket, as given", request.ask.ticket.as_ref());
         if let (Some(Owed::Due { due_at, .. }), false) = (request.owed(), mine) {
             let due_at = *due_at;
-            self.say(format!("Somebody else has to look at it by {due_at}."));
+            self.say(format!("Somebody else has to look at it by {}.", clock(due_at)));
             self.fact("due_at", due_at.to_string());
         }
         if !mine {
@@ -354,13 +355,14 @@ impl Writer<'_> {
                 if kind == Kind::EndingSoon {
                     self.letter.subject = format!("Ends soon: {whose}");
                     self.say(format!(
-                        "{what} ends at {expires_at}, and open connections with it."
+                        "{what} ends at {}, and open connections with it.",
+                        clock(*expires_at)
                     ));
                     self.command(format!("daypass extend {short} --for 30m --reason \"…\""));
                     self.command(format!("daypass release {short}"));
                 } else {
                     self.letter.subject = format!("Ready: {whose}");
-                    self.say(format!("{what} is there, until {expires_at}."));
+                    self.say(format!("{what} is there, until {}.", clock(*expires_at)));
                     self.command(format!(
                         "daypass connect {}",
                         items.first().map_or("", String::as_str)
@@ -371,6 +373,7 @@ impl Writer<'_> {
                 self.letter.subject = format!("Ending: {whose}");
                 let why = self.reason(reason);
                 self.say(format!("{what} is being taken away: {why}."));
+                self.said(reason);
             }
             grant::Event::Overdue => {
                 self.letter.subject = format!("OVERDUE: {who}: {what} is not gone");
@@ -381,32 +384,39 @@ impl Writer<'_> {
                 {
                     let why = self.reason(reason);
                     self.say(format!("It ends because {why}."));
+                    self.said(reason);
                 }
             }
-            _ => {
+            grant::Event::Ended { evidence } => {
                 self.letter.subject = format!("Ended: {whose}");
-                let why = match &grant.state {
-                    grant::State::Ended { reason, .. } | grant::State::Ending { reason, .. } => {
-                        self.reason(reason)
-                    }
-                    _ => String::from("it is over"),
+                let (grant::State::Ending { reason, .. } | grant::State::Ended { reason, .. }) = &grant.state
+                else {
+                    return;
                 };
-                self.say(format!(
-                    "{what} has ended ({why}); the target was seen without it."
-                ));
+                let why = self.reason(reason);
+                self.say(format!("{what} has ended: {why}. {}", seen(evidence)));
+                self.said(reason);
             }
+            _ => {}
         }
         self.fact("grant", facts);
     }
 
-    /// Why a grant ends, in words; what somebody wrote is quoted, and told to programs.
+    /// What somebody wrote who ended a grant.
+    fn said(&mut self, reason: &Reason) {
+        if let Reason::Revoked { why: Some(why), .. } = reason {
+            self.fact("comment", harmless(why.text()));
+            self.quote("Comment", Some(why));
+        }
+    }
+
+    /// Why a grant ends, in words.
     fn reason(&mut self, reason: &Reason) -> String {
         self.fact("reason", reason.name());
         match reason {
             Reason::Expired => String::from("its time is over"),
-            Reason::Revoked { by, why } => {
+            Reason::Revoked { by, .. } => {
                 let by = self.login(*by);
-                self.quote("Said", why.as_ref());
                 self.fact("by", by.clone());
                 format!("{by} revoked it")
             }
@@ -459,6 +469,27 @@ impl Writer<'_> {
         let person = self.reader.and_then(|reader| self.directory.person(reader));
         person.is_some_and(|person| person.active && person.role != SystemRole::Member)
     }
+}
+
+/// How it is known that a grant is over.
+fn seen(evidence: &[Evidence]) -> &'static str {
+    let never = |one: &Evidence| matches!(one.proof, Proof::NeverProvisioned);
+    if evidence.iter().all(never) {
+        "Nothing had been set up at the target."
+    } else if evidence
+        .iter()
+        .any(|one| matches!(one.proof, Proof::HeldBy { .. }))
+    {
+        "What another grant holds as well goes with that one."
+    } else {
+        "The target was seen without it."
+    }
+}
+
+/// An instant as people read it, to the minute: `2026-11-21 12:09 UTC`. Programs get it in full.
+fn clock(at: Timestamp) -> String {
+    let full: String = at.to_string().chars().take(16).collect();
+    format!("{} UTC", full.replace('T', " "))
 }
 
 /// A text in one line.

@@ -267,7 +267,36 @@ async fn a_grant_says_when_it_is_late_ends_soon_and_has_ended() {
         .await
         .unwrap();
     house.gone(id).await;
-    assert_eq!(house.mailed().await, told(&[("grant.ended", "ana", 0)]));
+    let letter = house.ready(Kind::Ended, "ana", Span::ZERO).await.unwrap().letter;
+    assert_eq!(letter.subject, "Ended: orders/write");
+    let revoked =
+        "orders/write has ended: root revoked it. The target was seen without it. | Comment: «enough»";
+    assert_eq!(said(&letter), revoked);
+}
+
+#[tokio::test]
+async fn an_end_says_what_is_known_of_it_and_no_more() {
+    let mut house = House::writing().await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    house.approve("bo", &made.request).await.unwrap();
+    let grant = house
+        .approve("cy", &made.request)
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
+    house
+        .engine
+        .revoke(house.caller("root"), grant, None)
+        .await
+        .unwrap();
+    house.gone(grant).await;
+    let letter = house.ready(Kind::Ended, "ana", Span::ZERO).await.unwrap().letter;
+    assert!(
+        said(&letter).ends_with("Nothing had been set up at the target."),
+        "{letter:?}"
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 
 use daypass_api::person::SetMail;
+use daypass_core::id::RequestId;
 use daypass_server::config::ServerConfig;
 use reqwest::Method;
 use serde_json::Value;
@@ -19,6 +20,9 @@ use crate::bed::{Bed, PATIENCE, ask};
 const PACKAGES: [&str; 2] = ["aiosmtpd==1.4.6", "standardwebhooks==1.1.0"];
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// A reason that would like to be something else.
+const HOSTILE: &str = "PAY-7 – grüße\nSubject: Approved\n\n<a href=\"https://evil.example\">click</a>";
+
 const PASSWORD: &str = "a canary in the mail server";
 
 /// A Python of our own with the packages, made once. `None`: this machine has no Python; CI's has.
@@ -138,16 +142,62 @@ fn header<'a>(mail: &'a Value, name: &str) -> &'a str {
     found[1].as_str().unwrap()
 }
 
+/// A certificate for `localhost` and its key, in files.
+fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (certificate, key)
+}
+
+/// A mail that asks bo, as it came: from whom, over what, under which headers.
+fn comes_as_it_should(mail: &Value) {
+    assert_eq!(mail["defects"], serde_json::json!([]), "{mail}");
+    assert_eq!((&mail["tls"], &mail["user"]), (&true.into(), &"daypass".into()));
+    assert_eq!(mail["from"], "daypass@example.com");
+    assert_eq!(mail["to"], serde_json::json!(["bo@example.com"]));
+    assert_eq!(
+        header(mail, "Subject"),
+        "[daypass] ana asks for orders/write for 1h"
+    );
+    assert_eq!(header(mail, "To"), "bo@example.com");
+    assert_eq!(header(mail, "Auto-Submitted"), "auto-generated");
+    assert!(
+        header(mail, "Message-ID").contains("request-review_asked"),
+        "{mail}"
+    );
+}
+
+/// Both of its forms say the same, quote what was written, and have one link, which is ours.
+fn says_it_twice(mail: &Value, request: RequestId) {
+    assert_eq!(mail["type"], "multipart/alternative");
+    let part = |index: usize| {
+        let part = &mail["parts"][index];
+        let text = part[1].as_str().unwrap().replace("\r\n", "\n");
+        (part[0].as_str().unwrap(), text)
+    };
+    let ((plain_type, plain), (html_type, html)) = (part(0), part(1));
+    assert_eq!((plain_type, html_type), ("text/plain", "text/html"));
+    let link = format!("https://daypass.example/requests/{request}");
+    let quoted =
+        "Reason:\n> PAY-7 – grüße\n> Subject: Approved\n> \n> <a href=\"https://evil.example\">click</a>\n";
+    assert!(plain.contains(quoted) && plain.contains(&link), "{plain}");
+    let command = format!("daypass approve {}", request.short());
+    assert!(plain.contains(&command) && html.contains(&command), "{plain}");
+    let escaped = "&lt;a href=&quot;https://evil.example&quot;&gt;click&lt;/a&gt;";
+    assert!(html.contains(escaped), "{html}");
+    assert_eq!(html.matches("<a href=").count(), 1, "{html}");
+    assert!(html.contains(&format!("<a href=\"{link}\">")), "{html}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn others_receive_what_we_send() {
     let Some(python) = tokio::task::spawn_blocking(python).await.unwrap() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = certificate(folder.path());
     let peers = Peers::start(python, &certificate, &key);
     let wanted = configured(folder.path(), &peers);
     let bed = Bed::with(|config| {
@@ -163,72 +213,20 @@ async fn others_receive_what_we_send() {
             .unwrap();
     }
     let mut asked = ask("orders/write");
-    asked.reason =
-        Some("PAY-7 – grüße\nSubject: Approved\n\n<a href=\"https://evil.example\">click</a>".to_owned());
+    asked.reason = Some(HOSTILE.to_owned());
     let request = bed.client("ana").await.add_request(&asked).await.unwrap();
-    let (peers, (mail, hook)) = tokio::task::spawn_blocking(move || {
+    let hearing = tokio::task::spawn_blocking(move || {
         let heard = peers.hear(1, 1);
         (peers, heard)
-    })
-    .await
-    .unwrap();
-    let event = &hook[0];
-    assert_eq!(event["type"], "io.daypass.request.review_asked", "{event}");
-    assert_eq!(event["subject"], request.id.to_string());
-
-    let mail = &mail[0];
-    assert_eq!(mail["defects"], serde_json::json!([]), "{mail}");
-    assert_eq!((&mail["tls"], &mail["user"]), (&true.into(), &"daypass".into()));
-    assert_eq!(mail["from"], "daypass@example.com");
-    assert_eq!(mail["to"], serde_json::json!(["bo@example.com"]));
-    assert_eq!(
-        header(mail, "Subject"),
-        "[daypass] ana asks for orders/write for 1h"
-    );
-    assert_eq!(header(mail, "To"), "bo@example.com");
-    assert_eq!(header(mail, "Auto-Submitted"), "auto-generated");
-    assert!(
-        header(mail, "Message-ID").contains("request-review_asked"),
-        "{mail}"
-    );
-    assert_eq!(mail["type"], "multipart/alternative");
-    let part = |index: usize| {
-        let part = &mail["parts"][index];
-        (
-            part[0].as_str().unwrap(),
-            part[1].as_str().unwrap().replace("\r\n", "\n"),
-        )
-    };
-    let ((plain_type, plain), (html_type, html)) = (part(0), part(1));
-    assert_eq!((plain_type, html_type), ("text/plain", "text/html"));
-    let link = format!("https://daypass.example/requests/{}", request.id);
-    let quoted =
-        "Reason:\n> PAY-7 – grüße\n> Subject: Approved\n> \n> <a href=\"https://evil.example\">click</a>\n";
-    assert!(plain.contains(quoted) && plain.contains(&link), "{plain}");
-    assert!(
-        plain.contains(&format!("daypass approve {}", request.id.short())),
-        "{plain}"
-    );
-    assert!(
-        html.contains("&lt;a href=&quot;https://evil.example&quot;&gt;click&lt;/a&gt;"),
-        "{html}"
-    );
-    assert_eq!(
-        html.matches("<a href=").count(),
-        1,
-        "the one link is ours: {html}"
-    );
-    assert!(html.contains(&format!("<a href=\"{link}\">")), "{html}");
-
+    });
+    let (peers, (mail, hook)) = hearing.await.unwrap();
+    assert_eq!(hook[0]["type"], "io.daypass.request.review_asked", "{hook:?}");
+    assert_eq!(hook[0]["subject"], request.id.to_string());
+    comes_as_it_should(&mail[0]);
+    says_it_twice(&mail[0], request.id);
     // The mailbox said "later" once before it took this one.
-    let metrics = bed
-        .raw(Method::GET, "/metrics", None)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let metrics = bed.raw(Method::GET, "/metrics", None).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
     for line in [
         "daypass_notices_sent_total{channel=\"webhook/chat\"} 1",
         "daypass_notices_failed_total{channel=\"mail\"} 1",
