@@ -186,6 +186,45 @@ async fn each_step_asks_its_reviewers_once_and_reminds_them_once() {
 }
 
 #[tokio::test]
+async fn silence_asks_the_others_and_nobody_twice() {
+    let mut house = House::writing().await;
+    let step = "{from: leads, within: 30m, else: deny}";
+    let escalating = "{from: leads, within: 30m, else: {escalate: security, within: 20m}}";
+    house.policy(&POLICY.replace(step, escalating)).await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    house.mailed().await;
+    house.live(Span::minutes(31)).await;
+    let rows = house.rows("mail").await;
+    let directory = house.engine.current().directory;
+    let mut asked: Vec<_> = rows
+        .iter()
+        .map(|row| (row.notice.as_str(), directory.login(row.recipient.unwrap())))
+        .collect();
+    asked.sort();
+    let all = [
+        ("request.review_asked", "cy"),
+        ("request.review_asked", "di"),
+        ("request.review_reminder", "cy"),
+        ("request.review_reminder", "di"),
+    ];
+    assert_eq!(asked, all.map(|(kind, who)| (kind, who.to_owned())));
+    for row in &rows {
+        let ready = house.engine.notice(row, &rules(), house.now()).await.unwrap();
+        let said = said(&ready.unwrap().letter);
+        assert!(
+            said.contains("step 1 of 2") && said.contains("have not answered"),
+            "{said}"
+        );
+    }
+    house.approve("bo", &made.request).await.unwrap();
+    for row in &rows {
+        let now = house.now();
+        let ready = house.engine.notice(row, &rules(), now).await.unwrap();
+        assert!(ready.is_none(), "the step is done: {row:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_requester_hears_of_every_outcome() {
     let mut house = House::writing().await;
     let made = house.ask("ana", &["orders/write"]).await.unwrap();
