@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use crate::config::ServerConfig;
 use crate::edge;
 use crate::identity::password::{self, Passwords, check_new};
+use crate::notify;
 use crate::secrets::{ConfiguredSecrets, SecretError};
 
 /// Why a password is not hashed.
@@ -33,12 +34,19 @@ pub async fn hash_password(password: SecretString) -> Result<String, HashError> 
 /// Reads every secret for each host that it may go to, and forgets it again. Blocks on small files.
 ///
 /// # Errors
-/// The first that is not there, or cannot be read by this user.
+/// The first that is not there, cannot be read by this user, or is to sign webhooks and no key for that.
 pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone());
     for (name, source) in &config.secrets {
         for (host, port) in &source.hosts {
             secrets.reveal_blocking(name, host, *port)?;
+        }
+    }
+    for hook in &config.notices.webhooks {
+        let (host, port) = hook.address();
+        let revealed = secrets.reveal_blocking(&hook.key, &host, port)?;
+        if !notify::is_key(&revealed.value) {
+            return Err(SecretError::NoKey(hook.key.clone()));
         }
     }
     Ok(())

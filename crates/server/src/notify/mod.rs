@@ -21,6 +21,7 @@ pub(crate) use backoff::MAX_AGE;
 pub(crate) use courier::Courier;
 pub use mail::MailError;
 pub use webhook::WebhookError;
+pub(crate) use webhook::is_key;
 
 use crate::app::App;
 use crate::config::{MAIL, NoticesConfig, ServerConfig};

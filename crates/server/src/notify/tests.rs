@@ -505,4 +505,12 @@ async fn a_key_that_is_none_sends_nothing_and_says_so_without_it() {
     let couriers = office.couriers();
     assert_eq!(office.told(&couriers[0]).await.failed, 1);
     assert_eq!(receiver.all().len(), 0, "nothing leaves unsigned");
+    // `daypass server --check` says so before.
+    let found = crate::setup::try_secrets(&office.config).unwrap_err().to_string();
+    assert!(
+        found.contains("no key of a webhook") && !found.contains("a password for mail"),
+        "{found}"
+    );
+    let good = Office::new(HOOK, port).await;
+    crate::setup::try_secrets(&good.config).unwrap();
 }

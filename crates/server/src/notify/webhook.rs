@@ -108,12 +108,7 @@ impl Webhook {
     async fn keys(&self) -> Result<Vec<Zeroizing<Vec<u8>>>, Fault> {
         let revealed = self.secrets.reveal(&self.key, &self.host, self.port).await;
         let Revealed { value, .. } = revealed.map_err(|error| Fault::later(error.to_string()))?;
-        keys(&value).ok_or_else(|| {
-            Fault::later(format!(
-                "the secret \"{}\" is no key of a webhook: {PREFIX} and the base64 of 24 to 64 bytes",
-                self.key
-            ))
-        })
+        keys(&value).ok_or_else(|| Fault::later(SecretError::NoKey(self.key.clone()).to_string()))
     }
 }
 
@@ -181,6 +176,11 @@ fn event(ready: &Ready, form: &Form) -> Value {
         "datacontenttype": "application/json",
         "data": data,
     })
+}
+
+/// Whether webhooks can be signed with a secret.
+pub(crate) fn is_key(secret: &SecretString) -> bool {
+    keys(secret).is_some()
 }
 
 /// The keys in a secret: one, or several while one takes over from another.
