@@ -33,6 +33,10 @@ pub struct Person {
     /// The login of their manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// Where mail for them goes. Only administrators and auditors are told, and whoever it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ana@example.com")]
+    pub mail: Option<String>,
     /// Whether the account is switched on.
     pub active: bool,
     /// When groups, manager or credentials last changed. A reviewer's account must have settled since.
@@ -178,6 +182,15 @@ pub struct SetManager {
 pub struct SetRole {
     /// The role from now on.
     pub role: SystemRole,
+}
+
+/// `POST /people/{login}/mail`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetMail {
+    /// The address from now on; `null` for none.
+    #[schema(example = "ana@example.com")]
+    pub mail: Option<String>,
 }
 
 /// `POST /people/{login}/password`.

@@ -133,6 +133,8 @@ pub mod path {
     pub const PERSON_MANAGER: &str = "/api/v1/people/{login}/manager";
     /// Somebody's role in Daypass.
     pub const PERSON_ROLE: &str = "/api/v1/people/{login}/role";
+    /// Somebody's mail address.
+    pub const PERSON_MAIL: &str = "/api/v1/people/{login}/mail";
     /// Somebody's password.
     pub const PERSON_PASSWORD: &str = "/api/v1/people/{login}/password";
     /// Switch an account off.
@@ -265,6 +267,8 @@ routes! {
     PersonManager: Post PERSON_MANAGER, Administrator, MANAGE;
     /// Sets somebody's role in Daypass.
     PersonRole: Post PERSON_ROLE, Administrator, PERSON;
+    /// Sets where mail for somebody goes.
+    PersonMail: Post PERSON_MAIL, Administrator, MANAGE;
     /// Sets one's own password, or anybody's as an administrator.
     PersonPassword: Post PERSON_PASSWORD, Member, PERSON;
     /// Switches an account off.

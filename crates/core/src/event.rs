@@ -142,6 +142,7 @@ impl What {
             Self::Person(P::Groups { .. }) => "person.groups",
             Self::Person(P::Manager { .. }) => "person.manager",
             Self::Person(P::Role { .. }) => "person.role",
+            Self::Person(P::Mail { .. }) => "person.mail",
             Self::Person(P::Credentials) => "person.credentials",
             Self::Person(P::TokenIssued { .. }) => "person.token_issued",
             Self::Person(P::TokenRevoked { .. }) => "person.token_revoked",
@@ -174,7 +175,11 @@ impl What {
             Self::Grant(grant::Event::Ending {
                 reason: grant::Reason::Revoked { why, .. },
             }) => why.iter().collect(),
-            Self::Person(person::Change::Added { person }) => vec![&person.login, &person.display],
+            Self::Person(person::Change::Added { person }) => [&person.login, &person.display]
+                .into_iter()
+                .chain(person.mail.as_deref())
+                .collect(),
+            Self::Person(person::Change::Mail { mail }) => mail.iter().collect(),
             Self::Lock(event) => vec![event.prose()],
             _ => Vec::new(),
         }
@@ -199,6 +204,7 @@ impl What {
             Self::Grant(grant::Event::Opened { grant }) => grant.prose_mut(),
             Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
             Self::Person(person::Change::Added { person }) => person.prose_mut(),
+            Self::Person(person::Change::Mail { mail }) => mail.iter_mut().collect(),
             Self::Lock(event) => vec![event.prose_mut()],
             Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed | R::ReviewOverdue)
             | Self::Grant(_)

@@ -56,6 +56,9 @@ pub struct Person {
     pub changed_at: Timestamp,
     /// Since when this one has been the manager: whoever was just made somebody's manager must not approve for them at once.
     pub manager_since: Timestamp,
+    /// Where mail for them goes, if anywhere. Known to the log by hash, as the names are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<Box<Prose>>,
 }
 
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
@@ -81,6 +84,11 @@ pub enum Change {
     Role {
         /// The role now.
         role: SystemRole,
+    },
+    /// Mail for it goes elsewhere, or nowhere.
+    Mail {
+        /// The address now.
+        mail: Option<Prose>,
     },
     /// Its password was set. The password is nowhere near the log.
     Credentials,
@@ -113,7 +121,8 @@ impl Change {
 impl Person {
     /// Every free text in it, for the store to put the words back.
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
-        vec![&mut self.login, &mut self.display]
+        let names = [&mut self.login, &mut self.display];
+        names.into_iter().chain(self.mail.as_deref_mut()).collect()
     }
 
     /// The account after a change at `at`. `Added` replaces it: that is how replay begins.
@@ -128,6 +137,11 @@ impl Person {
             }
             Change::Role { role } => {
                 self.role = *role;
+                return self;
+            }
+            // Where somebody is written to says nothing about what they may do: nothing has to settle.
+            Change::Mail { mail } => {
+                self.mail = mail.clone().map(Box::new);
                 return self;
             }
             Change::TokenIssued { .. } | Change::TokenRevoked { .. } => return self,

@@ -13,6 +13,7 @@ mod directory;
 mod engine;
 mod error;
 mod locks;
+pub mod notices;
 mod people;
 mod policies;
 pub mod reconcile;

@@ -18,6 +18,9 @@ use crate::error::{Error, not_found};
 use crate::requests::check_text;
 use crate::tokens::{Proof, absent};
 
+/// The longest mail address, in bytes. Source: RFC 5321, 4.5.3.1.3, less its angle brackets.
+const MAX_MAIL: usize = 254;
+
 /// An account to make.
 #[derive(Debug, Clone)]
 pub struct NewPerson {
@@ -138,6 +141,25 @@ impl Engine {
         .await
     }
 
+    /// Sets where mail for somebody goes, or that it goes nowhere.
+    ///
+    /// # Errors
+    /// Where the caller is no administrator, there is no such person, or the text is no address.
+    pub async fn set_mail(&self, caller: Caller, login: &str, mail: Option<&str>) -> Result<Person, Error> {
+        caller.administrator()?;
+        mail.map(check_mail).transpose()?;
+        let id = self.find(login)?.id;
+        let mail = mail.map(|mail| self.prose(mail));
+        self.decide_person(Scope::Person(id), id, move |person, _| {
+            let same = person.mail.as_ref().map(|known| known.text()) == mail.as_ref().map(|new| new.text());
+            if same {
+                return Ok(Outcome::default());
+            }
+            Ok(changed(caller, id, Change::Mail { mail }))
+        })
+        .await
+    }
+
     /// Sets a password: one's own, with the proof of the present one, or anybody's for an administrator. All sessions and
     /// tokens of the account end. Whoever it is must settle before reviewing again.
     ///
@@ -243,6 +265,7 @@ impl Engine {
             active: true,
             changed_at: daypass_core::time::Timestamp::EPOCH,
             manager_since: daypass_core::time::Timestamp::EPOCH,
+            mail: None,
         };
         let committed = self
             .store()
@@ -296,6 +319,19 @@ impl Engine {
         self.refresh_directory().await?;
         Ok(committed.world.people.get(&id).cloned().ok_or_else(gone)?)
     }
+}
+
+/// Refuses what cannot be one plain address: mail goes to nobody else, and to no header of anybody's choosing.
+fn check_mail(text: &str) -> Result<(), Refusal> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[]\\,;:\"".contains(c);
+    let parts = text.rsplit_once('@').filter(|(local, domain)| {
+        !local.is_empty() && !local.contains('@') && !domain.is_empty() && !domain.starts_with('.')
+    });
+    if text.len() <= MAX_MAIL && text.chars().all(plain) && parts.is_some() {
+        return Ok(());
+    }
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    Err(Refusal::new(Code::Invalid, format!("{shown:?} is no mail address")).hint("ana@example.com"))
 }
 
 /// What a change by a person leads to.

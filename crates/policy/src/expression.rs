@@ -249,6 +249,7 @@ mod tests {
             active: true,
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
+            mail: None,
         };
         let policy = crate::Policy::load(&[crate::Source {
             name: String::from("p"),

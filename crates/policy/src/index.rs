@@ -253,6 +253,7 @@ rules:
             active: true,
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
+            mail: None,
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

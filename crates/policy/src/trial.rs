@@ -181,6 +181,7 @@ fn person(login: &str, groups: BTreeSet<Name>) -> Person {
         active: true,
         changed_at: Timestamp::EPOCH,
         manager_since: Timestamp::EPOCH,
+        mail: None,
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Parts {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// The channels that notices leave by.
+    pub notices: Vec<String>,
     /// Every event as it takes its place in the log.
     pub events: broadcast::Sender<Arc<Told>>,
     /// Turns true when the server is to stop.

@@ -79,6 +79,12 @@ pub fn fill(bytes: &mut [u8]) {
     rand::rng().fill_bytes(bytes);
 }
 
+/// Any number, to spread what would come all at once.
+#[must_use]
+pub fn dice() -> u64 {
+    u64::from_le_bytes(random())
+}
+
 /// How long from now until then, for a sleep.
 #[must_use]
 pub fn until(then: Timestamp, now: Timestamp) -> Duration {

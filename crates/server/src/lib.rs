@@ -2,7 +2,7 @@
 //!
 //! [`ServerConfig`](config::ServerConfig) is the operator's own file, and [`Server`] runs it: inside the binary, the demo or
 //! a test. When to stop, its owner says. `api` has one thin file of handlers for each resource, `http` what stands
-//! before and around them, `identity` who comes in, `wire` the one place where core types become wire types, `loops` what
+//! before and around them, `identity` who comes in, `notify` who is told, `wire` the one place where core types become wire types, `loops` what
 //! runs beside the requests.
 //!
 //! Absent here: decisions. Who may have what is the engine's and the policy's; what is kept is the store's.
@@ -18,6 +18,7 @@ mod identity;
 pub mod log;
 mod loops;
 mod metrics;
+mod notify;
 mod secrets;
 mod server;
 mod setup;
@@ -27,6 +28,7 @@ mod wire;
 
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
+pub use notify::{MailError, NotifyError, WebhookError};
 pub use secrets::SecretError;
 pub use server::{Server, StartError, open};
 pub use setup::{HashError, hash_password, try_programs, try_secrets};

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::edge;
 use crate::events::address;
 use crate::http::listen::{is_stopped, stopped};
+use crate::notify::MAX_AGE;
 use crate::stale::Stale;
 
 /// How many events get their place, or are told, at once.
@@ -37,6 +38,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
 const KEYS_KEPT: Span = Span::hours(24);
 /// How long a session or token that ran out is still listed in the store.
 const TOKENS_KEPT: Span = Span::hours(24);
+
+/// How long a notice that was given up is still counted.
+const NOTICES_KEPT: Span = Span::hours(24 * 30);
 
 /// Gives events their place in the log and tells them, until told to stop.
 pub(crate) async fn sequence(app: App, shared: bool, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
@@ -192,6 +196,14 @@ async fn forget(app: &App) -> Result<(), Error> {
     let now = store.now().await?;
     let keys = store.forget_commands(now - KEYS_KEPT).await?;
     let tokens = store.forget_tokens(now - TOKENS_KEPT).await?;
+    let given_up = store.give_up_notices(now - MAX_AGE).await?;
+    if given_up > 0 {
+        tracing::error!(
+            given_up,
+            "notices were never delivered and are given up; docs/notices.md says why that can be"
+        );
+    }
+    store.forget_notices(now - NOTICES_KEPT).await?;
     tracing::debug!(keys, tokens, "forgot what has run out");
     Ok(())
 }

@@ -88,6 +88,29 @@ impl Metrics {
         });
     }
 
+    /// A turn at telling notices on a channel ended.
+    pub(crate) fn notices(&self, channel: &str, sent: u64, failed: u64, dead: u64) {
+        let channel = channel.to_owned();
+        metrics::with_local_recorder(&self.recorder, || {
+            let (one, other) = (channel.clone(), channel.clone());
+            metrics::counter!("daypass_notices_sent_total", "channel" => one).increment(sent);
+            metrics::counter!("daypass_notices_failed_total", "channel" => other).increment(failed);
+            metrics::counter!("daypass_notices_dead_total", "channel" => channel).increment(dead);
+        });
+    }
+
+    /// How a channel stands: what waits, what was given up, and for how many seconds the oldest has waited.
+    pub(crate) fn backlog(&self, channel: &str, waiting: u64, dead: u64, oldest: f64) {
+        let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let channel = channel.to_owned();
+        metrics::with_local_recorder(&self.recorder, || {
+            let (one, other) = (channel.clone(), channel.clone());
+            metrics::gauge!("daypass_notices_waiting", "channel" => one).set(number(waiting));
+            metrics::gauge!("daypass_notices_dead", "channel" => other).set(number(dead));
+            metrics::gauge!("daypass_notices_oldest_seconds", "channel" => channel).set(oldest);
+        });
+    }
+
     /// A pass of the reconciler ended.
     pub(crate) fn pass(&self, outcome: &'static str, took: Duration, at: Timestamp) {
         metrics::with_local_recorder(&self.recorder, || {

@@ -63,6 +63,12 @@ pub enum SecretError {
         /// What went wrong.
         why: String,
     },
+    /// It is to sign webhooks, and is no key for that.
+    #[error(
+        "the secret \"{0}\" is no key of a webhook: whsec_ and the base64 of 24 to 64 bytes; \
+         make one with: echo \"whsec_$(openssl rand -base64 32)\""
+    )]
+    NoKey(String),
     /// The secret comes from somewhere that Daypass cannot write.
     #[error(
         "the secret \"{0}\" comes from the environment, which Daypass cannot change; give it a file to rotate it"
@@ -239,7 +245,7 @@ impl From<SecretError> for TargetError {
         let fault = match &error {
             SecretError::Unknown(_) | SecretError::NoVariable { .. } => Fault::NotFound,
             SecretError::OtherHost { .. } | SecretError::OtherProgram { .. } => Fault::Denied,
-            SecretError::NotReplaceable(_) => Fault::Misconfigured,
+            SecretError::NotReplaceable(_) | SecretError::NoKey(_) => Fault::Misconfigured,
             SecretError::File { .. } => Fault::Unavailable,
         };
         Self::new(fault, error.to_string())

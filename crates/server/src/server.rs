@@ -24,6 +24,7 @@ use crate::http::listen::{self, TlsError};
 use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
+use crate::notify::{self, NotifyError};
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::{api, edge, loops, steady};
 
@@ -65,6 +66,9 @@ pub enum StartError {
     /// What the store holds does not make an engine: its policy does not load here.
     #[error(transparent)]
     Engine(#[from] daypass_engine::Error),
+    /// Nobody could be told anything.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
@@ -126,17 +130,23 @@ impl Server {
         let halt = Halt::new();
         let stopped = halt.receiver();
         let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
+        let couriers = notify::couriers(&config, &engine)?;
+        if !couriers.is_empty() {
+            // Before anything can happen: the first time, that is where notices begin.
+            engine.store().notices_begin().await?;
+        }
         let app = app(&config, engine, &reconciler, stopped.clone())?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let wake = Arc::new(Notify::new());
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());
         let tidy_up = loops::tidy_up(Arc::clone(&app), stopped.clone());
-        let loops = vec![
+        let mut loops = vec![
             halt.watch("the sequencer", sequence),
             halt.watch("the reconciler", reconcile),
             halt.watch("the housekeeping", tidy_up),
         ];
+        loops.extend(notices(&config, &app, couriers, &halt));
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
         let listener = halt.watch("the listener", listen::serve(listener, tls, router, stopped));
@@ -209,6 +219,30 @@ impl Server {
     }
 }
 
+/// What tells notices, where anybody is to be told.
+fn notices(
+    config: &ServerConfig,
+    app: &App,
+    couriers: Vec<notify::Courier>,
+    halt: &Arc<Halt>,
+) -> Vec<JoinHandle<()>> {
+    if couriers.is_empty() {
+        return Vec::new();
+    }
+    let mut wake = Vec::with_capacity(couriers.len());
+    let mut loops = Vec::with_capacity(couriers.len() + 1);
+    for courier in couriers {
+        let woken = Arc::new(Notify::new());
+        wake.push(Arc::clone(&woken));
+        let tell = notify::tell(Arc::clone(app), courier, woken, halt.receiver());
+        loops.push(halt.watch("a channel of notices", tell));
+    }
+    let rules = Arc::new(notify::rules(&config.notices));
+    let queue = notify::queue(Arc::clone(app), rules, wake, halt.receiver());
+    loops.push(halt.watch("the notices", queue));
+    loops
+}
+
 async fn ended(task: JoinHandle<()>, what: &str) {
     if let Err(error) = task.await {
         tracing::error!(%error, "{what} did not end in order");
@@ -226,6 +260,11 @@ fn app(
         passwords: Passwords::new(edge::random())?,
         limits: Limits::default(),
         metrics: Metrics::default(),
+        notices: notify::rules(&config.notices)
+            .channels
+            .into_iter()
+            .map(|one| one.name)
+            .collect(),
         events: broadcast::Sender::new(LAG),
         stop,
         health: reconciler.health(),

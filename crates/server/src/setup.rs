@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::config::ServerConfig;
 use crate::edge;
 use crate::identity::password::{self, Passwords, check_new};
+use crate::notify;
 use crate::secrets::{ConfiguredSecrets, SecretError};
 
 /// Why a password is not hashed.
@@ -34,7 +35,7 @@ pub async fn hash_password(password: SecretString) -> Result<String, HashError> 
 /// Reads every secret for each host and program that it may go to, and forgets it again. Blocks on small files.
 ///
 /// # Errors
-/// The first that is not there, or cannot be read by this user.
+/// The first that is not there, cannot be read by this user, or is to sign webhooks and no key for that.
 pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
     for (name, source) in &config.secrets {
@@ -46,6 +47,13 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
         let program = &config.program;
         for secret in program.secrets.iter().chain(program.env_secrets.values()) {
             secrets.reveal_to_program_blocking(secret, name)?;
+        }
+    }
+    for hook in &config.notices.webhooks {
+        let (host, port) = hook.address();
+        let revealed = secrets.reveal_blocking(&hook.key, &host, port)?;
+        if !notify::is_key(&revealed.value) {
+            return Err(SecretError::NoKey(hook.key.clone()));
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ use crate::events::{self, Entry, EventFilter, From};
 use crate::grants::{self, GrantFilter};
 use crate::idempotency::{self, Answer, Begun, Command};
 use crate::log::{self, Head};
+use crate::notices::{self, Backlog, Claim, Delivery, Fate};
 use crate::page::{Cursor, Page};
 use crate::policies::{self, Revision};
 use crate::replay::{self, Verified};
@@ -403,6 +404,72 @@ impl Store {
     /// [`Error::Corrupt`](crate::Error::Corrupt) names the first thing that is not as it was written.
     pub async fn verify(&self) -> Result<Verified> {
         on!(snapshot, self, |link| replay::verify(link))
+    }
+}
+
+/// The outbox of notices.
+impl Store {
+    /// Where the next look through the log for notices begins. The first time ever, that is the log's present end: nobody
+    /// hears of what was before.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn notices_begin(&self) -> Result<u64> {
+        on!(write, self, |link| notices::begin(link))
+    }
+
+    /// Queues what the entries of the log from `from` up to `to` (exclusive) lead to; all of it, or nothing. `false`: another
+    /// process was quicker, and nothing is done.
+    ///
+    /// # Errors
+    /// Where the store does not answer or has no room.
+    pub async fn queue_notices(&self, from: u64, to: u64, all: Vec<Delivery>) -> Result<bool> {
+        on!(write, self, |link| notices::queue(link, from, to, all))
+    }
+
+    /// Takes what is due at a channel, the longest due first; nobody else gets it until the claim ends.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn claim_notices(&self, claim: &Claim) -> Result<Vec<Delivery>> {
+        let claim = claim.clone();
+        on!(write, self, |link| notices::claim(link, &claim))
+    }
+
+    /// Records what became of a delivery; whether that counted. What was delivered counts whoever did it, a failure only
+    /// while the claim is still this worker's.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn settle_notice(&self, delivery: &Delivery, worker: &str, fate: Fate) -> Result<bool> {
+        let (delivery, worker) = (delivery.clone(), worker.to_owned());
+        on!(write, self, |link| notices::settle(
+            link, &delivery, &worker, fate
+        ))
+    }
+
+    /// Gives up what could have been told before this instant and never was, on whatever channel; how many.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn give_up_notices(&self, before: Timestamp) -> Result<u64> {
+        on!(write, self, |link| notices::give_up(link, before))
+    }
+
+    /// Forgets what was given up and could have been told before this instant; how many.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn forget_notices(&self, before: Timestamp) -> Result<u64> {
+        on!(write, self, |link| notices::forget(link, before))
+    }
+
+    /// How every channel stands that has anything to tell, or had to give something up.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn notices_waiting(&self, now: Timestamp) -> Result<Vec<Backlog>> {
+        on!(read, self, |link| notices::backlog(link, now))
     }
 }
 

@@ -11,7 +11,9 @@ use crate::event::{AuditEvent, AuditQuery};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::page::Page;
-use crate::person::{ChangeGroups, Group, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole};
+use crate::person::{
+    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
+};
 use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
@@ -166,6 +168,11 @@ impl Client {
     /// Sets somebody's role in Daypass.
     pub async fn set_role(&self, login: &Name, role: &SetRole) -> Result<Person> {
         self.send(Route::PersonRole, &[login.as_str()], role).await
+    }
+
+    /// Sets where mail for somebody goes.
+    pub async fn set_mail(&self, login: &Name, mail: &SetMail) -> Result<Person> {
+        self.send(Route::PersonMail, &[login.as_str()], mail).await
     }
 
     /// Sets a password. All of that account's sessions and tokens end.

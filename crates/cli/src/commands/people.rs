@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use daypass_api::Secret;
 use daypass_api::lock::LockOn;
 use daypass_api::person::{
-    ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole, SystemRole,
+    ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole, SystemRole,
 };
 use daypass_core::name::Name;
 
@@ -34,6 +34,8 @@ pub enum UserCommand {
     Manager(ManagerArgs),
     /// Set what somebody may do in Daypass
     Role(RoleArgs),
+    /// Set where mail for somebody goes
+    Mail(MailArgs),
     /// Set a password: yours, or somebody's
     Password(PasswordArgs),
     /// Switch an account off; what it holds ends
@@ -74,6 +76,11 @@ impl UserCommand {
                     .await?;
                 Ok(shown(context, &person))
             }
+            Self::Mail(args) => {
+                let mail = SetMail { mail: args.address };
+                let person = context.client()?.set_mail(&args.login, &mail).await?;
+                Ok(shown(context, &person))
+            }
             Self::Password(args) => args.run(context).await,
             Self::Deactivate(args) => {
                 let person = context.client()?.deactivate(&args.login).await?;
@@ -111,7 +118,7 @@ impl From<Role> for SystemRole {
 /// Make an account.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  daypass user add ana --display \"Ana Ruiz\" --group engineering --manager bo
+  daypass user add ana --display \"Ana Ruiz\" --group engineering --manager bo --mail ana@example.com
   openssl rand -base64 18 | tee /dev/stderr | daypass user add cy --group security --password-stdin
   daypass user add ci-deploy --service        a program; give it a token with daypass token create --as ci-deploy")]
 pub struct AddArgs {
@@ -129,6 +136,10 @@ pub struct AddArgs {
     /// The login of their manager
     #[arg(long, value_name = "LOGIN")]
     manager: Option<Name>,
+
+    /// Where mail for them goes
+    #[arg(long, value_name = "ADDRESS")]
+    mail: Option<String>,
 
     /// What they may do in Daypass
     #[arg(long, value_enum, default_value = "member")]
@@ -154,7 +165,7 @@ impl AddArgs {
             None
         };
         let has_password = password.is_some();
-        let person = client
+        let mut person = client
             .add_person(&NewPerson {
                 login: self.login,
                 display: self.display,
@@ -165,6 +176,14 @@ impl AddArgs {
                 password: password.map(Secret::new),
             })
             .await?;
+        if let Some(mail) = self.mail {
+            let login: Name = person.login.parse().map_err(|error| {
+                Failure::error(format!(
+                    "the account is made, but the server's answer is odd: {error}"
+                ))
+            })?;
+            person = client.set_mail(&login, &SetMail { mail: Some(mail) }).await?;
+        }
         if !has_password && !self.service {
             let hint = format!("  it has no password yet: daypass user password {}", person.login);
             context.out.note(Line::new().with(Style::Faint, hint));
@@ -258,6 +277,26 @@ pub struct ManagerArgs {
 
     /// Nobody
     #[arg(long, conflicts_with = "manager")]
+    none: bool,
+}
+
+/// Set where mail for somebody goes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user mail ana ana@example.com
+  daypass user mail ana --none
+
+Who has no address gets no mail; docs/notices.md says what is sent.")]
+pub struct MailArgs {
+    /// Whose
+    login: Name,
+
+    /// The address
+    #[arg(required_unless_present = "none")]
+    address: Option<String>,
+
+    /// Nowhere
+    #[arg(long, conflicts_with = "address")]
     none: bool,
 }
 
@@ -363,7 +402,7 @@ fn shown(context: &Context, person: &Person) -> Exit {
 fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
     let mut head = vec!["LOGIN", "NAME", "ROLE", "MANAGER", "GROUPS", ""];
     if wide {
-        head.extend(["CHANGED", "ID"]);
+        head.extend(["MAIL", "CHANGED", "ID"]);
     }
     let mut grid = Grid::new(head);
     for person in people {
@@ -384,6 +423,7 @@ fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
         ];
         if wide {
             row.extend([
+                Field::from(person.mail.as_deref().unwrap_or("–")),
                 Field::from(ago(person.changed_at, edge::now())),
                 Field::from(person.id.to_string()),
             ]);

@@ -22,6 +22,7 @@ fn somebody(n: u8) -> Person {
         active: true,
         changed_at: at(0),
         manager_since: at(0),
+        mail: None,
     }
 }
 
@@ -149,9 +150,10 @@ fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
         ),
         (Change::Groups { groups: [].into() }, 3),
         (Change::Manager { manager: None }, 4),
-        (Change::Credentials, 5),
-        (Change::Deactivated, 6),
-        (Change::Reactivated, 7),
+        (Change::Mail { mail: None }, 5),
+        (Change::Credentials, 6),
+        (Change::Deactivated, 7),
+        (Change::Reactivated, 8),
     ] {
         let event = happened(count, Subject::Person(id), What::Person(change));
         world.apply(&event).unwrap();

@@ -227,6 +227,17 @@ mod tests {
             .fold(String::from("secrets:\n"), |all, line| all + line + "\n");
         let parsed = ServerConfig::parse(file, &block).expect(&block);
         assert!(parsed.secrets.contains_key("pg-main-admin"), "{block}");
+        let (_, after) = include_str!("server.yaml")
+            .split_once("# notices:\n")
+            .expect("it suggests notices");
+        let secrets = "secrets:\n  smtp: {file: s, hosts: [\"mail.example.com:587\"]}\n  \
+                       chat-hook: {file: h, hosts: [\"hooks.example.com:443\"]}\nnotices:\n";
+        let block = after
+            .lines()
+            .map_while(|line| line.strip_prefix("# "))
+            .fold(String::from(secrets), |all, line| all + line + "\n");
+        let notices = ServerConfig::parse(file, &block).expect(&block).notices;
+        assert!(notices.mail.is_some() && notices.webhooks.len() == 1, "{block}");
     }
 
     #[test]

@@ -206,7 +206,7 @@ async fn provision(
     };
     let epoch = awaited.epoch;
     if !awaited.called {
-        if engine.uptime().since(began) > BEGINS_WITHIN && !planted::is(planted::Fault::BeginLate) {
+        if is_late(engine, began) {
             return Ok(Outcome::Overtaken);
         }
         let holder = engine.current().directory.login(part.spec.holder);
@@ -292,6 +292,11 @@ async fn shown(
     }
 }
 
+/// Whether a call that was written down or looked at then must not begin any more.
+fn is_late(engine: &Engine, since: Timestamp) -> bool {
+    engine.uptime().since(since) > BEGINS_WITHIN && !planted::is(planted::Fault::BeginLate)
+}
+
 /// How long a change may take to show.
 pub(super) fn propagation(provider: &dyn Provider) -> Span {
     if planted::is(planted::Fault::IgnoreLag) {
@@ -359,7 +364,7 @@ async fn still_awaited(
     let intent = latest.and_then(|latest| latest.intent.as_ref());
     let covers = |intent: &Intent| {
         let same = intent.worker == caller.worker && intent.until == until;
-        same && (awaited.called || engine.uptime().since(awaited.since) <= BEGINS_WITHIN)
+        same && (awaited.called || !is_late(engine, awaited.since))
     };
     let is_wanted = wanted(&held, key, now) == Some(until);
     Ok(caller.awaited.filter(|_| is_wanted && intent.is_some_and(covers)))
@@ -398,8 +403,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
             let began = engine.uptime();
             let held = held_again(engine, key, *epoch, ceiling + lag).await;
             // As for a provisioning: what was looked at long ago is looked at again.
-            let late = engine.uptime().since(began) > BEGINS_WITHIN;
-            if held || (late && !planted::is(planted::Fault::BeginLate)) {
+            if held || is_late(engine, began) {
                 return Ok(Outcome::Overtaken);
             }
         }

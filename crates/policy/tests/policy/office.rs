@@ -34,6 +34,7 @@ impl Office {
                 active: true,
                 changed_at: Timestamp::EPOCH,
                 manager_since: Timestamp::EPOCH,
+                mail: None,
             };
             for word in words {
                 match (word, word.split_once('=')) {

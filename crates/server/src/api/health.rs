@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::grant::State as GrantState;
-use daypass_store::GrantFilter;
+use daypass_store::{Backlog, GrantFilter};
 
 use crate::app::{App, Parts};
 use crate::edge;
@@ -66,7 +66,30 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
         app.metrics
             .connector(connector.as_str(), health.failing.is_none(), &health.failures);
     }
+    backlog(&app).await?;
     Ok(([(CONTENT_TYPE, PROMETHEUS)], app.metrics.render(gauges)).into_response())
+}
+
+/// Counts what waits on each channel, and on those that are configured no more.
+async fn backlog(app: &Parts) -> Answer<()> {
+    let store = app.engine.store();
+    let now = store.now().await?;
+    let mut all = store.notices_waiting(now).await?;
+    for channel in &app.notices {
+        if !all.iter().any(|one| one.channel == *channel) {
+            all.push(Backlog {
+                channel: channel.clone(),
+                ..Backlog::default()
+            });
+        }
+    }
+    for one in all {
+        let oldest = one
+            .oldest
+            .map_or(0.0, |oldest| now.since(oldest).to_std().as_secs_f64());
+        app.metrics.backlog(&one.channel, one.waiting, one.dead, oldest);
+    }
+    Ok(())
 }
 
 async fn gauges(app: &Parts) -> Answer<Gauges> {

@@ -62,6 +62,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::PersonGroups, routes!(people::groups)),
         (R::PersonManager, routes!(people::manager)),
         (R::PersonRole, routes!(people::role)),
+        (R::PersonMail, routes!(people::mail)),
         (R::PersonPassword, routes!(people::password)),
         (R::PersonDeactivate, routes!(people::deactivate)),
         (R::PersonReactivate, routes!(people::reactivate)),

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use daypass_api::person::{
-    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetManager, SetPassword, SetRole,
+    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
 };
 use daypass_api::{Page, Problem, ProblemCode, Secret};
 use daypass_core::person::{Kind, Person as Core};
@@ -132,6 +132,22 @@ pub(super) async fn role(
         &app.engine
             .set_role(identity.caller, &login, body.role.into())
             .await?,
+    ))
+}
+
+/// Sets where mail for somebody goes.
+#[utoipa::path(post, path = "/api/v1/people/{login}/mail", tag = "people", params(("login" = String, Path)),
+    request_body = SetMail, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn mail(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+    Json(body): Json<SetMail>,
+) -> Answer<Json<Person>> {
+    let mail = body.mail.as_deref();
+    Ok(shown(
+        &app,
+        &app.engine.set_mail(identity.caller, &login, mail).await?,
     ))
 }
 

@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 use super::raw::{Raw, RawLog, RawPostgres, RawReconcile, RawSecret, RawStore, RawTls, RawTlsMode};
 use super::{
     ConfigError, DEFAULT_LISTEN, LogConfig, PostgresConfig, ReconcileConfig, SecretFrom, SecretSource,
-    ServerConfig, StoreConfig, TlsFiles, TlsMode,
+    Secrets, ServerConfig, StoreConfig, TlsFiles, TlsMode, notices,
 };
 
 /// A working day: whoever starts in the morning need not log in twice.
@@ -46,6 +46,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         .iter()
         .map(|(name, program)| Ok((name.clone(), in_file.program(name, program, &secrets)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
+    let notices = notices::check(&in_file, &raw.notices, &secrets)?;
     let state_dir = raw
         .state_dir
         .as_ref()
@@ -70,6 +71,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         trusted_proxies,
         session_lifetime,
         reconcile: in_file.reconcile(&raw.reconcile)?,
+        notices,
         log: in_file.log(&raw.log)?,
         state_dir,
     })
@@ -149,21 +151,7 @@ impl InFile<'_> {
         let host = postgres.host.value.to_ascii_lowercase();
         let port = postgres.port.unwrap_or(POSTGRES_PORT);
         if let Some(password) = &postgres.password {
-            let name = &password.secret;
-            let Some(source) = secrets.get(&name.value) else {
-                return Err(self
-                    .wrong(name, format!("there is no secret \"{}\"", shown(&name.value)))
-                    .hint(format!(
-                        "secrets: {{{}: {{file: …, hosts: [\"{host}:{port}\"]}}}}",
-                        shown(&name.value)
-                    )));
-            };
-            if !source.hosts.contains(&(host.clone(), port)) {
-                let what = format!("the secret \"{}\" may not be sent to {host}:{port}", name.value);
-                return Err(self
-                    .wrong(name, what)
-                    .hint(format!("add \"{host}:{port}\" to its hosts, if that is meant")));
-            }
+            self.bound(&password.secret, secrets, &host, port)?;
         }
         let connections = match &postgres.connections {
             Some(count) if (2..=500).contains(&count.value) => count.value,
@@ -186,7 +174,32 @@ impl InFile<'_> {
         })
     }
 
-    fn tls_mode(
+    /// The secret of this name, which may be sent to this host.
+    pub(super) fn bound<'s>(
+        &self,
+        name: &Spanned<String>,
+        secrets: &'s Secrets,
+        host: &str,
+        port: u16,
+    ) -> Result<&'s SecretSource> {
+        let Some(source) = secrets.get(&name.value) else {
+            return Err(self
+                .wrong(name, format!("there is no secret \"{}\"", shown(&name.value)))
+                .hint(format!(
+                    "secrets: {{{}: {{file: …, hosts: [\"{host}:{port}\"]}}}}",
+                    shown(&name.value)
+                )));
+        };
+        if !source.hosts.contains(&(host.to_owned(), port)) {
+            let what = format!("the secret \"{}\" may not be sent to {host}:{port}", name.value);
+            return Err(self
+                .wrong(name, what)
+                .hint(format!("add \"{host}:{port}\" to its hosts, if that is meant")));
+        }
+        Ok(source)
+    }
+
+    pub(super) fn tls_mode(
         &self,
         mode: Option<&Spanned<RawTlsMode>>,
         ca: Option<&Spanned<String>>,
@@ -256,7 +269,7 @@ impl InFile<'_> {
     }
 
     /// A host with its port, taken apart: `10.0.0.5:5432`, `db.example:5432` or `[::1]:5432`.
-    fn host(&self, text: &Spanned<String>) -> Result<(String, u16)> {
+    pub(super) fn host(&self, text: &Spanned<String>) -> Result<(String, u16)> {
         let bad = || {
             self.wrong(text, format!("\"{}\" is no host with a port", shown(&text.value)))
                 .hint("db.example:5432, 10.0.0.5:5432 or \"[::1]:5432\"; there are no wildcards")
@@ -347,7 +360,7 @@ impl InFile<'_> {
 }
 
 /// Whether a host can only be this machine. A name other than `localhost` may come to mean another one.
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     host == "localhost"
         || host
             .parse::<std::net::IpAddr>()

@@ -4,6 +4,7 @@
 
 mod check;
 mod diagnostic;
+mod notices;
 mod programs;
 mod raw;
 
@@ -16,12 +17,17 @@ use daypass_providers::Program;
 use serde::Deserialize;
 
 pub use diagnostic::ConfigError;
+pub(crate) use notices::MAIL;
+pub use notices::{MailConfig, MailTls, NoticesConfig, WebhookConfig};
 
 /// Where a server listens when the file does not say.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7373";
 
 /// The largest `server.yaml` that is read, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
+
+/// The secrets of a `server.yaml`, by name.
+pub(crate) type Secrets = BTreeMap<String, SecretSource>;
 
 /// A checked `server.yaml`. Every path in it is absolute or relative to the working directory, not to the file any more.
 #[derive(Debug, Clone)]
@@ -44,6 +50,8 @@ pub struct ServerConfig {
     pub session_lifetime: Span,
     /// How the reconciler behaves.
     pub reconcile: ReconcileConfig,
+    /// Where notices go.
+    pub notices: NoticesConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// Where the server keeps what it makes by itself: the SQLite store, where the file names none. Made where it is missing.
@@ -219,6 +227,7 @@ impl ServerConfig {
             trusted_proxies: Vec::new(),
             session_lifetime: check::DEFAULT_SESSION,
             reconcile: ReconcileConfig::default(),
+            notices: NoticesConfig::default(),
             log: LogConfig {
                 format: LogFormat::Text,
                 level: "info".to_owned(),

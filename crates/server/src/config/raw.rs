@@ -23,6 +23,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) reconcile: RawReconcile,
     #[serde(default)]
+    pub(super) notices: super::notices::RawNotices,
+    #[serde(default)]
     pub(super) log: RawLog,
     pub(super) state_dir: Option<Spanned<String>>,
 }

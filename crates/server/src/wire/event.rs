@@ -212,6 +212,9 @@ fn of_person(change: &Change, people: &Snapshot) -> String {
         } => format!("is managed by {} now", people.login(*manager)),
         Change::Manager { manager: None } => "has no manager now".to_owned(),
         Change::Role { role } => format!("is {} now", daypass_api::person::SystemRole::from(*role).as_str()),
+        // The address itself is for those who may read the directory.
+        Change::Mail { mail: Some(_) } => "has another mail address now".to_owned(),
+        Change::Mail { mail: None } => "has no mail address now".to_owned(),
         Change::Credentials => "the password was set".to_owned(),
         Change::TokenIssued { token, expires_at } => {
             format!("token {} was issued until {expires_at}", token.short())

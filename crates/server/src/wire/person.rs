@@ -20,6 +20,11 @@ pub(crate) fn person(person: &Person, people: &Snapshot) -> api::Person {
         role: person.role.into(),
         groups: person.groups.clone(),
         manager: person.manager.map(|manager| people.login(manager)),
+        mail: person
+            .mail
+            .as_ref()
+            .map(|mail| mail.text().to_owned())
+            .filter(|mail| !mail.is_empty()),
         active: person.active,
         changed_at: person.changed_at,
     }

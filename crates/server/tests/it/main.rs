@@ -11,6 +11,7 @@ mod identity;
 mod locks;
 mod logs;
 mod matrix;
+mod notices;
 mod people;
 mod policy;
 mod problems;

@@ -278,6 +278,37 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_age ON idempotency (created_at);
 
+-- How far in the log it was worked out who is to hear of what; nothing until somebody wants to hear anything.
+CREATE TABLE notice_state (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    next_index BIGINT
+);
+INSERT INTO notice_state (id, next_index) VALUES (1, NULL);
+
+-- What is to be told to whom over which channel, and how that goes. No words: they are put together from the log when it is
+-- sent. What was delivered is gone from here.
+CREATE TABLE deliveries (
+    channel TEXT COLLATE "C" NOT NULL,
+    leaf_index BIGINT NOT NULL,
+    notice TEXT COLLATE "C" NOT NULL,
+    -- A person's id; empty where the channel itself is told.
+    recipient TEXT COLLATE "C" NOT NULL,
+    -- What keeps its order.
+    lane TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'dead')),
+    -- From when on it may be told.
+    since BIGINT NOT NULL,
+    next_at BIGINT NOT NULL,
+    tries BIGINT NOT NULL DEFAULT 0,
+    worker TEXT COLLATE "C",
+    claimed_until BIGINT,
+    fault TEXT,
+    PRIMARY KEY (channel, leaf_index, notice, recipient)
+);
+CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
+CREATE INDEX deliveries_age ON deliveries (state, since);
+
 -- A row begins at 'none' and each change names the state that it really had: no lie about where it came from passes the
 -- foreign key to the legal transitions.
 CREATE FUNCTION begins_and_steps() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -275,6 +275,37 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (created_at);
 
+-- How far in the log it was worked out who is to hear of what; nothing until somebody wants to hear anything.
+CREATE TABLE notice_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    next_index INTEGER
+) STRICT;
+INSERT INTO notice_state (id, next_index) VALUES (1, NULL);
+
+-- What is to be told to whom over which channel, and how that goes. No words: they are put together from the log when it is
+-- sent. What was delivered is gone from here.
+CREATE TABLE deliveries (
+    channel TEXT NOT NULL,
+    leaf_index INTEGER NOT NULL,
+    notice TEXT NOT NULL,
+    -- A person's id; empty where the channel itself is told.
+    recipient TEXT NOT NULL,
+    -- What keeps its order.
+    lane TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'dead')),
+    -- From when on it may be told.
+    since INTEGER NOT NULL,
+    next_at INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,
+    claimed_until INTEGER,
+    fault TEXT,
+    PRIMARY KEY (channel, leaf_index, notice, recipient)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
+CREATE INDEX deliveries_age ON deliveries (state, since);
+
 -- A row begins at 'none' and each change names the state that it really had: no lie about where it came from passes the
 -- foreign key to the legal transitions.
 CREATE TRIGGER requests_begins BEFORE INSERT ON requests WHEN NEW.previous_state <> 'none'

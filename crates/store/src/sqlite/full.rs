@@ -47,6 +47,7 @@ async fn add(store: &Store, n: u16) -> Result<(), Error> {
         active: true,
         changed_at: Timestamp::EPOCH,
         manager_since: Timestamp::EPOCH,
+        mail: None,
     };
     let decide = move |_: &_, _| {
         let added = What::Person(Change::Added { person });

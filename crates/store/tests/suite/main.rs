@@ -18,6 +18,7 @@ mod hostile;
 mod legal;
 mod locks;
 mod log;
+mod notices;
 mod people;
 mod postgres_server;
 mod queries;

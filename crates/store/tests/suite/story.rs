@@ -383,6 +383,7 @@ pub(crate) fn person(n: u8, login: &str) -> Person {
         active: true,
         changed_at: Timestamp::EPOCH,
         manager_since: Timestamp::EPOCH,
+        mail: None,
     }
 }
 

@@ -69,7 +69,7 @@ async fn the_log_replayed_gives_the_tables(bench: Bench) {
     assert!(never.is_empty(), "{never:?} never happened; {names:?}");
 }
 
-const EVERYWHERE: [&str; 31] = [
+const EVERYWHERE: [&str; 32] = [
     "request.created",
     "request.reviewed",
     "request.escalated",
@@ -96,6 +96,7 @@ const EVERYWHERE: [&str; 31] = [
     "person.added",
     "person.groups",
     "person.role",
+    "person.mail",
     "person.deactivated",
     "person.reactivated",
     "lock.locked",
@@ -301,6 +302,9 @@ async fn person_changes(bench: &Bench, dice: &mut Dice) -> Result<Committed, Err
         },
         1 => Change::Manager {
             manager: Some(person_id(dice.roll(6))),
+        },
+        2 if n > 2 => Change::Mail {
+            mail: (n > 3).then(|| Prose::new([n; 16], "ana@example.com")),
         },
         2 => Change::Role {
             role: SystemRole::Auditor,
