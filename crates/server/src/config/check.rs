@@ -374,20 +374,7 @@ pub(super) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(text: &str) -> Result<ServerConfig> {
-        ServerConfig::parse(Path::new("/etc/daypass/server.yaml"), text)
-    }
-
-    #[track_caller]
-    fn refused(text: &str, at: &str, with: &str) {
-        let shown = parse(text).expect_err(text).to_string();
-        assert!(
-            shown.starts_with(&format!("/etc/daypass/server.yaml:{at}")),
-            "{shown}"
-        );
-        assert!(shown.contains(with), "{shown}");
-    }
+    use crate::config::trial::{parse, refused};
 
     #[test]
     fn an_empty_file_is_a_small_loopback_server() {

@@ -7,6 +7,8 @@ mod diagnostic;
 mod notices;
 mod programs;
 mod raw;
+#[cfg(test)]
+mod trial;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

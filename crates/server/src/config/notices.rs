@@ -290,7 +290,7 @@ fn kinds(file: &InFile<'_>, events: Option<&[Spanned<String>]>) -> Result<Option
 mod tests {
     use std::path::Path;
 
-    use super::super::ServerConfig;
+    use super::super::{ServerConfig, trial};
     use super::*;
 
     const SECRETS: &str = "secrets:\n  hook: {file: h, hosts: [\"hooks.example:443\"]}\n  \
@@ -299,17 +299,12 @@ mod tests {
 
     fn parse(text: &str) -> Result<NoticesConfig> {
         let text = format!("{SECRETS}notices:\n{text}");
-        ServerConfig::parse(Path::new("/etc/daypass/server.yaml"), &text).map(|config| config.notices)
+        trial::parse(&text).map(|config| config.notices)
     }
 
     #[track_caller]
     fn refused(text: &str, at: &str, with: &str) {
-        let shown = parse(text).expect_err(text).to_string();
-        assert!(
-            shown.starts_with(&format!("/etc/daypass/server.yaml:{at}")),
-            "{shown}"
-        );
-        assert!(shown.contains(with), "{shown}");
+        trial::refused(&format!("{SECRETS}notices:\n{text}"), at, with);
     }
 
     #[test]

@@ -112,21 +112,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::ServerConfig;
-
-    fn parse(text: &str) -> Result<ServerConfig> {
-        ServerConfig::parse(Path::new("/etc/daypass/server.yaml"), text)
-    }
-
-    #[track_caller]
-    fn refused(text: &str, at: &str, with: &str) {
-        let shown = parse(text).expect_err(text).to_string();
-        assert!(
-            shown.starts_with(&format!("/etc/daypass/server.yaml:{at}")),
-            "{shown}"
-        );
-        assert!(shown.contains(with), "{shown}");
-    }
+    use crate::config::trial::{parse, refused};
 
     #[test]
     fn a_whole_program_is_read() {
