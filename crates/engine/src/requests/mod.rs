@@ -4,25 +4,29 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::grant::{Grant, State};
+use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId};
-use daypass_core::lock;
 use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::request::{self, Ask, Request};
-use daypass_core::review::{Approval, Decision as Vote, Review};
-use daypass_core::text::{Hash, MAX_BYTES, Prose};
+use daypass_core::request::{self, Request};
+use daypass_core::review::{Decision as Vote, Review};
+use daypass_core::text::{Hash, MAX_BYTES};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
-use daypass_policy::{Allowed, Decision, Directory as _};
+use daypass_policy::{Decision, Directory as _};
 use daypass_store::{Committed, Outcome, Scope};
 
 use crate::caller::Caller;
-use crate::connectors::part;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+
+mod judge;
+mod make;
+
+use judge::{decide, items};
+use make::{create, derived, follow, same};
 
 /// What somebody asks for, as they typed it. Who asks is the [`Caller`], never a field.
 #[derive(Debug, Clone)]
@@ -311,239 +315,6 @@ impl Engine {
                 .contains(&person)
         })
     }
-}
-
-/// One id for one (installation, person, grant to lengthen, key): repeating a command finds what it made the first time.
-/// The key stands last, so that no two are spelt alike.
-fn derived(installation: &str, person: PersonId, extends: Option<GrantId>, key: &str) -> RequestId {
-    let extends = extends.map_or_else(|| "-".to_owned(), |grant| grant.to_string());
-    let text = format!("daypass request id v1\n{installation}\n{person}\n{extends}\n{key}");
-    let mut bytes = [0; 10];
-    bytes
-        .iter_mut()
-        .zip(Hash::of(text.as_bytes()).bytes())
-        .for_each(|(to, from)| *to = *from);
-    RequestId::from_bytes(bytes)
-}
-
-/// A key stands for one command: what was made under it must be what is asked for now.
-fn same(made: &Request, asked: &NewRequest, verb: Verb) -> Result<(), Refusal> {
-    let items = asked.extends.is_some() || made.ask.items == asked.items;
-    let duration = asked
-        .duration
-        .is_none_or(|duration| duration == made.ask.duration);
-    let way = made.path.break_glass.is_some() == (verb == Verb::BreakGlass);
-    if way && items && duration && made.ask.start == asked.start {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Code::Exists,
-        format!(
-            "this idempotency key made another request already, {}",
-            made.id.short()
-        ),
-    )
-    .hint("send a new key with a new request"))
-}
-
-/// The items of an ask: those it names, or those of the grant that it lengthens.
-fn items(who: PersonId, asked: &NewRequest, extended: Option<&Grant>) -> Result<BTreeSet<Item>, Refusal> {
-    match (asked.extends, extended) {
-        (None, _) if asked.items.is_empty() => Err(Refusal::new(Code::Invalid, "nothing is asked for")
-            .hint("name RESOURCE/ROLE, such as orders-prod/read")),
-        (None, _) => Ok(asked.items.clone()),
-        (Some(_), Some(grant)) if grant.holder == who => {
-            if asked.start.is_some() {
-                return Err(Refusal::new(
-                    Code::Invalid,
-                    "an extension has no start of its own",
-                ));
-            }
-            Ok(grant.parts.iter().map(|part| part.item().clone()).collect())
-        }
-        (Some(id), _) => Err(not_found(format!("you hold no grant {}", id.short()))),
-    }
-}
-
-/// The one decision behind preview and request.
-fn decide(
-    current: &Current,
-    world: &World,
-    (who, from): (PersonId, Option<IpAddr>),
-    (asked, verb): (&NewRequest, Verb),
-    items: &BTreeSet<Item>,
-    extended: Option<&Grant>,
-    now: Timestamp,
-) -> Result<Allowed, Refusal> {
-    if let Some(lock) = world.locked_for(who, items) {
-        return Err(lock::refusal(lock, Some(who)));
-    }
-    let ask = daypass_policy::Ask {
-        duration: asked.duration,
-        has_reason: !asked.reason.trim().is_empty(),
-        ticket: asked.ticket.as_deref(),
-        extends: asked.extends.is_some(),
-        break_glass: verb == Verb::BreakGlass,
-        start: asked.start,
-        from,
-        ..daypass_policy::Ask::new(who, items, now)
-    };
-    let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {
-        Decision::Allowed(allowed) => *allowed,
-        Decision::Refused(refusal) => return Err(refusal),
-    };
-    if let Some(grant) = extended {
-        grant.may_extend(allowed.duration, allowed.path.ends_by, now)?;
-        within_the_days_maximum(grant, &allowed)?;
-    }
-    if verb == Verb::BreakGlass && asked.start.is_some() {
-        let what = "an emergency is now; it has no start of its own";
-        return Err(Refusal::new(Code::Invalid, what));
-    }
-    if let Some(start) = asked.start
-        && start > now + Span::hours(24 * 30)
-    {
-        return Err(Refusal::new(
-            Code::Invalid,
-            "a start more than 30 days ahead is too far: nobody can judge it now",
-        ));
-    }
-    Ok(allowed)
-}
-
-/// What a grant may last in total was frozen into it; a policy that allows less by now does not lengthen it beyond that.
-fn within_the_days_maximum(grant: &Grant, allowed: &Allowed) -> Result<(), Refusal> {
-    let max = allowed.path.max;
-    match (grant.active_since(), grant.expires_at()) {
-        (Some(since), Some(expires_at)) if expires_at + allowed.duration > since + max => {
-            let what = format!(
-                "the grant can last until {} at most ({max} in total)",
-                since + max
-            );
-            Err(Refusal::new(Code::OverLatestEnd, what))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn create(
-    current: &Current,
-    (caller, id): (Caller, RequestId),
-    (asked, verb): (&NewRequest, Verb),
-    (reason, ticket, source): (Prose, Option<Prose>, Option<(IpAddr, Prose)>),
-    world: &World,
-    now: Timestamp,
-) -> Result<Outcome, Refusal> {
-    let active = current
-        .directory
-        .person(caller.person)
-        .is_some_and(|person| person.active);
-    if !active {
-        return Err(Refusal::new(Code::NotEligible, "this account is switched off"));
-    }
-    let extended = asked.extends.and_then(|grant| world.grants.get(&grant));
-    let items = items(caller.person, asked, extended)?;
-    let asker = (caller.person, source.as_ref().map(|(from, _)| *from));
-    let allowed = decide(current, world, asker, (asked, verb), &items, extended, now)?;
-    let ask = Ask {
-        requester: caller.person,
-        items,
-        duration: allowed.duration,
-        start: asked.start,
-        extends: asked.extends,
-        reason,
-        ticket,
-        source: source.filter(|_| allowed.by_source).map(|(_, address)| address),
-    };
-    let at_once = allowed.path.steps.is_empty();
-    let request = Request::new(id, ask, allowed.path, now)
-        .map_err(|error| Refusal::new(Code::Invalid, error.to_string()))?;
-    let actor = Actor::Person(caller.person);
-    let created = request::Event::Created {
-        request: Box::new(request.clone()),
-    };
-    let mut outcome = Outcome::one(actor, Subject::Request(id), What::Request(created));
-    if at_once {
-        let event = request.approve_at_once()?;
-        outcome.append(follow(current, &request, event, Actor::System, world, now)?);
-    }
-    Ok(outcome)
-}
-
-/// The event on a request, and what an approval leads to: a new grant, or a longer one.
-fn follow(
-    current: &Current,
-    request: &Request,
-    event: request::Event,
-    actor: Actor,
-    world: &World,
-    now: Timestamp,
-) -> Result<Outcome, Refusal> {
-    let approval = match &event {
-        request::Event::Approved { approval, .. } => Some(approval.clone()),
-        _ => None,
-    };
-    let mut outcome = Outcome::one(actor, Subject::Request(request.id), What::Request(event));
-    if let Some(approval) = approval {
-        let (subject, event) = match request.ask.extends {
-            Some(id) => {
-                let grant = world
-                    .grants
-                    .get(&id)
-                    .ok_or_else(|| not_found("the grant to extend is gone"))?;
-                let ends_by = request.path.ends_by;
-                (id, grant.extend(request.id, approval.duration(), ends_by, now)?)
-            }
-            None => {
-                let grant = open(current, request, &approval, now)?;
-                (
-                    grant.id,
-                    daypass_core::grant::Event::Opened {
-                        grant: Box::new(grant),
-                    },
-                )
-            }
-        };
-        outcome.push(Actor::System, Subject::Grant(subject), What::Grant(event));
-    }
-    Ok(outcome)
-}
-
-/// The grant that an approved request leads to, waiting for its start.
-fn open(current: &Current, request: &Request, approval: &Approval, now: Timestamp) -> Result<Grant, Refusal> {
-    let id = GrantId::from(request.id);
-    let start = request.ask.start.map_or(now, |start| start.max(now));
-    let parts = approval
-        .items()
-        .iter()
-        .enumerate()
-        .map(|(index, item)| {
-            part(
-                &current.policy,
-                &current.kinds,
-                id,
-                index,
-                request.ask.requester,
-                item,
-            )
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let longest = start + request.path.activation + request.path.max;
-    Ok(Grant {
-        id,
-        request: request.id,
-        holder: request.ask.requester,
-        parts,
-        duration: approval.duration(),
-        activation: request.path.activation,
-        max: request.path.max,
-        latest_end: request
-            .path
-            .ends_by
-            .map_or(longest, |ends_by| ends_by.min(longest)),
-        break_glass: request.path.break_glass.is_some(),
-        state: State::Scheduled { start },
-    })
 }
 
 /// The request as it was committed, and what it led to.
