@@ -14,7 +14,7 @@ use daypass_core::review::{Decision as Vote, Review};
 use daypass_core::text::{Hash, MAX_BYTES};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
-use daypass_policy::{Decision, Directory as _};
+use daypass_policy::Decision;
 use daypass_store::{Committed, Outcome, Scope};
 
 use crate::caller::Caller;
