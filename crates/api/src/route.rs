@@ -155,6 +155,8 @@ pub mod path {
     pub const CONNECTORS: &str = "/api/v1/connectors";
     /// Give a connector another admin secret.
     pub const CONNECTOR_ROTATE: &str = "/api/v1/connectors/{name}/rotate";
+    /// How the whole server is.
+    pub const DOCTOR: &str = "/api/v1/doctor";
     /// Is the process alive?
     pub const HEALTHZ: &str = "/healthz";
     /// Can it serve?
@@ -293,6 +295,8 @@ routes! {
     Connectors: Get CONNECTORS, Auditor, READ;
     /// Gives a connector another admin secret.
     RotateConnector: Post CONNECTOR_ROTATE, Administrator, MANAGE;
+    /// Looks everything over and says what is wrong.
+    Doctor: Get DOCTOR, Auditor, READ;
     /// Says that the process lives.
     Healthz: Get HEALTHZ, Public, READ;
     /// Says whether it can serve.

@@ -6,6 +6,7 @@ use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::completion::CompletionArgs;
 use crate::commands::connect::ConnectArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
 use crate::commands::keys::KeysCommand;
@@ -82,6 +83,8 @@ pub enum Command {
     /// Look after the connectors' own secrets
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Look for what does not work, here and at the server
+    Doctor(DoctorArgs),
     /// Print a completion script for your shell
     Completion(CompletionArgs),
 }
@@ -119,6 +122,7 @@ impl Command {
             Self::Group(command) => command.run(context).await,
             Self::Token(command) => command.run(context).await,
             Self::Keys(command) => command.run(context).await,
+            Self::Doctor(args) => args.run(context).await,
             Self::Completion(args) => args.run(whole()),
         }
     }
@@ -214,6 +218,7 @@ mod tests {
             "lock orders --resource --reason x",
             "unlock ana --person --reason back",
             "locks",
+            "doctor",
             "completion bash",
         ] {
             if let Err(error) = parse(line) {

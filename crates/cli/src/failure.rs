@@ -50,6 +50,11 @@ impl Failure {
         self
     }
 
+    /// What and why, and what to try.
+    pub(crate) fn told(&self) -> (&str, Option<&str>) {
+        (&self.what, self.hint.as_deref())
+    }
+
     /// For people: `✗ what`, the details, `  Try: …`.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let mut lines = vec![Line::new().with(Style::Bad, "✗ ").text(&self.what)];

@@ -75,6 +75,20 @@ impl Output {
         }
     }
 
+    /// A list of which each thing is lines of its own.
+    pub(crate) fn many<T: Serialize>(
+        &self,
+        items: &[T],
+        name: impl Fn(&T) -> String,
+        lines: impl FnOnce() -> Vec<Line>,
+    ) {
+        match self.format {
+            Format::Json | Format::Yaml => self.structured(&items),
+            Format::Name => items.iter().for_each(|item| print(&clean(&name(item)))),
+            Format::Table | Format::Wide => lines().iter().for_each(|line| self.line(line)),
+        }
+    }
+
     /// One thing. `lines` is what people see of it.
     pub(crate) fn one<T: Serialize>(
         &self,

@@ -28,6 +28,7 @@ mod standing;
 mod ticket;
 mod tree;
 mod trial;
+mod vacancy;
 mod window;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::explain::{Explanation, Outcome, Verdict};
 pub use crate::trial::TestOutcome;
+pub use crate::vacancy::{Lack, Vacancy};
 
 use crate::diagnostic::{At, Problems};
 use crate::document::Document;

@@ -7,6 +7,7 @@ use super::{Client, Error};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::connector::{Connector, Rotated};
+use crate::doctor::Checkup;
 use crate::event::{AuditEvent, AuditQuery};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
@@ -237,5 +238,10 @@ impl Client {
     pub async fn rotate(&self, connector: &Name) -> Result<Rotated> {
         self.send(Route::RotateConnector, &[connector.as_str()], &NOTHING)
             .await
+    }
+
+    /// What the server finds when it looks itself over.
+    pub async fn doctor(&self) -> Result<Checkup> {
+        self.get(Route::Doctor, &[], &ALL).await
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod completion;
 pub(crate) mod connect;
+pub(crate) mod doctor;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod keys;

@@ -5,6 +5,7 @@ mod bad_input;
 mod canaries;
 mod concurrent;
 mod demo;
+mod doctor;
 mod emergency;
 mod full_disk;
 mod house;

@@ -4,6 +4,7 @@ mod audit;
 mod break_glass;
 mod catalogue;
 mod connectors;
+mod doctor;
 mod events;
 mod grants;
 mod health;
@@ -75,6 +76,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Unlock, routes!(locks::unlock)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
+        (R::Doctor, routes!(doctor::look)),
         (R::Healthz, routes!(health::healthz)),
         (R::Readyz, routes!(health::readyz)),
         (R::Metrics, routes!(health::metrics)),

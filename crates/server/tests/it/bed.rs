@@ -160,7 +160,8 @@ impl Bed {
             .clone()
     }
 
-    async fn bootstrap(&self) {
+    /// Makes the first administrator, `root`.
+    pub(crate) async fn bootstrap(&self) {
         let hash = self.hash().await;
         let root = person("root", Kind::Person, SystemRole::Administrator, Some(hash));
         self.server.engine().bootstrap(root).await.unwrap();

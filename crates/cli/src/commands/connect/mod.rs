@@ -1,6 +1,6 @@
 //! `connect`: from nothing to a session with the target's own client, asking for access on the way where there is none.
 
-mod psql;
+pub(super) mod psql;
 
 use clap::Args;
 use daypass_api::Client;

@@ -60,7 +60,7 @@ const OVERRIDES: &[&str] = &[
 ];
 
 /// Where `psql` is.
-pub(super) fn find(path: &OsStr) -> Result<PathBuf, Failure> {
+pub(in crate::commands) fn find(path: &OsStr) -> Result<PathBuf, Failure> {
     let is_program = |file: &PathBuf| {
         std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };

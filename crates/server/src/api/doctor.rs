@@ -1,0 +1,256 @@
+//! Looks everything over at once, for people: what does not work, what will not work when it is needed, and what to do.
+//!
+//! Nothing in here decides anything; each check asks what the part in question asks itself.
+
+use axum::extract::State;
+use daypass_api::Problem;
+use daypass_api::doctor::{Check, Checkup};
+use daypass_core::grant::{Grant, State as GrantState};
+use daypass_core::person::{Kind, SystemRole};
+use daypass_core::time::{Span, Timestamp};
+use daypass_engine::Current;
+use daypass_policy::{Lack, Vacancy};
+use daypass_store::{Backlog, Counts, GrantFilter};
+use futures_util::future::join_all;
+
+use crate::app::{App, Parts};
+use crate::http::intake::Json;
+use crate::http::problem::Answer;
+
+/// What waits for longer than this on a channel is worth a look.
+const STUCK: Span = Span::minutes(15);
+/// How many grants and names are told one by one.
+const FEW: usize = 5;
+/// How many overdue grants are counted.
+const MOST: usize = 1_000;
+
+/// Looks everything over and says what is wrong. Each connector is asked just now.
+#[utoipa::path(get, path = "/api/v1/doctor", tag = "health",
+    responses((status = 200, body = Checkup), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
+    let store = app.engine.store();
+    let now = store.now().await?;
+    let current = app.engine.current();
+    let mut checks = vec![reconciler(&app, now), policy(&current)];
+    checks.extend(
+        current
+            .policy
+            .vacancies(current.directory.as_ref(), now)
+            .iter()
+            .map(vacancy),
+    );
+    checks.extend(connectors(&current).await);
+    checks.push(overdue(&ending(&app).await?));
+    checks.push(reviews(&store.counts().await?));
+    checks.extend(notices(&app, &store.notices_waiting(now).await?, now));
+    checks.push(administrators(&current));
+    checks.push(transport(&app));
+    Ok(Json(Checkup { checks, at: now }))
+}
+
+fn reconciler(app: &Parts, now: Timestamp) -> Check {
+    if app.reconciles(now) {
+        Check::good("reconciler", "looks at what is due")
+    } else {
+        let advice = "see the server's log; what is due is neither given nor taken away meanwhile";
+        Check::failing("reconciler", "has not looked lately", advice)
+    }
+}
+
+/// The policy in force, and whether its own tests still pass: they did when it was put in force, perhaps by another version.
+fn policy(current: &Current) -> Check {
+    let policy = &current.policy;
+    if policy.sources().is_empty() {
+        let advice = "daypass policy apply FILE";
+        return Check::failing("policy", "none is in force: nobody may have anything", advice);
+    }
+    let outcomes = policy.run_tests();
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    let revision = policy.revision().to_string();
+    let short: String = revision.chars().take(12).collect();
+    if failed > 0 {
+        let found = format!(
+            "{failed} of the {} tests of revision {short} fail",
+            outcomes.len()
+        );
+        return Check::failing("policy", found, "daypass policy test FILE says which");
+    }
+    if outcomes.is_empty() {
+        let found = format!("revision {short} is in force and has no tests");
+        return Check::warning(
+            "policy",
+            found,
+            "add `tests`: a policy whose tests fail is never put in force",
+        );
+    }
+    let found = format!(
+        "revision {short} is in force, and its {} tests pass",
+        outcomes.len()
+    );
+    Check::good("policy", found)
+}
+
+fn vacancy(vacancy: &Vacancy) -> Check {
+    let Vacancy {
+        who, rules, location, ..
+    } = vacancy;
+    let rules: Vec<&str> = rules.iter().map(daypass_core::name::Name::as_str).collect();
+    let (rules, about) = (listed(&rules), format!("people {}", vacancy.set));
+    match vacancy.lack {
+        Lack::Reviewers { have, need } => {
+            let found = format!(
+                "{have} of the {need} that are needed may review as {who}, so that nobody gets anything by {rules} ({location:#}) \
+                 without those it escalates to"
+            );
+            let advice = "daypass group add GROUP LOGIN; whoever is new or was changed has to settle first";
+            Check::warning(about, found, advice)
+        }
+        Lack::Askers => {
+            let found = format!("nobody is in {who}: {rules} admits nobody ({location:#})");
+            Check::warning(
+                about,
+                found,
+                "daypass group add GROUP LOGIN, or take the rule away",
+            )
+        }
+    }
+}
+
+async fn connectors(current: &Current) -> Vec<Check> {
+    let probes = current.connectors.iter().map(|(name, provider)| async move {
+        let about = format!("connector {name}");
+        match provider.probe().await {
+            Ok(()) => Check::good(about, "can do its work"),
+            Err(error) => {
+                let found = format!("{}: {}", error.fault, error.detail);
+                let advice = "its page in docs/providers says what it needs; until then nothing ends there that has no limit of its own";
+                Check::failing(about, found, advice)
+            }
+        }
+    });
+    join_all(probes).await
+}
+
+async fn ending(app: &Parts) -> Answer<Vec<Grant>> {
+    let filter = GrantFilter {
+        states: vec!["ending".to_owned()],
+        ..GrantFilter::default()
+    };
+    Ok(app.engine.store().grants(filter, None, MOST).await?.items)
+}
+
+fn overdue(ending: &[Grant]) -> Check {
+    let overdue: Vec<String> = ending
+        .iter()
+        .filter(|grant| matches!(grant.state, GrantState::Ending { overdue: true, .. }))
+        .map(|grant| grant.id.short().to_string())
+        .collect();
+    if overdue.is_empty() {
+        return Check::good("overdue", "no grant is overdue");
+    }
+    let ids: Vec<&str> = overdue.iter().map(String::as_str).collect();
+    let found = format!(
+        "{} not seen to be gone in time: {}",
+        counted(overdue.len(), "grant is", "grants are"),
+        listed(&ids)
+    );
+    Check::failing(
+        "overdue",
+        found,
+        "daypass status ID says what stands in the way; it is tried for ever",
+    )
+}
+
+fn reviews(counts: &Counts) -> Check {
+    let Counts {
+        reviews_owed: owed,
+        reviews_overdue: overdue,
+        ..
+    } = counts;
+    match (owed, overdue) {
+        (_, 1..) => {
+            let found = format!("{overdue} of the reviews that are owed after an emergency are overdue");
+            Check::warning(
+                "emergencies",
+                found,
+                "daypass inbox shows them to who may give them",
+            )
+        }
+        (1.., _) => Check::good("emergencies", format!("reviews owed, none overdue: {owed}")),
+        _ => Check::good("emergencies", "no review is owed"),
+    }
+}
+
+fn notices(app: &Parts, waiting: &[Backlog], now: Timestamp) -> Vec<Check> {
+    if app.notices.is_empty() {
+        let advice = "name webhooks or a mail server in server.yaml (docs/notices.md)";
+        return vec![Check::warning(
+            "notices",
+            "go nowhere: nobody is told what waits for them",
+            advice,
+        )];
+    }
+    let one = |channel: &String| {
+        let about = format!("notices by {channel}");
+        let Some(backlog) = waiting.iter().find(|backlog| backlog.channel == *channel) else {
+            return Check::good(about, "nothing waits");
+        };
+        let old = backlog.oldest.is_some_and(|oldest| now.since(oldest) > STUCK);
+        if backlog.dead > 0 {
+            let found = format!("{} given up", counted(backlog.dead, "notice was", "notices were"));
+            return Check::failing(about, found, "the server's log says why; see docs/notices.md");
+        }
+        if old {
+            let found = format!(
+                "{} waiting for more than {STUCK}",
+                counted(backlog.waiting, "notice has been", "notices have been")
+            );
+            return Check::warning(about, found, "the server's log says what the other side answers");
+        }
+        Check::good(about, counted(backlog.waiting, "notice waits", "notices wait"))
+    };
+    app.notices.iter().map(one).collect()
+}
+
+fn administrators(current: &Current) -> Check {
+    let administrators = current
+        .directory
+        .people()
+        .filter(|person| {
+            person.active && person.kind == Kind::Person && person.role == SystemRole::Administrator
+        })
+        .count();
+    if administrators < 2 {
+        let advice = "daypass user role LOGIN administrator: who is alone cannot be helped when they lose their password";
+        Check::warning("administrators", "there is one alone", advice)
+    } else {
+        Check::good("administrators", format!("there are {administrators}"))
+    }
+}
+
+fn transport(app: &Parts) -> Check {
+    if app.over_tls {
+        Check::good("transport", "clients come over TLS")
+    } else {
+        let advice =
+            "that is for one machine only; give `tls` in server.yaml, or stand behind a proxy that has it";
+        Check::warning("transport", "clients come without TLS", advice)
+    }
+}
+
+fn counted(n: impl TryInto<u64>, one: &str, many: &str) -> String {
+    match n.try_into().unwrap_or(u64::MAX) {
+        0 => String::from("nothing waits"),
+        1 => format!("1 {one}"),
+        n => format!("{n} {many}"),
+    }
+}
+
+/// The first few by name, the others by number.
+fn listed(names: &[&str]) -> String {
+    let shown: Vec<&str> = names.iter().copied().take(FEW).collect();
+    match names.len().saturating_sub(FEW) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

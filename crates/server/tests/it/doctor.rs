@@ -1,0 +1,71 @@
+//! The server looks itself over, and says what is wrong and to whom.
+
+use daypass_api::doctor::{Check, Verdict};
+
+use crate::bed::{Bed, soon};
+
+async fn checks(bed: &Bed) -> Vec<Check> {
+    bed.client("dee").await.doctor().await.unwrap().checks
+}
+
+fn about<'c>(checks: &'c [Check], about: &str) -> &'c Check {
+    let one = checks.iter().find(|check| check.about == about);
+    one.unwrap_or_else(|| panic!("nothing about {about} in {checks:#?}"))
+}
+
+#[tokio::test]
+async fn a_server_that_is_well_says_so_and_what_it_still_lacks() {
+    let bed = Bed::start().await;
+    soon("the first pass", async {
+        while about(&checks(&bed).await, "reconciler").verdict != Verdict::Good {}
+    })
+    .await;
+    let checks = checks(&bed).await;
+    for good in ["reconciler", "connector box", "overdue", "emergencies"] {
+        assert_eq!(about(&checks, good).verdict, Verdict::Good, "{good}: {checks:#?}");
+    }
+    // It works, and somebody should look at it.
+    for (warning, what) in [
+        ("policy", "has no tests"),
+        ("notices", "go nowhere"),
+        ("administrators", "one alone"),
+        ("transport", "without TLS"),
+    ] {
+        let check = about(&checks, warning);
+        assert_eq!(check.verdict, Verdict::Warning, "{check:?}");
+        assert!(check.found.contains(what) && check.advice.is_some(), "{check:?}");
+    }
+    assert!(
+        !checks.iter().any(|check| check.verdict == Verdict::Failing),
+        "{checks:#?}"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_said_with_what_to_do() {
+    let bed = Bed::start().await;
+    bed.target.set_down(true);
+    let found = checks(&bed).await;
+    let connector = about(&found, "connector box");
+    assert_eq!(connector.verdict, Verdict::Failing);
+    assert!(connector.found.starts_with("unavailable"), "{connector:?}");
+    assert!(connector.advice.is_some());
+
+    let cy = "cy".parse().unwrap();
+    bed.client("root").await.deactivate(&cy).await.unwrap();
+    let found = checks(&bed).await;
+    let people = about(&found, "people security");
+    assert_eq!(people.verdict, Verdict::Warning);
+    for part in ["0 of the 1", "prod-write, prod-read", "policy.yaml:"] {
+        assert!(people.found.contains(part), "no {part} in {people:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_policy_nothing_works() {
+    let bed = Bed::empty(|_| ()).await;
+    bed.bootstrap().await;
+    let found = bed.client("root").await.doctor().await.unwrap().checks;
+    let policy = about(&found, "policy");
+    assert_eq!(policy.verdict, Verdict::Failing, "{policy:?}");
+}
