@@ -61,6 +61,9 @@ impl Campaign {
                         grants.fetch_add(ran.grants, Ordering::Relaxed);
                         let count = done.fetch_add(1, Ordering::Relaxed) + 1;
                         if let Some(violation) = ran.violation {
+                            if self.tell {
+                                eprintln!("✗ seed {seed}: {}", violation.what);
+                            }
                             let mut broken = lock(&broken);
                             broken.insert(seed, violation);
                             stop.fetch_or(broken.len() >= self.enough, Ordering::Relaxed);

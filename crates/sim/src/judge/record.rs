@@ -244,7 +244,14 @@ impl Judge {
             let Some(target) = self.targets.get(target) else {
                 continue;
             };
-            if target.was_usable(&key, begun) {
+            // Who reads a copy that is older than the target says reads what was there before.
+            let oldest = target.character.oldest_read();
+            let since = if target.character.breaks_promise {
+                begun - oldest
+            } else {
+                begun
+            };
+            if target.was_usable(&key, since) {
                 continue;
             }
             // Where ours was there meanwhile, a read that lags may have shown that; else somebody else's was taken for it.

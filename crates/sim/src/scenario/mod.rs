@@ -83,6 +83,18 @@ pub(crate) struct Character {
     pub(crate) alarm_only: bool,
 }
 
+impl Character {
+    /// How old what a read shows may be. A target that breaks its promise goes beyond it by a few minutes.
+    pub(crate) fn oldest_read(&self) -> Span {
+        let beyond = if self.breaks_promise {
+            Span::minutes(5)
+        } else {
+            Span::ZERO
+        };
+        self.propagation + beyond
+    }
+}
+
 /// Something that happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Element {

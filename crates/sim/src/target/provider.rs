@@ -205,7 +205,7 @@ impl Connected {
         let mut most = character.propagation;
         if character.breaks_promise && dice.chance(200) && world.is_troubled() {
             world.disturb(self.target.number);
-            most = most + Span::minutes(5);
+            most = character.oldest_read();
         }
         let lag = dice.span(Span::ZERO, most);
         look(world.time().now() - lag)
