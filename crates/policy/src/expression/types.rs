@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators};
 use cel::{Context, Env, IdedExpr};
 
-use super::{Mistake, short};
+use super::{Mistake, clock, short};
 use crate::nearest::{did_you_mean, list, quote};
 use crate::ticket::Pattern;
 use crate::window::Zone;
@@ -72,20 +72,13 @@ static VARIABLES: &[(&str, Type)] = &[
     ("now", Type::Instant),
 ];
 
-/// What tells one number of an instant; all may be given a time zone.
-const OF_INSTANTS: &[&str] = &[
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-];
 const OF_TEXTS: &[&str] = &["startsWith", "endsWith", "contains"];
 const OTHERS: &[&str] = &["size", "matches", "duration", "timestamp", "has"];
+
+/// Whether a function tells one number of an instant.
+fn is_of_instants(name: &str) -> bool {
+    clock::names().any(|known| known == name)
+}
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,31 +96,36 @@ impl fmt::Display for Type {
     }
 }
 
-/// Checks an expression; the patterns that it matches against.
-pub(super) fn check(
-    tree: &IdedExpr,
-    places: &SourceInfo,
-    language: &Arc<Env>,
-) -> Result<BTreeMap<String, Pattern>, Mistake> {
+/// What an expression names that was looked up when it was checked.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// The patterns that it matches against.
+    pub(super) patterns: BTreeMap<String, Pattern>,
+    /// The time zones in which it looks at clocks.
+    pub(super) zones: BTreeMap<String, Zone>,
+}
+
+/// Checks an expression.
+pub(super) fn check(tree: &IdedExpr, places: &SourceInfo, language: &Arc<Env>) -> Result<Named, Mistake> {
     let mut checker = Checker {
         places,
         language,
         parts: 0,
-        patterns: BTreeMap::new(),
+        named: Named::default(),
     };
     let found = checker.part(tree, 0)?;
     if found != Type::Bool {
         let what = format!("an expression says true or false; this is {found}");
         return Err(checker.mistake(tree, what));
     }
-    Ok(checker.patterns)
+    Ok(checker.named)
 }
 
 struct Checker<'a> {
     places: &'a SourceInfo,
     language: &'a Arc<Env>,
     parts: usize,
-    patterns: BTreeMap<String, Pattern>,
+    named: Named,
 }
 
 impl Checker<'_> {
@@ -239,8 +237,8 @@ impl Checker<'_> {
             (false, [Type::Bool, yes, no]) if name == operators::CONDITIONAL && yes == no => Ok(yes.clone()),
             (true, [Type::Text, Type::Text]) if OF_TEXTS.contains(&name) => Ok(Type::Bool),
             (true, [Type::Text, Type::Text]) if name == "matches" => self.pattern(part, call),
-            (true, [Type::Instant]) if OF_INSTANTS.contains(&name) => Ok(Type::Int),
-            (true, [Type::Instant, Type::Text]) if OF_INSTANTS.contains(&name) => self.zone(part, call),
+            (true, [Type::Instant]) if is_of_instants(name) => Ok(Type::Int),
+            (true, [Type::Instant, Type::Text]) if is_of_instants(name) => self.zone(part, call),
             _ => Err(self.no_function(part, name, &given)),
         }
     }
@@ -296,7 +294,7 @@ impl Checker<'_> {
     }
 
     fn no_function(&self, part: &IdedExpr, name: &str, given: &[Type]) -> Mistake {
-        let known = || OF_TEXTS.iter().chain(OF_INSTANTS).chain(OTHERS).copied();
+        let known = || OF_TEXTS.iter().chain(OTHERS).copied().chain(clock::names());
         if known().any(|known| known == name) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             let given: Vec<String> = given.iter().map(ToString::to_string).collect();
             let name = name.trim_matches(|c| c == '_' || c == '@');
@@ -319,16 +317,17 @@ impl Checker<'_> {
     fn pattern(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
         let text = self.written_out(part, call)?;
         let pattern = Pattern::anywhere(text).map_err(|what| self.mistake(part, what))?;
-        self.patterns.insert(text.to_owned(), pattern);
+        self.named.patterns.insert(text.to_owned(), pattern);
         Ok(Type::Bool)
     }
 
-    fn zone(&self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
+    fn zone(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
         let text = self.written_out(part, call)?;
-        match Zone::named(text) {
-            Some(_) => Ok(Type::Int),
-            None => Err(self.mistake(part, format!("there is no time zone {}", quote(text)))),
-        }
+        let Some(zone) = Zone::named(text) else {
+            return Err(self.mistake(part, format!("there is no time zone {}", quote(text))));
+        };
+        self.named.zones.insert(text.to_owned(), zone);
+        Ok(Type::Int)
     }
 
     /// The text that a function is given, which must stand there: what is computed cannot be checked now.
