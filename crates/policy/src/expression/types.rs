@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators};
-use cel::{Context, Env, IdedExpr};
+use cel::{Context, Env, IdedExpr, Value};
 
 use super::{Mistake, clock, short};
 use crate::nearest::{did_you_mean, list, quote};
@@ -74,6 +74,37 @@ static VARIABLES: &[(&str, Type)] = &[
 
 const OF_TEXTS: &[&str] = &["startsWith", "endsWith", "contains"];
 const OTHERS: &[&str] = &["size", "matches", "duration", "timestamp", "has"];
+
+/// Whether all of a text is a length of time, as the language writes them: `-1h30m`, `1.5s`, `0`.
+fn is_length(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let mut rest = Some(unsigned);
+    while let Some(text) = rest.filter(|text| !text.is_empty()) {
+        rest = after_number(text).and_then(after_unit);
+    }
+    text == "0" || (rest.is_some() && !unsigned.is_empty())
+}
+
+/// What follows a number such as `1` or `1.5`.
+fn after_number(text: &str) -> Option<&str> {
+    let digits = |text: &'_ str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (whole, rest) = text.split_at_checked(digits(text))?;
+    let rest = match rest.strip_prefix('.') {
+        None => rest,
+        Some(fraction) => {
+            let (digits, rest) = fraction.split_at_checked(digits(fraction))?;
+            (!digits.is_empty()).then_some(rest)?
+        }
+    };
+    (!whole.is_empty()).then_some(rest)
+}
+
+/// What follows a unit of time.
+fn after_unit(text: &str) -> Option<&str> {
+    ["ms", "us", "ns", "h", "m", "s"]
+        .iter()
+        .find_map(|unit| text.strip_prefix(unit))
+}
 
 /// Whether a function tells one number of an instant.
 fn is_of_instants(name: &str) -> bool {
@@ -306,9 +337,22 @@ impl Checker<'_> {
 
     /// A length or an instant that is written out, evaluated now: `duration('1h')`.
     fn constant(&self, part: &IdedExpr, call: &CallExpr, found: Type) -> Result<Type, Mistake> {
-        self.written_out(part, call)?;
+        let text = self.written_out(part, call)?;
+        // The library reads as far as it understands, and leaves out the rest: '6months' would be six minutes.
+        if found == Type::Length && !is_length(text) {
+            let what = format!(
+                "{} is no length of time; write it as '1h30m', of h, m, s, ms, us and ns",
+                quote(text)
+            );
+            return Err(self.mistake(part, what));
+        }
         let context = Context::with_env(Arc::clone(self.language));
         match context.resolve(part) {
+            // No clock here shows it.
+            Ok(Value::Timestamp(at)) if at.timestamp_subsec_nanos() >= 1_000_000_000 => {
+                let what = format!("{} is a leap second; write the one after it", quote(text));
+                Err(self.mistake(part, what))
+            }
             Ok(_) => Ok(found),
             Err(error) => Err(self.mistake(part, short(&error))),
         }
