@@ -354,8 +354,8 @@ impl Grant {
     /// What an approved extension leads to.
     ///
     /// # Errors
-    /// Where the grant is not active, its deadline has passed, or its latest end (or `ends_by`, that of the path which the
-    /// extension took) leaves no room.
+    /// Where the grant is not active, its deadline has passed, or its latest end (or `ends_by`, until when the extension's own path
+    /// and the policy of the day let it last) leaves no room.
     pub fn extend(
         &self,
         request: RequestId,
@@ -577,7 +577,7 @@ impl Grant {
     fn no_room(&self, ends_by: Option<Timestamp>) -> Refusal {
         let what = match ends_by.filter(|ends_by| *ends_by < self.latest_end) {
             Some(ends_by) => {
-                format!("the grant can last until {ends_by} at most: the policy names that time")
+                format!("the grant can last until {ends_by} at most: the policy lets it last no longer")
             }
             None => format!(
                 "the grant can last until {} at most ({} in total)",

@@ -4,6 +4,7 @@
 //! `filter`), is short, and nests little; so that its cost is bounded by its length. It is checked against the types of the
 //! variables when it is loaded. What goes wrong in an evaluation counts as not met.
 
+mod clock;
 mod types;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,8 @@ use daypass_core::name::Item;
 use daypass_core::person::{Kind, Person};
 use daypass_core::time::{Span, Timestamp};
 
+use self::clock::Clocks;
+use self::types::Named;
 use crate::diagnostic::At;
 use crate::document::Resource;
 use crate::ticket::Pattern;
@@ -40,6 +43,8 @@ pub(crate) struct Expression {
     tree: Arc<IdedExpr>,
     /// The patterns that it matches against, compiled within bounds.
     patterns: Arc<BTreeMap<String, Pattern>>,
+    /// The clocks that it looks at.
+    clocks: Clocks,
 }
 
 /// What is wrong with an expression.
@@ -91,12 +96,14 @@ impl Expression {
             offset: 0,
             what: String::from("the parser fails on this expression"),
         };
-        let (tree, patterns) = parsed.ok_or_else(failed)??;
+        let (mut tree, named) = parsed.ok_or_else(failed)??;
+        let clocks = Clocks::of(&mut tree, named.zones);
         Ok(Self {
             text: text.to_owned(),
             at,
             tree: Arc::new(tree),
-            patterns: Arc::new(patterns),
+            patterns: Arc::new(named.patterns),
+            clocks,
         })
     }
 
@@ -116,6 +123,7 @@ impl Expression {
             };
         context
             .add_function("matches", matches)
+            .and_then(|()| self.clocks.add_to(&mut context))
             .map_err(|error| short(&error))?;
         for (name, value) in facts.variables().ok_or("a time is out of range")? {
             context.add_variable_from_value(name, value);
@@ -171,12 +179,12 @@ impl Facts<'_> {
     }
 }
 
-fn parse(text: &str) -> Result<(IdedExpr, BTreeMap<String, Pattern>), Mistake> {
+fn parse(text: &str) -> Result<(IdedExpr, Named), Mistake> {
     let parser = LANGUAGE.parser().max_recursion_depth(MAX_RECURSION);
     let parsed = parser.error_recovery_limit(1).parse_with_source_info(text);
     let (tree, places) = parsed.map_err(|errors| syntax(text, &errors))?;
-    let patterns = types::check(&tree, &places, &LANGUAGE)?;
-    Ok((tree, patterns))
+    let named = types::check(&tree, &places, &LANGUAGE)?;
+    Ok((tree, named))
 }
 
 fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
@@ -232,12 +240,18 @@ mod tests {
 
     use super::*;
 
-    fn compile(text: &str) -> Result<Expression, Mistake> {
+    pub(super) fn compile(text: &str) -> Result<Expression, Mistake> {
         Expression::compile(text, At::default())
     }
 
-    /// Whether an expression holds for ana, who asks for an hour of orders/write at a quarter past ten in the night.
-    fn holds(text: &str) -> Result<bool, String> {
+    /// Whether an expression holds for them.
+    pub(super) fn holds(text: &str) -> Result<bool, String> {
+        let expression = compile(text).map_err(|mistake| mistake.what)?;
+        with_facts(|facts| expression.holds(&facts))
+    }
+
+    /// Of ana, who asks for an hour of orders/write at a quarter past ten in the night.
+    pub(super) fn with_facts<T>(run: impl FnOnce(Facts<'_>) -> T) -> T {
         let person = Person {
             id: PersonId::from_bytes([1; 10]),
             login: Prose::new([0; 16], "ana"),
@@ -271,7 +285,7 @@ mod tests {
             start: now,
             now,
         };
-        compile(text).map_err(|mistake| mistake.what)?.holds(&facts)
+        run(facts)
     }
 
     #[test]
@@ -301,6 +315,14 @@ mod tests {
             ("request.ticket.matches('AY')", true),
             (
                 "request.ticket.contains('PAY') ? size(request.ticket) == 5 : false",
+                true,
+            ),
+            (
+                "duration('1h30m') == duration('1.5h') && duration('-90m') + duration('90m') == duration('0')",
+                true,
+            ),
+            (
+                "duration('1ms1us1ns') > duration('1.001ms') && request.duration == duration('3600s')",
                 true,
             ),
             ("now.getHours('Europe/Madrid') >= 22", true),
@@ -369,8 +391,31 @@ mod tests {
             17,
             "a length of time and text cannot be compared",
         ),
-        ("duration('an hour') > request.duration", 8, "duration"),
+        (
+            "duration('an hour') > request.duration",
+            8,
+            "no length of time",
+        ),
+        ("duration('6months') > request.duration", 8, "no length of time"),
+        ("duration('1h garbage') > request.duration", 8, "no length of time"),
+        ("duration('1h 30m') > request.duration", 8, "no length of time"),
+        ("duration('1e3h') > request.duration", 8, "no length of time"),
+        ("duration('1h-30m') > request.duration", 8, "no length of time"),
+        ("duration('+1h') > request.duration", 8, "no length of time"),
+        ("duration('infh') > request.duration", 8, "no length of time"),
+        ("duration('1.h') > request.duration", 8, "no length of time"),
+        ("duration('90') > request.duration", 8, "no length of time"),
+        ("duration('-') > request.duration", 8, "no length of time"),
+        ("duration('') > request.duration", 8, "no length of time"),
+        (
+            "duration('9999999999999999h') > request.duration",
+            8,
+            "range error",
+        ),
         ("timestamp('soon') > now", 9, "timestamp"),
+        ("timestamp('2026-03-07T22:00:00Z garbage') > now", 9, "trailing"),
+        ("timestamp('2026-03-07T22:00:00') > now", 9, "premature"),
+        ("timestamp('2016-12-31T23:59:60Z') > now", 9, "leap second"),
         (
             "duration(request.ticket) > request.duration",
             8,

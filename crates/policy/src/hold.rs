@@ -1,5 +1,8 @@
 //! Whether a request that was made may still lead to access: a frozen path never outlives the right to use it.
 
+use std::collections::BTreeSet;
+
+use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
 use daypass_core::time::{Span, Timestamp};
@@ -66,6 +69,19 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// For how long access by this rule to these items may last in total today: within the rule, and the guardrails over each.
+    /// `None` where the policy has no such rule.
+    #[must_use]
+    pub fn max_of(&self, rule: &Name, items: &BTreeSet<Item>) -> Option<Span> {
+        let rule = self
+            .index
+            .rule(rule)
+            .and_then(|place| self.document.rules.get(place))?;
+        Some(self.bounds(rule, items).max)
+    }
+}
+
 /// Whether the time that was named when the request was made has not passed, and is still the one that the policy names. It is
 /// frozen, so that a grant of it could outlive what a later policy says.
 fn in_time(
@@ -83,13 +99,13 @@ fn in_time(
     let Some(ends_by) = ends_by else {
         return Ok(());
     };
-    // How far a grant reaches that is lengthened is not known here; it is not more than all that it may last.
-    let length = if request.ask.extends.is_some() {
-        request.path.max + duration
+    // How far a grant reaches that is lengthened is not known here. It began by now, and what lengthens it holds it to all that
+    // its own path lets it last.
+    let most = if request.ask.extends.is_some() {
+        now + request.path.max
     } else {
-        duration
+        start + request.path.activation + duration
     };
-    let most = start + request.path.activation + length;
     let reaches = frozen.map_or(most, |frozen| frozen.min(most));
     if reaches > ends_by.at {
         let what = format!(

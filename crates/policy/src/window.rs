@@ -7,7 +7,7 @@
 use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
 use jiff::ToSpan as _;
-use jiff::civil::{Date, Weekday};
+use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// How many days ahead are looked at. A window that is open for longer than that without a break counts as closing then.
@@ -78,6 +78,15 @@ impl Zone {
         (zone.iana_name() == Some(name)).then_some(Self(zone))
     }
 
+    pub(crate) const fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+
+    /// What a clock on a wall there shows.
+    pub(crate) fn wall(&self, at: jiff::Timestamp) -> DateTime {
+        self.0.to_datetime(at)
+    }
+
     /// The names of all zones.
     pub(crate) fn names() -> Vec<String> {
         let database = TimeZoneDatabase::bundled();
@@ -93,7 +102,7 @@ impl Zone {
         let Ok(instant) = jiff::Timestamp::from_microsecond(at.micros()) else {
             return at.to_string();
         };
-        let wall = self.0.to_datetime(instant);
+        let wall = self.wall(instant);
         let (date, time) = (wall.date(), wall.time());
         format!("{date} {:02}:{:02} {}", time.hour(), time.minute(), self.name())
     }

@@ -124,8 +124,8 @@ pub(super) fn follow(
                     .grants
                     .get(&id)
                     .ok_or_else(|| not_found("the grant to extend is gone"))?;
-                let ends_by = request.path.ends_by;
-                (id, grant.extend(request.id, approval.duration(), ends_by, now)?)
+                let until = until(current, request, grant)?;
+                (id, grant.extend(request.id, approval.duration(), until, now)?)
             }
             None => {
                 let grant = open(current, request, &approval, now)?;
@@ -140,6 +140,20 @@ pub(super) fn follow(
         outcome.push(Actor::System, Subject::Grant(subject), What::Grant(event));
     }
     Ok(outcome)
+}
+
+/// Until when an extension may make a grant last: to the time that its own path names, and for no longer in total than that path
+/// and the policy of today give. What another extension added meanwhile counts.
+fn until(current: &Current, request: &Request, grant: &Grant) -> Result<Option<Timestamp>, Refusal> {
+    let rule = &request.path.rule;
+    let max = current.policy.max_of(rule, &request.ask.items).ok_or_else(|| {
+        let what = format!("the rule {rule} is no longer in the policy");
+        Refusal::new(Code::NotEligible, what).hint("ask again; another rule may admit you")
+    })?;
+    let in_total = grant
+        .active_since()
+        .map(|since| since + max.min(request.path.max));
+    Ok(request.path.ends_by.into_iter().chain(in_total).min())
 }
 
 /// The grant that an approved request leads to, waiting for its start.

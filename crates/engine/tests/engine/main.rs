@@ -8,6 +8,7 @@ mod conditions;
 mod faults;
 mod house;
 mod locks;
+mod maximum;
 mod notices;
 mod outage;
 mod people;

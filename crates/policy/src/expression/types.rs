@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators};
-use cel::{Context, Env, IdedExpr};
+use cel::{Context, Env, IdedExpr, Value};
 
-use super::{Mistake, short};
+use super::{Mistake, clock, short};
 use crate::nearest::{did_you_mean, list, quote};
 use crate::ticket::Pattern;
 use crate::window::Zone;
@@ -72,20 +72,44 @@ static VARIABLES: &[(&str, Type)] = &[
     ("now", Type::Instant),
 ];
 
-/// What tells one number of an instant; all may be given a time zone.
-const OF_INSTANTS: &[&str] = &[
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-];
 const OF_TEXTS: &[&str] = &["startsWith", "endsWith", "contains"];
 const OTHERS: &[&str] = &["size", "matches", "duration", "timestamp", "has"];
+
+/// Whether all of a text is a length of time, as the language writes them: `-1h30m`, `1.5s`, `0`.
+fn is_length(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let mut rest = Some(unsigned);
+    while let Some(text) = rest.filter(|text| !text.is_empty()) {
+        rest = after_number(text).and_then(after_unit);
+    }
+    text == "0" || (rest.is_some() && !unsigned.is_empty())
+}
+
+/// What follows a number such as `1` or `1.5`.
+fn after_number(text: &str) -> Option<&str> {
+    let digits = |text: &'_ str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (whole, rest) = text.split_at_checked(digits(text))?;
+    let rest = match rest.strip_prefix('.') {
+        None => rest,
+        Some(fraction) => {
+            let (digits, rest) = fraction.split_at_checked(digits(fraction))?;
+            (!digits.is_empty()).then_some(rest)?
+        }
+    };
+    (!whole.is_empty()).then_some(rest)
+}
+
+/// What follows a unit of time.
+fn after_unit(text: &str) -> Option<&str> {
+    ["ms", "us", "ns", "h", "m", "s"]
+        .iter()
+        .find_map(|unit| text.strip_prefix(unit))
+}
+
+/// Whether a function tells one number of an instant.
+fn is_of_instants(name: &str) -> bool {
+    clock::names().any(|known| known == name)
+}
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,31 +127,36 @@ impl fmt::Display for Type {
     }
 }
 
-/// Checks an expression; the patterns that it matches against.
-pub(super) fn check(
-    tree: &IdedExpr,
-    places: &SourceInfo,
-    language: &Arc<Env>,
-) -> Result<BTreeMap<String, Pattern>, Mistake> {
+/// What an expression names that was looked up when it was checked.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// The patterns that it matches against.
+    pub(super) patterns: BTreeMap<String, Pattern>,
+    /// The time zones in which it looks at clocks.
+    pub(super) zones: BTreeMap<String, Zone>,
+}
+
+/// Checks an expression.
+pub(super) fn check(tree: &IdedExpr, places: &SourceInfo, language: &Arc<Env>) -> Result<Named, Mistake> {
     let mut checker = Checker {
         places,
         language,
         parts: 0,
-        patterns: BTreeMap::new(),
+        named: Named::default(),
     };
     let found = checker.part(tree, 0)?;
     if found != Type::Bool {
         let what = format!("an expression says true or false; this is {found}");
         return Err(checker.mistake(tree, what));
     }
-    Ok(checker.patterns)
+    Ok(checker.named)
 }
 
 struct Checker<'a> {
     places: &'a SourceInfo,
     language: &'a Arc<Env>,
     parts: usize,
-    patterns: BTreeMap<String, Pattern>,
+    named: Named,
 }
 
 impl Checker<'_> {
@@ -239,8 +268,8 @@ impl Checker<'_> {
             (false, [Type::Bool, yes, no]) if name == operators::CONDITIONAL && yes == no => Ok(yes.clone()),
             (true, [Type::Text, Type::Text]) if OF_TEXTS.contains(&name) => Ok(Type::Bool),
             (true, [Type::Text, Type::Text]) if name == "matches" => self.pattern(part, call),
-            (true, [Type::Instant]) if OF_INSTANTS.contains(&name) => Ok(Type::Int),
-            (true, [Type::Instant, Type::Text]) if OF_INSTANTS.contains(&name) => self.zone(part, call),
+            (true, [Type::Instant]) if is_of_instants(name) => Ok(Type::Int),
+            (true, [Type::Instant, Type::Text]) if is_of_instants(name) => self.zone(part, call),
             _ => Err(self.no_function(part, name, &given)),
         }
     }
@@ -296,7 +325,7 @@ impl Checker<'_> {
     }
 
     fn no_function(&self, part: &IdedExpr, name: &str, given: &[Type]) -> Mistake {
-        let known = || OF_TEXTS.iter().chain(OF_INSTANTS).chain(OTHERS).copied();
+        let known = || OF_TEXTS.iter().chain(OTHERS).copied().chain(clock::names());
         if known().any(|known| known == name) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             let given: Vec<String> = given.iter().map(ToString::to_string).collect();
             let name = name.trim_matches(|c| c == '_' || c == '@');
@@ -308,9 +337,22 @@ impl Checker<'_> {
 
     /// A length or an instant that is written out, evaluated now: `duration('1h')`.
     fn constant(&self, part: &IdedExpr, call: &CallExpr, found: Type) -> Result<Type, Mistake> {
-        self.written_out(part, call)?;
+        let text = self.written_out(part, call)?;
+        // The library reads as far as it understands, and leaves out the rest: '6months' would be six minutes.
+        if found == Type::Length && !is_length(text) {
+            let what = format!(
+                "{} is no length of time; write it as '1h30m', of h, m, s, ms, us and ns",
+                quote(text)
+            );
+            return Err(self.mistake(part, what));
+        }
         let context = Context::with_env(Arc::clone(self.language));
         match context.resolve(part) {
+            // No clock here shows it.
+            Ok(Value::Timestamp(at)) if at.timestamp_subsec_nanos() >= 1_000_000_000 => {
+                let what = format!("{} is a leap second; write the one after it", quote(text));
+                Err(self.mistake(part, what))
+            }
             Ok(_) => Ok(found),
             Err(error) => Err(self.mistake(part, short(&error))),
         }
@@ -319,16 +361,17 @@ impl Checker<'_> {
     fn pattern(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
         let text = self.written_out(part, call)?;
         let pattern = Pattern::anywhere(text).map_err(|what| self.mistake(part, what))?;
-        self.patterns.insert(text.to_owned(), pattern);
+        self.named.patterns.insert(text.to_owned(), pattern);
         Ok(Type::Bool)
     }
 
-    fn zone(&self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
+    fn zone(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
         let text = self.written_out(part, call)?;
-        match Zone::named(text) {
-            Some(_) => Ok(Type::Int),
-            None => Err(self.mistake(part, format!("there is no time zone {}", quote(text)))),
-        }
+        let Some(zone) = Zone::named(text) else {
+            return Err(self.mistake(part, format!("there is no time zone {}", quote(text))));
+        };
+        self.named.zones.insert(text.to_owned(), zone);
+        Ok(Type::Int)
     }
 
     /// The text that a function is given, which must stand there: what is computed cannot be checked now.
