@@ -42,12 +42,12 @@ struct About<'a> {
 }
 
 impl Connected {
-    pub(super) fn new(connector: Connector, secrets: Arc<dyn Secrets>, installation: &str) -> Self {
+    pub(super) fn new(connector: Connector, secrets: Arc<dyn Secrets>, installation: String) -> Self {
         Self {
             program: secrets.program(&connector.program),
             connector,
             secrets,
-            installation: installation.to_owned(),
+            installation,
         }
     }
 
