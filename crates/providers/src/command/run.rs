@@ -156,10 +156,10 @@ async fn talk(
 
 /// Looks at the file and starts it.
 fn start(program: &Program, variables: &SecretVariables) -> Result<Started, Error> {
-    program
+    let checked = program
         .check()
         .map_err(|what| Error::new(Fault::Misconfigured, what))?;
-    let mut command = Command::new(&program.path);
+    let mut command = Command::new(checked);
     command
         .args(&program.args)
         .env_clear()
