@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::text::is_hostile;
 use daypass_core::time::{Span, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -155,7 +156,7 @@ fn clean(answer: Answer, redactor: &Redactor) -> Answer {
         let clean = |text: String| -> String {
             let text = redactor.clean(text.as_bytes());
             text.chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
+                .map(|c| if is_hostile(c) { ' ' } else { c })
                 .take(RESIDUE.1)
                 .collect()
         };
