@@ -147,6 +147,12 @@ async fn its_secrets_are_shown_nowhere_whatever_it_says() {
         .await
         .unwrap();
     assert!(format!("{seen:?}").contains("[secret]"), "{seen:?}");
+    let keys = "printf '{\"version\":1,\"result\":\"keys\",\"keys\":[\"Key %s\"]}' 'canary-\\\"7f3a\\\"-of-the-tests'\n";
+    let listed = with_secret(keys).provider().list_managed().await.unwrap_err();
+    assert!(
+        listed.detail.contains("Key [secret]") && !listed.detail.contains("7f3a"),
+        "{listed}"
+    );
 }
 
 #[tokio::test]
