@@ -66,6 +66,17 @@ there() {
     [ -z "$login" ] || standing "$(sed -n 2p "$state/$1")" | grep -qxF -e "$login"
 }
 
+# Whether somebody stands between the marks of a list whom no opening wants: what was known of theirs is lost.
+strays() { standing "$1" | grep -qvxF -e "$(wanted "$1")"; }
+
+# The lists that may be meant: the one of the role, or all of them where the question names none.
+every_list() {
+    for file in "$dir"/*; do
+        [ -f "$file" ] && { [ -z "$list" ] || [ "${file##*/}" = "$list" ]; } && printf '%s\n' "${file##*/}"
+    done
+}
+in_doubt() { every_list | while IFS= read -r one; do if strays "$one"; then printf '%s\n' "$one"; fi; done; }
+
 # Somebody who edits a list by hand may lose a mark; what is theirs could not be told from what is ours then.
 marked() {
     [ ! -e "$dir/$1" ] && return
@@ -95,10 +106,10 @@ close_opening() {
 
 # --- The four verbs.
 
+list=$(part '^.*"role":{"name":"[^"]*","config":{"list":"\([a-z][a-z0-9-]\{0,39\}\)"}},"secrets":{[^{}]*}}$')
 case $verb in
 provision)
     holder=$(part "$lead,$who,\"key\":\"$key\",\"holder\":\"\([0-9A-Za-z%][0-9A-Za-z._@+%-]*\)\",\"until\":.*\$")
-    list=$(part '^.*"role":{"name":"[^"]*","config":{"list":"\([a-z][a-z0-9-]\{0,39\}\)"}},"secrets":{[^{}]*}}$')
     [ -n "$holder" ] || fail bug 'the question has no holder'
     [ -n "$list" ] || fail misconfigured 'a role is {list: NAME}, and a name has small letters, digits and hyphens'
     before=$list
@@ -117,13 +128,21 @@ provision)
     ;;
 revoke)
     if mine "$key"; then
-        close_opening "$(sed -n 2p "$state/$key")"
+        list=$(sed -n 2p "$state/$key")
+        close_opening "$list"
         rm -f "$state/$key" || fail unavailable 'the opening cannot be forgotten'
     fi
+    # Also what is not remembered: whoever stands between the marks for no opening goes.
+    in_doubt >"$state/.doubt" || fail unavailable 'the lists cannot be read'
+    while IFS= read -r one; do write_list "$one"; done <"$state/.doubt"
     answer '"result":"done"'
     ;;
 inspect)
-    mine "$key" || answer '"result":"absent"'
+    if ! mine "$key"; then
+        # Nothing is known under this key. Who stands there without an opening may be its holder.
+        [ -z "$(in_doubt)" ] || answer '"result":"unknown"'
+        answer '"result":"absent"'
+    fi
     if there "$key"; then answer '"result":"present"'; fi
     answer '"result":"absent"'
     ;;

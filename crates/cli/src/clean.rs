@@ -3,6 +3,8 @@
 //! A reason or comment is written by somebody else. With control characters it could move the cursor over what was printed,
 //! with bidirectional overrides it could make a line read otherwise than it is. Everything printed goes through here.
 
+use daypass_core::text::is_hostile;
+
 /// The text on one line, with what a terminal would obey or hide made visible.
 #[must_use]
 pub(crate) fn clean(text: &str) -> String {
@@ -55,18 +57,6 @@ pub(crate) fn clean_value(value: serde_json::Value) -> serde_json::Value {
         ),
         other => other,
     }
-}
-
-/// Control characters, bidirectional marks and overrides, invisible characters and tags.
-///
-/// Source: Unicode Standard Annex 9 (bidirectional controls) and Unicode Technical Report 36 (security considerations).
-/// The two joiners U+200C and U+200D stay: some scripts cannot be written without them.
-fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

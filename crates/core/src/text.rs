@@ -11,6 +11,21 @@ use sha2::{Digest as _, Sha256};
 /// The longest free text that is taken, in bytes.
 pub const MAX_BYTES: usize = 4096;
 
+/// Whether a character of somebody's text could make a reader or a terminal take it for another text: control characters,
+/// bidirectional marks and overrides, invisible characters and tags.
+///
+/// Sources: Unicode Standard Annex 9 (bidirectional controls), Unicode Technical Report 36 (security considerations). The two
+/// joiners U+200C and U+200D are none: some scripts cannot be written without them. Neither is an ordinary space; a line break
+/// is, where the caller does not say otherwise.
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// A SHA-256, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash([u8; 32]);

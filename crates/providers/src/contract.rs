@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::{Item, Name};
+use daypass_core::text::is_hostile;
 use daypass_core::time::{Span, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -181,7 +182,7 @@ impl Error {
         let detail = detail
             .as_ref()
             .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if is_hostile(c) { ' ' } else { c })
             .take(DETAIL_MAX)
             .collect();
         Self { fault, detail }

@@ -12,7 +12,7 @@ use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
 use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request};
-use daypass_core::text::Prose;
+use daypass_core::text::{Prose, is_hostile};
 use daypass_core::time::Timestamp;
 use daypass_policy::Directory as _;
 use serde_json::{Map, Value, json};
@@ -497,8 +497,7 @@ fn one_line(text: &str) -> String {
     harmless(text).replace('\n', " ")
 }
 
-/// A text without what only disturbs: control characters but line breaks, and those that turn the direction of reading
-/// around (Unicode's bidirectional controls), by which a text can look like another.
+/// A text without what only disturbs: what [`is_hostile`] says, but line breaks.
 fn harmless(text: &str) -> String {
     let disturbs = |c: char| {
         (c.is_control() && c != '\n')
@@ -507,6 +506,6 @@ fn harmless(text: &str) -> String {
     text.replace("\r\n", "\n")
         .replace(['\r', '\t'], " ")
         .chars()
-        .filter(|c| !disturbs(*c))
+        .filter(|c| *c == '\n' || !is_hostile(*c))
         .collect()
 }

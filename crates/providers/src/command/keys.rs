@@ -4,16 +4,20 @@
 use std::fmt::Write as _;
 
 use daypass_core::canonical;
+use daypass_core::entitlement::Fault;
 use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use daypass_core::text::Hash;
 use serde_json::json;
 
 use super::config::{self, OnePer};
-use crate::Placed;
+use crate::{Error, Placed};
 
 /// The longest key that is handed over as it is.
 const PLAIN_MAX: usize = 100;
+
+/// How many hexadecimal digits tell askers apart: 64 bits of a digest.
+const ASKER: usize = 16;
 
 /// Before a key that is spelled in hexadecimal digits. No key that is handed over as it is begins so.
 const SPELLED: &str = "x-";
@@ -43,6 +47,15 @@ pub(super) fn of(placed: &Placed<'_>) -> String {
         Ok(digest) => format!("{letter}_{}", short(&digest)),
         Err(_) => alone(),
     }
+}
+
+/// Who asks, as programs are told it: this installation by this connector. Two connectors may name one program, and what
+/// the one made must not be what the other one lists: it would be taken away there as nobody's.
+pub(super) fn asker(installation: &str, connector: &Name) -> Result<String, Error> {
+    let who = json!({"installation": installation, "connector": connector});
+    let bad = |error: canonical::NotCanonical| Error::new(Fault::Bug, format!("naming who asks: {error}"));
+    let digest = canonical::digest(&who).map_err(bad)?;
+    Ok(digest.to_string().chars().take(ASKER).collect())
 }
 
 /// 128 bits of it: nobody finds two policies that share a key.
@@ -136,6 +149,16 @@ mod tests {
         for one in [implied, of(1, 1, "role"), of(1, 1, "grant")] {
             assert_eq!(told(&one), one, "our own keys are plain");
         }
+    }
+
+    #[test]
+    fn each_connector_asks_by_a_name_of_its_own() {
+        let of = |installation, connector: &str| asker(installation, &connector.parse().unwrap()).unwrap();
+        let told = of("0f", "doors");
+        assert_eq!(told, of("0f", "doors"));
+        assert!(told.len() == ASKER && told.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()));
+        assert_ne!(told, of("0f", "gates"));
+        assert_ne!(told, of("10", "doors"));
     }
 
     #[test]

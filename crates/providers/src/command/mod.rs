@@ -101,7 +101,7 @@ impl Kind for Command {
 
     fn connect(
         &self,
-        _connector: &Name,
+        name: &Name,
         config: &Value,
         secrets: Arc<dyn Secrets>,
         installation: &str,
@@ -111,7 +111,7 @@ impl Kind for Command {
         Ok(Arc::new(provider::Connected::new(
             connector,
             secrets,
-            installation,
+            keys::asker(installation, name)?,
         )))
     }
 }

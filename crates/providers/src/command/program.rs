@@ -44,13 +44,21 @@ impl Program {
     /// Whether the file is there, may be run, and can be changed by nobody but root and the user that Daypass runs as. Looked
     /// at before each start. Blocks on the file system.
     ///
+    /// Returns the path to start: one without links in it, all of whose folders were looked at. A link on the way that is turned
+    /// somewhere else afterwards leads nobody there.
+    ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<PathBuf, String> {
         let path = self.path.as_path();
         if !path.is_absolute() {
             return Err(format!("{} is no absolute path", path.display()));
         }
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(format!("{} is no file", path.display()));
+        };
+        let real = folder.canonicalize().map_err(|error| said(folder, &error))?;
+        let path = &*real.join(name);
         let file = path.symlink_metadata().map_err(|error| said(path, &error))?;
         if file.is_symlink() {
             let to = path
@@ -70,19 +78,17 @@ impl Program {
         if file.mode() & WRITABLE != 0 {
             return Err(writable(path, &file));
         }
-        folders(path)?;
+        folders(&real)?;
         if !self.directory.is_absolute() || !self.directory.is_dir() {
             return Err(format!("the directory {} is none", self.directory.display()));
         }
-        Ok(())
+        Ok(path.to_owned())
     }
 }
 
-/// Who may write a folder on the way may put another file in the place of this one.
-fn folders(path: &Path) -> Result<(), String> {
-    let folder = path.parent().unwrap_or(path);
-    let real = folder.canonicalize().map_err(|error| said(folder, &error))?;
-    for folder in folder.ancestors().chain(real.ancestors()) {
+/// Who may write a folder on the way may put another file in the place of this one. `real`: a folder, without links.
+fn folders(real: &Path) -> Result<(), String> {
+    for folder in real.ancestors() {
         let meta = folder.metadata().map_err(|error| said(folder, &error))?;
         owned(folder, &meta)?;
         if meta.mode() & WRITABLE != 0 && meta.mode() & STICKY == 0 {
@@ -161,11 +167,11 @@ mod tests {
             refused(&file, "chmod go-w");
         }
         mode(&file, 0o755);
-        assert_eq!(program(file.clone()).check(), Ok(()));
+        assert_eq!(program(file.clone()).check(), Ok(file.clone()));
         mode(&folder, 0o777);
         refused(&file, "chmod go-w");
         mode(&folder, 0o1777);
-        assert_eq!(program(file.clone()).check(), Ok(()), "as in /tmp");
+        assert_eq!(program(file.clone()).check(), Ok(file.clone()), "as in /tmp");
         mode(&folder, 0o755);
         let link = folder.join("link");
         symlink(&file, &link).unwrap();
@@ -175,6 +181,27 @@ mod tests {
         let mut elsewhere = program(file);
         elsewhere.directory = folder.join("none");
         assert!(elsewhere.check().unwrap_err().contains("is none"));
+    }
+
+    #[test]
+    fn what_was_looked_at_is_what_is_started() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        for folder in ["real", "open", "evil"] {
+            fs::create_dir(home.join(folder)).unwrap();
+        }
+        mode(&home.join("real"), 0o755);
+        fs::write(home.join("real/badges"), "#!/bin/sh\n").unwrap();
+        mode(&home.join("real/badges"), 0o755);
+        // A link to a link in a folder that anybody may write: neither the path as written nor where it leads shows that one.
+        symlink(home.join("real"), home.join("open/way")).unwrap();
+        mode(&home.join("open"), 0o777);
+        symlink(home.join("open/way"), home.join("opt")).unwrap();
+        let checked = program(home.join("opt/badges")).check().unwrap();
+        fs::remove_file(home.join("open/way")).unwrap();
+        symlink(home.join("evil"), home.join("open/way")).unwrap();
+        fs::write(home.join("evil/badges"), "#!/bin/sh\n").unwrap();
+        assert_eq!(checked.canonicalize().unwrap(), home.join("real/badges"));
     }
 
     #[test]

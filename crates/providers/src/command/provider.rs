@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::text::is_hostile;
 use daypass_core::time::{Span, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -29,6 +30,7 @@ pub(super) struct Connected {
     /// server works.
     program: Option<Program>,
     secrets: Arc<dyn Secrets>,
+    /// As programs are told it: see [`keys::asker`].
     installation: String,
 }
 
@@ -42,12 +44,12 @@ struct About<'a> {
 }
 
 impl Connected {
-    pub(super) fn new(connector: Connector, secrets: Arc<dyn Secrets>, installation: &str) -> Self {
+    pub(super) fn new(connector: Connector, secrets: Arc<dyn Secrets>, installation: String) -> Self {
         Self {
             program: secrets.program(&connector.program),
             connector,
             secrets,
-            installation: installation.to_owned(),
+            installation,
         }
     }
 
@@ -98,8 +100,10 @@ impl Connected {
             Some((variable.clone(), value.clone()))
         });
         let ended = run::run(program, variables.collect(), line).await?;
-        let answer = answer::of(&ended, &redactor)?;
-        Ok(clean(answer, &redactor))
+        // Off the async threads: eight megabytes may have to be searched.
+        let read = move || answer::of(&ended, &redactor).map(|answer| clean(answer, &redactor));
+        let lost = |error| Error::new(Fault::Bug, format!("reading its answer: {error}"));
+        tokio::task::spawn_blocking(read).await.map_err(lost)?
     }
 
     async fn reveal(
@@ -149,13 +153,13 @@ fn named(spec: &Spec) -> Result<(Named<'_>, Named<'_>), Error> {
     ))
 }
 
-/// The answer with what it left behind in words that can be shown.
+/// The answer with what it left behind, and keys that are none, in words that can be shown.
 fn clean(answer: Answer, redactor: &Redactor) -> Answer {
     let shown = |residue: Vec<String>| {
         let clean = |text: String| -> String {
             let text = redactor.clean(text.as_bytes());
             text.chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
+                .map(|c| if is_hostile(c) { ' ' } else { c })
                 .take(RESIDUE.1)
                 .collect()
         };
@@ -173,6 +177,16 @@ fn clean(answer: Answer, redactor: &Redactor) -> Answer {
         },
         Answer::Absent { residue } => Answer::Absent {
             residue: shown(residue),
+        },
+        Answer::Keys { keys } => Answer::Keys {
+            // What is no key stays none: a secret is replaced by what stands in brackets.
+            keys: keys
+                .into_iter()
+                .map(|key| match keys::heard(&key) {
+                    Some(_) => key,
+                    None => redactor.clean(key.as_bytes()),
+                })
+                .collect(),
         },
         other => other,
     }

@@ -10,9 +10,13 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use daypass_core::entitlement::Fault;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
@@ -33,6 +37,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a killed process may take to go. One that hangs inside of the kernel is left behind.
 const REAPED: Duration = Duration::from_secs(5);
+
+/// What is said where the kill did not reach everything.
+const NOT_OURS: &str = "a process of another user (sudo?) could not be killed and runs on: bound its time there, as with timeout(1)";
 
 /// More than what a call takes beyond the program's own time.
 pub(super) const SLACK: Duration = Duration::from_secs(10);
@@ -55,10 +62,20 @@ struct Started {
 struct Group(Pid);
 
 impl Group {
+    /// Kills all of it that is ours to kill. Where nobody is left it does nothing.
     fn kill(&self) {
-        // It fails where nobody is left in the group, which is what we want.
         let _ = kill_process_group(self.0, Signal::KILL);
     }
+
+    /// Whether only processes are left in it that we may not kill: another user's, as `sudo` makes them.
+    fn outlives_us(&self) -> bool {
+        is_anothers(test_kill_process_group(self.0))
+    }
+}
+
+/// What the kernel says of a group in which there is nobody whom we may signal, and somebody else.
+fn is_anothers(signalled: Result<(), Errno>) -> bool {
+    signalled == Err(Errno::PERM)
 }
 
 /// Variables that hold a secret.
@@ -99,8 +116,13 @@ pub(super) async fn run(
         started.child.wait().await.map_err(lost)
     });
     let reaped = reaped.await;
-    // Of a late one its lateness is told, and not that the kill ended it.
-    let status = talked.and(reaped);
+    // Of a late one its lateness is told, and not that the kill ended it. A group that has nobody any more has no number
+    // that could mean another one so soon, and a look harms nobody.
+    let anothers = started.group.outlives_us();
+    let status = talked.and(reaped).map_err(|error| match anothers {
+        true => Error::new(error.fault, format!("{}; {NOT_OURS}", error.detail)),
+        false => error,
+    });
     Ok(Ended {
         status,
         stdout,
@@ -156,10 +178,10 @@ async fn talk(
 
 /// Looks at the file and starts it.
 fn start(program: &Program, variables: &SecretVariables) -> Result<Started, Error> {
-    program
+    let checked = program
         .check()
         .map_err(|what| Error::new(Fault::Misconfigured, what))?;
-    let mut command = Command::new(&program.path);
+    let mut command = Command::new(checked);
     command
         .args(&program.args)
         .env_clear()
@@ -207,10 +229,39 @@ fn not_started(program: &Program, error: &std::io::Error) -> Error {
 
 /// Waits until the process has ended, without reaping it.
 async fn exited(leader: Pid) -> Result<(), Error> {
+    match process_file(leader) {
+        // It becomes readable when the process ends; no thread waits meanwhile, however long that takes.
+        Some(file) => {
+            let lost = |error| Error::new(Fault::Bug, format!("waiting for its end: {error}"));
+            file.readable().await.map(drop).map_err(lost)
+        }
+        None => exited_by_thread(leader).await,
+    }
+}
+
+/// A file that stands for the process; `None` where the kernel has no such thing (Linux before 5.3) or none to spare.
+#[cfg(target_os = "linux")]
+#[expect(
+    deprecated,
+    reason = "what it warns of are types that may close their file early; the new one is unsafe code"
+)]
+fn process_file(leader: Pid) -> Option<AsyncFd<std::os::fd::OwnedFd>> {
+    let file = rustix::process::pidfd_open(leader, rustix::process::PidfdFlags::NONBLOCK);
+    // Before 5.10 it cannot be told not to block; it is never read anyway.
+    let file = file.or_else(|_| rustix::process::pidfd_open(leader, rustix::process::PidfdFlags::empty()));
+    AsyncFd::with_interest(file.ok()?, Interest::READABLE).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_file(_: Pid) -> Option<AsyncFd<std::os::fd::OwnedFd>> {
+    None
+}
+
+async fn exited_by_thread(leader: Pid) -> Result<(), Error> {
     let waiting = tokio::task::spawn_blocking(move || {
         loop {
             match waitid(WaitId::Pid(leader), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 other => return other,
             }
         }
@@ -226,5 +277,16 @@ impl Drop for Started {
         if self.child.id().is_some() {
             self.group.kill();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_be_killed_is_told_from_what_is_gone() {
+        assert!(is_anothers(Err(Errno::PERM)));
+        assert!(!is_anothers(Err(Errno::SRCH)) && !is_anothers(Ok(())));
     }
 }

@@ -8,8 +8,9 @@ use crate::Error;
 /// The longest answer, in bytes: `list` of a hundred thousand keys fits.
 pub(super) const ANSWER_MAX: usize = 8 * 1024 * 1024;
 
-/// How much of standard error is kept, in bytes: more than the longest secret, so that one in it can be found whole.
-const TAIL_MAX: usize = 256 * 1024;
+/// How much of standard error is looked at, in bytes: the longest secret, so that one in it can be found whole, and what is
+/// shown beside it, in characters of four bytes.
+const TAIL_MAX: usize = 64 * 1024 + 4 * 220;
 
 /// Reads all of it into `out`.
 ///
@@ -56,12 +57,14 @@ impl Tail {
     /// What was kept. Where it begins in the middle, the first line is left out: it could begin in the middle of a secret, and
     /// that would not be recognised.
     pub(super) fn whole_lines(&self) -> &[u8] {
-        if !self.cut {
-            return &self.bytes;
+        let from = self.bytes.len().saturating_sub(TAIL_MAX);
+        let end = self.bytes.get(from..).unwrap_or_default();
+        if from == 0 && !self.cut {
+            return end;
         }
-        let after = self.bytes.iter().position(|byte| *byte == b'\n');
+        let after = end.iter().position(|byte| *byte == b'\n');
         after
-            .and_then(|newline| self.bytes.get(newline + 1..))
+            .and_then(|newline| end.get(newline + 1..))
             .unwrap_or_default()
     }
 }
@@ -91,6 +94,10 @@ mod tests {
         tail.fill(&mut long.as_slice()).await;
         assert_eq!(tail.whole_lines(), b"last\n");
         assert!(tail.bytes.len() <= 2 * TAIL_MAX);
+        let mut tail = Tail::default();
+        let lines = "a line\n".repeat(TAIL_MAX / 4);
+        tail.fill(&mut lines.as_bytes()).await;
+        assert!(tail.whole_lines().len() <= TAIL_MAX && tail.whole_lines().starts_with(b"a line\n"));
         let mut tail = Tail::default();
         tail.fill(&mut vec![b'x'; 3 * TAIL_MAX].as_slice()).await;
         assert_eq!(tail.whole_lines(), b"");

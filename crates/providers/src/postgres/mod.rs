@@ -80,13 +80,18 @@ impl Kind for Postgres {
 
     fn connect(
         &self,
-        _connector: &Name,
+        name: &Name,
         config: &Value,
         secrets: Arc<dyn Secrets>,
         installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
         let connector = config::Connector::read(config)
             .map_err(|problems| config::misconfigured("connector", &problems))?;
-        Ok(Arc::new(server::Server::new(connector, secrets, installation)))
+        Ok(Arc::new(server::Server::new(
+            name.clone(),
+            connector,
+            secrets,
+            installation,
+        )))
     }
 }

@@ -1,6 +1,7 @@
 //! The names at the target: which role a key means, and the mark by which a role is known to be ours.
 
 use daypass_core::id::GrantId;
+use daypass_core::name::Name;
 use daypass_core::text::Hash;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,10 @@ pub(super) struct Marker {
     pub(super) daypass: u32,
     /// Which installation of Daypass made it.
     pub(super) installation: String,
+    /// By which connector of it. Two may lead to one cluster, and what the one made is not nobody's to the other. A role that
+    /// an earlier version made does not say, and is listed by both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) connector: Option<Name>,
     /// The key that it was made for.
     pub(super) key: String,
     /// The login of who holds it, for people who look here.
@@ -54,10 +59,11 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    pub(super) fn new(installation: &str, key: &str, holder: &str) -> Self {
+    pub(super) fn new(installation: &str, connector: &Name, key: &str, holder: &str) -> Self {
         Self {
             daypass: 1,
             installation: installation.to_owned(),
+            connector: Some(connector.clone()),
             key: key.to_owned(),
             holder: holder.to_owned(),
             left: false,
@@ -70,6 +76,11 @@ impl Marker {
         let ours =
             marker.daypass == 1 && marker.installation == installation && role_name(&marker.key) == role;
         ours.then_some(marker)
+    }
+
+    /// Whether it may be what this connector made.
+    pub(super) fn is_of(&self, connector: &Name) -> bool {
+        self.connector.as_ref().is_none_or(|made_by| made_by == connector)
     }
 
     /// The comment. It is plain ASCII, so that a database of any encoding takes it.
@@ -107,7 +118,7 @@ mod tests {
     #[test]
     fn only_our_own_comment_on_its_own_role_is_ours() {
         let key = target_key(GrantId::from_bytes([7; 10]), 0);
-        let comment = Marker::new("inst", &key, "ana").write();
+        let comment = Marker::new("inst", &"pg".parse().unwrap(), &key, "ana").write();
         let role = role_name(&key);
         assert!(Marker::read(Some(&comment), "inst", &role).is_some());
         assert!(Marker::read(Some(&comment), "other", &role).is_none());
@@ -126,6 +137,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_role_is_of_the_connector_that_made_it_and_an_old_one_of_any() {
+        let (one, other) = ("pg".parse().unwrap(), "pg-reports".parse().unwrap());
+        let marker = Marker::new("inst", &one, "k", "ana");
+        assert!(marker.is_of(&one) && !marker.is_of(&other));
+        let old = "{\"daypass\":1,\"installation\":\"inst\",\"key\":\"k\",\"holder\":\"ana\"}";
+        let old = Marker::read(Some(old), "inst", &role_name("k")).unwrap();
+        assert!(old.is_of(&one) && old.is_of(&other));
+    }
+
     proptest! {
         #[test]
         fn any_key_leads_to_a_name_that_fits(key in ".{0,100}") {
@@ -136,7 +157,7 @@ mod tests {
 
         #[test]
         fn any_holder_survives_the_comment(holder in "\\PC{0,30}|[\0\"'\\\\\n]{0,10}") {
-            let marker = Marker::new("inst", "k", &holder);
+            let marker = Marker::new("inst", &"pg".parse().unwrap(), "k", &holder);
             let comment = marker.write();
             prop_assert!(comment.is_ascii() && !comment.contains('\0'));
             prop_assert_eq!(Marker::read(Some(&comment), "inst", &role_name("k")), Some(marker));

@@ -28,7 +28,7 @@ pub(super) async fn provision(
         session: &session,
         name: &name,
         quoted: ident(&name).map_err(bad)?,
-        marker: Marker::new(&server.installation, key, holder),
+        marker: Marker::new(&server.installation, &server.connector, key, holder),
         until,
     };
     let oid = wanted.role(found, role.connection_limit).await?;

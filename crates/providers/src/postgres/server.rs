@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Spec;
+use daypass_core::name::Name;
 use daypass_core::time::{Span, Timestamp};
 use tokio::sync::Mutex;
 
@@ -26,15 +27,23 @@ const CEILING: Span = Span::seconds(60);
 pub(super) struct Server {
     pub(super) door: Door,
     pub(super) installation: String,
+    /// The connector's name.
+    pub(super) connector: Name,
     /// Two rotations at once would each restore what the other replaced.
     pub(super) rotating: Mutex<()>,
 }
 
 impl Server {
-    pub(super) fn new(config: Connector, secrets: Arc<dyn Secrets>, installation: &str) -> Self {
+    pub(super) fn new(
+        connector: Name,
+        config: Connector,
+        secrets: Arc<dyn Secrets>,
+        installation: &str,
+    ) -> Self {
         Self {
             door: Door::new(config, secrets),
             installation: installation.to_owned(),
+            connector,
             rotating: Mutex::new(()),
         }
     }
@@ -93,7 +102,8 @@ impl Provider for Server {
         let list = async {
             let session = self.door.connect(&self.door.config().database).await?;
             let managed = roles::managed(&session, &self.installation).await?;
-            Ok(managed.into_iter().map(|marker| marker.key).collect())
+            let ours = managed.into_iter().filter(|marker| marker.is_of(&self.connector));
+            Ok(ours.map(|marker| marker.key).collect())
         };
         self.call(CALL, "listing", list).await
     }

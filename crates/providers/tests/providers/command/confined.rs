@@ -43,9 +43,12 @@ async fn it_gets_the_question_and_its_secrets_and_no_secret_in_its_arguments() {
         .provision("g_0", &spec, "ana", until())
         .await
         .unwrap();
-    let question: serde_json::Value = serde_json::from_str(&bench.read("question")).unwrap();
+    let mut question: serde_json::Value = serde_json::from_str(&bench.read("question")).unwrap();
+    let asker = question["installation"].take();
+    let plain = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
+    assert!(asker.as_str().unwrap().chars().all(plain), "{asker}");
     let expected = json!({
-        "version": 1, "verb": "provision", "installation": "0f", "key": "g_0", "holder": "ana",
+        "version": 1, "verb": "provision", "installation": null, "key": "g_0", "holder": "ana",
         "until": "2026-03-07T12:00:00Z", "settings": {},
         "resource": {"name": "door", "config": {"floor": 3}},
         "role": {"name": "enter", "config": {"badge": "blue"}},
@@ -144,6 +147,12 @@ async fn its_secrets_are_shown_nowhere_whatever_it_says() {
         .await
         .unwrap();
     assert!(format!("{seen:?}").contains("[secret]"), "{seen:?}");
+    let keys = "printf '{\"version\":1,\"result\":\"keys\",\"keys\":[\"Key %s\"]}' 'canary-\\\"7f3a\\\"-of-the-tests'\n";
+    let listed = with_secret(keys).provider().list_managed().await.unwrap_err();
+    assert!(
+        listed.detail.contains("Key [secret]") && !listed.detail.contains("7f3a"),
+        "{listed}"
+    );
 }
 
 #[tokio::test]

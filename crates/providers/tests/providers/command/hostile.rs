@@ -55,6 +55,24 @@ async fn one_that_hangs_is_killed_with_all_that_it_started() {
     assert!(is_gone(number(&bench, "leader")).await && is_gone(number(&bench, "child")).await);
 }
 
+#[test]
+fn one_that_hangs_takes_no_thread_that_others_need() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let slow = Bench::new("echo $$ > \"$1/leader\"\nsleep 1000\n");
+        let quick = Bench::new(DONE);
+        let leader = slow.folder.join("leader");
+        tokio::select! {
+            _ = slow.call() => panic!("the quick one had to wait for it"),
+            done = async { written(&leader).await; quick.call().await } => done.unwrap(),
+        }
+    });
+}
+
 #[tokio::test]
 async fn one_that_moves_to_our_own_group_is_killed_and_we_are_not() {
     let mut bench = Bench::new(

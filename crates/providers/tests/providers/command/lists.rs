@@ -14,7 +14,7 @@ use daypass_providers::{Credential, Inspection, Kind, Provider};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Operator, connect, example, executable, home, program};
+use super::{Operator, connect, connect_as, example, executable, home, program};
 use crate::conformance;
 use crate::stand::{Ability, Stand, Use, spec_of};
 
@@ -166,7 +166,9 @@ async fn a_list_is_its_hand_made_lines_and_all_openings() {
     };
     let ((third, _), _) = &made[2];
     // As a crash leaves it in the middle of an end: still in the list, and nobody knows who.
-    std::fs::write(here.lists.join(".daypass").join(third), "this\nreaders\n\n").unwrap();
+    let opening = here.lists.join(".daypass").join(third);
+    let whole = std::fs::read_to_string(&opening).unwrap();
+    std::fs::write(&opening, whole.replace("bo\n", "\n")).unwrap();
     assert_eq!(provider.list_managed().await, Ok(vec![third.clone()]));
     let seen = provider.inspect(third, None).await;
     assert!(matches!(seen, Ok(Inspection::Present { .. })), "{seen:?}");
@@ -203,6 +205,55 @@ async fn what_somebody_does_to_a_list_by_hand_is_seen() {
     let seen = provider.inspect(&key, None).await;
     assert!(!matches!(seen, Ok(Inspection::Absent { .. })), "{seen:?}");
     std::fs::write(&file, whole).unwrap();
+    provider.revoke(&key, None).await.unwrap();
+    assert_eq!(here.users("readers"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn two_connectors_of_one_program_leave_each_others_access_alone() {
+    let here = Lists::new();
+    let connector = |name: &str| connect_as(name, &here.operator, &json!({"program": "user-list"}), "this");
+    let (doors, gates) = (connector("doors"), connector("gates"));
+    let (key, spec) = spec_of(&here, 1, here.config(&[]));
+    doors.provision(&key, &spec, "ana", until()).await.unwrap();
+    assert_eq!(doors.list_managed().await, Ok(vec![key.clone()]));
+    assert_eq!(
+        gates.list_managed().await,
+        Ok(Vec::new()),
+        "a sweep of it finds nothing of nobody's"
+    );
+    gates.revoke(&key, None).await.unwrap();
+    assert_eq!(here.users("readers"), ["ana"]);
+    // The same connector of another start finds it again.
+    assert_eq!(connector("doors").list_managed().await, Ok(vec![key]));
+}
+
+#[tokio::test]
+async fn what_was_known_of_an_opening_is_lost_and_nobody_says_that_it_is_gone() {
+    let here = Lists::new();
+    let provider = here.provider();
+    let (key, spec) = spec_of(&here, 1, here.config(&[]));
+    provider.provision(&key, &spec, "ana", until()).await.unwrap();
+    std::fs::remove_file(here.lists.join(".daypass").join(&key)).unwrap();
+    assert_eq!(here.users("readers"), ["ana"]);
+    for known in [Some(&spec), None] {
+        let seen = provider.inspect(&key, known).await;
+        assert!(matches!(seen, Ok(Inspection::Unknown)), "{seen:?}");
+    }
+    let mut elsewhere = spec.clone();
+    elsewhere.role = json!({"one_per": "grant", "list": "writers"});
+    let seen = provider.inspect("g_9", Some(&elsewhere)).await;
+    assert!(
+        matches!(seen, Ok(Inspection::Absent { .. })),
+        "another list is not in doubt: {seen:?}"
+    );
+    provider.revoke(&key, Some(&spec)).await.unwrap();
+    assert_eq!(here.users("readers"), Vec::<String>::new());
+    let seen = provider.inspect(&key, Some(&spec)).await;
+    assert!(matches!(seen, Ok(Inspection::Absent { .. })), "{seen:?}");
+    // Where nobody knows the role any more, every list is put right.
+    provider.provision(&key, &spec, "ana", until()).await.unwrap();
+    std::fs::remove_file(here.lists.join(".daypass").join(&key)).unwrap();
     provider.revoke(&key, None).await.unwrap();
     assert_eq!(here.users("readers"), Vec::<String>::new());
 }

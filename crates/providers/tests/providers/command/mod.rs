@@ -91,7 +91,17 @@ pub(super) fn executable(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 pub(super) fn connect(operator: &Operator, config: &Value, installation: &str) -> Arc<dyn Provider> {
-    let name = "here".parse().unwrap();
+    connect_as("here", operator, config, installation)
+}
+
+/// The same for a connector of another name.
+pub(super) fn connect_as(
+    name: &str,
+    operator: &Operator,
+    config: &Value,
+    installation: &str,
+) -> Arc<dyn Provider> {
+    let name = name.parse().unwrap();
     Command
         .connect(&name, config, Arc::new(operator.clone()), installation)
         .unwrap()

@@ -109,6 +109,17 @@ async fn what_the_admin_lacks_is_said() {
 }
 
 #[tokio::test]
+async fn two_connectors_of_one_cluster_leave_each_others_access_alone() {
+    let here = Here::start().await;
+    let case = here.case(1, json!({"member_of": ["app_reader"]}));
+    case.provision().await;
+    let listed = here.provider().list_managed().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let other = here.connect_as("pg-reports", here.port, "this");
+    assert_eq!(other.list_managed().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_setting_of_the_database_does_not_lead_the_admin_astray() {
     let here = Here::start().await;
     // What the owner of a database can do to everybody who connects: another path, other functions on it, another role.

@@ -185,8 +185,12 @@ impl Here {
     }
 
     pub(crate) fn connect(&self, port: u16, installation: &str) -> Arc<dyn Provider> {
+        self.connect_as("pg-main", port, installation)
+    }
+
+    pub(crate) fn connect_as(&self, name: &str, port: u16, installation: &str) -> Arc<dyn Provider> {
         let config = json!({"host": "127.0.0.1", "port": port, "admin": {"user": "daypass", "password": {"secret": "admin"}}});
-        let name = "pg-main".parse().unwrap();
+        let name = name.parse().unwrap();
         PostgresKind
             .connect(
                 &name,

@@ -34,7 +34,7 @@ async fn a_role_can_do_what_it_says_and_nothing_else() {
     );
     let comment = format!("SELECT shobj_description('{}'::regrole, 'pg_authid')", case.role);
     let comment: Value = serde_json::from_str(&here.ask("postgres", &comment).await.unwrap()).unwrap();
-    let expected = json!({"daypass": 1, "installation": "this", "key": case.key, "holder": "ana"});
+    let expected = json!({"daypass": 1, "installation": "this", "connector": "pg-main", "key": case.key, "holder": "ana"});
     assert_eq!(comment, expected);
 
     let holder = case.login().await;
