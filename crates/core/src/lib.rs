@@ -11,6 +11,7 @@ pub mod grant;
 pub mod id;
 pub mod lock;
 pub mod name;
+pub mod past;
 pub mod person;
 pub mod plan;
 pub mod planted;

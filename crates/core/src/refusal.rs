@@ -86,6 +86,8 @@ codes! {
     Condition = "condition",
     /// The rule's uses in this period are spent.
     Uses = "uses",
+    /// The same was denied a short while ago.
+    CoolDown = "cool-down",
     /// Nobody could complete the chain of reviews.
     NoReviewer = "no-reviewer",
     /// One rule must fit all items of a request; none does.

@@ -365,7 +365,7 @@ impl Request {
             return Ok(Event::Denied { review });
         };
         self.not_more(*duration, items.as_ref())?;
-        standing.may_hold(self)?;
+        standing.may_hold(&self.bounded(*duration, items.as_ref()))?;
         let mut reviews = self.reviews().to_vec();
         reviews.push(review.clone());
         // The escalation is the open step's own; votes in it came from either set of people.
@@ -376,10 +376,17 @@ impl Request {
                 .is_some_and(|of| standing.may_review(self, of, true, earlier.reviewer).is_ok())
         };
         match self.count(&reviews, &counts) {
-            Tally::Approved(approval) => Ok(Event::Approved {
-                review: Some(review),
-                approval,
-            }),
+            Tally::Approved(approval) => {
+                // Exactly what is agreed on: a review that shortened it may not count any more.
+                let mut agreed = self.clone();
+                agreed.ask.duration = approval.duration();
+                agreed.ask.items.clone_from(approval.items());
+                standing.may_hold(&agreed)?;
+                Ok(Event::Approved {
+                    review: Some(review),
+                    approval,
+                })
+            }
             Tally::Nothing => Err(Refusal::new(
                 Code::NothingLeft,
                 "what the reviewers agree on is nothing",
@@ -514,6 +521,26 @@ impl Request {
     fn due(&self, step: usize, now: Timestamp) -> Timestamp {
         let within = self.path.steps.get(step).map_or(Span::ZERO, |step| step.within);
         (now + within).min(self.expires_at())
+    }
+
+    /// As it would be approved with this review: for no longer, and for no more, than all who agreed so far. What a reviewer
+    /// leaves out need not be possible any more.
+    fn bounded(&self, duration: Option<Span>, items: Option<&BTreeSet<Item>>) -> Self {
+        let mut bounded = self.clone();
+        let earlier = self.reviews().iter().filter_map(|review| match &review.decision {
+            Decision::Approve { duration, items } => Some((*duration, items.as_ref())),
+            Decision::Deny => None,
+        });
+        for (duration, items) in earlier.chain([(duration, items)]) {
+            let ask = &mut bounded.ask;
+            ask.duration = duration.map_or(ask.duration, |most| most.min(ask.duration));
+            let fewer = items.map(|items| ask.items.intersection(items).cloned().collect::<BTreeSet<_>>());
+            // Where nothing is left, the tally says so.
+            if let Some(fewer) = fewer.filter(|fewer| !fewer.is_empty()) {
+                ask.items = fewer;
+            }
+        }
+        bounded
     }
 
     fn not_more(&self, duration: Option<Span>, items: Option<&BTreeSet<Item>>) -> Result<(), Refusal> {

@@ -10,6 +10,7 @@ use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::lock::{Lock, On};
+use crate::past::Past;
 use crate::person::{Change, Person};
 use crate::request::{self, Request};
 use crate::text::Hash;
@@ -31,6 +32,8 @@ pub struct World {
     pub directory: u64,
     /// The policy revision in force.
     pub policy: Option<Hash>,
+    /// What the person whom a decision is about has had; known only where the decision asked for it.
+    pub past: Past,
 }
 
 /// From which state to which an event led; each pair must be in the table of legal transitions.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use daypass_core::id::PersonId;
+use daypass_core::grant::Grant;
+use daypass_core::id::{PersonId, RequestId};
+use daypass_core::past::Past;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::{Request, Standing};
 use daypass_core::review::Step;
@@ -27,14 +29,35 @@ pub struct Current {
 impl Current {
     /// What the policy says now about requests made earlier.
     #[must_use]
-    pub const fn standing(&self, now: Timestamp) -> Now<'_> {
-        Now { current: self, now }
+    pub fn standing(&self, now: Timestamp) -> Now<'_> {
+        self.standing_after(Past::unknown(), now)
+    }
+
+    /// The same, where it is known what the requester has had: the policy may limit by that.
+    #[must_use]
+    pub const fn standing_after<'a>(&'a self, past: &'a Past, now: Timestamp) -> Now<'a> {
+        Now {
+            current: self,
+            past,
+            now,
+        }
+    }
+
+    /// Until when the access of a grant may last that begins now, by what its holder has had besides.
+    ///
+    /// # Errors
+    /// Where nothing is left.
+    pub fn room(&self, grant: &Grant, past: &Past, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let items = grant.parts.iter().map(|part| part.item().clone()).collect();
+        let besides = past.without(RequestId::from_bytes(grant.id.bytes()));
+        self.policy.room(&items, (now, grant.duration), &besides)
     }
 }
 
 /// [`Standing`] at one instant.
 pub struct Now<'a> {
     current: &'a Current,
+    past: &'a Past,
     now: Timestamp,
 }
 
@@ -56,6 +79,6 @@ impl Standing for Now<'_> {
         let Current {
             policy, directory, ..
         } = self.current;
-        policy.may_hold(request, directory.as_ref(), self.now)
+        policy.may_still_hold(request, directory.as_ref(), self.past, self.now)
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use daypass_core::id::PersonId;
+use daypass_core::past::Past;
 use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Prose;
@@ -176,10 +178,46 @@ impl Engine {
         scope: Scope,
         decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
     ) -> Result<Committed, Error> {
+        self.decide_in(|_| scope.clone(), decide).await
+    }
+
+    /// The same with what a person has had, as far back as the policy's limits look (`World::past`). `who`: whose, where the
+    /// scope's request or grant does not say.
+    pub(crate) async fn decide_remembering(
+        &self,
+        scope: Scope,
+        who: Option<PersonId>,
+        decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
+    ) -> Result<Committed, Error> {
+        let remembering = |current: &Current| match current.policy.reach() {
+            reach if reach.is_nothing() => scope.clone(),
+            reach => Scope::Remembering {
+                about: Box::new(scope.clone()),
+                who,
+                reach,
+            },
+        };
+        self.decide_in(remembering, decide).await
+    }
+
+    /// What a person has had, as far back as the policy's limits look. A decision asks within its transaction.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn past_of(&self, current: &Current, who: PersonId) -> Result<Past, Error> {
+        Ok(self.store().past(who, current.policy.reach()).await?)
+    }
+
+    async fn decide_in(
+        &self,
+        scope: impl Fn(&Current) -> Scope,
+        decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
+    ) -> Result<Committed, Error> {
         let mut attempt = 1;
         loop {
             let (current, decide) = (self.current(), decide.clone());
-            let decided = self.store().transition(scope.clone(), move |world, now| {
+            let scope = scope(&current);
+            let decided = self.store().transition(scope, move |world, now| {
                 let other_policy = world.policy.is_some_and(|one| one != current.policy.revision());
                 let other_directory =
                     world.directory != current.directory.changes() && !planted::is(Fault::OldDirectory);

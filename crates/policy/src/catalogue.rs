@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
+use daypass_core::past::Past;
 use daypass_core::refusal::Refusal;
 use daypass_core::review::Step;
 use daypass_core::time::{Span, Timestamp};
@@ -60,6 +61,18 @@ impl Policy {
     /// Each is decided by itself, as a request for it would be that adds what is asked for besides, such as a ticket.
     #[must_use]
     pub fn catalogue(&self, who: PersonId, directory: &dyn Directory, now: Timestamp) -> Vec<Offer> {
+        self.catalogue_after(who, directory, Past::nothing(), now)
+    }
+
+    /// The same for somebody with this past: what a limit no longer leaves is refused.
+    #[must_use]
+    pub fn catalogue_after(
+        &self,
+        who: PersonId,
+        directory: &dyn Directory,
+        past: &Past,
+        now: Timestamp,
+    ) -> Vec<Offer> {
         let mut offers = Vec::new();
         let sets = directory.person(who).map(|person| self.index.sets_of(person));
         for resource in &self.document.resources {
@@ -69,7 +82,10 @@ impl Policy {
                     role: role.clone(),
                 };
                 let items = BTreeSet::from([item.clone()]);
-                let ask = Ask::new(who, &items, now);
+                let ask = Ask {
+                    past,
+                    ..Ask::new(who, &items, now)
+                };
                 let break_glass = sets.as_ref().is_some_and(|sets| self.is_open(sets, &item, true));
                 let terms = self.choose(&ask, directory, Supposing::TheRest);
                 let terms = terms.map(|allowed| Terms {

@@ -13,6 +13,7 @@ use daypass_core::time::Timestamp;
 use crate::diagnostic::At;
 use crate::document::{Guardrail, Rule};
 use crate::expression::{Expression, Facts};
+use crate::limit::Uses;
 use crate::nearest::quote;
 use crate::origin::{Foreign, Origin};
 use crate::refuse::{spaced, verb};
@@ -27,6 +28,8 @@ pub(crate) struct When {
     pub(crate) windows: Vec<(Name, At)>,
     /// A ticket is named, of one of these formats.
     pub(crate) ticket: Option<Wanted>,
+    /// It was not used more often than this.
+    pub(crate) uses: Option<Uses>,
     /// This holds for each item.
     pub(crate) expression: Option<Expression>,
     /// What nothing here can tell yet.

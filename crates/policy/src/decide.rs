@@ -17,6 +17,7 @@ use crate::chain;
 use crate::condition::{EndsBy, Hardness, Supposing, Unmet};
 use crate::diagnostic::Location;
 use crate::document::{self, Guardrail, Rule};
+use crate::spent::Spent;
 use crate::standing::Scene;
 use crate::{Ask, Directory, Policy};
 
@@ -88,6 +89,8 @@ pub(crate) enum Obstacle<'p> {
     Unfillable(Vec<Step>, usize),
     /// A condition of it does not hold.
     Unmet(Unmet<'p>),
+    /// A limit of it is used up.
+    Spent(Spent<'p>),
     /// It does not give so long.
     OverMax(Bounds<'p>),
 }
@@ -98,6 +101,7 @@ impl Obstacle<'_> {
         match self {
             Self::Unfillable(..) => (Hardness::Others, Reverse(Span::ZERO)),
             Self::Unmet(unmet) => (unmet.hardness(), Reverse(Span::ZERO)),
+            Self::Spent(spent) => (spent.hardness(), Reverse(Span::ZERO)),
             // Of those that do not give so long, the one that gives most.
             Self::OverMax(bounds) => (Hardness::Less, Reverse(bounds.max)),
         }
@@ -183,13 +187,25 @@ impl Policy {
         if let Err(unfilled) = self.fillable(&steps, scene) {
             return Err(Obstacle::Unfillable(steps, unfilled));
         }
-        let ends_by = self
-            .conditions(rule, ask, person, supposing)
-            .map_err(Obstacle::Unmet)?;
+        let conditions = self.conditions(rule, ask, person, supposing);
+        let conditions = match conditions.map_err(Obstacle::Unmet) {
+            Err(unmet) if unmet.ease().0 > Hardness::Later => return Err(unmet),
+            conditions => conditions,
+        };
+        self.not_spent(rule, ask).map_err(Obstacle::Spent)?;
         let bounds = self.bounds(rule, ask.items);
+        let duration = ask.duration.unwrap_or(bounds.duration);
+        let ends_by = conditions.as_ref().ok().and_then(Option::as_ref);
+        let total = self.within_totals(ask, duration, ends_by, Span::ZERO);
+        let total = match total.map_err(Obstacle::Spent) {
+            Err(spent) if spent.ease().0 >= Hardness::Later => return Err(spent),
+            total => total,
+        };
+        let ends_by = conditions?;
         if ask.duration.is_some_and(|duration| duration > bounds.max) {
             return Err(Obstacle::OverMax(bounds));
         }
+        total?;
         Ok(Fit {
             place,
             rule,
@@ -211,6 +227,7 @@ impl Policy {
         match obstacle {
             Obstacle::Unfillable(steps, unfilled) => self.no_reviewer(rule, steps, *unfilled, person, scene),
             Obstacle::Unmet(unmet) => self.unmet(rule, unmet, ask),
+            Obstacle::Spent(spent) => self.spent_told(&self.cite(rule), spent, Some((ask, scene.directory))),
             Obstacle::OverMax(bounds) => self.over_max(ask, rule, bounds),
         }
     }
@@ -300,7 +317,11 @@ impl Policy {
         let max = shortest.map_or(own, |(max, _)| max);
         Bounds {
             max,
-            duration: rule.duration.unwrap_or(defaults.duration).min(max),
+            duration: rule
+                .duration
+                .unwrap_or(defaults.duration)
+                .min(max)
+                .min(self.most_at_once(items)),
             guardrail: shortest.map(|(_, guardrail)| guardrail),
         }
     }

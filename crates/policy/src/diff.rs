@@ -156,6 +156,9 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
         if let Some(max) = guardrail.max {
             fields.insert("max", Field::Shown(max.to_string()));
         }
+        if let Some(total) = guardrail.max_total {
+            fields.insert("max_total", Field::Shown(total.to_string()));
+        }
         if !guardrail.forbid.is_empty() {
             let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
             fields.insert("forbid", Field::Shown(format!("window {windows}")));
@@ -185,6 +188,7 @@ fn defaults(defaults: &Defaults) -> Fields {
         ("pending", span(defaults.pending)),
         ("activation", span(defaults.activation)),
         ("settle", span(defaults.settle)),
+        ("cool_down", span(defaults.cool_down)),
         ("reason", Field::Shown(reason.to_owned())),
     ])
 }
@@ -248,6 +252,12 @@ fn rule(rule: &Rule) -> Fields {
     }
     if let Some(wanted) = &rule.when.ticket {
         fields.insert("ticket", Field::Shown(wanted.to_string()));
+    }
+    if let Some(uses) = rule.when.uses {
+        fields.insert("uses", Field::Shown(uses.to_string()));
+    }
+    if rule.cool_down.is_some() {
+        fields.insert("cool_down", span(rule.cool_down));
     }
     if let Some(origin) = &rule.origin {
         fields.insert("source", Field::Shown(origin.to_string()));

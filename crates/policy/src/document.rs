@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::condition::When;
 use crate::diagnostic::At;
+use crate::limit::Total;
 use crate::origin::Origin;
 use crate::ticket::Format;
 use crate::window::Window;
@@ -45,6 +46,8 @@ pub(crate) struct Defaults {
     pub(crate) activation: Span,
     /// How long an account must have been left alone before it reviews.
     pub(crate) settle: Span,
+    /// How long somebody who was denied something waits before they ask for it again.
+    pub(crate) cool_down: Span,
     /// Whether a request needs a reason.
     pub(crate) reason_required: bool,
 }
@@ -58,6 +61,7 @@ impl Default for Defaults {
             pending: Span::hours(2),
             activation: Span::minutes(15),
             settle: Span::hours(24),
+            cool_down: Span::minutes(5),
             reason_required: true,
         }
     }
@@ -258,6 +262,8 @@ pub(crate) struct Guardrail {
     /// Every resource, where it is missing.
     pub(crate) to: Option<Selector>,
     pub(crate) max: Option<Span>,
+    /// How long one person may have access in any period.
+    pub(crate) max_total: Option<Total>,
     /// Windows in which there is no access at all; with the place of each name.
     pub(crate) forbid: Vec<(Name, At)>,
 }
@@ -278,6 +284,8 @@ pub(crate) struct Rule {
     pub(crate) break_glass: Option<BreakGlass>,
     pub(crate) duration: Option<Span>,
     pub(crate) max: Option<Span>,
+    /// How long somebody who was denied something waits before they ask for it by this rule.
+    pub(crate) cool_down: Option<Span>,
     /// What must hold besides.
     pub(crate) when: When,
     /// From where it may be asked for; from anywhere, where it is missing.
@@ -324,7 +332,27 @@ pub(crate) struct Test {
     pub(crate) from: Option<IpAddr>,
     /// Whether it asks as in an emergency.
     pub(crate) break_glass: bool,
+    pub(crate) before: Before,
     pub(crate) expect: Expect,
+}
+
+/// What the person of a test has had already.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Before {
+    /// How often just now, by every rule that counts it.
+    pub(crate) uses: u32,
+    /// How long ago the same was denied.
+    pub(crate) denied: Option<Span>,
+    /// What was, is or will be held.
+    pub(crate) had: Vec<Had>,
+}
+
+/// Something that the person of a test has had.
+#[derive(Debug, Clone)]
+pub(crate) struct Had {
+    pub(crate) items: BTreeSet<Item>,
+    pub(crate) from: Timestamp,
+    pub(crate) duration: Span,
 }
 
 /// The answer that a test expects.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::name::{Item, Name};
+use daypass_core::past::Past;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
 use daypass_core::time::{Span, Timestamp};
@@ -16,12 +17,31 @@ impl Policy {
     /// resources and roles are there, the frozen rule is in the policy and still admits this person to all of them, its
     /// conditions hold, and the length is within the rule and the guardrails of the day. The frozen steps stay as they are.
     ///
+    /// Where the policy limits by what a person has had, this says no, for it does not know: see [`Self::may_still_hold`].
+    ///
     /// # Errors
     /// What is no longer so.
     pub fn may_hold(
         &self,
         request: &Request,
         directory: &dyn Directory,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.may_still_hold(request, directory, Past::unknown(), now)
+    }
+
+    /// The same for somebody with this past, in which the request itself is not counted.
+    ///
+    /// What was agreed on already may have become a little longer than what is left, where access begins later than thought: up
+    /// to the length of its activation, which [`Self::room`] then cuts off.
+    ///
+    /// # Errors
+    /// What is no longer so.
+    pub fn may_still_hold(
+        &self,
+        request: &Request,
+        directory: &dyn Directory,
+        past: &Past,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let (duration, items) = match &request.state {
@@ -33,6 +53,7 @@ impl Policy {
             ticket: request.ask.ticket.as_ref().map(|ticket| ticket.text()),
             extends: request.ask.extends.is_some(),
             break_glass: request.path.break_glass.is_some(),
+            past,
             start: request.ask.start,
             // What cannot be read any more is not certain.
             from: request
@@ -60,12 +81,17 @@ impl Policy {
         let ends_by = self
             .conditions(rule, &ask, person, Supposing::Nothing)
             .map_err(|unmet| self.unmet(rule, &unmet, &ask))?;
-        in_time(request, duration, ends_by, now)?;
+        in_time(request, duration, ends_by.as_ref(), now)?;
         let bounds = self.bounds(rule, items);
         if duration > bounds.max {
             return Err(self.over_max(&ask, rule, &bounds));
         }
-        Ok(())
+        let slack = match request.state {
+            State::Approved { .. } => request.path.activation,
+            _ => Span::ZERO,
+        };
+        let length = (duration, slack);
+        self.still_within((rule, request), &ask, length, ends_by.as_ref())
     }
 }
 
@@ -87,7 +113,7 @@ impl Policy {
 fn in_time(
     request: &Request,
     duration: Span,
-    ends_by: Option<EndsBy>,
+    ends_by: Option<&EndsBy>,
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let start = request.ask.start.map_or(now, |start| start.max(now));

@@ -20,12 +20,15 @@ mod expression;
 mod fields;
 mod hold;
 mod index;
+mod limit;
 mod nearest;
 mod origin;
 mod read;
 mod refuse;
+mod spent;
 mod standing;
 mod ticket;
+mod total;
 mod tree;
 mod trial;
 mod vacancy;
@@ -36,6 +39,7 @@ use std::net::IpAddr;
 
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
+use daypass_core::past::{Past, Reach};
 use daypass_core::person::Person;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
@@ -93,6 +97,10 @@ pub struct Ask<'a> {
     pub break_glass: bool,
     /// The access is not to begin before this instant. Conditions about time are about that one.
     pub start: Option<Timestamp>,
+    /// The deadline of the grant that it lengthens: what is added begins there.
+    pub deadline: Option<Timestamp>,
+    /// What this person has asked for and had, as far back as [`Policy::reach`] says.
+    pub past: &'a Past,
     /// The address that it is asked from, where that is certain.
     pub from: Option<IpAddr>,
     /// When it is asked.
@@ -100,9 +108,9 @@ pub struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// Somebody asks for these items, with a reason, as long as the rule gives by itself, from now on.
+    /// Somebody asks for these items, with a reason, as long as the rule gives by itself, from now on, who never had anything.
     #[must_use]
-    pub const fn new(who: PersonId, items: &'a BTreeSet<Item>, now: Timestamp) -> Self {
+    pub fn new(who: PersonId, items: &'a BTreeSet<Item>, now: Timestamp) -> Self {
         Self {
             who,
             items,
@@ -112,6 +120,8 @@ impl<'a> Ask<'a> {
             extends: false,
             break_glass: false,
             start: None,
+            deadline: None,
+            past: Past::nothing(),
             from: None,
             now,
         }
@@ -136,6 +146,8 @@ pub struct Policy {
     revision: Hash,
     document: Document,
     index: Index,
+    /// How far back its limits look.
+    reach: Reach,
 }
 
 impl Policy {
@@ -157,6 +169,7 @@ impl Policy {
         Ok(Self {
             revision: revision(&sources),
             index: Index::new(&document),
+            reach: limit::reach(&document),
             document,
             sources,
         })
@@ -170,6 +183,7 @@ impl Policy {
             sources: Vec::new(),
             revision: revision(&[]),
             index: Index::new(&document),
+            reach: limit::reach(&document),
             document,
         }
     }

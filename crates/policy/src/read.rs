@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use daypass_core::name::Name;
+use daypass_core::past::LONGEST;
 use daypass_core::time::Span;
 
 use crate::Source;
@@ -38,8 +39,16 @@ const FILE: Keys = Keys {
 
 const DEFAULTS: Keys = Keys {
     what: "the defaults",
-    known: &["duration", "max", "pending", "activation", "settle", "reason"],
-    later: &["cool_down"],
+    known: &[
+        "duration",
+        "max",
+        "pending",
+        "activation",
+        "settle",
+        "cool_down",
+        "reason",
+    ],
+    later: &[],
 };
 
 const PEOPLE: Keys = Keys {
@@ -235,6 +244,9 @@ fn defaults(node: &Node, defaults: &mut Defaults, problems: &mut Problems<'_>) {
     if let Ok(Some(span)) = fields.optional("settle", problems) {
         read.settle = span;
     }
+    if let Ok(Some(span)) = cool_down(&fields, problems) {
+        read.cool_down = span;
+    }
     if let Some(node) = fields.get("reason") {
         match node.text() {
             Some("required") => read.reason_required = true,
@@ -260,6 +272,17 @@ fn length(fields: &Fields<'_>, key: &str, problems: &mut Problems<'_>) -> Result
     let span: Option<Span> = fields.optional(key, problems)?;
     if let (Some(Span::ZERO), Some(node)) = (span, fields.get(key)) {
         problems.note(node.at, format!("{key} must be longer than nothing"), "");
+        return Err(Noted);
+    }
+    Ok(span)
+}
+
+/// How long a denial keeps somebody from asking again; nothing at all is a length here.
+fn cool_down(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Result<Option<Span>, Noted> {
+    let span: Option<Span> = fields.optional("cool_down", problems)?;
+    if let (Some(long), Some(node)) = (span.filter(|span| *span > LONGEST), fields.get("cool_down")) {
+        let what = format!("cool_down: {long} is too long; the longest is {LONGEST}");
+        problems.note(node.at, what, "");
         return Err(Noted);
     }
     Ok(span)

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daypass_core::id::PersonId;
+use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::name::Name;
+use daypass_core::past::{Answer, Asked, Held, Past, Time};
 use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::review::{From, Step};
 use daypass_core::text::{Hash, Prose};
@@ -55,12 +56,53 @@ impl Policy {
         let town = Town::new(self);
         let tests = self.document.tests.iter();
         tests
-            .map(|test| (question(test), self.explain(&asked(test), &town.with(test))))
+            .map(|test| {
+                let past = self.past(test);
+                let told = self.explain(&asked(test, &past), &town.with(test));
+                (question(test), told)
+            })
             .collect()
     }
 
+    /// What the person of a test has had.
+    fn past(&self, test: &Test) -> Past {
+        let now = now(test);
+        let rules = || self.document.rules.iter().map(|rule| &rule.name);
+        let made = |rule: &Name, answer| Asked {
+            request: RequestId::from_bytes([0; 10]),
+            rule: rule.clone(),
+            items: test.items.clone(),
+            at: now,
+            answer,
+        };
+        let used = rules().flat_map(|rule| (0..test.before.uses).map(|_| made(rule, Answer::Counts)));
+        let denied = test.before.denied.map(|ago| Answer::Denied {
+            // A slash is in no login.
+            by: id("somebody/else"),
+            at: now - ago,
+            comment: None,
+        });
+        let denied = rules()
+            .next()
+            .zip(denied)
+            .map(|(rule, answer)| made(rule, answer));
+        let held = test.before.had.iter().map(|had| Held {
+            grant: GrantId::from(RequestId::from_bytes([0; 10])),
+            resources: had.items.iter().map(|item| item.resource.clone()).collect(),
+            time: Time::Begun {
+                from: had.from,
+                until: had.from + had.duration,
+            },
+        });
+        Past {
+            asked: used.chain(denied).collect(),
+            held: held.collect(),
+            ..Past::nothing().clone()
+        }
+    }
+
     fn run_test(&self, test: &Test, town: &Town) -> TestOutcome {
-        let decision = self.decide(&asked(test), &town.with(test));
+        let decision = self.decide(&asked(test, &self.past(test)), &town.with(test));
         TestOutcome {
             location: test.at.location(&self.sources),
             question: question(test),
@@ -71,16 +113,21 @@ impl Policy {
     }
 }
 
+/// When a test asks.
+fn now(test: &Test) -> Timestamp {
+    test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY)
+}
+
 /// What a test asks.
-fn asked(test: &Test) -> Ask<'_> {
-    let now = test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY);
+fn asked<'t>(test: &'t Test, past: &'t Past) -> Ask<'t> {
     Ask {
         duration: test.duration,
         ticket: test.ticket.as_deref(),
         break_glass: test.break_glass,
         start: test.start,
         from: test.from,
-        ..Ask::new(id(test.who.as_str()), &test.items, now)
+        past,
+        ..Ask::new(id(test.who.as_str()), &test.items, now(test))
     }
 }
 
@@ -204,8 +251,23 @@ fn question(test: &Test) -> String {
         format!(" with the ticket {}", quote(ticket))
     });
     let from = test.from.map_or_else(String::new, |from| format!(" from {from}"));
+    let mut before = String::new();
+    if test.before.uses > 0 {
+        before.push_str(&format!(" after {} uses", test.before.uses));
+    }
+    if let Some(ago) = test.before.denied {
+        before.push_str(&format!(" denied {ago} ago"));
+    }
+    for had in &test.before.had {
+        let items: Vec<String> = had.items.iter().map(ToString::to_string).collect();
+        let items = items.join(" and ");
+        before.push_str(&format!(
+            ", having {items} for {} from {}",
+            had.duration, had.from
+        ));
+    }
     format!(
-        "{} {verb} {}{length}{ticket}{from}{at}{start}",
+        "{} {verb} {}{length}{ticket}{from}{at}{start}{before}",
         test.who,
         items.join(" and ")
     )

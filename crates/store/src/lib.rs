@@ -20,6 +20,7 @@ mod locks;
 mod log;
 mod notices;
 mod page;
+mod past;
 mod people;
 mod policies;
 mod postgres;

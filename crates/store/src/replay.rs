@@ -127,6 +127,8 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         locks,
         directory,
         policy,
+        // Made from the others.
+        past: _,
     } = load(link).await?;
     if requests != replayed.requests {
         return Err(differs("the requests"));

@@ -1,6 +1,6 @@
 //! What a transition sees and holds still: the rows of its scope, locked in one order everywhere.
 //!
-//! The order is requests, grants by id, entitlements by key, people, locks: two transitions that meet wait, and never for each
+//! The order is requests, grants by id, entitlements by key, people, locks, somebody's past: two transitions that meet wait, and never for each
 //! other in a circle. What every decision depends on (the policy, and what is locked) changes only while nothing else is
 //! decided: see [`Scope::is_exclusive`].
 
@@ -8,6 +8,7 @@ use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::On;
+use daypass_core::past::Reach;
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::request::Request;
 use daypass_core::text::Hash;
@@ -16,7 +17,7 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{locks, people, texts};
+use crate::{locks, past, people, texts};
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +59,31 @@ pub enum Scope {
     Lock(On),
     /// The policy.
     Policy,
+    /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
+    /// person meanwhile who counts it too.
+    Remembering {
+        /// What it is about.
+        about: Box<Self>,
+        /// Whose past; where it is not said, that of who made the request or holds the grant that it is about.
+        who: Option<PersonId>,
+        /// How far back.
+        reach: Reach,
+    },
 }
 
 impl Scope {
+    /// What it is about, whether or not it asks for the past.
+    pub(crate) const fn about(&self) -> &Self {
+        match self {
+            Self::Remembering { about, .. } => about.about(),
+            other => other,
+        }
+    }
+
     /// Whether every other decision depends on what this one changes. It then waits for those under way, and those that come
     /// wait for it: none is made on a policy or on locks that are no more.
     pub(crate) const fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Lock(_) | Self::Policy)
+        matches!(self.about(), Self::Lock(_) | Self::Policy)
     }
 }
 
@@ -72,7 +91,7 @@ impl Scope {
 pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     let mut world = [World::default()];
     let [part] = &mut world;
-    match scope {
+    match scope.about() {
         Scope::NewRequest { id, extends } => {
             link.reserve(&id.to_string()).await?;
             request(link, part, *id, *extends).await?;
@@ -104,7 +123,10 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
                 .await?;
         }
+        // Never: that is what it is not about.
+        Scope::Remembering { .. } => {}
     }
+    past::hold(link, scope, part).await?;
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)

@@ -17,7 +17,7 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
-use crate::{entitlements, grants, locks, people, policies, requests};
+use crate::{entitlements, grants, locks, past, people, policies, requests};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]
@@ -81,6 +81,7 @@ pub(crate) async fn run(
         let locks = locks::shut(link).await?.into_iter();
         world.locks.extend(locks.map(|lock| (lock.on.clone(), lock)));
     }
+    past::recall(link, scope, &mut world, now).await?;
     let decide = decide
         .take()
         .ok_or_else(|| Error::corrupt("a transition was run twice"))?;

@@ -70,7 +70,7 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
         Action::Provision { .. } | Action::Revoke(_) => return Ok(0),
     };
     let limits = limits.clone();
-    let begins = matches!(action, Action::Begin(_));
+    let begins = matches!(action, Action::Begin(_) | Action::Activate(_));
     let request = match &action {
         // The right to it is checked again before anything is provisioned.
         Action::Begin(_) => engine.store().request(RequestId::from_bytes(id.bytes())).await?,
@@ -86,7 +86,7 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
                 grant.end(Reason::Locked, now)?
             }
             Action::Begin(_) => {
-                let standing = current.standing(now);
+                let standing = current.standing_after(&world.past, now);
                 match request.as_ref().map(|request| standing.may_hold(request)) {
                     Some(Err(refusal)) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
                     Some(Ok(())) => grant.begin(now)?,
@@ -104,7 +104,11 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             {
                 return Ok(Outcome::default());
             }
-            Action::Activate(_) => grant.activate(now)?,
+            // It begins a little later than was thought when it was granted; so much may be missing at its end.
+            Action::Activate(_) => match current.room(grant, &world.past, now) {
+                Ok(until) => grant.activate_until(until, now)?,
+                Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
+            },
             Action::End(_, reason) => grant.end(reason, now)?,
             Action::MarkOverdue(_) => grant.mark_overdue()?,
             Action::Conclude(..) => conclude(world, id, &limits, now)?,
@@ -117,7 +121,7 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
         ))
     };
     let changed = if begins {
-        engine.decide(Scope::Grant(id), change).await
+        engine.decide_remembering(Scope::Grant(id), None, change).await
     } else {
         // An end asks no policy.
         let current = engine.current();

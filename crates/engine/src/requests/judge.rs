@@ -7,8 +7,9 @@ use daypass_core::grant::Grant;
 use daypass_core::id::PersonId;
 use daypass_core::lock;
 use daypass_core::name::Item;
+use daypass_core::past::AHEAD;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::{Allowed, Decision};
 
@@ -59,6 +60,8 @@ pub(super) fn decide(
         extends: asked.extends.is_some(),
         break_glass: verb == Verb::BreakGlass,
         start: asked.start,
+        deadline: extended.and_then(Grant::expires_at),
+        past: &world.past,
         from,
         ..daypass_policy::Ask::new(who, items, now)
     };
@@ -75,7 +78,7 @@ pub(super) fn decide(
         return Err(Refusal::new(Code::Invalid, what));
     }
     if let Some(start) = asked.start
-        && start > now + Span::hours(24 * 30)
+        && start > now + AHEAD
     {
         return Err(Refusal::new(
             Code::Invalid,

@@ -129,7 +129,8 @@ impl Engine {
                 });
             }
         };
-        let locked = self.locked_now().await?;
+        let mut locked = self.locked_now().await?;
+        locked.past = self.past_of(&current, caller.person).await?;
         let (who, extended) = (caller.person, extended.as_ref());
         let decision = match decide(
             &current,
@@ -197,7 +198,7 @@ impl Engine {
             extends: asked.extends,
         };
         let committed = self
-            .decide(scope, move |current, world, now| {
+            .decide_remembering(scope, Some(caller.person), move |current, world, now| {
                 if let Some(made) = world.requests.get(&id) {
                     return same(made, &asked, verb).map(|()| Outcome::default());
                 }
@@ -226,7 +227,7 @@ impl Engine {
             .map_or(Ok(()), |comment| check_text("comment", comment))?;
         let comment = verdict.comment.as_deref().map(|comment| self.prose(comment));
         let committed = self
-            .decide(Scope::Request(id), move |current, world, now| {
+            .decide_remembering(Scope::Request(id), None, move |current, world, now| {
                 let request = visible(world, id)?;
                 let review = Review {
                     reviewer: caller.person,
@@ -236,7 +237,8 @@ impl Engine {
                     comment,
                     at: now,
                 };
-                let event = request.review(review, &current.standing(now), now)?;
+                let standing = current.standing_after(&world.past, now);
+                let event = request.review(review, &standing, now)?;
                 let actor = Actor::Person(caller.person);
                 follow(current, request, event, actor, world, now)
             })

@@ -93,8 +93,14 @@ pub(crate) struct House {
 impl House {
     /// ana asks; bo leads; cy and di are security; ed is nobody; root administers.
     pub(crate) async fn new() -> Self {
-        let (clock, behind) = (Arc::new(AtomicI64::new(1_800_000_000_000_000)), Arc::default());
+        let clock = Arc::new(AtomicI64::new(1_800_000_000_000_000));
         let store = Store::memory(reading(&clock), "test").await.unwrap();
+        Self::on(store, clock).await
+    }
+
+    /// The same on this store, whose time need not be the one that the house turns.
+    pub(crate) async fn on(store: Store, clock: Arc<AtomicI64>) -> Self {
+        let behind = Arc::default();
         let kind: &'static Memory = Box::leak(Box::new(Memory::new()));
         let engine = Arc::new(engine(&store, kind, (&clock, &behind)).await);
         let target = kind.target(&name("box"));

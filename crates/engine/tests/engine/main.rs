@@ -7,6 +7,7 @@ mod break_glass;
 mod conditions;
 mod faults;
 mod house;
+mod limits;
 mod locks;
 mod maximum;
 mod notices;

@@ -5,7 +5,7 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, declare, length, when};
+use super::{Declared, cool_down, declare, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
@@ -15,12 +15,12 @@ use crate::tree::{Node, Value};
 
 const GUARDRAIL: Keys = Keys {
     what: "a guardrail",
-    known: &["name", "to", "max", "forbid"],
-    later: &["max_total", "mfa", "record", "steps"],
+    known: &["name", "to", "max", "max_total", "forbid"],
+    later: &["mfa", "record", "steps"],
 };
 
 /// What a guardrail can bound; one of these must be there.
-const GUARDS: &[&str] = &["max", "forbid"];
+const GUARDS: &[&str] = &["max", "max_total", "forbid"];
 
 const FORBID: Keys = Keys {
     what: "forbid",
@@ -39,11 +39,12 @@ const RULE: Keys = Keys {
         "break_glass",
         "duration",
         "max",
+        "cool_down",
         "when",
         "source",
         "anywhere",
     ],
-    later: &["end_when", "notify", "agents", "mfa", "cool_down"],
+    later: &["end_when", "notify", "agents", "mfa"],
 };
 
 const BREAK_GLASS: Keys = Keys {
@@ -84,6 +85,7 @@ pub(super) fn guardrail(
         Some(node) => selector(node, problems).map(Some),
     };
     let max = length(&fields, "max", problems);
+    let max_total = fields.optional("max_total", problems);
     let forbid = match fields.get("forbid") {
         None => Some(Vec::new()),
         Some(node) => forbid(node, problems),
@@ -103,6 +105,7 @@ pub(super) fn guardrail(
         at,
         to: to?,
         max: max.ok()?,
+        max_total: max_total.ok()?,
         forbid: forbid?,
     })
 }
@@ -145,6 +148,11 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         let what = format!("duration {duration} is longer than max {max}");
         problems.note(node.at, what, "shorten the one or lengthen the other");
     }
+    let cool_down = cool_down(&fields, problems);
+    if let (Some(node), true) = (fields.get("cool_down"), fields.has("break_glass")) {
+        let hint = "remove it: who was denied something waits for no emergency";
+        problems.note(node.at, "a rule for emergencies has no \"cool_down\"", hint);
+    }
     fresh?.ok()?;
     let (name, at) = named?;
     // What could not be read was noted, so that the policy does not load. The rest is still worth checking in the same run.
@@ -158,6 +166,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         break_glass: break_glass.unwrap_or_default(),
         duration: duration.unwrap_or_default(),
         max: max.unwrap_or_default(),
+        cool_down: cool_down.unwrap_or_default(),
         when: when.unwrap_or_default(),
         origin: origin.unwrap_or_default(),
     })

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
 use daypass_core::review::From;
+use daypass_core::time::{Span, Timestamp};
 
 use super::length;
 use super::path::{count, from};
 use crate::diagnostic::Problems;
-use crate::document::{Expect, Test};
-use crate::fields::{Fields, Keys, Noted, expected, one_or_many, scalar};
+use crate::document::{Before, Expect, Had, Test};
+use crate::fields::{Fields, Keys, Noted, expected, items, one_or_many, scalar};
 use crate::nearest::{did_you_mean, list, quote};
 use crate::tree::{Node, Value};
 
@@ -27,10 +28,22 @@ const TEST: Keys = Keys {
         "ticket",
         "from",
         "break_glass",
+        "uses",
+        "denied",
+        "had",
         "expect",
     ],
-    later: &["incident", "oncall", "risk", "uses", "agent"],
+    later: &["incident", "oncall", "risk", "agent"],
 };
+
+const HAD: Keys = Keys {
+    what: "what was had",
+    known: &["ask", "from", "for"],
+    later: &[],
+};
+
+/// More uses than this no limit counts.
+const MOST_BEFORE: u32 = 10_000;
 
 const EXPECT: Keys = Keys {
     what: "an expectation",
@@ -69,6 +82,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let ticket = fields.optional("ticket", problems);
     let from = fields.optional("from", problems);
     let break_glass = emergency(&fields, problems);
+    let before = before(&fields, problems);
     let expect = fields
         .required("expect", problems)
         .and_then(|node| expect(node, problems));
@@ -84,7 +98,46 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         ticket: ticket.ok()?,
         from: from.ok()?,
         break_glass: break_glass?,
+        before: before?,
         expect: expect?,
+    })
+}
+
+/// What the person has had already.
+fn before(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Before> {
+    let uses: Result<Option<u32>, Noted> = fields.optional("uses", problems);
+    let denied: Result<Option<Span>, Noted> = fields.optional("denied", problems);
+    let had: Vec<Option<Had>> = match fields.get("had") {
+        None => Vec::new(),
+        Some(node) => {
+            let all = items("\"had\"", node, problems);
+            all.iter().map(|node| had(node, problems)).collect()
+        }
+    };
+    let uses = uses.ok()?.unwrap_or(0);
+    if let Some(node) = fields.get("uses").filter(|_| uses > MOST_BEFORE) {
+        problems.note(node.at, format!("a test may have {MOST_BEFORE} uses"), "");
+        return None;
+    }
+    Some(Before {
+        uses,
+        denied: denied.ok()?,
+        had: had.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn had(node: &Node, problems: &mut Problems<'_>) -> Option<Had> {
+    let fields = Fields::of(node, &HAD, problems)?;
+    let items = fields
+        .required("ask", problems)
+        .and_then(|node| set("ask", node, problems));
+    let from: Option<Timestamp> = fields.parse("from", problems);
+    fields.required("for", problems);
+    let duration = length(&fields, "for", problems).ok().flatten();
+    Some(Had {
+        items: items?,
+        from: from?,
+        duration: duration?,
     })
 }
 

@@ -14,8 +14,8 @@ use crate::tree::{Node, Value};
 
 const WHEN: Keys = Keys {
     what: "when",
-    known: &["window", "ticket", "if", "incident", "oncall", "risk"],
-    later: &["uses"],
+    known: &["window", "ticket", "uses", "if", "incident", "oncall", "risk"],
+    later: &[],
 };
 
 /// The conditions of a rule; none where nothing is said. `None` where they cannot be read.
@@ -34,9 +34,11 @@ pub(super) fn when(rule: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Whe
     };
     let ticket = fields.get("ticket").map(|node| wanted(node, problems));
     let expression = fields.get("if").map(|node| expression(node, problems));
+    let uses = fields.optional("uses", problems);
     let unknown = unknown(&fields, problems);
     Some(When {
         windows: windows?,
+        uses: uses.ok()?,
         expression: expression.map_or(Ok(None), |read| read.map(Some)).ok()?,
         ticket: ticket.map_or(Ok(None), |wanted| wanted.map(Some)).ok()?,
         unknown,

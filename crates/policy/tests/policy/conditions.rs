@@ -97,7 +97,7 @@ fn a_window_that_is_named_is_declared() {
     );
     refused(
         "guardrails: [{name: g}]\n",
-        "policy.yaml:5:15: this guardrail guards nothing; it may have max, forbid",
+        "policy.yaml:5:15: this guardrail guards nothing; it may have max, max_total, forbid",
     );
     refused(
         &format!("{windows}guardrails: [{{name: g, forbid: {{windows: patching}}}}]\n"),
@@ -105,7 +105,7 @@ fn a_window_that_is_named_is_declared() {
     );
     refused(
         &rule("when: {}"),
-        "policy.yaml:5:82: this asks for nothing; it may have window, ticket, if, incident, oncall, risk",
+        "policy.yaml:5:82: this asks for nothing; it may have window, ticket, uses, if, incident, oncall, risk",
     );
 }
 

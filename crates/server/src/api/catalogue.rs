@@ -24,9 +24,12 @@ pub(super) async fn list(
     let now = app.engine.store().now().await?;
     let current = app.engine.current();
     let who = identity.caller.person;
+    let past = app.engine.past_of(&current, who).await?;
     // Each role is a decision of the policy; with thousands of them that is work for a thread of its own.
-    let offers =
-        tokio::task::spawn_blocking(move || current.policy.catalogue(who, current.directory.as_ref(), now));
+    let offers = tokio::task::spawn_blocking(move || {
+        let directory = current.directory.as_ref();
+        current.policy.catalogue_after(who, directory, &past, now)
+    });
     let offers = offers.await.map_err(|error| Failure::internal(&error))?;
     let locked = app.engine.locked_now().await?;
     let offers = offers

@@ -126,6 +126,8 @@ CREATE TABLE requests (
 CREATE INDEX requests_recent ON requests (created_at, id);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
+-- Who was denied something a short while ago.
+CREATE INDEX requests_denied ON requests (requester, created_at, id) WHERE state = 'denied';
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
 CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
