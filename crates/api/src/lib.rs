@@ -8,6 +8,7 @@ pub mod break_glass;
 pub mod catalogue;
 pub mod client;
 pub mod connector;
+pub mod environment;
 pub mod event;
 pub mod grant;
 pub mod item;

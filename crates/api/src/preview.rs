@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::break_glass::Terms;
+use crate::environment::EnvironmentRole;
 use crate::item::Item;
 
 /// The answer of `POST /preview`. A refusal is an answer here, not a problem.
@@ -24,6 +25,9 @@ pub enum Preview {
 pub struct Path {
     /// What would be asked for.
     pub items: Vec<Item>,
+    /// The roles of environments that were named, which stand for some of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<EnvironmentRole>,
     /// The rule that it would go by.
     #[schema(value_type = String, example = "prod-write")]
     pub rule: Name,

@@ -117,6 +117,8 @@ pub mod path {
     pub const CREDENTIALS: &str = "/api/v1/grants/{id}/credentials";
     /// The catalogue.
     pub const RESOURCES: &str = "/api/v1/resources";
+    /// Environments.
+    pub const ENVIRONMENTS: &str = "/api/v1/environments";
     /// The live stream.
     pub const EVENTS: &str = "/api/v1/events";
     /// The audit trail.
@@ -247,6 +249,8 @@ routes! {
     Credentials: Post CREDENTIALS, Member, REQUEST;
     /// Lists what there is and what it takes.
     Resources: Get RESOURCES, Member, READ;
+    /// Lists environments, what they stand for and what they take.
+    Environments: Get ENVIRONMENTS, Member, READ;
     /// Streams events that concern what the caller may see.
     Events: Get EVENTS, Member, READ;
     /// Lists all events.

@@ -188,6 +188,8 @@ mod tests {
             "request a/b c/d --for 1h30m --ticket PAY-7 --wait",
             "request a/b --wait=15m --start +2h",
             "request a/b --dry-run",
+            "request env:staging/debug a/b --wait",
+            "break-glass env:staging/debug --reason x",
             "break-glass a/b --reason x --for 30m --wait=1m",
             "break-glass a/b --dry-run",
             "review R7K2M --comment ok --revoke --yes",
@@ -227,6 +229,8 @@ mod tests {
         for line in [
             "request",
             "request orders-prod",
+            "request env:staging",
+            "request env:/debug",
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",

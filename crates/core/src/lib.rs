@@ -6,6 +6,7 @@
 pub mod break_glass;
 pub mod canonical;
 pub mod entitlement;
+pub mod environment;
 pub mod event;
 pub mod grant;
 pub mod id;

@@ -110,7 +110,9 @@ impl Policy {
     pub fn decide(&self, ask: &Ask<'_>, directory: &dyn Directory) -> Decision {
         match self.choose(ask, directory, Supposing::Nothing) {
             Ok(allowed) => Decision::Allowed(Box::new(allowed)),
-            Err(refusal) => Decision::Refused(refusal),
+            Err(refusal) => {
+                Decision::Refused(self.in_words_of(ask, (directory, Supposing::Nothing), refusal))
+            }
         }
     }
 

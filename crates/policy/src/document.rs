@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
 use daypass_core::review::{From, Silence};
@@ -12,6 +13,7 @@ use serde_json::Value as Json;
 
 use crate::condition::When;
 use crate::diagnostic::At;
+use crate::environment::Environment;
 use crate::origin::Origin;
 use crate::ticket::Format;
 use crate::window::Window;
@@ -25,6 +27,7 @@ pub(crate) struct Document {
     pub(crate) tickets: Vec<Format>,
     pub(crate) connectors: Vec<Connector>,
     pub(crate) resources: Vec<Resource>,
+    pub(crate) environments: Vec<Environment>,
     pub(crate) guardrails: Vec<Guardrail>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) tests: Vec<Test>,
@@ -316,6 +319,8 @@ pub(crate) struct Test {
     pub(crate) groups: BTreeSet<Name>,
     pub(crate) manager: Option<Name>,
     pub(crate) items: BTreeSet<Item>,
+    /// Roles of environments that it asks for besides.
+    pub(crate) environments: Vec<EnvironmentRole>,
     pub(crate) duration: Option<Span>,
     pub(crate) now: Option<Timestamp>,
     pub(crate) start: Option<Timestamp>,

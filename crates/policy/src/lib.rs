@@ -15,6 +15,7 @@ mod decide;
 mod diagnostic;
 mod diff;
 mod document;
+mod environment;
 mod explain;
 mod expression;
 mod fields;
@@ -33,6 +34,7 @@ mod window;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::person::Person;
@@ -43,6 +45,7 @@ pub use crate::catalogue::{Offer, Terms};
 pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
+pub use crate::environment::EnvironmentOffer;
 pub use crate::explain::{Explanation, Outcome, Verdict};
 pub use crate::trial::TestOutcome;
 
@@ -78,6 +81,8 @@ pub struct Ask<'a> {
     pub who: PersonId,
     /// What for; at least one.
     pub items: &'a BTreeSet<Item>,
+    /// The roles of environments that were named, of which [`Policy::expand`] made items: for words only.
+    pub environments: &'a [EnvironmentRole],
     /// For how long; `None` for as long as the rule gives by itself.
     pub duration: Option<Span>,
     /// Whether a reason is given. A preview says `true`: it asks what would be possible.
@@ -104,6 +109,7 @@ impl<'a> Ask<'a> {
         Self {
             who,
             items,
+            environments: &[],
             duration: None,
             has_reason: true,
             ticket: None,

@@ -1,5 +1,6 @@
 //! From trees to a [`Document`]: every file, section by section.
 
+mod environment;
 mod path;
 mod target;
 mod test;
@@ -29,11 +30,12 @@ const FILE: Keys = Keys {
         "tickets",
         "connectors",
         "resources",
+        "environments",
         "guardrails",
         "rules",
         "tests",
     ],
-    later: &["environments", "policy"],
+    later: &["policy"],
 };
 
 const DEFAULTS: Keys = Keys {
@@ -56,6 +58,7 @@ pub(crate) struct Declared {
     pub(crate) tickets: Names,
     pub(crate) connectors: Names,
     pub(crate) resources: Names,
+    environments: Names,
     guardrails: Names,
     rules: Names,
 }
@@ -76,6 +79,7 @@ impl Declared {
             &mut self.tickets,
             &mut self.connectors,
             &mut self.resources,
+            &mut self.environments,
             &mut self.guardrails,
             &mut self.rules,
         ] {
@@ -146,6 +150,10 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
         document
             .resources
             .extend(target::resource(node, declared, problems));
+    }
+    if let Some(node) = fields.get("environments") {
+        let read = environment::environments(node, declared, problems);
+        document.environments.extend(read);
     }
     for node in section(&fields, "guardrails", problems) {
         document

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::id::PersonId;
-use daypass_core::name::Name;
+use daypass_core::name::{Item, Name};
 use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::refusal::Refusal;
 use daypass_core::review::{From, Step};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
@@ -55,12 +56,27 @@ impl Policy {
         let town = Town::new(self);
         let tests = self.document.tests.iter();
         tests
-            .map(|test| (question(test), self.explain(&asked(test), &town.with(test))))
+            .map(|test| {
+                // What names no environment that there is asks for the rest.
+                let items = self.asked_for(test).unwrap_or_else(|_| test.items.clone());
+                let explanation = self.explain(&asked(test, &items), &town.with(test));
+                (question(test), explanation)
+            })
             .collect()
     }
 
+    /// The items that a test asks for, those that its environments stand for included.
+    fn asked_for(&self, test: &Test) -> Result<BTreeSet<Item>, Refusal> {
+        let mut items = self.expand(&test.environments)?;
+        items.extend(test.items.iter().cloned());
+        Ok(items)
+    }
+
     fn run_test(&self, test: &Test, town: &Town) -> TestOutcome {
-        let decision = self.decide(&asked(test), &town.with(test));
+        let decision = match self.asked_for(test) {
+            Ok(items) => self.decide(&asked(test, &items), &town.with(test)),
+            Err(refusal) => Decision::Refused(refusal),
+        };
         TestOutcome {
             location: test.at.location(&self.sources),
             question: question(test),
@@ -71,8 +87,8 @@ impl Policy {
     }
 }
 
-/// What a test asks.
-fn asked(test: &Test) -> Ask<'_> {
+/// What a test asks, for these items.
+fn asked<'t>(test: &'t Test, items: &'t BTreeSet<Item>) -> Ask<'t> {
     let now = test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY);
     Ask {
         duration: test.duration,
@@ -80,7 +96,8 @@ fn asked(test: &Test) -> Ask<'_> {
         break_glass: test.break_glass,
         start: test.start,
         from: test.from,
-        ..Ask::new(id(test.who.as_str()), &test.items, now)
+        environments: &test.environments,
+        ..Ask::new(id(test.who.as_str()), items, now)
     }
 }
 
@@ -186,7 +203,10 @@ fn person(login: &str, groups: BTreeSet<Name>) -> Person {
 }
 
 fn question(test: &Test) -> String {
-    let items: Vec<String> = test.items.iter().map(ToString::to_string).collect();
+    let environments = test.environments.iter().map(ToString::to_string);
+    let items: Vec<String> = environments
+        .chain(test.items.iter().map(ToString::to_string))
+        .collect();
     let length = test
         .duration
         .map(|duration| format!(" for {duration}"))

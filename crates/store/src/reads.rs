@@ -298,6 +298,14 @@ impl Store {
         on!(read, self, |link| policies::in_force(link))
     }
 
+    /// The policy revision with this hash, if it ever was in force.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn policy_revision(&self, revision: Hash) -> Result<Option<Revision>> {
+        on!(read, self, |link| policies::by_revision(link, revision))
+    }
+
     /// The last revisions that were put in force, newest first.
     ///
     /// # Errors

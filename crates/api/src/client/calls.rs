@@ -7,6 +7,7 @@ use super::{Client, Error};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::connector::{Connector, Rotated};
+use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
@@ -123,6 +124,11 @@ impl Client {
     /// What there is and what it takes.
     pub async fn resources(&self, query: &ResourceQuery) -> Result<Page<Offer>> {
         self.get(Route::Resources, &[], query).await
+    }
+
+    /// Environments, what they stand for and what they take.
+    pub async fn environments(&self, query: &EnvironmentQuery) -> Result<Page<EnvironmentOffer>> {
+        self.get(Route::Environments, &[], query).await
     }
 
     /// The audit trail.

@@ -5,6 +5,7 @@
 mod access;
 mod break_glass;
 mod conditions;
+mod environments;
 mod faults;
 mod house;
 mod locks;

@@ -81,7 +81,7 @@ pub(super) fn guardrail(
         .map(|(name, at)| declare("guardrail", name, *at, &mut declared.guardrails, problems));
     let to = match fields.get("to") {
         None => Some(None),
-        Some(node) => selector(node, problems).map(Some),
+        Some(node) => selector("to", node, problems).map(Some),
     };
     let max = length(&fields, "max", problems);
     let forbid = match fields.get("forbid") {
@@ -125,7 +125,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         .and_then(|node| allow(node, problems));
     let to = fields
         .required("to", problems)
-        .and_then(|node| selector(node, problems));
+        .and_then(|node| selector("to", node, problems));
     let roles = match fields.get("roles") {
         None => Some(None),
         Some(node) => names("roles", node, problems).map(Some),
@@ -262,9 +262,10 @@ pub(super) fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Opt
         .filter(|names| !names.is_empty())
 }
 
-fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
+pub(super) fn selector(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
     let Value::Map(entries) = &node.value else {
-        expected("a map such as {env: production}", "\"to\"", node, problems);
+        let key = format!("\"{what}\"");
+        expected("a map such as {env: production}", &key, node, problems);
         return None;
     };
     let Some((first, _)) = entries.first() else {
@@ -279,7 +280,7 @@ fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
     for (key, value) in entries {
         let label: Result<Name, _> = key.text.parse();
         if let Err(error) = &label {
-            problems.note(key.at, format!("to: {error}"), "");
+            problems.note(key.at, format!("{what}: {error}"), "");
         }
         let values = names(&key.text, value, problems);
         match (label, values, &mut selector) {

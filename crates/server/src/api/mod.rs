@@ -4,6 +4,7 @@ mod audit;
 mod break_glass;
 mod catalogue;
 mod connectors;
+mod environments;
 mod events;
 mod grants;
 mod health;
@@ -52,6 +53,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Extend, routes!(grants::extend)),
         (R::Credentials, routes!(grants::credentials)),
         (R::Resources, routes!(catalogue::list)),
+        (R::Environments, routes!(environments::list)),
         (R::Events, routes!(events::stream)),
         (R::AuditEvents, routes!(audit::list)),
         (R::Policy, routes!(policies::get)),

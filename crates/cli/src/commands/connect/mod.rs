@@ -174,6 +174,7 @@ impl ConnectArgs {
                 let item = self.item(client).await?;
                 let ask = NewRequest {
                     items: [item].into(),
+                    environments: [].into(),
                     duration: self.length,
                     start: None,
                     reason: self.why.reason.clone(),
