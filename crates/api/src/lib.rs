@@ -22,6 +22,7 @@ pub mod request;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod ticket;
 
 pub use client::Client;
 pub use item::Item;

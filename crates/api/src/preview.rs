@@ -51,6 +51,10 @@ pub struct Path {
     /// What the policy says about that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_because: Option<String>,
+    /// What ends the access early, as policy writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["idle 30m"]))]
+    pub end_when: Vec<String>,
     /// How long the request may stay undecided.
     #[schema(value_type = String, example = "2h")]
     pub pending: Span,

@@ -92,6 +92,10 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ends_by: Option<Timestamp>,
+    /// What ends the access early, as policy writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["idle 30m"]))]
+    pub end_when: Vec<String>,
     /// Who must agree, in order, and who did.
     pub steps: Vec<Step>,
     /// When it was made.

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::completion::CompletionArgs;
-use crate::commands::connect::ConnectArgs;
+use crate::commands::connect::{ConnectArgs, ExecArgs};
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
 use crate::commands::keys::KeysCommand;
@@ -17,6 +17,7 @@ use crate::commands::policy::PolicyCommand;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::status::StatusArgs;
+use crate::commands::tickets::TicketCommand;
 use crate::commands::tokens::TokenCommand;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -58,6 +59,8 @@ pub enum Command {
     /// Get in: ask first if needed, wait, run the target's own client
     #[command(visible_alias = "psql")]
     Connect(ConnectArgs),
+    /// Run a command with a grant's credentials, and give the grant back when it ends
+    Exec(ExecArgs),
     /// Check, test and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -79,6 +82,9 @@ pub enum Command {
     /// Manage API tokens and sessions
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Tell what became of tickets
+    #[command(subcommand)]
+    Ticket(TicketCommand),
     /// Look after the connectors' own secrets
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -110,6 +116,7 @@ impl Command {
             Self::Revoke(args) => args.run(context).await,
             Self::Cancel(args) => args.run(context).await,
             Self::Connect(args) => args.run(context).await,
+            Self::Exec(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
@@ -118,6 +125,7 @@ impl Command {
             Self::User(command) => command.run(context).await,
             Self::Group(command) => command.run(context).await,
             Self::Token(command) => command.run(context).await,
+            Self::Ticket(command) => command.run(context).await,
             Self::Keys(command) => command.run(context).await,
             Self::Completion(args) => args.run(whole()),
         }
@@ -200,6 +208,7 @@ mod tests {
             "release orders-prod",
             "psql orders-prod/read -- -c select",
             "connect orders-prod --no-input -q --wait 15m",
+            "exec orders-prod/read --for 5m --reason x --release -- ./job --for 3",
             "policy check",
             "policy test policy/ --online",
             "audit ls R7K2M --since 24h --limit 5",
@@ -216,6 +225,8 @@ mod tests {
             "lock orders --resource --reason x",
             "unlock ana --person --reason back",
             "locks",
+            "ticket closed PAY-7",
+            "token create jira --scope tickets",
             "completion bash",
         ] {
             if let Err(error) = parse(line) {
@@ -229,6 +240,8 @@ mod tests {
         for line in [
             "request",
             "request orders-prod",
+            "exec orders-prod",
+            "exec orders-prod ./job",
             "request env:staging",
             "request env:/debug",
             "request a/b --for 1",

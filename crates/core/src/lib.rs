@@ -5,6 +5,7 @@
 
 pub mod break_glass;
 pub mod canonical;
+pub mod end_when;
 pub mod entitlement;
 pub mod environment;
 pub mod event;

@@ -332,6 +332,7 @@ impl Policy {
             activation: defaults.activation,
             break_glass: rule.break_glass.as_ref().map(owed).map(Box::new),
             ends_by,
+            end_when: rule.end_when.iter().map(|(when, _)| *when).collect(),
         }
     }
 

@@ -256,6 +256,10 @@ fn rule(rule: &Rule) -> Fields {
     if !rule.when.windows.is_empty() {
         fields.insert("window", Field::Shown(names(&rule.when.windows)));
     }
+    if !rule.end_when.is_empty() {
+        let end_when: Vec<String> = rule.end_when.iter().map(|(when, _)| when.to_string()).collect();
+        fields.insert("end_when", Field::Shown(end_when.join(", ")));
+    }
     if let Some(wanted) = &rule.when.ticket {
         fields.insert("ticket", Field::Shown(wanted.to_string()));
     }

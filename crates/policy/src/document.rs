@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use daypass_core::end_when::EndWhen;
 use daypass_core::environment::EnvironmentRole;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
@@ -285,6 +286,8 @@ pub(crate) struct Rule {
     pub(crate) when: When,
     /// From where it may be asked for; from anywhere, where it is missing.
     pub(crate) origin: Option<Origin>,
+    /// What ends its access early, with the place of each.
+    pub(crate) end_when: Vec<(EndWhen, At)>,
 }
 
 /// What a rule for emergencies asks for.

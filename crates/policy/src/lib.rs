@@ -219,6 +219,36 @@ impl Policy {
         &self.document.connectors
     }
 
+    /// Whether some rule ends access by what its sessions do.
+    #[must_use]
+    pub fn watches_sessions(&self) -> bool {
+        let rules = &self.document.rules;
+        rules
+            .iter()
+            .any(|rule| rule.end_when.iter().any(|(when, _)| when.is_about_sessions()))
+    }
+
+    /// Where rules end access by what its sessions do, and the resources that they do so for: not every kind of target can
+    /// tell.
+    #[must_use]
+    pub fn session_endings(&self) -> Vec<(Diagnostic, Vec<&Resource>)> {
+        let rules = self.document.rules.iter();
+        let written = rules.flat_map(|rule| rule.end_when.iter().map(move |(when, at)| (rule, when, at)));
+        let about_sessions = written.filter(|(_, when, _)| when.is_about_sessions());
+        about_sessions
+            .map(|(rule, when, at)| {
+                let resources = self.document.resources.iter();
+                let diagnostic = Diagnostic {
+                    location: at.location(&self.sources),
+                    message: format!("the rule {} ends access by \"{when}\"", rule.name),
+                    hint: None,
+                    span: (at.start, at.len),
+                };
+                (diagnostic, resources.filter(|one| rule.to.admits(one)).collect())
+            })
+            .collect()
+    }
+
     /// How many tests the policy holds.
     #[must_use]
     pub fn tests(&self) -> usize {

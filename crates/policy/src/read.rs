@@ -1,5 +1,6 @@
 //! From trees to a [`Document`]: every file, section by section.
 
+mod end_when;
 mod environment;
 mod path;
 mod target;

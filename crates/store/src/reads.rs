@@ -125,6 +125,14 @@ impl Store {
         on!(read, self, |link| grants::live_of(link, holder))
     }
 
+    /// The active grants that something beside their deadline may end.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn watched_grants(&self) -> Result<Vec<Grant>> {
+        on!(read, self, |link| grants::watched(link))
+    }
+
     /// The grant whose id begins so.
     ///
     /// # Errors

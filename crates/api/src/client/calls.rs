@@ -20,6 +20,7 @@ use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
 use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use crate::ticket::{CloseTicket, TicketClosed};
 
 /// A body without content.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
@@ -232,6 +233,11 @@ impl Client {
     /// Unlocks one.
     pub async fn unlock(&self, lock: &ChangeLock) -> Result<Unlocked> {
         self.send(Route::Unlock, &[], lock).await
+    }
+
+    /// Tells that a ticket is closed.
+    pub async fn ticket_closed(&self, ticket: &CloseTicket) -> Result<TicketClosed> {
+        self.send(Route::TicketClosed, &[], ticket).await
     }
 
     /// Connectors and how they are.

@@ -283,6 +283,10 @@ fn path_lines(path: &Path) -> Vec<Line> {
         let text = format!("until {} at the latest: {why}", instant(ends_by));
         lines.push(Line::new().with(Style::Warn, text));
     }
+    if !path.end_when.is_empty() {
+        let text = format!("ends early: {}", path.end_when.join(", "));
+        lines.push(Line::new().with(Style::Warn, text));
+    }
     if let Some(glass) = &path.break_glass {
         let text = format!(
             "at once; {} ({}) must look at it within {}",

@@ -6,6 +6,7 @@ mod canaries;
 mod concurrent;
 mod demo;
 mod emergency;
+mod exec;
 mod full_disk;
 mod house;
 mod http;

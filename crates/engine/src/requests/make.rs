@@ -155,6 +155,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
             .ends_by
             .map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
+        end_when: request.path.end_when.clone(),
         state: State::Scheduled { start },
     })
 }

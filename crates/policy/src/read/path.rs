@@ -5,7 +5,7 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, declare, length, when};
+use super::{Declared, declare, end_when, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
@@ -42,8 +42,9 @@ const RULE: Keys = Keys {
         "when",
         "source",
         "anywhere",
+        "end_when",
     ],
-    later: &["end_when", "notify", "agents", "mfa", "cool_down"],
+    later: &["notify", "agents", "mfa", "cool_down"],
 };
 
 const BREAK_GLASS: Keys = Keys {
@@ -137,6 +138,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
     let steps = approval(&fields, problems);
     let when = when::when(&fields, problems);
     let origin = origin(&fields, problems);
+    let end_when = end_when::end_when(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
     if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
@@ -160,6 +162,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         max: max.unwrap_or_default(),
         when: when.unwrap_or_default(),
         origin: origin.unwrap_or_default(),
+        end_when,
     })
 }
 

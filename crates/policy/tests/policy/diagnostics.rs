@@ -112,11 +112,10 @@ fn what_is_not_supported_yet_is_refused_and_never_ignored() {
     );
     check(
         "    max: 2h\n",
-        "    max: 2h\n    when: {uses: 1/week}\n    end_when: [idle 30m]\n    notify: [x]\n",
+        "    max: 2h\n    when: {uses: 1/week}\n    notify: [x]\n",
         r#"
             policy.yaml:23:12: "uses" in when is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:24:5: "end_when" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:25:5: "notify" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:24:5: "notify" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
     );
     check(

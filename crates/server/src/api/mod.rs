@@ -14,6 +14,7 @@ mod people;
 mod policies;
 mod requests;
 mod sessions;
+mod tickets;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -75,6 +76,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Locks, routes!(locks::list)),
         (R::Lock, routes!(locks::lock)),
         (R::Unlock, routes!(locks::unlock)),
+        (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
         (R::Healthz, routes!(health::healthz)),

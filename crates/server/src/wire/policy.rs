@@ -78,6 +78,7 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
         max: allowed.path.max,
         ends_by: allowed.path.ends_by,
         ends_because: allowed.ends_because.clone(),
+        end_when: allowed.path.end_when.iter().map(ToString::to_string).collect(),
         pending: allowed.path.pending,
         break_glass: allowed
             .path
