@@ -44,6 +44,10 @@ pub struct Grant {
     /// What it never outlives, extensions included.
     #[schema(value_type = String, format = DateTime)]
     pub latest_end: Timestamp,
+    /// What ends it early, as policy writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["idle 30m"]))]
+    pub end_when: Vec<String>,
     /// When its end began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]

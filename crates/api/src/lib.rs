@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod client;
 pub mod connector;
 pub mod doctor;
+pub mod environment;
 pub mod event;
 pub mod grant;
 pub mod item;
@@ -22,6 +23,7 @@ pub mod request;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod ticket;
 
 pub use client::Client;
 pub use item::Item;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::break_glass::Terms;
+use crate::environment::EnvironmentRole;
 use crate::item::Item;
 
 /// The answer of `POST /preview`. A refusal is an answer here, not a problem.
@@ -24,6 +25,9 @@ pub enum Preview {
 pub struct Path {
     /// What would be asked for.
     pub items: Vec<Item>,
+    /// The roles of environments that were named, which stand for some of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<EnvironmentRole>,
     /// The rule that it would go by.
     #[schema(value_type = String, example = "prod-write")]
     pub rule: Name,
@@ -47,6 +51,10 @@ pub struct Path {
     /// What the policy says about that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_because: Option<String>,
+    /// What ends the access early, as policy writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["idle 30m"]))]
+    pub end_when: Vec<String>,
     /// How long the request may stay undecided.
     #[schema(value_type = String, example = "2h")]
     pub pending: Span,

@@ -10,15 +10,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::break_glass::BreakGlass;
+use crate::environment::EnvironmentRole;
 use crate::item::Item;
 
 /// `POST /requests` and `POST /preview`. Who asks is the caller, never a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRequest {
-    /// One or more roles on resources, granted and ended as one.
+    /// Roles on resources. All that is asked for is granted and ended as one.
+    #[serde(default)]
     #[schema(value_type = Vec<Item>)]
     pub items: BTreeSet<Item>,
+    /// Roles of environments: each stands for roles on many resources, which the policy in force says. The request is for those
+    /// items, and for no others that the environment may come to stand for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<EnvironmentRole>)]
+    pub environments: BTreeSet<EnvironmentRole>,
     /// For how long; the rule's usual length where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "1h")]
@@ -85,6 +92,10 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ends_by: Option<Timestamp>,
+    /// What ends the access early, as policy writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["idle 30m"]))]
+    pub end_when: Vec<String>,
     /// Who must agree, in order, and who did.
     pub steps: Vec<Step>,
     /// When it was made.

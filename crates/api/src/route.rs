@@ -56,11 +56,13 @@ pub enum Scope {
     Request,
     /// Manage: directory, early ends, connectors.
     Manage,
+    /// Tell that tickets are closed, and nothing else.
+    Tickets,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Read, Self::Request, Self::Manage];
+    pub const ALL: &[Self] = &[Self::Read, Self::Request, Self::Manage, Self::Tickets];
 
     /// The scope as it is written everywhere.
     #[must_use]
@@ -69,6 +71,7 @@ impl Scope {
             Self::Read => "read",
             Self::Request => "request",
             Self::Manage => "manage",
+            Self::Tickets => "tickets",
         }
     }
 }
@@ -117,6 +120,8 @@ pub mod path {
     pub const CREDENTIALS: &str = "/api/v1/grants/{id}/credentials";
     /// The catalogue.
     pub const RESOURCES: &str = "/api/v1/resources";
+    /// Environments.
+    pub const ENVIRONMENTS: &str = "/api/v1/environments";
     /// The live stream.
     pub const EVENTS: &str = "/api/v1/events";
     /// The audit trail.
@@ -151,6 +156,8 @@ pub mod path {
     pub const LOCKS: &str = "/api/v1/locks";
     /// Open a lock.
     pub const UNLOCK: &str = "/api/v1/locks/unlock";
+    /// Tell that a ticket is closed.
+    pub const TICKETS_CLOSED: &str = "/api/v1/tickets/closed";
     /// Connectors.
     pub const CONNECTORS: &str = "/api/v1/connectors";
     /// Give a connector another admin secret.
@@ -207,6 +214,7 @@ macro_rules! routes {
 const READ: Option<Scope> = Some(Scope::Read);
 const REQUEST: Option<Scope> = Some(Scope::Request);
 const MANAGE: Option<Scope> = Some(Scope::Manage);
+const TICKETS: Option<Scope> = Some(Scope::Tickets);
 /// No token will do: a person must have logged in.
 const PERSON: Option<Scope> = None;
 
@@ -249,6 +257,8 @@ routes! {
     Credentials: Post CREDENTIALS, Member, REQUEST;
     /// Lists what there is and what it takes.
     Resources: Get RESOURCES, Member, READ;
+    /// Lists environments, what they stand for and what they take.
+    Environments: Get ENVIRONMENTS, Member, READ;
     /// Streams events that concern what the caller may see.
     Events: Get EVENTS, Member, READ;
     /// Lists all events.
@@ -291,6 +301,8 @@ routes! {
     Lock: Post LOCKS, Administrator, MANAGE;
     /// Unlocks one.
     Unlock: Post UNLOCK, Administrator, PERSON;
+    /// Tells that a ticket is closed.
+    TicketClosed: Post TICKETS_CLOSED, Administrator, TICKETS;
     /// Lists connectors and how they are.
     Connectors: Get CONNECTORS, Auditor, READ;
     /// Gives a connector another admin secret.

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::completion::CompletionArgs;
-use crate::commands::connect::ConnectArgs;
+use crate::commands::connect::{ConnectArgs, ExecArgs};
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
@@ -18,6 +18,7 @@ use crate::commands::policy::PolicyCommand;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::status::StatusArgs;
+use crate::commands::tickets::TicketCommand;
 use crate::commands::tokens::TokenCommand;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -59,6 +60,8 @@ pub enum Command {
     /// Get in: ask first if needed, wait, run the target's own client
     #[command(visible_alias = "psql")]
     Connect(ConnectArgs),
+    /// Run a command with a grant's credentials, and give the grant back when it ends
+    Exec(ExecArgs),
     /// Check, test and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -80,6 +83,9 @@ pub enum Command {
     /// Manage API tokens and sessions
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Tell what became of tickets
+    #[command(subcommand)]
+    Ticket(TicketCommand),
     /// Look after the connectors' own secrets
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -113,6 +119,7 @@ impl Command {
             Self::Revoke(args) => args.run(context).await,
             Self::Cancel(args) => args.run(context).await,
             Self::Connect(args) => args.run(context).await,
+            Self::Exec(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
@@ -121,6 +128,7 @@ impl Command {
             Self::User(command) => command.run(context).await,
             Self::Group(command) => command.run(context).await,
             Self::Token(command) => command.run(context).await,
+            Self::Ticket(command) => command.run(context).await,
             Self::Keys(command) => command.run(context).await,
             Self::Doctor(args) => args.run(context).await,
             Self::Completion(args) => args.run(whole()),
@@ -192,6 +200,8 @@ mod tests {
             "request a/b c/d --for 1h30m --ticket PAY-7 --wait",
             "request a/b --wait=15m --start +2h",
             "request a/b --dry-run",
+            "request env:staging/debug a/b --wait",
+            "break-glass env:staging/debug --reason x",
             "break-glass a/b --reason x --for 30m --wait=1m",
             "break-glass a/b --dry-run",
             "review R7K2M --comment ok --revoke --yes",
@@ -202,6 +212,7 @@ mod tests {
             "release orders-prod",
             "psql orders-prod/read -- -c select",
             "connect orders-prod --no-input -q --wait 15m",
+            "exec orders-prod/read --for 5m --reason x --release -- ./job --for 3",
             "policy check",
             "policy test policy/ --online",
             "audit ls R7K2M --since 24h --limit 5",
@@ -218,7 +229,12 @@ mod tests {
             "lock orders --resource --reason x",
             "unlock ana --person --reason back",
             "locks",
+<<<<<<< HEAD
             "doctor",
+=======
+            "ticket closed PAY-7",
+            "token create jira --scope tickets",
+>>>>>>> envs
             "completion bash",
         ] {
             if let Err(error) = parse(line) {
@@ -232,6 +248,10 @@ mod tests {
         for line in [
             "request",
             "request orders-prod",
+            "exec orders-prod",
+            "exec orders-prod ./job",
+            "request env:staging",
+            "request env:/debug",
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::end_when::EndWhen;
 use crate::entitlement::{Spec, TargetKey};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::Item;
@@ -49,6 +50,9 @@ pub struct Grant {
     /// Whether it was taken in an emergency, without anybody's agreement: a review is owed for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,
+    /// What ends it before its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub end_when: Vec<EndWhen>,
     /// How far it has come.
     pub state: State,
 }

@@ -5,7 +5,9 @@
 
 pub mod break_glass;
 pub mod canonical;
+pub mod end_when;
 pub mod entitlement;
+pub mod environment;
 pub mod event;
 pub mod grant;
 pub mod id;

@@ -2,7 +2,9 @@
 //! all this one function; the reconciler carries its actions out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::end_when::Watched;
 use crate::entitlement::{Entitlement, Observed, TargetKey};
 use crate::grant::{Evidence, Grant, Part, Proof, Reason, State};
 use crate::id::GrantId;
@@ -19,6 +21,8 @@ pub struct Limits {
     pub overdue_after: Span,
     /// Connectors whose drift is told and not removed.
     pub alarm_only: BTreeSet<Name>,
+    /// What was seen of the sessions of grants that those may end. One that is missing goes on.
+    pub watched: Arc<BTreeMap<GrantId, Watched>>,
 }
 
 /// One thing to do. Each is idempotent, and carrying it out leads to events that the next plan starts from.
@@ -187,9 +191,17 @@ impl View<'_> {
             plan.actions.push(Action::End(grant.id, Reason::Expired));
         } else if grant.parts.iter().any(gone) {
             plan.actions.push(Action::End(grant.id, Reason::Removed));
+        } else if self.is_completed(grant) {
+            plan.actions.push(Action::End(grant.id, Reason::Completed));
         } else {
             plan.wake(expires_at);
         }
+    }
+
+    /// Whether the work that it was for is over, as far as its sessions tell.
+    fn is_completed(&self, grant: &Grant) -> bool {
+        let seen = self.limits.watched.get(&grant.id);
+        seen.is_some_and(|seen| grant.end_when.iter().any(|when| when.is_so(seen)))
     }
 
     fn ending(&self, grant: &Grant, since: Timestamp, overdue: bool, plan: &mut Plan) {

@@ -266,7 +266,7 @@ impl Engine {
     }
 }
 
-fn sources(revision: &Revision) -> Vec<Source> {
+pub(crate) fn sources(revision: &Revision) -> Vec<Source> {
     let source = |(name, text): &(String, String)| Source {
         name: name.clone(),
         text: text.clone(),

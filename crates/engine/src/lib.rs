@@ -18,6 +18,7 @@ mod people;
 mod policies;
 pub mod reconcile;
 mod requests;
+mod tickets;
 mod tokens;
 
 pub use access::Ended;

@@ -1,6 +1,7 @@
 //! Policy revisions: check one without effect, put one in force.
 
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
+use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
 use daypass_policy::{Connector, Location, Policy, Section, Source, TestOutcome};
@@ -201,6 +202,24 @@ impl Engine {
                 note(section, kind.check_role(&role.config));
             }
         }
+        findings.extend(self.session_findings(policy));
         findings
+    }
+
+    /// Rules that end access by what its sessions do, for resources whose kind cannot tell of sessions.
+    fn session_findings(&self, policy: &Policy) -> Vec<Finding> {
+        let tells = |kind: &Name| find(&self.parts.kinds, kind).is_ok_and(|kind| kind.tells_sessions());
+        let endings = policy.session_endings().into_iter();
+        let blind = endings.filter_map(|(diagnostic, resources)| {
+            let resource = resources.into_iter().find(|one| !tells(&one.kind))?;
+            Some(Finding {
+                location: diagnostic.location,
+                message: format!(
+                    "{}, and no target of kind {} can tell of sessions: {} is one",
+                    diagnostic.message, resource.kind, resource.name
+                ),
+            })
+        });
+        blind.collect()
     }
 }

@@ -1,5 +1,7 @@
 //! Checks the parts of a policy against each other: references, kinds, selections, lengths of time, chains that nobody fills.
 
+mod environment;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
@@ -29,6 +31,9 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
     };
     for resource in &document.resources {
         check.resource(resource, problems);
+    }
+    for environment in &document.environments {
+        check.environment(environment, problems);
     }
     for guardrail in &document.guardrails {
         for (name, at) in &guardrail.forbid {

@@ -114,7 +114,9 @@ impl Policy {
     pub fn decide(&self, ask: &Ask<'_>, directory: &dyn Directory) -> Decision {
         match self.choose(ask, directory, Supposing::Nothing) {
             Ok(allowed) => Decision::Allowed(Box::new(allowed)),
-            Err(refusal) => Decision::Refused(refusal),
+            Err(refusal) => {
+                Decision::Refused(self.in_words_of(ask, (directory, Supposing::Nothing), refusal))
+            }
         }
     }
 
@@ -351,6 +353,7 @@ impl Policy {
             activation: defaults.activation,
             break_glass: rule.break_glass.as_ref().map(owed).map(Box::new),
             ends_by,
+            end_when: rule.end_when.iter().map(|(when, _)| *when).collect(),
         }
     }
 

@@ -66,6 +66,7 @@ enum Section {
     Connector,
     Resource,
     Role,
+    Environment,
     Guardrail,
     Rule,
     Tests,
@@ -81,6 +82,7 @@ impl Section {
             Self::Connector => "connector",
             Self::Resource => "resource",
             Self::Role => "role",
+            Self::Environment => "environment",
             Self::Guardrail => "guardrail",
             Self::Rule => "rule",
             Self::Tests => "tests",
@@ -146,6 +148,14 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
             let fields = Fields::from([("config", Field::Hidden(what.config.to_string()))]);
             all.insert((Section::Role, format!("{}/{role}", one.name)), fields);
         }
+    }
+    for environment in &document.environments {
+        let shown = |text: String| Field::Shown(text);
+        let fields = Fields::from([
+            ("resources", shown(environment.resources.to_string())),
+            ("roles", shown(environment.roles_in_words())),
+        ]);
+        all.insert((Section::Environment, environment.name.to_string()), fields);
     }
     for guardrail in &document.guardrails {
         let to = guardrail
@@ -249,6 +259,10 @@ fn rule(rule: &Rule) -> Fields {
     ]);
     if !rule.when.windows.is_empty() {
         fields.insert("window", Field::Shown(names(&rule.when.windows)));
+    }
+    if !rule.end_when.is_empty() {
+        let end_when: Vec<String> = rule.end_when.iter().map(|(when, _)| when.to_string()).collect();
+        fields.insert("end_when", Field::Shown(end_when.join(", ")));
     }
     if let Some(wanted) = &rule.when.ticket {
         fields.insert("ticket", Field::Shown(wanted.to_string()));

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use daypass_core::end_when::EndWhen;
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
 use daypass_core::review::{From, Silence};
@@ -13,6 +15,7 @@ use serde_json::Value as Json;
 use crate::condition::When;
 use crate::diagnostic::At;
 use crate::limit::Total;
+use crate::environment::Environment;
 use crate::origin::Origin;
 use crate::ticket::Format;
 use crate::window::Window;
@@ -26,6 +29,7 @@ pub(crate) struct Document {
     pub(crate) tickets: Vec<Format>,
     pub(crate) connectors: Vec<Connector>,
     pub(crate) resources: Vec<Resource>,
+    pub(crate) environments: Vec<Environment>,
     pub(crate) guardrails: Vec<Guardrail>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) tests: Vec<Test>,
@@ -290,6 +294,8 @@ pub(crate) struct Rule {
     pub(crate) when: When,
     /// From where it may be asked for; from anywhere, where it is missing.
     pub(crate) origin: Option<Origin>,
+    /// What ends its access early, with the place of each.
+    pub(crate) end_when: Vec<(EndWhen, At)>,
 }
 
 /// What a rule for emergencies asks for.
@@ -324,6 +330,8 @@ pub(crate) struct Test {
     pub(crate) groups: BTreeSet<Name>,
     pub(crate) manager: Option<Name>,
     pub(crate) items: BTreeSet<Item>,
+    /// Roles of environments that it asks for besides.
+    pub(crate) environments: Vec<EnvironmentRole>,
     pub(crate) duration: Option<Span>,
     pub(crate) now: Option<Timestamp>,
     pub(crate) start: Option<Timestamp>,

@@ -15,6 +15,7 @@ mod decide;
 mod diagnostic;
 mod diff;
 mod document;
+mod environment;
 mod explain;
 mod expression;
 mod fields;
@@ -37,6 +38,7 @@ mod window;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::past::{Past, Reach};
@@ -48,6 +50,7 @@ pub use crate::catalogue::{Offer, Terms};
 pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
+pub use crate::environment::EnvironmentOffer;
 pub use crate::explain::{Explanation, Outcome, Verdict};
 pub use crate::trial::TestOutcome;
 pub use crate::vacancy::{Lack, Vacancy};
@@ -84,6 +87,8 @@ pub struct Ask<'a> {
     pub who: PersonId,
     /// What for; at least one.
     pub items: &'a BTreeSet<Item>,
+    /// The roles of environments that were named, of which [`Policy::expand`] made items: for words only.
+    pub environments: &'a [EnvironmentRole],
     /// For how long; `None` for as long as the rule gives by itself.
     pub duration: Option<Span>,
     /// Whether a reason is given. A preview says `true`: it asks what would be possible.
@@ -114,6 +119,7 @@ impl<'a> Ask<'a> {
         Self {
             who,
             items,
+            environments: &[],
             duration: None,
             has_reason: true,
             ticket: None,
@@ -227,6 +233,36 @@ impl Policy {
     #[must_use]
     pub fn connectors(&self) -> &[Connector] {
         &self.document.connectors
+    }
+
+    /// Whether some rule ends access by what its sessions do.
+    #[must_use]
+    pub fn watches_sessions(&self) -> bool {
+        let rules = &self.document.rules;
+        rules
+            .iter()
+            .any(|rule| rule.end_when.iter().any(|(when, _)| when.is_about_sessions()))
+    }
+
+    /// Where rules end access by what its sessions do, and the resources that they do so for: not every kind of target can
+    /// tell.
+    #[must_use]
+    pub fn session_endings(&self) -> Vec<(Diagnostic, Vec<&Resource>)> {
+        let rules = self.document.rules.iter();
+        let written = rules.flat_map(|rule| rule.end_when.iter().map(move |(when, at)| (rule, when, at)));
+        let about_sessions = written.filter(|(_, when, _)| when.is_about_sessions());
+        about_sessions
+            .map(|(rule, when, at)| {
+                let resources = self.document.resources.iter();
+                let diagnostic = Diagnostic {
+                    location: at.location(&self.sources),
+                    message: format!("the rule {} ends access by \"{when}\"", rule.name),
+                    hint: None,
+                    span: (at.start, at.len),
+                };
+                (diagnostic, resources.filter(|one| rule.to.admits(one)).collect())
+            })
+            .collect()
     }
 
     /// How many tests the policy holds.

@@ -1,5 +1,7 @@
 //! From trees to a [`Document`]: every file, section by section.
 
+mod end_when;
+mod environment;
 mod path;
 mod target;
 mod test;
@@ -30,11 +32,12 @@ const FILE: Keys = Keys {
         "tickets",
         "connectors",
         "resources",
+        "environments",
         "guardrails",
         "rules",
         "tests",
     ],
-    later: &["environments", "policy"],
+    later: &["policy"],
 };
 
 const DEFAULTS: Keys = Keys {
@@ -65,6 +68,7 @@ pub(crate) struct Declared {
     pub(crate) tickets: Names,
     pub(crate) connectors: Names,
     pub(crate) resources: Names,
+    environments: Names,
     guardrails: Names,
     rules: Names,
 }
@@ -85,6 +89,7 @@ impl Declared {
             &mut self.tickets,
             &mut self.connectors,
             &mut self.resources,
+            &mut self.environments,
             &mut self.guardrails,
             &mut self.rules,
         ] {
@@ -155,6 +160,10 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
         document
             .resources
             .extend(target::resource(node, declared, problems));
+    }
+    if let Some(node) = fields.get("environments") {
+        let read = environment::environments(node, declared, problems);
+        document.environments.extend(read);
     }
     for node in section(&fields, "guardrails", problems) {
         document

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::id::{GrantId, PersonId, RequestId};
-use daypass_core::name::Name;
+use daypass_core::name::{Item, Name};
 use daypass_core::past::{Answer, Asked, Held, Past, Time};
 use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::refusal::Refusal;
 use daypass_core::review::{From, Step};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
@@ -57,21 +58,23 @@ impl Policy {
         let tests = self.document.tests.iter();
         tests
             .map(|test| {
-                let past = self.past(test);
-                let told = self.explain(&asked(test, &past), &town.with(test));
+                // What names no environment that there is asks for the rest.
+                let items = self.asked_for(test).unwrap_or_else(|_| test.items.clone());
+                let past = self.past(test, &items);
+                let told = self.explain(&asked(test, &items, &past), &town.with(test));
                 (question(test), told)
             })
             .collect()
     }
 
-    /// What the person of a test has had.
-    fn past(&self, test: &Test) -> Past {
+    /// What the person of a test, who asks for these items, has had.
+    fn past(&self, test: &Test, items: &BTreeSet<Item>) -> Past {
         let now = now(test);
         let rules = || self.document.rules.iter().map(|rule| &rule.name);
         let made = |rule: &Name, answer| Asked {
             request: RequestId::from_bytes([0; 10]),
             rule: rule.clone(),
-            items: test.items.clone(),
+            items: items.clone(),
             at: now,
             answer,
         };
@@ -101,8 +104,18 @@ impl Policy {
         }
     }
 
+    /// The items that a test asks for, those that its environments stand for included.
+    fn asked_for(&self, test: &Test) -> Result<BTreeSet<Item>, Refusal> {
+        let mut items = self.expand(&test.environments)?;
+        items.extend(test.items.iter().cloned());
+        Ok(items)
+    }
+
     fn run_test(&self, test: &Test, town: &Town) -> TestOutcome {
-        let decision = self.decide(&asked(test, &self.past(test)), &town.with(test));
+        let decision = match self.asked_for(test) {
+            Ok(items) => self.decide(&asked(test, &items, &self.past(test, &items)), &town.with(test)),
+            Err(refusal) => Decision::Refused(refusal),
+        };
         TestOutcome {
             location: test.at.location(&self.sources),
             question: question(test),
@@ -118,8 +131,8 @@ fn now(test: &Test) -> Timestamp {
     test.now.unwrap_or(Timestamp::EPOCH + SOME_DAY + SOME_DAY)
 }
 
-/// What a test asks.
-fn asked<'t>(test: &'t Test, past: &'t Past) -> Ask<'t> {
+/// What a test asks, for these items.
+fn asked<'t>(test: &'t Test, items: &'t BTreeSet<Item>, past: &'t Past) -> Ask<'t> {
     Ask {
         duration: test.duration,
         ticket: test.ticket.as_deref(),
@@ -127,7 +140,8 @@ fn asked<'t>(test: &'t Test, past: &'t Past) -> Ask<'t> {
         start: test.start,
         from: test.from,
         past,
-        ..Ask::new(id(test.who.as_str()), &test.items, now(test))
+        environments: &test.environments,
+        ..Ask::new(id(test.who.as_str()), items, now(test))
     }
 }
 
@@ -233,7 +247,10 @@ fn person(login: &str, groups: BTreeSet<Name>) -> Person {
 }
 
 fn question(test: &Test) -> String {
-    let items: Vec<String> = test.items.iter().map(ToString::to_string).collect();
+    let environments = test.environments.iter().map(ToString::to_string);
+    let items: Vec<String> = environments
+        .chain(test.items.iter().map(ToString::to_string))
+        .collect();
     let length = test
         .duration
         .map(|duration| format!(" for {duration}"))

@@ -80,6 +80,15 @@ pub trait Provider: Send + Sync {
     /// Where the target cannot be read: an answer that is not certain is an error, or [`Inspection::Unknown`].
     async fn inspect(&self, key: &str, spec: Option<&Spec>) -> Result<Inspection, Error>;
 
+    /// Reads from the target what is being done with access that is there. `None`: it cannot be told. Only kinds that say so
+    /// ([`Kind::tells_sessions`]) are asked.
+    ///
+    /// # Errors
+    /// Where the target cannot be read, or the access is not there: that is no answer, and ends nothing.
+    async fn activity(&self, _key: &str, _spec: &Spec) -> Result<Option<Activity>, Error> {
+        Ok(None)
+    }
+
     /// The keys of all that this installation made and did not finish taking away. Foreign things are not listed, nor is
     /// what a finished removal left as residue.
     ///
@@ -153,6 +162,16 @@ pub enum Inspection {
     },
     /// The target answered, and its answer does not tell.
     Unknown,
+}
+
+/// What is being done with access that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// How many sessions are open.
+    pub sessions: u32,
+    /// For how long none of them has done anything; nothing while one does. By the target's own reckoning of time that has
+    /// passed, never by comparing its clock with another. `None` where there are no sessions, or it does not tell.
+    pub quiet: Option<Span>,
 }
 
 impl Inspection {
@@ -260,6 +279,12 @@ pub trait Kind: Send + Sync {
     /// The key at the target of a grant's item, for kinds where it depends on who holds it.
     fn key(&self, placed: &Placed<'_>) -> String {
         self.target_key(placed.grant, placed.index, placed.resource, placed.role)
+    }
+
+    /// Whether its providers can tell what is done with access that is there ([`Provider::activity`]): without that, no rule may
+    /// end access by it.
+    fn tells_sessions(&self) -> bool {
+        false
     }
 
     /// Checks that the operator's file allows what a connector's configuration names, beside its secrets. A policy that

@@ -17,7 +17,7 @@ mod within;
 pub use command::Program;
 pub use config::ConfigProblem;
 pub use contract::{
-    Capabilities, Credential, Error, Inspection, Kind, Placed, Progress, Provider, SecretUse,
+    Activity, Capabilities, Credential, Error, Inspection, Kind, Placed, Progress, Provider, SecretUse,
 };
 pub use secrets::{Revealed, Secrets, Tls};
 

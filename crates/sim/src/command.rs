@@ -105,6 +105,7 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
         ) => {
             let asked = NewRequest {
                 items: items.iter().filter_map(|item| item.parse().ok()).collect(),
+                environments: Vec::new(),
                 duration,
                 start: start_after.map(|after| start(world, number, after)),
                 extends: None,
@@ -170,6 +171,7 @@ async fn look_back(
 fn asked(number: usize) -> NewRequest {
     NewRequest {
         items: BTreeSet::new(),
+        environments: Vec::new(),
         duration: None,
         start: None,
         extends: None,

@@ -144,6 +144,15 @@ pub(crate) async fn live_of(link: &mut Link, holder: PersonId) -> Result<Vec<Gra
     open(link, &rows).await
 }
 
+/// The active ones that something beside their deadline may end. A document names what, where there is something; no free
+/// text is in it.
+pub(crate) async fn watched(link: &mut Link) -> Result<Vec<Grant>> {
+    let text = "SELECT document FROM grants WHERE state = 'active' AND document LIKE '%\"end_when\":[%' \
+                ORDER BY opened_at, id";
+    let rows = link.rows(text, &[]).await?;
+    open(link, &rows).await
+}
+
 /// The grants that have not ended and want one of these keys.
 pub(crate) async fn sharing(link: &mut Link, keys: &[TargetKey]) -> Result<Vec<Grant>> {
     let text = "WITH wanted (connector, target_key) AS (VALUES LIST) SELECT document FROM grants WHERE id IN \

@@ -77,6 +77,14 @@ pub(crate) async fn in_force(link: &mut Link) -> Result<Option<Revision>> {
     link.row(text, &[]).await?.map(|row| read(&row)).transpose()
 }
 
+/// The revision with this hash; the last time that it was put in force.
+pub(crate) async fn by_revision(link: &mut Link, revision: Hash) -> Result<Option<Revision>> {
+    let text = "SELECT revision, sources, applied_at, actor FROM policies WHERE revision = $1 \
+                ORDER BY event_id DESC LIMIT 1";
+    let row = link.row(text, &[revision.to_string().into()]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
 /// The last revisions, newest first.
 pub(crate) async fn history(link: &mut Link, limit: usize) -> Result<Vec<Revision>> {
     let text = "SELECT revision, sources, applied_at, actor FROM policies ORDER BY event_id DESC LIMIT $1";

@@ -125,6 +125,14 @@ impl Store {
         on!(read, self, |link| grants::live_of(link, holder))
     }
 
+    /// The active grants that something beside their deadline may end.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn watched_grants(&self) -> Result<Vec<Grant>> {
+        on!(read, self, |link| grants::watched(link))
+    }
+
     /// The grant whose id begins so.
     ///
     /// # Errors
@@ -296,6 +304,14 @@ impl Store {
     /// Where the store does not answer.
     pub async fn policy_in_force(&self) -> Result<Option<Revision>> {
         on!(read, self, |link| policies::in_force(link))
+    }
+
+    /// The policy revision with this hash, if it ever was in force.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn policy_revision(&self, revision: Hash) -> Result<Option<Revision>> {
+        on!(read, self, |link| policies::by_revision(link, revision))
     }
 
     /// The last revisions that were put in force, newest first.

@@ -8,6 +8,7 @@ use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::connector::{Connector, Rotated};
 use crate::doctor::Checkup;
+use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
@@ -20,6 +21,7 @@ use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
 use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use crate::ticket::{CloseTicket, TicketClosed};
 
 /// A body without content.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
@@ -126,6 +128,11 @@ impl Client {
         self.get(Route::Resources, &[], query).await
     }
 
+    /// Environments, what they stand for and what they take.
+    pub async fn environments(&self, query: &EnvironmentQuery) -> Result<Page<EnvironmentOffer>> {
+        self.get(Route::Environments, &[], query).await
+    }
+
     /// The audit trail.
     pub async fn audit_events(&self, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         self.get(Route::AuditEvents, &[], query).await
@@ -227,6 +234,11 @@ impl Client {
     /// Unlocks one.
     pub async fn unlock(&self, lock: &ChangeLock) -> Result<Unlocked> {
         self.send(Route::Unlock, &[], lock).await
+    }
+
+    /// Tells that a ticket is closed.
+    pub async fn ticket_closed(&self, ticket: &CloseTicket) -> Result<TicketClosed> {
+        self.send(Route::TicketClosed, &[], ticket).await
     }
 
     /// Connectors and how they are.

@@ -3,10 +3,10 @@
 use clap::Args;
 use daypass_api::break_glass::Acknowledge;
 use daypass_api::request::{NewRequest, Request};
-use daypass_core::name::Item;
+use daypass_core::environment::Wanted;
 use daypass_core::time::Span;
 
-use crate::commands::request::{Ways, follow, preview};
+use crate::commands::request::{Ways, asked, follow, preview};
 use crate::commands::review::seen_and_meant;
 use crate::commands::show;
 use crate::context::Context;
@@ -20,6 +20,7 @@ use crate::line::{Line, Style};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass break-glass orders-prod/write --reason \"checkout is down, PAY-7\"
+  daypass break-glass env:production/repair --reason \"nothing answers\"      all that it stands for, at once
   daypass break-glass orders-prod/write --dry-run          who would have to look at it afterwards
   daypass break-glass orders-prod/write --reason \"checkout is down\" --wait && daypass connect orders-prod/write
 
@@ -27,8 +28,8 @@ Nobody has to agree: the access is there at once, where a rule of the policy is 
 somebody else must look at it afterwards. For what is no emergency there is daypass request.")]
 pub struct BreakGlassArgs {
     /// What to take
-    #[arg(required = true, value_name = "RESOURCE/ROLE")]
-    items: Vec<Item>,
+    #[arg(required = true, value_name = "RESOURCE/ROLE|env:NAME/ROLE")]
+    items: Vec<Wanted>,
 
     /// What is wrong; whoever looks at it afterwards reads it
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
@@ -55,8 +56,10 @@ impl BreakGlassArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
         let dry = self.dry_run.then(|| String::from("dry run"));
+        let (items, environments) = asked(self.items);
         let ask = NewRequest {
-            items: self.items.into_iter().map(Into::into).collect(),
+            items,
+            environments,
             duration: self.length,
             start: None,
             reason: self.reason.or(dry),

@@ -1,7 +1,10 @@
 //! `ls`: what there is, what one may ask for, and what it takes.
 
 use clap::Args;
+use daypass_api::Client;
 use daypass_api::catalogue::{How, Offer, ResourceQuery};
+use daypass_api::environment::{EnvironmentOffer, EnvironmentQuery};
+use serde::Serialize;
 
 use crate::context::{Context, pages};
 use crate::exit::Exit;
@@ -19,9 +22,10 @@ const MOST: usize = 10_000;
   daypass ls --env production
   daypass ls --instant             what you get by asking
   daypass ls orders-prod           the roles of one resource
+  daypass ls env:staging -o wide   the roles of one environment, and what they stand for
   daypass ls -o name --instant")]
 pub struct LsArgs {
-    /// Only this resource
+    /// Only this resource, or env:NAME for an environment
     resource: Option<String>,
 
     /// Only resources with this label env
@@ -36,7 +40,49 @@ pub struct LsArgs {
 impl LsArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let offers = pages(MOST, async |cursor| {
+        let mut entries = Vec::new();
+        if !self.is_about_an_environment() {
+            let offers = self.offers(&client).await?;
+            entries.extend(offers.into_iter().map(Entry::Offer));
+        }
+        if self.resource.is_none() || self.is_about_an_environment() {
+            let environments = self.environments(&client).await?;
+            entries.extend(environments.into_iter().map(Entry::Environment));
+        }
+        let grid = grid(&entries, context.out.is_wide());
+        let empty = "nothing of the kind; daypass ls shows everything";
+        context.out.list(&entries, Entry::name, &grid, empty);
+        Ok(Exit::DONE)
+    }
+
+    fn is_about_an_environment(&self) -> bool {
+        self.resource
+            .as_deref()
+            .is_some_and(|named| named.starts_with("env:"))
+    }
+
+    async fn environments(&self, client: &Client) -> Result<Vec<EnvironmentOffer>, Failure> {
+        let mut offers = pages(MOST, async |cursor| {
+            let query = EnvironmentQuery {
+                env: self.env.clone(),
+                instant: self.instant.then_some(true),
+                cursor,
+                limit: None,
+            };
+            client.environments(&query).await
+        })
+        .await?;
+        if let Some(named) = &self.resource {
+            offers.retain(|offer| {
+                let whole = offer.environment.to_string();
+                whole == *named || whole.rsplit_once('/').is_some_and(|(of, _)| of == named)
+            });
+        }
+        Ok(offers)
+    }
+
+    async fn offers(&self, client: &Client) -> Result<Vec<Offer>, Failure> {
+        pages(MOST, async |cursor| {
             let query = ResourceQuery {
                 env: self.env.clone(),
                 resource: self.resource.clone(),
@@ -46,24 +92,65 @@ impl LsArgs {
             };
             client.resources(&query).await
         })
-        .await?;
-        let grid = grid(&offers, context.out.is_wide());
-        let empty = "nothing of the kind; daypass ls shows everything";
-        context
-            .out
-            .list(&offers, |offer| offer.item.to_string(), &grid, empty);
-        Ok(Exit::DONE)
+        .await
     }
 }
 
-fn grid(offers: &[Offer], wide: bool) -> Grid {
+/// What can be asked for: a role of a resource, or one of an environment.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Offer(Offer),
+    Environment(EnvironmentOffer),
+}
+
+impl Entry {
+    /// As it is asked for.
+    fn name(&self) -> String {
+        match self {
+            Self::Offer(offer) => offer.item.to_string(),
+            Self::Environment(offer) => offer.environment.to_string(),
+        }
+    }
+
+    const fn how(&self) -> (&How, bool) {
+        match self {
+            Self::Offer(offer) => (&offer.how, offer.break_glass),
+            Self::Environment(offer) => (&offer.how, offer.break_glass),
+        }
+    }
+
+    fn env(&self) -> &str {
+        match self {
+            Self::Offer(offer) => offer.env().unwrap_or("–"),
+            Self::Environment(_) => "–",
+        }
+    }
+
+    /// The kind, and the labels or what it stands for.
+    fn details(&self) -> (String, String) {
+        match self {
+            Self::Offer(offer) => {
+                let labels = offer.labels.iter().map(|(key, value)| format!("{key}={value}"));
+                (offer.kind.to_string(), labels.collect::<Vec<_>>().join(" "))
+            }
+            Self::Environment(offer) => {
+                let items = offer.items.iter().map(ToString::to_string);
+                (String::from("environment"), items.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+}
+
+fn grid(entries: &[Entry], wide: bool) -> Grid {
     let mut head = vec!["RESOURCE/ROLE", "ENV", "TAKES", "UP TO"];
     if wide {
         head.extend(["RULE", "KIND", "LABELS"]);
     }
     let mut grid = Grid::new(head);
-    for offer in offers {
-        let (takes, max, rule) = match &offer.how {
+    for entry in entries {
+        let (how, break_glass) = entry.how();
+        let (takes, max, rule) = match how {
             How::Instant { rule, max } => {
                 (Field(Style::Good, "instant".into()), span(*max), rule.to_string())
             }
@@ -79,29 +166,21 @@ fn grid(offers: &[Offer], wide: bool) -> Grid {
                 )
             }
         };
-        let takes = match &offer.how {
+        let takes = match how {
             // The refusal says it in words.
             How::Closed { .. } => takes,
-            _ if offer.break_glass => Field(takes.0, format!("{}; or break-glass", takes.1)),
+            _ if break_glass => Field(takes.0, format!("{}; or break-glass", takes.1)),
             _ => takes,
         };
         let mut row = vec![
-            Field(Style::Strong, offer.item.to_string()),
-            Field::from(offer.env().unwrap_or("–")),
+            Field(Style::Strong, entry.name()),
+            Field::from(entry.env()),
             takes,
             Field::from(max),
         ];
         if wide {
-            let labels: Vec<_> = offer
-                .labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            row.extend([
-                Field::from(rule),
-                Field::from(offer.kind.to_string()),
-                Field::from(labels.join(" ")),
-            ]);
+            let (kind, details) = entry.details();
+            row.extend([Field::from(rule), Field::from(kind), Field::from(details)]);
         }
         grid.row(row);
     }
@@ -132,13 +211,27 @@ mod tests {
              "how": {"how": "closed", "code": "not-eligible", "detail": "no rule admits you", "hint": "ask hr-team"}}]"#,
         )
         .unwrap();
+        let mut entries: Vec<Entry> = offers.into_iter().map(Entry::Offer).collect();
         assert_eq!(
-            grid(&offers, false).render(false, false),
+            grid(&entries, false).render(false, false),
             [
                 "RESOURCE/ROLE        ENV         TAKES                                          UP TO",
                 "orders-staging/read  staging     instant                                        8h",
                 "orders-prod/write    production  2 steps: manager → security; or break-glass    2h",
                 "hr/read              –           not for you: no rule admits you (ask hr-team)  –",
+            ]
+        );
+        let environment: EnvironmentOffer = serde_json::from_str(
+            r#"{"environment": {"environment": "staging", "role": "debug"}, "how": {"how": "instant", "rule": "self", "max": "8h"},
+                "items": [{"resource": "orders", "role": "read"}, {"resource": "users", "role": "read"}]}"#,
+        )
+        .unwrap();
+        entries = vec![Entry::Environment(environment)];
+        assert_eq!(
+            grid(&entries, true).render(false, false),
+            [
+                "RESOURCE/ROLE      ENV  TAKES    UP TO  RULE  KIND         LABELS",
+                "env:staging/debug  –    instant  8h     self  environment  orders/read users/read",
             ]
         );
     }

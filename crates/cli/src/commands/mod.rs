@@ -17,4 +17,5 @@ pub(crate) mod request;
 pub(crate) mod review;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod tickets;
 pub(crate) mod tokens;

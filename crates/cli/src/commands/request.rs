@@ -1,10 +1,13 @@
 //! `request` and `cancel`: asking for access, and taking that back.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
-use daypass_api::Client;
+use daypass_api::environment::EnvironmentRole;
 use daypass_api::preview::{Path, Preview};
 use daypass_api::request::{NewRequest, Request, RequestState};
-use daypass_core::name::Item;
+use daypass_api::{Client, Item};
+use daypass_core::environment::Wanted;
 use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};
 
@@ -25,6 +28,7 @@ use crate::wait::{self, Waited, waits_for};
   daypass request orders-prod/write --for 1h --reason \"restore the row that PAY-7 lost\" --ticket PAY-7
   daypass request orders-prod/write --dry-run            who would be asked, and for how long it may be
   daypass request orders-prod/read users-prod/read --reason \"quarterly report\" --wait
+  daypass request env:staging/debug --reason \"PAY-7\"      all that the environment's role stands for; daypass ls shows it
   daypass request orders-staging/write --wait=15m --reason \"debug\" && ./migrate.sh
   daypass request orders-prod/read --start +2h --reason \"tonight's release\"
 
@@ -32,8 +36,8 @@ Several items are approved, provisioned and ended as one.
 Ends with 3 where the policy says no, 5 where a reviewer does, 6 where --wait ran out.")]
 pub struct RequestArgs {
     /// What to ask for
-    #[arg(required = true, value_name = "RESOURCE/ROLE")]
-    items: Vec<Item>,
+    #[arg(required = true, value_name = "RESOURCE/ROLE|env:NAME/ROLE")]
+    items: Vec<Wanted>,
 
     /// For how long, from when the access is there [default: what the policy says]
     #[arg(long = "for", value_name = "TIME")]
@@ -57,6 +61,18 @@ pub struct RequestArgs {
     /// The same key twice makes one request, for scripts that repeat
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+}
+
+/// What was typed, as the API takes it. What an environment stands for, the server says.
+pub(crate) fn asked(wanted: Vec<Wanted>) -> (BTreeSet<Item>, BTreeSet<EnvironmentRole>) {
+    let (mut items, mut environments) = (BTreeSet::new(), BTreeSet::new());
+    for one in wanted {
+        match one {
+            Wanted::Item(item) => drop(items.insert(item.into())),
+            Wanted::Environment(role) => drop(environments.insert(role.into())),
+        }
+    }
+    (items, environments)
 }
 
 /// Why somebody asks.
@@ -108,8 +124,10 @@ impl std::str::FromStr for When {
 impl RequestArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
+        let (items, environments) = asked(self.items);
         let ask = NewRequest {
-            items: self.items.into_iter().map(Into::into).collect(),
+            items,
+            environments,
             duration: self.length,
             start: self.start.map(|start| start.after(edge::now())),
             reason: self.why.reason,
@@ -250,20 +268,23 @@ pub(crate) async fn preview(
 
 fn path_lines(path: &Path) -> Vec<Line> {
     let what: Vec<_> = path.items.iter().map(ToString::to_string).collect();
-    let mut lines = vec![
-        Line::new().with(Style::Strong, what.join(", ")).text(format!(
-            " for {} ({} at most in total)",
-            span(path.duration),
-            span(path.max)
-        )),
-        Line::new().with(Style::Faint, format!("rule {}, {}", path.rule, path.location)),
-    ];
+    let mut lines: Vec<Line> = environments_of(path);
+    lines.push(Line::new().with(Style::Strong, what.join(", ")).text(format!(
+        " for {} ({} at most in total)",
+        span(path.duration),
+        span(path.max)
+    )));
+    lines.push(Line::new().with(Style::Faint, format!("rule {}, {}", path.rule, path.location)));
     if let Some(ends_by) = path.ends_by {
         let why = path
             .ends_because
             .as_deref()
             .unwrap_or("the policy names that time");
         let text = format!("until {} at the latest: {why}", instant(ends_by));
+        lines.push(Line::new().with(Style::Warn, text));
+    }
+    if !path.end_when.is_empty() {
+        let text = format!("ends early: {}", path.end_when.join(", "));
         lines.push(Line::new().with(Style::Warn, text));
     }
     if let Some(glass) = &path.break_glass {
@@ -300,6 +321,16 @@ fn path_lines(path: &Path) -> Vec<Line> {
         lines.push(Line::new().with(Style::Faint, text));
     }
     lines
+}
+
+/// The environments that were named for it, if any were.
+fn environments_of(path: &Path) -> Vec<Line> {
+    let names: Vec<_> = path.environments.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let count = crate::human::count(path.items.len(), "item");
+    vec![Line::new().text(format!("{}: {count}", names.join(" and ")))]
 }
 
 /// Take a request of yours back.

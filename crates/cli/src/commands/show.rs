@@ -112,6 +112,9 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         lines
             .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
     }
+    if !request.end_when.is_empty() {
+        lines.push(labelled("ends early", request.end_when.join(", ")));
+    }
     lines.push(labelled(
         "asked",
         format!(
@@ -270,6 +273,9 @@ pub(crate) fn grant(grant: &Grant, now: Timestamp) -> Vec<Line> {
     if let Some(at) = grant.expires_at {
         lines.push(labelled("until", format!("{} ({})", instant(at), left(at, now))));
         lines.push(labelled("at most", instant(grant.latest_end)));
+        if !grant.end_when.is_empty() {
+            lines.push(labelled("ends early", grant.end_when.join(", ")));
+        }
     }
     if let Some(at) = grant.ending_since {
         let detail = grant

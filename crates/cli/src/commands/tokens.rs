@@ -45,6 +45,8 @@ enum ScopeArg {
     Request,
     /// Manage people and connectors
     Manage,
+    /// Tell that tickets are closed, and nothing else
+    Tickets,
 }
 
 impl From<ScopeArg> for Scope {
@@ -53,6 +55,7 @@ impl From<ScopeArg> for Scope {
             ScopeArg::Read => Self::Read,
             ScopeArg::Request => Self::Request,
             ScopeArg::Manage => Self::Manage,
+            ScopeArg::Tickets => Self::Tickets,
         }
     }
 }

@@ -1,5 +1,9 @@
 //! The plan: what is to be done, for each way that what should be and what was seen can differ.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use daypass_core::end_when::{EndWhen, Watched};
 use daypass_core::entitlement::{Entitlement, Observed};
 use daypass_core::grant::{Grant, Proof, Reason, State};
 use daypass_core::plan::{Action, Plan, plan};
@@ -73,6 +77,54 @@ fn provision(grant: &Grant, until: i64) -> Action {
         part: Box::new(grant.parts[0].clone()),
         until: at(until),
     }
+}
+
+#[test]
+fn an_active_grant_ends_by_what_it_says_and_by_nothing_else() {
+    let after = Span::minutes(30);
+    let seen = |quiet: Option<u64>, closed| Watched {
+        quiet_for: quiet.map(Span::minutes),
+        closed,
+    };
+    let idle = EndWhen::Idle { after };
+    let (closed, ticket) = (EndWhen::LastSessionClosed, EndWhen::TicketClosed);
+    for (end_when, watched, ends) in [
+        (vec![idle], Some(seen(Some(30), false)), true),
+        (vec![idle], Some(seen(Some(29), true)), false),
+        (vec![idle], Some(seen(None, true)), false),
+        (vec![idle], None, false),
+        (vec![closed], Some(seen(Some(90), false)), false),
+        (vec![closed], Some(seen(None, true)), true),
+        (vec![ticket], Some(seen(Some(90), true)), false),
+        (vec![ticket, closed, idle], Some(seen(Some(31), false)), true),
+        (vec![], Some(seen(Some(90), true)), false),
+    ] {
+        let mut one = active(1, "k", 3600);
+        one.end_when = end_when;
+        let mut limits = limits();
+        limits.watched = Arc::new(watched.map(|seen| (one.id, seen)).into_iter().collect());
+        let (grants, known) = (BTreeMap::from([(one.id, one.clone())]), present("k", 3600));
+        let known = BTreeMap::from([(known.key.clone(), known)]);
+        let plan = plan(&grants, &known, &limits, at(60));
+        let expect: &[Action] = if ends {
+            &[Action::End(one.id, Reason::Completed)]
+        } else {
+            &[]
+        };
+        assert_eq!(plan.actions, expect, "{:?} {watched:?}", one.end_when);
+    }
+    // The deadline comes first.
+    let mut over = active(1, "k", 60);
+    over.end_when = vec![idle];
+    let mut limits = limits();
+    limits.watched = Arc::new(BTreeMap::from([(over.id, seen(Some(90), true))]));
+    let plan = plan(
+        &BTreeMap::from([(over.id, over.clone())]),
+        &BTreeMap::new(),
+        &limits,
+        at(60),
+    );
+    assert!(plan.actions.contains(&Action::End(over.id, Reason::Expired)));
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(crate) fn grant(n: u8, key: &str, state: State) -> Grant {
         max: Span::hours(2),
         latest_end: at(0) + Span::minutes(5) + Span::hours(2),
         break_glass: false,
+        end_when: Vec::new(),
         state,
     }
 }
@@ -105,6 +106,7 @@ pub(crate) fn limits() -> Limits {
         worker: "me".into(),
         overdue_after: Span::minutes(2),
         alarm_only: [].into(),
+        watched: Default::default(),
     }
 }
 
@@ -138,6 +140,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         activation: Span::minutes(5),
         break_glass: None,
         ends_by: None,
+        end_when: Vec::new(),
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, path, at(0)).unwrap()
 }

@@ -80,6 +80,7 @@ impl Play<'_> {
             .map_err(|error| Failure::error(format!("{ITEM}: {error}")))?;
         let ask = NewRequest {
             items: [item.into()].into(),
+            environments: [].into(),
             duration: Some(LENGTH),
             start: None,
             reason: Some(REASON.to_owned()),

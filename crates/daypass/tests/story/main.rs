@@ -7,6 +7,7 @@ mod concurrent;
 mod demo;
 mod doctor;
 mod emergency;
+mod exec;
 mod full_disk;
 mod house;
 mod http;

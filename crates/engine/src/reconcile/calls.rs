@@ -19,6 +19,7 @@ use futures_util::FutureExt as _;
 
 use super::backoff::Awaited;
 use super::elapsed::Elapsed;
+use super::watch::Looked;
 use crate::engine::Engine;
 
 /// What a call attempts, as events and logs name it.
@@ -123,6 +124,8 @@ pub(super) enum Outcome {
     Failed(TargetError),
     /// A sweep came back; see `sweep.rs`.
     Swept(Result<(), TargetError>),
+    /// A look at sessions came back; see `watch.rs`.
+    Looked(Looked),
 }
 
 impl Outcome {
@@ -136,7 +139,9 @@ impl Outcome {
             Self::Poll { awaited, .. } => Some(!awaited.called),
             Self::Failed(error) => Some(matches!(error.fault, Fault::Unavailable | Fault::Bug)),
             Self::Settled => Some(false),
-            Self::Unwanted | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) => None,
+            Self::Unwanted | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) | Self::Looked(_) => {
+                None
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod elapsed;
 mod health;
 mod ledger;
 mod sweep;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use self::backoff::Backoff;
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
+use self::watch::Watch;
 use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -77,6 +79,8 @@ pub struct Reconciler {
     scan: Option<DueCursor>,
     swept: BTreeMap<Name, Timestamp>,
     sweeping: BTreeSet<Name>,
+    /// Grants that what is done with them may end.
+    watch: Watch,
     /// When the plans of this step want to be made again.
     planned: Option<Timestamp>,
     /// What runs out soon: what a store that does not answer leaves to act on.
@@ -122,6 +126,7 @@ impl Reconciler {
             worker,
             overdue_after: settings.overdue_after,
             alarm_only: BTreeSet::new(),
+            watched: Arc::default(),
         };
         let backoff = Backoff::new(settings.backoff_max);
         Self {
@@ -137,6 +142,7 @@ impl Reconciler {
             scan: None,
             swept: BTreeMap::new(),
             sweeping: BTreeSet::new(),
+            watch: Watch::default(),
             planned: None,
             remembered: View::default(),
             remembered_at: None,
@@ -190,7 +196,7 @@ impl Reconciler {
 
     /// Frees the place of a call that came back and starts the next one that waits for it.
     fn arrive(&mut self, report: Report) {
-        if !matches!(report.outcome, Outcome::Swept(_)) {
+        if !matches!(report.outcome, Outcome::Swept(_) | Outcome::Looked(_)) {
             let lane = self.lanes.entry(report.key.connector.clone()).or_default();
             lane.under_way = lane.under_way.saturating_sub(1);
             self.launch(&report.key.connector);
@@ -211,6 +217,7 @@ impl Reconciler {
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
             changed += noted(self.switched_off().await, &mut refused);
             changed += noted(engine.end_under_locks().await, &mut refused);
+            changed += noted(self.watch_sessions(now).await, &mut refused);
             changed += self.pages(now, &mut refused).await?;
             if changed == 0 || refused.is_some() || self.scan.is_some() {
                 break;
@@ -229,6 +236,7 @@ impl Reconciler {
             due,
             call,
             self.next_sweep(),
+            self.next_look(now),
             unread.then_some(now),
         ];
         let next = earliest(next);
@@ -471,6 +479,10 @@ impl Reconciler {
             }
             return;
         }
+        if let Outcome::Looked(looked) = outcome {
+            self.looked(looked);
+            return;
+        }
         self.busy.remove(&key);
         // Where one was accepted and is under way, a refusal of the question how far it is says nothing of it.
         let under_way = self
@@ -499,7 +511,7 @@ impl Reconciler {
                 self.backoff.pause(&key, doing, self.jitter(), now);
             }
             Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
-            Outcome::Swept(_) => {}
+            Outcome::Swept(_) | Outcome::Looked(_) => {}
         }
     }
 

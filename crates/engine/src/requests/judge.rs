@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::grant::Grant;
 use daypass_core::id::PersonId;
 use daypass_core::lock;
@@ -11,22 +12,30 @@ use daypass_core::past::AHEAD;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
-use daypass_policy::{Allowed, Decision};
+use daypass_policy::{Allowed, Decision, Policy};
 
 use super::{NewRequest, Verb};
 use crate::current::Current;
 use crate::error::not_found;
 
-/// The items of an ask: those it names, or those of the grant that it lengthens.
+/// The items of an ask: those it names and those that its environments stand for by this policy, or those of the grant that it
+/// lengthens.
 pub(super) fn items(
+    policy: &Policy,
     who: PersonId,
     asked: &NewRequest,
     extended: Option<&Grant>,
 ) -> Result<BTreeSet<Item>, Refusal> {
     match (asked.extends, extended) {
-        (None, _) if asked.items.is_empty() => Err(Refusal::new(Code::Invalid, "nothing is asked for")
-            .hint("name RESOURCE/ROLE, such as orders-prod/read")),
-        (None, _) => Ok(asked.items.clone()),
+        (None, _) if asked.items.is_empty() && asked.environments.is_empty() => {
+            Err(Refusal::new(Code::Invalid, "nothing is asked for")
+                .hint("name RESOURCE/ROLE, such as orders-prod/read"))
+        }
+        (None, _) => {
+            let mut items = policy.expand(&asked.environments)?;
+            items.extend(asked.items.iter().cloned());
+            Ok(items)
+        }
         (Some(_), Some(grant)) if grant.holder == who => {
             if asked.start.is_some() {
                 return Err(Refusal::new(
@@ -51,7 +60,8 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
     if let Some(lock) = world.locked_for(who, items) {
-        return Err(lock::refusal(lock, Some(who)));
+        let refusal = lock::refusal(lock, Some(who));
+        return Err(in_the_way_of(&asked.environments, refusal));
     }
     let ask = daypass_policy::Ask {
         duration: asked.duration,
@@ -63,6 +73,7 @@ pub(super) fn decide(
         deadline: extended.and_then(Grant::expires_at),
         past: &world.past,
         from,
+        environments: &asked.environments,
         ..daypass_policy::Ask::new(who, items, now)
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {
@@ -86,6 +97,18 @@ pub(super) fn decide(
         ));
     }
     Ok(allowed)
+}
+
+/// A refusal with the environments that were asked for, where there are some.
+fn in_the_way_of(environments: &[EnvironmentRole], refusal: Refusal) -> Refusal {
+    let names: Vec<String> = environments.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return refusal;
+    }
+    Refusal {
+        what: format!("{}: {}", names.join(" and "), refusal.what),
+        ..refusal
+    }
 }
 
 /// What a grant may last in total was frozen into it; a policy that allows less by now does not lengthen it beyond that.

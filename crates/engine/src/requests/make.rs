@@ -39,26 +39,6 @@ pub(super) fn derived(
     RequestId::from_bytes(bytes)
 }
 
-/// A key stands for one command: what was made under it must be what is asked for now.
-pub(super) fn same(made: &Request, asked: &NewRequest, verb: Verb) -> Result<(), Refusal> {
-    let items = asked.extends.is_some() || made.ask.items == asked.items;
-    let duration = asked
-        .duration
-        .is_none_or(|duration| duration == made.ask.duration);
-    let way = made.path.break_glass.is_some() == (verb == Verb::BreakGlass);
-    if way && items && duration && made.ask.start == asked.start {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Code::Exists,
-        format!(
-            "this idempotency key made another request already, {}",
-            made.id.short()
-        ),
-    )
-    .hint("send a new key with a new request"))
-}
-
 pub(super) fn create(
     current: &Current,
     (caller, id): (Caller, RequestId),
@@ -75,7 +55,7 @@ pub(super) fn create(
         return Err(Refusal::new(Code::NotEligible, "this account is switched off"));
     }
     let extended = asked.extends.and_then(|grant| world.grants.get(&grant));
-    let items = items(caller.person, asked, extended)?;
+    let items = items(&current.policy, caller.person, asked, extended)?;
     let asker = (caller.person, source.as_ref().map(|(from, _)| *from));
     let allowed = decide(current, world, asker, (asked, verb), &items, extended, now)?;
     let ask = Ask {
@@ -189,6 +169,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
             .ends_by
             .map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
+        end_when: request.path.end_when.clone(),
         state: State::Scheduled { start },
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::Grant;
 use daypass_core::id::{GrantId, PersonId, RequestId};
@@ -24,15 +25,19 @@ use crate::error::{Error, not_found};
 
 mod judge;
 mod make;
+mod same;
 
 use judge::{decide, items};
-use make::{create, derived, follow, same};
+use make::{create, derived, follow};
+use same::{policy_of, same};
 
 /// What somebody asks for, as they typed it. Who asks is the [`Caller`], never a field.
 #[derive(Debug, Clone)]
 pub struct NewRequest {
     /// One or more roles on resources. For an extension: empty, the grant says.
     pub items: BTreeSet<Item>,
+    /// Roles of environments; the policy in force says what they stand for. For an extension: empty.
+    pub environments: Vec<EnvironmentRole>,
     /// For how long; the rule's usual length where it is not said.
     pub duration: Option<Span>,
     /// Not before this instant.
@@ -59,6 +64,8 @@ pub(crate) enum Verb {
 pub struct Preview {
     /// The items, which an extension takes from its grant.
     pub items: BTreeSet<Item>,
+    /// The roles of environments that were named for some of them.
+    pub environments: Vec<EnvironmentRole>,
     /// The rule and its chain, or why not.
     pub decision: Decision,
 }
@@ -120,11 +127,12 @@ impl Engine {
             Some(id) => self.store().grant(id).await?,
             None => None,
         };
-        let items = match items(caller.person, asked, extended.as_ref()) {
+        let items = match items(&current.policy, caller.person, asked, extended.as_ref()) {
             Ok(items) => items,
             Err(refusal) => {
                 return Ok(Preview {
                     items: asked.items.clone(),
+                    environments: asked.environments.clone(),
                     decision: Decision::Refused(refusal),
                 });
             }
@@ -144,7 +152,11 @@ impl Engine {
             Ok(allowed) => Decision::Allowed(Box::new(allowed)),
             Err(refusal) => Decision::Refused(refusal),
         };
-        Ok(Preview { items, decision })
+        Ok(Preview {
+            items,
+            environments: asked.environments.clone(),
+            decision,
+        })
     }
 
     /// Makes a request. Where its rule asks nobody, it is approved and its grant opened in the same transaction.
@@ -197,10 +209,12 @@ impl Engine {
             id,
             extends: asked.extends,
         };
+        let then = self.policy_then(key.map(|_| id), &asked).await?;
         let committed = self
             .decide_remembering(scope, Some(caller.person), move |current, world, now| {
                 if let Some(made) = world.requests.get(&id) {
-                    return same(made, &asked, verb).map(|()| Outcome::default());
+                    let then = policy_of(made, [Some(&current.policy), then.as_ref()]);
+                    return same(made, &asked, verb, then).map(|()| Outcome::default());
                 }
                 create(
                     current,

@@ -323,6 +323,7 @@ pub(crate) fn asked(items: &[&str]) -> NewRequest {
             .iter()
             .map(|item| item.parse().unwrap())
             .collect::<BTreeSet<_>>(),
+        environments: Vec::new(),
         duration: None,
         start: None,
         extends: None,

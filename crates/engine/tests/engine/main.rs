@@ -5,6 +5,8 @@
 mod access;
 mod break_glass;
 mod conditions;
+mod end_when;
+mod environments;
 mod faults;
 mod house;
 mod limits;

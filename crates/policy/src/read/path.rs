@@ -5,7 +5,7 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, cool_down, declare, length, when};
+use super::{Declared, cool_down, declare, end_when, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
@@ -43,8 +43,9 @@ const RULE: Keys = Keys {
         "when",
         "source",
         "anywhere",
+        "end_when",
     ],
-    later: &["end_when", "notify", "agents", "mfa"],
+    later: &["notify", "agents", "mfa"],
 };
 
 const BREAK_GLASS: Keys = Keys {
@@ -82,7 +83,7 @@ pub(super) fn guardrail(
         .map(|(name, at)| declare("guardrail", name, *at, &mut declared.guardrails, problems));
     let to = match fields.get("to") {
         None => Some(None),
-        Some(node) => selector(node, problems).map(Some),
+        Some(node) => selector("to", node, problems).map(Some),
     };
     let max = length(&fields, "max", problems);
     let max_total = fields.optional("max_total", problems);
@@ -128,7 +129,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         .and_then(|node| allow(node, problems));
     let to = fields
         .required("to", problems)
-        .and_then(|node| selector(node, problems));
+        .and_then(|node| selector("to", node, problems));
     let roles = match fields.get("roles") {
         None => Some(None),
         Some(node) => names("roles", node, problems).map(Some),
@@ -140,6 +141,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
     let steps = approval(&fields, problems);
     let when = when::when(&fields, problems);
     let origin = origin(&fields, problems);
+    let end_when = end_when::end_when(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
     if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
@@ -169,6 +171,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         cool_down: cool_down.unwrap_or_default(),
         when: when.unwrap_or_default(),
         origin: origin.unwrap_or_default(),
+        end_when,
     })
 }
 
@@ -271,9 +274,10 @@ pub(super) fn names(what: &str, node: &Node, problems: &mut Problems<'_>) -> Opt
         .filter(|names| !names.is_empty())
 }
 
-fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
+pub(super) fn selector(what: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
     let Value::Map(entries) = &node.value else {
-        expected("a map such as {env: production}", "\"to\"", node, problems);
+        let key = format!("\"{what}\"");
+        expected("a map such as {env: production}", &key, node, problems);
         return None;
     };
     let Some((first, _)) = entries.first() else {
@@ -288,7 +292,7 @@ fn selector(node: &Node, problems: &mut Problems<'_>) -> Option<Selector> {
     for (key, value) in entries {
         let label: Result<Name, _> = key.text.parse();
         if let Err(error) = &label {
-            problems.note(key.at, format!("to: {error}"), "");
+            problems.note(key.at, format!("{what}: {error}"), "");
         }
         let values = names(&key.text, value, problems);
         match (label, values, &mut selector) {

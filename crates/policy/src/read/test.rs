@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::name::{Item, Name};
+use daypass_core::environment::Wanted;
+use daypass_core::name::Name;
 use daypass_core::refusal::Code;
 use daypass_core::review::From;
 use daypass_core::time::{Span, Timestamp};
@@ -73,7 +74,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         Some(node) => set("in", node, problems),
     };
     let manager = fields.optional("manager", problems);
-    let items: Option<BTreeSet<Item>> = fields
+    let wanted: Option<BTreeSet<Wanted>> = fields
         .required("ask", problems)
         .and_then(|node| set("ask", node, problems));
     let duration = length(&fields, "for", problems);
@@ -86,12 +87,20 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let expect = fields
         .required("expect", problems)
         .and_then(|node| expect(node, problems));
+    let (mut items, mut environments) = (BTreeSet::new(), Vec::new());
+    for one in wanted? {
+        match one {
+            Wanted::Item(item) => drop(items.insert(item)),
+            Wanted::Environment(role) => environments.push(role),
+        }
+    }
     Some(Test {
         at: fields.at,
         who: who?,
         groups: groups?,
         manager: manager.ok()?,
-        items: items?,
+        items,
+        environments,
         duration: duration.ok()?,
         now: now.ok()?,
         start: start.ok()?,

@@ -105,18 +105,16 @@ fn unknown_keys_are_told_with_the_nearest() {
 fn what_is_not_supported_yet_is_refused_and_never_ignored() {
     check(
         "version: 1",
-        "version: 1\nenvironments: {}\npolicy: {}",
+        "version: 1\npolicy: {}",
         r#"
-            policy.yaml:2:1: "environments" in a policy file is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:3:1: "policy" in a policy file is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:2:1: "policy" in a policy file is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
     );
     check(
         "    max: 2h\n",
-        "    max: 2h\n    when: {uses: 1/week}\n    end_when: [idle 30m]\n    notify: [x]\n",
+        "    max: 2h\n    when: {uses: 1/week}\n    notify: [x]\n",
         r#"
-            policy.yaml:24:5: "end_when" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:25:5: "notify" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:24:5: "notify" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
     );
     check(

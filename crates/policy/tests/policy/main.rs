@@ -8,6 +8,10 @@ mod decide;
 #[cfg(test)]
 mod diagnostics;
 #[cfg(test)]
+mod end_when;
+#[cfg(test)]
+mod environments;
+#[cfg(test)]
 mod example;
 #[cfg(test)]
 mod golden;

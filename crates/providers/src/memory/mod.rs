@@ -63,6 +63,10 @@ impl Kind for Memory {
         Vec::new()
     }
 
+    fn tells_sessions(&self) -> bool {
+        true
+    }
+
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, config: &Value) -> String {
         match role(config).ok().and_then(|role| role.opening) {
             Some(opening) => format!("opening_{opening}"),

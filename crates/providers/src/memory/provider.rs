@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::target::{Op, Standing, State, Target, Trouble};
 use super::{misconfigured, role};
-use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
+use crate::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider};
 
 pub(super) struct Connected {
     pub(super) target: Target,
@@ -109,6 +109,16 @@ impl Provider for Connected {
                 },
                 None => Inspection::Absent { residue: Vec::new() },
             })
+        })
+    }
+
+    async fn activity(&self, key: &str, _spec: &Spec) -> Result<Option<Activity>, Error> {
+        self.call(Op::Activity, |state| {
+            let sessions = state.sessions_of(key);
+            Ok(Some(Activity {
+                sessions,
+                quiet: (sessions > 0).then(|| state.quiet.get(key).copied().unwrap_or(Span::ZERO)),
+            }))
         })
     }
 

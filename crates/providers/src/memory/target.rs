@@ -22,6 +22,8 @@ pub enum Op {
     Revoke,
     /// [`crate::Provider::inspect`].
     Inspect,
+    /// [`crate::Provider::activity`].
+    Activity,
     /// [`crate::Provider::list_managed`].
     ListManaged,
     /// [`crate::Provider::credential`].
@@ -63,6 +65,8 @@ pub(super) struct State {
     pub(super) calls: BTreeMap<Op, u64>,
     pub(super) standing: BTreeMap<String, Standing>,
     sessions: BTreeMap<SessionId, String>,
+    /// For how long the sessions of a key have done nothing.
+    pub(super) quiet: BTreeMap<String, Span>,
     opened: u64,
 }
 
@@ -198,6 +202,16 @@ impl Target {
         standing.is_some_and(|standing| standing.can.iter().any(|can| can == ability))
     }
 
+    /// Closes a session, as its holder does.
+    pub fn close(&self, session: SessionId) {
+        self.state().sessions.remove(&session);
+    }
+
+    /// From now on it says that the sessions of a key have done nothing for so long. Without it they are at work.
+    pub fn set_quiet(&self, key: &str, quiet: Span) {
+        self.state().quiet.insert(key.to_owned(), quiet);
+    }
+
     /// Whether a session is still open.
     #[must_use]
     pub fn is_open(&self, session: SessionId) -> bool {
@@ -227,6 +241,12 @@ impl State {
     /// Ends the sessions of a key.
     pub(super) fn cut(&mut self, key: &str) {
         self.sessions.retain(|_, user| user != key);
+    }
+
+    /// How many sessions a key has.
+    pub(super) fn sessions_of(&self, key: &str) -> u32 {
+        let of = self.sessions.values().filter(|user| *user == key);
+        u32::try_from(of.count()).unwrap_or(u32::MAX)
     }
 
     /// Whether somebody is connected under a key.

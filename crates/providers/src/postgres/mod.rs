@@ -10,12 +10,13 @@
 //! | `connection`, `tls`, `fault` | connections as the admin, and what errors mean |
 //! | `provision`, `credential` | the beginning |
 //! | `revoke`: `lockout`, then `cleanup` | the end |
-//! | `inspect`, `roles`, `privileges` | reading |
+//! | `inspect`, `activity`, `roles`, `privileges` | reading |
 //! | `rotate`, `probe` | the admin role itself |
 //!
 //! What decides the end, in one place: a role with login, or a session whose user number is the role's, is access. A
 //! session is found by number, never by name: `DROP ROLE` of a connected role succeeds, and its session lives on.
 
+mod activity;
 mod cleanup;
 mod config;
 mod connection;
@@ -72,6 +73,10 @@ impl Kind for Postgres {
             port: read.port,
         })
         .collect()
+    }
+
+    fn tells_sessions(&self) -> bool {
+        true
     }
 
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {

@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 
 use super::config::Connector;
 use super::connection::Door;
-use super::{credential, inspect, probe, provision, revoke, roles, rotate};
+use super::{activity, credential, inspect, probe, provision, revoke, roles, rotate};
 use crate::within::within;
-use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
+use crate::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
 
 /// How long a call may take, once it has a place among the others (ten seconds at most) …
 const CALL: Duration = Duration::from_secs(20);
@@ -96,6 +96,12 @@ impl Provider for Server {
     async fn inspect(&self, key: &str, spec: Option<&Spec>) -> Result<Inspection, Error> {
         self.call(CALL, "inspecting", inspect::inspect(self, key, spec))
             .await
+    }
+
+    async fn activity(&self, key: &str, _spec: &Spec) -> Result<Option<Activity>, Error> {
+        self.call(CALL, "looking at sessions", activity::activity(self, key))
+            .await
+            .map(Some)
     }
 
     async fn list_managed(&self) -> Result<Vec<String>, Error> {

@@ -167,6 +167,7 @@ pub(super) async fn extend(
     visible(&app, &identity, id).await?;
     let asked = Asked {
         items: BTreeSet::new(),
+        environments: Vec::new(),
         duration: Some(body.duration),
         start: None,
         extends: Some(id),

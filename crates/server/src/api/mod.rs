@@ -5,6 +5,7 @@ mod break_glass;
 mod catalogue;
 mod connectors;
 mod doctor;
+mod environments;
 mod events;
 mod grants;
 mod health;
@@ -14,6 +15,7 @@ mod people;
 mod policies;
 mod requests;
 mod sessions;
+mod tickets;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -53,6 +55,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Extend, routes!(grants::extend)),
         (R::Credentials, routes!(grants::credentials)),
         (R::Resources, routes!(catalogue::list)),
+        (R::Environments, routes!(environments::list)),
         (R::Events, routes!(events::stream)),
         (R::AuditEvents, routes!(audit::list)),
         (R::Policy, routes!(policies::get)),
@@ -74,6 +77,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Locks, routes!(locks::list)),
         (R::Lock, routes!(locks::lock)),
         (R::Unlock, routes!(locks::unlock)),
+        (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
         (R::Doctor, routes!(doctor::look)),

@@ -27,6 +27,7 @@ const INBOX: usize = 5_000;
 pub(super) fn asked(body: NewRequest) -> Asked {
     Asked {
         items: wire::wanted(body.items),
+        environments: body.environments.into_iter().map(Into::into).collect(),
         duration: body.duration,
         start: body.start,
         extends: None,

@@ -222,6 +222,7 @@ impl Office {
     async fn ask(&self, reason: &str) -> daypass_core::request::Request {
         let asked = NewRequest {
             items: BTreeSet::from(["orders/write".parse::<Item>().unwrap()]),
+            environments: Vec::new(),
             duration: None,
             start: None,
             extends: None,

@@ -49,6 +49,7 @@ pub(crate) fn grant(
         activated_at: grant.active_since(),
         expires_at: grant.expires_at(),
         latest_end: grant.latest_end,
+        end_when: grant.end_when.iter().map(ToString::to_string).collect(),
         ending_since,
         ended_at,
         ended_reason: reason.map(|reason| reason.name().to_owned()),

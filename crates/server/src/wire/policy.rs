@@ -2,6 +2,7 @@
 
 use daypass_api::catalogue::{How, Offer as ApiOffer};
 use daypass_api::connector as api_connector;
+use daypass_api::environment as api_environment;
 use daypass_api::policy as api;
 use daypass_api::preview as api_preview;
 use daypass_core::name::Name;
@@ -9,7 +10,7 @@ use daypass_core::refusal::Refusal;
 use daypass_core::review::{Silence, Step};
 use daypass_core::time::Timestamp;
 use daypass_engine::{Checked, Current, Preview};
-use daypass_policy::{Allowed, Decision, Offer, TestOutcome};
+use daypass_policy::{Allowed, Decision, EnvironmentOffer, Offer, Terms, TestOutcome};
 
 use super::items;
 
@@ -20,7 +21,11 @@ pub(crate) fn preview(preview: &Preview, current: &Current) -> api_preview::Prev
         Decision::Refused(refusal) => api_preview::Preview::Refused(refused(refusal)),
         Decision::Allowed(allowed) => {
             let items = items(&preview.items);
-            api_preview::Preview::Allowed(Box::new(path(allowed, items, current)))
+            let environments = preview.environments.iter().cloned().map(Into::into);
+            api_preview::Preview::Allowed(Box::new(api_preview::Path {
+                environments: environments.collect(),
+                ..path(allowed, items, current)
+            }))
         }
     }
 }
@@ -64,6 +69,7 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
     });
     api_preview::Path {
         items,
+        environments: Vec::new(),
         rule: allowed.path.rule.clone(),
         location: format!("{:#}", allowed.location),
         policy_revision: allowed.path.policy,
@@ -72,6 +78,7 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
         max: allowed.path.max,
         ends_by: allowed.path.ends_by,
         ends_because: allowed.ends_because.clone(),
+        end_when: allowed.path.end_when.iter().map(ToString::to_string).collect(),
         pending: allowed.path.pending,
         break_glass: allowed
             .path
@@ -94,7 +101,33 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
 /// One role of the catalogue.
 #[must_use]
 pub(crate) fn offer(offer: Offer) -> ApiOffer {
-    let how = match offer.terms {
+    let labels = offer
+        .labels
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()));
+    ApiOffer {
+        item: offer.item.into(),
+        kind: offer.kind,
+        labels: labels.collect(),
+        how: how(offer.terms),
+        break_glass: offer.break_glass,
+    }
+}
+
+/// One role of an environment.
+#[must_use]
+pub(crate) fn environment(offer: EnvironmentOffer) -> api_environment::EnvironmentOffer {
+    api_environment::EnvironmentOffer {
+        environment: offer.role.into(),
+        items: items(&offer.items),
+        how: how(offer.terms),
+        break_glass: offer.break_glass,
+    }
+}
+
+/// What something takes.
+fn how(terms: Result<Terms, Refusal>) -> How {
+    match terms {
         Ok(terms) if terms.is_instant() => How::Instant {
             rule: terms.rule,
             max: terms.max,
@@ -109,17 +142,6 @@ pub(crate) fn offer(offer: Offer) -> ApiOffer {
             detail: refusal.what,
             hint: refusal.hint,
         },
-    };
-    let labels = offer
-        .labels
-        .iter()
-        .map(|(key, value)| (key.to_string(), value.to_string()));
-    ApiOffer {
-        item: offer.item.into(),
-        kind: offer.kind,
-        labels: labels.collect(),
-        how,
-        break_glass: offer.break_glass,
     }
 }
 

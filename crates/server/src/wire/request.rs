@@ -48,6 +48,7 @@ pub(crate) fn request(
         policy_revision: request.path.policy,
         max: request.path.max,
         ends_by: request.path.ends_by,
+        end_when: request.path.end_when.iter().map(ToString::to_string).collect(),
         steps: steps
             .map(|(index, one)| step(request, index, one, current, now))
             .collect(),

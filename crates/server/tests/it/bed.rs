@@ -317,6 +317,7 @@ pub(crate) fn ask(item: &str) -> NewRequest {
     let item: daypass_core::name::Item = item.parse().unwrap();
     NewRequest {
         items: BTreeSet::from([Item::from(item)]),
+        environments: BTreeSet::new(),
         duration: None,
         start: None,
         reason: Some("PAY-7".to_owned()),

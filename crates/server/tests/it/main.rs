@@ -5,6 +5,7 @@
 mod bed;
 mod break_glass;
 mod doctor;
+mod environments;
 mod events;
 mod health;
 mod idempotency;

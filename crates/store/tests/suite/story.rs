@@ -99,6 +99,7 @@ impl Asked {
             activation: Span::minutes(5),
             break_glass: self.break_glass.map(Box::new),
             ends_by: None,
+            end_when: Vec::new(),
         };
         let ask = Ask {
             requester: self.requester,
@@ -178,6 +179,7 @@ fn follow(
         max: request.path.max,
         latest_end: now + request.path.max,
         break_glass: request.path.break_glass.is_some(),
+        end_when: request.path.end_when.clone(),
         state: State::Scheduled { start: now },
     };
     let opened = grant::Event::Opened {

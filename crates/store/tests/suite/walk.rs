@@ -247,6 +247,7 @@ async fn planned(bench: &Bench, n: u8) -> Result<Committed, Error> {
         worker: String::from("w"),
         overdue_after: Span::minutes(2),
         alarm_only: std::collections::BTreeSet::new(),
+        watched: Default::default(),
     };
     let decide = move |world: &daypass_core::world::World, now| {
         let grant = found(world.grants.get(&id))?;

@@ -1,6 +1,9 @@
 //! `connect`: from nothing to a session with the target's own client, asking for access on the way where there is none.
 
+mod exec;
 pub(super) mod psql;
+
+pub use self::exec::ExecArgs;
 
 use clap::Args;
 use daypass_api::Client;
@@ -19,7 +22,7 @@ use crate::failure::Failure;
 use crate::find;
 use crate::human::left;
 use crate::line::{Line, Style};
-use crate::wait::{self, Waited};
+use crate::wait::Waited;
 
 /// Get in: ask first if needed, wait, run the target's own client.
 #[derive(Debug, Args)]
@@ -57,6 +60,20 @@ pub struct ConnectArgs {
 struct Target {
     resource: Name,
     role: Option<Name>,
+}
+
+/// What leads to the target.
+enum Found {
+    /// A grant that is there.
+    There(Box<Grant>),
+    /// One that is on its way.
+    Coming(Box<Grant>),
+    /// A request.
+    Asked {
+        request: Box<daypass_api::request::Request>,
+        /// It was made just now.
+        fresh: bool,
+    },
 }
 
 impl std::str::FromStr for Target {
@@ -157,32 +174,43 @@ impl ConnectArgs {
 
     /// An active grant that gives the target: one that is there, one that is on its way, or a new one.
     async fn access(&self, context: &Context, client: &Client) -> Result<Grant, Failure> {
+        let found = self.find_or_ask(context, client).await?;
+        self.until_there(context, client, found).await
+    }
+
+    /// What leads to the target: a grant that is there or on its way, a request that waits, or a new one.
+    async fn find_or_ask(&self, context: &Context, client: &Client) -> Result<Found, Failure> {
         let mut fitting = find::live(client).await?;
         fitting.retain(|grant| !grant.state.is_over() && self.target.part(grant).is_some());
         // The one that lasts longest.
         fitting.sort_by_key(|grant| (grant.state == GrantState::Active, grant.expires_at));
         if let Some(grant) = fitting.pop() {
-            if grant.state == GrantState::Active {
-                return Ok(grant);
-            }
-            let waited = wait::until_active(context, client, grant, self.wait).await?;
-            return self.there(waited);
+            let grant = Box::new(grant);
+            return Ok(if grant.state == GrantState::Active {
+                Found::There(grant)
+            } else {
+                Found::Coming(grant)
+            });
         }
-        let request = match self.pending(client).await? {
-            Some(request) => request,
-            None => {
-                let item = self.item(client).await?;
-                let ask = NewRequest {
-                    items: [item].into(),
-                    duration: self.length,
-                    start: None,
-                    reason: self.why.reason.clone(),
-                    ticket: self.why.ticket.clone(),
-                };
-                submit(context, client, ask).await?
-            }
+        if let Some(request) = self.pending(client).await? {
+            return Ok(Found::Asked {
+                request: Box::new(request),
+                fresh: false,
+            });
+        }
+        let item = self.item(client).await?;
+        let ask = NewRequest {
+            items: [item].into(),
+            environments: [].into(),
+            duration: self.length,
+            start: None,
+            reason: self.why.reason.clone(),
+            ticket: self.why.ticket.clone(),
         };
-        self.there(wait::until_there(context, client, request, self.wait).await?)
+        Ok(Found::Asked {
+            request: Box::new(submit(context, client, ask).await?),
+            fresh: true,
+        })
     }
 
     fn there(&self, waited: Waited) -> Result<Grant, Failure> {

@@ -110,7 +110,7 @@ pub(super) async fn run(
 }
 
 /// The child's code; by a signal it is 128 and its number, as shells have it.
-fn exit(status: ExitStatus) -> Exit {
+pub(super) fn exit(status: ExitStatus) -> Exit {
     let code = status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
@@ -118,7 +118,7 @@ fn exit(status: ExitStatus) -> Exit {
         .map_or(Exit::WRAPPER_FAILED, Exit::of_child)
 }
 
-fn command(program: &Path, args: &[OsString], files: &Path) -> Command {
+pub(super) fn command(program: &Path, args: &[OsString], files: &Path) -> Command {
     let mut command = Command::new(program);
     for name in OVERRIDES {
         command.env_remove(name);
@@ -133,7 +133,7 @@ fn command(program: &Path, args: &[OsString], files: &Path) -> Command {
 }
 
 /// The service file, the password file and perhaps a certificate, in a folder of their own that nobody else can enter.
-fn write(credential: &Credential, runtime: &Path) -> Result<TempDir, Failure> {
+pub(super) fn write(credential: &Credential, runtime: &Path) -> Result<TempDir, Failure> {
     let folder = tempfile::Builder::new()
         .prefix("daypass-")
         .permissions(std::fs::Permissions::from_mode(0o700))

@@ -1,5 +1,6 @@
 //! PostgreSQL: a cluster of its own for each test, set up by the very statements of `docs/providers/postgres.md`.
 
+mod activity;
 mod admin;
 mod holder;
 mod leftovers;
