@@ -22,6 +22,7 @@ mod hold;
 mod index;
 mod nearest;
 mod origin;
+mod plan;
 mod read;
 mod refuse;
 mod standing;
@@ -44,11 +45,16 @@ pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::explain::{Explanation, Outcome, Verdict};
+pub use crate::plan::{Change, Effect, Plan, Way};
 pub use crate::trial::TestOutcome;
 
 use crate::diagnostic::{At, Problems};
 use crate::document::Document;
 use crate::index::Index;
+
+/// The JSON Schema (draft 2020-12) of one file of a policy, for editors. What a schema cannot say (that a name is declared, that
+/// a window opens) only [`Policy::load`] finds.
+pub const SCHEMA: &str = include_str!("schema.json");
 
 /// One file of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

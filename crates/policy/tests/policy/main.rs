@@ -20,4 +20,6 @@ mod properties;
 #[cfg(test)]
 mod review;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod whole;
