@@ -18,6 +18,7 @@ use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::status::StatusArgs;
 use crate::commands::tokens::TokenCommand;
+use crate::commands::why::WhyArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -58,9 +59,11 @@ pub enum Command {
     /// Get in: ask first if needed, wait, run the target's own client
     #[command(visible_alias = "psql")]
     Connect(ConnectArgs),
-    /// Check, test and apply policies
+    /// Check, test, explain and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Say why somebody has access, or had it: by which request, by whose agreement
+    Why(WhyArgs),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -111,6 +114,7 @@ impl Command {
             Self::Cancel(args) => args.run(context).await,
             Self::Connect(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
+            Self::Why(args) => args.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
             Self::Unlock(args) => args.run(context).await,
@@ -200,6 +204,13 @@ mod tests {
             "connect orders-prod --no-input -q --wait 15m",
             "policy check",
             "policy test policy/ --online",
+            "policy plan policy/ --people",
+            "policy explain ana a/b c/d --for 1h --at +2h --start 2026-03-07T22:10:00+01:00 --from 10.0.0.1 --ticket X --break-glass",
+            "policy explain ana a/b --file policy/",
+            "policy schema",
+            "policy fmt --check policy/",
+            "why ana orders-prod",
+            "why ana orders-prod/write --at 2026-03-07T22:10:00+01:00",
             "audit ls R7K2M --since 24h --limit 5",
             "user add ana --group a --group b --manager bo --role auditor",
             "user groups ana --remove a",
@@ -230,6 +241,9 @@ mod tests {
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",
+            "policy explain ana",
+            "why ana",
+            "why ana a/b --at yesterday",
             "break-glass a/b",
             "break-glass a/b --reason x --start +2h",
             "review R7K2M",

@@ -20,6 +20,7 @@ mod expression;
 mod fields;
 mod hold;
 mod index;
+mod layout;
 mod nearest;
 mod origin;
 mod plan;
@@ -45,6 +46,7 @@ pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::explain::{Explanation, Outcome, Verdict};
+pub use crate::layout::{LeftAlone, layout};
 pub use crate::plan::{Change, Effect, Plan, Way};
 pub use crate::trial::TestOutcome;
 

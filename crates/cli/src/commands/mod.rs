@@ -17,3 +17,4 @@ pub(crate) mod review;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tokens;
+pub(crate) mod why;

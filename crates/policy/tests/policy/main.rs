@@ -16,6 +16,8 @@ mod hostile;
 #[cfg(test)]
 mod office;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod review;
