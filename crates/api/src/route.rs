@@ -130,6 +130,12 @@ pub mod path {
     pub const POLICY: &str = "/api/v1/policy";
     /// Check a policy without effect.
     pub const POLICY_CHECK: &str = "/api/v1/policy/check";
+    /// What a policy would do to people.
+    pub const POLICY_PLAN: &str = "/api/v1/policy/plan";
+    /// Why the policy answers as it does.
+    pub const POLICY_EXPLAIN: &str = "/api/v1/policy/explain";
+    /// Why somebody has access.
+    pub const WHY: &str = "/api/v1/why";
     /// The directory.
     pub const PEOPLE: &str = "/api/v1/people";
     /// Somebody's groups.
@@ -269,6 +275,12 @@ routes! {
     ApplyPolicy: Put POLICY, Administrator, PERSON;
     /// Checks a policy without effect.
     CheckPolicy: Post POLICY_CHECK, Auditor, READ;
+    /// Says who would gain and who would lose what by a policy.
+    PlanPolicy: Post POLICY_PLAN, Auditor, READ;
+    /// Says what each rule says to a question: about oneself, or about anybody for auditors and administrators.
+    ExplainPolicy: Post POLICY_EXPLAIN, Member, READ;
+    /// Says by which grants somebody has, or had, access: those that the caller may see.
+    Why: Get WHY, Member, READ;
     /// Lists accounts.
     People: Get PEOPLE, Auditor, READ;
     /// Makes an account.
@@ -339,6 +351,8 @@ impl Route {
                     | Self::Preview
                     | Self::PreviewBreakGlass
                     | Self::CheckPolicy
+                    | Self::PlanPolicy
+                    | Self::ExplainPolicy
                     | Self::Cancel
                     | Self::Revoke
                     | Self::Release

@@ -20,6 +20,7 @@ use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::status::StatusArgs;
 use crate::commands::tickets::TicketCommand;
 use crate::commands::tokens::TokenCommand;
+use crate::commands::why::WhyArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -62,9 +63,11 @@ pub enum Command {
     Connect(ConnectArgs),
     /// Run a command with a grant's credentials, and give the grant back when it ends
     Exec(ExecArgs),
-    /// Check, test and apply policies
+    /// Check, test, explain and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Say why somebody has access, or had it: by which request, by whose agreement
+    Why(WhyArgs),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -121,6 +124,7 @@ impl Command {
             Self::Connect(args) => args.run(context).await,
             Self::Exec(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
+            Self::Why(args) => args.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
             Self::Unlock(args) => args.run(context).await,
@@ -215,6 +219,13 @@ mod tests {
             "exec orders-prod/read --for 5m --reason x --release -- ./job --for 3",
             "policy check",
             "policy test policy/ --online",
+            "policy plan policy/ --people",
+            "policy explain ana a/b c/d --for 1h --at +2h --start 2026-03-07T22:10:00+01:00 --from 10.0.0.1 --ticket X --break-glass",
+            "policy explain ana a/b --file policy/",
+            "policy schema",
+            "policy fmt --check policy/",
+            "why ana orders-prod",
+            "why ana orders-prod/write --at 2026-03-07T22:10:00+01:00",
             "audit ls R7K2M --since 24h --limit 5",
             "user add ana --group a --group b --manager bo --role auditor",
             "user groups ana --remove a",
@@ -229,12 +240,9 @@ mod tests {
             "lock orders --resource --reason x",
             "unlock ana --person --reason back",
             "locks",
-<<<<<<< HEAD
             "doctor",
-=======
             "ticket closed PAY-7",
             "token create jira --scope tickets",
->>>>>>> envs
             "completion bash",
         ] {
             if let Err(error) = parse(line) {
@@ -255,6 +263,9 @@ mod tests {
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",
+            "policy explain ana",
+            "why ana",
+            "why ana a/b --at yesterday",
             "break-glass a/b",
             "break-glass a/b --reason x --start +2h",
             "review R7K2M",

@@ -120,6 +120,8 @@ pub(crate) enum Supposing {
     Nothing,
     /// What a request would add: for a list of what is possible.
     TheRest,
+    /// All conditions, of rules and of guardrails, that can hold at all: for what a policy could ever lead to.
+    Conditions,
 }
 
 /// When access is over at the latest, and which words of the policy say so.
@@ -144,6 +146,9 @@ impl Policy {
     ) -> Result<Option<EndsBy>, Unmet<'p>> {
         if let Some(unknown) = rule.when.unknown.first() {
             return Err(Unmet::Unknown(unknown));
+        }
+        if supposing == Supposing::Conditions {
+            return Ok(None);
         }
         let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
         if let Some(origin) = rule.origin.as_ref().filter(|_| supposing == Supposing::Nothing) {

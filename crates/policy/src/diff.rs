@@ -185,6 +185,55 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
     all
 }
 
+/// What can be said of a rule and is told elsewhere: who, what, which steps and how long.
+const PATH: [&str; 6] = ["allow", "to", "roles", "approval", "duration", "max"];
+
+/// What rules and guardrails ask besides that, in words, by their names. What is declared elsewhere under a name that stands in it
+/// is told with it: a window of other hours is another condition.
+pub(crate) struct Besides {
+    pub(crate) rules: BTreeMap<String, Vec<String>>,
+    pub(crate) guardrails: BTreeMap<String, Vec<String>>,
+}
+
+impl Besides {
+    pub(crate) fn of(document: &Document) -> Self {
+        let (mut rules, mut guardrails) = (BTreeMap::new(), BTreeMap::new());
+        let windows = document.windows.iter();
+        let windows = windows.map(|window| (window.name.as_str(), window.to_string()));
+        let formats = document.tickets.iter();
+        let formats = formats.map(|format| (format.name.as_str(), format.text().to_owned()));
+        let declared: BTreeMap<&str, String> = formats.chain(windows).collect();
+        for ((section, name), fields) in things(document) {
+            let told = fields.iter().filter(|(field, _)| !PATH.contains(field));
+            let told = told.filter_map(|(field, value)| match value {
+                Field::Shown(text) => Some(format!("{field} {}", explained(field, text, &declared))),
+                Field::Hidden(_) => None,
+            });
+            let told: Vec<String> = told.collect();
+            match section {
+                Section::Rule => rules.insert(name, told),
+                Section::Guardrail => guardrails.insert(name, told),
+                _ => None,
+            };
+        }
+        Self { rules, guardrails }
+    }
+}
+
+/// The words of a condition, with what the names among them stand for.
+fn explained(field: &str, text: &str, declared: &BTreeMap<&str, String>) -> String {
+    if !["window", "forbid", "ticket"].contains(&field) {
+        return text.to_owned();
+    }
+    let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+    let told = words.map(|word| {
+        declared
+            .get(word)
+            .map_or_else(|| word.to_owned(), |what| format!("{word} ({what})"))
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
 fn defaults(defaults: &Defaults) -> Fields {
     let span = |span: Span| Field::Shown(span.to_string());
     let reason = if defaults.reason_required {

@@ -183,7 +183,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Whom steps ask, in short.
-fn asked(steps: &[Step]) -> String {
+pub(crate) fn asked(steps: &[Step]) -> String {
     if steps.is_empty() {
         return String::from("nobody must agree");
     }

@@ -22,8 +22,10 @@ mod fields;
 mod hold;
 mod index;
 mod limit;
+mod layout;
 mod nearest;
 mod origin;
+mod plan;
 mod read;
 mod refuse;
 mod spent;
@@ -52,12 +54,18 @@ pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::environment::EnvironmentOffer;
 pub use crate::explain::{Explanation, Outcome, Verdict};
+pub use crate::layout::{LeftAlone, layout};
+pub use crate::plan::{Change, Effect, Plan, Way};
 pub use crate::trial::TestOutcome;
 pub use crate::vacancy::{Lack, Vacancy};
 
 use crate::diagnostic::{At, Problems};
 use crate::document::Document;
 use crate::index::Index;
+
+/// The JSON Schema (draft 2020-12) of one file of a policy, for editors. What a schema cannot say (that a name is declared, that
+/// a window opens) only [`Policy::load`] finds.
+pub const SCHEMA: &str = include_str!("schema.json");
 
 /// One file of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -180,7 +180,7 @@ impl Policy {
         requester.manager.filter(|_| settled)
     }
 
-    fn may_review_at_all(&self, person: &Person, scene: Scene<'_>) -> Result<(), Refusal> {
+    pub(crate) fn may_review_at_all(&self, person: &Person, scene: Scene<'_>) -> Result<(), Refusal> {
         let refuse = |what: String| Err(Refusal::new(Code::MayNotReview, what));
         if person.id == scene.requester {
             return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));

@@ -49,6 +49,8 @@ pub(crate) struct Parts {
     pub over_tls: bool,
     /// Changes of the policy take turns.
     pub policy_turn: Mutex<()>,
+    /// One plan at a time: each takes a processor for as long as it lasts.
+    pub plan_turn: Mutex<()>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.

@@ -275,6 +275,7 @@ fn app(
         behind_proxy: config.behind_proxy,
         over_tls: config.tls.is_some() || config.behind_proxy,
         policy_turn: Mutex::new(()),
+        plan_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),
         changes: Arc::new(Semaphore::new(usize::try_from(MAX_CHANGES).unwrap_or(1))),

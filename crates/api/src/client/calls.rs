@@ -10,18 +10,21 @@ use crate::connector::{Connector, Rotated};
 use crate::doctor::Checkup;
 use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
+use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
 };
+use crate::plan::Plan;
 use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
 use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
 use crate::ticket::{CloseTicket, TicketClosed};
+use crate::why::{Why, WhyQuery};
 
 /// A body without content.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
@@ -151,6 +154,21 @@ impl Client {
     /// Checks a policy without effect.
     pub async fn check_policy(&self, files: &PolicyFiles) -> Result<PolicyCheck> {
         self.send(Route::CheckPolicy, &[], files).await
+    }
+
+    /// Who would gain and who would lose what by a policy.
+    pub async fn plan_policy(&self, files: &PolicyFiles) -> Result<Plan> {
+        self.send(Route::PlanPolicy, &[], files).await
+    }
+
+    /// What each rule of the policy says to a question.
+    pub async fn explain_policy(&self, question: &Explain) -> Result<Explanation> {
+        self.send(Route::ExplainPolicy, &[], question).await
+    }
+
+    /// By which grants somebody has, or had, access.
+    pub async fn why(&self, query: &WhyQuery) -> Result<Why> {
+        self.get(Route::Why, &[], query).await
     }
 
     /// Accounts.

@@ -19,3 +19,4 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
+pub(crate) mod why;

@@ -4,7 +4,7 @@ use daypass_policy::{Diagnostic, Policy, Source, TestOutcome};
 
 use crate::office::source;
 
-const EXAMPLE: &str = include_str!("../../../../examples/policy.yaml");
+pub(crate) const EXAMPLE: &str = include_str!("../../../../examples/policy.yaml");
 const PAGE: &str = include_str!("../../../../docs/policy.md");
 
 #[track_caller]
@@ -22,7 +22,7 @@ fn the_example_loads_and_passes_its_own_tests() {
 }
 
 /// The blocks of the page, by what stands after the three backticks.
-fn blocks(info: &str) -> Vec<(usize, String)> {
+pub(crate) fn blocks(info: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, &str, Vec<&str>)> = None;
     for (number, line) in PAGE.lines().enumerate() {

@@ -22,9 +22,13 @@ mod limits;
 #[cfg(test)]
 mod office;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod review;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod vacancy;
 #[cfg(test)]

@@ -12,8 +12,8 @@ use proptest::test_runner::RngSeed;
 
 use crate::office::{Office, ask, id, load};
 
-const GROUPS: [&str; 4] = ["a", "b", "c", "d"];
-const LOGINS: [&str; 5] = ["ana", "bo", "cy", "di", "eve"];
+pub(crate) const GROUPS: [&str; 4] = ["a", "b", "c", "d"];
+pub(crate) const LOGINS: [&str; 5] = ["ana", "bo", "cy", "di", "eve"];
 const ITEMS: [&str; 6] = ["one/r", "one/w", "two/r", "three/w", "one/r+two/r", "one/r+one/w"];
 const LENGTHS: [&str; 6] = ["1m", "30m", "1h", "2h", "4h", "8h"];
 /// What may be said of time: hours around the tests' noon, on a Saturday.
@@ -23,7 +23,7 @@ const WINDOWS: &str = "windows:
   evening: {days: [sat, sun], from: '18:00', to: '02:00', tz: UTC}
 ";
 /// Fixed parts: three resources of which two share a label, and a set for each group and one by login.
-const BASE: &str = "version: 1
+pub(crate) const BASE: &str = "version: 1
 defaults: {pending: 9d}
 people: {a: {group: a}, b: {group: b}, c: {group: c}, d: {group: d}, named: {logins: [ana, bo]}}
 connectors: [{name: k, kind: x}]
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = String> {
 }
 
 /// The body of a rule, without its name.
-fn rule() -> impl Strategy<Value = String> {
+pub(crate) fn rule() -> impl Strategy<Value = String> {
     let allow = subsequence(vec!["a", "b", "c", "d", "named"], 1..3);
     let roles = select(vec!["", ", roles: [r]", ", roles: [w]", ", roles: [r, w]"]);
     let steps = vec(step(), 0..3);
@@ -83,7 +83,7 @@ fn rule() -> impl Strategy<Value = String> {
     })
 }
 
-fn guardrail() -> impl Strategy<Value = String> {
+pub(crate) fn guardrail() -> impl Strategy<Value = String> {
     let forbid = select(vec![
         "",
         "",
@@ -96,13 +96,18 @@ fn guardrail() -> impl Strategy<Value = String> {
 
 /// The policy of these parts; `None` where they contradict each other, such as a step that two logins cannot fill.
 fn built(rules: &[String], guardrails: &[String]) -> Option<Policy> {
+    built_on(BASE, rules, guardrails)
+}
+
+/// The same with other fixed parts.
+pub(crate) fn built_on(base: &str, rules: &[String], guardrails: &[String]) -> Option<Policy> {
     let section = |title: &str, bodies: &[String]| {
         let lines = bodies.iter().enumerate();
         let lines = lines.map(|(number, body)| format!("  - {{name: {title}{number}, {body}}}\n"));
         format!("{title}:\n{}", lines.collect::<String>())
     };
     load(&format!(
-        "{BASE}{WINDOWS}{}{}",
+        "{base}{WINDOWS}{}{}",
         section("rules", rules),
         section("guardrails", guardrails)
     ))

@@ -22,7 +22,7 @@ use crate::http::problem::{Answer, Failure};
 use crate::wire;
 
 /// Grants with what is known of them at their targets, read together.
-async fn shown(app: &Parts, grants: &[Core], now: Timestamp) -> Answer<Vec<Grant>> {
+pub(super) async fn shown(app: &Parts, grants: &[Core], now: Timestamp) -> Answer<Vec<Grant>> {
     let keys: BTreeSet<_> = grants
         .iter()
         .flat_map(|grant| &grant.parts)

@@ -16,6 +16,7 @@ mod policies;
 mod requests;
 mod sessions;
 mod tickets;
+mod tools;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -61,6 +62,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Policy, routes!(policies::get)),
         (R::ApplyPolicy, routes!(policies::apply)),
         (R::CheckPolicy, routes!(policies::check)),
+        (R::PlanPolicy, routes!(tools::plan)),
+        (R::ExplainPolicy, routes!(tools::explain)),
+        (R::Why, routes!(tools::why)),
         (R::People, routes!(people::list)),
         (R::AddPerson, routes!(people::add)),
         (R::PersonGroups, routes!(people::groups)),

@@ -19,7 +19,7 @@ const MOST_FILES: usize = 500;
 const LONGEST_NAME: usize = 255;
 
 /// The files as the policy reads them. Their names are shown in diagnostics and never opened.
-fn sources(files: Vec<PolicyFile>) -> Answer<Vec<Source>> {
+pub(super) fn sources(files: Vec<PolicyFile>) -> Answer<Vec<Source>> {
     if files.len() > MOST_FILES {
         return Err(Failure::new(
             Code::Invalid,

@@ -8,6 +8,7 @@ mod lock;
 mod person;
 mod policy;
 mod request;
+mod tools;
 
 pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
@@ -15,6 +16,7 @@ pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
 pub(crate) use policy::{check, connector, environment, offer, preview};
 pub(crate) use request::request;
+pub(crate) use tools::{explanation, plan};
 
 use std::collections::BTreeSet;
 

@@ -30,7 +30,7 @@ pub(crate) fn preview(preview: &Preview, current: &Current) -> api_preview::Prev
     }
 }
 
-fn refused(refusal: &Refusal) -> api_preview::Refused {
+pub(super) fn refused(refusal: &Refusal) -> api_preview::Refused {
     api_preview::Refused {
         code: refusal.code.to_string(),
         detail: refusal.what.clone(),

@@ -63,6 +63,11 @@ impl Files {
         self.files.iter().map(|(_, file)| file.clone()).collect()
     }
 
+    /// Each file: where it was read, its name in the policy, and its text.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Path, &PolicyFile)> {
+        self.files.iter().map(|(path, file)| (path.as_path(), file))
+    }
+
     /// What is wrong, where, with the line in question: paths as they were typed, so that editors find them.
     pub(super) fn draw(&self, diagnostic: &Diagnostic) -> Vec<Line> {
         let file = self.files.iter().find(|(_, file)| file.name == diagnostic.file);

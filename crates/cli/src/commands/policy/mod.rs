@@ -1,6 +1,11 @@
-//! `policy check|test|apply`: the administrator's loop. Checking and testing need no server.
+//! `policy check|test|plan|apply|explain|schema|fmt`: the administrator's loop. Checking, testing, the schema and the layout need
+//! no server.
 
+pub(crate) mod explain;
 mod files;
+mod fmt;
+mod plan;
+mod schema;
 
 use std::path::PathBuf;
 
@@ -16,15 +21,23 @@ use crate::failure::Failure;
 use crate::human::count;
 use crate::line::{Field, Grid, Line, Style};
 
-/// Check, test and apply policies.
+/// Check, test, explain and apply policies.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Say whether a policy loads and passes its own tests
     Check(CheckArgs),
     /// Run a policy's own tests, one line each
     Test(CheckArgs),
+    /// Show who would gain and who would lose what by a policy
+    Plan(plan::PlanArgs),
     /// Put a policy in force
     Apply(ApplyArgs),
+    /// Say what each rule says to a question, and why
+    Explain(explain::ExplainArgs),
+    /// Print the JSON Schema of a policy file, for editors
+    Schema(schema::SchemaArgs),
+    /// Put the files of a policy into the usual layout
+    Fmt(fmt::FmtArgs),
 }
 
 /// Which files, and whether the server is asked as well.
@@ -51,7 +64,7 @@ pub struct CheckArgs {
   daypass policy apply policy/
   daypass policy apply daypass.yaml --yes
 
-For administrators. What would change is shown first. A policy that does not load, or fails its own tests, is not applied.")]
+For administrators. What would change is shown first, and who gains and who loses by it. A policy that does not load, or fails its own tests, is not applied.")]
 pub struct ApplyArgs {
     /// Files, or folders of them: all of the policy
     files: Vec<PathBuf>,
@@ -66,7 +79,11 @@ impl PolicyCommand {
         match self {
             Self::Check(args) => args.check(context).await,
             Self::Test(args) => args.test(context).await,
+            Self::Plan(args) => args.run(context).await,
             Self::Apply(args) => args.run(context).await,
+            Self::Explain(args) => args.run(context).await,
+            Self::Schema(args) => args.run(context),
+            Self::Fmt(args) => args.run(context),
         }
     }
 }
@@ -188,6 +205,14 @@ impl ApplyArgs {
         if changes.is_empty() {
             changes.push(Line::from("no rule, resource or set of people changes"));
         }
+        shorten(&mut changes, "daypass policy check --online shows all of it");
+        if asks {
+            let plan = client.plan_policy(&all).await?;
+            let mut people = plan::changes(&plan, false);
+            shorten(&mut people, "daypass policy plan shows all of it");
+            changes.extend(people);
+            changes.extend(plan::remarks(&plan));
+        }
         for line in changes {
             // Nobody confirms what they do not see.
             if asks {
@@ -219,6 +244,16 @@ impl ApplyArgs {
             },
         );
         Ok(Exit::DONE)
+    }
+}
+
+/// No more than half a screen of lines; how many more there are, and where.
+fn shorten(lines: &mut Vec<Line>, where_all_are: &str) {
+    let most = plan::SCREEN / 2;
+    let more = lines.len().saturating_sub(most);
+    if more > 0 {
+        lines.truncate(most);
+        lines.push(Line::from(format!("… and {more} more: {where_all_are}").as_str()));
     }
 }
 

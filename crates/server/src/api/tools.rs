@@ -1,0 +1,175 @@
+//! Questions about rights: what a policy would change, why it answers as it does, and by which grants somebody has access.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use daypass_api::Problem;
+use daypass_api::explain::{Explain, Explanation};
+use daypass_api::plan::Plan;
+use daypass_api::policy::PolicyFiles;
+use daypass_api::why::{Held, Phase as ApiPhase, Why, WhyQuery};
+use daypass_core::id::PersonId;
+use daypass_core::name::{Item, Name};
+use daypass_engine::{Error, Phase, Question};
+
+use crate::api::policies::sources;
+use crate::api::{grants, requests};
+use crate::app::{App, Parts};
+use crate::http::access::Identity;
+use crate::http::intake::{Json, Query};
+use crate::http::problem::{Answer, Failure, diagnostics};
+use crate::wire;
+
+/// Says who would gain and who would lose what by a policy. Conditions are supposed to hold. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/policy/plan", tag = "policy", request_body = PolicyFiles,
+    responses((status = 200, body = Plan), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn plan(State(app): State<App>, Json(body): Json<PolicyFiles>) -> Answer<Json<Plan>> {
+    let sources = sources(body.files)?;
+    let now = app.engine.store().now().await?;
+    let _turn = app.plan_turn.lock().await;
+    let engine = Arc::clone(&app.engine);
+    let planned = tokio::task::spawn_blocking(move || engine.plan_policy(&sources, now)).await;
+    let current = app.engine.current();
+    match planned.map_err(|error| Failure::internal(&error))? {
+        Ok(planned) => Ok(Json(wire::plan(planned, &current))),
+        Err(Error::Policy(found)) => Ok(Json(Plan {
+            from: current.policy.revision(),
+            to: None,
+            diagnostics: diagnostics(&found),
+            changes: Vec::new(),
+            people: 0,
+            roles: 0,
+            left_out: 0,
+        })),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says what each rule says to a question: about oneself, or about anybody for auditors and administrators. With the files of a
+/// policy, for administrators, that one is asked.
+#[utoipa::path(post, path = "/api/v1/policy/explain", tag = "policy", request_body = Explain,
+    responses((status = 200, body = Explanation), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn explain(
+    State(app): State<App>,
+    identity: Identity,
+    Json(body): Json<Explain>,
+) -> Answer<Json<Explanation>> {
+    let subject = app.engine.subject(identity.caller, body.subject.as_deref())?;
+    let candidate = match body.files {
+        None => None,
+        Some(files) => {
+            identity.caller.administrator()?;
+            let sources = sources(files)?;
+            let loaded = tokio::task::spawn_blocking(move || daypass_policy::Policy::load(&sources)).await;
+            let loaded = loaded.map_err(|error| Failure::internal(&error))?;
+            Some(loaded.map_err(|found| Failure::from(Error::Policy(Box::new(found))))?)
+        }
+    };
+    let question = Question {
+        items: wire::wanted(body.items),
+        duration: body.duration,
+        at: body.at,
+        start: body.start,
+        from: body.from,
+        ticket: body.ticket,
+        break_glass: body.break_glass,
+    };
+    let explained = app
+        .engine
+        .explain(identity.caller, subject, &question, candidate.as_ref())
+        .await?;
+    let current = app.engine.current();
+    Ok(Json(wire::explanation(
+        explained,
+        subject,
+        &question.items,
+        &current,
+    )))
+}
+
+/// Says by which grants somebody has access to a resource, or had it at an instant, and who agreed to them: those that the caller
+/// may see. Where there are none, and it is asked about now, it says what the policy would give.
+#[utoipa::path(get, path = "/api/v1/why", tag = "grants", params(WhyQuery),
+    responses((status = 200, body = Why), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn why(
+    State(app): State<App>,
+    identity: Identity,
+    Query(query): Query<WhyQuery>,
+) -> Answer<Json<Why>> {
+    let what = (&query.resource, query.role.as_ref());
+    let reasons = app
+        .engine
+        .why(identity.caller, &query.subject, what, query.at)
+        .await?;
+    let now = app.engine.store().now().await?;
+    let cores: Vec<_> = reasons.held.iter().map(|held| held.grant.clone()).collect();
+    let shown = grants::shown(&app, &cores, now).await?;
+    let show = |request| requests::shown(&app, &identity, request, now);
+    let held: Vec<Held> = reasons
+        .held
+        .iter()
+        .zip(shown)
+        .map(|(held, grant)| Held {
+            phase: match held.phase {
+                Phase::SettingUp => ApiPhase::SettingUp,
+                Phase::Active => ApiPhase::Active,
+                Phase::Ending => ApiPhase::Ending,
+            },
+            grant,
+            request: show(&held.request),
+            extensions: held.extensions.iter().map(show).collect(),
+        })
+        .collect();
+    let otherwise = match reasons.subject {
+        Some(subject) if held.is_empty() && reasons.is_now => {
+            otherwise(&app, &identity, subject, what).await?
+        }
+        _ => Vec::new(),
+    };
+    Ok(Json(Why {
+        subject: query.subject.clone(),
+        resource: query.resource.clone(),
+        role: query.role.clone(),
+        at: reasons.at,
+        grants: held,
+        complete: reasons.complete,
+        otherwise,
+    }))
+}
+
+/// What the policy in force would give of a resource, role by role.
+async fn otherwise(
+    app: &Parts,
+    identity: &Identity,
+    subject: PersonId,
+    (resource, role): (&Name, Option<&Name>),
+) -> Answer<Vec<Explanation>> {
+    let current = app.engine.current();
+    let known = current.policy.resource(resource.as_str());
+    let roles: Vec<Name> = match (role, known) {
+        (Some(role), _) => vec![role.clone()],
+        (None, Some(known)) => known.roles.keys().cloned().collect(),
+        (None, None) => {
+            let what = format!("there is no resource {resource}");
+            return Err(Failure::new(daypass_core::refusal::Code::UnknownResource, what));
+        }
+    };
+    let mut all = Vec::new();
+    for role in roles {
+        let item = Item {
+            resource: resource.clone(),
+            role,
+        };
+        let question = Question {
+            items: BTreeSet::from([item]),
+            ..Question::default()
+        };
+        let explained = app
+            .engine
+            .explain(identity.caller, subject, &question, None)
+            .await?;
+        all.push(wire::explanation(explained, subject, &question.items, &current));
+    }
+    Ok(all)
+}
