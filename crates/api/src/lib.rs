@@ -21,6 +21,7 @@ pub mod request;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod ssh;
 
 pub use client::Client;
 pub use item::Item;

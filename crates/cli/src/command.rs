@@ -16,6 +16,8 @@ use crate::commands::people::UserCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
+use crate::commands::ssh::{SshArgs, SshCertificateArgs, SshConfigArgs};
+use crate::commands::ssh_host::SshHostCommand;
 use crate::commands::status::StatusArgs;
 use crate::commands::tokens::TokenCommand;
 use crate::context::Context;
@@ -58,6 +60,16 @@ pub enum Command {
     /// Get in: ask first if needed, wait, run the target's own client
     #[command(visible_alias = "psql")]
     Connect(ConnectArgs),
+    /// Log in to a host: ask first if needed, wait, run ssh with a certificate
+    Ssh(SshArgs),
+    /// Print what lets plain ssh, scp, rsync and Ansible use your grants
+    SshConfig(SshConfigArgs),
+    /// Have a fresh certificate at hand for a host; plain ssh calls this
+    #[command(hide = true)]
+    SshCertificate(SshCertificateArgs),
+    /// On a host: fetch whom it lets in and which certificates it refuses
+    #[command(subcommand)]
+    SshHost(SshHostCommand),
     /// Check, test and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -110,6 +122,10 @@ impl Command {
             Self::Revoke(args) => args.run(context).await,
             Self::Cancel(args) => args.run(context).await,
             Self::Connect(args) => args.run(context).await,
+            Self::Ssh(args) => args.run(context).await,
+            Self::SshConfig(args) => args.run(context),
+            Self::SshCertificate(args) => args.run(context).await,
+            Self::SshHost(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
@@ -198,6 +214,11 @@ mod tests {
             "release orders-prod",
             "psql orders-prod/read -- -c select",
             "connect orders-prod --no-input -q --wait 15m",
+            "ssh web-1/deploy -- uptime",
+            "ssh web-1 --host web-1.internal --reason x",
+            "ssh-config *.internal web-?.example.com --install",
+            "ssh-certificate --for web-1.internal --user deploy",
+            "ssh-host sync fleet web-1.internal --dir /etc/ssh/daypass --once",
             "policy check",
             "policy test policy/ --online",
             "audit ls R7K2M --since 24h --limit 5",
@@ -244,6 +265,10 @@ mod tests {
             "token create x",
             "status --json -o yaml",
             "request a/b --reason",
+            "ssh",
+            "ssh-config",
+            "ssh-certificate --for web-1",
+            "ssh-host sync fleet",
             "nonsense",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} was taken"));

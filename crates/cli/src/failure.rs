@@ -50,6 +50,11 @@ impl Failure {
         self
     }
 
+    /// What happened, in one line.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// For people: `✗ what`, the details, `  Try: …`.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let mut lines = vec![Line::new().with(Style::Bad, "✗ ").text(&self.what)];

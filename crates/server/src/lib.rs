@@ -9,6 +9,7 @@
 
 mod api;
 mod app;
+mod authorities;
 pub mod config;
 pub mod edge;
 mod events;

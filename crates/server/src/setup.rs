@@ -8,7 +8,7 @@ use crate::config::ServerConfig;
 use crate::edge;
 use crate::identity::password::{self, Passwords, check_new};
 use crate::notify;
-use crate::secrets::{ConfiguredSecrets, SecretError};
+use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing};
 
 /// Why a password is not hashed.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,7 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
             secrets.reveal_to_program_blocking(secret, name)?;
         }
     }
+    config.sealing_key.as_deref().map(read_sealing).transpose()?;
     for hook in &config.notices.webhooks {
         let (host, port) = hook.address();
         let revealed = secrets.reveal_blocking(&hook.key, &host, port)?;

@@ -316,6 +316,7 @@ fn entitlement(part: &daypass_api::grant::Entitlement, now: Timestamp) -> Vec<Li
                 residue.join(", ")
             )
         }
+        Evidence::Shown { at, by } => format!("known at {}: {by}", instant(*at)),
         Evidence::HeldBy { grant } => {
             format!("grant {} holds the same; it goes with that one", grant.short())
         }

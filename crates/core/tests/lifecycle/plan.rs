@@ -35,6 +35,7 @@ fn absent(key: &str) -> Entitlement {
     entitlement(
         key,
         Observed::Absent {
+            shown_by: None,
             at: at(5),
             residue: vec![],
         },

@@ -13,6 +13,7 @@ mod people;
 mod policies;
 mod requests;
 mod sessions;
+mod ssh;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -51,6 +52,11 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Release, routes!(grants::release)),
         (R::Extend, routes!(grants::extend)),
         (R::Credentials, routes!(grants::credentials)),
+        (R::Certificate, routes!(ssh::certificate)),
+        (R::SshAuthority, routes!(ssh::authority)),
+        (R::SshKrl, routes!(ssh::krl)),
+        (R::SshHost, routes!(ssh::host)),
+        (R::SshAcknowledge, routes!(ssh::acknowledge)),
         (R::Resources, routes!(catalogue::list)),
         (R::Events, routes!(events::stream)),
         (R::AuditEvents, routes!(audit::list)),

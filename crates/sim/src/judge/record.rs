@@ -383,6 +383,7 @@ impl Judge {
             Seen::VerifiedAbsent { .. } => {
                 known.intent = None;
                 known.observed = Observed::Absent {
+                    shown_by: None,
                     at,
                     residue: Vec::new(),
                 }
