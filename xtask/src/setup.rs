@@ -71,11 +71,19 @@ fn sshd() -> anyhow::Result<()> {
         return Ok(());
     }
     let root = Root::of_this_process();
-    refuse(("OpenSSH's server", SSHD_BY_HAND), &os_release(), has_apt(), &root)?;
-    step("installing Debian's openssh-server package; no service is started", || {
-        run(&mut root.command(&["apt-get", "update", "-q"]))?;
-        run(&mut root.command(&["sh", "-c", SSHD_QUIETLY]))
-    })?;
+    refuse(
+        ("OpenSSH's server", SSHD_BY_HAND),
+        &os_release(),
+        has_apt(),
+        &root,
+    )?;
+    step(
+        "installing Debian's openssh-server package; no service is started",
+        || {
+            run(&mut root.command(&["apt-get", "update", "-q"]))?;
+            run(&mut root.command(&["sh", "-c", SSHD_QUIETLY]))
+        },
+    )?;
     eprintln!("✓ {}", daypass_testbed::sshd::installed()?.display());
     Ok(())
 }

@@ -416,7 +416,14 @@ mod tests {
             .collect();
         assert_eq!(
             public,
-            [&Route::Login, &Route::SshAuthority, &Route::SshKrl, &Route::Healthz, &Route::Readyz, &Route::OpenApi]
+            [
+                &Route::Login,
+                &Route::SshAuthority,
+                &Route::SshKrl,
+                &Route::Healthz,
+                &Route::Readyz,
+                &Route::OpenApi
+            ]
         );
     }
 }

@@ -500,12 +500,10 @@ impl Grant {
             ));
         }
         match &self.state {
-            State::Active { expires_at, .. } if now < *expires_at => {
-                Ok(Event::CredentialIssued {
-                    item: item.clone(),
-                    certificate: None,
-                })
-            }
+            State::Active { expires_at, .. } if now < *expires_at => Ok(Event::CredentialIssued {
+                item: item.clone(),
+                certificate: None,
+            }),
             State::Scheduled { .. } | State::Activating { .. } => {
                 Err(Refusal::new(Code::NotActive, "the access is not there yet")
                     .hint("wait for it with: daypass status"))

@@ -53,20 +53,30 @@ impl Engine {
         let resource = current.policy.resource(item.resource.as_str());
         if resource.is_none_or(|resource| resource.access == Access::Gateway) {
             let what = format!("{} never reveals its credentials", item.resource);
-            return Err(Refusal::new(Code::GatewayOnly, what).hint("it is reached through the gateway").into());
+            return Err(Refusal::new(Code::GatewayOnly, what)
+                .hint("it is reached through the gateway")
+                .into());
         }
         let provider = current.connectors.get(&part.target.connector).map(Arc::clone);
-        let provider = provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
+        let provider =
+            provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
         let certifier = provider.certifier().ok_or_else(|| {
             Refusal::new(Code::Invalid, format!("{item} is not reached with a certificate"))
                 .hint(format!("daypass connect {item}"))
         })?;
         certifier.check_key(public_key).map_err(|what| {
-            Refusal::new(Code::Invalid, what).hint("ssh-keygen -t ed25519 makes one; daypass ssh does it for you")
+            Refusal::new(Code::Invalid, what)
+                .hint("ssh-keygen -t ed25519 makes one; daypass ssh does it for you")
         })?;
-        let until = grant.expires_at().ok_or_else(|| Refusal::new(Code::NotActive, "the access is not there yet"))?;
+        let until = grant
+            .expires_at()
+            .ok_or_else(|| Refusal::new(Code::NotActive, "the access is not there yet"))?;
         let key_id = format!("{} {} {item}", id.short(), current.directory.login(grant.holder));
-        let ask = Ask { public_key, key_id: &key_id, until };
+        let ask = Ask {
+            public_key,
+            key_id: &key_id,
+            until,
+        };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
         self.note(caller, id, &item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
@@ -75,22 +85,30 @@ impl Engine {
 
     /// Writes down what is about to be signed, if the grant is still there.
     async fn note(&self, caller: Caller, id: GrantId, item: &Item, draft: &Draft) -> Result<(), Error> {
-        let (item, signed) = (item.clone(), Certificate {
-            serial: draft.serial,
-            key: draft.fingerprint.clone(),
-            principals: draft.principals.clone(),
-            valid_after: draft.valid_after,
-            valid_before: draft.valid_before,
-        });
+        let (item, signed) = (
+            item.clone(),
+            Certificate {
+                serial: draft.serial,
+                key: draft.fingerprint.clone(),
+                principals: draft.principals.clone(),
+                valid_after: draft.valid_after,
+                valid_before: draft.valid_before,
+            },
+        );
         let noted = self.store().transition(Scope::Grant(id), move |world, now| {
             let event = held(world, id)?.issue_credential(caller.person, &item, now)?;
             let event = match event {
-                grant::Event::CredentialIssued { item, .. } => {
-                    grant::Event::CredentialIssued { item, certificate: Some(Box::new(signed)) }
-                }
+                grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
+                    item,
+                    certificate: Some(Box::new(signed)),
+                },
                 other => other,
             };
-            Ok(Outcome::one(Actor::Person(caller.person), Subject::Grant(id), What::Grant(event)))
+            Ok(Outcome::one(
+                Actor::Person(caller.person),
+                Subject::Grant(id),
+                What::Grant(event),
+            ))
         });
         noted.await?;
         Ok(())
@@ -122,16 +140,28 @@ impl Engine {
         self.speaks_for(caller, (connector, certifier), host)?;
         let mut principals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let policy = self.current().policy;
-        for resource in policy.resources().iter().filter(|resource| resource.connector == *connector) {
+        for resource in policy
+            .resources()
+            .iter()
+            .filter(|resource| resource.connector == *connector)
+        {
             if certifier.host(&resource.config, host).is_none() {
                 continue;
             }
-            for user in resource.roles.values().flat_map(|role| certifier.users(&role.config)) {
+            for user in resource
+                .roles
+                .values()
+                .flat_map(|role| certifier.users(&role.config))
+            {
                 let principal = certifier.principal(&user, resource.name.as_str());
                 principals.entry(user).or_default().insert(principal);
             }
         }
-        Ok(HostFiles { authority: certifier.authority().await?, krl: certifier.krl().await?, principals })
+        Ok(HostFiles {
+            authority: certifier.authority().await?,
+            krl: certifier.krl().await?,
+            principals,
+        })
     }
 
     /// A host has this version of the list in place.
@@ -157,7 +187,11 @@ impl Engine {
 
     fn ssh(&self, connector: &Name) -> Result<Arc<dyn Provider>, Refusal> {
         let current = self.current();
-        current.connectors.get(connector).map(Arc::clone).ok_or_else(|| no_authority(connector))
+        current
+            .connectors
+            .get(connector)
+            .map(Arc::clone)
+            .ok_or_else(|| no_authority(connector))
     }
 
     /// Whether the policy in force names the caller's account for this host; the host as it is written there.
@@ -169,12 +203,18 @@ impl Engine {
     ) -> Result<String, Refusal> {
         let current = self.current();
         let login = current.directory.login(caller.person);
-        let here = current.policy.resources().iter().filter(|resource| resource.connector == *connector);
+        let here = current
+            .policy
+            .resources()
+            .iter()
+            .filter(|resource| resource.connector == *connector);
         let mut named = here.filter_map(|resource| certifier.host(&resource.config, host));
         let found = named.find(|(_, account)| account.as_deref() == Some(login.as_str()));
         found.map(|(host, _)| host).ok_or_else(|| {
-            not_found(format!("{connector} has no host {host} that this account speaks for"))
-                .hint("the policy names it: resources: [{…, config: {host: …, account: …}}]")
+            not_found(format!(
+                "{connector} has no host {host} that this account speaks for"
+            ))
+            .hint("the policy names it: resources: [{…, config: {host: …, account: …}}]")
         })
     }
 }

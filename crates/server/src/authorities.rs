@@ -32,7 +32,11 @@ impl Sealing {
     fn seal(&self, about: &str, plain: &[u8; 32]) -> Result<Vec<u8>, TargetError> {
         let nonce: [u8; NONCE] = edge::random();
         let mut sealed = Zeroizing::new(plain.to_vec());
-        let into = self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(about), &mut *sealed);
+        let into = self.0.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(about),
+            &mut *sealed,
+        );
         into.map_err(|_| TargetError::new(Fault::Bug, "a key could not be sealed"))?;
         Ok([&nonce[..], &sealed[..]].concat())
     }
@@ -45,7 +49,9 @@ impl Sealing {
         };
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or_else(wrong)?;
         let mut plain = Zeroizing::new(sealed.to_vec());
-        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(about), &mut plain);
+        let opened = self
+            .0
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(about), &mut plain);
         let opened: [u8; 32] = (*opened.map_err(|_| wrong())?).try_into().map_err(|_| wrong())?;
         Ok(Zeroizing::new(opened))
     }
@@ -92,7 +98,11 @@ impl Register for Authorities {
         }
         let fresh = Zeroizing::new(edge::random());
         let sealed = self.sealing.seal(&about, &fresh)?;
-        let kept = self.store.ssh_keep_sealed(connector, sealed).await.map_err(failed)?;
+        let kept = self
+            .store
+            .ssh_keep_sealed(connector, sealed)
+            .await
+            .map_err(failed)?;
         self.sealing.open(&about, &kept)
     }
 
@@ -105,12 +115,18 @@ impl Register for Authorities {
     }
 
     async fn reserve(&self, connector: &str, key: &str, valid_before: Timestamp) -> Result<u64, TargetError> {
-        self.store.ssh_issue(connector, key, valid_before).await.map_err(failed)
+        self.store
+            .ssh_issue(connector, key, valid_before)
+            .await
+            .map_err(failed)
     }
 
     async fn close(&self, connector: &str, key: &str) -> Result<(), TargetError> {
         let now = self.now().await?;
-        self.store.ssh_close(connector, key, now - LISTED_PAST_END).await.map_err(failed)
+        self.store
+            .ssh_close(connector, key, now - LISTED_PAST_END)
+            .await
+            .map_err(failed)
     }
 
     async fn look(&self, connector: &str, key: &str) -> Result<Option<Standing>, TargetError> {
@@ -132,12 +148,26 @@ impl Register for Authorities {
     }
 
     async fn acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<(), TargetError> {
-        self.store.ssh_acknowledge(connector, host, version).await.map_err(failed)
+        self.store
+            .ssh_acknowledge(connector, host, version)
+            .await
+            .map_err(failed)
     }
 
     async fn acknowledged(&self, connector: &str) -> Result<BTreeMap<String, Acknowledged>, TargetError> {
         let hosts = self.store.ssh_hosts(connector).await.map_err(failed)?;
-        Ok(hosts.into_iter().map(|(name, host)| (name, Acknowledged { version: host.version, at: host.at })).collect())
+        Ok(hosts
+            .into_iter()
+            .map(|(name, host)| {
+                (
+                    name,
+                    Acknowledged {
+                        version: host.version,
+                        at: host.at,
+                    },
+                )
+            })
+            .collect())
     }
 }
 
@@ -149,8 +179,15 @@ mod tests {
     fn what_is_sealed_opens_with_its_key_and_for_its_own_row_only() {
         let (ours, other) = (Sealing::new(&[7; 32]).unwrap(), Sealing::new(&[8; 32]).unwrap());
         let sealed = ours.seal("fleet", &[1; 32]).unwrap();
-        assert!(!sealed.windows(8).any(|part| part == [1; 8]), "nothing of it can be read");
-        assert_ne!(sealed, ours.seal("fleet", &[1; 32]).unwrap(), "each is sealed anew");
+        assert!(
+            !sealed.windows(8).any(|part| part == [1; 8]),
+            "nothing of it can be read"
+        );
+        assert_ne!(
+            sealed,
+            ours.seal("fleet", &[1; 32]).unwrap(),
+            "each is sealed anew"
+        );
         assert_eq!(*ours.open("fleet", &sealed).unwrap(), [1; 32]);
         assert!(other.open("fleet", &sealed).is_err());
         assert!(ours.open("other", &sealed).is_err(), "as another connector's");

@@ -1,8 +1,11 @@
 //! What commands beside a running server need of it: the hash of a first password, and whether its secrets and programs
 //! are there.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use daypass_core::refusal::Refusal;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
 use crate::edge;
@@ -58,6 +61,13 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
         }
     }
     Ok(())
+}
+
+/// A fresh key for `sealing_key`: the line that its file has.
+#[must_use]
+pub fn new_sealing_key() -> String {
+    let key = Zeroizing::new(edge::random::<32>());
+    STANDARD.encode(&*key) + "\n"
 }
 
 /// Looks at the file of every program that connectors may run. None is run.

@@ -43,25 +43,32 @@ async fn turn(link: &mut Link, connector: &str) -> Result<()> {
 async fn sealed(link: &mut Link, connector: &str) -> Result<Option<Vec<u8>>> {
     let text = "SELECT sealed FROM ssh_authorities WHERE connector = $1";
     let row = link.row(text, &[connector.into()]).await?;
-    Ok(row.map_or(Ok(None), |row| row.maybe_bytes(0).map(|bytes| bytes.map(<[u8]>::to_vec)))?)
+    Ok(row.map_or(Ok(None), |row| {
+        row.maybe_bytes(0).map(|bytes| bytes.map(<[u8]>::to_vec))
+    })?)
 }
 
 async fn keep_sealed(link: &mut Link, connector: &str, fresh: Vec<u8>) -> Result<Vec<u8>> {
     turn(link, connector).await?;
     let text = "UPDATE ssh_authorities SET sealed = $2 WHERE connector = $1 AND sealed IS NULL";
     link.run(text, &[connector.into(), fresh.into()]).await?;
-    sealed(link, connector).await?.ok_or_else(|| Error::corrupt("an authority without its key"))
+    sealed(link, connector)
+        .await?
+        .ok_or_else(|| Error::corrupt("an authority without its key"))
 }
 
 async fn open(link: &mut Link, connector: &str, target: &str, until: Timestamp) -> Result<()> {
     turn(link, connector).await?;
     let text = "INSERT INTO ssh_accesses (connector, target, open_until) VALUES ($1, $2, $3) \
                 ON CONFLICT (connector, target) DO UPDATE SET open_until = $3";
-    link.run(text, &[connector.into(), target.into(), until.into()]).await.map(drop)
+    link.run(text, &[connector.into(), target.into(), until.into()])
+        .await
+        .map(drop)
 }
 
 async fn access(link: &mut Link, connector: &str, target: &str) -> Result<Option<SshAccess>> {
-    let text = "SELECT open_until, last_valid, revoked_in FROM ssh_accesses WHERE connector = $1 AND target = $2";
+    let text =
+        "SELECT open_until, last_valid, revoked_in FROM ssh_accesses WHERE connector = $1 AND target = $2";
     let row = link.row(text, &[connector.into(), target.into()]).await?;
     row.map(|row| {
         Ok(SshAccess {
@@ -81,20 +88,38 @@ async fn issue(
 ) -> Result<u64> {
     turn(link, connector).await?;
     let (now, _) = transition::now(link, floor).await?;
-    let open = access(link, connector, target).await?.and_then(|access| access.open_until);
+    let open = access(link, connector, target)
+        .await?
+        .and_then(|access| access.open_until);
     if open.is_none_or(|until| until <= now || until < valid_before) {
         return Err(Refusal::new(Code::NotActive, "no certificate may be issued for it").into());
     }
-    link.run("UPDATE ssh_authorities SET last_serial = last_serial + 1 WHERE connector = $1", &[connector.into()])
-        .await?;
+    link.run(
+        "UPDATE ssh_authorities SET last_serial = last_serial + 1 WHERE connector = $1",
+        &[connector.into()],
+    )
+    .await?;
     let text = "SELECT last_serial FROM ssh_authorities WHERE connector = $1";
     let row = link.row(text, &[connector.into()]).await?;
-    let serial = row.ok_or_else(|| Error::corrupt("an authority was lost"))?.count(0)?;
-    let text = "INSERT INTO ssh_certificates (connector, serial, target, valid_before) VALUES ($1, $2, $3, $4)";
-    link.run(text, &[connector.into(), serial.into(), target.into(), valid_before.into()]).await?;
+    let serial = row
+        .ok_or_else(|| Error::corrupt("an authority was lost"))?
+        .count(0)?;
+    let text =
+        "INSERT INTO ssh_certificates (connector, serial, target, valid_before) VALUES ($1, $2, $3, $4)";
+    link.run(
+        text,
+        &[
+            connector.into(),
+            serial.into(),
+            target.into(),
+            valid_before.into(),
+        ],
+    )
+    .await?;
     let text = "UPDATE ssh_accesses SET last_valid = $3 \
                 WHERE connector = $1 AND target = $2 AND (last_valid IS NULL OR last_valid < $3)";
-    link.run(text, &[connector.into(), target.into(), valid_before.into()]).await?;
+    link.run(text, &[connector.into(), target.into(), valid_before.into()])
+        .await?;
     Ok(serial)
 }
 
@@ -108,8 +133,11 @@ async fn close(link: &mut Link, connector: &str, target: &str, forget_before: Ti
     if link.run(text, &values).await? == 0 {
         return Ok(());
     }
-    link.run("UPDATE ssh_authorities SET krl_version = krl_version + 1 WHERE connector = $1", &[connector.into()])
-        .await?;
+    link.run(
+        "UPDATE ssh_authorities SET krl_version = krl_version + 1 WHERE connector = $1",
+        &[connector.into()],
+    )
+    .await?;
     let text = "UPDATE ssh_accesses SET revoked_in = \
                 (SELECT krl_version FROM ssh_authorities WHERE ssh_authorities.connector = $1) \
                 WHERE connector = $1 AND target = $2";
@@ -125,7 +153,10 @@ async fn revoked(link: &mut Link, connector: &str, after: Timestamp) -> Result<(
     };
     let text = "SELECT serial FROM ssh_certificates WHERE connector = $1 AND revoked = 1 AND valid_before > $2 ORDER BY serial";
     let rows = link.rows(text, &[connector.into(), after.into()]).await?;
-    Ok((version, rows.iter().map(|row| row.count(0)).collect::<Result<_>>()?))
+    Ok((
+        version,
+        rows.iter().map(|row| row.count(0)).collect::<Result<_>>()?,
+    ))
 }
 
 async fn acknowledge(
@@ -137,32 +168,46 @@ async fn acknowledge(
     let (now, _) = transition::now(link, floor).await?;
     let text = "INSERT INTO ssh_hosts (connector, host, version, at) VALUES ($1, $2, $3, $4) \
                 ON CONFLICT (connector, host) DO UPDATE SET version = $3, at = $4 WHERE ssh_hosts.version <= $3";
-    link.run(text, &[connector.into(), host.into(), version.into(), now.into()]).await.map(drop)
+    link.run(text, &[connector.into(), host.into(), version.into(), now.into()])
+        .await
+        .map(drop)
 }
 
 async fn hosts(link: &mut Link, connector: &str) -> Result<BTreeMap<String, SshHost>> {
     let text = "SELECT host, version, at FROM ssh_hosts WHERE connector = $1";
     let rows = link.rows(text, &[connector.into()]).await?;
     let host = |row: &crate::value::Row| {
-        Ok((row.text(0)?.to_owned(), SshHost { version: row.count(1)?, at: row.time(2)? }))
+        Ok((
+            row.text(0)?.to_owned(),
+            SshHost {
+                version: row.count(1)?,
+                at: row.time(2)?,
+            },
+        ))
     };
     rows.iter().map(host).collect()
 }
 
 async fn open_targets(link: &mut Link, connector: &str) -> Result<Vec<String>> {
-    let text = "SELECT target FROM ssh_accesses WHERE connector = $1 AND open_until IS NOT NULL ORDER BY target";
+    let text =
+        "SELECT target FROM ssh_accesses WHERE connector = $1 AND open_until IS NOT NULL ORDER BY target";
     let rows = link.rows(text, &[connector.into()]).await?;
     rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
 }
 
 macro_rules! on {
     ($how:ident, $store:expr, |$link:ident| $work:expr) => {
-        $store.$how(move |$link| Box::pin(async move { $work.await })).await
+        $store
+            .$how(move |$link| Box::pin(async move { $work.await }))
+            .await
     };
 }
 
 /// Certificate authorities for SSH. Each fails where the store does not answer.
-#[expect(clippy::missing_errors_doc, reason = "they fail alike: where the store does not answer")]
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "they fail alike: where the store does not answer"
+)]
 impl Store {
     /// A connector's sealed key, if there is one.
     pub async fn ssh_sealed(&self, connector: &str) -> Result<Option<Vec<u8>>> {
@@ -185,13 +230,23 @@ impl Store {
     /// Keeps that a certificate is about to be issued; its serial. Refused where none may be, or not for so long.
     pub async fn ssh_issue(&self, connector: &str, target: &str, valid_before: Timestamp) -> Result<u64> {
         let (connector, target, floor) = (connector.to_owned(), target.to_owned(), self.floor().clone());
-        on!(write, self, |link| issue(link, (&connector, &target), valid_before, &floor))
+        on!(write, self, |link| issue(
+            link,
+            (&connector, &target),
+            valid_before,
+            &floor
+        ))
     }
 
     /// No more are issued for a target key; those whose validity ends after this instant are revoked.
     pub async fn ssh_close(&self, connector: &str, target: &str, forget_before: Timestamp) -> Result<()> {
         let (connector, target) = (connector.to_owned(), target.to_owned());
-        on!(write, self, |link| close(link, &connector, &target, forget_before))
+        on!(write, self, |link| close(
+            link,
+            &connector,
+            &target,
+            forget_before
+        ))
     }
 
     /// What is known of a target key.
@@ -215,7 +270,12 @@ impl Store {
     /// Keeps what a host has in place; an older version than before changes nothing.
     pub async fn ssh_acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<()> {
         let (connector, host, floor) = (connector.to_owned(), host.to_owned(), self.floor().clone());
-        on!(write, self, |link| acknowledge(link, (&connector, &host), version, &floor))
+        on!(write, self, |link| acknowledge(
+            link,
+            (&connector, &host),
+            version,
+            &floor
+        ))
     }
 
     /// What each host acknowledged last.

@@ -14,7 +14,12 @@ use crate::error::Doing;
 use crate::{Error, Result, port, wait};
 
 /// Where packages put sshd, which is rarely on `PATH` and must be started by its whole path.
-const PLACES: [&str; 4] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd", "/usr/bin/sshd"];
+const PLACES: [&str; 4] = [
+    "/usr/sbin/sshd",
+    "/usr/local/sbin/sshd",
+    "/opt/homebrew/sbin/sshd",
+    "/usr/bin/sshd",
+];
 
 /// Where sshd is: `DAYPASS_SSHD` if set, else the usual places.
 ///
@@ -27,7 +32,9 @@ pub fn installed() -> Result<PathBuf> {
         return named.is_file().then_some(named).ok_or(Error::NoSshd { looked });
     }
     let found = PLACES.iter().map(PathBuf::from).find(|place| place.is_file());
-    found.ok_or_else(|| Error::NoSshd { looked: PLACES.join(", ") })
+    found.ok_or_else(|| Error::NoSshd {
+        looked: PLACES.join(", "),
+    })
 }
 
 /// A running sshd. It ends with this value.
@@ -48,7 +55,9 @@ impl Sshd {
         let program = installed()?;
         let folder = tempfile::tempdir().doing(|| "making a folder for sshd".to_owned())?;
         let at = |name: &str| folder.path().join(name);
-        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at("host_key")))?;
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(at("host_key")))?;
         std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
         for empty in ["ca.pub", "revoked.krl"] {
             File::create(at(empty)).doing(|| format!("writing {empty}"))?;
@@ -75,7 +84,12 @@ impl Sshd {
             .stderr(log)
             .spawn()
             .doing(|| format!("starting {}", program.display()))?;
-        let sshd = Self { child, folder, port, user };
+        let sshd = Self {
+            child,
+            folder,
+            port,
+            user,
+        };
         wait::until("sshd listening", Duration::from_secs(10), || {
             Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
         })?;

@@ -18,8 +18,8 @@ use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
-use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 
 /// A body without content.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
@@ -134,7 +134,8 @@ impl Client {
     /// A host has this version of the list in place.
     pub async fn ssh_acknowledge(&self, connector: &Name, host: &str, version: u64) -> Result<()> {
         let body = ssh::Acknowledge { version };
-        self.send(Route::SshAcknowledge, &[connector.as_str(), host], &body).await
+        self.send(Route::SshAcknowledge, &[connector.as_str(), host], &body)
+            .await
     }
 
     /// What there is and what it takes.

@@ -323,6 +323,12 @@ fn entitlement(part: &daypass_api::grant::Entitlement, now: Timestamp) -> Vec<Li
         Evidence::NeverProvisioned => String::from("nothing was ever provisioned"),
     });
     lines.extend(proof.map(|proof| labelled("evidence", proof)));
+    if part.kind.as_str() == crate::commands::ssh::KIND {
+        lines.push(labelled(
+            "sessions",
+            "one that is open when the grant ends stays open",
+        ));
+    }
     lines
 }
 

@@ -59,7 +59,10 @@ pub struct SyncArgs {
 
 fn often(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error| format!("{error}"))?;
-    (Span::seconds(1)..=Span::hours(1)).contains(&span).then_some(span).ok_or_else(|| String::from("1s to 1h"))
+    (Span::seconds(1)..=Span::hours(1))
+        .contains(&span)
+        .then_some(span)
+        .ok_or_else(|| String::from("1s to 1h"))
 }
 
 impl SshHostCommand {
@@ -70,22 +73,31 @@ impl SshHostCommand {
             let version = args.sync(&client).await?;
             let what = format!("version {version} of the revocation list is in place and acknowledged");
             context.out.note(Line::new().with(Style::Good, "✓ ").text(what));
-            context.out.note(Line::new().text("sshd_config must have these lines:"));
+            context
+                .out
+                .note(Line::new().text("sshd_config must have these lines:"));
             for (name, file) in [
                 ("TrustedUserCAKeys", "ca.pub"),
                 ("RevokedKeys", "revoked.krl"),
                 ("AuthorizedPrincipalsFile", "principals/%u"),
             ] {
-                context.out.line(&Line::new().text(format!("{name} {}", args.dir.join(file).display())));
+                context
+                    .out
+                    .line(&Line::new().text(format!("{name} {}", args.dir.join(file).display())));
             }
             return Ok(Exit::DONE);
         }
         let mut before: Option<Result<u64, String>> = None;
         loop {
-            let now = args.sync(&client).await.map_err(|failure| failure.what().to_owned());
+            let now = args
+                .sync(&client)
+                .await
+                .map_err(|failure| failure.what().to_owned());
             if before.as_ref() != Some(&now) {
                 match &now {
-                    Ok(version) => context.out.note(Line::new().text(format!("version {version} is in place"))),
+                    Ok(version) => context
+                        .out
+                        .note(Line::new().text(format!("version {version} is in place"))),
                     Err(failure) => context.out.warn(Line::new().text(failure.clone())),
                 }
             }
@@ -100,25 +112,36 @@ impl SyncArgs {
     async fn sync(&self, client: &Client) -> Result<u64, Failure> {
         let files = client.ssh_host(&self.connector, &self.host).await?;
         write(&self.dir, &files)?;
-        client.ssh_acknowledge(&self.connector, &self.host, files.version).await?;
+        client
+            .ssh_acknowledge(&self.connector, &self.host, files.version)
+            .await?;
         Ok(files.version)
     }
 }
 
 /// Puts everything in place: the revoked first, whom to trust last. sshd reads each file anew at each login.
 fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
-    let krl = STANDARD.decode(&files.krl).ok().filter(|krl| krl.starts_with(KRL));
+    let krl = STANDARD
+        .decode(&files.krl)
+        .ok()
+        .filter(|krl| krl.starts_with(KRL));
     let krl = krl.ok_or_else(|| Failure::error("the server sent no revocation list; nothing was changed"))?;
     let one_line = files.authority.trim_end().lines().count() == 1;
     if !one_line || !files.authority.starts_with("ssh-ed25519 ") {
-        return Err(Failure::error("the server sent no authority; nothing was changed"));
+        return Err(Failure::error(
+            "the server sent no authority; nothing was changed",
+        ));
     }
     // They become names and lines of files that root writes.
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     for (user, principals) in &files.principals {
-        let line = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '#' && c != '"');
+        let line = |text: &String| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '#' && c != '"')
+        };
         if user.is_empty() || !user.chars().all(plain) || !principals.iter().all(line) {
-            return Err(Failure::error(format!("the server sent principals for {user:?}; nothing was changed")));
+            return Err(Failure::error(format!(
+                "the server sent principals for {user:?}; nothing was changed"
+            )));
         }
     }
     let principals = folder.join("principals");
@@ -127,7 +150,10 @@ fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
     replace(&folder.join("revoked.krl"), &krl)?;
     let there = std::fs::read_dir(&principals).map_err(|error| cannot("read", &principals, &error))?;
     for entry in there.flatten() {
-        let known = entry.file_name().to_str().is_some_and(|name| files.principals.contains_key(name));
+        let known = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| files.principals.contains_key(name));
         if !known {
             let path = entry.path();
             std::fs::remove_file(&path).map_err(|error| cannot("remove", &path, &error))?;
@@ -157,7 +183,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             file.sync_all()
         })
         .and_then(|()| std::fs::rename(&beside, path))
-        .and_then(|()| path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()));
+        .and_then(|()| {
+            path.parent()
+                .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        });
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);
     }
@@ -188,7 +217,10 @@ mod tests {
         std::fs::write(dir.path().join("principals/old"), "old@web-1\n").unwrap();
         write(dir.path(), &files()).unwrap();
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
-        assert_eq!((read("principals/deploy"), read("principals/old")), ("deploy@web-1\n".into(), String::new()));
+        assert_eq!(
+            (read("principals/deploy"), read("principals/old")),
+            ("deploy@web-1\n".into(), String::new())
+        );
         for change in [
             (|files| files.krl = STANDARD.encode("nonsense")) as fn(&mut HostFiles),
             |files| files.krl = "%".into(),

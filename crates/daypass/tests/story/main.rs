@@ -17,4 +17,5 @@ mod programs;
 mod quickstart;
 mod running;
 mod server;
+mod ssh;
 mod target;

@@ -76,14 +76,23 @@ impl Authority {
         out.u32(USER);
         out.string(claims.key_id);
         let mut principals = Writer::default();
-        claims.principals.iter().for_each(|principal| principals.string(principal));
+        claims
+            .principals
+            .iter()
+            .for_each(|principal| principals.string(principal));
         out.string(&principals.0);
         out.u64(seconds(claims.valid_after));
         out.u64(seconds(claims.valid_before));
         let addresses = claims.source_address.join(",");
         let addresses = (!addresses.is_empty()).then_some(addresses.as_str());
         // In the order of their names, as must be.
-        out.string(&options([("force-command", claims.force_command), ("source-address", addresses)]).0);
+        out.string(
+            &options([
+                ("force-command", claims.force_command),
+                ("source-address", addresses),
+            ])
+            .0,
+        );
         let mut extensions = Writer::default();
         let mut sorted: Vec<_> = claims.extensions.iter().collect();
         sorted.sort();

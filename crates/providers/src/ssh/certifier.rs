@@ -138,7 +138,8 @@ impl Certifier for Connected {
     }
 
     async fn draft(&self, key: &str, spec: &Spec, ask: &Ask<'_>) -> Result<Draft, Error> {
-        let public = PublicKey::read(ask.public_key).map_err(|what| Error::new(Fault::Misconfigured, what))?;
+        let public =
+            PublicKey::read(ask.public_key).map_err(|what| Error::new(Fault::Misconfigured, what))?;
         let role = Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
         let resource = Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
         let register = self.register()?;
@@ -148,7 +149,11 @@ impl Certifier for Connected {
             return Err(Error::new(Fault::NotFound, "the access is over"));
         }
         let serial = register.reserve(&self.connector, key, valid_before).await?;
-        let principals = role.users.iter().map(|user| principal(user, spec.item.resource.as_str())).collect();
+        let principals = role
+            .users
+            .iter()
+            .map(|user| principal(user, spec.item.resource.as_str()))
+            .collect();
         Ok(Draft {
             serial,
             fingerprint: public.fingerprint.clone(),
@@ -176,12 +181,20 @@ impl Certifier for Connected {
         };
         // sshd takes a certificate without a principal for everybody.
         if draft.principals.is_empty() {
-            return Err(Error::new(Fault::Bug, "a certificate without a principal is never signed"));
+            return Err(Error::new(
+                Fault::Bug,
+                "a certificate without a principal is never signed",
+            ));
         }
         let certificate = self.key().await?.sign(self.register()?.nonce(), &claims);
         Ok(Issued {
             certificate,
-            hosts: draft.resource.hosts.iter().map(|host| host.name.clone()).collect(),
+            hosts: draft
+                .resource
+                .hosts
+                .iter()
+                .map(|host| host.name.clone())
+                .collect(),
             port: draft.resource.port,
             users: draft.role.users.clone(),
         })
@@ -201,14 +214,21 @@ impl Certifier for Connected {
         let revoked = register.revoked(&self.connector, now - CLOCK_SKEW).await?;
         let serials = revoked.serials.into_iter().collect();
         let bytes = krl::write(revoked.version, now, &self.key().await?.blob(), &serials);
-        Ok(Krl { version: revoked.version, count: serials.len(), bytes })
+        Ok(Krl {
+            version: revoked.version,
+            count: serials.len(),
+            bytes,
+        })
     }
 
     async fn acknowledge(&self, host: &str, version: u64) -> Result<(), Error> {
         let register = self.register()?;
         let now = register.now().await?;
         if version > register.revoked(&self.connector, now).await?.version {
-            return Err(Error::new(Fault::NotFound, format!("there is no version {version} of the list")));
+            return Err(Error::new(
+                Fault::NotFound,
+                format!("there is no version {version} of the list"),
+            ));
         }
         register.acknowledge(&self.connector, host, version).await
     }
@@ -219,7 +239,10 @@ impl Certifier for Connected {
 
     fn host(&self, resource: &Value, host: &str) -> Option<(String, Option<String>)> {
         let resource = Resource::read(resource).ok()?;
-        let found = resource.hosts.into_iter().find(|one| one.name.eq_ignore_ascii_case(host))?;
+        let found = resource
+            .hosts
+            .into_iter()
+            .find(|one| one.name.eq_ignore_ascii_case(host))?;
         Some((found.name, found.account))
     }
 

@@ -78,7 +78,10 @@ impl Connector {
         if let Some(text) = object.text("certificate", problems) {
             match text.parse::<Span>() {
                 Ok(span) if (SHORTEST..=LONGEST).contains(&span) => validity = span,
-                _ => problems.add(&object.at("certificate"), "certificate is how long one is valid: 1m to 1h, such as 5m"),
+                _ => problems.add(
+                    &object.at("certificate"),
+                    "certificate is how long one is valid: 1m to 1h, such as 5m",
+                ),
             }
         }
         Some(Self { validity })
@@ -98,16 +101,29 @@ impl Resource {
         if let Some(name) = object.text("host", problems) {
             host_name(name, &object.at("host"), problems);
             let account = object.text("account", problems).map(str::to_owned);
-            hosts.push(Host { name: name.to_owned(), account });
+            hosts.push(Host {
+                name: name.to_owned(),
+                account,
+            });
         } else if object.get("account").is_some() {
-            problems.add(&object.at("account"), "account goes with host; in hosts each has its own");
+            problems.add(
+                &object.at("account"),
+                "account goes with host; in hosts each has its own",
+            );
         }
         for (at, item) in object.list("hosts", problems) {
-            let Some(entry) = Object::read(item, &at, &["host", "account"], problems) else { continue };
-            let Some(name) = entry.need_text("host", problems) else { continue };
+            let Some(entry) = Object::read(item, &at, &["host", "account"], problems) else {
+                continue;
+            };
+            let Some(name) = entry.need_text("host", problems) else {
+                continue;
+            };
             host_name(name, &entry.at("host"), problems);
             let account = entry.text("account", problems).map(str::to_owned);
-            hosts.push(Host { name: name.to_owned(), account });
+            hosts.push(Host {
+                name: name.to_owned(),
+                account,
+            });
         }
         let mut names: Vec<_> = hosts.iter().map(|host| host.name.to_ascii_lowercase()).collect();
         names.sort();
@@ -115,11 +131,18 @@ impl Resource {
             problems.add("", "a host stands here twice");
         }
         if hosts.is_empty() || hosts.len() > MANY {
-            problems.add("", format!("say which host: {{host: web-1.internal}}, or up to {MANY} under hosts"));
+            problems.add(
+                "",
+                format!("say which host: {{host: web-1.internal}}, or up to {MANY} under hosts"),
+            );
         }
         let mut port = 22;
         if let Some(value) = object.get("port") {
-            match value.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0) {
+            match value
+                .as_u64()
+                .and_then(|port| u16::try_from(port).ok())
+                .filter(|port| *port != 0)
+            {
                 Some(value) => port = value,
                 None => problems.add(&object.at("port"), "port must be a number from 1 to 65535"),
             }
@@ -149,13 +172,20 @@ impl Role {
             problems.add(&object.at("principals"), what);
         }
         let force_command = object.text("force_command", problems);
-        if force_command.is_some_and(|command| command.len() > 1024 || command.chars().any(char::is_control)) {
-            problems.add(&object.at("force_command"), "force_command must be one line of at most 1024 bytes");
+        if force_command.is_some_and(|command| command.len() > 1024 || command.chars().any(char::is_control))
+        {
+            problems.add(
+                &object.at("force_command"),
+                "force_command must be one line of at most 1024 bytes",
+            );
         }
         let addresses = texts(&object, "source_address", problems);
         for (at, address) in &addresses {
             if !is_network(address) {
-                problems.add(at, "this must be an address or a network, such as 10.0.0.0/8 or 2001:db8::/32");
+                problems.add(
+                    at,
+                    "this must be an address or a network, such as 10.0.0.0/8 or 2001:db8::/32",
+                );
             }
         }
         let mut extensions = texts(&object, "extensions", problems);
@@ -165,7 +195,9 @@ impl Role {
             }
         }
         if object.get("extensions").is_none() {
-            extensions = DEFAULT_EXTENSIONS.map(|one| (String::new(), one.to_owned())).into();
+            extensions = DEFAULT_EXTENSIONS
+                .map(|one| (String::new(), one.to_owned()))
+                .into();
         }
         let plain = |all: Vec<(String, String)>| {
             let mut all: Vec<_> = all.into_iter().map(|(_, text)| text).collect();
@@ -203,7 +235,10 @@ fn user_name(user: &str, at: &str, problems: &mut Problems) {
     let begins = user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     if !begins || user.len() > 32 || !user.chars().all(fits) {
-        problems.add(at, "a principal is the name of a user at the host: small letters, digits, _ and -, at most 32");
+        problems.add(
+            at,
+            "a principal is the name of a user at the host: small letters, digits, _ and -, at most 32",
+        );
     }
 }
 
@@ -212,18 +247,31 @@ fn host_name(host: &str, at: &str, problems: &mut Problems) {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == ':';
     let begins = host.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !begins || host.len() > 253 || !host.chars().all(fits) {
-        problems.add(at, "host must be a name or an address: letters, digits, dots and hyphens");
+        problems.add(
+            at,
+            "host must be a name or an address: letters, digits, dots and hyphens",
+        );
     }
 }
 
 fn is_network(text: &str) -> bool {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let (address, bits) = text
+        .split_once('/')
+        .map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
     let most = if address.is_ipv4() { 32 } else { 128 };
     bits.is_none_or(|bits| !bits.starts_with('+') && bits.parse::<u8>().is_ok_and(|bits| bits <= most))
 }
 
 pub(super) fn misconfigured(what: &str, problems: &[ConfigProblem]) -> Error {
-    let all: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
-    Error::new(Fault::Misconfigured, format!("the {what}'s configuration: {}", all.join("; ")))
+    let all: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
+        .collect();
+    Error::new(
+        Fault::Misconfigured,
+        format!("the {what}'s configuration: {}", all.join("; ")),
+    )
 }

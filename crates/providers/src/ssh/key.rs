@@ -42,26 +42,42 @@ impl PublicKey {
         }
         let line = line.strip_suffix('\n').unwrap_or(line).trim_matches(' ');
         if line.chars().any(char::is_control) {
-            return Err(String::from("a public key is one line, without control characters"));
+            return Err(String::from(
+                "a public key is one line, without control characters",
+            ));
         }
         let mut words = line.split(' ');
         let (Some(named), Some(encoded)) = (words.next(), words.next()) else {
-            return Err(String::from("this is no public key: it must be what is in a file such as id_ed25519.pub"));
+            return Err(String::from(
+                "this is no public key: it must be what is in a file such as id_ed25519.pub",
+            ));
         };
         let algorithm = [ED25519, RSA]
             .into_iter()
             .chain(CURVES.map(|curve| curve.0))
             .find(|known| *known == named)
-            .ok_or_else(|| String::from("the key must be ssh-ed25519, ecdsa-sha2-nistp256/384/521 or ssh-rsa, and begin its line"))?;
-        let blob = STANDARD.decode(encoded).map_err(|_| String::from("the key is not valid base64"))?;
+            .ok_or_else(|| {
+                String::from(
+                    "the key must be ssh-ed25519, ecdsa-sha2-nistp256/384/521 or ssh-rsa, and begin its line",
+                )
+            })?;
+        let blob = STANDARD
+            .decode(encoded)
+            .map_err(|_| String::from("the key is not valid base64"))?;
         let mut reader = Reader(&blob);
         if reader.string() != Some(algorithm.as_bytes()) {
-            return Err(String::from("the key is not of the algorithm that its line begins with"));
+            return Err(String::from(
+                "the key is not of the algorithm that its line begins with",
+            ));
         }
         let fields = reader.0.to_vec();
         sound(algorithm, reader)?;
         let digest = STANDARD_NO_PAD.encode(Sha256::digest(&blob));
-        Ok(Self { algorithm, fields, fingerprint: format!("SHA256:{digest}") })
+        Ok(Self {
+            algorithm,
+            fields,
+            fingerprint: format!("SHA256:{digest}"),
+        })
     }
 }
 
@@ -70,10 +86,15 @@ fn sound(algorithm: &str, mut reader: Reader<'_>) -> Result<(), String> {
     let broken = || format!("the key is not a sound {algorithm} key");
     if algorithm == ED25519 {
         let point = reader.string().ok_or_else(broken)?;
-        return (point.len() == 32 && reader.is_empty()).then_some(()).ok_or_else(broken);
+        return (point.len() == 32 && reader.is_empty())
+            .then_some(())
+            .ok_or_else(broken);
     }
     if let Some((_, curve, length)) = CURVES.iter().find(|curve| curve.0 == algorithm) {
-        let (named, point) = (reader.string().ok_or_else(broken)?, reader.string().ok_or_else(broken)?);
+        let (named, point) = (
+            reader.string().ok_or_else(broken)?,
+            reader.string().ok_or_else(broken)?,
+        );
         let whole = named == curve.as_bytes() && point.len() == *length && point.first() == Some(&4);
         return (whole && reader.is_empty()).then_some(()).ok_or_else(broken);
     }
@@ -83,7 +104,11 @@ fn sound(algorithm: &str, mut reader: Reader<'_>) -> Result<(), String> {
         return Err(broken());
     }
     if !RSA_BITS.contains(&modulus) {
-        return Err(format!("an RSA key must have {} to {} bits, and this has {modulus}", RSA_BITS.start(), RSA_BITS.end()));
+        return Err(format!(
+            "an RSA key must have {} to {} bits, and this has {modulus}",
+            RSA_BITS.start(),
+            RSA_BITS.end()
+        ));
     }
     Ok(())
 }

@@ -28,7 +28,10 @@ pub(super) fn write(version: u64, made: Timestamp, authority: &[u8], serials: &B
     section.string(authority);
     section.string("");
     let mut list = Writer::default();
-    serials.iter().filter(|serial| **serial != 0).for_each(|serial| list.u64(*serial));
+    serials
+        .iter()
+        .filter(|serial| **serial != 0)
+        .for_each(|serial| list.u64(*serial));
     if !list.0.is_empty() {
         section.u8(CERTIFICATES_BY_SERIAL);
         section.string(&list.0);

@@ -62,7 +62,10 @@ impl Kind for Ssh {
         if operator.register().is_some() {
             return Ok(());
         }
-        Err(vec![ConfigProblem { pointer: String::new(), message: NO_KEY.to_owned() }])
+        Err(vec![ConfigProblem {
+            pointer: String::new(),
+            message: NO_KEY.to_owned(),
+        }])
     }
 
     fn connect(
@@ -72,9 +75,14 @@ impl Kind for Ssh {
         secrets: Arc<dyn Secrets>,
         _installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
-        let config = config::Connector::read(config).map_err(|found| config::misconfigured("connector", &found))?;
+        let config =
+            config::Connector::read(config).map_err(|found| config::misconfigured("connector", &found))?;
         let register = secrets.register();
-        Ok(Arc::new(provider::Connected { connector: connector.to_string(), config, register }))
+        Ok(Arc::new(provider::Connected {
+            connector: connector.to_string(),
+            config,
+            register,
+        }))
     }
 }
 

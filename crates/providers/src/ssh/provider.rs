@@ -8,8 +8,8 @@ use daypass_core::time::{Span, Timestamp};
 
 use super::certifier::Certifier;
 use super::config::{Connector, Resource, Role, misconfigured};
-use super::register::{Register, Standing};
 use super::no_register;
+use super::register::{Register, Standing};
 use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
 
 /// How far a host's clock may be behind ours (and ours before it): for so long after its end a certificate counts as usable.
@@ -38,18 +38,27 @@ impl Connected {
         spec: Option<&Spec>,
     ) -> Result<Option<String>, Error> {
         if now >= last + CLOCK_SKEW {
-            return Ok(Some(format!("the last certificate ran out at {last}, and {CLOCK_SKEW} more passed")));
+            return Ok(Some(format!(
+                "the last certificate ran out at {last}, and {CLOCK_SKEW} more passed"
+            )));
         }
         let Some(resource) = spec.and_then(|spec| Resource::read(&spec.resource).ok()) else {
             return Ok(None);
         };
         let acknowledged = self.register()?.acknowledged(&self.connector).await?;
-        let has = |name: &str| acknowledged.get(name).is_some_and(|has| has.version >= standing.revoked_in);
+        let has = |name: &str| {
+            acknowledged
+                .get(name)
+                .is_some_and(|has| has.version >= standing.revoked_in)
+        };
         let hosts: Vec<_> = resource.hosts.iter().map(|host| host.name.as_str()).collect();
         let all = !hosts.is_empty() && hosts.iter().all(|host| has(host));
         Ok(all.then(|| {
             let version = standing.revoked_in;
-            format!("{} acknowledged version {version} of the revocation list", hosts.join(", "))
+            format!(
+                "{} acknowledged version {version} of the revocation list",
+                hosts.join(", ")
+            )
         }))
     }
 }
@@ -66,7 +75,13 @@ impl Provider for Connected {
         }
     }
 
-    async fn provision(&self, key: &str, spec: &Spec, _holder: &str, until: Timestamp) -> Result<Progress, Error> {
+    async fn provision(
+        &self,
+        key: &str,
+        spec: &Spec,
+        _holder: &str,
+        until: Timestamp,
+    ) -> Result<Progress, Error> {
         Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
         Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
         // So that hosts can be set up, and a key that cannot be opened is known, before anybody needs a certificate.
@@ -83,7 +98,9 @@ impl Provider for Connected {
         }
         // On the list at once; not gone before hosts have the list, or time has passed.
         Ok(match self.inspect(key, spec).await? {
-            Inspection::Present { .. } => Progress::Pending { poll_after: LOOK_AGAIN },
+            Inspection::Present { .. } => Progress::Pending {
+                poll_after: LOOK_AGAIN,
+            },
             _ => Progress::Done,
         })
     }
@@ -94,7 +111,10 @@ impl Provider for Connected {
             return Ok(Inspection::Absent { residue: Vec::new() });
         };
         if standing.until.is_some() {
-            return Ok(Inspection::Present { until: standing.until, residue: Vec::new() });
+            return Ok(Inspection::Present {
+                until: standing.until,
+                residue: Vec::new(),
+            });
         }
         let Some(last) = standing.last_valid else {
             return Ok(Inspection::Absent { residue: Vec::new() });
@@ -102,7 +122,10 @@ impl Provider for Connected {
         let now = register.now().await?;
         Ok(match self.shown_gone(standing, last, now, spec).await? {
             Some(shown_by) => Inspection::Gone { shown_by },
-            None => Inspection::Present { until: Some(last), residue: Vec::new() },
+            None => Inspection::Present {
+                until: Some(last),
+                residue: Vec::new(),
+            },
         })
     }
 

@@ -25,7 +25,12 @@ fn at() -> Timestamp {
 }
 
 fn keygen(args: &[&str], file: &Path) -> (bool, String) {
-    let output = Command::new("ssh-keygen").args(args).arg(file).env("TZ", "UTC").output().expect("ssh-keygen");
+    let output = Command::new("ssh-keygen")
+        .args(args)
+        .arg(file)
+        .env("TZ", "UTC")
+        .output()
+        .expect("ssh-keygen");
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).unwrap())
 }
@@ -43,20 +48,29 @@ fn generated(folder: &Path, kind: &[&str]) -> String {
 fn ssh_keygen_reads_what_a_certificate_says_for_every_kind_of_key() {
     let folder = tempfile::tempdir().unwrap();
     let principals = [String::from("deploy@web-1"), String::from("root@web-1")];
-    for kind in [&["ed25519"][..], &["ecdsa", "-b", "256"], &["ecdsa", "-b", "384"], &["ecdsa", "-b", "521"], &["rsa", "-b", "3072"]] {
+    for kind in [
+        &["ed25519"][..],
+        &["ecdsa", "-b", "256"],
+        &["ecdsa", "-b", "384"],
+        &["ecdsa", "-b", "521"],
+        &["rsa", "-b", "3072"],
+    ] {
         let line = generated(folder.path(), kind);
         let key = PublicKey::read(&line).unwrap_or_else(|why| panic!("{line}: {why}"));
-        let signed = authority().sign([9; 32], &Claims {
-            key: &key,
-            serial: 41,
-            key_id: "G7K2M9 ana web-1/deploy",
-            principals: &principals,
-            valid_after: at(),
-            valid_before: at() + Span::minutes(5) + Span::millis(999),
-            force_command: Some("uptime -p"),
-            source_address: &["10.0.0.0/8".into(), "2001:db8::/32".into()],
-            extensions: &["permit-pty".into(), "permit-X11-forwarding".into()],
-        });
+        let signed = authority().sign(
+            [9; 32],
+            &Claims {
+                key: &key,
+                serial: 41,
+                key_id: "G7K2M9 ana web-1/deploy",
+                principals: &principals,
+                valid_after: at(),
+                valid_before: at() + Span::minutes(5) + Span::millis(999),
+                force_command: Some("uptime -p"),
+                source_address: &["10.0.0.0/8".into(), "2001:db8::/32".into()],
+                extensions: &["permit-pty".into(), "permit-X11-forwarding".into()],
+            },
+        );
         let file = folder.path().join("shown-cert.pub");
         std::fs::write(&file, signed).unwrap();
         let (good, shown) = keygen(&["-L", "-f"], &file);
@@ -158,7 +172,11 @@ fn what_is_no_plain_public_key_is_not_certified() {
 #[test]
 fn what_would_open_more_than_is_meant_does_not_load() {
     let pointers = |config: &Value| {
-        Role::read(config).unwrap_err().into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        Role::read(config)
+            .unwrap_err()
+            .into_iter()
+            .map(|problem| problem.pointer)
+            .collect::<Vec<_>>()
     };
     for (config, pointer) in [
         (json!({}), "/principals"),
@@ -168,16 +186,35 @@ fn what_would_open_more_than_is_meant_does_not_load() {
         (json!({"principals": ["root@web-2"]}), "/principals/0"),
         (json!({"principals": ["a\nb"]}), "/principals/0"),
         (json!({"principals": [""]}), "/principals/0"),
-        (json!({"principals": ["a"], "extensions": ["permit-everything"]}), "/extensions/0"),
-        (json!({"principals": ["a"], "source_address": ["10.0.0.0/33"]}), "/source_address/0"),
-        (json!({"principals": ["a"], "source_address": ["!10.0.0.1"]}), "/source_address/0"),
-        (json!({"principals": ["a"], "force_command": "a\nb"}), "/force_command"),
+        (
+            json!({"principals": ["a"], "extensions": ["permit-everything"]}),
+            "/extensions/0",
+        ),
+        (
+            json!({"principals": ["a"], "source_address": ["10.0.0.0/33"]}),
+            "/source_address/0",
+        ),
+        (
+            json!({"principals": ["a"], "source_address": ["!10.0.0.1"]}),
+            "/source_address/0",
+        ),
+        (
+            json!({"principals": ["a"], "force_command": "a\nb"}),
+            "/force_command",
+        ),
         (json!({"principals": ["a"], "forced": "a"}), "/forced"),
     ] {
-        assert!(pointers(&config).contains(&pointer.to_owned()), "{config}: {:?}", pointers(&config));
+        assert!(
+            pointers(&config).contains(&pointer.to_owned()),
+            "{config}: {:?}",
+            pointers(&config)
+        );
     }
     let role = Role::read(&json!({"principals": ["b", "a", "b"]})).unwrap();
-    assert_eq!((role.users, role.extensions), (vec!["a".into(), "b".into()], vec!["permit-pty".to_owned()]));
+    assert_eq!(
+        (role.users, role.extensions),
+        (vec!["a".into(), "b".into()], vec!["permit-pty".to_owned()])
+    );
     let none = Role::read(&json!({"principals": ["a"], "extensions": []})).unwrap();
     assert!(none.extensions.is_empty(), "none is none");
     for bad in ["1s", "2h", "x"] {

@@ -29,7 +29,9 @@ pub(super) async fn certificate(
     Json(body): Json<AskCertificate>,
 ) -> Answer<Json<Certificate>> {
     grants::visible(&app, &identity, id).await?;
-    let asked = app.engine.certificate(identity.caller, id, body.item.map(Into::into), &body.public_key);
+    let asked = app
+        .engine
+        .certificate(identity.caller, id, body.item.map(Into::into), &body.public_key);
     let (item, draft, issued) = asked.await?;
     Ok(Json(Certificate {
         item: item.into(),
@@ -50,7 +52,14 @@ pub(super) async fn certificate(
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn authority(State(app): State<App>, Path(connector): Path<Name>) -> Answer<Response> {
     let line = app.engine.ssh_authority(&connector).await?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-cache")], line).into_response())
+    Ok((
+        [
+            (CONTENT_TYPE, "text/plain; charset=utf-8"),
+            (CACHE_CONTROL, "no-cache"),
+        ],
+        line,
+    )
+        .into_response())
 }
 
 /// The list of the revoked, as `RevokedKeys` takes it. It holds serials and the authority's public key, and nothing else.
@@ -63,7 +72,9 @@ pub(super) async fn krl(
 ) -> Answer<Response> {
     let krl = app.engine.ssh_krl(&connector).await?;
     let tag = format!("\"{}-{}\"", krl.version, krl.count);
-    let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let known = headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let head = [(ETAG, tag), (CACHE_CONTROL, String::from("no-cache"))];
     if known {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
@@ -100,6 +111,8 @@ pub(super) async fn acknowledge(
     Path((connector, host)): Path<(Name, String)>,
     Json(body): Json<Acknowledge>,
 ) -> Answer<StatusCode> {
-    app.engine.ssh_acknowledge(identity.caller, &connector, &host, body.version).await?;
+    app.engine
+        .ssh_acknowledge(identity.caller, &connector, &host, body.version)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

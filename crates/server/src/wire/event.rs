@@ -203,8 +203,12 @@ fn of_entitlement(what: &entitlement::Event) -> String {
         E::Provisioned { until: None } => "seen at the target".to_owned(),
         E::Removing { .. } => "about to be taken away".to_owned(),
         E::Revoked => "taken away; nobody has looked yet".to_owned(),
-        E::VerifiedAbsent { shown_by: Some(by), .. } => format!("it is not usable any more: {by}"),
-        E::VerifiedAbsent { residue, .. } if residue.is_empty() => "the target was read: it is gone".to_owned(),
+        E::VerifiedAbsent {
+            shown_by: Some(by), ..
+        } => format!("it is not usable any more: {by}"),
+        E::VerifiedAbsent { residue, .. } if residue.is_empty() => {
+            "the target was read: it is gone".to_owned()
+        }
         E::VerifiedAbsent { residue, .. } => {
             format!("the target was read: it is gone; left behind: {}", list(residue))
         }

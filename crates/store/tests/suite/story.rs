@@ -352,7 +352,10 @@ pub(crate) async fn finish(store: &Store, n: u8, key: &TargetKey) {
     observe(
         store,
         key,
-        entitlement::Event::VerifiedAbsent { residue: Vec::new(), shown_by: None },
+        entitlement::Event::VerifiedAbsent {
+            residue: Vec::new(),
+            shown_by: None,
+        },
     )
     .await
     .unwrap();

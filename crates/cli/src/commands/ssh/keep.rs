@@ -54,10 +54,12 @@ impl Keep {
         let key = folder.join(KEY);
         if !key.exists() {
             // Made aside and linked into place: of two at the same time one wins, and both use that one.
-            let aside = tempfile::tempdir_in(&folder).map_err(|error| cannot("write into", &folder, &error))?;
+            let aside =
+                tempfile::tempdir_in(&folder).map_err(|error| cannot("write into", &folder, &error))?;
             let fresh = aside.path().join(KEY);
             let mut make = Command::new(&keygen);
-            make.args(["-q", "-t", "ed25519", "-N", "", "-C", "daypass", "-f"]).arg(&fresh);
+            make.args(["-q", "-t", "ed25519", "-N", "", "-C", "daypass", "-f"])
+                .arg(&fresh);
             output(make).await?;
             match std::fs::hard_link(&fresh, &key) {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -69,7 +71,11 @@ impl Keep {
         let mut show = Command::new(&keygen);
         show.arg("-y").arg("-P").arg("").arg("-f").arg(&key);
         let public_key = output(show).await?.trim().to_owned();
-        Ok(Self { folder, key, public_key })
+        Ok(Self {
+            folder,
+            key,
+            public_key,
+        })
     }
 
     /// Whether there is a certificate that lasts until then.
@@ -80,12 +86,22 @@ impl Keep {
     }
 
     /// Keeps a certificate for a host and a user; its file.
-    pub(super) fn certificate(&self, host: &str, user: &str, certificate: &Certificate) -> Result<PathBuf, Failure> {
+    pub(super) fn certificate(
+        &self,
+        host: &str,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<PathBuf, Failure> {
         self.remember(certificate)?;
         let file = self.file(host, user)?;
         replace(&file, certificate.certificate.as_bytes())?;
         // After the certificate: a note without its certificate would promise what is not there.
-        write(&file.with_extension("json"), &Note { valid_before: certificate.valid_before })?;
+        write(
+            &file.with_extension("json"),
+            &Note {
+                valid_before: certificate.valid_before,
+            },
+        )?;
         Ok(file)
     }
 
@@ -105,7 +121,10 @@ impl Keep {
 
     /// Keeps where an item leads.
     pub(super) fn remember(&self, certificate: &Certificate) -> Result<(), Failure> {
-        let leads = Leads { hosts: certificate.hosts.clone(), users: certificate.users.clone() };
+        let leads = Leads {
+            hosts: certificate.hosts.clone(),
+            users: certificate.users.clone(),
+        };
         write(&self.leads(&certificate.item), &leads)
     }
 
@@ -156,12 +175,19 @@ async fn output(mut command: Command) -> Result<String, Failure> {
 }
 
 pub(super) fn private_dir(path: &Path) -> Result<(), Failure> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| cannot("make", path, &error))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| cannot("make", path, &error))
 }
 
 /// Writes a private file beside and moves it over: a crash leaves the old one or the new one, whole.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let written = OpenOptions::new()
         .write(true)

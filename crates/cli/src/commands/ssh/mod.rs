@@ -7,9 +7,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use daypass_api::ssh::{AskCertificate, Certificate};
 use daypass_api::Item;
 use daypass_api::grant::GrantState;
+use daypass_api::ssh::{AskCertificate, Certificate};
 use daypass_core::time::Span;
 use tokio::process::Command;
 
@@ -53,7 +53,9 @@ pub struct SshArgs {
 
 impl SshArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        self.log_in(context).await.map_err(|failure| failure.ending(Exit::WRAPPER_FAILED))
+        self.log_in(context)
+            .await
+            .map_err(|failure| failure.ending(Exit::WRAPPER_FAILED))
     }
 
     async fn log_in(self, context: &Context) -> Result<Exit, Failure> {
@@ -65,32 +67,59 @@ impl SshArgs {
             let what = format!("{} is no host to log in to ({})", self.reach.target, part.kind);
             return Err(Failure::error(what).hint(format!("daypass connect {}", self.reach.target)));
         }
-        let item = Item { resource: part.resource.clone(), role: part.role.clone() };
-        let ask = AskCertificate { public_key: keep.public_key.clone(), item: Some(item.clone()) };
+        let item = Item {
+            resource: part.resource.clone(),
+            role: part.role.clone(),
+        };
+        let ask = AskCertificate {
+            public_key: keep.public_key.clone(),
+            item: Some(item.clone()),
+        };
         let certificate = client.certificate(grant.id, &ask).await?;
         let (host, user) = (self.host(&certificate)?, self.user(&certificate)?);
         let file = keep.certificate(&host, &user, &certificate)?;
-        let until = grant.expires_at.map_or_else(String::new, |at| format!(", {}", left(at, edge::now())));
-        context.out.note(Line::new().with(Style::Good, "✓ ").text(format!("{user}@{host}{until}")));
+        let until = grant
+            .expires_at
+            .map_or_else(String::new, |at| format!(", {}", left(at, edge::now())));
+        context.out.note(
+            Line::new()
+                .with(Style::Good, "✓ ")
+                .text(format!("{user}@{host}{until}")),
+        );
         let status = Command::new(&ssh)
             .arg("-i")
             .arg(&keep.key)
             .arg("-o")
             .arg(format!("CertificateFile=\"{}\"", quoted(&file)))
-            .args(["-o", "IdentitiesOnly=yes", "-l", &user, "-p", &certificate.port.to_string(), &host])
+            .args([
+                "-o",
+                "IdentitiesOnly=yes",
+                "-l",
+                &user,
+                "-p",
+                &certificate.port.to_string(),
+                &host,
+            ])
             .args(&self.reach.args)
             .status()
             .await
             .map_err(|error| Failure::error(format!("{} cannot be started: {error}", ssh.display())))?;
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-        Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(Exit::WRAPPER_FAILED, Exit::of_child))
+        let code = status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal));
+        Ok(code
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(Exit::WRAPPER_FAILED, Exit::of_child))
     }
 
     fn host(&self, certificate: &Certificate) -> Result<String, Failure> {
         let known = certificate.hosts.join(", ");
         match (&self.host, certificate.hosts.as_slice()) {
             (Some(host), hosts) if hosts.contains(host) => Ok(host.clone()),
-            (Some(host), _) => Err(Failure::usage(format!("{} has no host {host}; it has {known}", self.reach.target))),
+            (Some(host), _) => Err(Failure::usage(format!(
+                "{} has no host {host}; it has {known}",
+                self.reach.target
+            ))),
             (None, [only]) => Ok(only.clone()),
             (None, _) => Err(Failure::usage(format!("{} has several hosts", self.reach.target))
                 .hint(format!("say which with --host: {known}"))),
@@ -129,17 +158,29 @@ pub struct SshConfigArgs {
 impl SshConfigArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let fits = |c: char| c.is_ascii_alphanumeric() || ".-:*?!_".contains(c);
-        if let Some(odd) = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(fits)) {
-            return Err(Failure::usage(format!("{odd:?} is no pattern of hosts, such as '*.internal'")));
+        if let Some(odd) = self
+            .hosts
+            .iter()
+            .find(|host| host.is_empty() || !host.chars().all(fits))
+        {
+            return Err(Failure::usage(format!(
+                "{odd:?} is no pattern of hosts, such as '*.internal'"
+            )));
         }
         let program = std::env::current_exe()
             .map_err(|error| Failure::error(format!("where daypass is cannot be told: {error}")))?;
         let folder = keep::folder(context)?;
         let program = program.display().to_string().replace('%', "%%");
         if program.contains(['\'', '"', '\n']) {
-            return Err(Failure::error("the path of daypass has quotes, which ssh_config cannot hold"));
+            return Err(Failure::error(
+                "the path of daypass has quotes, which ssh_config cannot hold",
+            ));
         }
-        let profile = context.global.profile.as_deref().or(context.env.profile.as_deref());
+        let profile = context
+            .global
+            .profile
+            .as_deref()
+            .or(context.env.profile.as_deref());
         let profile = profile.map_or_else(String::new, |name| format!("--profile {name} "));
         let text = format!(
             "# Written by daypass ssh-config. What is asked of daypass here is answered without a question to anybody.\n\
@@ -153,13 +194,21 @@ impl SshConfigArgs {
             print(&text)?;
             return Ok(Exit::DONE);
         }
-        let home = context.env.home.as_ref().ok_or_else(|| Failure::error("there is no home directory").hint("set HOME"))?;
+        let home = context
+            .env
+            .home
+            .as_ref()
+            .ok_or_else(|| Failure::error("there is no home directory").hint("set HOME"))?;
         let ssh = home.join(".ssh");
         keep::private_dir(&ssh)?;
         let file = ssh.join("daypass.conf");
         keep::replace(&file, text.as_bytes())?;
         let line = "put this at the top of ~/.ssh/config, once:  Include daypass.conf";
-        context.out.note(Line::new().with(Style::Good, "✓ ").text(file.display().to_string()));
+        context.out.note(
+            Line::new()
+                .with(Style::Good, "✓ ")
+                .text(file.display().to_string()),
+        );
         context.out.note(Line::new().text(line));
         Ok(Exit::DONE)
     }
@@ -202,17 +251,31 @@ impl SshCertificateArgs {
         let client = context.client()?;
         let mut over = None;
         for grant in find::live(&client).await? {
-            for part in grant.entitlements.iter().filter(|part| part.kind.as_str() == KIND) {
-                let item = Item { resource: part.resource.clone(), role: part.role.clone() };
+            for part in grant
+                .entitlements
+                .iter()
+                .filter(|part| part.kind.as_str() == KIND)
+            {
+                let item = Item {
+                    resource: part.resource.clone(),
+                    role: part.role.clone(),
+                };
                 // Which hosts an item has is known from its first certificate on.
                 if keep.rules_out(&item, &self.host, &self.user) {
                     continue;
                 }
                 if grant.state != GrantState::Active {
-                    over = Some(format!("{item} is {} (grant {})", grant.state.as_str(), grant.id.short()));
+                    over = Some(format!(
+                        "{item} is {} (grant {})",
+                        grant.state.as_str(),
+                        grant.id.short()
+                    ));
                     continue;
                 }
-                let ask = AskCertificate { public_key: keep.public_key.clone(), item: Some(item) };
+                let ask = AskCertificate {
+                    public_key: keep.public_key.clone(),
+                    item: Some(item),
+                };
                 let certificate = client.certificate(grant.id, &ask).await?;
                 keep.remember(&certificate)?;
                 if certificate.hosts.contains(&self.host) && certificate.users.contains(&self.user) {
@@ -223,7 +286,10 @@ impl SshCertificateArgs {
         }
         keep.forget(&self.host, &self.user)?;
         let why = over.unwrap_or_else(|| format!("you hold no grant for {}@{}", self.user, self.host));
-        Err(Failure::new(Exit::NOT_ELIGIBLE, format!("{why}; daypass ls shows what to ask for")))
+        Err(Failure::new(
+            Exit::NOT_ELIGIBLE,
+            format!("{why}; daypass ls shows what to ask for"),
+        ))
     }
 }
 
@@ -233,7 +299,9 @@ fn program(path: &OsStr, name: &str) -> Result<PathBuf, Failure> {
     let is_program = |file: &PathBuf| {
         std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
-    let found = std::env::split_paths(path).map(|folder| folder.join(name)).find(is_program);
+    let found = std::env::split_paths(path)
+        .map(|folder| folder.join(name))
+        .find(is_program);
     found.ok_or_else(|| {
         Failure::error(format!("{name} is not installed (or not in PATH)"))
             .hint("apt install openssh-client, or your system's package of the same kind")

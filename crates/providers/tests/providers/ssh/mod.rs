@@ -39,7 +39,8 @@ struct Here(State);
 impl Here {
     fn connect(&self, installation: &str) -> Arc<dyn Provider> {
         let operator = Arc::new(Operator(InMemory::new(installation, &self.0)));
-        Ssh.connect(&"fleet".parse().unwrap(), &json!({}), operator, installation).unwrap()
+        Ssh.connect(&"fleet".parse().unwrap(), &json!({}), operator, installation)
+            .unwrap()
     }
 }
 
@@ -58,7 +59,10 @@ impl Stand for Here {
     }
 
     fn config(&self, _: &[Ability]) -> (Value, Value) {
-        (json!({"host": "web-1.internal", "account": "web-1"}), json!({"principals": ["deploy"]}))
+        (
+            json!({"host": "web-1.internal", "account": "web-1"}),
+            json!({"principals": ["deploy"]}),
+        )
     }
 
     fn hostile(&self) -> Vec<(Value, Value)> {
@@ -110,20 +114,33 @@ async fn a_certificate_never_outlives_its_grant_and_its_serial_is_new() {
     let certifier = provider.certifier().unwrap();
     let (key, spec) = spec_of(&here, 1, here.config(&[]));
     let now = here.0.now();
-    let ask = |minutes| Ask { public_key: KEY, key_id: "ana", until: now + Span::minutes(minutes) };
+    let ask = |minutes| Ask {
+        public_key: KEY,
+        key_id: "ana",
+        until: now + Span::minutes(minutes),
+    };
     let early = certifier.draft(&key, &spec, &ask(60)).await.unwrap_err();
     assert_eq!(early.fault, Fault::NotFound, "nothing was provisioned");
-    provider.provision(&key, &spec, "ana", now + Span::minutes(60)).await.unwrap();
+    provider
+        .provision(&key, &spec, "ana", now + Span::minutes(60))
+        .await
+        .unwrap();
     let long = certifier.draft(&key, &spec, &ask(60)).await.unwrap();
     assert_eq!((long.serial, long.valid_before), (1, now + Span::minutes(5)));
     assert_eq!(long.principals, ["deploy@orders"], "of this resource only");
     let short = certifier.draft(&key, &spec, &ask(2)).await.unwrap();
     assert_eq!((short.serial, short.valid_before), (2, now + Span::minutes(2)));
     here.0.set_down(true);
-    assert_eq!(certifier.draft(&key, &spec, &ask(2)).await.unwrap_err().fault, Fault::Unavailable);
+    assert_eq!(
+        certifier.draft(&key, &spec, &ask(2)).await.unwrap_err().fault,
+        Fault::Unavailable
+    );
     here.0.set_down(false);
     provider.revoke(&key, Some(&spec)).await.unwrap();
-    assert_eq!(certifier.draft(&key, &spec, &ask(60)).await.unwrap_err().fault, Fault::NotFound);
+    assert_eq!(
+        certifier.draft(&key, &spec, &ask(60)).await.unwrap_err().fault,
+        Fault::NotFound
+    );
 }
 
 #[tokio::test]
@@ -133,15 +150,26 @@ async fn it_is_gone_when_all_hosts_acknowledged_or_all_time_passed() {
     let certifier = provider.certifier().unwrap();
     let hosts = json!({"hosts": [{"host": "a", "account": "a"}, {"host": "b"}]});
     let now = here.0.now();
-    let ask = Ask { public_key: KEY, key_id: "ana", until: now + Span::minutes(60) };
+    let ask = Ask {
+        public_key: KEY,
+        key_id: "ana",
+        until: now + Span::minutes(60),
+    };
     let gone = |seen| match seen {
         Inspection::Gone { shown_by } => Some(shown_by),
         Inspection::Present { .. } => None,
         other => panic!("{other:?}"),
     };
     for by_time in [false, true] {
-        let (key, spec) = spec_of(&here, u8::from(by_time), (hosts.clone(), json!({"principals": ["x"]})));
-        provider.provision(&key, &spec, "ana", now + Span::minutes(60)).await.unwrap();
+        let (key, spec) = spec_of(
+            &here,
+            u8::from(by_time),
+            (hosts.clone(), json!({"principals": ["x"]})),
+        );
+        provider
+            .provision(&key, &spec, "ana", now + Span::minutes(60))
+            .await
+            .unwrap();
         certifier.draft(&key, &spec, &ask).await.unwrap();
         let before = certifier.krl().await.unwrap().version;
         let waits = provider.revoke(&key, Some(&spec)).await.unwrap();
@@ -149,17 +177,32 @@ async fn it_is_gone_when_all_hosts_acknowledged_or_all_time_passed() {
         provider.revoke(&key, Some(&spec)).await.unwrap();
         let krl = certifier.krl().await.unwrap();
         assert_eq!(krl.version, before + 1, "asking again adds nothing");
-        assert!(certifier.acknowledge("a", krl.version + 1).await.is_err(), "what does not exist");
+        assert!(
+            certifier.acknowledge("a", krl.version + 1).await.is_err(),
+            "what does not exist"
+        );
         certifier.acknowledge("a", krl.version).await.unwrap();
         certifier.acknowledge("b", krl.version - 1).await.unwrap();
-        assert_eq!(gone(provider.inspect(&key, Some(&spec)).await.unwrap()), None, "b has not");
+        assert_eq!(
+            gone(provider.inspect(&key, Some(&spec)).await.unwrap()),
+            None,
+            "b has not"
+        );
         if by_time {
             here.0.pass(Span::minutes(5) + Span::seconds(29));
-            assert_eq!(gone(provider.inspect(&key, Some(&spec)).await.unwrap()), None, "clocks may differ");
+            assert_eq!(
+                gone(provider.inspect(&key, Some(&spec)).await.unwrap()),
+                None,
+                "clocks may differ"
+            );
             here.0.pass(Span::seconds(1));
             let by = gone(provider.inspect(&key, None).await.unwrap()).unwrap();
             assert!(by.contains("ran out at 2026-03-07T12:05:00Z"), "{by}");
-            assert_eq!(certifier.krl().await.unwrap().count, 0, "what ran out needs no list");
+            assert_eq!(
+                certifier.krl().await.unwrap().count,
+                0,
+                "what ran out needs no list"
+            );
         } else {
             certifier.acknowledge("b", krl.version).await.unwrap();
             let by = gone(provider.inspect(&key, Some(&spec)).await.unwrap()).unwrap();

@@ -55,13 +55,25 @@ impl State {
     }
 
     pub(super) fn add_by_hand(&self, key: &str) {
-        let standing = Standing { until: Some(self.now()), last_valid: None, revoked_in: 0 };
-        self.kept().standing.insert(key.to_owned(), ("by hand".to_owned(), standing));
+        let standing = Standing {
+            until: Some(self.now()),
+            last_valid: None,
+            revoked_in: 0,
+        };
+        self.kept()
+            .standing
+            .insert(key.to_owned(), ("by hand".to_owned(), standing));
     }
 
     pub(super) fn of(&self, owner: &str) -> String {
         let kept = self.kept();
-        format!("{:?}", kept.standing.iter().filter(|(_, (of, _))| of == owner).collect::<Vec<_>>())
+        format!(
+            "{:?}",
+            kept.standing
+                .iter()
+                .filter(|(_, (of, _))| of == owner)
+                .collect::<Vec<_>>()
+        )
     }
 }
 
@@ -73,7 +85,10 @@ pub(super) struct InMemory {
 
 impl InMemory {
     pub(super) fn new(owner: &str, state: &State) -> Self {
-        Self { owner: owner.to_owned(), state: state.clone() }
+        Self {
+            owner: owner.to_owned(),
+            state: state.clone(),
+        }
     }
 
     fn up(&self) -> Result<MutexGuard<'_, Kept>, Error> {
@@ -101,8 +116,15 @@ impl Register for InMemory {
 
     async fn open(&self, _: &str, key: &str, until: Timestamp) -> Result<(), Error> {
         let mut kept = self.up()?;
-        let fresh = Standing { until: None, last_valid: None, revoked_in: 0 };
-        let (owner, standing) = kept.standing.entry(key.to_owned()).or_insert((self.owner.clone(), fresh));
+        let fresh = Standing {
+            until: None,
+            last_valid: None,
+            revoked_in: 0,
+        };
+        let (owner, standing) = kept
+            .standing
+            .entry(key.to_owned())
+            .or_insert((self.owner.clone(), fresh));
         if *owner != self.owner {
             return Err(Error::new(Fault::AlreadyStanding, "it is somebody else's"));
         }
@@ -113,8 +135,14 @@ impl Register for InMemory {
     async fn reserve(&self, _: &str, key: &str, valid_before: Timestamp) -> Result<u64, Error> {
         let mut kept = self.up()?;
         let now = kept.now;
-        let standing = kept.standing.get_mut(key).filter(|(owner, _)| *owner == self.owner);
-        let open = standing.filter(|(_, one)| one.until.is_some_and(|until| now < until && valid_before <= until));
+        let standing = kept
+            .standing
+            .get_mut(key)
+            .filter(|(owner, _)| *owner == self.owner);
+        let open = standing.filter(|(_, one)| {
+            one.until
+                .is_some_and(|until| now < until && valid_before <= until)
+        });
         let (_, standing) = open.ok_or_else(|| Error::new(Fault::NotFound, "it is not open"))?;
         standing.last_valid = standing.last_valid.max(Some(valid_before));
         kept.issued.push((key.to_owned(), valid_before, false));
@@ -151,14 +179,22 @@ impl Register for InMemory {
 
     async fn keys(&self, _: &str) -> Result<Vec<String>, Error> {
         let kept = self.up()?;
-        let ours = kept.standing.iter().filter(|(_, (owner, one))| *owner == self.owner && one.until.is_some());
+        let ours = kept
+            .standing
+            .iter()
+            .filter(|(_, (owner, one))| *owner == self.owner && one.until.is_some());
         Ok(ours.map(|(key, _)| key.clone()).collect())
     }
 
     async fn revoked(&self, _: &str, after: Timestamp) -> Result<Revoked, Error> {
         let kept = self.up()?;
-        let listed = (1..).zip(&kept.issued).filter(|(_, (_, until, revoked))| *revoked && after < *until);
-        Ok(Revoked { version: kept.version, serials: listed.map(|(serial, _)| serial).collect() })
+        let listed = (1..)
+            .zip(&kept.issued)
+            .filter(|(_, (_, until, revoked))| *revoked && after < *until);
+        Ok(Revoked {
+            version: kept.version,
+            serials: listed.map(|(serial, _)| serial).collect(),
+        })
     }
 
     async fn acknowledge(&self, _: &str, host: &str, version: u64) -> Result<(), Error> {
