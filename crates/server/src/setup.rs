@@ -67,7 +67,7 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
 #[must_use]
 pub fn new_sealing_key() -> String {
     let key = Zeroizing::new(edge::random::<32>());
-    STANDARD.encode(&*key) + "\n"
+    STANDARD.encode(key.as_slice()) + "\n"
 }
 
 /// Looks at the file of every program that connectors may run. None is run.

@@ -43,9 +43,9 @@ async fn turn(link: &mut Link, connector: &str) -> Result<()> {
 async fn sealed(link: &mut Link, connector: &str) -> Result<Option<Vec<u8>>> {
     let text = "SELECT sealed FROM ssh_authorities WHERE connector = $1";
     let row = link.row(text, &[connector.into()]).await?;
-    Ok(row.map_or(Ok(None), |row| {
+    row.map_or(Ok(None), |row| {
         row.maybe_bytes(0).map(|bytes| bytes.map(<[u8]>::to_vec))
-    })?)
+    })
 }
 
 async fn keep_sealed(link: &mut Link, connector: &str, fresh: Vec<u8>) -> Result<Vec<u8>> {

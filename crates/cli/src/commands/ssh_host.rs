@@ -70,7 +70,7 @@ impl SshHostCommand {
         let Self::Sync(args) = self;
         let client = context.client()?;
         if args.once {
-            let version = args.sync(&client).await?;
+            let version = args.sync(&client, None).await?;
             let what = format!("version {version} of the revocation list is in place and acknowledged");
             context.out.note(Line::new().with(Style::Good, "✓ ").text(what));
             context
@@ -89,8 +89,9 @@ impl SshHostCommand {
         }
         let mut before: Option<Result<u64, String>> = None;
         loop {
+            let acknowledged = before.as_ref().and_then(|last| last.as_ref().ok()).copied();
             let now = args
-                .sync(&client)
+                .sync(&client, acknowledged)
                 .await
                 .map_err(|failure| failure.what().to_owned());
             if before.as_ref() != Some(&now) {
@@ -108,13 +109,15 @@ impl SshHostCommand {
 }
 
 impl SyncArgs {
-    /// Fetches, writes, and only then says so.
-    async fn sync(&self, client: &Client) -> Result<u64, Failure> {
+    /// Fetches, writes, and only then says so, unless that was what it said last.
+    async fn sync(&self, client: &Client, acknowledged: Option<u64>) -> Result<u64, Failure> {
         let files = client.ssh_host(&self.connector, &self.host).await?;
         write(&self.dir, &files)?;
-        client
-            .ssh_acknowledge(&self.connector, &self.host, files.version)
-            .await?;
+        if acknowledged != Some(files.version) {
+            client
+                .ssh_acknowledge(&self.connector, &self.host, files.version)
+                .await?;
+        }
         Ok(files.version)
     }
 }

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use daypass_testbed::Sshd;
-use serde_json::Value;
+use daypass_testbed::{Sshd, wait};
 
 use crate::house::{House, Settings, Store};
 use crate::running::ends_with;
@@ -194,6 +194,37 @@ fn plain_tools_get_in_until_the_grant_ends_and_the_end_has_its_evidence() {
     );
 
     let grant = first_login(&fleet);
+    plain_tools_get_in(&fleet);
+    // The certificate that is there is used as long as it lasts.
+    let trail = house.audit(&[]);
+    let issued = trail
+        .iter()
+        .filter(|event| event["name"] == "grant.credential_issued");
+    assert_eq!(issued.count(), 1, "one certificate for all of this");
+    let told = trail
+        .iter()
+        .find(|event| event["name"] == "grant.credential_issued")
+        .unwrap()
+        .to_string();
+    assert!(
+        told.contains("certificate 1 for web-1/shell") && told.contains("SHA256:"),
+        "{told}"
+    );
+    let file = fleet.kept(&format!("127.0.0.1_{user}-cert.pub"));
+    let said = shown(&file);
+    for expect in [
+        "Serial: 1\n",
+        &format!("{user}@web-1"),
+        "permit-pty",
+        &format!("Key ID: \"{}", &grant[..4]),
+    ] {
+        assert!(said.contains(expect), "{expect} is not in {said}");
+    }
+    the_end_has_its_evidence(&fleet, &grant, &file);
+}
+
+fn plain_tools_get_in(fleet: &Fleet) {
+    let (house, user) = (&fleet.house, fleet.web.user());
     let (config, _) = ends_with(&mut house.cli("ana", &["ssh-config", "127.0.0.1"]), 0);
     house.write("ssh_config", &config);
     let config = house.file("ssh_config");
@@ -218,31 +249,14 @@ fn plain_tools_get_in_until_the_grant_ends_and_the_end_has_its_evidence() {
     assert_eq!(std::fs::read_to_string(house.file("came")).unwrap(), "a file\n");
     house.write("batch", "pwd\n");
     ends_with(tool("sftp", "-P").arg("-b").arg(house.file("batch")).arg(&at), 0);
-    // The certificate that is there is used as long as it lasts.
-    let issued = || {
-        let trail = house.audit(&[]);
-        trail
-            .iter()
-            .filter(|event| event["name"] == "grant.credential_issued")
-            .count()
-    };
-    assert_eq!(issued(), 1, "one certificate for all of this");
+}
 
-    let file = fleet.kept(&format!("127.0.0.1_{user}-cert.pub"));
-    let said = shown(&file);
-    for expect in [
-        "Serial: 1\n",
-        &format!("{user}@web-1"),
-        "permit-pty",
-        &format!("Key ID: \"{}", &grant[..4]),
-    ] {
-        assert!(said.contains(expect), "{expect} is not in {said}");
-    }
-
+fn the_end_has_its_evidence(fleet: &Fleet, grant: &str, file: &Path) {
+    let house = &fleet.house;
     // The grant ends; the host has not heard of it, so it is not said to be gone.
     let copy = house.file("copy-cert.pub");
-    std::fs::copy(&file, &copy).unwrap();
-    house.run("ana", &["release", &grant]);
+    std::fs::copy(file, &copy).unwrap();
+    house.run("ana", &["release", grant]);
     let path = format!("/api/v1/grants/{grant}/certificate");
     let key = std::fs::read_to_string(fleet.kept("key.pub")).unwrap();
     let late = house
@@ -254,44 +268,32 @@ fn plain_tools_get_in_until_the_grant_ends_and_the_end_has_its_evidence() {
         Some(0),
         "the host does not know yet"
     );
-    house.until(&grant, "the list names it", |_| {
-        let Value::String(_) = house.grant(&grant)["state"] else {
-            return false;
-        };
+    // No event tells of the list.
+    wait::until("the list naming it", Duration::from_secs(30), || {
         fleet.sync(1, 0);
-        let krl = fleet.other.folder().join("revoked.krl");
-        let asked = Command::new("ssh-keygen")
-            .arg("-Q")
+        let mut ask = Command::new("ssh-keygen");
+        ask.arg("-Q")
             .arg("-f")
-            .arg(krl)
-            .arg(&copy)
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&asked.stdout).contains("REVOKED")
-    });
+            .arg(fleet.other.folder().join("revoked.krl"));
+        let asked = ask.arg(&copy).output().unwrap();
+        Ok(String::from_utf8_lossy(&asked.stdout)
+            .contains("REVOKED")
+            .then_some(()))
+    })
+    .unwrap();
     assert_eq!(
-        house.grant(&grant)["state"],
+        house.grant(grant)["state"],
         "ending",
         "another host's word is not this one's"
     );
     fleet.sync(0, 0);
     fleet.refused(&fleet.web, &copy, "revoked");
-    let ended = house.until_state(&grant, "ended");
+    let ended = house.until_state(grant, "ended");
     let evidence = &ended["entitlements"][0]["evidence"];
     assert_eq!(evidence["proof"], "shown", "{ended}");
     assert_eq!(
         evidence["by"],
         "127.0.0.1 acknowledged version 1 of the revocation list"
-    );
-    let trail = house.audit(&[]);
-    let told = trail
-        .iter()
-        .find(|event| event["name"] == "grant.credential_issued")
-        .unwrap()
-        .to_string();
-    assert!(
-        told.contains("certificate 1 for web-1/shell") && told.contains("SHA256:"),
-        "{told}"
     );
 }
 
@@ -337,9 +339,15 @@ fn what_must_not_get_in_does_not() {
     assert!(sign.success());
     // sshd gives no reason for an authority that it does not know.
     fleet.refused(&fleet.web, &fleet.kept("key-cert.pub"), "Failed publickey");
+}
 
+#[test]
+fn what_is_over_or_asked_wrongly_gets_nothing() {
+    let fleet = Fleet::open();
+    let house = &fleet.house;
+    first_login(&fleet);
     // Past its end, which is the grant's although a certificate could last five minutes.
-    let grant = house.take("web-1/shell", "3s", &["--wait"]);
+    let grant = house.take("web-1/shell", "10s", &["--wait"]);
     let key = std::fs::read_to_string(fleet.kept("key.pub")).unwrap();
     let path = format!("/api/v1/grants/{grant}/certificate");
     let signed = house

@@ -4,10 +4,9 @@
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use daypass_core::entitlement::Fault;
 use daypass_core::time::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::key::PublicKey;
 use super::wire::Writer;
@@ -58,11 +57,6 @@ impl Authority {
     /// The line for `TrustedUserCAKeys`.
     pub(super) fn line(&self, comment: &str) -> String {
         format!("{ED25519} {} {comment}\n", STANDARD.encode(self.blob()))
-    }
-
-    /// `SHA256:…`, as `ssh-keygen -l` shows it.
-    pub(super) fn fingerprint(&self) -> String {
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(self.blob())))
     }
 
     /// The certificate's line, as in a file `…-cert.pub`.

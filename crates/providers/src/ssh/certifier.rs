@@ -97,12 +97,6 @@ pub trait Certifier: Send + Sync {
     /// As [`sign`](Self::sign).
     async fn authority(&self) -> Result<String, Error>;
 
-    /// The fingerprint of the authority.
-    ///
-    /// # Errors
-    /// As [`sign`](Self::sign).
-    async fn fingerprint(&self) -> Result<String, Error>;
-
     /// The list of the revoked.
     ///
     /// # Errors
@@ -144,7 +138,10 @@ impl Certifier for Connected {
         let resource = Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
         let register = self.register()?;
         let now = register.now().await?;
-        let valid_before = (now + self.config.validity).min(ask.until);
+        // What was provisioned may still be shorter than a grant that was lengthened just now.
+        let standing = register.look(&self.connector, key).await?;
+        let open = standing.and_then(|standing| standing.until).unwrap_or(now);
+        let valid_before = (now + self.config.validity).min(ask.until).min(open);
         if valid_before <= now {
             return Err(Error::new(Fault::NotFound, "the access is over"));
         }
@@ -202,10 +199,6 @@ impl Certifier for Connected {
 
     async fn authority(&self) -> Result<String, Error> {
         Ok(self.key().await?.line(&format!("daypass {}", self.connector)))
-    }
-
-    async fn fingerprint(&self) -> Result<String, Error> {
-        Ok(self.key().await?.fingerprint())
     }
 
     async fn krl(&self) -> Result<Krl, Error> {
