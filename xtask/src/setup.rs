@@ -40,9 +40,52 @@ const PYTHON_BY_HAND: &str = "\
     Arch             pacman -S python
     Alpine           apk add python3";
 
+/// What to do where we do not know how to install OpenSSH's server.
+const SSHD_BY_HAND: &str = "\
+  Try, and run this again:
+    Fedora, RHEL     dnf install openssh-server
+    Arch             pacman -S openssh
+    Alpine           apk add openssh-server
+  or set DAYPASS_SSHD to the program. The tests start a server of their own; none has to run.";
+
+/// Debian's package starts and enables what it installs, unless it is told not to: policy-rc.d says no while it is
+/// installed (where nobody's own says anything), and what was enabled is disabled again.
+const SSHD_QUIETLY: &str = "\
+  if [ ! -e /usr/sbin/policy-rc.d ]; then \
+    printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && ours=1; fi; \
+  apt-get install -q -y --no-install-recommends openssh-server; end=$?; \
+  [ -z \"$ours\" ] || rm -f /usr/sbin/policy-rc.d; \
+  ! command -v systemctl >/dev/null || systemctl disable -q ssh.service ssh.socket 2>/dev/null; \
+  exit $end";
+
 pub(crate) fn command() -> anyhow::Result<()> {
     postgres()?;
-    python()
+    python()?;
+    sshd()
+}
+
+/// OpenSSH's server is only *installed*: no service of it is started, now or at the next boot.
+fn sshd() -> anyhow::Result<()> {
+    if let Ok(found) = daypass_testbed::sshd::installed() {
+        eprintln!("✓ {}", found.display());
+        return Ok(());
+    }
+    let root = Root::of_this_process();
+    refuse(
+        ("OpenSSH's server", SSHD_BY_HAND),
+        &os_release(),
+        has_apt(),
+        &root,
+    )?;
+    step(
+        "installing Debian's openssh-server package; no service is started",
+        || {
+            run(&mut root.command(&["apt-get", "update", "-q"]))?;
+            run(&mut root.command(&["sh", "-c", SSHD_QUIETLY]))
+        },
+    )?;
+    eprintln!("✓ {}", daypass_testbed::sshd::installed()?.display());
+    Ok(())
 }
 
 fn python() -> anyhow::Result<()> {

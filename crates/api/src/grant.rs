@@ -170,6 +170,14 @@ pub enum Observed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "proof", rename_all = "snake_case")]
 pub enum Evidence {
+    /// Something else than a look at the target shows that it is not usable.
+    Shown {
+        /// When that was known.
+        #[schema(value_type = String, format = DateTime)]
+        at: Timestamp,
+        /// What shows it: which hosts acknowledged which revocation list, or what ran out when.
+        by: String,
+    },
     /// The target was read, and it is not usable there.
     TargetRead {
         /// When.

@@ -25,6 +25,7 @@ pub mod request;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod ssh;
 pub mod ticket;
 pub mod why;
 

@@ -118,6 +118,16 @@ pub mod path {
     pub const EXTEND: &str = "/api/v1/grants/{id}/extend";
     /// The credentials of a grant.
     pub const CREDENTIALS: &str = "/api/v1/grants/{id}/credentials";
+    /// A certificate for the holder's own key.
+    pub const CERTIFICATE: &str = "/api/v1/grants/{id}/certificate";
+    /// The public key of an SSH authority.
+    pub const SSH_AUTHORITY: &str = "/api/v1/ssh/{connector}/ca.pub";
+    /// Its list of the revoked.
+    pub const SSH_KRL: &str = "/api/v1/ssh/{connector}/krl";
+    /// What a host is to have in place.
+    pub const SSH_HOST: &str = "/api/v1/ssh/{connector}/hosts/{host}";
+    /// What a host has in place.
+    pub const SSH_ACKNOWLEDGE: &str = "/api/v1/ssh/{connector}/hosts/{host}/acknowledge";
     /// The catalogue.
     pub const RESOURCES: &str = "/api/v1/resources";
     /// Environments.
@@ -261,6 +271,16 @@ routes! {
     Extend: Post EXTEND, Member, REQUEST;
     /// Sets and shows fresh credentials of one's own.
     Credentials: Post CREDENTIALS, Member, REQUEST;
+    /// Signs a certificate for one's own key.
+    Certificate: Post CERTIFICATE, Member, REQUEST;
+    /// Shows the public key of an SSH authority.
+    SshAuthority: Get SSH_AUTHORITY, Public, READ;
+    /// Shows its list of the revoked.
+    SshKrl: Get SSH_KRL, Public, READ;
+    /// Shows a host what it is to have in place.
+    SshHost: Get SSH_HOST, Member, READ;
+    /// Takes a host's word that it has.
+    SshAcknowledge: Post SSH_ACKNOWLEDGE, Member, REQUEST;
     /// Lists what there is and what it takes.
     Resources: Get RESOURCES, Member, READ;
     /// Lists environments, what they stand for and what they take.
@@ -426,7 +446,14 @@ mod tests {
             .collect();
         assert_eq!(
             public,
-            [&Route::Login, &Route::Healthz, &Route::Readyz, &Route::OpenApi]
+            [
+                &Route::Login,
+                &Route::SshAuthority,
+                &Route::SshKrl,
+                &Route::Healthz,
+                &Route::Readyz,
+                &Route::OpenApi
+            ]
         );
     }
 }

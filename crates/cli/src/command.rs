@@ -17,6 +17,8 @@ use crate::commands::people::UserCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
+use crate::commands::ssh::{SshArgs, SshCertificateArgs, SshConfigArgs};
+use crate::commands::ssh_host::SshHostCommand;
 use crate::commands::status::StatusArgs;
 use crate::commands::tickets::TicketCommand;
 use crate::commands::tokens::TokenCommand;
@@ -63,6 +65,16 @@ pub enum Command {
     Connect(ConnectArgs),
     /// Run a command with a grant's credentials, and give the grant back when it ends
     Exec(ExecArgs),
+    /// Log in to a host: ask first if needed, wait, run ssh with a certificate
+    Ssh(SshArgs),
+    /// Print what lets plain ssh, scp, rsync and Ansible use your grants
+    SshConfig(SshConfigArgs),
+    /// Have a fresh certificate at hand for a host; plain ssh calls this
+    #[command(hide = true)]
+    SshCertificate(SshCertificateArgs),
+    /// On a host: fetch whom it lets in and which certificates it refuses
+    #[command(subcommand)]
+    SshHost(SshHostCommand),
     /// Check, test, explain and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -123,6 +135,10 @@ impl Command {
             Self::Cancel(args) => args.run(context).await,
             Self::Connect(args) => args.run(context).await,
             Self::Exec(args) => args.run(context).await,
+            Self::Ssh(args) => args.run(context).await,
+            Self::SshConfig(args) => args.run(context),
+            Self::SshCertificate(args) => args.run(context).await,
+            Self::SshHost(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Why(args) => args.run(context).await,
             Self::Audit(command) => command.run(context).await,
@@ -217,6 +233,11 @@ mod tests {
             "psql orders-prod/read -- -c select",
             "connect orders-prod --no-input -q --wait 15m",
             "exec orders-prod/read --for 5m --reason x --release -- ./job --for 3",
+            "ssh web-1/deploy -- uptime",
+            "ssh web-1 --host web-1.internal --reason x",
+            "ssh-config *.internal web-?.example.com --install",
+            "ssh-certificate --for web-1.internal --user deploy",
+            "ssh-host sync fleet web-1.internal --dir /etc/ssh/daypass --once",
             "policy check",
             "policy test policy/ --online",
             "policy plan policy/ --people",
@@ -280,6 +301,10 @@ mod tests {
             "token create x",
             "status --json -o yaml",
             "request a/b --reason",
+            "ssh",
+            "ssh-config",
+            "ssh-certificate --for web-1",
+            "ssh-host sync fleet",
             "nonsense",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} was taken"));

@@ -21,6 +21,8 @@ pub(crate) struct Environment {
     pub(crate) ca: Option<PathBuf>,
     /// Where profiles are kept.
     pub(crate) config: Option<PathBuf>,
+    /// Where the user's own files are.
+    pub(crate) home: Option<PathBuf>,
     /// Where short-lived private files belong; a memory file system of this user where there is one.
     pub(crate) runtime: PathBuf,
     /// The name to suggest at a login.
@@ -55,6 +57,7 @@ impl Environment {
             config: path("XDG_CONFIG_HOME")
                 .or_else(|| path("HOME").map(|home| home.join(".config")))
                 .map(|config| config.join("daypass")),
+            home: path("HOME"),
             runtime: path("XDG_RUNTIME_DIR")
                 .filter(|path| path.is_dir())
                 .unwrap_or_else(std::env::temp_dir),

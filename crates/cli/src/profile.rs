@@ -64,6 +64,11 @@ impl Place {
         self.folder.join(format!("{}.json", self.name))
     }
 
+    /// A folder of this profile's own, for what belongs to it. It is not made here.
+    pub(crate) fn own(&self, what: &str) -> PathBuf {
+        self.folder.join(what).join(self.name.as_str())
+    }
+
     /// The profile, where there is one.
     ///
     /// A file that others can read is not used: its session may be in other hands.

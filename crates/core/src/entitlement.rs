@@ -113,6 +113,9 @@ pub enum Observed {
         at: Timestamp,
         /// What was left behind (owned objects and the like): reported, and no access.
         residue: Vec<String>,
+        /// What shows it, where that is not a look at the target: hosts that acknowledged, or time that passed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown_by: Option<String>,
     },
 }
 
@@ -207,6 +210,9 @@ pub enum Event {
     VerifiedAbsent {
         /// What was left behind.
         residue: Vec<String>,
+        /// What shows it, where that is not a look at the target: hosts that acknowledged, or time that passed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown_by: Option<String>,
     },
     /// Calls began to fail in this way. Told once for each kind in a row, not for each attempt.
     Failing {
@@ -362,11 +368,12 @@ impl Entitlement {
             Event::Revoked | Event::DriftFound { .. } => {
                 entitlement.observed = Observed::Unknown { since: at }
             }
-            Event::VerifiedAbsent { residue } => {
+            Event::VerifiedAbsent { residue, shown_by } => {
                 entitlement.intent = None;
                 entitlement.observed = Observed::Absent {
                     at,
                     residue: residue.clone(),
+                    shown_by: shown_by.clone(),
                 };
             }
             Event::Failing { .. } => {}

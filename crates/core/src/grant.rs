@@ -196,10 +196,32 @@ pub struct Evidence {
     pub proof: Proof,
 }
 
+/// A certificate for the holder's own key, as the log has it: what a host's log shows leads here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Its number, unique for its authority.
+    pub serial: u64,
+    /// The fingerprint of the holder's key.
+    pub key: String,
+    /// Whom it makes its holder at the hosts.
+    pub principals: Vec<String>,
+    /// From when it is valid.
+    pub valid_after: Timestamp,
+    /// Until when it is valid.
+    pub valid_before: Timestamp,
+}
+
 /// How the end of an item is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "proof", rename_all = "snake_case")]
 pub enum Proof {
+    /// Something else than a look at the target shows that it is not usable.
+    Shown {
+        /// When that was known.
+        at: Timestamp,
+        /// What shows it: which hosts acknowledged which list, or what ran out when.
+        by: String,
+    },
     /// The target was read, and it is not usable there.
     TargetRead {
         /// When.
@@ -248,6 +270,9 @@ pub enum Event {
     CredentialIssued {
         /// For which item.
         item: Item,
+        /// The certificate, where credentials are one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<Box<Certificate>>,
     },
     /// Its end began.
     Ending {
@@ -494,9 +519,10 @@ impl Grant {
             ));
         }
         match &self.state {
-            State::Active { expires_at, .. } if now < *expires_at => {
-                Ok(Event::CredentialIssued { item: item.clone() })
-            }
+            State::Active { expires_at, .. } if now < *expires_at => Ok(Event::CredentialIssued {
+                item: item.clone(),
+                certificate: None,
+            }),
             State::Scheduled { .. } | State::Activating { .. } => {
                 Err(Refusal::new(Code::NotActive, "the access is not there yet")
                     .hint("wait for it with: daypass status"))

@@ -232,7 +232,15 @@ impl View<'_> {
         }
         match self.observed(&part.target) {
             None => Some(Proof::NeverProvisioned),
-            Some(Observed::Absent { at, residue }) => Some(Proof::TargetRead {
+            Some(Observed::Absent {
+                at,
+                shown_by: Some(by),
+                ..
+            }) => Some(Proof::Shown {
+                at: *at,
+                by: by.clone(),
+            }),
+            Some(Observed::Absent { at, residue, .. }) => Some(Proof::TargetRead {
                 at: *at,
                 residue: residue.clone(),
             }),

@@ -106,7 +106,7 @@ impl Engine {
             })
             .await?;
         let issued = committed.events.iter().find_map(|event| match &event.what {
-            What::Grant(daypass_core::grant::Event::CredentialIssued { item }) => Some(item.clone()),
+            What::Grant(daypass_core::grant::Event::CredentialIssued { item, .. }) => Some(item.clone()),
             _ => None,
         });
         let item = issued.ok_or_else(|| not_found("no credentials were issued"))?;
@@ -232,7 +232,7 @@ impl Engine {
     }
 }
 
-fn held(world: &World, id: GrantId) -> Result<&Grant, Refusal> {
+pub(crate) fn held(world: &World, id: GrantId) -> Result<&Grant, Refusal> {
     world
         .grants
         .get(&id)
@@ -246,12 +246,16 @@ fn has_credentials(connectors: &Connectors, grant: &Grant, item: &Item) -> Resul
     if provider.is_none_or(|provider| provider.capabilities().credential) {
         return Ok(());
     }
+    if provider.is_some_and(|provider| provider.certifier().is_some()) {
+        let what = format!("{item} has no credentials: the holder's own key is certified");
+        return Err(Refusal::new(Code::Invalid, what).hint(format!("daypass ssh {item}")));
+    }
     let what = format!("{item} has no credentials: the access is there without any");
     Err(Refusal::new(Code::Invalid, what).hint("daypass status shows until when"))
 }
 
 /// The item that is meant: the one named, or the only one there is.
-fn one_item(grant: &Grant, item: Option<Item>) -> Result<Item, Refusal> {
+pub(crate) fn one_item(grant: &Grant, item: Option<Item>) -> Result<Item, Refusal> {
     match (item, grant.parts.as_slice()) {
         (Some(item), _) => Ok(item),
         (None, [only]) => Ok(only.item().clone()),

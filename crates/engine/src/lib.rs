@@ -7,6 +7,7 @@
 mod access;
 mod break_glass;
 mod caller;
+mod certificate;
 mod connectors;
 mod current;
 mod directory;
@@ -25,6 +26,7 @@ mod tokens;
 pub use access::Ended;
 pub use break_glass::LookBack;
 pub use caller::{Caller, Via};
+pub use certificate::HostFiles;
 pub use connectors::{Connectors, Kinds};
 pub use current::Current;
 pub use directory::Snapshot;

@@ -103,6 +103,11 @@ pub trait Provider: Send + Sync {
     /// credentials ([`Capabilities::credential`]).
     async fn credential(&self, key: &str, spec: &Spec) -> Result<Credential, Error>;
 
+    /// Who signs certificates for the holder's own key, where that is what access is.
+    fn certifier(&self) -> Option<&dyn crate::ssh::Certifier> {
+        None
+    }
+
     /// Replaces the connector's own admin secret, at the target and in [`Secrets`]. A crash or an error at any point
     /// leaves one of the two that still works where [`Secrets`] finds it.
     ///
@@ -159,6 +164,12 @@ pub enum Inspection {
     Absent {
         /// What is left behind.
         residue: Vec<String>,
+    },
+    /// It cannot be used, and that is known by something else than a look at the target: an acknowledgement, or that
+    /// nothing which was handed out is valid any more.
+    Gone {
+        /// What shows it, for people.
+        shown_by: String,
     },
     /// The target answered, and its answer does not tell.
     Unknown,

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod memory;
 pub mod postgres;
+pub mod ssh;
 
 mod config;
 mod contract;
@@ -22,4 +23,4 @@ pub use contract::{
 pub use secrets::{Revealed, Secrets, Tls};
 
 /// Every kind of target that a server offers. An explicit list: adding a kind is one line here.
-pub const ALL: &[&dyn Kind] = &[&postgres::Postgres, &command::Command];
+pub const ALL: &[&dyn Kind] = &[&postgres::Postgres, &command::Command, &ssh::Ssh];

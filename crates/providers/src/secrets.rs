@@ -57,6 +57,11 @@ pub trait Secrets: Send + Sync {
         Vec::new()
     }
 
+    /// Where the kind `ssh` keeps its authorities and what they issued; `None` where the server has no key to seal them.
+    fn register(&self) -> Option<std::sync::Arc<dyn crate::ssh::Register>> {
+        None
+    }
+
     /// The value of a secret that is about to be handed to a program.
     ///
     /// # Errors

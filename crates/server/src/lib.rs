@@ -9,6 +9,7 @@
 
 mod api;
 mod app;
+mod authorities;
 pub mod config;
 pub mod edge;
 mod events;
@@ -31,4 +32,4 @@ pub use identity::password::Error as PasswordError;
 pub use notify::{MailError, NotifyError, WebhookError};
 pub use secrets::SecretError;
 pub use server::{Server, StartError, open};
-pub use setup::{HashError, hash_password, try_programs, try_secrets};
+pub use setup::{HashError, hash_password, new_sealing_key, try_programs, try_secrets};

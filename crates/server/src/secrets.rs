@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use daypass_core::entitlement::Fault;
+use daypass_providers::ssh::Register;
 use daypass_providers::{Error as TargetError, Program, Revealed, Secrets, Tls};
+use daypass_store::Store;
 use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::authorities::{Authorities, Sealing};
 use crate::config::{ProgramConfig, SecretFrom, SecretSource, TlsMode};
 
 /// The longest secret that is read, in bytes.
@@ -81,6 +86,7 @@ pub enum SecretError {
 pub(crate) struct ConfiguredSecrets {
     sources: Arc<BTreeMap<String, SecretSource>>,
     programs: Arc<BTreeMap<String, Program>>,
+    register: Option<Arc<dyn Register>>,
 }
 
 impl ConfiguredSecrets {
@@ -90,7 +96,19 @@ impl ConfiguredSecrets {
         Self {
             sources: Arc::new(sources),
             programs: Arc::default(),
+            register: None,
         }
+    }
+
+    /// The same with authorities for SSH, sealed under the operator's key.
+    #[must_use]
+    pub(crate) fn with_authorities(mut self, store: &Store, sealing: Option<Sealing>) -> Self {
+        let over = |sealing| -> Arc<dyn Register> {
+            let store = store.clone();
+            Arc::new(Authorities { store, sealing })
+        };
+        self.register = sealing.map(over);
+        self
     }
 
     /// The same with the programs that connectors may run. Variables that they inherit are read now.
@@ -219,6 +237,20 @@ impl ConfiguredSecrets {
     }
 }
 
+/// The key under which the server seals what it makes. Blocks on a small file.
+///
+/// # Errors
+/// Where it cannot be read, others can read it too, or it is no such key.
+pub(crate) fn read_sealing(path: &Path) -> Result<Sealing, SecretError> {
+    const NAME: &str = "sealing_key";
+    let text = read(NAME, path)?;
+    let key = STANDARD.decode(text.expose_secret()).map(Zeroizing::new).ok();
+    key.and_then(|key| Sealing::new(&key)).ok_or_else(|| {
+        let why = "it must be the base64 of 32 bytes: head -c 32 /dev/urandom | base64";
+        file_error(NAME, path, &why)
+    })
+}
+
 /// How a connection is protected, with the certificates read. `name` is whose they are, for errors.
 ///
 /// # Errors
@@ -272,6 +304,10 @@ impl Secrets for ConfiguredSecrets {
     async fn replace(&self, name: &str, new: &SecretString) -> Result<(), TargetError> {
         let (all, name, new) = (self.clone(), name.to_owned(), new.clone());
         off_thread(move || all.replace_blocking(&name, &new)).await
+    }
+
+    fn register(&self) -> Option<Arc<dyn Register>> {
+        self.register.clone()
     }
 
     fn program(&self, name: &str) -> Option<Program> {

@@ -25,7 +25,7 @@ use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
 use crate::notify::{self, NotifyError};
-use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
+use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing, read_tls};
 use crate::{api, edge, loops, steady};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
@@ -99,6 +99,8 @@ impl Entropy for SystemEntropy {
 pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Arc<Engine>, StartError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
     let store = open_store(config, &secrets).await?;
+    let sealing = config.sealing_key.as_deref().map(read_sealing).transpose()?;
+    let secrets = secrets.with_authorities(&store, sealing);
     let parts = EngineParts {
         store,
         kinds: kinds.to_vec(),

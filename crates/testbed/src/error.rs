@@ -19,6 +19,15 @@ pub enum Error {
         /// The places, for a person to read.
         looked: String,
     },
+    /// There is no sshd.
+    #[error(
+        "OpenSSH's server is not installed here (looked in {looked})\n  \
+         Try: cargo xtask setup, or set DAYPASS_SSHD to the program"
+    )]
+    NoSshd {
+        /// The places, for a person to read.
+        looked: String,
+    },
     /// The operating system refused something.
     #[error("{what}: {source}")]
     Io {

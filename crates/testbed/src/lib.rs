@@ -1,6 +1,7 @@
 //! Throwaway real services for tests, benches and the demo: one copy of "start it, wait for it, break it, remove it".
 //!
 //! - [`postgres`]: a PostgreSQL server of our own, in a temporary directory, on a loopback port;
+//! - [`sshd`]: an OpenSSH server that takes certificates, as a host of Daypass does;
 //! - [`tcp_proxy`]: a TCP proxy that pauses, cuts, refuses, and says when certain bytes have passed.
 //!
 //! The API is synchronous and small, because `xtask` depends on it and must start fast. What is *absent*: anything that
@@ -9,9 +10,11 @@
 pub mod error;
 mod port;
 pub mod postgres;
+pub mod sshd;
 pub mod tcp_proxy;
 pub mod wait;
 
 pub use error::{Error, Result};
 pub use postgres::Postgres;
+pub use sshd::Sshd;
 pub use tcp_proxy::TcpProxy;

@@ -25,6 +25,7 @@ use crate::route::Route;
 use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
 use crate::ticket::{CloseTicket, TicketClosed};
 use crate::why::{Why, WhyQuery};
+use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 
 /// A body without content.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
@@ -124,6 +125,23 @@ impl Client {
     /// Sets and shows fresh credentials of an item of one's own grant.
     pub async fn credentials(&self, id: GrantId, ask: &AskCredential) -> Result<Credential> {
         self.send(Route::Credentials, &[&id.to_string()], ask).await
+    }
+
+    /// A certificate for one's own key, for an item of one's own grant.
+    pub async fn certificate(&self, id: GrantId, ask: &AskCertificate) -> Result<Certificate> {
+        self.send(Route::Certificate, &[&id.to_string()], ask).await
+    }
+
+    /// What a host is to have in place.
+    pub async fn ssh_host(&self, connector: &Name, host: &str) -> Result<HostFiles> {
+        self.get(Route::SshHost, &[connector.as_str(), host], &ALL).await
+    }
+
+    /// A host has this version of the list in place.
+    pub async fn ssh_acknowledge(&self, connector: &Name, host: &str, version: u64) -> Result<()> {
+        let body = ssh::Acknowledge { version };
+        self.send(Route::SshAcknowledge, &[connector.as_str(), host], &body)
+            .await
     }
 
     /// What there is and what it takes.

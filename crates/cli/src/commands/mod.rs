@@ -16,6 +16,8 @@ pub(crate) mod policy;
 pub(crate) mod request;
 pub(crate) mod review;
 pub(crate) mod show;
+pub(crate) mod ssh;
+pub(crate) mod ssh_host;
 pub(crate) mod status;
 pub(crate) mod tickets;
 pub(crate) mod tokens;

@@ -322,12 +322,19 @@ fn entitlement(part: &daypass_api::grant::Entitlement, now: Timestamp) -> Vec<Li
                 residue.join(", ")
             )
         }
+        Evidence::Shown { at, by } => format!("known at {}: {by}", instant(*at)),
         Evidence::HeldBy { grant } => {
             format!("grant {} holds the same; it goes with that one", grant.short())
         }
         Evidence::NeverProvisioned => String::from("nothing was ever provisioned"),
     });
     lines.extend(proof.map(|proof| labelled("evidence", proof)));
+    if part.kind.as_str() == crate::commands::ssh::KIND {
+        lines.push(labelled(
+            "sessions",
+            "one that is open when the grant ends stays open",
+        ));
+    }
     lines
 }
 

@@ -62,7 +62,10 @@ fn who_was_overtaken_records_nothing() {
 fn absence_is_not_believed_while_a_provisioning_of_another_may_land() {
     let mut claimed = entitlement("k", unknown());
     claimed.intent = Some(intent("other", 30));
-    let gone = Event::VerifiedAbsent { residue: vec![] };
+    let gone = Event::VerifiedAbsent {
+        residue: vec![],
+        shown_by: None,
+    };
     assert_eq!(
         claimed.observe(gone.clone(), &by("me", 1, 29)).unwrap_err().code,
         Code::Stale
@@ -79,7 +82,10 @@ fn absence_is_not_believed_while_a_provisioning_of_another_may_land() {
 fn absence_is_not_believed_while_a_provisioning_of_ones_own_without_an_answer_may_land() {
     let mut claimed = entitlement("k", unknown());
     claimed.intent = Some(intent("me", 30));
-    let gone = Event::VerifiedAbsent { residue: vec![] };
+    let gone = Event::VerifiedAbsent {
+        residue: vec![],
+        shown_by: None,
+    };
     let uncertain = |looked| Observer {
         certain: false,
         ..by("me", 1, looked)
@@ -106,7 +112,10 @@ fn an_intent_keeps_what_an_unresolved_earlier_one_may_still_do() {
     let claimed = after(&given_up, &again, 10);
     assert_eq!(claimed.may_appear_until, Some(at(30)));
     // The second call was answered; the first one still was not.
-    let gone = Event::VerifiedAbsent { residue: vec![] };
+    let gone = Event::VerifiedAbsent {
+        residue: vec![],
+        shown_by: None,
+    };
     let refused = claimed.observe(gone.clone(), &by("me", 2, 29));
     assert_eq!(refused.unwrap_err().code, Code::Stale);
     assert!(claimed.observe(gone, &by("me", 2, 30)).is_ok());

@@ -144,6 +144,7 @@ fn steps(request: &Request) -> Vec<(Actor, Subject, What)> {
     };
     let issued = grant::Event::CredentialIssued {
         item: "orders/write".parse().unwrap(),
+        certificate: None,
     };
     vec![
         (asker, about.clone(), What::Request(created)),

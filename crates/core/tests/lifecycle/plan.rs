@@ -39,6 +39,7 @@ fn absent(key: &str) -> Entitlement {
     entitlement(
         key,
         Observed::Absent {
+            shown_by: None,
             at: at(5),
             residue: vec![],
         },

@@ -52,11 +52,20 @@ impl Folder {
 
     /// A new file in it.
     pub(super) fn file(&mut self, name: &str, text: &str) -> Result<(), Failure> {
+        self.make_file(name, text, 0o644)
+    }
+
+    /// A new file in it that only its owner may read.
+    pub(super) fn secret(&mut self, name: &str, text: &str) -> Result<(), Failure> {
+        self.make_file(name, text, 0o600)
+    }
+
+    fn make_file(&mut self, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
         let path = self.root.join(name);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
-            .mode(0o644)
+            .mode(mode)
             .open(&path)
             .map_err(|error| cannot("write", &path, &error))?;
         self.made.push(Made::File(path.clone()));

@@ -84,6 +84,7 @@ impl Init {
         let text = include_str!("server.yaml").replace("@LISTEN@", &self.listen.to_string());
         let config = ServerConfig::parse(config_file, &text)?;
         folder.private_dir("secrets")?;
+        folder.secret("secrets/sealing-key", &daypass_server::new_sealing_key())?;
         folder.private_dir("data")?;
         folder.dir(POLICY)?;
         folder.file("policy/daypass.yaml", include_str!("policy.yaml"))?;
@@ -123,7 +124,9 @@ impl Init {
         let told = [
             format!("✓ {dir}/server.yaml        what the operator of this machine decides"),
             format!("✓ {dir}/policy/            who may ask for what, and who must agree"),
-            format!("✓ {dir}/secrets/           passwords of targets; only you can read it"),
+            format!(
+                "✓ {dir}/secrets/           passwords of targets, and the key that seals Daypass's own; only you"
+            ),
             format!("✓ {dir}/data/              state and log; only you can read it"),
         ];
         told.into_iter().for_each(say);

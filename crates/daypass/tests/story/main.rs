@@ -19,4 +19,5 @@ mod programs;
 mod quickstart;
 mod running;
 mod server;
+mod ssh;
 mod target;

@@ -285,7 +285,7 @@ async fn shown(
                 _ => Ok(Outcome::Settled),
             }
         }
-        Inspection::Absent { .. } => Err(TargetError::new(
+        Inspection::Absent { .. } | Inspection::Gone { .. } => Err(TargetError::new(
             Fault::Bug,
             "the target took the call and does not show its effect",
         )
@@ -428,8 +428,13 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
     } else {
         provider.inspect(&key.key, spec).await?
     };
+    let (residue, shown_by) = match &seen {
+        Inspection::Absent { residue } => (residue.clone(), None),
+        Inspection::Gone { shown_by } => (Vec::new(), Some(shown_by.clone())),
+        _ => (Vec::new(), None),
+    };
     match seen {
-        Inspection::Absent { residue } => {
+        Inspection::Absent { .. } | Inspection::Gone { .. } => {
             let mut events = if called { Vec::new() } else { vec![Event::Revoked] };
             if let Some(until) = entitlement.may_appear_until(&caller.worker, caller.certain, looked - lag) {
                 // What was begun and given up may still land, or have landed unseen. The access is gone as far as this look
@@ -437,7 +442,7 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
                 record(engine, key, &by(looked), true, events).await?;
                 return Ok(poll((until + lag).since(looked), true));
             }
-            events.push(Event::VerifiedAbsent { residue });
+            events.push(Event::VerifiedAbsent { residue, shown_by });
             record(engine, key, &by(looked), true, events).await?;
             Ok(Outcome::Settled)
         }

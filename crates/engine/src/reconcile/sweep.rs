@@ -164,8 +164,13 @@ async fn missing(
         return Ok(());
     }
     let key = &entitlement.key;
-    if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
-        let seen = vec![Event::VerifiedAbsent { residue }];
+    let gone = match provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
+        Inspection::Absent { residue } => Some((residue, None)),
+        Inspection::Gone { shown_by } => Some((Vec::new(), Some(shown_by))),
+        Inspection::Present { .. } | Inspection::Unknown => None,
+    };
+    if let Some((residue, shown_by)) = gone {
+        let seen = vec![Event::VerifiedAbsent { residue, shown_by }];
         let by = caller.observer(entitlement.epoch, looked - calls::propagation(provider));
         if let Err(error) = calls::record(engine, key, &by, false, seen).await {
             tracing::debug!(%key, %error, "what the sweep saw was overtaken");

@@ -18,4 +18,6 @@ mod memory;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod ssh;
+#[cfg(test)]
 mod stand;

@@ -60,7 +60,7 @@ pub(super) async fn may_see(app: &Parts, identity: &Identity, grant: &Core) -> A
 }
 
 /// The grant, if the caller may see it; else what an unknown id gets.
-async fn visible(app: &Parts, identity: &Identity, id: GrantId) -> Answer<Core> {
+pub(super) async fn visible(app: &Parts, identity: &Identity, id: GrantId) -> Answer<Core> {
     let unknown = || Failure::new(Code::NotFound, format!("there is no grant {}", id.short()));
     let grant = app.engine.store().grant(id).await?.ok_or_else(unknown)?;
     if may_see(app, identity, &grant).await? {

@@ -17,6 +17,7 @@ mod requests;
 mod sessions;
 mod tickets;
 mod tools;
+mod ssh;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -55,6 +56,11 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Release, routes!(grants::release)),
         (R::Extend, routes!(grants::extend)),
         (R::Credentials, routes!(grants::credentials)),
+        (R::Certificate, routes!(ssh::certificate)),
+        (R::SshAuthority, routes!(ssh::authority)),
+        (R::SshKrl, routes!(ssh::krl)),
+        (R::SshHost, routes!(ssh::host)),
+        (R::SshAcknowledge, routes!(ssh::acknowledge)),
         (R::Resources, routes!(catalogue::list)),
         (R::Environments, routes!(environments::list)),
         (R::Events, routes!(events::stream)),

@@ -67,6 +67,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         behind_proxy,
         store,
         secrets,
+        sealing_key: raw.sealing_key.as_ref().map(|key| in_file.path(&key.file)),
         programs,
         trusted_proxies,
         session_lifetime,

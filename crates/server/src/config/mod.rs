@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub store: StoreConfig,
     /// Where each secret comes from and where it may be sent.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// The file with the key under which the server seals the keys that it makes itself; without one it makes none.
+    pub sealing_key: Option<PathBuf>,
     /// Which programs connectors of kind `command` may run.
     pub programs: BTreeMap<String, ProgramConfig>,
     /// Whose `X-Forwarded-For` is believed.
@@ -225,6 +227,7 @@ impl ServerConfig {
             behind_proxy: false,
             store: StoreConfig::Memory,
             secrets: BTreeMap::new(),
+            sealing_key: None,
             programs: BTreeMap::new(),
             trusted_proxies: Vec::new(),
             session_lifetime: check::DEFAULT_SESSION,

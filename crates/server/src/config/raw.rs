@@ -14,6 +14,7 @@ pub(super) struct Raw {
     pub(super) store: Option<Spanned<RawStore>>,
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, Spanned<RawSecret>>,
+    pub(super) sealing_key: Option<RawSealingKey>,
     #[serde(default)]
     pub(super) programs: BTreeMap<String, Spanned<RawProgram>>,
     #[serde(default)]
@@ -34,6 +35,12 @@ pub(super) struct Raw {
 pub(super) struct RawTls {
     pub(super) certificate: Spanned<String>,
     pub(super) key: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSealingKey {
+    pub(super) file: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -245,6 +245,7 @@ const fn changes(route: Route) -> bool {
             | Route::Review
             | Route::Extend
             | Route::Credentials
+            | Route::Certificate
             | Route::BreakGlass
             | Route::Acknowledge
     )

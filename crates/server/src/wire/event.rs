@@ -166,7 +166,17 @@ fn of_grant(what: &grant::Event) -> String {
         E::Begun { window_ends } => format!("being provisioned, until {window_ends} at the latest"),
         E::Activated { expires_at, .. } => format!("all of it is there; ends at {expires_at}"),
         E::Extended { expires_at, .. } => format!("ends at {expires_at} now"),
-        E::CredentialIssued { item } => format!("credentials for {item} were given to its holder"),
+        E::CredentialIssued {
+            item,
+            certificate: Some(signed),
+        } => format!(
+            "certificate {} for {item} was signed for its holder's key {}, as {}, until {}",
+            signed.serial,
+            signed.key,
+            list(&signed.principals),
+            signed.valid_before
+        ),
+        E::CredentialIssued { item, .. } => format!("credentials for {item} were given to its holder"),
         E::Ending { reason } => format!("being taken away: {}", reason.name()),
         E::Overdue => "its removal takes longer than it should".to_owned(),
         E::Ended { evidence } => {
@@ -193,8 +203,13 @@ fn of_entitlement(what: &entitlement::Event) -> String {
         E::Provisioned { until: None } => "seen at the target".to_owned(),
         E::Removing { .. } => "about to be taken away".to_owned(),
         E::Revoked => "taken away; nobody has looked yet".to_owned(),
-        E::VerifiedAbsent { residue } if residue.is_empty() => "the target was read: it is gone".to_owned(),
-        E::VerifiedAbsent { residue } => {
+        E::VerifiedAbsent {
+            shown_by: Some(by), ..
+        } => format!("it is not usable any more: {by}"),
+        E::VerifiedAbsent { residue, .. } if residue.is_empty() => {
+            "the target was read: it is gone".to_owned()
+        }
+        E::VerifiedAbsent { residue, .. } => {
             format!("the target was read: it is gone; left behind: {}", list(residue))
         }
         E::Failing { fault, doing, detail } => format!("{doing} fails ({fault}): {detail}"),

@@ -152,6 +152,10 @@ fn evidence(grant: &Grant, item: &Item) -> Option<api::Evidence> {
             at: *at,
             residue: residue.clone(),
         },
+        Proof::Shown { at, by } => api::Evidence::Shown {
+            at: *at,
+            by: by.clone(),
+        },
         Proof::HeldBy { grant } => api::Evidence::HeldBy { grant: *grant },
         Proof::NeverProvisioned => api::Evidence::NeverProvisioned,
     })

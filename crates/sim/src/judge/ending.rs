@@ -205,6 +205,7 @@ impl Judge {
                 (!others && !character.breaks_promise)
                     .then(|| format!("a read that showed it gone, and it has been open since {since}"))
             }
+            Some(Proof::Shown { by, .. }) => Some(format!("what no target here says: {by}")),
             Some(Proof::HeldBy { grant }) => {
                 let other = self.ledger.grants.get(grant);
                 let holds = other.is_some_and(|other| {

@@ -390,6 +390,7 @@ impl Judge {
             Seen::VerifiedAbsent { .. } => {
                 known.intent = None;
                 known.observed = Observed::Absent {
+                    shown_by: None,
                     at,
                     residue: Vec::new(),
                 }

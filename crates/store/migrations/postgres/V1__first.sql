@@ -311,6 +311,47 @@ CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'wait
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
 
+-- The certificate authorities of connectors: the private key, sealed by the server's own, and the counters.
+CREATE TABLE ssh_authorities (
+    connector TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    sealed BYTEA,
+    last_serial BIGINT NOT NULL DEFAULT 0,
+    krl_version BIGINT NOT NULL DEFAULT 0
+);
+
+-- For what certificates may be issued, or were.
+CREATE TABLE ssh_accesses (
+    connector TEXT COLLATE "C" NOT NULL,
+    target TEXT COLLATE "C" NOT NULL,
+    -- Nothing once it was closed.
+    open_until BIGINT,
+    -- When the last certificate runs out.
+    last_valid BIGINT,
+    -- From this version on, the list has all of them.
+    revoked_in BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (connector, target)
+);
+
+CREATE TABLE ssh_certificates (
+    connector TEXT COLLATE "C" NOT NULL,
+    serial BIGINT NOT NULL,
+    target TEXT COLLATE "C" NOT NULL,
+    valid_before BIGINT NOT NULL,
+    revoked BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (connector, serial)
+);
+CREATE INDEX ssh_certificates_target ON ssh_certificates (connector, target);
+CREATE INDEX ssh_certificates_revoked ON ssh_certificates (connector, valid_before) WHERE revoked = 1;
+
+-- Which list each host has in place.
+CREATE TABLE ssh_hosts (
+    connector TEXT COLLATE "C" NOT NULL,
+    host TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (connector, host)
+);
+
 -- A row begins at 'none' and each change names the state that it really had: no lie about where it came from passes the
 -- foreign key to the legal transitions.
 CREATE FUNCTION begins_and_steps() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -308,6 +308,47 @@ CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'wait
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
 
+-- The certificate authorities of connectors: the private key, sealed by the server's own, and the counters.
+CREATE TABLE ssh_authorities (
+    connector TEXT NOT NULL PRIMARY KEY,
+    sealed BLOB,
+    last_serial INTEGER NOT NULL DEFAULT 0,
+    krl_version INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- For what certificates may be issued, or were.
+CREATE TABLE ssh_accesses (
+    connector TEXT NOT NULL,
+    target TEXT NOT NULL,
+    -- Nothing once it was closed.
+    open_until INTEGER,
+    -- When the last certificate runs out.
+    last_valid INTEGER,
+    -- From this version on, the list has all of them.
+    revoked_in INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (connector, target)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ssh_certificates (
+    connector TEXT NOT NULL,
+    serial INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    valid_before INTEGER NOT NULL,
+    revoked INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (connector, serial)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ssh_certificates_target ON ssh_certificates (connector, target);
+CREATE INDEX ssh_certificates_revoked ON ssh_certificates (connector, valid_before) WHERE revoked = 1;
+
+-- Which list each host has in place.
+CREATE TABLE ssh_hosts (
+    connector TEXT NOT NULL,
+    host TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (connector, host)
+) STRICT, WITHOUT ROWID;
+
 -- A row begins at 'none' and each change names the state that it really had: no lie about where it came from passes the
 -- foreign key to the legal transitions.
 CREATE TRIGGER requests_begins BEFORE INSERT ON requests WHEN NEW.previous_state <> 'none'

@@ -70,9 +70,16 @@ async fn a_grant_is_due_from_step_to_step(bench: Bench) {
         .unwrap();
     let now = store.now().await.unwrap();
     check(store, now, 1, 1).await;
-    observe(store, &key, Event::VerifiedAbsent { residue: Vec::new() })
-        .await
-        .unwrap();
+    observe(
+        store,
+        &key,
+        Event::VerifiedAbsent {
+            residue: Vec::new(),
+            shown_by: None,
+        },
+    )
+    .await
+    .unwrap();
     check(store, now, 1, 0).await;
     assert_eq!(store.next_due(now).await.unwrap(), None);
 }
@@ -121,9 +128,16 @@ async fn access_that_nobody_wants_is_due(bench: Bench) {
 async fn access_that_is_gone_and_wanted_is_due(bench: Bench) {
     ask(&bench.store, Asked::new(1, &[])).await.unwrap();
     let key = activate(&bench.store, 1).await;
-    observe(&bench.store, &key, Event::VerifiedAbsent { residue: Vec::new() })
-        .await
-        .unwrap();
+    observe(
+        &bench.store,
+        &key,
+        Event::VerifiedAbsent {
+            residue: Vec::new(),
+            shown_by: None,
+        },
+    )
+    .await
+    .unwrap();
     let now = bench.store.now().await.unwrap();
     assert_eq!(due(&bench.store, now).await.1, [key]);
 }

@@ -23,6 +23,7 @@ mod people;
 mod postgres_server;
 mod queries;
 mod sqlite_file;
+mod ssh;
 mod story;
 mod transitions;
 mod walk;

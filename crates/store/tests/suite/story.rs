@@ -354,7 +354,10 @@ pub(crate) async fn finish(store: &Store, n: u8, key: &TargetKey) {
     observe(
         store,
         key,
-        entitlement::Event::VerifiedAbsent { residue: Vec::new() },
+        entitlement::Event::VerifiedAbsent {
+            residue: Vec::new(),
+            shown_by: None,
+        },
     )
     .await
     .unwrap();

@@ -278,6 +278,7 @@ async fn entitlement(bench: &Bench, dice: &mut Dice, n: u8) -> Result<Committed,
         },
         4 => Event::Revoked,
         5 if !grant.is_live() || dice.roll(8) == 0 => Event::VerifiedAbsent {
+            shown_by: None,
             residue: vec![String::from("table t")],
         },
         5 | 6 => Event::Failing {

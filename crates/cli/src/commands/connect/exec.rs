@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
-use super::{ConnectArgs, Found, Target, psql};
+use super::{Found, Reach, Target, psql};
 use crate::commands::request::Why;
 use crate::context::Context;
 use crate::edge;
@@ -121,7 +121,7 @@ impl ExecArgs {
         let client = context.client()?;
         is_known_kind(&client, &target).await?;
         let mut signals = Signals::catch()?;
-        let access = ConnectArgs {
+        let access = Reach {
             target,
             length,
             why,
@@ -376,7 +376,7 @@ fn program(path: &OsStr, name: &OsStr) -> Result<PathBuf, Failure> {
     })
 }
 
-impl ConnectArgs {
+impl Reach {
     /// Waits for what was found or asked for.
     pub(super) async fn until_there(
         &self,

@@ -15,6 +15,7 @@ use daypass_core::name::{self, Name};
 use daypass_core::time::Span;
 
 use crate::commands::request::{Why, submit};
+use crate::commands::ssh;
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -35,9 +36,15 @@ use crate::wait::Waited;
 Ends with the client's own exit code, and with 125 where it could not be started. The password is in no argument and
 is not left behind; fresh credentials replace the grant's older ones.")]
 pub struct ConnectArgs {
+    #[command(flatten)]
+    reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reach {
     /// What to reach
     #[arg(value_name = "RESOURCE[/ROLE]")]
-    target: Target,
+    pub(crate) target: Target,
 
     /// For how long to ask, where it must be asked
     #[arg(long = "for", value_name = "TIME")]
@@ -52,12 +59,12 @@ pub struct ConnectArgs {
 
     /// Arguments for the target's client
     #[arg(last = true, value_name = "ARGS")]
-    args: Vec<std::ffi::OsString>,
+    pub(crate) args: Vec<std::ffi::OsString>,
 }
 
 /// A resource, perhaps with a role on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
+pub(crate) struct Target {
     resource: Name,
     role: Option<Name>,
 }
@@ -109,7 +116,7 @@ impl Target {
     }
 
     /// The part of a grant that is meant.
-    fn part<'a>(&self, grant: &'a Grant) -> Option<&'a Entitlement> {
+    pub(crate) fn part<'a>(&self, grant: &'a Grant) -> Option<&'a Entitlement> {
         grant
             .entitlements
             .iter()
@@ -129,16 +136,14 @@ impl ConnectArgs {
         // What would fail in the end fails before anybody is asked.
         let program = psql::find(&context.env.path)?;
         let client = context.client()?;
-        let grant = self.access(context, &client).await?;
-        let part = self.target.part(&grant).ok_or_else(|| {
-            Failure::error(format!(
-                "grant {} does not give {} any more",
-                grant.id.short(),
-                self.target
-            ))
-        })?;
+        let grant = self.reach.access(context, &client).await?;
+        let part = self.reach.part(&grant)?;
+        if part.kind.as_str() == ssh::KIND {
+            let what = format!("{} is reached with ssh", self.reach.target);
+            return Err(Failure::error(what).hint(format!("daypass ssh {}", self.reach.target)));
+        }
         if part.kind.as_str() != psql::KIND {
-            let what = format!("daypass has no client for {} ({})", self.target, part.kind);
+            let what = format!("daypass has no client for {} ({})", self.reach.target, part.kind);
             return Err(
                 Failure::error(what).hint(format!("daypass status {} shows where it is", grant.id.short()))
             );
@@ -161,7 +166,7 @@ impl ConnectArgs {
         context
             .out
             .note(Line::new().with(Style::Good, "✓ ").text(format!("{item}{until}")));
-        let exit = psql::run(&program, &self.args, &credential, &context.env.runtime).await?;
+        let exit = psql::run(&program, &self.reach.args, &credential, &context.env.runtime).await?;
         if context.may_ask() {
             let id = grant.id.short();
             context.out.note(Line::new().with(
@@ -171,9 +176,20 @@ impl ConnectArgs {
         }
         Ok(exit)
     }
+}
+
+impl Reach {
+    /// What of a grant is meant.
+    pub(crate) fn part<'a>(&self, grant: &'a Grant) -> Result<&'a Entitlement, Failure> {
+        let gone = || {
+            let id = grant.id.short();
+            Failure::error(format!("grant {id} does not give {} any more", self.target))
+        };
+        self.target.part(grant).ok_or_else(gone)
+    }
 
     /// An active grant that gives the target: one that is there, one that is on its way, or a new one.
-    async fn access(&self, context: &Context, client: &Client) -> Result<Grant, Failure> {
+    pub(crate) async fn access(&self, context: &Context, client: &Client) -> Result<Grant, Failure> {
         let found = self.find_or_ask(context, client).await?;
         self.until_there(context, client, found).await
     }

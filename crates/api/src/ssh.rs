@@ -1,0 +1,68 @@
+//! Certificates for SSH, and what hosts fetch and acknowledge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daypass_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Item;
+
+/// `POST /grants/{id}/certificate`: for which key, and which item. The item may be left out where the grant has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskCertificate {
+    /// The holder's own public key, in OpenSSH's one line. The private key stays with them.
+    pub public_key: String,
+    /// Which item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<Item>,
+}
+
+/// A certificate, signed just now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Certificate {
+    /// For which item.
+    pub item: Item,
+    /// The line for a file `…-cert.pub`.
+    pub certificate: String,
+    /// Its number, as the log and the host's log have it.
+    pub serial: u64,
+    /// The fingerprint of the key that it is for.
+    pub key: String,
+    /// Whom it names, as `user@resource`.
+    pub principals: Vec<String>,
+    /// From when it is valid.
+    #[schema(value_type = String, format = DateTime)]
+    pub valid_after: Timestamp,
+    /// Until when: a few minutes, and never beyond the grant's deadline.
+    #[schema(value_type = String, format = DateTime)]
+    pub valid_before: Timestamp,
+    /// The hosts that it is for.
+    pub hosts: Vec<String>,
+    /// Their port.
+    pub port: u16,
+    /// The users that it opens there.
+    pub users: Vec<String>,
+}
+
+/// `GET /ssh/{connector}/hosts/{host}`: what a host is to have in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostFiles {
+    /// The line for `TrustedUserCAKeys`.
+    pub authority: String,
+    /// The version of the list of the revoked.
+    pub version: u64,
+    /// The list, as `RevokedKeys` takes it, in base64.
+    pub krl: String,
+    /// For each user of the host, the principals that open it.
+    pub principals: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// `POST /ssh/{connector}/hosts/{host}/acknowledge`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledge {
+    /// The version that is in place.
+    pub version: u64,
+}

@@ -1,0 +1,233 @@
+//! Certificates for a holder's own key, and what the hosts that take them are to have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::grant::{self, Certificate, Grant, Part};
+use daypass_core::id::GrantId;
+use daypass_core::name::{Item, Name};
+use daypass_core::refusal::{Code, Refusal};
+use daypass_policy::Access;
+use daypass_providers::Provider;
+use daypass_providers::ssh::{Ask, Certifier, Draft, Issued, Krl};
+use daypass_store::{Outcome, Scope};
+
+use crate::access::{held, one_item};
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::error::{Error, not_found};
+
+/// What a host is to have in place.
+#[derive(Debug, Clone)]
+pub struct HostFiles {
+    /// The line for `TrustedUserCAKeys`.
+    pub authority: String,
+    /// The list of the revoked.
+    pub krl: Krl,
+    /// For each user of the host, the principals that open it.
+    pub principals: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Engine {
+    /// A certificate for the holder's own key, for one item of an active grant, valid for a few minutes and never beyond the
+    /// grant's deadline. The log has its serial before it is signed.
+    ///
+    /// # Errors
+    /// Where somebody else asks, the access is not there, the key is not one to certify, or the store does not answer.
+    pub async fn certificate(
+        &self,
+        caller: Caller,
+        id: GrantId,
+        item: Option<Item>,
+        public_key: &str,
+    ) -> Result<(Item, Draft, Issued), Error> {
+        let current = self.current();
+        let now = self.store().now().await?;
+        let found = self.store().grant(id).await?;
+        let grant = found.ok_or_else(|| not_found(format!("there is no grant {}", id.short())))?;
+        let item = one_item(&grant, item)?;
+        // Ownership first: who is not the holder learns nothing. It is decided again where it is recorded.
+        grant.issue_credential(caller.person, &item, now)?;
+        let part = part(&grant, &item)?;
+        let resource = current.policy.resource(item.resource.as_str());
+        if resource.is_none_or(|resource| resource.access == Access::Gateway) {
+            let what = format!("{} never reveals its credentials", item.resource);
+            return Err(Refusal::new(Code::GatewayOnly, what)
+                .hint("it is reached through the gateway")
+                .into());
+        }
+        let provider = current.connectors.get(&part.target.connector).map(Arc::clone);
+        let provider =
+            provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
+        let certifier = provider.certifier().ok_or_else(|| {
+            Refusal::new(Code::Invalid, format!("{item} is not reached with a certificate"))
+                .hint(format!("daypass connect {item}"))
+        })?;
+        certifier.check_key(public_key).map_err(|what| {
+            Refusal::new(Code::Invalid, what)
+                .hint("ssh-keygen -t ed25519 makes one; daypass ssh does it for you")
+        })?;
+        let until = grant
+            .expires_at()
+            .ok_or_else(|| Refusal::new(Code::NotActive, "the access is not there yet"))?;
+        let key_id = format!("{} {} {item}", id.short(), current.directory.login(grant.holder));
+        let ask = Ask {
+            public_key,
+            key_id: &key_id,
+            until,
+        };
+        let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
+        self.note(caller, id, &item, &draft).await?;
+        let issued = certifier.sign(&draft).await?;
+        Ok((item, draft, issued))
+    }
+
+    /// Writes down what is about to be signed, if the grant is still there.
+    async fn note(&self, caller: Caller, id: GrantId, item: &Item, draft: &Draft) -> Result<(), Error> {
+        let (item, signed) = (
+            item.clone(),
+            Certificate {
+                serial: draft.serial,
+                key: draft.fingerprint.clone(),
+                principals: draft.principals.clone(),
+                valid_after: draft.valid_after,
+                valid_before: draft.valid_before,
+            },
+        );
+        let noted = self.store().transition(Scope::Grant(id), move |world, now| {
+            let event = held(world, id)?.issue_credential(caller.person, &item, now)?;
+            let event = match event {
+                grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
+                    item,
+                    certificate: Some(Box::new(signed)),
+                },
+                other => other,
+            };
+            Ok(Outcome::one(
+                Actor::Person(caller.person),
+                Subject::Grant(id),
+                What::Grant(event),
+            ))
+        });
+        noted.await?;
+        Ok(())
+    }
+
+    /// The line for `TrustedUserCAKeys` of a connector.
+    ///
+    /// # Errors
+    /// Where it has no authority, or the store does not answer.
+    pub async fn ssh_authority(&self, connector: &Name) -> Result<String, Error> {
+        Ok(certifier(&self.ssh(connector)?, connector)?.authority().await?)
+    }
+
+    /// The list of the revoked of a connector.
+    ///
+    /// # Errors
+    /// As [`ssh_authority`](Self::ssh_authority).
+    pub async fn ssh_krl(&self, connector: &Name) -> Result<Krl, Error> {
+        Ok(certifier(&self.ssh(connector)?, connector)?.krl().await?)
+    }
+
+    /// What a host is to have in place. Only the account that the policy names for the host is told.
+    ///
+    /// # Errors
+    /// Where the caller does not speak for the host: as if it were not there.
+    pub async fn ssh_host(&self, caller: Caller, connector: &Name, host: &str) -> Result<HostFiles, Error> {
+        let provider = self.ssh(connector)?;
+        let certifier = certifier(&provider, connector)?;
+        self.speaks_for(caller, (connector, certifier), host)?;
+        let mut principals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let policy = self.current().policy;
+        for resource in policy
+            .resources()
+            .iter()
+            .filter(|resource| resource.connector == *connector)
+        {
+            if certifier.host(&resource.config, host).is_none() {
+                continue;
+            }
+            for user in resource
+                .roles
+                .values()
+                .flat_map(|role| certifier.users(&role.config))
+            {
+                let principal = certifier.principal(&user, resource.name.as_str());
+                principals.entry(user).or_default().insert(principal);
+            }
+        }
+        Ok(HostFiles {
+            authority: certifier.authority().await?,
+            krl: certifier.krl().await?,
+            principals,
+        })
+    }
+
+    /// A host has this version of the list in place.
+    ///
+    /// # Errors
+    /// As [`ssh_host`](Self::ssh_host); also where there is no such version yet.
+    pub async fn ssh_acknowledge(
+        &self,
+        caller: Caller,
+        connector: &Name,
+        host: &str,
+        version: u64,
+    ) -> Result<(), Error> {
+        let provider = self.ssh(connector)?;
+        let certifier = certifier(&provider, connector)?;
+        let host = self.speaks_for(caller, (connector, certifier), host)?;
+        if version > certifier.krl().await?.version {
+            let what = format!("there is no version {version} of the list yet");
+            return Err(Refusal::new(Code::Invalid, what).into());
+        }
+        Ok(certifier.acknowledge(&host, version).await?)
+    }
+
+    fn ssh(&self, connector: &Name) -> Result<Arc<dyn Provider>, Refusal> {
+        let current = self.current();
+        current
+            .connectors
+            .get(connector)
+            .map(Arc::clone)
+            .ok_or_else(|| no_authority(connector))
+    }
+
+    /// Whether the policy in force names the caller's account for this host; the host as it is written there.
+    fn speaks_for(
+        &self,
+        caller: Caller,
+        (connector, certifier): (&Name, &dyn Certifier),
+        host: &str,
+    ) -> Result<String, Refusal> {
+        let current = self.current();
+        let login = current.directory.login(caller.person);
+        let here = current
+            .policy
+            .resources()
+            .iter()
+            .filter(|resource| resource.connector == *connector);
+        let mut named = here.filter_map(|resource| certifier.host(&resource.config, host));
+        let found = named.find(|(_, account)| account.as_deref() == Some(login.as_str()));
+        found.map(|(host, _)| host).ok_or_else(|| {
+            not_found(format!(
+                "{connector} has no host {host} that this account speaks for"
+            ))
+            .hint("the policy names it: resources: [{…, config: {host: …, account: …}}]")
+        })
+    }
+}
+
+fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
+    let found = grant.parts.iter().find(|part| part.item() == item);
+    found.ok_or_else(|| not_found(format!("{item} is not in this grant")))
+}
+
+fn certifier<'a>(provider: &'a Arc<dyn Provider>, connector: &Name) -> Result<&'a dyn Certifier, Refusal> {
+    provider.certifier().ok_or_else(|| no_authority(connector))
+}
+
+fn no_authority(connector: &Name) -> Refusal {
+    not_found(format!("there is no certificate authority {connector}"))
+}

@@ -1,0 +1,250 @@
+//! Issuing a certificate in two steps, so that the log has it before it exists; and what hosts are to have.
+
+use async_trait::async_trait;
+use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::time::{Span, Timestamp};
+use serde_json::Value;
+
+use super::authority::{Authority, Claims};
+use super::config::{Resource, Role, misconfigured};
+use super::key::PublicKey;
+use super::krl;
+use super::provider::{CLOCK_SKEW, Connected};
+use crate::Error;
+
+/// A certificate is valid from so long before it is made: a host's clock may be behind.
+const BEFORE: Span = Span::minutes(1);
+
+/// What somebody asks a certificate for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Their public key, in OpenSSH's one line.
+    pub public_key: &'a str,
+    /// What the host's log shows; no secret.
+    pub key_id: &'a str,
+    /// The grant's deadline: no certificate lasts longer.
+    pub until: Timestamp,
+}
+
+/// A certificate that may be signed: it has its serial, and is known to the register.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its serial.
+    pub serial: u64,
+    /// The fingerprint of the key that it is for.
+    pub fingerprint: String,
+    /// Whom it makes its holder at the hosts, each as `user@resource`.
+    pub principals: Vec<String>,
+    /// From when it is valid.
+    pub valid_after: Timestamp,
+    /// Until when.
+    pub valid_before: Timestamp,
+    pub(super) key: PublicKey,
+    pub(super) key_id: String,
+    pub(super) role: Role,
+    pub(super) resource: Resource,
+}
+
+/// A signed certificate, with what is needed to use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The line for a file `…-cert.pub`.
+    pub certificate: String,
+    /// The hosts that it is for.
+    pub hosts: Vec<String>,
+    /// Their port.
+    pub port: u16,
+    /// The users that it opens there.
+    pub users: Vec<String>,
+}
+
+/// The list of the revoked, as `RevokedKeys` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Krl {
+    /// Rises by one whenever something is added. What has run out falls out without a new version.
+    pub version: u64,
+    /// How many certificates are on it.
+    pub count: usize,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// A provider whose access is a certificate for the holder's own key.
+#[async_trait]
+pub trait Certifier: Send + Sync {
+    /// Whether a public key is one to certify.
+    ///
+    /// # Errors
+    /// Why not, for whoever handed it in.
+    fn check_key(&self, public_key: &str) -> Result<(), String>;
+
+    /// Takes a serial for a certificate for this key. It is not signed yet.
+    ///
+    /// # Errors
+    /// [`Fault::Misconfigured`] where the public key is not one to certify (the detail says why); [`Fault::NotFound`] where
+    /// no certificate may be issued (any more).
+    async fn draft(&self, key: &str, spec: &Spec, ask: &Ask<'_>) -> Result<Draft, Error>;
+
+    /// Signs it.
+    ///
+    /// # Errors
+    /// Where the authority's key cannot be had.
+    async fn sign(&self, draft: &Draft) -> Result<Issued, Error>;
+
+    /// The line for `TrustedUserCAKeys`.
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    async fn authority(&self) -> Result<String, Error>;
+
+    /// The list of the revoked.
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    async fn krl(&self) -> Result<Krl, Error>;
+
+    /// Keeps that a host has the list of this version in place.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] where there is no such version yet.
+    async fn acknowledge(&self, host: &str, version: u64) -> Result<(), Error>;
+
+    /// The host of this name of a resource, if it has it, as it is written there; and whose token speaks for it.
+    fn host(&self, resource: &Value, host: &str) -> Option<(String, Option<String>)>;
+
+    /// What a certificate of this resource names for a user.
+    fn principal(&self, user: &str, resource: &str) -> String;
+
+    /// The users that a role opens, as [`Draft::principals`] without the resource.
+    fn users(&self, role: &Value) -> Vec<String>;
+}
+
+impl Connected {
+    async fn key(&self) -> Result<Authority, Error> {
+        Authority::new(&*self.register()?.seed(&self.connector).await?)
+    }
+}
+
+#[async_trait]
+impl Certifier for Connected {
+    fn check_key(&self, public_key: &str) -> Result<(), String> {
+        PublicKey::read(public_key).map(drop)
+    }
+
+    async fn draft(&self, key: &str, spec: &Spec, ask: &Ask<'_>) -> Result<Draft, Error> {
+        let public =
+            PublicKey::read(ask.public_key).map_err(|what| Error::new(Fault::Misconfigured, what))?;
+        let role = Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
+        let resource = Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
+        let register = self.register()?;
+        let now = register.now().await?;
+        // What was provisioned may still be shorter than a grant that was lengthened just now.
+        let standing = register.look(&self.connector, key).await?;
+        let open = standing.and_then(|standing| standing.until).unwrap_or(now);
+        let valid_before = (now + self.config.validity).min(ask.until).min(open);
+        if valid_before <= now {
+            return Err(Error::new(Fault::NotFound, "the access is over"));
+        }
+        let serial = register.reserve(&self.connector, key, valid_before).await?;
+        let principals = role
+            .users
+            .iter()
+            .map(|user| principal(user, spec.item.resource.as_str()))
+            .collect();
+        Ok(Draft {
+            serial,
+            fingerprint: public.fingerprint.clone(),
+            principals,
+            valid_after: now - BEFORE,
+            valid_before,
+            key: public,
+            key_id: ask.key_id.to_owned(),
+            role,
+            resource,
+        })
+    }
+
+    async fn sign(&self, draft: &Draft) -> Result<Issued, Error> {
+        let claims = Claims {
+            key: &draft.key,
+            serial: draft.serial,
+            key_id: &draft.key_id,
+            principals: &draft.principals,
+            valid_after: draft.valid_after,
+            valid_before: draft.valid_before,
+            force_command: draft.role.force_command.as_deref(),
+            source_address: &draft.role.source_address,
+            extensions: &draft.role.extensions,
+        };
+        // sshd takes a certificate without a principal for everybody.
+        if draft.principals.is_empty() {
+            return Err(Error::new(
+                Fault::Bug,
+                "a certificate without a principal is never signed",
+            ));
+        }
+        let certificate = self.key().await?.sign(self.register()?.nonce(), &claims);
+        Ok(Issued {
+            certificate,
+            hosts: draft
+                .resource
+                .hosts
+                .iter()
+                .map(|host| host.name.clone())
+                .collect(),
+            port: draft.resource.port,
+            users: draft.role.users.clone(),
+        })
+    }
+
+    async fn authority(&self) -> Result<String, Error> {
+        Ok(self.key().await?.line(&format!("daypass {}", self.connector)))
+    }
+
+    async fn krl(&self) -> Result<Krl, Error> {
+        let register = self.register()?;
+        let now = register.now().await?;
+        let revoked = register.revoked(&self.connector, now - CLOCK_SKEW).await?;
+        let serials = revoked.serials.into_iter().collect();
+        let bytes = krl::write(revoked.version, now, &self.key().await?.blob(), &serials);
+        Ok(Krl {
+            version: revoked.version,
+            count: serials.len(),
+            bytes,
+        })
+    }
+
+    async fn acknowledge(&self, host: &str, version: u64) -> Result<(), Error> {
+        let register = self.register()?;
+        let now = register.now().await?;
+        if version > register.revoked(&self.connector, now).await?.version {
+            return Err(Error::new(
+                Fault::NotFound,
+                format!("there is no version {version} of the list"),
+            ));
+        }
+        register.acknowledge(&self.connector, host, version).await
+    }
+
+    fn principal(&self, user: &str, resource: &str) -> String {
+        principal(user, resource)
+    }
+
+    fn host(&self, resource: &Value, host: &str) -> Option<(String, Option<String>)> {
+        let resource = Resource::read(resource).ok()?;
+        let found = resource
+            .hosts
+            .into_iter()
+            .find(|one| one.name.eq_ignore_ascii_case(host))?;
+        Some((found.name, found.account))
+    }
+
+    fn users(&self, role: &Value) -> Vec<String> {
+        Role::read(role).map(|role| role.users).unwrap_or_default()
+    }
+}
+
+/// What a certificate names, and what a host's list of principals for a user holds.
+fn principal(user: &str, resource: &str) -> String {
+    format!("{user}@{resource}")
+}

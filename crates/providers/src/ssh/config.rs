@@ -1,0 +1,277 @@
+//! What policy writes for connectors, resources and roles of kind `ssh`.
+
+use std::net::IpAddr;
+
+use daypass_core::entitlement::Fault;
+use daypass_core::time::Span;
+use serde_json::Value;
+
+use crate::config::{Object, Problems, unknown};
+use crate::{ConfigProblem, Error};
+
+/// How long a certificate is valid where the connector does not say, and at most and least.
+const VALIDITY: Span = Span::minutes(5);
+const LONGEST: Span = Span::hours(1);
+const SHORTEST: Span = Span::minutes(1);
+/// What a certificate gives where the role does not say.
+const DEFAULT_EXTENSIONS: [&str; 1] = ["permit-pty"];
+/// Every extension that sshd knows for users. Source: OpenSSH's PROTOCOL.certkeys.
+const EXTENSIONS: &[&str] = &[
+    "no-touch-required",
+    "permit-X11-forwarding",
+    "permit-agent-forwarding",
+    "permit-port-forwarding",
+    "permit-pty",
+    "permit-user-rc",
+];
+/// More of anything in one list than anybody means.
+const MANY: usize = 64;
+
+type Read<T> = Result<T, Vec<ConfigProblem>>;
+
+/// One authority, for all hosts that trust it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Connector {
+    /// How long a certificate is valid at most.
+    pub(super) validity: Span,
+}
+
+/// One host, or several that are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Resource {
+    pub(super) hosts: Vec<Host>,
+    pub(super) port: u16,
+}
+
+/// A host that trusts the authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Host {
+    /// As people type it after `ssh`.
+    pub(super) name: String,
+    /// Whose token fetches the list for it and acknowledges; none where nothing does.
+    pub(super) account: Option<String>,
+}
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Role {
+    /// Names of users at the hosts.
+    pub(super) users: Vec<String>,
+    pub(super) force_command: Option<String>,
+    pub(super) source_address: Vec<String>,
+    pub(super) extensions: Vec<String>,
+}
+
+impl Connector {
+    pub(super) fn read(config: &Value) -> Read<Self> {
+        let mut problems = Problems::default();
+        let read = Self::parse(config, &mut problems);
+        problems.finish(read)
+    }
+
+    fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
+        if config.is_null() {
+            return Some(Self { validity: VALIDITY });
+        }
+        let object = Object::read(config, "", &["certificate"], problems)?;
+        let mut validity = VALIDITY;
+        if let Some(text) = object.text("certificate", problems) {
+            match text.parse::<Span>() {
+                Ok(span) if (SHORTEST..=LONGEST).contains(&span) => validity = span,
+                _ => problems.add(
+                    &object.at("certificate"),
+                    "certificate is how long one is valid: 1m to 1h, such as 5m",
+                ),
+            }
+        }
+        Some(Self { validity })
+    }
+}
+
+impl Resource {
+    pub(super) fn read(config: &Value) -> Read<Self> {
+        let mut problems = Problems::default();
+        let read = Self::parse(config, &mut problems);
+        problems.finish(read)
+    }
+
+    fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
+        let object = Object::read(config, "", &["host", "hosts", "account", "port"], problems)?;
+        let mut hosts = Vec::new();
+        if let Some(name) = object.text("host", problems) {
+            host_name(name, &object.at("host"), problems);
+            let account = object.text("account", problems).map(str::to_owned);
+            hosts.push(Host {
+                name: name.to_owned(),
+                account,
+            });
+        } else if object.get("account").is_some() {
+            problems.add(
+                &object.at("account"),
+                "account goes with host; in hosts each has its own",
+            );
+        }
+        for (at, item) in object.list("hosts", problems) {
+            let Some(entry) = Object::read(item, &at, &["host", "account"], problems) else {
+                continue;
+            };
+            let Some(name) = entry.need_text("host", problems) else {
+                continue;
+            };
+            host_name(name, &entry.at("host"), problems);
+            let account = entry.text("account", problems).map(str::to_owned);
+            hosts.push(Host {
+                name: name.to_owned(),
+                account,
+            });
+        }
+        let mut names: Vec<_> = hosts.iter().map(|host| host.name.to_ascii_lowercase()).collect();
+        names.sort();
+        if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+            problems.add("", "a host stands here twice");
+        }
+        if hosts.is_empty() || hosts.len() > MANY {
+            problems.add(
+                "",
+                format!("say which host: {{host: web-1.internal}}, or up to {MANY} under hosts"),
+            );
+        }
+        let mut port = 22;
+        if let Some(value) = object.get("port") {
+            match value
+                .as_u64()
+                .and_then(|port| u16::try_from(port).ok())
+                .filter(|port| *port != 0)
+            {
+                Some(value) => port = value,
+                None => problems.add(&object.at("port"), "port must be a number from 1 to 65535"),
+            }
+        }
+        Some(Self { hosts, port })
+    }
+}
+
+impl Role {
+    pub(super) fn read(config: &Value) -> Read<Self> {
+        let mut problems = Problems::default();
+        let read = Self::parse(config, &mut problems);
+        problems.finish(read)
+    }
+
+    fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
+        let keys = ["principals", "force_command", "source_address", "extensions"];
+        let object = Object::read(config, "", &keys, problems)?;
+        let users = texts(&object, "principals", problems);
+        for (at, user) in &users {
+            user_name(user, at, problems);
+        }
+        // sshd takes a certificate without a principal for everybody.
+        if users.is_empty() {
+            let what = "principals must name at least one user of the hosts, such as [deploy]: a certificate without \
+                        one would open every account";
+            problems.add(&object.at("principals"), what);
+        }
+        let force_command = object.text("force_command", problems);
+        if force_command.is_some_and(|command| command.len() > 1024 || command.chars().any(char::is_control))
+        {
+            problems.add(
+                &object.at("force_command"),
+                "force_command must be one line of at most 1024 bytes",
+            );
+        }
+        let addresses = texts(&object, "source_address", problems);
+        for (at, address) in &addresses {
+            if !is_network(address) {
+                problems.add(
+                    at,
+                    "this must be an address or a network, such as 10.0.0.0/8 or 2001:db8::/32",
+                );
+            }
+        }
+        let mut extensions = texts(&object, "extensions", problems);
+        for (at, extension) in &extensions {
+            if !EXTENSIONS.contains(&extension.as_str()) {
+                problems.add(at, unknown("extension", extension, EXTENSIONS));
+            }
+        }
+        if object.get("extensions").is_none() {
+            extensions = DEFAULT_EXTENSIONS
+                .map(|one| (String::new(), one.to_owned()))
+                .into();
+        }
+        let plain = |all: Vec<(String, String)>| {
+            let mut all: Vec<_> = all.into_iter().map(|(_, text)| text).collect();
+            all.sort();
+            all.dedup();
+            all
+        };
+        Some(Self {
+            users: plain(users),
+            force_command: force_command.map(str::to_owned),
+            source_address: plain(addresses),
+            extensions: plain(extensions),
+        })
+    }
+}
+
+/// The texts of a list, each with where it stands.
+fn texts(object: &Object<'_>, key: &str, problems: &mut Problems) -> Vec<(String, String)> {
+    let all = object.list(key, problems);
+    if all.len() > MANY {
+        problems.add(&object.at(key), format!("at most {MANY}"));
+    }
+    let mut texts = Vec::new();
+    for (at, value) in all {
+        match value.as_str().filter(|text| !text.is_empty()) {
+            Some(text) => texts.push((at, text.to_owned())),
+            None => problems.add(&at, "this must be text, and not empty"),
+        }
+    }
+    texts
+}
+
+/// A user of a host, as `useradd` takes one. No pattern, no list, no option, and no `@`: the resource follows after that.
+fn user_name(user: &str, at: &str, problems: &mut Problems) {
+    let begins = user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if !begins || user.len() > 32 || !user.chars().all(fits) {
+        problems.add(
+            at,
+            "a principal is the name of a user at the host: small letters, digits, _ and -, at most 32",
+        );
+    }
+}
+
+/// A host as people type it: it is compared with what they type, and stands in files that ssh reads.
+fn host_name(host: &str, at: &str, problems: &mut Problems) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == ':';
+    let begins = host.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || host.len() > 253 || !host.chars().all(fits) {
+        problems.add(
+            at,
+            "host must be a name or an address: letters, digits, dots and hyphens",
+        );
+    }
+}
+
+fn is_network(text: &str) -> bool {
+    let (address, bits) = text
+        .split_once('/')
+        .map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    bits.is_none_or(|bits| !bits.starts_with('+') && bits.parse::<u8>().is_ok_and(|bits| bits <= most))
+}
+
+pub(super) fn misconfigured(what: &str, problems: &[ConfigProblem]) -> Error {
+    let all: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
+        .collect();
+    Error::new(
+        Fault::Misconfigured,
+        format!("the {what}'s configuration: {}", all.join("; ")),
+    )
+}

@@ -1,0 +1,95 @@
+//! The kind `ssh`: a certificate authority for each connector, which signs a holder's own key for a few minutes at a time.
+//!
+//! Nothing is called at a host. A host trusts the authority; it takes a certificate until it runs out, or until it has a list
+//! of the revoked that names it. So "the target is read" is here: what was issued (see [`Register`]), what has run out, and
+//! what the hosts acknowledged to have in place.
+//!
+//! A host of a connector trusts the authority for everything that it signs. So a certificate does not say `deploy` but
+//! `deploy@web-1` (the user, then the resource), and a host takes only what names its own resource.
+
+mod authority;
+mod certifier;
+mod config;
+mod key;
+mod krl;
+mod provider;
+mod register;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::Arc;
+
+use daypass_core::entitlement::Fault;
+use daypass_core::id::GrantId;
+use daypass_core::name::Name;
+use serde_json::Value;
+
+pub use certifier::{Ask, Certifier, Draft, Issued, Krl};
+pub use register::{Acknowledged, Register, Revoked, Standing};
+
+use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
+
+/// The kind `ssh`.
+pub struct Ssh;
+
+impl Kind for Ssh {
+    fn name(&self) -> &'static str {
+        "ssh"
+    }
+
+    fn check_connector(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        config::Connector::read(config).map(|_| ())
+    }
+
+    fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        config::Resource::read(config).map(|_| ())
+    }
+
+    fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        config::Role::read(config).map(|_| ())
+    }
+
+    fn secrets(&self, _connector: &Value) -> Vec<SecretUse> {
+        Vec::new()
+    }
+
+    fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {
+        format!("{grant}_{index}").to_ascii_lowercase()
+    }
+
+    fn check_allowed(&self, _connector: &Value, operator: &dyn Secrets) -> Result<(), Vec<ConfigProblem>> {
+        if operator.register().is_some() {
+            return Ok(());
+        }
+        Err(vec![ConfigProblem {
+            pointer: String::new(),
+            message: NO_KEY.to_owned(),
+        }])
+    }
+
+    fn connect(
+        &self,
+        connector: &Name,
+        config: &Value,
+        secrets: Arc<dyn Secrets>,
+        _installation: &str,
+    ) -> Result<Arc<dyn Provider>, Error> {
+        let config =
+            config::Connector::read(config).map_err(|found| config::misconfigured("connector", &found))?;
+        let register = secrets.register();
+        Ok(Arc::new(provider::Connected {
+            connector: connector.to_string(),
+            config,
+            register,
+        }))
+    }
+}
+
+const NO_KEY: &str = "a connector of kind ssh keeps the key of its authority sealed, and server.yaml names no sealing_key; \
+                      write one (head -c 32 /dev/urandom | base64 > secrets/sealing-key; chmod 600) and name it: \
+                      sealing_key: {file: secrets/sealing-key}";
+
+fn no_register() -> Error {
+    Error::new(Fault::Misconfigured, NO_KEY)
+}

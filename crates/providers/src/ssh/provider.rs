@@ -1,0 +1,153 @@
+//! The provider: what may be issued, and what of it can still be used.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::time::{Span, Timestamp};
+
+use super::certifier::Certifier;
+use super::config::{Connector, Resource, Role, misconfigured};
+use super::no_register;
+use super::register::{Register, Standing};
+use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
+
+/// How far a host's clock may be behind ours (and ours before it): for so long after its end a certificate counts as usable.
+pub(super) const CLOCK_SKEW: Span = Span::seconds(30);
+
+/// How soon to look again whether the hosts have the list.
+const LOOK_AGAIN: Span = Span::seconds(1);
+
+pub(super) struct Connected {
+    pub(super) connector: String,
+    pub(super) config: Connector,
+    pub(super) register: Option<Arc<dyn Register>>,
+}
+
+impl Connected {
+    pub(super) fn register(&self) -> Result<&dyn Register, Error> {
+        self.register.as_deref().ok_or_else(no_register)
+    }
+
+    /// Why no host takes a certificate of this key any more; `None` where one may.
+    async fn shown_gone(
+        &self,
+        standing: Standing,
+        last: Timestamp,
+        now: Timestamp,
+        spec: Option<&Spec>,
+    ) -> Result<Option<String>, Error> {
+        if now >= last + CLOCK_SKEW {
+            return Ok(Some(format!(
+                "the last certificate ran out at {last}, and {CLOCK_SKEW} more passed"
+            )));
+        }
+        let Some(resource) = spec.and_then(|spec| Resource::read(&spec.resource).ok()) else {
+            return Ok(None);
+        };
+        let acknowledged = self.register()?.acknowledged(&self.connector).await?;
+        let has = |name: &str| {
+            acknowledged
+                .get(name)
+                .is_some_and(|has| has.version >= standing.revoked_in)
+        };
+        let hosts: Vec<_> = resource.hosts.iter().map(|host| host.name.as_str()).collect();
+        let all = !hosts.is_empty() && hosts.iter().all(|host| has(host));
+        Ok(all.then(|| {
+            let version = standing.revoked_in;
+            format!(
+                "{} acknowledged version {version} of the revocation list",
+                hosts.join(", ")
+            )
+        }))
+    }
+}
+
+#[async_trait]
+impl Provider for Connected {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            own_expiry: true,
+            credential: false,
+            shared: false,
+            propagation: Span::ZERO,
+            ceiling: Span::seconds(30),
+        }
+    }
+
+    async fn provision(
+        &self,
+        key: &str,
+        spec: &Spec,
+        _holder: &str,
+        until: Timestamp,
+    ) -> Result<Progress, Error> {
+        Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
+        Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
+        // So that hosts can be set up, and a key that cannot be opened is known, before anybody needs a certificate.
+        self.register()?.seed(&self.connector).await?;
+        self.register()?.open(&self.connector, key, until).await?;
+        Ok(Progress::Done)
+    }
+
+    async fn revoke(&self, key: &str, spec: Option<&Spec>) -> Result<Progress, Error> {
+        let register = self.register()?;
+        let standing = register.look(&self.connector, key).await?;
+        if standing.is_some_and(|standing| standing.until.is_some()) {
+            register.close(&self.connector, key).await?;
+        }
+        // On the list at once; not gone before hosts have the list, or time has passed.
+        Ok(match self.inspect(key, spec).await? {
+            Inspection::Present { .. } => Progress::Pending {
+                poll_after: LOOK_AGAIN,
+            },
+            _ => Progress::Done,
+        })
+    }
+
+    async fn inspect(&self, key: &str, spec: Option<&Spec>) -> Result<Inspection, Error> {
+        let register = self.register()?;
+        let Some(standing) = register.look(&self.connector, key).await? else {
+            return Ok(Inspection::Absent { residue: Vec::new() });
+        };
+        if standing.until.is_some() {
+            return Ok(Inspection::Present {
+                until: standing.until,
+                residue: Vec::new(),
+            });
+        }
+        let Some(last) = standing.last_valid else {
+            return Ok(Inspection::Absent { residue: Vec::new() });
+        };
+        let now = register.now().await?;
+        Ok(match self.shown_gone(standing, last, now, spec).await? {
+            Some(shown_by) => Inspection::Gone { shown_by },
+            None => Inspection::Present {
+                until: Some(last),
+                residue: Vec::new(),
+            },
+        })
+    }
+
+    async fn list_managed(&self) -> Result<Vec<String>, Error> {
+        self.register()?.keys(&self.connector).await
+    }
+
+    async fn credential(&self, _key: &str, _spec: &Spec) -> Result<Credential, Error> {
+        let what = "ssh has no credentials to hand out: the holder's own key is certified";
+        Err(Error::new(Fault::Misconfigured, what))
+    }
+
+    fn certifier(&self) -> Option<&dyn Certifier> {
+        Some(self)
+    }
+
+    async fn rotate_admin(&self) -> Result<(), Error> {
+        let what = "the key of an authority is not rotated by this version: hosts would have to trust both for a while";
+        Err(Error::new(Fault::Misconfigured, what))
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.register()?.seed(&self.connector).await.map(drop)
+    }
+}

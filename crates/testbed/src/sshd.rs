@@ -1,0 +1,143 @@
+//! A throwaway OpenSSH server: on a free port of 127.0.0.1, as the current user, with certificates as the only way in.
+//!
+//! It reads what a host of Daypass reads ([`Sshd::folder`]): `ca.pub`, `revoked.krl` and `principals/%u`. Nothing of the machine's
+//! own sshd or `~/.ssh` is read or written. Only root may need `/run/sshd`, which sshd insists on and which is made.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::error::Doing;
+use crate::{Error, Result, port, wait};
+
+/// Where packages put sshd, which is rarely on `PATH` and must be started by its whole path.
+const PLACES: [&str; 4] = [
+    "/usr/sbin/sshd",
+    "/usr/local/sbin/sshd",
+    "/opt/homebrew/sbin/sshd",
+    "/usr/bin/sshd",
+];
+
+/// Where sshd is: `DAYPASS_SSHD` if set, else the usual places.
+///
+/// # Errors
+/// [`Error::NoSshd`] names the places.
+pub fn installed() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("DAYPASS_SSHD") {
+        let named = PathBuf::from(named);
+        let looked = format!("DAYPASS_SSHD={}", named.display());
+        return named.is_file().then_some(named).ok_or(Error::NoSshd { looked });
+    }
+    let found = PLACES.iter().map(PathBuf::from).find(|place| place.is_file());
+    found.ok_or_else(|| Error::NoSshd {
+        looked: PLACES.join(", "),
+    })
+}
+
+/// A running sshd. It ends with this value.
+#[derive(Debug)]
+pub struct Sshd {
+    child: Child,
+    folder: TempDir,
+    port: u16,
+    user: String,
+}
+
+impl Sshd {
+    /// Starts one that lets nobody in yet.
+    ///
+    /// # Errors
+    /// Where it is not installed or does not start.
+    pub fn start() -> Result<Self> {
+        let program = installed()?;
+        let folder = tempfile::tempdir().doing(|| "making a folder for sshd".to_owned())?;
+        let at = |name: &str| folder.path().join(name);
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(at("host_key")))?;
+        std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
+        for empty in ["ca.pub", "revoked.krl"] {
+            File::create(at(empty)).doing(|| format!("writing {empty}"))?;
+        }
+        if rustix::process::geteuid().is_root() {
+            std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
+        }
+        let user = run(Command::new("id").arg("-un"))?.trim().to_owned();
+        let port = port::free()?;
+        let root = folder.path().display();
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {root}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n\
+             AuthorizedKeysFile none\nTrustedUserCAKeys {root}/ca.pub\nRevokedKeys {root}/revoked.krl\n\
+             AuthorizedPrincipalsFile {root}/principals/%u\nSubsystem sftp internal-sftp\n"
+        );
+        std::fs::write(at("sshd_config"), config).doing(|| "writing sshd_config".to_owned())?;
+        let log = File::create(at("log")).doing(|| "writing sshd's log".to_owned())?;
+        let child = Command::new(&program)
+            .args(["-D", "-e", "-f"])
+            .arg(at("sshd_config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .doing(|| format!("starting {}", program.display()))?;
+        let sshd = Self {
+            child,
+            folder,
+            port,
+            user,
+        };
+        wait::until("sshd listening", Duration::from_secs(10), || {
+            Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
+        })?;
+        Ok(sshd)
+    }
+
+    /// What a host of Daypass has: `ca.pub`, `revoked.krl` and `principals/`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The only user that it can log in: the one that runs it.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().doing(|| format!("running {name}"))?;
+    if !output.status.success() {
+        return Err(Error::Program {
+            program: name.into(),
+            status: output.status.to_string(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
