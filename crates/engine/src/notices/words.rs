@@ -499,10 +499,6 @@ fn one_line(text: &str) -> String {
 
 /// A text without what only disturbs: what [`is_hostile`] says, but line breaks.
 fn harmless(text: &str) -> String {
-    let disturbs = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-    };
     text.replace("\r\n", "\n")
         .replace(['\r', '\t'], " ")
         .chars()
