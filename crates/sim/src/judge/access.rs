@@ -266,7 +266,9 @@ impl Judge {
         let shown = target.shows(&spot.1);
         let bound = self.found_within(target);
         let lost = |held: &Held| self.jumps.lost(held.reckoned) > Span::ZERO;
-        let own_clock = target.character.own_expiry && self.ledger.sharing_free(spot).any(lost);
+        // Where time was lost earlier on, the store's clock is behind for good, and a deadline comes earlier by the target's own.
+        let early = limit <= now || self.ledger.sharing_free(spot).any(lost);
+        let own_clock = target.character.own_expiry && early;
         let state = self.spots.entry(spot.clone()).or_default();
         if shown.is_usable(now) {
             state.missing = None;
