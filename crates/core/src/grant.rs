@@ -380,21 +380,6 @@ impl Grant {
         })
     }
 
-    /// The same where its access may not last beyond `until`, whatever it was granted for.
-    ///
-    /// # Errors
-    /// As [`Self::activate`], and where that instant has passed.
-    pub fn activate_until(&self, until: Timestamp, now: Timestamp) -> Result<Event, Refusal> {
-        if until <= now {
-            return Err(self.over());
-        }
-        let mut event = self.activate(now)?;
-        if let Event::Activated { expires_at, .. } = &mut event {
-            *expires_at = until.min(*expires_at);
-        }
-        Ok(event)
-    }
-
     /// What an approved extension leads to.
     ///
     /// # Errors

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::grant::{Grant, Reason, State};
+use crate::grant::{Event, Grant, Reason, State};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
+use crate::refusal::{Code, Refusal};
 use crate::request::{self, Request};
 use crate::review::Decision;
 use crate::text::Prose;
@@ -274,5 +275,22 @@ impl Held {
             }
             Time::Begun { from, until } => (from, until),
         }
+    }
+}
+
+impl Grant {
+    /// What the confirmation of its last item leads to, where its access may not last beyond `until`, whatever it was granted for.
+    ///
+    /// # Errors
+    /// As [`Self::activate`], and where that instant has passed.
+    pub fn activate_until(&self, until: Timestamp, now: Timestamp) -> Result<Event, Refusal> {
+        if until <= now {
+            return Err(Refusal::new(Code::OverTotal, "no time is left for it"));
+        }
+        let mut event = self.activate(now)?;
+        if let Event::Activated { expires_at, .. } = &mut event {
+            *expires_at = until.min(*expires_at);
+        }
+        Ok(event)
     }
 }

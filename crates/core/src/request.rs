@@ -381,11 +381,7 @@ impl Request {
         };
         match self.count(&reviews, &counts) {
             Tally::Approved(approval) => {
-                // Exactly what is agreed on: a review that shortened it may not count any more.
-                let mut agreed = self.clone();
-                agreed.ask.duration = approval.duration();
-                agreed.ask.items.clone_from(approval.items());
-                standing.may_hold(&agreed)?;
+                standing.may_hold(&self.agreed(&approval))?;
                 Ok(Event::Approved {
                     review: Some(review),
                     approval,
@@ -525,6 +521,14 @@ impl Request {
     fn due(&self, step: usize, now: Timestamp) -> Timestamp {
         let within = self.path.steps.get(step).map_or(Span::ZERO, |step| step.within);
         (now + within).min(self.expires_at())
+    }
+
+    /// Exactly what is agreed on: a review that had shortened it may not count any more.
+    fn agreed(&self, approval: &Approval) -> Self {
+        let mut agreed = self.clone();
+        agreed.ask.duration = approval.duration();
+        agreed.ask.items.clone_from(approval.items());
+        agreed
     }
 
     /// As it would be approved with this review: for no longer, and for no more, than all who agreed so far. What a reviewer

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daypass_core::entitlement::{Event, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::grant::{Event as GrantEvent, Reason, State};
+use daypass_core::grant::{Event as GrantEvent, Grant, Reason, State};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::refusal::{Code, Refusal};
@@ -104,11 +104,7 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             {
                 return Ok(Outcome::default());
             }
-            // It begins a little later than was thought when it was granted; so much may be missing at its end.
-            Action::Activate(_) => match current.room(grant, &world.past, now) {
-                Ok(until) => grant.activate_until(until, now)?,
-                Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
-            },
+            Action::Activate(_) => activate(current, world, grant, now)?,
             Action::End(_, reason) => grant.end(reason, now)?,
             Action::MarkOverdue(_) => grant.mark_overdue()?,
             Action::Conclude(..) => conclude(world, id, &limits, now)?,
@@ -137,6 +133,15 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             Ok(0)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// A grant whose access is all there. It begins a little later than was thought when it was granted: so much may be missing at
+/// its end, where the policy limits what its holder may have in total.
+fn activate(current: &Current, world: &World, grant: &Grant, now: Timestamp) -> Result<GrantEvent, Refusal> {
+    match current.room(grant, &world.past, now) {
+        Ok(until) => grant.activate_until(until, now),
+        Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now),
     }
 }
 
