@@ -23,6 +23,7 @@ pub(crate) fn explanation(
     let rules = explained.explanation.verdicts.iter().map(verdict).collect();
     let decision = Preview {
         items: asked.clone(),
+        environments: Vec::new(),
         decision: explained.explanation.decision,
     };
     api_explain::Explanation {
