@@ -106,7 +106,9 @@ fn zone(node: &Node, problems: &mut Problems<'_>) -> Option<Zone> {
         return None;
     };
     let zone = Zone::named(text);
-    if zone.is_none() {
+    if zone.is_none() && problems.is_full() {
+        problems.note(node.at, "", "");
+    } else if zone.is_none() {
         let names = Zone::names();
         let otherwise = "write a name of the IANA database, such as Europe/Madrid or UTC";
         let hint = did_you_mean(text, names.iter().map(String::as_str), otherwise);
