@@ -49,6 +49,8 @@ pub(crate) struct Parts {
     pub over_tls: bool,
     /// Changes of the policy take turns.
     pub policy_turn: Mutex<()>,
+    /// A place for each check of a policy that is under way.
+    pub policy_checks: Arc<Semaphore>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.
