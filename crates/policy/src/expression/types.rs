@@ -12,7 +12,7 @@ use cel::{Context, Env, IdedExpr, Value};
 
 use super::{Mistake, clock, short};
 use crate::nearest::{did_you_mean, list, quote};
-use crate::ticket::Pattern;
+use crate::ticket::{Pattern, Patterns};
 use crate::window::Zone;
 
 /// How deep an expression may nest, and how many parts it may have: far beyond what a person reads.
@@ -137,11 +137,17 @@ pub(super) struct Named {
 }
 
 /// Checks an expression.
-pub(super) fn check(tree: &IdedExpr, places: &SourceInfo, language: &Arc<Env>) -> Result<Named, Mistake> {
+pub(super) fn check(
+    tree: &IdedExpr,
+    places: &SourceInfo,
+    language: &Arc<Env>,
+    patterns: &mut Patterns,
+) -> Result<Named, Mistake> {
     let mut checker = Checker {
         places,
         language,
         parts: 0,
+        known: patterns,
         named: Named::default(),
     };
     let found = checker.part(tree, 0)?;
@@ -155,6 +161,8 @@ pub(super) fn check(tree: &IdedExpr, places: &SourceInfo, language: &Arc<Env>) -
 struct Checker<'a> {
     places: &'a SourceInfo,
     language: &'a Arc<Env>,
+    /// Of the whole policy.
+    known: &'a mut Patterns,
     parts: usize,
     named: Named,
 }
@@ -360,7 +368,10 @@ impl Checker<'_> {
 
     fn pattern(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
         let text = self.written_out(part, call)?;
-        let pattern = Pattern::anywhere(text).map_err(|what| self.mistake(part, what))?;
+        let pattern = self
+            .known
+            .anywhere(text)
+            .map_err(|what| self.mistake(part, what))?;
         self.named.patterns.insert(text.to_owned(), pattern);
         Ok(Type::Bool)
     }

@@ -135,7 +135,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         Some(node) => break_glass(node, &fields, problems).map(Some),
     };
     let steps = approval(&fields, problems);
-    let when = when::when(&fields, problems);
+    let when = when::when(&fields, declared, problems);
     let origin = origin(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);

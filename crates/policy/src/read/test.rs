@@ -66,7 +66,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let duration = length(&fields, "for", problems);
     let now = fields.optional("at", problems);
     let start = fields.optional("start", problems);
-    let ticket = fields.optional("ticket", problems);
+    let ticket = ticket(&fields, problems);
     let from = fields.optional("from", problems);
     let break_glass = emergency(&fields, problems);
     let expect = fields
@@ -86,6 +86,18 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         break_glass: break_glass?,
         expect: expect?,
     })
+}
+
+/// The ticket that a test names: one that a request could name.
+fn ticket(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Result<Option<String>, Noted> {
+    let ticket: Option<String> = fields.optional("ticket", problems)?;
+    match (ticket.as_deref().and_then(crate::ticket::flaw), fields.get("ticket")) {
+        (Some(flaw), Some(node)) => {
+            problems.note(node.at, flaw, "no request can name it");
+            Err(Noted)
+        }
+        _ => Ok(ticket),
+    }
 }
 
 /// Whether a test asks as in an emergency. Only the explicit word does.

@@ -425,3 +425,20 @@ fn what_cannot_be_evaluated_refuses() {
         assert_eq!(refusal.code.as_str(), "window", "{}", refusal.what);
     }
 }
+
+#[test]
+fn a_test_names_a_ticket_that_a_request_could_name() {
+    let test = |ticket: &str| {
+        let ask = format!("{{as: ana, in: [engineering], ask: web/ssh, ticket: \"{ticket}\", expect: {{allowed: true}}}}");
+        format!("{}tests: [{ask}]\n", rule("when: {ticket: required}"))
+    };
+    refused(&test("PAY-7"), "nothing is wrong");
+    refused(
+        &test(&"a".repeat(129)),
+        "policy.yaml:6:60: the ticket has 129 bytes; at most 128 are taken; no request can name it",
+    );
+    refused(
+        &test("PAY\\t7"),
+        "policy.yaml:6:60: the ticket holds the character U+0009, which nobody sees; no request can name it",
+    );
+}
