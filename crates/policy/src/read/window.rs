@@ -7,7 +7,7 @@ use crate::diagnostic::Problems;
 use crate::fields::{Fields, Keys, expected, one_or_many};
 use crate::nearest::{did_you_mean, list, quote};
 use crate::tree::{Node, Value};
-use crate::window::{DAYS, Window, Zone};
+use crate::window::{Clock, DAYS, Window, Zone};
 
 const WINDOW: Keys = Keys {
     what: "a window",
@@ -46,6 +46,12 @@ fn window(name: Name, node: &Node, problems: &mut Problems<'_>) -> Option<Window
         Some(node) => days(node, problems),
     };
     let from = fields.parse("from", problems);
+    if from == Some(Clock::END) {
+        let at = fields.get("from").map_or(fields.at, |node| node.at);
+        let what = "no window begins when the day is over";
+        problems.note(at, what, "write \"00:00\", and the day after");
+        return None;
+    }
     let to = fields.parse("to", problems);
     let zone = fields
         .required("tz", problems)

@@ -59,6 +59,14 @@ fn mistakes_in_a_window_are_told_where_they_stand() {
             "policy.yaml:5:15: this window ends when it begins; for a whole day write {from: \"00:00\", to: \"24:00\"}",
         ),
         (
+            "{from: \"24:00\", to: \"00:00\", tz: UTC}",
+            "policy.yaml:5:21: no window begins when the day is over; write \"00:00\", and the day after",
+        ),
+        (
+            "{from: \"24:00\", to: \"06:00\", tz: UTC}",
+            "policy.yaml:5:21: no window begins when the day is over; write \"00:00\", and the day after",
+        ),
+        (
             "{from: \"10:00\", to: \"11:00\"}",
             "policy.yaml:5:15: a window needs the key \"tz\"",
         ),
