@@ -134,6 +134,8 @@ pub(super) struct Named {
     pub(super) patterns: BTreeMap<String, Pattern>,
     /// The time zones in which it looks at clocks.
     pub(super) zones: BTreeMap<String, Zone>,
+    /// It looks at the request's ticket.
+    pub(super) ticket: bool,
 }
 
 /// Checks an expression.
@@ -231,6 +233,7 @@ impl Checker<'_> {
                     let what = format!("{} has no {}; {hint}", record.what, quote(&select.field));
                     return Err(self.mistake(part, what));
                 };
+                self.named.ticket |= *record == REQUEST && select.field == "ticket";
                 found.clone()
             }
             other => {

@@ -294,6 +294,23 @@ fn the_catalogue_shows_what_a_ticket_opens() {
     }
 }
 
+/// Likewise where an expression is about it; what an expression says besides is looked at when somebody asks.
+#[test]
+fn the_catalogue_does_not_refuse_for_a_ticket_that_can_still_be_named() {
+    let office = Office::new("ana engineering");
+    for (text, expect) in [
+        ("request.ticket.startsWith('X')", true),
+        ("request.emergency", false),
+    ] {
+        let policy = policy(&format!("{BASE}{}", rule(&format!("when: {{if: \"{text}\"}}"))));
+        let offers = policy.catalogue(id("ana"), &office, at("2026-03-07T12:00:00Z"));
+        assert!(
+            offers.iter().all(|offer| offer.terms.is_ok() == expect),
+            "{offers:?}"
+        );
+    }
+}
+
 fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
@@ -437,7 +454,9 @@ fn what_cannot_be_evaluated_refuses() {
 #[test]
 fn a_test_names_a_ticket_that_a_request_could_name() {
     let test = |ticket: &str| {
-        let ask = format!("{{as: ana, in: [engineering], ask: web/ssh, ticket: \"{ticket}\", expect: {{allowed: true}}}}");
+        let ask = format!(
+            "{{as: ana, in: [engineering], ask: web/ssh, ticket: \"{ticket}\", expect: {{allowed: true}}}}"
+        );
         format!("{}tests: [{ask}]\n", rule("when: {ticket: required}"))
     };
     refused(&test("PAY-7"), "nothing is wrong");

@@ -174,7 +174,9 @@ tests:
 #[test]
 fn misspelt_words_by_the_thousand() {
     let windows = (0..20_000).fold(String::from("version: 1\nwindows:\n"), |mut text, number| {
-        text.push_str(&format!("  w{number}: {{from: \"01:00\", to: \"02:00\", tz: America/Argentina/ComodRivadaviaa}}\n"));
+        text.push_str(&format!(
+            "  w{number}: {{from: \"01:00\", to: \"02:00\", tz: America/Argentina/ComodRivadaviaa}}\n"
+        ));
         text
     });
     refused(&windows, "… and 19900 more");
@@ -213,5 +215,8 @@ fn patterns_by_the_thousand() {
         })
     };
     assert!(load(&rules(|_| 7)).is_ok());
-    refused(&rules(|number| number), "if: the policy has more than 200 different patterns");
+    refused(
+        &rules(|number| number),
+        "if: the policy has more than 200 different patterns",
+    );
 }
