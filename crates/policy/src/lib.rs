@@ -44,6 +44,7 @@ pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::explain::{Explanation, Outcome, Verdict};
+pub use crate::origin::{is_everywhere, network};
 pub use crate::ticket::flaw as ticket_flaw;
 pub use crate::trial::TestOutcome;
 
