@@ -91,7 +91,10 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
 /// The ticket that a test names: one that a request could name.
 fn ticket(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Result<Option<String>, Noted> {
     let ticket: Option<String> = fields.optional("ticket", problems)?;
-    match (ticket.as_deref().and_then(crate::ticket::flaw), fields.get("ticket")) {
+    match (
+        ticket.as_deref().and_then(crate::ticket::flaw),
+        fields.get("ticket"),
+    ) {
         (Some(flaw), Some(node)) => {
             problems.note(node.at, flaw, "no request can name it");
             Err(Noted)
