@@ -89,6 +89,9 @@ impl Check<'_> {
         if declared.torn || declared.at.contains_key(name) {
             return;
         }
+        if problems.is_full() {
+            return problems.note(at, "", "");
+        }
         let known = || declared.at.keys().map(Name::as_str);
         let otherwise = if declared.at.is_empty() {
             String::from("none is declared")
@@ -277,6 +280,10 @@ impl Check<'_> {
             if selected().any(|resource| resource.roles.contains_key(role)) {
                 continue;
             }
+            if problems.is_full() {
+                problems.note(*at, "", "");
+                continue;
+            }
             let known: BTreeSet<&str> = selected()
                 .flat_map(|resource| resource.roles.keys().map(Name::as_str))
                 .collect();
@@ -318,6 +325,10 @@ impl Check<'_> {
         let before = problems.count();
         let mut words = |what: &str, given: &[(Name, At)], known: &BTreeSet<&str>| {
             for (word, at) in given.iter().filter(|(word, _)| !known.contains(word.as_str())) {
+                if problems.is_full() {
+                    problems.note(*at, "", "");
+                    continue;
+                }
                 let otherwise = if known.is_empty() {
                     String::from("there are no resources yet")
                 } else {

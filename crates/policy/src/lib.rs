@@ -55,7 +55,9 @@ pub use crate::document::{Access, Connector, Drift, Resource, Role};
 pub use crate::environment::EnvironmentOffer;
 pub use crate::explain::{Explanation, Outcome, Verdict};
 pub use crate::layout::{LeftAlone, layout};
+pub use crate::origin::{is_everywhere, network};
 pub use crate::plan::{Change, Effect, Plan, Way};
+pub use crate::ticket::flaw as ticket_flaw;
 pub use crate::trial::TestOutcome;
 pub use crate::vacancy::{Lack, Vacancy};
 

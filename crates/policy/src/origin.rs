@@ -46,7 +46,10 @@ impl fmt::Display for Origin {
 }
 
 /// Reads a network in CIDR notation (RFC 4632); `Err` is what is wrong with it and what to write instead.
-pub(crate) fn network(text: &str) -> Result<IpNet, (String, String)> {
+///
+/// # Errors
+/// As said: what is wrong, and a hint.
+pub fn network(text: &str) -> Result<IpNet, (String, String)> {
     if let Ok(address) = text.parse::<IpAddr>() {
         let one = IpNet::from(address);
         return Err((
@@ -74,11 +77,21 @@ pub(crate) fn network(text: &str) -> Result<IpNet, (String, String)> {
     Ok(network)
 }
 
-/// Whether networks together are all addresses of a family, however they are cut.
-pub(crate) fn is_everywhere(networks: &[IpNet]) -> bool {
-    IpNet::aggregate(&networks.to_vec())
+/// All addresses of a family that a machine can have on the internet: IPv4 without multicast and what is reserved (RFC 5771,
+/// RFC 1112), and the global unicast addresses of IPv6 (RFC 4291, 2.4; IANA gives out none beyond these).
+static EVERYWHERE: [&[&str]; 2] = [&["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"], &["2000::/3"]];
+
+/// Whether networks together are all addresses of a family that anybody can come from, however they are cut.
+#[must_use]
+pub fn is_everywhere(networks: &[IpNet]) -> bool {
+    let networks = IpNet::aggregate(&networks.to_vec());
+    let holds = |block: &str| {
+        let block: Option<IpNet> = block.parse().ok();
+        block.is_some_and(|block| networks.iter().any(|network| network.contains(&block)))
+    };
+    EVERYWHERE
         .iter()
-        .any(|network| network.prefix_len() == 0)
+        .any(|blocks| blocks.iter().all(|block| holds(block)))
 }
 
 /// Whether a network overlaps with `::ffff:0:0/96` (RFC 4291, 2.5.5.2), but is not everything.
@@ -130,6 +143,9 @@ mod tests {
         assert!(all(&["0.0.0.0/0"]) && all(&["::/0"]) && all(&["10.0.0.0/8", "::/0"]));
         assert!(all(&["0.0.0.0/1", "128.0.0.0/1"]));
         assert!(all(&["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2"]));
+        assert!(all(&["2000::/3"]) && all(&["2000::/4", "3000::/4"]));
+        assert!(all(&["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"]));
+        assert!(!all(&["0.0.0.0/1", "128.0.0.0/2"]) && !all(&["2000::/4"]));
         assert!(!all(&["0.0.0.0/1"]) && !all(&["10.0.0.0/8", "2001:db8::/32"]) && !all(&[]));
     }
 

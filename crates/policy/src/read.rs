@@ -20,6 +20,7 @@ use crate::diagnostic::{At, Problems};
 use crate::document::{Defaults, Document, People, Who};
 use crate::fields::{Fields, Keys, Noted, expected, items, scalar};
 use crate::nearest::quote;
+use crate::ticket::Patterns;
 use crate::tree::{self, Node, Value};
 
 const FILE: Keys = Keys {
@@ -71,6 +72,7 @@ pub(crate) struct Declared {
     environments: Names,
     guardrails: Names,
     rules: Names,
+    patterns: Patterns,
 }
 
 /// The names of one section, over all files.

@@ -197,7 +197,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// What nobody sees in a value; in a comment it may belong to the language that the comment is written in.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     is_deceptive(c)
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{061c}' | '\u{feff}' | '\u{00ad}')
 }

@@ -31,6 +31,11 @@ pub(crate) struct Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Clock(u16);
 
+impl Clock {
+    /// The end of a day. No clock shows it: it is the beginning of the next.
+    pub(crate) const END: Self = Self(DAY);
+}
+
 /// The text is no time of day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadClock(String);

@@ -51,6 +51,8 @@ pub(crate) struct Parts {
     pub policy_turn: Mutex<()>,
     /// One plan at a time: each takes a processor for as long as it lasts.
     pub plan_turn: Mutex<()>,
+    /// A place for each check of a policy that is under way.
+    pub policy_checks: Arc<Semaphore>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.

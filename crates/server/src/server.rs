@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::app::{App, Parts};
 use crate::config::{PostgresConfig, ReconcileConfig, ServerConfig, StoreConfig};
 use crate::halt::Halt;
-use crate::http::intake::MAX_CHANGES;
+use crate::http::intake::{MAX_CHANGES, MAX_CHECKS};
 use crate::http::listen::{self, TlsError};
 use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
@@ -278,6 +278,7 @@ fn app(
         over_tls: config.tls.is_some() || config.behind_proxy,
         policy_turn: Mutex::new(()),
         plan_turn: Mutex::new(()),
+        policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),
         changes: Arc::new(Semaphore::new(usize::try_from(MAX_CHANGES).unwrap_or(1))),

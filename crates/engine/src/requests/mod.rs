@@ -121,6 +121,7 @@ impl Engine {
         verb: Verb,
         from: Option<IpAddr>,
     ) -> Result<Preview, Error> {
+        check_ticket(asked)?;
         let now = self.store().now().await?;
         let current = self.current();
         let extended = match asked.extends {
@@ -193,10 +194,7 @@ impl Engine {
         from: Option<IpAddr>,
     ) -> Result<Made, Error> {
         check_text("reason", &asked.reason)?;
-        asked
-            .ticket
-            .as_deref()
-            .map_or(Ok(()), |ticket| check_text("ticket", ticket))?;
+        check_ticket(&asked)?;
         let key = key.filter(|_| !planted::is(planted::Fault::IgnoreKeys));
         let id = key.map_or_else(
             || RequestId::from_bytes(self.random()),
@@ -351,6 +349,14 @@ pub(crate) fn visible(world: &World, id: RequestId) -> Result<&Request, Refusal>
         .requests
         .get(&id)
         .ok_or_else(|| not_found(format!("there is no request {}", id.short())))
+}
+
+/// A ticket's name is short and all of it is seen, whether or not a rule asks for one.
+fn check_ticket(asked: &NewRequest) -> Result<(), Refusal> {
+    match asked.ticket.as_deref().and_then(daypass_policy::ticket_flaw) {
+        Some(flaw) => Err(Refusal::new(Code::Invalid, flaw).hint("name it as PAY-7")),
+        None => Ok(()),
+    }
 }
 
 /// Free text is bounded, and holds no control characters that could fake what a reviewer reads.

@@ -74,6 +74,22 @@ async fn a_ticket_is_kept_and_looked_at_again() {
     assert_eq!(code(house.approve("cy", &made.request).await), Code::Ticket);
 }
 
+/// Also where no rule asks for one: it is shown to those who review, and expressions look at it.
+#[tokio::test]
+async fn a_ticket_is_short_and_all_of_it_is_seen() {
+    let house = House::new().await;
+    for bad in [&*"a".repeat(129), "\u{200b}", "PAY-7\n", "\u{202e}7-YAP"] {
+        assert_eq!(
+            code(from(&house, ticket(bad), None).await),
+            Code::Invalid,
+            "{bad:?}"
+        );
+        let ahead = house.engine.preview(house.caller("ana"), &ticket(bad)).await;
+        assert_eq!(code(ahead), Code::Invalid, "{bad:?}");
+    }
+    from(&house, ticket(&"a".repeat(128)), None).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_expression_is_looked_at_again() {
     let mut house = house(

@@ -12,7 +12,7 @@ use cel::{Context, Env, IdedExpr, Value};
 
 use super::{Mistake, clock, short};
 use crate::nearest::{did_you_mean, list, quote};
-use crate::ticket::Pattern;
+use crate::ticket::{Pattern, Patterns};
 use crate::window::Zone;
 
 /// How deep an expression may nest, and how many parts it may have: far beyond what a person reads.
@@ -134,14 +134,22 @@ pub(super) struct Named {
     pub(super) patterns: BTreeMap<String, Pattern>,
     /// The time zones in which it looks at clocks.
     pub(super) zones: BTreeMap<String, Zone>,
+    /// It looks at the request's ticket.
+    pub(super) ticket: bool,
 }
 
 /// Checks an expression.
-pub(super) fn check(tree: &IdedExpr, places: &SourceInfo, language: &Arc<Env>) -> Result<Named, Mistake> {
+pub(super) fn check(
+    tree: &IdedExpr,
+    places: &SourceInfo,
+    language: &Arc<Env>,
+    patterns: &mut Patterns,
+) -> Result<Named, Mistake> {
     let mut checker = Checker {
         places,
         language,
         parts: 0,
+        known: patterns,
         named: Named::default(),
     };
     let found = checker.part(tree, 0)?;
@@ -155,6 +163,8 @@ pub(super) fn check(tree: &IdedExpr, places: &SourceInfo, language: &Arc<Env>) -
 struct Checker<'a> {
     places: &'a SourceInfo,
     language: &'a Arc<Env>,
+    /// Of the whole policy.
+    known: &'a mut Patterns,
     parts: usize,
     named: Named,
 }
@@ -223,6 +233,7 @@ impl Checker<'_> {
                     let what = format!("{} has no {}; {hint}", record.what, quote(&select.field));
                     return Err(self.mistake(part, what));
                 };
+                self.named.ticket |= *record == REQUEST && select.field == "ticket";
                 found.clone()
             }
             other => {
@@ -360,7 +371,10 @@ impl Checker<'_> {
 
     fn pattern(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Type, Mistake> {
         let text = self.written_out(part, call)?;
-        let pattern = Pattern::anywhere(text).map_err(|what| self.mistake(part, what))?;
+        let pattern = self
+            .known
+            .anywhere(text)
+            .map_err(|what| self.mistake(part, what))?;
         self.named.patterns.insert(text.to_owned(), pattern);
         Ok(Type::Bool)
     }

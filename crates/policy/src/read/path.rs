@@ -139,7 +139,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         Some(node) => break_glass(node, &fields, problems).map(Some),
     };
     let steps = approval(&fields, problems);
-    let when = when::when(&fields, problems);
+    let when = when::when(&fields, declared, problems);
     let origin = origin(&fields, problems);
     let end_when = end_when::end_when(&fields, problems);
     let duration = length(&fields, "duration", problems);

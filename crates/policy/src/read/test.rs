@@ -80,7 +80,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let duration = length(&fields, "for", problems);
     let now = fields.optional("at", problems);
     let start = fields.optional("start", problems);
-    let ticket = fields.optional("ticket", problems);
+    let ticket = ticket(&fields, problems);
     let from = fields.optional("from", problems);
     let break_glass = emergency(&fields, problems);
     let before = before(&fields, problems);
@@ -148,6 +148,21 @@ fn had(node: &Node, problems: &mut Problems<'_>) -> Option<Had> {
         from: from?,
         duration: duration?,
     })
+}
+
+/// The ticket that a test names: one that a request could name.
+fn ticket(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Result<Option<String>, Noted> {
+    let ticket: Option<String> = fields.optional("ticket", problems)?;
+    match (
+        ticket.as_deref().and_then(crate::ticket::flaw),
+        fields.get("ticket"),
+    ) {
+        (Some(flaw), Some(node)) => {
+            problems.note(node.at, flaw, "no request can name it");
+            Err(Noted)
+        }
+        _ => Ok(ticket),
+    }
 }
 
 /// Whether a test asks as in an emergency. Only the explicit word does.

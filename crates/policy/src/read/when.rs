@@ -9,7 +9,7 @@ use crate::diagnostic::Problems;
 use crate::expression::Expression;
 use crate::fields::{Fields, Keys, Noted, expected};
 use crate::nearest::{did_you_mean, list, quote};
-use crate::ticket::{Format, Pattern, Wanted};
+use crate::ticket::{Format, Wanted};
 use crate::tree::{Node, Value};
 
 const WHEN: Keys = Keys {
@@ -19,7 +19,7 @@ const WHEN: Keys = Keys {
 };
 
 /// The conditions of a rule; none where nothing is said. `None` where they cannot be read.
-pub(super) fn when(rule: &Fields<'_>, problems: &mut Problems<'_>) -> Option<When> {
+pub(super) fn when(rule: &Fields<'_>, declared: &mut Declared, problems: &mut Problems<'_>) -> Option<When> {
     let Some(node) = rule.get("when") else {
         return Some(When::default());
     };
@@ -33,7 +33,7 @@ pub(super) fn when(rule: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Whe
         Some(node) => names("window", node, problems),
     };
     let ticket = fields.get("ticket").map(|node| wanted(node, problems));
-    let expression = fields.get("if").map(|node| expression(node, problems));
+    let expression = fields.get("if").map(|node| expression(node, declared, problems));
     let uses = fields.optional("uses", problems);
     let unknown = unknown(&fields, problems);
     Some(When {
@@ -46,7 +46,11 @@ pub(super) fn when(rule: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Whe
 }
 
 /// An expression in CEL; what is wrong in it is told where it stands.
-fn expression(node: &Node, problems: &mut Problems<'_>) -> Result<Expression, Noted> {
+fn expression(
+    node: &Node,
+    declared: &mut Declared,
+    problems: &mut Problems<'_>,
+) -> Result<Expression, Noted> {
     let text = match &node.value {
         Value::Text(text) => text.as_str(),
         // `if: true` is YAML's word, and an expression.
@@ -62,7 +66,7 @@ fn expression(node: &Node, problems: &mut Problems<'_>) -> Result<Expression, No
             return Err(Noted);
         }
     };
-    Expression::compile(text, node.at).map_err(|mistake| {
+    Expression::compile(text, node.at, &mut declared.patterns).map_err(|mistake| {
         let at = problems.inside(node.at, text, mistake.offset);
         problems.note(at, format!("if: {}", mistake.what), "");
         Noted
@@ -139,7 +143,7 @@ pub(super) fn tickets(node: &Node, declared: &mut Declared, problems: &mut Probl
             );
             continue;
         };
-        match Pattern::whole(text) {
+        match declared.patterns.whole(text) {
             Ok(pattern) => formats.push(Format { name, pattern }),
             Err(error) => {
                 let hint = "it is a regular expression for the whole name, such as \"[A-Z]+-[0-9]+\"";

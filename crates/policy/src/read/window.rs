@@ -7,7 +7,7 @@ use crate::diagnostic::Problems;
 use crate::fields::{Fields, Keys, expected, one_or_many};
 use crate::nearest::{did_you_mean, list, quote};
 use crate::tree::{Node, Value};
-use crate::window::{DAYS, Window, Zone};
+use crate::window::{Clock, DAYS, Window, Zone};
 
 const WINDOW: Keys = Keys {
     what: "a window",
@@ -46,6 +46,12 @@ fn window(name: Name, node: &Node, problems: &mut Problems<'_>) -> Option<Window
         Some(node) => days(node, problems),
     };
     let from = fields.parse("from", problems);
+    if from == Some(Clock::END) {
+        let at = fields.get("from").map_or(fields.at, |node| node.at);
+        let what = "no window begins when the day is over";
+        problems.note(at, what, "write \"00:00\", and the day after");
+        return None;
+    }
     let to = fields.parse("to", problems);
     let zone = fields
         .required("tz", problems)
@@ -106,7 +112,9 @@ fn zone(node: &Node, problems: &mut Problems<'_>) -> Option<Zone> {
         return None;
     };
     let zone = Zone::named(text);
-    if zone.is_none() {
+    if zone.is_none() && problems.is_full() {
+        problems.note(node.at, "", "");
+    } else if zone.is_none() {
         let names = Zone::names();
         let otherwise = "write a name of the IANA database, such as Europe/Madrid or UTC";
         let hint = did_you_mean(text, names.iter().map(String::as_str), otherwise);

@@ -59,6 +59,14 @@ fn mistakes_in_a_window_are_told_where_they_stand() {
             "policy.yaml:5:15: this window ends when it begins; for a whole day write {from: \"00:00\", to: \"24:00\"}",
         ),
         (
+            "{from: \"24:00\", to: \"00:00\", tz: UTC}",
+            "policy.yaml:5:21: no window begins when the day is over; write \"00:00\", and the day after",
+        ),
+        (
+            "{from: \"24:00\", to: \"06:00\", tz: UTC}",
+            "policy.yaml:5:21: no window begins when the day is over; write \"00:00\", and the day after",
+        ),
+        (
             "{from: \"10:00\", to: \"11:00\"}",
             "policy.yaml:5:15: a window needs the key \"tz\"",
         ),
@@ -286,6 +294,23 @@ fn the_catalogue_shows_what_a_ticket_opens() {
     }
 }
 
+/// Likewise where an expression is about it; what an expression says besides is looked at when somebody asks.
+#[test]
+fn the_catalogue_does_not_refuse_for_a_ticket_that_can_still_be_named() {
+    let office = Office::new("ana engineering");
+    for (text, expect) in [
+        ("request.ticket.startsWith('X')", true),
+        ("request.emergency", false),
+    ] {
+        let policy = policy(&format!("{BASE}{}", rule(&format!("when: {{if: \"{text}\"}}"))));
+        let offers = policy.catalogue(id("ana"), &office, at("2026-03-07T12:00:00Z"));
+        assert!(
+            offers.iter().all(|offer| offer.terms.is_ok() == expect),
+            "{offers:?}"
+        );
+    }
+}
+
 fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
@@ -424,4 +449,23 @@ fn what_cannot_be_evaluated_refuses() {
         };
         assert_eq!(refusal.code.as_str(), "window", "{}", refusal.what);
     }
+}
+
+#[test]
+fn a_test_names_a_ticket_that_a_request_could_name() {
+    let test = |ticket: &str| {
+        let ask = format!(
+            "{{as: ana, in: [engineering], ask: web/ssh, ticket: \"{ticket}\", expect: {{allowed: true}}}}"
+        );
+        format!("{}tests: [{ask}]\n", rule("when: {ticket: required}"))
+    };
+    refused(&test("PAY-7"), "nothing is wrong");
+    refused(
+        &test(&"a".repeat(129)),
+        "policy.yaml:6:60: the ticket has 129 bytes; at most 128 are taken; no request can name it",
+    );
+    refused(
+        &test("PAY\\t7"),
+        "policy.yaml:6:60: the ticket holds the character U+0009, which nobody sees; no request can name it",
+    );
 }

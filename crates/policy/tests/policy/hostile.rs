@@ -169,3 +169,54 @@ tests:
         assert!(outcome.passed, "{outcome:?}");
     }
 }
+
+/// What is only counted is not looked up among all zones, names and labels: that would take minutes.
+#[test]
+fn misspelt_words_by_the_thousand() {
+    let windows = (0..20_000).fold(String::from("version: 1\nwindows:\n"), |mut text, number| {
+        text.push_str(&format!(
+            "  w{number}: {{from: \"01:00\", to: \"02:00\", tz: America/Argentina/ComodRivadaviaa}}\n"
+        ));
+        text
+    });
+    refused(&windows, "… and 19900 more");
+    let mut rules = String::from(
+        "version: 1\nconnectors: [{name: pg, kind: postgres}]\nresources: [{name: db, kind: postgres, connector: pg, roles: {read: {}}}]\npeople:\n",
+    );
+    for number in 0..300 {
+        rules.push_str(&format!("  people-of-the-department-{number}: {{group: g}}\n"));
+    }
+    rules.push_str("rules:\n");
+    for number in 0..5_000 {
+        rules.push_str(&format!(
+            "  - {{name: r{number}, allow: peple-of-the-departmnt-{number}, to: {{resource: db}}, approval: none}}\n"
+        ));
+    }
+    refused(&rules, "… and 4900 more");
+}
+
+#[test]
+fn patterns_by_the_thousand() {
+    let formats = (0..1_000).fold(String::from("version: 1\ntickets:\n"), |mut text, number| {
+        text.push_str(&format!("  t{number}: \"T{number}-\\\\w{{100}}\"\n"));
+        text
+    });
+    refused(&formats, "the policy has more than 200 different patterns");
+    // The same one in many places is one.
+    let rules = |pattern: fn(usize) -> usize| {
+        let base = "version: 1\npeople: {all: {group: all}}\nconnectors: [{name: pg, kind: postgres}]\nresources: [{name: db, kind: \
+                    postgres, connector: pg, roles: {read: {}}}]\nrules:\n";
+        (0..300).fold(String::from(base), |mut text, number| {
+            text.push_str(&format!(
+                "  - {{name: r{number}, allow: all, to: {{resource: db}}, approval: none, when: {{if: \"request.ticket.matches('^A{}')\"}}}}\n",
+                pattern(number)
+            ));
+            text
+        })
+    };
+    assert!(load(&rules(|_| 7)).is_ok());
+    refused(
+        &rules(|number| number),
+        "if: the policy has more than 200 different patterns",
+    );
+}

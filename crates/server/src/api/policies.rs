@@ -1,11 +1,15 @@
 //! The policy: what is in force, whether another one is sound, and putting it in force.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::extract::State;
-use daypass_api::Problem;
 use daypass_api::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFile, PolicyFiles};
+use daypass_api::{Problem, ProblemCode};
 use daypass_core::refusal::Code;
 use daypass_engine::Error;
 use daypass_policy::Source;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::app::App;
 use crate::http::access::Identity;
@@ -128,12 +132,41 @@ pub(super) async fn check(
     }
 }
 
-/// A policy of some ten thousand rules takes a while to check; nobody else waits for that.
+/// A policy of some ten thousand rules takes a while to check; nobody else waits for that, and only so many are checked at once.
 async fn on_its_own_thread(
     app: &App,
     sources: Vec<Source>,
 ) -> Answer<Result<daypass_engine::Checked, Error>> {
-    let engine = std::sync::Arc::clone(&app.engine);
-    let checked = tokio::task::spawn_blocking(move || engine.check_policy(&sources)).await;
+    let turn = turn(&app.policy_checks)?;
+    let engine = Arc::clone(&app.engine);
+    let checked = tokio::task::spawn_blocking(move || {
+        let checked = engine.check_policy(&sources);
+        drop(turn);
+        checked
+    })
+    .await;
     checked.map_err(|error| Failure::internal(&error))
+}
+
+/// Nobody waits for a turn: what waits holds the memory of its policy.
+fn turn(turns: &Arc<Semaphore>) -> Answer<OwnedSemaphorePermit> {
+    Arc::clone(turns).try_acquire_owned().map_err(|_| {
+        Failure::new(ProblemCode::Unavailable, "other policies are being checked now")
+            .retry_after(Duration::from_secs(2))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::intake::MAX_CHECKS;
+
+    #[test]
+    fn only_so_many_policies_are_checked_at_once() {
+        let turns = Arc::new(Semaphore::new(MAX_CHECKS));
+        let mut taken: Vec<_> = (0..MAX_CHECKS).map(|_| turn(&turns)).collect();
+        assert!(taken.iter().all(Result::is_ok) && turn(&turns).is_err());
+        taken.pop();
+        assert!(turn(&turns).is_ok());
+    }
 }

@@ -57,6 +57,11 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         .iter()
         .map(|text| in_file.network(text))
         .collect::<Result<Vec<_>>>()?;
+    if let Some(last) = raw.trusted_proxies.last()
+        && daypass_policy::is_everywhere(&trusted_proxies)
+    {
+        return Err(in_file.everybody(last));
+    }
     let session_lifetime = match &raw.sessions.lifetime {
         Some(text) => in_file.span(text, Span::minutes(1), Span::hours(24 * 30))?,
         None => DEFAULT_SESSION,
@@ -289,21 +294,22 @@ impl InFile<'_> {
     }
 
     fn network(&self, text: &Spanned<String>) -> Result<ipnet::IpNet> {
-        let address = || text.value.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
-        let network: ipnet::IpNet = text.value.parse().or_else(|_| address()).map_err(|_| {
-            self.wrong(
-                text,
-                format!("\"{}\" is no address or network", shown(&text.value)),
-            )
-            .hint("10.0.0.7 or 10.0.0.0/24")
-        })?;
-        if network.prefix_len() == 0 {
-            return Err(self.wrong(
-                text,
-                "a proxy that is everybody is nobody: every client could forge its address",
-            ));
+        // A peer's address is looked at in its IPv4 form where it has one.
+        if let Ok(address) = text.value.parse::<std::net::IpAddr>() {
+            return Ok(ipnet::IpNet::from(address.to_canonical()));
         }
-        Ok(network)
+        if text.value.parse::<ipnet::IpNet>().is_err() {
+            let what = format!("\"{}\" is no address or network", shown(&text.value));
+            return Err(self.wrong(text, what).hint("10.0.0.7 or 10.0.0.0/24"));
+        }
+        daypass_policy::network(&text.value).map_err(|(what, hint)| self.wrong(text, what).hint(hint))
+    }
+
+    fn everybody(&self, text: &Spanned<String>) -> ConfigError {
+        self.wrong(
+            text,
+            "a proxy that is everybody is nobody: every client could forge its address",
+        )
     }
 
     pub(super) fn span(&self, text: &Spanned<String>, least: Span, most: Span) -> Result<Span> {
@@ -474,5 +480,13 @@ mod tests {
         refused("sessions: {lifetime: 1}\n", "1:22", "not a length of time");
         refused("sessions: {lifetime: 400d}\n", "1:22", "outside");
         refused("trusted_proxies: [0.0.0.0/0]\n", "1:19", "everybody");
+        refused("trusted_proxies: [0.0.0.0/1, 128.0.0.0/1]\n", "1:30", "everybody");
+        refused("trusted_proxies: [\"2000::/3\"]\n", "1:19", "everybody");
+        refused(
+            "trusted_proxies: [\"::ffff:10.0.0.0/104\"]\n",
+            "1:19",
+            "in their IPv6 form",
+        );
+        refused("trusted_proxies: [10.0.0.7/24]\n", "1:19", "write 10.0.0.0/24");
     }
 }

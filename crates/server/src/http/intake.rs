@@ -30,6 +30,8 @@ const SLOWEST_BODY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(55);
 /// How many changes are under way at the same time.
 pub(crate) const MAX_CHANGES: u32 = 512;
+/// How many policies are checked at the same time: each takes a processor for a while, and memory in proportion to its size.
+pub(crate) const MAX_CHECKS: usize = 2;
 
 const fn limit(route: Route) -> usize {
     match route {
