@@ -130,7 +130,7 @@ impl Server {
         let halt = Halt::new();
         let stopped = halt.receiver();
         let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
-        let couriers = notify::couriers(&config, &engine)?;
+        let couriers = notify::couriers(&config, &engine, &edge::clock())?;
         if !couriers.is_empty() {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;

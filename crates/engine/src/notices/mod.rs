@@ -106,7 +106,8 @@ impl Engine {
         Ok(full || !mine)
     }
 
-    /// Puts a queued notice into words. `None`: nobody need hear it any more.
+    /// Puts a queued notice into words. `None`: nobody need hear it any more. One of a kind that this version does not know is
+    /// `None` too; whoever delivers leaves it for the newer server that queued it.
     ///
     /// # Errors
     /// Where the store fails.
