@@ -197,10 +197,12 @@ async fn forget(app: &App) -> Result<(), Error> {
     let keys = store.forget_commands(now - KEYS_KEPT).await?;
     let tokens = store.forget_tokens(now - TOKENS_KEPT).await?;
     let given_up = store.give_up_notices(now - MAX_AGE).await?;
-    if given_up > 0 {
+    for (channel, given_up) in given_up {
+        app.metrics.notices(&channel, 0, 0, given_up);
         tracing::error!(
             given_up,
             "notices were never delivered and are given up; docs/notices.md says why that can be"
+            %channel,
         );
     }
     store.forget_notices(now - NOTICES_KEPT).await?;
