@@ -193,6 +193,7 @@ const fn status(code: Code) -> u16 {
         | Code::Window
         | Code::Condition
         | Code::Uses
+        | Code::TooManyOpen
         | Code::NoReviewer
         | Code::NoCommonRule
         | Code::ReviewForMore

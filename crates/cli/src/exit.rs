@@ -70,6 +70,7 @@ impl Exit {
             | Code::Window
             | Code::Condition
             | Code::Uses
+            | Code::TooManyOpen
             | Code::NoReviewer
             | Code::NoCommonRule
             | Code::OwnRequest

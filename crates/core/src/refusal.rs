@@ -86,6 +86,8 @@ codes! {
     Condition = "condition",
     /// The rule's uses in this period are spent.
     Uses = "uses",
+    /// This person has as many requests waiting for others as anybody may have.
+    TooManyOpen = "too-many-open",
     /// Nobody could complete the chain of reviews.
     NoReviewer = "no-reviewer",
     /// One rule must fit all items of a request; none does.

@@ -55,7 +55,7 @@ pub use policies::Revision;
 pub use postgres::{PostgresOptions, PostgresTls};
 pub use replay::Verified;
 pub use requests::RequestFilter;
-pub use scope::Scope;
+pub use scope::{MOST_OPEN, Scope};
 pub use side::Side;
 pub use store::Store;
 pub use tokens::{TokenKind, TokenRow};

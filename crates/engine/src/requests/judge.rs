@@ -8,9 +8,11 @@ use daypass_core::id::PersonId;
 use daypass_core::lock;
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::{self, Request};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_policy::{Allowed, Decision};
+use daypass_store::MOST_OPEN;
 
 use super::{NewRequest, Verb};
 use crate::current::Current;
@@ -66,6 +68,9 @@ pub(super) fn decide(
         Decision::Allowed(allowed) => *allowed,
         Decision::Refused(refusal) => return Err(refusal),
     };
+    if verb == Verb::Ask && !allowed.path.steps.is_empty() {
+        few_wait(world, who)?;
+    }
     if let Some(grant) = extended {
         grant.may_extend(allowed.duration, allowed.path.ends_by, now)?;
         within_the_days_maximum(grant, &allowed)?;
@@ -83,6 +88,18 @@ pub(super) fn decide(
         ));
     }
     Ok(allowed)
+}
+
+/// Each request that waits asks people. An emergency is never held up by it.
+fn few_wait(world: &World, who: PersonId) -> Result<(), Refusal> {
+    let waits = |request: &&Request| {
+        request.ask.requester == who && matches!(request.state, request::State::Pending { .. })
+    };
+    if world.requests.values().filter(waits).count() < MOST_OPEN {
+        return Ok(());
+    }
+    let what = format!("{MOST_OPEN} of your requests wait for others already, and nobody may have more");
+    Err(Refusal::new(Code::TooManyOpen, what).hint("take back those that are not needed: daypass cancel ID"))
 }
 
 /// What a grant may last in total was frozen into it; a policy that allows less by now does not lengthen it beyond that.

@@ -9,6 +9,7 @@ mod faults;
 mod house;
 mod locks;
 mod notices;
+mod open;
 mod outage;
 mod people;
 mod policies;
