@@ -13,6 +13,8 @@ use daypass_store::{Claim, Delivery};
 
 use crate::house::{House, POLICY, asked, code, name};
 
+mod steps;
+
 const GLASS: &str = "
   - name: emergency
     allow: [engineers, security]
