@@ -97,6 +97,8 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
     let (directory, policy) = (app.engine.refresh_directory(), app.engine.refresh_policy());
     // Who is told what hangs on the directory: with an old one, nobody is told anything yet.
     told.stale.mend(directory, policy).await?;
+    let last = entries.last().map(|entry| entry.index).or(told.last);
+    app.knows(last.map_or(0, |last| last + 1));
     if entries.is_empty() {
         return Ok(more);
     }
@@ -200,9 +202,9 @@ async fn forget(app: &App) -> Result<(), Error> {
     for (channel, given_up) in given_up {
         app.metrics.notices(&channel, 0, 0, given_up);
         tracing::error!(
+            %channel,
             given_up,
             "notices were never delivered and are given up; docs/notices.md says why that can be"
-            %channel,
         );
     }
     store.forget_notices(now - NOTICES_KEPT).await?;

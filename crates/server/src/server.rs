@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use daypass_core::time::Span;
@@ -266,6 +266,7 @@ fn app(
             .map(|one| one.name)
             .collect(),
         events: broadcast::Sender::new(LAG),
+        known: AtomicU64::new(0),
         stop,
         health: reconciler.health(),
         last_pass: AtomicI64::new(0),

@@ -118,7 +118,7 @@ pub(crate) async fn queue(
     while !is_stopped(&stop) {
         // Before the look: what is placed from here on wakes it again.
         while let Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) = told.try_recv() {}
-        let pause = match app.engine.queue_notices(&rules).await {
+        let pause = match app.engine.queue_notices(&rules, app.known()).await {
             Ok(more) => {
                 wake.iter().for_each(|one| one.notify_one());
                 if more { Duration::ZERO } else { LONGEST_PAUSE }

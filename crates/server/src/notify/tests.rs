@@ -224,7 +224,7 @@ impl Office {
     pub(super) async fn queue(&self) {
         while !self.store.sequence(100).await.unwrap().is_empty() {}
         let rules = rules(&self.config.notices);
-        while self.engine.queue_notices(&rules).await.unwrap() {}
+        while self.engine.queue_notices(&rules, u64::MAX).await.unwrap() {}
     }
 
     pub(super) async fn ask(&self, reason: &str) -> daypass_core::request::Request {
