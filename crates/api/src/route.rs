@@ -161,6 +161,8 @@ pub mod path {
     pub const READYZ: &str = "/readyz";
     /// Prometheus metrics.
     pub const METRICS: &str = "/metrics";
+    /// The page that a notice's link leads to.
+    pub const REQUEST_PAGE: &str = "/requests/{id}";
     /// The OpenAPI description.
     pub const OPENAPI: &str = "/openapi.json";
 }
@@ -299,6 +301,8 @@ routes! {
     Readyz: Get READYZ, Public, READ;
     /// Shows metrics for Prometheus.
     Metrics: Get METRICS, Auditor, READ;
+    /// Says what to type about a request; a page without anything of it.
+    RequestPage: Get REQUEST_PAGE, Public, READ;
     /// Describes the API.
     OpenApi: Get OPENAPI, Public, READ;
 }
@@ -396,7 +400,13 @@ mod tests {
             .collect();
         assert_eq!(
             public,
-            [&Route::Login, &Route::Healthz, &Route::Readyz, &Route::OpenApi]
+            [
+                &Route::Login,
+                &Route::Healthz,
+                &Route::Readyz,
+                &Route::RequestPage,
+                &Route::OpenApi
+            ]
         );
     }
 }

@@ -25,6 +25,7 @@ mod setup;
 mod stale;
 mod steady;
 mod wire;
+mod web;
 
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
