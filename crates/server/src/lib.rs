@@ -19,13 +19,14 @@ pub mod log;
 mod loops;
 mod metrics;
 mod notify;
+mod probe;
 mod secrets;
 mod server;
 mod setup;
 mod stale;
 mod steady;
-mod wire;
 mod web;
+mod wire;
 
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
