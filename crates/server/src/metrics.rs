@@ -119,12 +119,12 @@ impl Metrics {
     }
 
     /// These are the channels that have a backlog now, if an empty one; what was shown of others is over.
-    pub(crate) fn only_channels(&self, now: BTreeSet<String>) {
+    pub(crate) fn only_channels(&self, now: &BTreeSet<String>) {
         let before = {
             let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *channels, now.clone())
         };
-        for gone in before.difference(&now) {
+        for gone in before.difference(now) {
             self.backlog(gone, 0, 0, 0.0);
         }
     }

@@ -1,12 +1,12 @@
 //! Where the link of a notice leads: what to type. The page is the same for everybody and every request but for the id in its
 //! address: it reads nothing, decides nothing, and holds nothing that a browser would run or fetch.
 
-use axum::extract::Path;
 use axum::response::Html;
 use daypass_api::Problem;
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Code;
 
+use crate::http::intake::Path;
 use crate::http::problem::{Answer, Failure};
 
 /// Says what to type about a request. It shows nothing of it, and not even whether there is one.
@@ -30,4 +30,20 @@ fn written(id: RequestId) -> String {
          <p>Nothing here decides anything, and nothing of the request is shown without a login.</p>\n\
          </body></html>\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_page_holds_an_id_and_nothing_that_was_typed() {
+        let id = RequestId::from_bytes([7; 10]).to_string();
+        let Html(page) = page(Path(id.clone())).await.unwrap();
+        assert!(page.contains(&format!("daypass approve {id}")), "{page}");
+        assert!(!page.contains("<script") && !page.contains("href") && !page.contains("<form"));
+        for bad in ["", "R1", "G0000000000000000", "<script>", "R%3Cb%3E", "../api"] {
+            assert!(super::page(Path(bad.to_owned())).await.is_err(), "{bad}");
+        }
+    }
 }
