@@ -194,6 +194,7 @@ const fn status(code: Code) -> u16 {
         | Code::Condition
         | Code::Uses
         | Code::CoolDown
+        | Code::TooManyOpen
         | Code::NoReviewer
         | Code::NoCommonRule
         | Code::ReviewForMore

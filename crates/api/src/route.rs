@@ -186,6 +186,8 @@ pub mod path {
     pub const READYZ: &str = "/readyz";
     /// Prometheus metrics.
     pub const METRICS: &str = "/metrics";
+    /// The page that a notice's link leads to.
+    pub const REQUEST_PAGE: &str = "/requests/{id}";
     /// The OpenAPI description.
     pub const OPENAPI: &str = "/openapi.json";
 }
@@ -347,6 +349,8 @@ routes! {
     Readyz: Get READYZ, Public, READ;
     /// Shows metrics for Prometheus.
     Metrics: Get METRICS, Auditor, READ;
+    /// Says what to type about a request; a page without anything of it.
+    RequestPage: Get REQUEST_PAGE, Public, READ;
     /// Describes the API.
     OpenApi: Get OPENAPI, Public, READ;
 }
@@ -452,6 +456,7 @@ mod tests {
                 &Route::SshKrl,
                 &Route::Healthz,
                 &Route::Readyz,
+                &Route::RequestPage,
                 &Route::OpenApi
             ]
         );

@@ -71,6 +71,7 @@ impl Exit {
             | Code::Condition
             | Code::Uses
             | Code::CoolDown
+            | Code::TooManyOpen
             | Code::NoReviewer
             | Code::NoCommonRule
             | Code::OwnRequest

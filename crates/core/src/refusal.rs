@@ -88,6 +88,8 @@ codes! {
     Uses = "uses",
     /// The same was denied a short while ago.
     CoolDown = "cool-down",
+    /// This person has as many requests waiting for others as anybody may have.
+    TooManyOpen = "too-many-open",
     /// Nobody could complete the chain of reviews.
     NoReviewer = "no-reviewer",
     /// One rule must fit all items of a request; none does.

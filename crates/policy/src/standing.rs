@@ -86,6 +86,24 @@ impl Policy {
             .collect()
     }
 
+    /// The same where these have reviewed other steps of the request already: they cannot fill this one too.
+    #[must_use]
+    pub fn reviewers_beside(
+        &self,
+        (requester, counted): (PersonId, &BTreeSet<PersonId>),
+        step: &Step,
+        escalated: bool,
+        directory: &dyn Directory,
+        now: Timestamp,
+    ) -> BTreeSet<PersonId> {
+        let scene = Scene {
+            requester,
+            directory,
+            now,
+        };
+        self.asked(step, escalated, counted, scene)
+    }
+
     /// Who may review the open step of this request now and has not reviewed the request yet, in the order of their ids.
     /// Empty where the request waits for nobody.
     #[must_use]

@@ -1,7 +1,7 @@
 //! What every handler gets: the engine, who may come in, and what goes on at the moment.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use daypass_core::time::{Span, Timestamp};
 use daypass_engine::Engine;
@@ -31,6 +31,8 @@ pub(crate) struct Parts {
     pub notices: Vec<String>,
     /// Every event as it takes its place in the log.
     pub events: broadcast::Sender<Arc<Told>>,
+    /// See [`Parts::known`].
+    pub known: AtomicU64,
     /// Turns true when the server is to stop.
     pub stop: watch::Receiver<bool>,
     /// How connectors fare.
@@ -65,6 +67,17 @@ impl Parts {
     /// Notes a pass of the reconciler.
     pub(crate) fn passed(&self, at: Timestamp) {
         self.last_pass.store(at.micros(), Ordering::Relaxed);
+    }
+
+    /// Notes that directory and policy were read anew after every entry before this place of the log.
+    pub(crate) fn knows(&self, before: u64) {
+        self.known.store(before, Ordering::Release);
+    }
+
+    /// Before which place of the log directory and policy are at least as this process has them.
+    #[must_use]
+    pub(crate) fn known(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
     }
 
     /// Whether the reconciler has looked lately.

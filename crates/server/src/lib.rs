@@ -20,11 +20,13 @@ pub mod log;
 mod loops;
 mod metrics;
 mod notify;
+mod probe;
 mod secrets;
 mod server;
 mod setup;
 mod stale;
 mod steady;
+mod web;
 mod wire;
 
 pub use http::listen::TlsError;

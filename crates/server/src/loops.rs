@@ -97,6 +97,8 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
     let (directory, policy) = (app.engine.refresh_directory(), app.engine.refresh_policy());
     // Who is told what hangs on the directory: with an old one, nobody is told anything yet.
     told.stale.mend(directory, policy).await?;
+    let last = entries.last().map(|entry| entry.index).or(told.last);
+    app.knows(last.map_or(0, |last| last + 1));
     if entries.is_empty() {
         return Ok(more);
     }
@@ -197,8 +199,10 @@ async fn forget(app: &App) -> Result<(), Error> {
     let keys = store.forget_commands(now - KEYS_KEPT).await?;
     let tokens = store.forget_tokens(now - TOKENS_KEPT).await?;
     let given_up = store.give_up_notices(now - MAX_AGE).await?;
-    if given_up > 0 {
+    for (channel, given_up) in given_up {
+        app.metrics.notices(&channel, 0, 0, given_up);
         tracing::error!(
+            %channel,
             given_up,
             "notices were never delivered and are given up; docs/notices.md says why that can be"
         );

@@ -1,6 +1,7 @@
 //! What Prometheus can scrape. Each server has its own registry, so that two in one process do not add up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use daypass_core::time::Timestamp;
@@ -15,6 +16,8 @@ const SECONDS: [f64; 12] = [
 pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
+    /// The channels whose backlog was shown. One that is gone would stand at its last value for ever.
+    channels: Mutex<BTreeSet<String>>,
 }
 
 impl Default for Metrics {
@@ -27,7 +30,11 @@ impl Default for Metrics {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        Self { recorder, handle }
+        Self {
+            recorder,
+            handle,
+            channels: Mutex::default(),
+        }
     }
 }
 
@@ -109,6 +116,17 @@ impl Metrics {
             metrics::gauge!("daypass_notices_dead", "channel" => other).set(number(dead));
             metrics::gauge!("daypass_notices_oldest_seconds", "channel" => channel).set(oldest);
         });
+    }
+
+    /// These are the channels that have a backlog now, if an empty one; what was shown of others is over.
+    pub(crate) fn only_channels(&self, now: &BTreeSet<String>) {
+        let before = {
+            let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *channels, now.clone())
+        };
+        for gone in before.difference(now) {
+            self.backlog(gone, 0, 0, 0.0);
+        }
     }
 
     /// A pass of the reconciler ended.

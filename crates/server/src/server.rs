@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use daypass_core::time::Span;
@@ -132,7 +132,7 @@ impl Server {
         let halt = Halt::new();
         let stopped = halt.receiver();
         let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
-        let couriers = notify::couriers(&config, &engine)?;
+        let couriers = notify::couriers(&config, &engine, &edge::clock())?;
         if !couriers.is_empty() {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
@@ -268,6 +268,7 @@ fn app(
             .map(|one| one.name)
             .collect(),
         events: broadcast::Sender::new(LAG),
+        known: AtomicU64::new(0),
         stop,
         health: reconciler.health(),
         last_pass: AtomicI64::new(0),

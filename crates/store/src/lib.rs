@@ -57,7 +57,7 @@ pub use policies::Revision;
 pub use postgres::{PostgresOptions, PostgresTls};
 pub use replay::Verified;
 pub use requests::RequestFilter;
-pub use scope::Scope;
+pub use scope::{MOST_OPEN, Scope};
 pub use side::Side;
 pub use ssh::{SshAccess, SshHost};
 pub use store::Store;

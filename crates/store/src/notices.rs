@@ -4,6 +4,8 @@
 //! through: nothing is lost and nothing is queued twice, whoever crashes when. A row is claimed before it is delivered, so
 //! that of several servers one does it. Who hears what, and in which words, is decided above.
 
+use std::collections::BTreeMap;
+
 use daypass_core::id::PersonId;
 use daypass_core::time::{Span, Timestamp};
 
@@ -128,21 +130,39 @@ pub struct Claim {
     pub limit: usize,
 }
 
+/// What somebody must hear now, whatever else waits: an emergency, access that does not go, an account that is shut. Nobody
+/// can bury it under what they ask for themselves.
+const URGENT: &str = "(notice LIKE 'break_glass.%' OR notice = 'grant.overdue' OR notice = 'lock.locked')";
+
+/// What is urgent first, then by age.
 pub(crate) async fn claim(link: &mut Link, claim: &Claim) -> Result<Vec<Delivery>> {
-    let text = "SELECT leaf_index, notice, recipient, lane, since, tries FROM deliveries AS this \
-                WHERE channel = $1 AND state = 'waiting' AND next_at <= $2 \
+    let mut claimed = Vec::with_capacity(claim.limit);
+    for urgent in [URGENT.to_owned(), format!("NOT {URGENT}")] {
+        let left = claim.limit.saturating_sub(claimed.len());
+        if left > 0 {
+            claimed.append(&mut claim_of(link, claim, &urgent, left).await?);
+        }
+    }
+    Ok(claimed)
+}
+
+async fn claim_of(link: &mut Link, claim: &Claim, which: &str, limit: usize) -> Result<Vec<Delivery>> {
+    let text = format!(
+        "SELECT leaf_index, notice, recipient, lane, since, tries FROM deliveries AS this \
+                WHERE channel = $1 AND state = 'waiting' AND next_at <= $2 AND {which} \
                 AND (claimed_until IS NULL OR claimed_until <= $2) \
                 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier WHERE earlier.channel = this.channel \
                 AND earlier.lane = this.lane AND earlier.state = 'waiting' AND earlier.leaf_index < this.leaf_index \
                 AND earlier.since <= $2 AND earlier.since > $3) \
-                ORDER BY next_at, leaf_index, notice, recipient LIMIT $4";
+                ORDER BY next_at, leaf_index, notice, recipient LIMIT $4"
+    );
     let values = [
         claim.channel.as_str().into(),
         claim.now.into(),
         (claim.now - ORDER_KEPT).into(),
-        claim.limit.into(),
+        limit.into(),
     ];
-    let rows = link.rows(text, &values).await?;
+    let rows = link.rows(&text, &values).await?;
     // One that another server claimed between the two statements is not changed any more, and so not taken.
     let text = "UPDATE deliveries SET worker = $5, claimed_until = $6 WHERE channel = $1 AND leaf_index = $2 \
                 AND notice = $3 AND recipient = $4 AND state = 'waiting' AND next_at <= $7 \
@@ -204,11 +224,17 @@ fn shortened(fault: &str) -> Value {
     text.into()
 }
 
-/// Gives up what could have been told before this instant and never was, on whatever channel; how many.
-pub(crate) async fn give_up(link: &mut Link, before: Timestamp) -> Result<u64> {
+/// Gives up what could have been told before this instant and never was, on whatever channel; how many on which.
+pub(crate) async fn give_up(link: &mut Link, before: Timestamp) -> Result<BTreeMap<String, u64>> {
+    let text =
+        "SELECT channel, count(*) FROM deliveries WHERE state = 'waiting' AND since < $1 GROUP BY channel";
+    let rows = link.rows(text, &[before.into()]).await?;
     let text = "UPDATE deliveries SET state = 'dead', worker = NULL, claimed_until = NULL \
                 WHERE state = 'waiting' AND since < $1";
-    link.run(text, &[before.into()]).await
+    link.run(text, &[before.into()]).await?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?)))
+        .collect()
 }
 
 /// Forgets what was given up and could have been told before this instant; how many.

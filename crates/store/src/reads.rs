@@ -1,6 +1,6 @@
 //! What the store answers and takes beside transitions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
@@ -468,7 +468,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn give_up_notices(&self, before: Timestamp) -> Result<u64> {
+    pub async fn give_up_notices(&self, before: Timestamp) -> Result<BTreeMap<String, u64>> {
         on!(write, self, |link| notices::give_up(link, before))
     }
 

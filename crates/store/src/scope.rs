@@ -19,6 +19,10 @@ use crate::link::Link;
 use crate::value::{Row, Value};
 use crate::{locks, past, people, texts};
 
+/// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
+/// of those who are to read it.
+pub const MOST_OPEN: usize = 50;
+
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -29,6 +33,8 @@ pub enum Scope {
         id: RequestId,
         /// The grant that it is to extend.
         extends: Option<GrantId>,
+        /// Whose other requests that wait are loaded too, up to [`MOST_OPEN`]. Nobody else makes one for them meanwhile.
+        beside: Option<PersonId>,
     },
     /// A request, with the grant that it led to or extends.
     Request(RequestId),
@@ -92,8 +98,12 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     let mut world = [World::default()];
     let [part] = &mut world;
     match scope.about() {
-        Scope::NewRequest { id, extends } => {
+        Scope::NewRequest { id, extends, beside } => {
             link.reserve(&id.to_string()).await?;
+            if let Some(person) = beside {
+                link.reserve(&format!("requests of {person}")).await?;
+                take_requests(part, &open_of(link, *person).await?)?;
+            }
             request(link, part, *id, *extends).await?;
         }
         Scope::Request(id) => request(link, part, *id, None).await?,
@@ -130,6 +140,12 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)
+}
+
+/// Not locked: they may be decided meanwhile, and then fewer wait.
+async fn open_of(link: &mut Link, person: PersonId) -> Result<Vec<Row>> {
+    let text = "SELECT document FROM requests WHERE requester = $1 AND state = 'pending' LIMIT $2";
+    link.rows(text, &[person.into(), MOST_OPEN.into()]).await
 }
 
 /// The account first: whoever sets a password holds it. Then a statement of its own, which sees what they have set.

@@ -118,12 +118,31 @@ pub fn open_at(request: &Request, at: Timestamp) -> Option<(usize, &Step)> {
     steps.find(|(index, step)| agreed(*index) < step.count.max(1))
 }
 
+/// The step that silence brought others into. The state says it as long as it waits for them; counting approvals would also
+/// count those of people who have lost their standing since, which the chain does not.
+pub(super) fn escalated_step(request: &Request, at: Timestamp, due_at: Timestamp) -> Option<(usize, &Step)> {
+    match &request.state {
+        State::Pending {
+            step,
+            due_at: waits_until,
+            escalated: true,
+            ..
+        } if *waits_until == due_at => request.path.steps.get(*step).map(|open| (*step, open)),
+        _ => open_at(request, at),
+    }
+}
+
 impl Scene<'_> {
     fn created(&self, request: &Request, at: Timestamp) -> Vec<Notice> {
         let (Some(step), State::Pending { due_at, .. }) = (request.path.steps.first(), &request.state) else {
             return Vec::new();
         };
-        self.asked(request, self.reviewers(request, step, false, at), at, *due_at)
+        self.asked(
+            request,
+            self.reviewers(request, (0, step), false, at),
+            at,
+            *due_at,
+        )
     }
 
     fn of_request(&self, request: &Request, happened: &request::Event, at: Timestamp) -> Vec<Notice> {
@@ -134,12 +153,17 @@ impl Scene<'_> {
                 let Some(open) = request.path.steps.get(*step) else {
                     return Vec::new();
                 };
-                self.asked(request, self.reviewers(request, open, false, at), at, *due_at)
+                self.asked(
+                    request,
+                    self.reviewers(request, (*step, open), false, at),
+                    at,
+                    *due_at,
+                )
             }
             // The step goes on waiting for those who were asked.
             E::Reviewed { .. } | E::Created { .. } => Vec::new(),
             E::Escalated { due_at } => {
-                let Some((_, open)) = open_at(request, at) else {
+                let Some(open) = escalated_step(request, at, *due_at) else {
                     return Vec::new();
                 };
                 let before = self.reviewers(request, open, false, at);
@@ -183,7 +207,7 @@ impl Scene<'_> {
     }
 
     fn emergency(&self, request: &Request, glass: &BreakGlass, at: Timestamp) -> Vec<Notice> {
-        let reviewers = self.reviewers(request, &glass.review, true, Timestamp::MAX);
+        let reviewers = self.everybody(request, &glass.review, true, Timestamp::MAX);
         let mut people = self.paged(request, glass);
         // Whoever took it knows. If it was somebody else in their name, they must know.
         people.insert(request.ask.requester);
@@ -206,8 +230,8 @@ impl Scene<'_> {
             within: Span::ZERO,
             silence: Silence::Deny,
         };
-        let mut people = self.reviewers(request, &page, false, Timestamp::MAX);
-        people.extend(self.reviewers(request, &glass.review, true, Timestamp::MAX));
+        let mut people = self.everybody(request, &page, false, Timestamp::MAX);
+        people.extend(self.everybody(request, &glass.review, true, Timestamp::MAX));
         people
     }
 
@@ -274,7 +298,7 @@ impl Scene<'_> {
             return false;
         };
         if let (Some(glass), Some(owed)) = (&request.path.break_glass, request.owed()) {
-            let reviewers = self.reviewers(request, &glass.review, true, now);
+            let reviewers = self.everybody(request, &glass.review, true, now);
             return matches!(owed, Owed::Due { .. })
                 && person.is_none_or(|person| reviewers.contains(&person));
         }
@@ -288,26 +312,45 @@ impl Scene<'_> {
                 _ => return false,
             },
             What::Request(request::Event::Reviewed { due_at, step, .. }) => (Some(*step), *due_at),
-            What::Request(request::Event::Escalated { due_at }) => {
-                (open_at(request, event.at).map(|(index, _)| index), *due_at)
-            }
+            What::Request(request::Event::Escalated { due_at }) => (
+                escalated_step(request, event.at, *due_at).map(|(index, _)| index),
+                *due_at,
+            ),
             _ => return false,
         };
         let waiting = self.policy.waiting_for(request, self.directory, now);
         asked == (Some(*step), *due_at) && person.is_none_or(|person| waiting.contains(&person))
     }
 
+    /// Whom a step asks at an instant. Who had reviewed another one by then cannot fill this one too; where that leaves too
+    /// few, those it escalates to are asked at once.
     fn reviewers(
+        &self,
+        request: &Request,
+        (index, step): (usize, &Step),
+        escalated: bool,
+        at: Timestamp,
+    ) -> BTreeSet<PersonId> {
+        let reviews = request.reviews().iter();
+        let elsewhere = reviews.filter(|review| review.step != index && review.at <= at);
+        let counted = elsewhere.map(|review| review.reviewer).collect();
+        let who = (request.ask.requester, &counted);
+        self.policy
+            .reviewers_beside(who, step, escalated, self.directory, at)
+    }
+
+    /// Whom a step asks that stands beside the chain.
+    fn everybody(
         &self,
         request: &Request,
         step: &Step,
         escalated: bool,
         at: Timestamp,
     ) -> BTreeSet<PersonId> {
-        self.policy
-            .reviewers(request.ask.requester, step, escalated, self.directory, at)
-            .into_iter()
-            .collect()
+        let people = self
+            .policy
+            .reviewers(request.ask.requester, step, escalated, self.directory, at);
+        people.into_iter().collect()
     }
 
     fn administrators(&self) -> BTreeSet<PersonId> {

@@ -75,15 +75,17 @@ pub struct Addressee {
 
 impl Engine {
     /// Goes on through the log and queues what is to be told; whether there may be more at once. Several servers may call
-    /// it: each entry is turned into notices once.
+    /// it: each entry is turned into notices once. It looks at entries before the place `before` only: those up to which this
+    /// server has read directory and policy anew, so that nobody is asked by what another server has changed before.
     ///
     /// # Errors
     /// Where the store fails; nothing is lost or queued by halves then.
-    pub async fn queue_notices(&self, rules: &Rules) -> Result<bool, Error> {
+    pub async fn queue_notices(&self, rules: &Rules, before: u64) -> Result<bool, Error> {
         let store = self.store();
         let next = store.notices_begin().await?;
         let from = next.checked_sub(1).map_or(From::First, From::After);
-        let entries = store.events(from, EventFilter::default(), BATCH).await?;
+        let mut entries = store.events(from, EventFilter::default(), BATCH).await?;
+        entries.retain(|entry| entry.index < before);
         let Some(last) = entries.last() else {
             return Ok(false);
         };
@@ -106,7 +108,8 @@ impl Engine {
         Ok(full || !mine)
     }
 
-    /// Puts a queued notice into words. `None`: nobody need hear it any more.
+    /// Puts a queued notice into words. `None`: nobody need hear it any more. One of a kind that this version does not know is
+    /// `None` too; whoever delivers leaves it for the newer server that queued it.
     ///
     /// # Errors
     /// Where the store fails.

@@ -17,7 +17,7 @@ use daypass_core::time::Timestamp;
 use daypass_policy::Directory as _;
 use serde_json::{Map, Value, json};
 
-use super::audience::{Around, open_at};
+use super::audience::{Around, escalated_step};
 use super::kind::Kind;
 use crate::directory::Snapshot;
 
@@ -184,7 +184,7 @@ impl Writer<'_> {
         let (step, due_at) = match happened {
             request::Event::Reviewed { step, due_at, .. } => (*step, *due_at),
             request::Event::Escalated { due_at } => {
-                let open = open_at(request, self.event.at);
+                let open = escalated_step(request, self.event.at, *due_at);
                 (open.map_or(0, |(index, _)| index), *due_at)
             }
             _ => match &request.state {
@@ -504,4 +504,17 @@ fn harmless(text: &str) -> String {
         .chars()
         .filter(|c| *c == '\n' || !is_hostile(*c))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_is_passed_on() {
+        assert_eq!(
+            harmless("a\u{61c}b\u{200b}\u{e0041}\u{202e}\u{1b}c\r\nd\te"),
+            "abc\nd e"
+        );
+    }
 }

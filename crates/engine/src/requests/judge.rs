@@ -10,9 +10,11 @@ use daypass_core::lock;
 use daypass_core::name::Item;
 use daypass_core::past::AHEAD;
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::{self, Request};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::{Allowed, Decision, Policy};
+use daypass_store::MOST_OPEN;
 
 use super::{NewRequest, Verb};
 use crate::current::Current;
@@ -80,6 +82,9 @@ pub(super) fn decide(
         Decision::Allowed(allowed) => *allowed,
         Decision::Refused(refusal) => return Err(refusal),
     };
+    if verb == Verb::Ask && !allowed.path.steps.is_empty() {
+        few_wait(world, who)?;
+    }
     if let Some(grant) = extended {
         grant.may_extend(allowed.duration, allowed.path.ends_by, now)?;
         within_the_days_maximum(grant, &allowed)?;
@@ -109,6 +114,18 @@ fn in_the_way_of(environments: &[EnvironmentRole], refusal: Refusal) -> Refusal 
         what: format!("{}: {}", names.join(" and "), refusal.what),
         ..refusal
     }
+}
+
+/// Each request that waits asks people. An emergency is never held up by it.
+fn few_wait(world: &World, who: PersonId) -> Result<(), Refusal> {
+    let waits = |request: &&Request| {
+        request.ask.requester == who && matches!(request.state, request::State::Pending { .. })
+    };
+    if world.requests.values().filter(waits).count() < MOST_OPEN {
+        return Ok(());
+    }
+    let what = format!("{MOST_OPEN} of your requests wait for others already, and nobody may have more");
+    Err(Refusal::new(Code::TooManyOpen, what).hint("take back those that are not needed: daypass cancel ID"))
 }
 
 /// What a grant may last in total was frozen into it; a policy that allows less by now does not lengthen it beyond that.

@@ -16,7 +16,7 @@ use daypass_core::text::{Hash, MAX_BYTES};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_policy::Decision;
-use daypass_store::{Committed, Outcome, Scope};
+use daypass_store::{Committed, MOST_OPEN, Outcome, RequestFilter, Scope};
 
 use crate::caller::Caller;
 use crate::current::Current;
@@ -140,6 +140,13 @@ impl Engine {
         };
         let mut locked = self.locked_now().await?;
         locked.past = self.past_of(&current, caller.person).await?;
+        let open = RequestFilter {
+            state: Some("pending".to_owned()),
+            requester: Some(caller.person),
+            owing: false,
+        };
+        let open = self.store().requests(open, None, MOST_OPEN).await?.items;
+        locked.requests.extend(open.into_iter().map(|one| (one.id, one)));
         let (who, extended) = (caller.person, extended.as_ref());
         let decision = match decide(
             &current,
@@ -205,6 +212,7 @@ impl Engine {
         let source = from.map(|from| (from, self.prose(&from.to_string())));
         let scope = Scope::NewRequest {
             id,
+            beside: (verb == Verb::Ask).then_some(caller.person),
             extends: asked.extends,
         };
         let then = self.policy_then(key.map(|_| id), &asked).await?;

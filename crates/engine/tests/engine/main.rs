@@ -13,6 +13,7 @@ mod limits;
 mod locks;
 mod maximum;
 mod notices;
+mod open;
 mod outage;
 mod people;
 mod policies;

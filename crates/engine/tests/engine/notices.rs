@@ -13,6 +13,8 @@ use daypass_store::{Claim, Delivery};
 
 use crate::house::{House, POLICY, asked, code, name};
 
+mod steps;
+
 const GLASS: &str = "
   - name: emergency
     allow: [engineers, security]
@@ -70,7 +72,7 @@ impl House {
 
     async fn rows(&self, channel: &str) -> Vec<Delivery> {
         self.log().await;
-        while self.engine.queue_notices(&rules()).await.unwrap() {}
+        while self.engine.queue_notices(&rules(), u64::MAX).await.unwrap() {}
         let late = self.now() + Span::hours(24 * 30);
         let claim = Claim {
             channel: channel.to_owned(),

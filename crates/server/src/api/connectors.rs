@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path};
 use crate::http::problem::{Answer, Failure};
+use crate::probe::probe;
 use crate::wire;
 
 /// Lists connectors. Each is asked just now whether it can do its work.
@@ -24,7 +25,7 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
             .connector(name.as_str())
             .map(|connector| connector.kind.clone());
         async move {
-            let probed = provider.probe().await;
+            let probed = probe(provider.as_ref()).await;
             kind.map(|kind| wire::connector(name, &kind, probed, now))
         }
     });

@@ -83,6 +83,8 @@ async fn backlog(app: &Parts) -> Answer<()> {
             });
         }
     }
+    app.metrics
+        .only_channels(&all.iter().map(|one| one.channel.clone()).collect());
     for one in all {
         let oldest = one
             .oldest

@@ -162,6 +162,13 @@ pub(super) fn check(file: &InFile<'_>, raw: &RawNotices, secrets: &Secrets) -> R
 
 fn base(file: &InFile<'_>, text: &Spanned<String>) -> Result<String> {
     let url = plain_url(file, text)?;
+    if url.query().is_some() {
+        let what = format!(
+            "\"{}\" has a query, and paths are added to it",
+            shown(&text.value)
+        );
+        return Err(file.wrong(text, what).hint("https://daypass.example.com"));
+    }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
@@ -401,6 +408,11 @@ mod tests {
             "  mail: {smtp: \"mail.example:587\", from: a@b.example, user: x}\n",
             "6:",
             "password",
+        );
+        refused(
+            "  base_url: \"https://daypass.example/?a=b\"\n",
+            "6:13",
+            "has a query",
         );
         refused("  ending_before: 0s\n", "6:18", "outside");
         refused("  web_hooks: []\n", "6:3", "webhooks");

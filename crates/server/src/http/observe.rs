@@ -19,7 +19,8 @@ use crate::edge;
 /// The header that names a request in the server's log.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Headers of every answer. It is an API: nothing of it is a page, is framed, cached, or of use to another origin.
+/// Headers of every answer. It is an API, with a page that runs and fetches nothing: nothing of it is framed, cached, or of
+/// use to another origin.
 const HEADERS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
     (

@@ -14,18 +14,27 @@ use daypass_engine::notices::{Addressee, Letter, Line, Ready};
 use daypass_providers::{Revealed, Secrets, Tls};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls as SmtpTls, TlsParameters};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, Tls as SmtpTls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Code;
+use lettre::{Address, Message};
 use secrecy::ExposeSecret as _;
 
 use super::courier::{Carrier, Fault};
 use super::webhook::Form;
 use crate::config::{MailConfig, MailTls};
+use crate::edge;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 
-/// How long a mail server may be silent.
-const SILENCE: Duration = Duration::from_secs(10);
+/// How long one address of the mail server may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long it may take in all until it has the message. After the last byte a server may look at it for long, and whoever goes
+/// away then sends it twice (RFC 5321, 4.5.3.2.6 and 6.1); ten minutes, as that says, would hold up too much else.
+const ATTEMPT: Duration = Duration::from_secs(100);
+/// How long it may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why there is no way to the mail server.
 #[derive(Debug, thiserror::Error)]
@@ -69,26 +78,66 @@ impl Mail {
         })
     }
 
-    async fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, Fault> {
-        // It asks for nothing dangerous: what protects the connection is said in the next line.
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&self.config.host)
-            .port(self.config.port)
-            .tls(self.tls.clone())
-            .timeout(Some(SILENCE));
-        if let Some((user, password)) = &self.config.login {
-            let revealed = self
-                .secrets
-                .reveal(password, &self.config.host, self.config.port)
-                .await;
-            let Revealed { value, .. } = revealed.map_err(|error| Fault::later(error.to_string()))?;
-            builder = builder.credentials(Credentials::new(user.clone(), value.expose_secret().to_owned()));
+    /// A connection that is protected and logged in, as the configuration says.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Fault> {
+        let config = &self.config;
+        let credentials = match &config.login {
+            None => None,
+            Some((user, password)) => {
+                let revealed = self.secrets.reveal(password, &config.host, config.port).await;
+                let Revealed { value, .. } = revealed.map_err(|error| Fault::later(error.to_string()))?;
+                Some(Credentials::new(user.clone(), value.expose_secret().to_owned()))
+            }
+        };
+        let (implicit, upgrade) = match &self.tls {
+            SmtpTls::Wrapper(parameters) => (Some(parameters.clone()), None),
+            SmtpTls::Required(parameters) => (None, Some(parameters.clone())),
+            _ => (None, None),
+        };
+        let hello = ClientId::default();
+        let address = (config.host.as_str(), config.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &hello, implicit, None)
+                .await
+                .map_err(|error| fault(&error))?;
+        if let Some(parameters) = upgrade {
+            let upgraded = connection.starttls(parameters, &hello).await;
+            upgraded.map_err(|error| fault(&error))?;
         }
-        Ok(builder.build())
+        if let Some(credentials) = &credentials {
+            let let_in = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+            let_in.map_err(|error| fault(&error))?;
+        }
+        Ok(connection)
     }
 }
 
+/// What it means that the mail server did not do something.
+fn fault(error: &SmtpError) -> Fault {
+    // That we may not log in is the operator's to put right, and nothing that the letter is refused for (RFC 4954, 6).
+    let login = |code: Code| [530, 534, 535, 538].contains(&u16::from(code));
+    Fault {
+        refused: error.is_permanent() && !error.status().is_some_and(login),
+        what: error.to_string(),
+    }
+}
+
+/// The text without the address, which servers repeat in what they refuse: neither the log nor the store's rows hold any.
+fn without(text: &str, address: &str) -> String {
+    let (lower, address) = (text.to_ascii_lowercase(), address.to_ascii_lowercase());
+    let mut out = String::new();
+    let mut from = 0;
+    for (at, found) in lower.match_indices(&address) {
+        out.push_str(text.get(from..at).unwrap_or_default());
+        out.push_str("[address]");
+        from = at + found.len();
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
 fn parameters(host: &str, tls: &Tls) -> Result<TlsParameters, MailError> {
-    let broken = |error: lettre::transport::smtp::Error| MailError::Tls(error.to_string());
+    let broken = |error: SmtpError| MailError::Tls(error.to_string());
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Tls::VerifyFull { ca_pem: Some(pem) } = tls {
         builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(broken)?);
@@ -103,11 +152,20 @@ impl Carrier for Mail {
             return Err(Fault::later("it is for nobody"));
         };
         let message = message(ready, to, &self.config.from, &self.form, now)?;
-        let sent = self.transport().await?.send(message).await;
-        sent.map(drop).map_err(|error| Fault {
-            refused: error.is_permanent(),
-            what: error.to_string(),
-        })
+        let mut connection = self.connect().await?;
+        let sent = connection.send(message.envelope(), &message.formatted()).await;
+        sent.map_err(|error| {
+            let Fault { what, refused } = fault(&error);
+            let what = without(&what, &to.mail);
+            Fault { what, refused }
+        })?;
+        // It is theirs now; how they say goodbye changes nothing of that.
+        let _late = edge::within(FAREWELL, connection.quit()).await;
+        Ok(())
+    }
+
+    fn limit(&self) -> Duration {
+        ATTEMPT
     }
 }
 
@@ -310,6 +368,13 @@ mod tests {
         for bad in ["ana@example.com\r\nBcc: e@x", "ana@example.com>, <e@x", "", "ana"] {
             assert!(sent("a", "b", bad).unwrap_err().refused, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_address_is_told_nobody() {
+        let said = "permanent error (550): <Ana@Example.com> unknown; ana@example.com? é";
+        let told = without(said, "ana@example.COM");
+        assert_eq!(told, "permanent error (550): <[address]> unknown; [address]? é");
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod backoff;
 mod courier;
 mod mail;
 #[cfg(test)]
+mod postmen;
+#[cfg(test)]
 mod tests;
 mod webhook;
 
@@ -18,7 +20,7 @@ use daypass_engine::notices::{Channel, Rules};
 use tokio::sync::{Notify, broadcast, watch};
 
 pub(crate) use backoff::MAX_AGE;
-pub(crate) use courier::Courier;
+pub(crate) use courier::{Courier, Turn};
 pub use mail::MailError;
 pub use webhook::WebhookError;
 pub(crate) use webhook::is_key;
@@ -28,7 +30,7 @@ use crate::config::{MAIL, NoticesConfig, ServerConfig};
 use crate::edge;
 use crate::http::listen::{is_stopped, stopped};
 use crate::secrets::ConfiguredSecrets;
-use courier::Carrier;
+use courier::{Carrier, Clock};
 use webhook::Form;
 
 /// The longest pause of these loops: how late a notice is that time alone brings about, and that another server queued.
@@ -70,7 +72,11 @@ pub(crate) fn rules(config: &NoticesConfig) -> Rules {
 ///
 /// # Errors
 /// Where the certificates of a receiver cannot be used.
-pub(crate) fn couriers(config: &ServerConfig, engine: &Arc<Engine>) -> Result<Vec<Courier>, NotifyError> {
+pub(crate) fn couriers(
+    config: &ServerConfig,
+    engine: &Arc<Engine>,
+    clock: &Clock,
+) -> Result<Vec<Courier>, NotifyError> {
     let rules = Arc::new(rules(&config.notices));
     let secrets = Arc::new(ConfiguredSecrets::new(config.secrets.clone()));
     let form = Form {
@@ -96,6 +102,7 @@ pub(crate) fn couriers(config: &ServerConfig, engine: &Arc<Engine>) -> Result<Ve
         channel: channel.name.clone(),
         carrier,
         worker: worker.clone(),
+        clock: Arc::clone(clock),
     };
     Ok(rules.channels.iter().zip(carriers).map(courier).collect())
 }
@@ -111,7 +118,7 @@ pub(crate) async fn queue(
     while !is_stopped(&stop) {
         // Before the look: what is placed from here on wakes it again.
         while let Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) = told.try_recv() {}
-        let pause = match app.engine.queue_notices(&rules).await {
+        let pause = match app.engine.queue_notices(&rules, app.known()).await {
             Ok(more) => {
                 wake.iter().for_each(|one| one.notify_one());
                 if more { Duration::ZERO } else { LONGEST_PAUSE }
@@ -137,18 +144,15 @@ pub(crate) async fn tell(app: App, courier: Courier, wake: Arc<Notify>, mut stop
     while !is_stopped(&stop) {
         let turn = match app.engine.store().now().await {
             Ok(now) => courier.turn(now, &edge::dice).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err((Turn::default(), error.into())),
         };
+        let (Ok(done) | Err((done, _))) = &turn;
+        app.metrics
+            .notices(&courier.channel, done.sent, done.failed, done.dead);
         let pause = match turn {
-            Ok(turn) => {
-                app.metrics
-                    .notices(&courier.channel, turn.sent, turn.failed, turn.dead);
-                if !turn.is_idle() {
-                    continue;
-                }
-                LONGEST_PAUSE
-            }
-            Err(error) => {
+            Ok(turn) if !turn.is_idle() => continue,
+            Ok(_) => LONGEST_PAUSE,
+            Err((_, error)) => {
                 tracing::warn!(channel = %courier.channel, %error, "notices could not be told yet");
                 AFTER_ERROR
             }

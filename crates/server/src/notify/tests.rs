@@ -129,9 +129,9 @@ async fn take(
     (status, [(header::LOCATION, "/hook")], "x".repeat(1 << 20))
 }
 
-struct Office {
-    engine: Arc<Engine>,
-    store: Store,
+pub(super) struct Office {
+    pub(super) engine: Arc<Engine>,
+    pub(super) store: Store,
     config: ServerConfig,
     clock: Arc<AtomicI64>,
     _folder: TempDir,
@@ -139,7 +139,7 @@ struct Office {
 
 impl Office {
     /// ana asks, bo leads, root administers; `notices` is that section of the configuration, where PORT stands for a port.
-    async fn new(notices: &str, port: u16) -> Self {
+    pub(super) async fn new(notices: &str, port: u16) -> Self {
         let folder = TempDir::new().unwrap();
         secret(folder.path(), "hook", &format!("whsec_{}", STANDARD.encode(KEY)));
         secret(folder.path(), "smtp", "a password for mail");
@@ -200,26 +200,34 @@ impl Office {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.clock.load(Ordering::SeqCst))
     }
 
-    fn pass(&self, span: Span) {
+    pub(super) fn pass(&self, span: Span) {
         self.clock
             .fetch_add(i64::try_from(span.micros()).unwrap(), Ordering::SeqCst);
     }
 
-    fn couriers(&self) -> Vec<Courier> {
-        couriers(&self.config, &self.engine).unwrap()
+    pub(super) fn set_back(&self, span: Span) {
+        self.clock
+            .fetch_sub(i64::try_from(span.micros()).unwrap(), Ordering::SeqCst);
     }
 
-    async fn queue(&self) {
+    pub(super) fn couriers(&self) -> Vec<Courier> {
+        let hands = Arc::clone(&self.clock);
+        let clock: super::courier::Clock =
+            Arc::new(move || Timestamp::from_micros(hands.load(Ordering::SeqCst)));
+        couriers(&self.config, &self.engine, &clock).unwrap()
+    }
+
+    pub(super) async fn queue(&self) {
         while !self.store.sequence(100).await.unwrap().is_empty() {}
         let rules = rules(&self.config.notices);
-        while self.engine.queue_notices(&rules).await.unwrap() {}
+        while self.engine.queue_notices(&rules, u64::MAX).await.unwrap() {}
     }
 
-    async fn ask(&self, reason: &str) -> daypass_core::request::Request {
+    pub(super) async fn ask(&self, reason: &str) -> daypass_core::request::Request {
         let asked = NewRequest {
             items: BTreeSet::from(["orders/write".parse::<Item>().unwrap()]),
             environments: Vec::new(),

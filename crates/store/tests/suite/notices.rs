@@ -14,6 +14,7 @@ on_every_engine!(
     a_claim_that_ran_out_is_anybodys,
     a_late_failure_does_not_undo_anothers_claim,
     one_lane_keeps_its_order_for_a_while,
+    what_is_urgent_goes_before_all_that_waits,
     a_failure_waits_and_the_dead_stay_visible,
     what_is_too_old_is_given_up_and_then_forgotten,
 );
@@ -102,6 +103,18 @@ async fn what_is_queued_is_queued_once(bench: Bench) {
         store.claim_notices(&claim("a", "mail", at(1))).await.unwrap(),
         [person]
     );
+}
+
+async fn what_is_urgent_goes_before_all_that_waits(bench: Bench) {
+    let ask = |n| delivery(n, "request.review_asked", &format!("R{n}"));
+    let mut all: Vec<_> = (0..30).map(ask).collect();
+    all.push(delivery(30, "break_glass.taken", "R30"));
+    all.push(delivery(31, "grant.overdue", "G31"));
+    all.push(delivery(32, "lock.locked", "P32"));
+    all.push(delivery(33, "lock.unlocked", "P33"));
+    queued(&bench.store, all).await;
+    let taken = take(&bench.store, "a", at(1)).await;
+    assert_eq!(taken, [30, 31, 32, 0, 1, 2, 3, 4, 5, 6]);
 }
 
 async fn one_of_two_workers_gets_it(bench: Bench) {
@@ -258,7 +271,10 @@ async fn what_is_too_old_is_given_up_and_then_forgotten(bench: Bench) {
         ..delivery(2, "grant.ended", "G2")
     };
     queued(store, vec![delivery(1, "grant.ended", "G1"), young]).await;
-    assert_eq!(store.give_up_notices(at(10)).await.unwrap(), 1);
+    assert_eq!(
+        store.give_up_notices(at(10)).await.unwrap(),
+        [("chat".to_owned(), 1)].into()
+    );
     assert_eq!(take(store, "a", at(11)).await, [2]);
     assert_eq!(store.forget_notices(at(0)).await.unwrap(), 0);
     assert_eq!(store.forget_notices(at(1)).await.unwrap(), 1);

@@ -120,6 +120,7 @@ pub(crate) async fn ask(store: &Store, asked: Asked) -> Result<Committed, Error>
     let (id, requester) = (asked.id, asked.requester);
     let scope = Scope::NewRequest {
         id,
+        beside: None,
         extends: asked.extends,
     };
     let decide = move |world: &World, now| {
