@@ -21,4 +21,5 @@ mod smuggling;
 mod sources;
 mod stop;
 mod story;
+mod tickets;
 mod tls;
