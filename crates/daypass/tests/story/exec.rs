@@ -110,8 +110,16 @@ fn who_is_told_to_end_while_waiting_takes_the_question_back() {
     running.says("waiting for");
     let (status, told) = running.stop(Signal::TERM);
     assert_eq!(status.code(), Some(125), "{told}");
-    let requests = house.api("dee").get("/api/v1/requests").of(200);
-    assert_eq!(requests["items"][0]["state"], "withdrawn", "{requests}");
+    let withdrawn = || {
+        let requests = house.api("dee").get("/api/v1/requests").of(200);
+        let all = requests["items"].as_array().unwrap().iter();
+        all.filter(|request| request["state"] == "withdrawn").count()
+    };
+    assert_eq!(withdrawn(), 1);
+    let in_vain = [&ask[..4], &["--wait", "1s"], &ask[4..]].concat();
+    let said = house.fails("ana", &in_vain, 125);
+    assert!(said.contains("taken back"), "{said}");
+    assert_eq!(withdrawn(), 2);
 }
 
 #[test]

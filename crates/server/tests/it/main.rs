@@ -22,4 +22,5 @@ mod smuggling;
 mod sources;
 mod stop;
 mod story;
+mod tickets;
 mod tls;

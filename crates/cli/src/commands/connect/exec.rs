@@ -14,7 +14,7 @@ use daypass_api::{Item, ProblemCode};
 use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
 use super::{Found, Reach, Target, psql};
@@ -140,10 +140,15 @@ impl ExecArgs {
         let grant = match waited {
             Ok(grant) => grant,
             Err(failure) => {
-                if let Some(request) = asked {
-                    take_back(context, &client, &request).await;
-                }
-                return Err(failure);
+                let taken_back = match asked {
+                    Some(request) => take_back(context, &client, &request).await,
+                    None => false,
+                };
+                return Err(if taken_back {
+                    failure.hint("it was taken back, so that nothing is granted unseen; a longer --wait, or daypass request first")
+                } else {
+                    failure
+                });
             }
         };
         let run = Run {
@@ -187,14 +192,15 @@ fn no_client(target: &Target, kind: &str) -> Failure {
     ))
 }
 
-/// What was asked for and is not waited for any more: taken back, or given back where it was granted at this moment.
-async fn take_back(context: &Context, client: &Client, request: &Request) {
+/// What was asked for and is not waited for any more: taken back, or given back where it was granted at this moment. Whether
+/// it was still waiting.
+async fn take_back(context: &Context, client: &Client, request: &Request) -> bool {
     let gone = match client.cancel(request.id).await {
-        Ok(_) => return,
+        Ok(_) => return true,
         Err(_) => match client.request(&request.id.to_string()).await {
             Ok(request) => match request.grant {
                 Some(grant) => client.release(grant).await.map(drop),
-                None => return,
+                None => return false,
             },
             Err(error) => Err(error),
         },
@@ -208,6 +214,7 @@ async fn take_back(context: &Context, client: &Client, request: &Request) {
         }
         _ => {}
     }
+    false
 }
 
 /// A grant that is there, and what it is used for.

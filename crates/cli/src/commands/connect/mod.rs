@@ -3,7 +3,7 @@
 mod exec;
 pub(super) mod psql;
 
-pub use self::exec::ExecArgs;
+pub(crate) use self::exec::ExecArgs;
 
 use clap::Args;
 use daypass_api::Client;
