@@ -21,3 +21,4 @@ mod sources;
 mod stop;
 mod story;
 mod tls;
+mod tools;
