@@ -206,7 +206,10 @@ fn days_after(day: Date, days: i32) -> Option<Date> {
 /// A reading of a wall clock as if it hung in Greenwich.
 fn wall(day: Date, minutes: u16) -> Option<i64> {
     let midnight = TimeZone::UTC.to_timestamp(day.to_datetime(jiff::civil::Time::midnight()));
-    midnight.ok()?.as_microsecond().checked_add(self::minutes(minutes))
+    midnight
+        .ok()?
+        .as_microsecond()
+        .checked_add(self::minutes(minutes))
 }
 
 /// In microseconds.
