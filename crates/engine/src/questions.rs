@@ -252,7 +252,8 @@ impl Engine {
             let page = self.store().grants(filter, after, PAGE).await?;
             seen += page.items.len();
             for grant in page.items {
-                let meant = |item: &Item| item.resource == *resource && role.is_none_or(|role| item.role == *role);
+                let meant =
+                    |item: &Item| item.resource == *resource && role.is_none_or(|role| item.role == *role);
                 if !grant.parts.iter().any(|part| meant(part.item())) {
                     continue;
                 }
@@ -325,11 +326,12 @@ fn phase(grant: &Grant, request: &Request, at: Timestamp) -> Option<Phase> {
             since, active_since, ..
         } if at < *since => Some(before(*active_since)),
         State::Ending { .. } => Some(Phase::Ending),
-        State::Ended { at: gone, evidence, .. }
-            if at >= *gone
-                || evidence
-                    .iter()
-                    .all(|item| matches!(item.proof, Proof::NeverProvisioned)) =>
+        State::Ended {
+            at: gone, evidence, ..
+        } if at >= *gone
+            || evidence
+                .iter()
+                .all(|item| matches!(item.proof, Proof::NeverProvisioned)) =>
         {
             None
         }

@@ -20,28 +20,31 @@ enum Scope {
     Resource(usize),
 }
 
-/// Rules by the role they are about.
+/// Rules by the role they are about, in order. One list, because what a question costs is how often it must fetch memory, and most
+/// of these lists have one entry.
 #[derive(Debug, Clone, Default)]
-struct ByRole {
-    any: Vec<usize>,
-    named: HashMap<Name, Vec<usize>>,
+struct ByRole(Vec<(About, usize)>);
+
+/// The roles that a rule is about, as far as this entry says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Every,
+    /// The number of its name.
+    Role(usize),
 }
 
 impl ByRole {
-    fn file(&mut self, rule: usize, roles: Option<&[(Name, crate::diagnostic::At)]>) {
-        match roles {
-            None => self.any.push(rule),
-            Some(roles) => {
-                for (role, _) in roles {
-                    self.named.entry(role.clone()).or_default().push(rule);
-                }
-            }
-        }
+    /// `role`: the number of the role; `None` where no rule names it.
+    fn of(&self, role: Option<usize>) -> impl Iterator<Item = usize> {
+        let named = role.map(|role| self.about(About::Role(role)));
+        let every = self.about(About::Every).iter();
+        every.chain(named.unwrap_or_default()).map(|(_, rule)| *rule)
     }
 
-    fn of(&self, role: &Name) -> impl Iterator<Item = usize> {
-        let named = self.named.get(role).map(Vec::as_slice).unwrap_or_default();
-        self.any.iter().chain(named).copied()
+    fn about(&self, what: About) -> &[(About, usize)] {
+        let begin = self.0.partition_point(|(about, _)| *about < what);
+        let end = self.0.partition_point(|(about, _)| *about <= what);
+        self.0.get(begin..end).unwrap_or_default()
     }
 }
 
@@ -58,6 +61,8 @@ pub(crate) struct Index {
     rules: HashMap<Name, usize>,
     sets_of_group: HashMap<Name, Vec<usize>>,
     sets_of_login: HashMap<Name, Vec<usize>>,
+    /// The roles that rules name, numbered.
+    roles: HashMap<Name, usize>,
     /// By scope and set of people: what a question needs.
     admitting: HashMap<(Scope, usize), ByRole>,
     /// By scope alone: what the explanation of a refusal needs.
@@ -101,6 +106,8 @@ impl Index {
             index.rules.insert(rule.name.clone(), place);
             index.file(place, rule, document, &samples);
         }
+        let lists = index.admitting.values_mut().chain(index.concerning.values_mut());
+        lists.for_each(|list| list.0.sort_unstable());
         index
     }
 
@@ -123,16 +130,29 @@ impl Index {
                 .map(Scope::Resource)
                 .collect(),
         };
+        let about: Vec<(About, usize)> = match &rule.roles {
+            None => vec![(About::Every, place)],
+            Some(roles) => roles.iter().map(|(role, _)| (self.number(role), place)).collect(),
+        };
         for scope in scopes {
-            let roles = rule.roles.as_deref();
-            self.concerning.entry(scope).or_default().file(place, roles);
+            self.concerning
+                .entry(scope)
+                .or_default()
+                .0
+                .extend_from_slice(&about);
             for set in rule.allow.iter().filter_map(|(name, _)| self.sets.get(name)) {
                 self.admitting
                     .entry((scope, *set))
                     .or_default()
-                    .file(place, roles);
+                    .0
+                    .extend_from_slice(&about);
             }
         }
+    }
+
+    fn number(&mut self, role: &Name) -> About {
+        let next = self.roles.len();
+        About::Role(*self.roles.entry(role.clone()).or_insert(next))
     }
 
     pub(crate) fn resource(&self, name: &str) -> Option<usize> {
@@ -181,14 +201,16 @@ impl Index {
                 .iter()
                 .filter_map(|scope| self.admitting.get(&(*scope, *set)))
         });
-        found.flat_map(|rules| rules.of(&item.role)).collect()
+        let role = self.roles.get(&item.role).copied();
+        found.flat_map(|rules| rules.of(role)).collect()
     }
 
     /// The rules that are about this item, whomever they admit, in file order.
     pub(crate) fn concerning(&self, item: &Item) -> BTreeSet<usize> {
         let scopes = self.scopes(item);
         let found = scopes.iter().filter_map(|scope| self.concerning.get(scope));
-        found.flat_map(|rules| rules.of(&item.role)).collect()
+        let role = self.roles.get(&item.role).copied();
+        found.flat_map(|rules| rules.of(role)).collect()
     }
 
     fn scopes(&self, item: &Item) -> Vec<Scope> {

@@ -36,11 +36,7 @@ pub fn layout(source: &Source) -> Result<String, LeftAlone> {
     };
     let mut problems = Problems::new(std::slice::from_ref(&laid));
     let after = tree::parse(0, &laid, &mut problems);
-    let solid = |text: &str| {
-        text.chars()
-            .filter(|c| !c.is_whitespace())
-            .collect::<String>()
-    };
+    let solid = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     if after.is_some_and(|after| same(&before, &after)) && solid(&source.text) == solid(&laid.text) {
         Ok(laid.text)
     } else {
@@ -56,7 +52,8 @@ fn same(one: &Node, other: &Node) -> bool {
         }
         (Value::Map(one), Value::Map(other)) => {
             let pairs = || one.iter().zip(other);
-            one.len() == other.len() && pairs().all(|(one, other)| one.0.text == other.0.text && same(&one.1, &other.1))
+            one.len() == other.len()
+                && pairs().all(|(one, other)| one.0.text == other.0.text && same(&one.1, &other.1))
         }
         (Value::List(_) | Value::Map(_), _) | (_, Value::List(_) | Value::Map(_)) => false,
         (Value::Null, Value::Null) => true,
@@ -232,7 +229,13 @@ fn after(body: &str, mut brackets: usize, mut quote: Option<char>, indent: usize
     }
     // The last word before the comment.
     let word = if word.is_empty() {
-        body.split(" #").next().unwrap_or_default().trim_end().rsplit(' ').next().unwrap_or_default()
+        body.split(" #")
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
     } else {
         word.as_str()
     };
@@ -264,7 +267,11 @@ mod tests {
     fn check(text: &str, expect: &str) {
         let laid = layout(&source(text)).unwrap();
         assert_eq!(laid, expect, "{laid}");
-        assert_eq!(layout(&source(&laid)).unwrap(), laid, "a second time changes nothing");
+        assert_eq!(
+            layout(&source(&laid)).unwrap(),
+            laid,
+            "a second time changes nothing"
+        );
     }
 
     #[test]
@@ -297,7 +304,10 @@ mod tests {
     fn what_would_say_something_else_is_left_alone() {
         // The spaces at the ends of these lines belong to the text.
         for text in ["a: |\n  one  \n  two\n", "a: |\n  one\n\n\n  two\n"] {
-            assert!(matches!(layout(&source(text)), Err(LeftAlone::WouldChange)), "{text}");
+            assert!(
+                matches!(layout(&source(text)), Err(LeftAlone::WouldChange)),
+                "{text}"
+            );
         }
         let torn = layout(&source("a: [\n"));
         assert!(matches!(torn, Err(LeftAlone::Unreadable(_))));

@@ -13,12 +13,14 @@ use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::time::{Span, Timestamp};
 
-use self::alike::{Class, Profile, classes, profiles};
+use self::alike::{Class, Crowd, classes};
 use self::compare::{Difference, Side};
 use crate::{Directory, Policy};
 
-/// How many kinds of people are compared with how many kinds of roles at most: some seconds of work.
-const MOST: usize = 2_000_000;
+/// How many pairs of a kind of people and a kind of roles are looked at, at most: some seconds of work.
+const MOST: usize = 5_000_000;
+/// How many names the changes hold together, at most: an answer of some megabytes.
+const MOST_NAMES: usize = 300_000;
 
 /// What a change of policy does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -124,20 +126,31 @@ impl Policy {
         most: usize,
     ) -> Plan {
         let sides = [Side::new(self, directory, now), Side::new(after, directory, now)];
-        let profiles = profiles(&sides, people);
-        let classes = classes(&sides, profiles.values().flatten().next().copied());
+        let crowd = Crowd::new(&sides, people);
+        let classes = classes(&sides, crowd.anybody());
         let mut plan = Plan {
-            people: profiles.values().map(Vec::len).sum(),
+            people: crowd.len(),
             roles: classes.iter().map(|class| class.items.len()).sum(),
             ..Plan::default()
         };
-        let affordable = most / profiles.len().max(1);
-        let left_out = classes.iter().skip(affordable);
-        plan.left_out = left_out.map(|class| class.items.len()).sum();
+        let (mut left, mut names) = (most, 0);
         // What changes in the same way for the same people is one change.
         let mut found: BTreeMap<(Difference, Vec<PersonId>), BTreeSet<Item>> = BTreeMap::new();
-        for class in classes.iter().take(affordable) {
-            for (difference, mut people) in changes(&sides, class, &profiles) {
+        for class in &classes {
+            let admitted = crowd.admitted(class);
+            let Some(rest) = left.checked_sub(admitted.len()) else {
+                plan.left_out += class.items.len();
+                continue;
+            };
+            left = rest;
+            let changes = changes(&sides, class, &crowd, admitted);
+            let told = names + changes.values().map(Vec::len).sum::<usize>();
+            if told > MOST_NAMES {
+                plan.left_out += class.items.len();
+                continue;
+            }
+            names = told;
+            for (difference, mut people) in changes {
                 people.sort_unstable();
                 found
                     .entry((difference, people))
@@ -157,11 +170,12 @@ impl Policy {
 fn changes(
     sides: &[Side<'_>; 2],
     class: &Class,
-    profiles: &BTreeMap<Profile, Vec<PersonId>>,
+    crowd: &Crowd,
+    admitted: BTreeSet<usize>,
 ) -> BTreeMap<Difference, Vec<PersonId>> {
     // Of the people, only what matters to this class: most are alike in that.
     let mut alike: BTreeMap<_, Vec<PersonId>> = BTreeMap::new();
-    for (profile, people) in profiles {
+    for (profile, people) in admitted.into_iter().filter_map(|place| crowd.get(place)) {
         if let Some(seen) = class.seen(profile) {
             alike.entry(seen).or_default().extend(people);
         }
@@ -183,7 +197,15 @@ fn changes(
 
 #[cfg(test)]
 mod tests {
-    use crate::{Policy, Source};
+    use std::collections::BTreeSet;
+
+    use daypass_core::id::PersonId;
+    use daypass_core::name::Name;
+    use daypass_core::person::{Kind, Person, SystemRole};
+    use daypass_core::text::Prose;
+    use daypass_core::time::Timestamp;
+
+    use crate::{Directory, Policy, Source};
 
     fn policy(text: &str) -> Policy {
         let source = Source {
@@ -193,17 +215,17 @@ mod tests {
         Policy::load(&[source]).unwrap_or_else(|found| panic!("{found}"))
     }
 
-    struct Nobody;
+    struct Ana(Person);
 
-    impl crate::Directory for Nobody {
-        fn person(&self, _: daypass_core::id::PersonId) -> Option<&daypass_core::person::Person> {
-            None
+    impl Directory for Ana {
+        fn person(&self, _: PersonId) -> Option<&Person> {
+            Some(&self.0)
         }
-        fn by_login(&self, _: &str) -> Option<&daypass_core::person::Person> {
-            None
+        fn by_login(&self, _: &str) -> Option<&Person> {
+            Some(&self.0)
         }
-        fn members(&self, _: &daypass_core::name::Name) -> Vec<daypass_core::id::PersonId> {
-            Vec::new()
+        fn members(&self, _: &Name) -> Vec<PersonId> {
+            vec![self.0.id]
         }
     }
 
@@ -216,12 +238,30 @@ mod tests {
 people: {a: {group: a}}
 connectors: [{name: k, kind: x}]
 resources: [{name: one, kind: x, connector: k, roles: {r: {}, w: {}, v: {}}}]
-rules: [{name: p, allow: a, to: {resource: one}, roles: [r, v], approval: none}]
+rules:
+  - {name: p, allow: a, to: {resource: one}, roles: [r, v], approval: none}
+  - {name: q, allow: a, to: {resource: one}, roles: [w], approval: none}
 ",
         );
-        let now = daypass_core::time::Timestamp::EPOCH;
-        let plan = empty.plan_within(&full, [], &Nobody, now, 1);
-        assert_eq!((plan.roles, plan.left_out, plan.people), (3, 2, 0));
-        assert_eq!(empty.plan_within(&full, [], &Nobody, now, 2).left_out, 0);
+        let ana = Ana(Person {
+            id: PersonId::from_bytes([7; 10]),
+            login: Prose::new([0; 16], "ana"),
+            display: Prose::new([0; 16], "Ana"),
+            kind: Kind::Person,
+            role: SystemRole::Member,
+            groups: BTreeSet::from(["a".parse().unwrap()]),
+            manager: None,
+            active: true,
+            changed_at: Timestamp::EPOCH,
+            manager_since: Timestamp::EPOCH,
+            mail: None,
+        });
+        let within = |most| {
+            let plan = empty.plan_within(&full, [ana.0.id], &ana, Timestamp::EPOCH, most);
+            (plan.people, plan.roles, plan.left_out, plan.changes.len())
+        };
+        assert_eq!(within(0), (1, 3, 3, 0));
+        assert_eq!(within(1), (1, 3, 1, 1));
+        assert_eq!(within(2), (1, 3, 0, 2));
     }
 }

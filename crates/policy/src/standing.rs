@@ -124,11 +124,26 @@ impl Policy {
         asked.into_iter().collect()
     }
 
-    /// Everybody who could ever fill this step: those it asks first and those it escalates to.
-    pub(crate) fn could_fill(&self, step: &Step, scene: Scene<'_>) -> Vec<PersonId> {
-        self.asked(step, true, &BTreeSet::new(), scene)
+    /// Who could ever fill this step: those it asks first and those it escalates to; so many of them at most.
+    pub(crate) fn could_fill(&self, step: &Step, scene: Scene<'_>, most: usize) -> Vec<PersonId> {
+        let others = match &step.silence {
+            Silence::Escalate { to, .. } => Some(to),
+            Silence::Deny => None,
+        };
+        let mut found = Vec::new();
+        for id in [&step.from]
             .into_iter()
-            .collect()
+            .chain(others)
+            .flat_map(|from| self.named(from, scene))
+        {
+            if found.len() >= most {
+                break;
+            }
+            if self.may(id, scene) && !found.contains(&id) {
+                found.push(id);
+            }
+        }
+        found
     }
 
     fn asked(
@@ -154,29 +169,34 @@ impl Policy {
 
     /// Who of these may review now.
     pub(crate) fn eligible(&self, from: &From, scene: Scene<'_>) -> BTreeSet<PersonId> {
-        let may = |id: &PersonId| {
-            scene
-                .directory
-                .person(*id)
-                .is_some_and(|person| self.may_review_at_all(person, scene).is_ok())
-        };
-        self.members(from, scene).into_iter().filter(may).collect()
+        let named = self.named(from, scene).into_iter();
+        named.filter(|id| self.may(*id, scene)).collect()
+    }
+
+    fn may(&self, id: PersonId, scene: Scene<'_>) -> bool {
+        let person = scene.directory.person(id);
+        person.is_some_and(|person| self.may_review_at_all(person, scene).is_ok())
     }
 
     /// Who is named, whether or not they may review.
     pub(crate) fn members(&self, from: &From, scene: Scene<'_>) -> BTreeSet<PersonId> {
+        self.named(from, scene).into_iter().collect()
+    }
+
+    /// The same in no order, and perhaps somebody twice.
+    fn named(&self, from: &From, scene: Scene<'_>) -> Vec<PersonId> {
         let people = match from {
             From::Manager => return self.manager(scene).into_iter().collect(),
             From::People(name) => self.people(name),
         };
         match people.map(|people| &people.who) {
-            Some(Who::Group(group)) => scene.directory.members(group).into_iter().collect(),
+            Some(Who::Group(group)) => scene.directory.members(group),
             Some(Who::Logins(logins)) => logins
                 .iter()
                 .filter_map(|login| scene.directory.by_login(login.as_str()))
                 .map(|person| person.id)
                 .collect(),
-            Some(Who::Schedule(_)) | None => BTreeSet::new(),
+            Some(Who::Schedule(_)) | None => Vec::new(),
         }
     }
 

@@ -149,18 +149,23 @@ impl Window {
         let (first, last) = (days_after(today, -2)?, days_after(today, AHEAD)?);
         // No zone is further from UTC than a day.
         let stretches = self.stretches(wall(days_after(first, -2)?, 0)?, wall(days_after(last, 3)?, 0)?)?;
-        let mut day = first;
-        while day <= last {
-            if self.opens_on(day.weekday()) {
-                let next = if self.to <= self.from { DAY } else { 0 };
-                let (opens, closes) = (wall(day, self.from.0)?, wall(day, self.to.0.checked_add(next)?)?);
+        let next = if self.to <= self.from { DAY } else { 0 };
+        let (from, to) = (minutes(self.from.0), minutes(self.to.0.checked_add(next)?));
+        let mut midnight = wall(first, 0)?;
+        let last = wall(last, 0)?;
+        let mut weekday = first.weekday();
+        // In Greenwich, where a wall clock is read here, every day is as long.
+        while midnight <= last {
+            if self.opens_on(weekday) {
+                let (opens, closes) = (midnight.checked_add(from)?, midnight.checked_add(to)?);
                 into.extend(
                     stretches
                         .iter()
                         .filter_map(|stretch| stretch.shows(opens, closes)),
                 );
             }
-            day = days_after(day, 1)?;
+            midnight = midnight.checked_add(minutes(DAY))?;
+            weekday = weekday.next();
         }
         Some(())
     }
@@ -215,8 +220,15 @@ fn days_after(day: Date, days: i32) -> Option<Date> {
 /// A reading of a wall clock as if it hung in Greenwich.
 fn wall(day: Date, minutes: u16) -> Option<i64> {
     let midnight = TimeZone::UTC.to_timestamp(day.to_datetime(jiff::civil::Time::midnight()));
-    let midnight = midnight.ok()?.as_microsecond();
-    midnight.checked_add(i64::from(minutes).checked_mul(60_000_000)?)
+    midnight
+        .ok()?
+        .as_microsecond()
+        .checked_add(self::minutes(minutes))
+}
+
+/// In microseconds.
+fn minutes(minutes: u16) -> i64 {
+    i64::from(minutes).saturating_mul(60_000_000)
 }
 
 /// When any of some windows is open, around an instant.

@@ -45,7 +45,10 @@ impl WhyArgs {
             Ok(item) => (item.resource, Some(item.role)),
             Err(_) => {
                 let resource = self.what.parse();
-                (resource.map_err(|error| Failure::usage(format!("{error}")))?, None)
+                (
+                    resource.map_err(|error| Failure::usage(format!("{error}")))?,
+                    None,
+                )
             }
         };
         let query = WhyQuery {
@@ -94,7 +97,8 @@ fn lines(answer: &Why, past: bool) -> Vec<Line> {
         lines.extend(of(held));
     }
     if answer.grants.is_empty() && past {
-        let text = "What the policy would have given then cannot be told: the directory of that time is not kept.";
+        let text =
+            "What the policy would have given then cannot be told: the directory of that time is not kept.";
         lines.push(Line::new().with(Style::Faint, text));
     }
     if !answer.complete {
@@ -111,15 +115,27 @@ fn lines(answer: &Why, past: bool) -> Vec<Line> {
 fn of(held: &Held) -> Vec<Line> {
     let phase = match held.phase {
         Phase::Active => Line::new().with(Style::Good, "active then"),
-        Phase::SettingUp => Line::new().with(Style::Warn, "being set up then: some of it may have been there"),
+        Phase::SettingUp => {
+            Line::new().with(Style::Warn, "being set up then: some of it may have been there")
+        }
         Phase::Ending => Line::new().with(Style::Warn, "ending then: it had not been seen to be gone"),
     };
     let now = edge::now();
     let mut lines = vec![phase];
     lines.extend(show::grant(&held.grant, now));
     lines.extend(show::request(&held.request, now));
-    let revision: String = held.request.policy_revision.to_string().chars().take(12).collect();
-    lines.push(Line::new().with(Style::Faint, format!("{:<10} ", "policy")).text(revision));
+    let revision: String = held
+        .request
+        .policy_revision
+        .to_string()
+        .chars()
+        .take(12)
+        .collect();
+    lines.push(
+        Line::new()
+            .with(Style::Faint, format!("{:<10} ", "policy"))
+            .text(revision),
+    );
     for extension in &held.extensions {
         lines.extend(show::request(extension, now));
     }

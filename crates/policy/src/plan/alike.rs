@@ -5,7 +5,7 @@
 //! otherwise review; and their manager may be one who is asked by another step as well. Two people who agree in all of that
 //! can change places without any answer changing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use daypass_core::id::PersonId;
 use daypass_core::name::Item;
@@ -38,19 +38,58 @@ pub(super) type Profile = [Known; 2];
 pub(super) type Seen = [Option<Known>; 2];
 
 /// Active people by what is known of them.
-pub(super) fn profiles(
-    sides: &[Side<'_>; 2],
-    people: impl IntoIterator<Item = PersonId>,
-) -> BTreeMap<Profile, Vec<PersonId>> {
-    let mut profiles: BTreeMap<Profile, Vec<PersonId>> = BTreeMap::new();
-    let people: BTreeSet<PersonId> = people.into_iter().collect();
-    for id in people {
-        let [before, after] = sides.each_ref().map(|side| known(side, id));
-        if let (Some(before), Some(after)) = (before, after) {
-            profiles.entry([before, after]).or_default().push(id);
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    kinds: Vec<(Profile, Vec<PersonId>)>,
+    /// For each policy, who is in a set.
+    members: [HashMap<usize, Vec<usize>>; 2],
+}
+
+impl Crowd {
+    pub(super) fn new(sides: &[Side<'_>; 2], people: impl IntoIterator<Item = PersonId>) -> Self {
+        let mut profiles: BTreeMap<Profile, Vec<PersonId>> = BTreeMap::new();
+        let people: BTreeSet<PersonId> = people.into_iter().collect();
+        for id in people {
+            let [before, after] = sides.each_ref().map(|side| known(side, id));
+            if let (Some(before), Some(after)) = (before, after) {
+                profiles.entry([before, after]).or_default().push(id);
+            }
         }
+        let mut crowd = Self::default();
+        for (place, (profile, people)) in profiles.into_iter().enumerate() {
+            for (known, members) in profile.iter().zip(&mut crowd.members) {
+                for set in &known.sets {
+                    members.entry(*set).or_default().push(place);
+                }
+            }
+            crowd.kinds.push((profile, people));
+        }
+        crowd
     }
-    profiles
+
+    /// How many people.
+    pub(super) fn len(&self) -> usize {
+        self.kinds.iter().map(|(_, people)| people.len()).sum()
+    }
+
+    pub(super) fn anybody(&self) -> Option<PersonId> {
+        self.kinds.iter().flat_map(|(_, people)| people).next().copied()
+    }
+
+    /// A kind of people, and who is of it.
+    pub(super) fn get(&self, place: usize) -> Option<&(Profile, Vec<PersonId>)> {
+        self.kinds.get(place)
+    }
+
+    /// The kinds of people that one of the policies admits to roles of a class.
+    pub(super) fn admitted(&self, class: &Class) -> BTreeSet<usize> {
+        let sides = class.concern.iter().zip(&self.members);
+        let of = |(concern, members): (&Concern, &'_ HashMap<usize, Vec<usize>>)| {
+            let sets = concern.allow.iter().filter_map(|set| members.get(set));
+            sets.flatten().copied().collect::<Vec<_>>()
+        };
+        sides.flat_map(of).collect()
+    }
 }
 
 fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
@@ -193,7 +232,10 @@ fn concern(side: &Side<'_>, mark: &Mark, items: &[Item], anybody: Option<PersonI
         .iter()
         .filter_map(|place| Some((*place, side.policy.document.rules.get(*place)?)));
     for (place, rule) in rules {
-        let sets = rule.allow.iter().filter_map(|(set, _)| side.policy.index.set(set));
+        let sets = rule
+            .allow
+            .iter()
+            .filter_map(|(set, _)| side.policy.index.set(set));
         concern.allow.extend(sets);
         let steps = anybody.map(|person| steps(side, (place, rule), item, person));
         concern.note(side, &steps.unwrap_or_default());

@@ -13,7 +13,8 @@ use proptest::test_runner::RngSeed;
 use crate::office::{Office, id, now, policy};
 use crate::properties::{BASE, GROUPS, LOGINS, built_on, guardrail, rule};
 
-const GLASS: &str = "allow: [a, named], to: {env: p}, max: 1h, break_glass: {page: b, review_by: c, within: 1h}";
+const GLASS: &str =
+    "allow: [a, named], to: {env: p}, max: 1h, break_glass: {page: b, review_by: c, within: 1h}";
 
 /// Everybody with groups, perhaps a manager, and perhaps something that keeps them from asking or reviewing.
 fn office() -> impl Strategy<Value = Office> {
@@ -71,7 +72,13 @@ fn all_items() -> Vec<Item> {
         .collect()
 }
 
-fn decide(policy: &Policy, office: &Office, who: PersonId, item: &Item, break_glass: bool) -> Option<Allowed> {
+fn decide(
+    policy: &Policy,
+    office: &Office,
+    who: PersonId,
+    item: &Item,
+    break_glass: bool,
+) -> Option<Allowed> {
     let items = BTreeSet::from([item.clone()]);
     let ask = Ask {
         break_glass,
@@ -205,7 +212,8 @@ proptest! {
 fn told(office: &Office, plan: &Plan) -> Vec<String> {
     let told = plan.changes.iter().map(|change| {
         let items: Vec<String> = change.items.iter().map(ToString::to_string).collect();
-        let way = |way: Option<&daypass_policy::Way>| way.map_or("–".to_owned(), |way| way.rule.to_string());
+        let way =
+            |way: Option<&daypass_policy::Way>| way.map_or("–".to_owned(), |way| way.rule.to_string());
         format!(
             "{:?} {} {}{}: {} → {}",
             change.effect,
@@ -251,20 +259,37 @@ fn the_same_change_is_told_once() {
 
 #[test]
 fn what_becomes_easier_longer_or_other_is_told_as_that() {
-    let with = |rest: &str| format!("rules: [{{name: r, allow: a, to: {{resource: one}}, roles: [r], {rest}}}]\n");
+    let with =
+        |rest: &str| format!("rules: [{{name: r, allow: a, to: {{resource: one}}, roles: [r], {rest}}}]\n");
     let of = |before: &str, after: &str, expect: &str| {
         let line = format!("{expect} ana,bo one/r: r → r");
         check(&with(before), &with(after), PEOPLE, &[&line]);
     };
     of("approval: [{from: b}]", "approval: none", "Easier");
     of("approval: none", "approval: [{from: b}]", "Harder");
-    of("approval: [{from: named, count: 1}]", "approval: [{from: named, count: 1}, {from: b}]", "Harder");
+    of(
+        "approval: [{from: named, count: 1}]",
+        "approval: [{from: named, count: 1}, {from: b}]",
+        "Harder",
+    );
     of("approval: none, max: 1h", "approval: none, max: 2h", "Longer");
     of("approval: none, max: 2h", "approval: none, max: 1h", "Shorter");
     of("approval: [{from: b}]", "approval: [{from: c}]", "Asks");
-    of("approval: [{from: b, within: 1h}]", "approval: [{from: b, within: 2h}]", "Asks");
-    of("approval: none", "approval: none, when: {ticket: required}", "Conditions");
-    of("approval: none", "approval: none, source: 10.0.0.0/8", "Conditions");
+    of(
+        "approval: [{from: b, within: 1h}]",
+        "approval: [{from: b, within: 2h}]",
+        "Asks",
+    );
+    of(
+        "approval: none",
+        "approval: none, when: {ticket: required}",
+        "Conditions",
+    );
+    of(
+        "approval: none",
+        "approval: none, source: 10.0.0.0/8",
+        "Conditions",
+    );
 }
 
 /// A rule of the same name whose words stay may still mean others: the sets, windows and formats that it names are looked at.
@@ -286,7 +311,12 @@ rules:
     check(&with("08:00", "A"), &with("08:00", "B"), PEOPLE, all);
     let guard = "guardrails: [{name: g, to: {resource: one}, forbid: {window: w}}]\n";
     let all = &["Conditions ana,bo one/r,one/w: r → r"];
-    check(&with("08:00", "A"), &format!("{}{guard}", with("08:00", "A")), PEOPLE, all);
+    check(
+        &with("08:00", "A"),
+        &format!("{}{guard}", with("08:00", "A")),
+        PEOPLE,
+        all,
+    );
 }
 
 /// A way that is not taken while an easier one holds is somebody's only way when that does not.

@@ -23,19 +23,29 @@ fn judge(root: &Value, schema: &Value, value: &Value, at: &str, wrong: &mut Vec<
             "$schema" | "$defs" | "title" | "description" | "properties" => true,
             "$ref" => {
                 let pointer = said.as_str().unwrap().trim_start_matches('#');
-                let named = root.pointer(pointer).unwrap_or_else(|| panic!("{FILE}: there is no {said}"));
+                let named = root
+                    .pointer(pointer)
+                    .unwrap_or_else(|| panic!("{FILE}: there is no {said}"));
                 judge(root, named, value, at, wrong);
                 true
             }
-            "type" => one_or_many(said).any(|kind| kind == kind_of(value) || (kind == "number" && value.is_i64())),
+            "type" => {
+                one_or_many(said).any(|kind| kind == kind_of(value) || (kind == "number" && value.is_i64()))
+            }
             "enum" => said.as_array().unwrap().contains(value),
             "const" => said == value,
             "pattern" => value
                 .as_str()
                 .is_none_or(|text| regex::Regex::new(said.as_str().unwrap()).unwrap().is_match(text)),
-            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() <= size(said)),
-            "minimum" => value.as_i64().is_none_or(|number| number >= said.as_i64().unwrap()),
-            "maximum" => value.as_i64().is_none_or(|number| number <= said.as_i64().unwrap()),
+            "maxLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() <= size(said)),
+            "minimum" => value
+                .as_i64()
+                .is_none_or(|number| number >= said.as_i64().unwrap()),
+            "maximum" => value
+                .as_i64()
+                .is_none_or(|number| number <= said.as_i64().unwrap()),
             "minItems" => value.as_array().is_none_or(|items| items.len() >= size(said)),
             "maxItems" => value.as_array().is_none_or(|items| items.len() <= size(said)),
             "minProperties" => value.as_object().is_none_or(|map| map.len() >= size(said)),
@@ -64,7 +74,9 @@ fn judge(root: &Value, schema: &Value, value: &Value, at: &str, wrong: &mut Vec<
         }
     }
     let none = serde_json::Map::new();
-    let properties = schema.get("properties").map_or(&none, |map| map.as_object().unwrap());
+    let properties = schema
+        .get("properties")
+        .map_or(&none, |map| map.as_object().unwrap());
     for (key, value) in value.as_object().unwrap_or(&none) {
         let at = format!("{at}/{key}");
         match (properties.get(key), schema.get("additionalProperties")) {
@@ -128,10 +140,7 @@ fn read_by_the_reader() -> BTreeMap<String, BTreeSet<String>> {
             "a list of keys is not written as the others are: what, known, later, in quotes"
         );
         for one in found {
-            let keys = word
-                .captures_iter(&one[2])
-                .map(|key| key[1].to_owned())
-                .collect();
+            let keys = word.captures_iter(&one[2]).map(|key| key[1].to_owned()).collect();
             let earlier = all.insert(one[1].to_owned(), keys);
             assert!(earlier.is_none(), "two maps are called {}", &one[1]);
         }

@@ -65,11 +65,7 @@ pub(crate) fn plan(planned: Planned, current: &Current) -> api::Plan {
         from: planned.from,
         to: Some(planned.to),
         diagnostics: Vec::new(),
-        changes: plan
-            .changes
-            .into_iter()
-            .map(|one| change(one, current))
-            .collect(),
+        changes: plan.changes.into_iter().map(|one| change(one, current)).collect(),
         people: plan.people,
         roles: plan.roles,
         left_out: plan.left_out,
@@ -77,7 +73,10 @@ pub(crate) fn plan(planned: Planned, current: &Current) -> api::Plan {
 }
 
 fn change(change: Change, current: &Current) -> api::PlanChange {
-    let logins = change.people.iter().map(|person| current.directory.login(*person));
+    let logins = change
+        .people
+        .iter()
+        .map(|person| current.directory.login(*person));
     let mut people: Vec<String> = logins.collect();
     people.sort();
     api::PlanChange {

@@ -24,3 +24,4 @@ mod stop;
 mod story;
 mod tickets;
 mod tls;
+mod tools;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use daypass_policy::{LeftAlone, Source, layout};
 
-use super::files::Files;
 use super::diagnostic;
+use super::files::Files;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -74,7 +74,9 @@ impl FmtArgs {
             "was laid out anew"
         };
         if changed > 0 {
-            context.out.note(format!("{} {what}", count(changed, "file")).as_str());
+            context
+                .out
+                .note(format!("{} {what}", count(changed, "file")).as_str());
         }
         let bad = left > 0 || (self.check && changed > 0);
         Ok(if bad { Exit::ERROR } else { Exit::DONE })
@@ -84,8 +86,7 @@ impl FmtArgs {
 /// Replaces a file as editors do: what a link points to, as a whole or not at all, with the rights that it had.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::error(format!("{} cannot be written: {error}", path.display()))
-            .hint("the file is as it was")
+        Failure::error(format!("{} cannot be written: {error}", path.display())).hint("the file is as it was")
     };
     let real = path.canonicalize().map_err(failed)?;
     let rights = std::fs::metadata(&real).map_err(failed)?.permissions();
@@ -113,8 +114,15 @@ mod tests {
         symlink(&file, &link).unwrap();
         replace(&link, "version: 1\n").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "version: 1\n");
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 2, "nothing is left beside");
+        assert_eq!(
+            std::fs::read_dir(home.path()).unwrap().count(),
+            2,
+            "nothing is left beside"
+        );
     }
 }

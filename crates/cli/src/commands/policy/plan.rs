@@ -82,11 +82,7 @@ pub(super) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
                 Effect::Lost => (Style::Bad, "- "),
                 _ => (Style::Warn, "~ "),
             };
-            let verb = if change.break_glass {
-                " by break-glass"
-            } else {
-                ""
-            };
+            let verb = if change.break_glass { " by break-glass" } else { "" };
             Line::new()
                 .with(style, mark)
                 .with(Style::Strong, some(&change.people, "people", all))
