@@ -5,8 +5,10 @@
 
 pub mod break_glass;
 pub mod canonical;
+pub mod certificate;
 pub mod entitlement;
 pub mod event;
+pub mod evidence;
 pub mod grant;
 pub mod id;
 pub mod lock;
