@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::end_when::EndWhen;
+pub use crate::certificate::Certificate;
 use crate::entitlement::{Spec, TargetKey};
+pub use crate::evidence::{Evidence, Proof};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::Item;
 use crate::planted::{Fault, is};
@@ -184,58 +186,6 @@ impl Reason {
             | Self::Failed { .. } => Vec::new(),
         }
     }
-}
-
-/// What shows that one item is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// The item.
-    pub item: Item,
-    /// What shows it.
-    #[serde(flatten)]
-    pub proof: Proof,
-}
-
-/// A certificate for the holder's own key, as the log has it: what a host's log shows leads here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Certificate {
-    /// Its number, unique for its authority.
-    pub serial: u64,
-    /// The fingerprint of the holder's key.
-    pub key: String,
-    /// Whom it makes its holder at the hosts.
-    pub principals: Vec<String>,
-    /// From when it is valid.
-    pub valid_after: Timestamp,
-    /// Until when it is valid.
-    pub valid_before: Timestamp,
-}
-
-/// How the end of an item is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "proof", rename_all = "snake_case")]
-pub enum Proof {
-    /// Something else than a look at the target shows that it is not usable.
-    Shown {
-        /// When that was known.
-        at: Timestamp,
-        /// What shows it: which hosts acknowledged which list, or what ran out when.
-        by: String,
-    },
-    /// The target was read, and it is not usable there.
-    TargetRead {
-        /// When.
-        at: Timestamp,
-        /// What was left behind; no access.
-        residue: Vec<String>,
-    },
-    /// Another grant holds the same opening; it goes with that one.
-    HeldBy {
-        /// Which.
-        grant: GrantId,
-    },
-    /// No call to provision it was ever intended.
-    NeverProvisioned,
 }
 
 /// What happened to a grant.

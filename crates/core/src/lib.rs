@@ -5,10 +5,12 @@
 
 pub mod break_glass;
 pub mod canonical;
+pub mod certificate;
 pub mod end_when;
 pub mod entitlement;
 pub mod environment;
 pub mod event;
+pub mod evidence;
 pub mod grant;
 pub mod id;
 pub mod lock;

@@ -382,7 +382,7 @@ fn what_is_over_or_asked_wrongly_gets_nothing() {
         .post(&path, &serde_json::json!({"public_key": key}));
     assert!(other.problem().contains("not-holder"), "{}", other.problem());
     // A host speaks for itself only.
-    let (_, told) = fleet.sync_as(0, 1, 7);
+    let (_, told) = fleet.sync_as(0, 1, 1);
     assert!(
         told.contains("no host 127.0.0.1 that this account speaks for"),
         "{told}"
@@ -403,11 +403,17 @@ fn what_is_over_or_asked_wrongly_gets_nothing() {
 #[test]
 fn without_a_key_to_seal_with_the_policy_is_not_put_in_force() {
     let mut house = House::build(&Settings::on(Store::Sqlite));
-    let (web, other) = (Sshd::start().unwrap(), Sshd::start().unwrap());
     house.serve();
     house.move_in();
-    house.write("policy/ssh.yaml", &policy(&web, &other));
+    // The policy that the users' page begins with.
+    let page = include_str!("../../../../docs/providers/ssh.md");
+    let (_, after) = page.split_once("```yaml\nconnectors:").unwrap();
+    let documented = after.split_once("```").unwrap().0;
+    house.write("policy/ssh.yaml", &format!("version: 1\nconnectors:{documented}"));
     let policy = house.file("policy");
     let refused = ends_with(house.as_admin(&["policy", "apply", "--yes"]).arg(&policy), 1).1;
-    assert!(refused.contains("sealing_key"), "{refused}");
+    assert!(
+        refused.contains("sealing_key") && refused.contains("1 mistake"),
+        "{refused}"
+    );
 }
