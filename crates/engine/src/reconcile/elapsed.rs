@@ -7,25 +7,24 @@ use daypass_core::time::{Span, Timestamp};
 /// By how much the store's clock must be ahead of this process's for it to have been turned.
 const TURNED: Span = Span::seconds(1);
 
-/// For how long leaps add up. No call may take effect as late as that.
+/// For how long leaps are known. No call may take effect as late as that.
 const KEPT: Span = Span::hours(1);
 
 /// The store's clock beside this process's own.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Elapsed {
     /// Both, as they were last read together.
     read: Option<(Timestamp, Timestamp)>,
-    /// By how much the store's was last found to be ahead of where it should be, and when that was by the own one.
-    leap: Option<(Span, Timestamp)>,
+    /// By how much the store's was found to be ahead of where it should be, and when that was by the own one; the latest last.
+    leaps: Vec<(Span, Timestamp)>,
 }
 
 impl Elapsed {
     /// Both clocks were read.
     pub(super) fn read(&mut self, store: Timestamp, own: Timestamp) {
-        let before = self.leapt(own, KEPT);
-        if let Some(ahead) = self.ahead(store, own) {
-            self.leap = Some((before + ahead, own));
-        }
+        self.leaps.retain(|(_, at)| own < *at + KEPT);
+        self.leaps
+            .extend(self.ahead(store, own).map(|ahead| (ahead, own)));
         self.read = Some((store, own));
     }
 
@@ -45,11 +44,10 @@ impl Elapsed {
         Some(ahead).filter(|ahead| *ahead > TURNED)
     }
 
+    /// What was sent before an older leap has landed by now, so that only those of late count.
     fn leapt(&self, own: Timestamp, within: Span) -> Span {
-        match self.leap {
-            Some((ahead, at)) if own < at + within => ahead,
-            _ => Span::ZERO,
-        }
+        let of_late = self.leaps.iter().filter(|(_, at)| own < *at + within);
+        of_late.fold(Span::ZERO, |sum, (ahead, _)| sum + *ahead)
     }
 }
 
@@ -91,7 +89,11 @@ mod tests {
             "and once more"
         );
         elapsed.read(at(5669), at(74));
-        assert_eq!(elapsed.certain(at(5669), at(74), WITHIN), at(1074));
+        assert_eq!(
+            elapsed.certain(at(5669), at(74), WITHIN),
+            at(4674),
+            "what was sent before the first of them has landed"
+        );
         assert_eq!(
             elapsed.certain(at(5670), at(75), WITHIN),
             at(5670),

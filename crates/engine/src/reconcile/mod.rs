@@ -419,7 +419,7 @@ impl Reconciler {
         Caller {
             worker: self.limits.worker.clone(),
             certain: true,
-            elapsed: self.elapsed,
+            elapsed: self.elapsed.clone(),
             awaited: None,
         }
     }
