@@ -123,6 +123,14 @@ pub mod path {
     pub const AUDIT_EVENTS: &str = "/api/v1/audit/events";
     /// The policy in force.
     pub const POLICY: &str = "/api/v1/policy";
+    /// Changes that wait for others.
+    pub const CHANGES: &str = "/api/v1/changes";
+    /// A change.
+    pub const CHANGE: &str = "/api/v1/changes/{id}";
+    /// The reviews of a change.
+    pub const CHANGE_REVIEWS: &str = "/api/v1/changes/{id}/reviews";
+    /// Take a change back.
+    pub const CHANGE_WITHDRAW: &str = "/api/v1/changes/{id}/withdraw";
     /// Check a policy without effect.
     pub const POLICY_CHECK: &str = "/api/v1/policy/check";
     /// The directory.
@@ -257,6 +265,14 @@ routes! {
     ApplyPolicy: Put POLICY, Administrator, PERSON;
     /// Checks a policy without effect.
     CheckPolicy: Post POLICY_CHECK, Auditor, READ;
+    /// Lists changes that wait for others, as far as the caller may see them.
+    Changes: Get CHANGES, Member, READ;
+    /// Shows one.
+    Change: Get CHANGE, Member, READ;
+    /// Reviews one.
+    ReviewChange: Post CHANGE_REVIEWS, Member, PERSON;
+    /// Takes one's own back.
+    WithdrawChange: Post CHANGE_WITHDRAW, Member, PERSON;
     /// Lists accounts.
     People: Get PEOPLE, Auditor, READ;
     /// Makes an account.
@@ -324,6 +340,7 @@ impl Route {
                     | Self::PreviewBreakGlass
                     | Self::CheckPolicy
                     | Self::Cancel
+                    | Self::WithdrawChange
                     | Self::Revoke
                     | Self::Release
                     | Self::RevokeToken

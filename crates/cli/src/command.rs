@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
+use crate::commands::change::ChangeCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::connect::ConnectArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
@@ -61,6 +62,9 @@ pub enum Command {
     /// Check, test and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look at changes of the policy that others must agree to
+    #[command(subcommand)]
+    Change(ChangeCommand),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -111,6 +115,7 @@ impl Command {
             Self::Cancel(args) => args.run(context).await,
             Self::Connect(args) => args.run(context).await,
             Self::Policy(command) => command.run(context).await,
+            Self::Change(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
             Self::Unlock(args) => args.run(context).await,
@@ -201,6 +206,9 @@ mod tests {
             "policy check",
             "policy test policy/ --online",
             "audit ls R7K2M --since 24h --limit 5",
+            "change ls --state pending",
+            "change show C7K2M9",
+            "approve C7K2M9 --comment ok",
             "user add ana --group a --group b --manager bo --role auditor",
             "user groups ana --remove a",
             "user manager ana --none",

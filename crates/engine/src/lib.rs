@@ -7,6 +7,7 @@
 mod access;
 mod break_glass;
 mod caller;
+mod changes;
 mod connectors;
 mod current;
 mod directory;
@@ -23,6 +24,7 @@ mod tokens;
 pub use access::Ended;
 pub use break_glass::LookBack;
 pub use caller::{Caller, Via};
+pub use changes::ChangeVerdict;
 pub use connectors::{Connectors, Kinds};
 pub use current::Current;
 pub use directory::Snapshot;

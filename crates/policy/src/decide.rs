@@ -307,8 +307,13 @@ impl Policy {
 
     /// The rule's steps, as they are frozen into a request.
     pub(crate) fn steps(&self, rule: &Rule) -> Vec<Step> {
+        self.frozen(&rule.steps)
+    }
+
+    /// Steps as they are frozen into what asks for them.
+    pub(crate) fn frozen(&self, steps: &[document::Step]) -> Vec<Step> {
         let pending = self.document.defaults.pending;
-        rule.steps
+        steps
             .iter()
             .map(|step| Step {
                 from: step.from.0.clone(),
@@ -334,7 +339,7 @@ impl Policy {
     }
 
     /// Whether different people, none of them the requester, can fill every step; `Err` is the first that cannot be.
-    fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
+    pub(crate) fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
         let candidates: Vec<(u32, Vec<PersonId>)> = steps
             .iter()
             .map(|step| (step.count.max(1), self.could_fill(step, scene)))

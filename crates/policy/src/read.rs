@@ -1,5 +1,6 @@
 //! From trees to a [`Document`]: every file, section by section.
 
+mod control;
 mod path;
 mod target;
 mod test;
@@ -24,6 +25,7 @@ const FILE: Keys = Keys {
     known: &[
         "version",
         "defaults",
+        "policy",
         "people",
         "windows",
         "tickets",
@@ -33,7 +35,7 @@ const FILE: Keys = Keys {
         "rules",
         "tests",
     ],
-    later: &["environments", "policy"],
+    later: &["environments"],
 };
 
 const DEFAULTS: Keys = Keys {
@@ -127,6 +129,9 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
     declared.resources.torn |= fields.misspelt("resources");
     if let Some(node) = fields.get("defaults") {
         defaults(node, &mut document.defaults, problems);
+    }
+    if let Some(node) = fields.get("policy") {
+        control::control(node, &mut document.control, problems);
     }
     if let Some(node) = fields.get("people") {
         people(node, document, declared, problems);

@@ -6,7 +6,7 @@
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
-use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId};
 use daypass_core::lock::On;
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::request::Request;
@@ -16,7 +16,7 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{locks, people, texts};
+use crate::{changes, locks, people, texts};
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,10 @@ pub enum Scope {
     Administrator(PersonId),
     /// A lock.
     Lock(On),
-    /// The policy.
+    /// A change that waits for others, or that is to be proposed; with all others that wait, and the policy, which it may
+    /// put in force.
+    Change(ChangeId),
+    /// The policy, with all changes that wait: they are proposals to change this one.
     Policy,
 }
 
@@ -64,7 +67,7 @@ impl Scope {
     /// Whether every other decision depends on what this one changes. It then waits for those under way, and those that come
     /// wait for it: none is made on a policy or on locks that are no more.
     pub(crate) const fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Lock(_) | Self::Policy)
+        matches!(self, Self::Lock(_) | Self::Change(_) | Self::Policy)
     }
 }
 
@@ -100,14 +103,25 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             let text = "SELECT document FROM locks WHERE id = $1 FOR UPDATE";
             locks::take(part, &link.rows(text, &[on.to_string().into()]).await?)?;
         }
+        Scope::Change(id) => {
+            changes::waiting(link, part).await?;
+            changes::one(link, part, *id).await?;
+            policy(link).await?;
+        }
         Scope::Policy => {
-            link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
-                .await?;
+            changes::waiting(link, part).await?;
+            policy(link).await?;
         }
     }
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)
+}
+
+async fn policy(link: &mut Link) -> Result<()> {
+    link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
+        .await
+        .map(drop)
 }
 
 /// The account first: whoever sets a password holds it. Then a statement of its own, which sees what they have set.

@@ -3,6 +3,7 @@
 mod audit;
 mod break_glass;
 mod catalogue;
+mod changes;
 mod connectors;
 mod events;
 mod grants;
@@ -57,6 +58,10 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Policy, routes!(policies::get)),
         (R::ApplyPolicy, routes!(policies::apply)),
         (R::CheckPolicy, routes!(policies::check)),
+        (R::Changes, routes!(changes::list)),
+        (R::Change, routes!(changes::get)),
+        (R::ReviewChange, routes!(changes::review)),
+        (R::WithdrawChange, routes!(changes::withdraw)),
         (R::People, routes!(people::list)),
         (R::AddPerson, routes!(people::add)),
         (R::PersonGroups, routes!(people::groups)),

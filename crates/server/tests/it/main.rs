@@ -4,6 +4,7 @@
 
 mod bed;
 mod break_glass;
+mod changes;
 mod events;
 mod health;
 mod idempotency;

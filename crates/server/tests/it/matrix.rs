@@ -21,7 +21,8 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 6] = [
+const MEMBERS_ONLY: [Route; 7] = [
+    Route::ReviewChange,
     Route::BreakGlass,
     Route::Acknowledge,
     Route::AddRequest,
@@ -131,6 +132,7 @@ fn nowhere(route: Route) -> Vec<&'static str> {
             vec!["G0000000000000000"]
         }
         Route::RevokeToken => vec!["T0000000000000000"],
+        Route::Change | Route::ReviewChange | Route::WithdrawChange => vec!["C0000000000000000"],
         _ if route.path().contains("{id}") => vec!["R0000000000000000"],
         _ if route.path().contains('{') => vec!["nobody-of-this-name"],
         _ => Vec::new(),
