@@ -6,6 +6,7 @@
 
 pub mod break_glass;
 pub mod catalogue;
+pub mod change;
 pub mod client;
 pub mod connector;
 pub mod doctor;

@@ -6,6 +6,8 @@ use daypass_core::text::Hash;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::change::Change;
+
 /// One file of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +53,10 @@ pub struct PolicyApplied {
     pub summary: Vec<String>,
     /// How many of its own tests passed.
     pub tests: usize,
+    /// The change that waits for others to agree, where the policy in force asks for that: it was proposed, and nothing has
+    /// changed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Box<Change>>,
 }
 
 /// The answer of `POST /policy/check`. Problems of the policy are the answer, not a problem of the call.

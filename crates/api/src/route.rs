@@ -138,6 +138,14 @@ pub mod path {
     pub const AUDIT_EVENTS: &str = "/api/v1/audit/events";
     /// The policy in force.
     pub const POLICY: &str = "/api/v1/policy";
+    /// Changes that wait for others.
+    pub const CHANGES: &str = "/api/v1/changes";
+    /// A change.
+    pub const CHANGE: &str = "/api/v1/changes/{id}";
+    /// The reviews of a change.
+    pub const CHANGE_REVIEWS: &str = "/api/v1/changes/{id}/reviews";
+    /// Take a change back.
+    pub const CHANGE_WITHDRAW: &str = "/api/v1/changes/{id}/withdraw";
     /// Check a policy without effect.
     pub const POLICY_CHECK: &str = "/api/v1/policy/check";
     /// What a policy would do to people.
@@ -297,12 +305,23 @@ routes! {
     ApplyPolicy: Put POLICY, Administrator, PERSON;
     /// Checks a policy without effect.
     CheckPolicy: Post POLICY_CHECK, Auditor, READ;
+<<<<<<< HEAD
     /// Says who would gain and who would lose what by a policy.
     PlanPolicy: Post POLICY_PLAN, Auditor, READ;
     /// Says what each rule says to a question: about oneself, or about anybody for auditors and administrators.
     ExplainPolicy: Post POLICY_EXPLAIN, Member, READ;
     /// Says by which grants somebody has, or had, access: those that the caller may see.
     Why: Get WHY, Member, READ;
+=======
+    /// Lists changes that wait for others, as far as the caller may see them.
+    Changes: Get CHANGES, Member, READ;
+    /// Shows one.
+    Change: Get CHANGE, Member, READ;
+    /// Reviews one.
+    ReviewChange: Post CHANGE_REVIEWS, Member, PERSON;
+    /// Takes one's own back.
+    WithdrawChange: Post CHANGE_WITHDRAW, Member, PERSON;
+>>>>>>> change
     /// Lists accounts.
     People: Get PEOPLE, Auditor, READ;
     /// Makes an account.
@@ -378,6 +397,7 @@ impl Route {
                     | Self::PlanPolicy
                     | Self::ExplainPolicy
                     | Self::Cancel
+                    | Self::WithdrawChange
                     | Self::Revoke
                     | Self::Release
                     | Self::RevokeToken

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
+use crate::commands::change::ChangeCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::connect::{ConnectArgs, ExecArgs};
 use crate::commands::doctor::DoctorArgs;
@@ -78,8 +79,14 @@ pub enum Command {
     /// Check, test, explain and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+<<<<<<< HEAD
     /// Say why somebody has access, or had it: by which request, by whose agreement
     Why(WhyArgs),
+=======
+    /// Look at changes of the policy that others must agree to
+    #[command(subcommand)]
+    Change(ChangeCommand),
+>>>>>>> change
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -140,7 +147,11 @@ impl Command {
             Self::SshCertificate(args) => args.run(context).await,
             Self::SshHost(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
+<<<<<<< HEAD
             Self::Why(args) => args.run(context).await,
+=======
+            Self::Change(command) => command.run(context).await,
+>>>>>>> change
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
             Self::Unlock(args) => args.run(context).await,
@@ -248,6 +259,9 @@ mod tests {
             "why ana orders-prod",
             "why ana orders-prod/write --at 2026-03-07T22:10:00+01:00",
             "audit ls R7K2M --since 24h --limit 5",
+            "change ls --state pending",
+            "change show C7K2M9",
+            "approve C7K2M9 --comment ok",
             "user add ana --group a --group b --manager bo --role auditor",
             "user groups ana --remove a",
             "user manager ana --none",

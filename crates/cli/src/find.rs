@@ -3,7 +3,7 @@
 use daypass_api::Client;
 use daypass_api::grant::{Grant, GrantQuery};
 use daypass_api::request::Request;
-use daypass_core::id::{GrantId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, RequestId};
 
 use crate::context::pages;
 use crate::failure::Failure;
@@ -16,6 +16,7 @@ const MOST: usize = 1_000;
 pub(crate) enum Kind {
     Request,
     Grant,
+    Change,
 }
 
 /// The kind of a (short) id, where it looks like one: `R7K2M`, `g7k2m9`.
@@ -24,6 +25,7 @@ pub(crate) fn kind(text: &str) -> Option<Kind> {
     match text.chars().next().map(|c| c.to_ascii_uppercase()) {
         Some(RequestId::LETTER) if plausible => Some(Kind::Request),
         Some(GrantId::LETTER) if plausible => Some(Kind::Grant),
+        Some(ChangeId::LETTER) if plausible => Some(Kind::Change),
         _ => None,
     }
 }
@@ -36,7 +38,7 @@ pub(crate) async fn request(client: &Client, text: &str) -> Result<Request, Fail
             let grant = client.grant(text).await?;
             Ok(client.request(&grant.request.to_string()).await?)
         }
-        None => Err(Failure::usage(format!("\"{text}\" is no id of a request"))
+        Some(Kind::Change) | None => Err(Failure::usage(format!("\"{text}\" is no id of a request"))
             .hint("daypass inbox and daypass status show the ids, such as R7K2M9")),
     }
 }
@@ -59,10 +61,10 @@ pub(crate) async fn grant(client: &Client, text: &str) -> Result<Grant, Failure>
             };
             Ok(client.grant(&id.to_string()).await?)
         }
-        None => Err(
-            Failure::usage(format!("\"{text}\" is no grant of yours, by id or by resource"))
-                .hint("daypass status shows what you hold"),
-        ),
+        Some(Kind::Change) | None => Err(Failure::usage(format!(
+            "\"{text}\" is no grant of yours, by id or by resource"
+        ))
+        .hint("daypass status shows what you hold")),
     }
 }
 
@@ -127,6 +129,7 @@ mod tests {
         for (text, expect) in [
             ("R7K2M", Some(Kind::Request)),
             ("g7k2m9", Some(Kind::Grant)),
+            ("c7k2m9", Some(Kind::Change)),
             ("R", None),
             ("orders-prod", None),
             ("R/../../x", None),

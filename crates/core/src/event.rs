@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::{self, NotCanonical};
 use crate::entitlement::TargetKey;
-use crate::id::{GrantId, PersonId, RequestId};
+use crate::id::{ChangeId, GrantId, PersonId, RequestId};
 use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
-use crate::{entitlement, grant, lock, person, request};
+use crate::{change, entitlement, grant, lock, person, request};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
@@ -39,6 +39,8 @@ pub enum Subject {
     Person(PersonId),
     /// A lock, by what is locked.
     Lock(lock::On),
+    /// A change that waits for others.
+    Change(ChangeId),
     /// The policy. There is one.
     Policy,
 }
@@ -53,6 +55,7 @@ impl Subject {
             Self::Entitlement(_) => "entitlement",
             Self::Person(_) => "person",
             Self::Lock(_) => "lock",
+            Self::Change(_) => "change",
             Self::Policy => "policy",
         }
     }
@@ -66,6 +69,7 @@ impl Subject {
             Self::Entitlement(key) => key.to_string(),
             Self::Person(id) => id.to_string(),
             Self::Lock(on) => on.to_string(),
+            Self::Change(id) => id.to_string(),
             Self::Policy => String::from("policy"),
         }
     }
@@ -85,6 +89,8 @@ pub enum What {
     Person(person::Change),
     /// To a lock.
     Lock(lock::Event),
+    /// To a change that waits for others.
+    Change(change::Event),
     /// To the policy.
     Policy(PolicyEvent),
 }
@@ -101,6 +107,9 @@ pub enum PolicyEvent {
         files: Vec<(String, Hash)>,
         /// What changed, for people: lines such as `+ rule prod-write`.
         summary: Vec<String>,
+        /// The change that others agreed to, where the policy before it asked for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<ChangeId>,
     },
 }
 
@@ -108,6 +117,7 @@ impl What {
     /// The event's name for people and filters, such as `request.approved`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
+        use change::Event as C;
         use entitlement::Event as E;
         use grant::Event as G;
         use lock::Event as L;
@@ -150,6 +160,13 @@ impl What {
             Self::Person(P::Reactivated) => "person.reactivated",
             Self::Lock(L::Locked { .. }) => "lock.locked",
             Self::Lock(L::Unlocked { .. }) => "lock.unlocked",
+            Self::Change(C::Proposed { .. }) => "change.proposed",
+            Self::Change(C::Reviewed { .. }) => "change.reviewed",
+            Self::Change(C::Escalated { .. }) => "change.escalated",
+            Self::Change(C::Applied { .. }) => "change.applied",
+            Self::Change(C::Denied { .. }) => "change.denied",
+            Self::Change(C::Withdrawn) => "change.withdrawn",
+            Self::Change(C::Lapsed { .. }) => "change.lapsed",
             Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
         }
     }
@@ -170,6 +187,11 @@ impl What {
                 | request::Event::Approved {
                     review: Some(review), ..
                 },
+            )
+            | Self::Change(
+                change::Event::Reviewed { review, .. }
+                | change::Event::Denied { review }
+                | change::Event::Applied { review },
             ) => review.comment.iter().collect(),
             Self::Request(request::Event::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Ending {
@@ -200,6 +222,12 @@ impl What {
                 let last = review.iter_mut().filter_map(|review| review.comment.as_mut());
                 last.chain(approval.prose_mut()).collect()
             }
+            Self::Change(change::Event::Proposed { change }) => change.prose_mut(),
+            Self::Change(
+                change::Event::Reviewed { review, .. }
+                | change::Event::Denied { review }
+                | change::Event::Applied { review },
+            ) => review.comment.iter_mut().collect(),
             Self::Request(R::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Opened { grant }) => grant.prose_mut(),
             Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
@@ -210,6 +238,7 @@ impl What {
             | Self::Grant(_)
             | Self::Entitlement(_)
             | Self::Person(_)
+            | Self::Change(_)
             | Self::Policy(_) => Vec::new(),
         }
     }

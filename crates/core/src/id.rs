@@ -148,6 +148,10 @@ id!(
     PersonId, 'P', "person"
 );
 id!(
+    /// A change of Daypass itself that waits for others.
+    ChangeId, 'C', "change"
+);
+id!(
     /// A login session or an API token.
     TokenId, 'T', "token"
 );

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::change;
 use crate::event::{Actor, Subject, What};
 use crate::grant::{self, Grant, Part};
 use crate::id::PersonId;
@@ -258,7 +259,7 @@ const fn author(actor: Actor) -> Option<PersonId> {
 /// What somebody may do while they are locked: nothing that opens anything.
 fn may_still(world: &World, person: PersonId, subject: &Subject, what: &What) -> bool {
     match (subject, what) {
-        (_, What::Request(request::Event::Withdrawn)) => true,
+        (_, What::Request(request::Event::Withdrawn) | What::Change(change::Event::Withdrawn)) => true,
         (Subject::Grant(id), What::Grant(grant::Event::Ending { .. })) => {
             world.grants.get(id).is_some_and(|grant| grant.holder == person)
         }
@@ -279,6 +280,14 @@ fn nearer<'a>(world: &'a World, subject: &Subject, what: &What) -> Option<&'a Lo
             Subject::Request(id),
             What::Request(request::Event::Reviewed { .. } | request::Event::Approved { .. }),
         ) => world.requests.get(id).and_then(of_request),
+        // What a locked person proposed is not carried out.
+        (
+            Subject::Change(id),
+            What::Change(change::Event::Reviewed { .. } | change::Event::Applied { .. }),
+        ) => {
+            let proposer = world.changes.get(id).map(|change| On::Person(change.proposer));
+            proposer.and_then(|proposer| world.locked(&proposer))
+        }
         (_, What::Grant(grant::Event::Opened { grant })) => world.lock_over(grant),
         (
             Subject::Grant(id),

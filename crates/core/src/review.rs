@@ -140,47 +140,79 @@ pub enum Tally {
     Approved(Approval),
 }
 
-/// Counts the reviews against the steps, in order.
+/// A step that lacks people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// Which, counted from 0.
+    pub step: usize,
+    /// How many more.
+    pub missing: u32,
+}
+
+/// Counts the reviews against the steps, in order: those that count, where every step has its people.
 ///
 /// `counts` says whether a review still has standing now (the reviewer may have lost it since). One person counts once in
-/// the whole chain, whichever steps they voted in; the approval is the intersection of the bounds of the reviews that count.
+/// the whole chain, whichever steps they voted in.
+///
+/// # Errors
+/// The first step that lacks somebody.
+pub fn counted<'r>(
+    steps: &[Step],
+    reviews: &'r [Review],
+    counts: impl Fn(&Review) -> bool,
+) -> Result<Vec<&'r Review>, Missing> {
+    let mut people = BTreeSet::new();
+    let mut all = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let mut have = 0;
+        for review in reviews.iter().filter(|review| review.step == index) {
+            if review.decision == Decision::Deny {
+                continue;
+            }
+            let twice = !people.insert(review.reviewer) && !is(Fault::CountTwice);
+            if twice || !(counts(review) || is(Fault::CountLostStanding)) {
+                continue;
+            }
+            have += 1;
+            all.push(review);
+        }
+        let wanted = step.count.max(1);
+        if have < wanted {
+            return Err(Missing {
+                step: index,
+                missing: wanted - have,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// What the reviews make of a request: [`counted`], and the intersection of the bounds of those that count.
 pub fn tally(
     steps: &[Step],
     reviews: &[Review],
     asked: (Span, &BTreeSet<Item>),
     counts: impl Fn(&Review) -> bool,
 ) -> Tally {
-    let mut people = BTreeSet::new();
+    let reviews = match counted(steps, reviews, counts) {
+        Ok(reviews) => reviews,
+        Err(Missing { step, missing }) => return Tally::Waiting { step, missing },
+    };
     let mut approval = Approval {
         reviews: Vec::new(),
         duration: asked.0,
         items: asked.1.clone(),
     };
-    for (index, step) in steps.iter().enumerate() {
-        let mut have = 0;
-        for review in reviews.iter().filter(|review| review.step == index) {
-            let Decision::Approve { duration, items } = &review.decision else {
-                continue;
-            };
-            let counted = !people.insert(review.reviewer) && !is(Fault::CountTwice);
-            if counted || !(counts(review) || is(Fault::CountLostStanding)) {
-                continue;
-            }
-            have += 1;
-            let duration = duration.filter(|_| !is(Fault::ApproveForMore));
-            approval.duration = duration.map_or(approval.duration, |most| most.min(approval.duration));
-            if let Some(items) = items {
-                approval.items.retain(|item| items.contains(item));
-            }
-            approval.reviews.push(review.clone());
+    for review in reviews {
+        let Decision::Approve { duration, items } = &review.decision else {
+            continue;
+        };
+        let duration = duration.filter(|_| !is(Fault::ApproveForMore));
+        approval.duration = duration.map_or(approval.duration, |most| most.min(approval.duration));
+        if let Some(items) = items {
+            approval.items.retain(|item| items.contains(item));
         }
-        let wanted = step.count.max(1);
-        if have < wanted {
-            return Tally::Waiting {
-                step: index,
-                missing: wanted - have,
-            };
-        }
+        approval.reviews.push(review.clone());
     }
     if approval.items.is_empty() || approval.duration == Span::ZERO {
         return Tally::Nothing;

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::change::{self, Change as Proposed};
 use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
-use crate::id::{GrantId, PersonId, RequestId};
+use crate::id::{ChangeId, GrantId, PersonId, RequestId};
 use crate::lock::{Lock, On};
 use crate::past::Past;
 use crate::person::{Change, Person};
@@ -28,6 +29,8 @@ pub struct World {
     pub people: BTreeMap<PersonId, Person>,
     /// What is locked, or was. A transition sees those that are shut, and the one that it is about.
     pub locks: BTreeMap<On, Lock>,
+    /// Changes that wait for others, or did. A transition that may put a policy in force sees all that wait.
+    pub changes: BTreeMap<ChangeId, Proposed>,
     /// How often the directory changed.
     pub directory: u64,
     /// The policy revision in force.
@@ -90,6 +93,12 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("lock", "none", "locked"),
     ("lock", "locked", "unlocked"),
     ("lock", "unlocked", "locked"),
+    ("change", "none", "pending"),
+    ("change", "pending", "pending"),
+    ("change", "pending", "applied"),
+    ("change", "pending", "denied"),
+    ("change", "pending", "withdrawn"),
+    ("change", "pending", "lapsed"),
     ("policy", "none", "applied"),
     ("policy", "applied", "applied"),
 ];
@@ -126,6 +135,7 @@ impl World {
                 .map(|entitlement| entitlement.observed.name()),
             Subject::Person(id) => self.people.get(id).map(person_state),
             Subject::Lock(on) => self.locks.get(on).map(|lock| lock.state.name()),
+            Subject::Change(id) => self.changes.get(id).map(|change| change.state.name()),
             Subject::Policy => self.policy.map(|_| "applied"),
         };
         state.unwrap_or("none")
@@ -179,6 +189,16 @@ impl World {
                 let next = Lock::evolve(self.locks.get(on), on.clone(), what, event.at)?;
                 let name = next.state.name();
                 self.locks.insert(on.clone(), next);
+                Some(name)
+            }
+            (Subject::Change(id), What::Change(what)) => {
+                let next = match (self.changes.get(id), what) {
+                    (None, change::Event::Proposed { change }) if change.id == *id => change.as_ref().clone(),
+                    (Some(change), what) => change.clone().evolve(what, event.at)?,
+                    (None, _) => return None,
+                };
+                let name = next.state.name();
+                self.changes.insert(*id, next);
                 Some(name)
             }
             (Subject::Policy, What::Policy(PolicyEvent::Applied { revision, .. })) => {

@@ -1,14 +1,19 @@
 //! Policy revisions: check one without effect, put one in force.
 
+<<<<<<< HEAD
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::name::Name;
+=======
+use daypass_core::change::Change;
+use daypass_core::event::Actor;
+>>>>>>> change
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::text::Hash;
 use daypass_policy::{Connector, Location, Policy, Section, Source, TestOutcome};
 use daypass_providers::ConfigProblem;
-use daypass_store::{Outcome, Scope, Side};
+use daypass_store::Scope;
 
 use crate::caller::Caller;
+use crate::changes::Next;
 use crate::connectors::find;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -32,6 +37,8 @@ pub struct Checked {
     pub tests: Vec<TestOutcome>,
     /// What it would change, line by line.
     pub summary: Vec<String>,
+    /// The change that waits for others, where it was proposed and not put in force.
+    pub change: Option<Box<Change>>,
 }
 
 impl Checked {
@@ -57,28 +64,57 @@ impl Engine {
             findings,
             tests,
             summary,
+            change: None,
         })
     }
 
-    /// Puts a policy in force, as an administrator.
+    /// Puts a policy in force, as an administrator; or proposes it, where the policy in force says that others must agree.
     ///
     /// # Errors
-    /// Where the caller is none, the policy does not load, its own tests fail, or it drops a connector that still has access.
+    /// Where the caller is none, the policy does not load, its own tests fail, it drops a connector that still has access, or
+    /// nobody could agree to it.
     pub async fn apply_policy(&self, caller: Caller, sources: &[Source]) -> Result<Checked, Error> {
         caller.administrator()?;
         caller.interactive()?;
-        self.apply(Actor::Person(caller.person), sources).await
+        let mut checked = self.sound(sources)?;
+        if checked.policy.revision() == self.current().policy.revision() {
+            return Ok(checked);
+        }
+        self.connectors_in_use(&checked.policy).await?;
+        self.can_be_changed(&checked.policy)?;
+        let next = Next::new(&checked.policy, sources);
+        checked.change = self.apply_or_propose(caller, next).await?.map(Box::new);
+        Ok(checked)
     }
 
-    /// Puts the operator's own policy files in force at a start, where they differ from what is.
+    /// Puts the operator's own policy files in force at a start, where they differ from what is. Whoever operates the machine
+    /// waits for nobody.
     ///
     /// # Errors
     /// As [`Self::apply_policy`].
     pub async fn load_policy(&self, sources: &[Source]) -> Result<Checked, Error> {
-        self.apply(Actor::System, sources).await
+        let checked = self.sound(sources)?;
+        let current = self.current();
+        if checked.policy.revision() == current.policy.revision() {
+            return Ok(checked);
+        }
+        self.connectors_in_use(&checked.policy).await?;
+        self.can_be_changed(&checked.policy)?;
+        let next = Next::new(&checked.policy, sources);
+        self.store()
+            .transition(Scope::Policy, move |world, _| {
+                Ok(next.in_force(Actor::System, &current, world, None))
+            })
+            .await?;
+        self.install(Policy::load(sources).map_err(|found| Error::Policy(Box::new(found)))?)?;
+        Ok(checked)
     }
 
-    async fn apply(&self, actor: Actor, sources: &[Source]) -> Result<Checked, Error> {
+    /// The policy of these files, where it may be put in force.
+    ///
+    /// # Errors
+    /// Where it does not load, a provider finds something wrong, or its own tests fail.
+    pub(crate) fn sound(&self, sources: &[Source]) -> Result<Checked, Error> {
         let checked = self.check_policy(sources)?;
         if let Some(finding) = checked.findings.first() {
             return Err(Refusal::new(
@@ -101,39 +137,11 @@ impl Engine {
                 .hint("try: daypass policy test FILES")
                 .into());
         }
-        let revision = checked.policy.revision();
-        if revision == self.current().policy.revision() {
-            return Ok(checked);
-        }
-        self.connectors_in_use(&checked.policy).await?;
-        let event = PolicyEvent::Applied {
-            revision,
-            files: sources
-                .iter()
-                .map(|file| (file.name.clone(), Hash::of(file.text.as_bytes())))
-                .collect(),
-            summary: checked.summary.clone(),
-        };
-        let files = sources
-            .iter()
-            .map(|file| (file.name.clone(), file.text.clone()))
-            .collect();
-        self.store()
-            .transition(Scope::Policy, move |_, _| {
-                let mut outcome = Outcome::one(actor, Subject::Policy, What::Policy(event));
-                outcome.side.push(Side::PolicySource {
-                    revision,
-                    sources: files,
-                });
-                Ok(outcome)
-            })
-            .await?;
-        self.install(Policy::load(sources).map_err(|found| Error::Policy(Box::new(found)))?)?;
         Ok(checked)
     }
 
     /// A connector may not vanish, or move, while access of its making stands, or is on its way: it could never be taken away.
-    async fn connectors_in_use(&self, next: &Policy) -> Result<(), Error> {
+    pub(crate) async fn connectors_in_use(&self, next: &Policy) -> Result<(), Error> {
         let used = self.store().connectors_in_use().await?;
         let current = self.current();
         for name in used {

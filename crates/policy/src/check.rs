@@ -46,6 +46,10 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
     for rule in &document.rules {
         check.rule(rule, problems);
     }
+    if let Some(control) = &document.control {
+        check.steps(&control.steps, problems);
+        check.fillable(&control.steps, problems);
+    }
 }
 
 struct Check<'d> {
@@ -111,6 +115,16 @@ impl Check<'_> {
         }
     }
 
+    /// Whom the steps ask.
+    fn steps(&self, steps: &[Step], problems: &mut Problems<'_>) {
+        for step in steps {
+            self.set(&step.from.0, step.from.1, problems);
+            if let Silence::Escalate { to, .. } = &step.silence {
+                self.set(to, step.escalate_at, problems);
+            }
+        }
+    }
+
     fn resource(&self, resource: &Resource, problems: &mut Problems<'_>) {
         let connectors = &self.declared.connectors;
         let at = resource.at;
@@ -162,12 +176,7 @@ impl Check<'_> {
                 Self::reference("ticket format", name, *at, &self.declared.tickets, problems);
             }
         }
-        for step in &rule.steps {
-            self.set(&step.from.0, step.from.1, problems);
-            if let Silence::Escalate { to, .. } = &step.silence {
-                self.set(to, step.escalate_at, problems);
-            }
-        }
+        self.steps(&rule.steps, problems);
         if self.selector(&rule.to, &format!("the rule {}", rule.name), problems) {
             self.roles(rule, problems);
         }
@@ -184,7 +193,7 @@ impl Check<'_> {
             self.break_glass(rule, glass, problems);
         }
         self.waiting(rule, problems);
-        self.fillable(rule, problems);
+        self.fillable(&rule.steps, problems);
     }
 
     /// Whether who may use it, and who must look at it, can be answered in the very incident: without any outside service.
@@ -235,7 +244,7 @@ impl Check<'_> {
     }
 
     /// Whether people who are named one by one can ever fill the steps.
-    fn fillable(&self, rule: &Rule, problems: &mut Problems<'_>) {
+    fn fillable(&self, steps: &[Step], problems: &mut Problems<'_>) {
         // `None`: somebody else knows who that is.
         let named = |from: &From| match from {
             From::Manager => None,
@@ -244,8 +253,7 @@ impl Check<'_> {
                 _ => None,
             },
         };
-        let chain: Vec<(&Step, Vec<&Name>)> = rule
-            .steps
+        let chain: Vec<(&Step, Vec<&Name>)> = steps
             .iter()
             .filter_map(|step| {
                 let mut people: BTreeSet<&Name> = named(&step.from.0)?.iter().collect();

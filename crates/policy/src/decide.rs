@@ -330,8 +330,13 @@ impl Policy {
 
     /// The rule's steps, as they are frozen into a request.
     pub(crate) fn steps(&self, rule: &Rule) -> Vec<Step> {
+        self.frozen(&rule.steps)
+    }
+
+    /// Steps as they are frozen into what asks for them.
+    pub(crate) fn frozen(&self, steps: &[document::Step]) -> Vec<Step> {
         let pending = self.document.defaults.pending;
-        rule.steps
+        steps
             .iter()
             .map(|step| Step {
                 from: step.from.0.clone(),
@@ -358,10 +363,14 @@ impl Policy {
     }
 
     /// Whether different people, none of them the requester, can fill every step; `Err` is the first that cannot be.
+<<<<<<< HEAD
     fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
         // A step with as many candidates as the whole chain wants never lacks one (`chain::fill`).
         let wanted: u64 = steps.iter().map(|step| u64::from(step.count.max(1))).sum();
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+=======
+    pub(crate) fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
+>>>>>>> change
         let candidates: Vec<(u32, Vec<PersonId>)> = steps
             .iter()
             .map(|step| (step.count.max(1), self.could_fill(step, scene, wanted)))

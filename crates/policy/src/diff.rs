@@ -60,6 +60,7 @@ impl Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Section {
     Defaults,
+    Control,
     People,
     Window,
     Ticket,
@@ -76,6 +77,7 @@ impl Section {
     const fn word(self) -> &'static str {
         match self {
             Self::Defaults => "defaults",
+            Self::Control => "change control",
             Self::People => "people",
             Self::Window => "window",
             Self::Ticket => "ticket format",
@@ -112,6 +114,11 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
     let mut all = BTreeMap::new();
     if document.defaults != Defaults::default() {
         all.insert((Section::Defaults, String::new()), defaults(&document.defaults));
+    }
+    if let Some(control) = &document.control {
+        let steps: Vec<String> = control.steps.iter().map(step).collect();
+        let fields = Fields::from([("approval", Field::Shown(steps.join(" then ")))]);
+        all.insert((Section::Control, String::new()), fields);
     }
     for people in &document.people {
         let who = match &people.who {

@@ -24,6 +24,8 @@ use crate::window::Window;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Document {
     pub(crate) defaults: Defaults,
+    /// What it takes to change the policy itself.
+    pub(crate) control: Option<Control>,
     pub(crate) people: Vec<People>,
     pub(crate) windows: Vec<Window>,
     pub(crate) tickets: Vec<Format>,
@@ -307,6 +309,14 @@ pub(crate) struct BreakGlass {
     pub(crate) review_by: (Name, At),
     /// Within how long.
     pub(crate) within: Span,
+}
+
+/// What it takes to change the policy itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub(crate) at: At,
+    /// Never empty.
+    pub(crate) steps: Vec<Step>,
 }
 
 /// A stage of approval as it is written.

@@ -11,6 +11,7 @@ mod catalogue;
 mod chain;
 mod check;
 mod condition;
+mod control;
 mod decide;
 mod diagnostic;
 mod diff;

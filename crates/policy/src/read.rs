@@ -1,7 +1,11 @@
 //! From trees to a [`Document`]: every file, section by section.
 
+<<<<<<< HEAD
 mod end_when;
 mod environment;
+=======
+mod control;
+>>>>>>> change
 mod path;
 mod target;
 mod test;
@@ -28,6 +32,7 @@ const FILE: Keys = Keys {
     known: &[
         "version",
         "defaults",
+        "policy",
         "people",
         "windows",
         "tickets",
@@ -38,7 +43,11 @@ const FILE: Keys = Keys {
         "rules",
         "tests",
     ],
+<<<<<<< HEAD
     later: &["policy"],
+=======
+    later: &["environments"],
+>>>>>>> change
 };
 
 const DEFAULTS: Keys = Keys {
@@ -143,6 +152,9 @@ fn file(node: &Node, reading: &mut Reading, problems: &mut Problems<'_>) {
     declared.resources.torn |= fields.misspelt("resources");
     if let Some(node) = fields.get("defaults") {
         defaults(node, &mut document.defaults, problems);
+    }
+    if let Some(node) = fields.get("policy") {
+        control::control(node, &mut document.control, problems);
     }
     if let Some(node) = fields.get("people") {
         people(node, document, declared, problems);

@@ -44,16 +44,32 @@ impl Policy {
             directory,
             now,
         };
+        self.may_answer(
+            (step, escalated),
+            person,
+            || counted_elsewhere(request, step),
+            scene,
+        )
+    }
+
+    /// Whether this person may answer this step, of a request or of a change. `elsewhere`: who has counted in another step.
+    pub(crate) fn may_answer(
+        &self,
+        (step, escalated): (&Step, bool),
+        person: PersonId,
+        elsewhere: impl FnOnce() -> BTreeSet<PersonId>,
+        scene: Scene<'_>,
+    ) -> Result<(), Refusal> {
         if person == scene.requester {
             return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
         }
-        let Some(account) = directory.person(person) else {
+        let Some(account) = scene.directory.person(person) else {
             return Err(Refusal::new(Code::UnknownPerson, "there is no such person"));
         };
         let asked = self.is_asked(&step.from, account, scene)
             || match &step.silence {
                 Silence::Escalate { to, .. } if self.is_asked(to, account, scene) => {
-                    escalated || !self.can_fill(step, &counted_elsewhere(request, step), scene)
+                    escalated || !self.can_fill(step, &elsewhere(), scene)
                 }
                 _ => false,
             };
@@ -146,7 +162,7 @@ impl Policy {
         found
     }
 
-    fn asked(
+    pub(crate) fn asked(
         &self,
         step: &Step,
         escalated: bool,

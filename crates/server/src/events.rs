@@ -63,6 +63,11 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
             Ok(people)
         }
         Subject::Person(id) => Ok(BTreeSet::from([*id])),
+        Subject::Change(id) => Ok(engine
+            .store()
+            .change(*id)
+            .await?
+            .map_or_else(BTreeSet::new, |change| engine.involved_in(&change))),
         Subject::Lock(On::Person(id)) => Ok(BTreeSet::from([*id])),
         Subject::Lock(On::Resource(_)) | Subject::Policy => Ok(BTreeSet::new()),
     }

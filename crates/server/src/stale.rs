@@ -116,6 +116,7 @@ mod tests {
             revision: Hash::of(b"2"),
             files: Vec::new(),
             summary: Vec::new(),
+            change: None,
         };
         let mut stale = Stale::default();
         stale.note(&[entry(What::Policy(applied))]);

@@ -2,7 +2,7 @@
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
-use daypass_core::id::RequestId;
+use daypass_core::id::{ChangeId, RequestId};
 use daypass_core::time::Timestamp;
 
 use crate::error::Result;
@@ -84,11 +84,22 @@ pub(crate) async fn silent(link: &mut Link, now: Timestamp, limit: usize) -> Res
         .collect()
 }
 
+/// The changes that have been silent too long, the longest first.
+pub(crate) async fn silent_changes(link: &mut Link, now: Timestamp, limit: usize) -> Result<Vec<ChangeId>> {
+    let text = "SELECT id FROM changes WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2";
+    link.rows(text, &[now.into(), limit.into()])
+        .await?
+        .iter()
+        .map(|row| row.parse(0))
+        .collect()
+}
+
 /// The earliest instant after this one at which time alone makes something due.
 pub(crate) async fn next(link: &mut Link, after: Timestamp) -> Result<Option<Timestamp>> {
     let mut earliest = None;
     for text in [
         "SELECT min(due_at) FROM requests WHERE due_at > $1",
+        "SELECT min(due_at) FROM changes WHERE due_at > $1",
         "SELECT min(wakes_at) FROM grants WHERE wakes_at > $1",
         "SELECT min(claim_ends) FROM entitlements WHERE claim_ends > $1",
     ] {

@@ -6,6 +6,7 @@
 //!
 //! What is *absent*: rules. Who may do what is decided above; here it is kept.
 
+mod changes;
 mod counts;
 mod due;
 mod entitlements;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use daypass_core::time::Timestamp;
 
+pub use changes::ChangeFilter;
 pub use counts::Counts;
 pub use due::{Due, DueCursor};
 pub use error::{Error, Result};

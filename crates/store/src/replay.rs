@@ -7,12 +7,12 @@ use daypass_tlog::Tree;
 
 use crate::error::{Error, Result};
 use crate::link::Link;
-use crate::locks;
 use crate::log::{self, Head};
 use crate::people;
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
 use crate::value::{Row, Value};
+use crate::{changes, locks};
 
 /// How many events are read at once.
 const PAGE: i64 = 1000;
@@ -108,6 +108,7 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     )?;
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
     locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
+    changes::take(&mut world, &link.rows("SELECT document FROM changes", &[]).await?)?;
     world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;
@@ -125,6 +126,7 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         entitlements,
         people,
         locks,
+        changes,
         directory,
         policy,
         // Made from the others.
@@ -144,6 +146,9 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
     }
     if locks != replayed.locks {
         return Err(differs("the locks"));
+    }
+    if changes != replayed.changes {
+        return Err(differs("the changes that wait for others"));
     }
     if directory != replayed.directory {
         return Err(differs("the changes of the directory"));

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use daypass_core::id::{GrantId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, RequestId};
 use daypass_core::refusal::{Code, Refusal};
 
 use crate::error::Result;
@@ -20,6 +20,11 @@ pub(crate) async fn request(link: &mut Link, typed: &str) -> Result<RequestId> {
 pub(crate) async fn grant(link: &mut Link, typed: &str) -> Result<GrantId> {
     let text = "SELECT id FROM grants WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
     one(link, typed, GrantId::LETTER, "grant", text).await
+}
+
+pub(crate) async fn change(link: &mut Link, typed: &str) -> Result<ChangeId> {
+    let text = "SELECT id FROM changes WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+    one(link, typed, ChangeId::LETTER, "change", text).await
 }
 
 /// The prefix in the spelling of ids: Crockford's alphabet reads O as 0, and I and L as 1. `None`: no id begins so.

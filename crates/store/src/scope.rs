@@ -6,7 +6,7 @@
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
-use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId};
 use daypass_core::lock::On;
 use daypass_core::past::Reach;
 use daypass_core::person::{Person, SystemRole};
@@ -17,11 +17,15 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
+<<<<<<< HEAD
 use crate::{locks, past, people, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
 pub const MOST_OPEN: usize = 50;
+=======
+use crate::{changes, locks, people, texts};
+>>>>>>> change
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +67,10 @@ pub enum Scope {
     Administrator(PersonId),
     /// A lock.
     Lock(On),
-    /// The policy.
+    /// A change that waits for others, or that is to be proposed; with all others that wait, and the policy, which it may
+    /// put in force.
+    Change(ChangeId),
+    /// The policy, with all changes that wait: they are proposals to change this one.
     Policy,
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
     /// person meanwhile who counts it too.
@@ -89,7 +96,11 @@ impl Scope {
     /// Whether every other decision depends on what this one changes. It then waits for those under way, and those that come
     /// wait for it: none is made on a policy or on locks that are no more.
     pub(crate) const fn is_exclusive(&self) -> bool {
+<<<<<<< HEAD
         matches!(self.about(), Self::Lock(_) | Self::Policy)
+=======
+        matches!(self, Self::Lock(_) | Self::Change(_) | Self::Policy)
+>>>>>>> change
     }
 }
 
@@ -129,9 +140,14 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             let text = "SELECT document FROM locks WHERE id = $1 FOR UPDATE";
             locks::take(part, &link.rows(text, &[on.to_string().into()]).await?)?;
         }
+        Scope::Change(id) => {
+            changes::waiting(link, part).await?;
+            changes::one(link, part, *id).await?;
+            policy(link).await?;
+        }
         Scope::Policy => {
-            link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
-                .await?;
+            changes::waiting(link, part).await?;
+            policy(link).await?;
         }
         // Never: that is what it is not about.
         Scope::Remembering { .. } => {}
@@ -142,10 +158,17 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     Ok(world)
 }
 
+<<<<<<< HEAD
 /// Not locked: they may be decided meanwhile, and then fewer wait.
 async fn open_of(link: &mut Link, person: PersonId) -> Result<Vec<Row>> {
     let text = "SELECT document FROM requests WHERE requester = $1 AND state = 'pending' LIMIT $2";
     link.rows(text, &[person.into(), MOST_OPEN.into()]).await
+=======
+async fn policy(link: &mut Link) -> Result<()> {
+    link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
+        .await
+        .map(drop)
+>>>>>>> change
 }
 
 /// The account first: whoever sets a password holds it. Then a statement of its own, which sees what they have set.

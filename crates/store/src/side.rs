@@ -1,12 +1,12 @@
 //! Rows beside the state: what a transition writes and a replay of the log does not bring back.
 
-use daypass_core::id::{PersonId, TokenId};
+use daypass_core::id::{ChangeId, PersonId, TokenId};
 use daypass_core::text::Hash;
 
 use crate::error::Result;
-use crate::people;
 use crate::tokens::{self, TokenRow};
 use crate::value::Statement;
+use crate::{changes, people};
 
 /// A row beside the state. It has no `Debug`: it may hold the hash of a password.
 #[derive(Clone)]
@@ -37,6 +37,13 @@ pub enum Side {
         /// The name and text of each file.
         sources: Vec<(String, String)>,
     },
+    /// The files of the policy that a change proposes.
+    Proposed {
+        /// The change.
+        change: ChangeId,
+        /// The name and text of each file.
+        sources: Vec<(String, String)>,
+    },
 }
 
 /// What writes it.
@@ -45,6 +52,7 @@ pub(crate) fn write(side: Side) -> Result<Vec<Statement>> {
         Side::Password { person, hash } => vec![people::set_password(person, hash)],
         Side::Token(row) => vec![tokens::add(row)?],
         Side::EndToken { token } => vec![tokens::end(token)],
+        Side::Proposed { change, sources } => vec![changes::keep_files(change, &sources)?],
         Side::EndTokens { person } => vec![tokens::end_all(person)],
         // Written with its event; see `policies::write`.
         Side::PolicySource { .. } => Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use daypass_core::change::Change;
 use daypass_core::grant::Grant;
 use daypass_core::lock::Lock;
 use daypass_core::person::Person;
@@ -24,7 +25,7 @@ macro_rules! spoken {
         fn prose_mut(&mut self) -> Vec<&mut Prose> { <$of>::prose_mut(self) }
     })* };
 }
-spoken!(Request, Grant, Person, Lock);
+spoken!(Request, Grant, Person, Lock, Change);
 
 impl Spoken for Entry {
     fn prose_mut(&mut self) -> Vec<&mut Prose> {
@@ -38,7 +39,9 @@ impl Spoken for World {
         let grants = self.grants.values_mut().flat_map(Grant::prose_mut);
         let people = self.people.values_mut().flat_map(Person::prose_mut);
         let locks = self.locks.values_mut().flat_map(Lock::prose_mut);
-        requests.chain(grants).chain(people).chain(locks).collect()
+        let changes = self.changes.values_mut().flat_map(Change::prose_mut);
+        let all = requests.chain(grants).chain(people).chain(locks);
+        all.chain(changes).collect()
     }
 }
 

@@ -17,7 +17,11 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
+<<<<<<< HEAD
 use crate::{entitlements, grants, locks, past, people, policies, requests};
+=======
+use crate::{changes, entitlements, grants, locks, people, policies, requests};
+>>>>>>> change
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]
@@ -181,6 +185,7 @@ fn writes(
             Subject::Entitlement(key) => entitlements::write(world.entitlements.get(key), step)?,
             Subject::Person(id) => people::write(world.people.get(id), step)?,
             Subject::Lock(on) => locks::write(world.locks.get(on), step)?,
+            Subject::Change(id) => changes::write(world.changes.get(id), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
         });
         if matches!(&event.what, What::Person(change) if change.is_of_directory()) {

@@ -1,6 +1,6 @@
 //! What goes into a statement and comes out of a row, the same for both databases: whole numbers, text and bytes.
 
-use daypass_core::id::{GrantId, PersonId, RequestId, TokenId};
+use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId, TokenId};
 use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
@@ -50,7 +50,9 @@ macro_rules! text {
         fn from(value: $of) -> Self { Self::Text(value.to_string()) }
     })* };
 }
-text!(&str, String, RequestId, GrantId, PersonId, TokenId, &Name);
+text!(
+    &str, String, ChangeId, RequestId, GrantId, PersonId, TokenId, &Name
+);
 
 impl From<i64> for Value {
     fn from(value: i64) -> Self {

@@ -1,11 +1,12 @@
 //! One method per route. Ids may be given as unique prefixes where something is read; where something is done, the full id.
 
-use daypass_core::id::{GrantId, RequestId, TokenId};
+use daypass_core::id::{ChangeId, GrantId, RequestId, TokenId};
 use daypass_core::name::Name;
 
 use super::{Client, Error};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
+use crate::change::{Change, ChangeQuery, NewChangeReview};
 use crate::connector::{Connector, Rotated};
 use crate::doctor::Checkup;
 use crate::environment::{EnvironmentOffer, EnvironmentQuery};
@@ -187,6 +188,27 @@ impl Client {
     /// By which grants somebody has, or had, access.
     pub async fn why(&self, query: &WhyQuery) -> Result<Why> {
         self.get(Route::Why, &[], query).await
+    }
+
+    /// Changes that wait for others, as far as one may see them.
+    pub async fn changes(&self, query: &ChangeQuery) -> Result<Page<Change>> {
+        self.get(Route::Changes, &[], query).await
+    }
+
+    /// One change, by its id or a unique prefix of it.
+    pub async fn change(&self, id: &str) -> Result<Change> {
+        self.get(Route::Change, &[id], &ALL).await
+    }
+
+    /// Reviews a change.
+    pub async fn review_change(&self, id: ChangeId, review: &NewChangeReview) -> Result<Change> {
+        self.send(Route::ReviewChange, &[&id.to_string()], review).await
+    }
+
+    /// Takes one's own change back.
+    pub async fn withdraw_change(&self, id: ChangeId) -> Result<Change> {
+        self.send(Route::WithdrawChange, &[&id.to_string()], &NOTHING)
+            .await
     }
 
     /// Accounts.

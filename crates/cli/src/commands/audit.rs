@@ -137,6 +137,7 @@ async fn full(client: &Client, text: &str) -> Result<String, Failure> {
     Ok(match find::kind(text) {
         Some(Kind::Request) => client.request(text).await?.id.to_string(),
         Some(Kind::Grant) => client.grant(text).await?.id.to_string(),
+        Some(Kind::Change) => client.change(text).await?.id.to_string(),
         None => text.to_owned(),
     })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod break_glass;
+pub(crate) mod change;
 pub(crate) mod completion;
 pub(crate) mod connect;
 pub(crate) mod doctor;

@@ -339,12 +339,15 @@ fn environments_of(path: &Path) -> Vec<Line> {
   daypass cancel R7K2M9
   daypass status -o name | grep ^R | xargs -n1 daypass cancel")]
 pub struct CancelArgs {
-    /// The request, by its (short) id
+    /// The request, by its (short) id; or a change that you proposed
     id: String,
 }
 
 impl CancelArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        if find::kind(&self.id) == Some(find::Kind::Change) {
+            return super::change::withdraw(context, &self.id).await;
+        }
         let client = context.client()?;
         let request = find::request(&client, &self.id).await?;
         let request = client.cancel(request.id).await?;

@@ -2,12 +2,14 @@
 
 use clap::Args;
 use daypass_api::Client;
+use daypass_api::change::Change;
 use daypass_api::request::{Decision, NewReview, Request, RequestQuery, RequestState};
 use daypass_core::name::Item;
 use daypass_core::time::{Span, Timestamp};
+use serde::Serialize;
 
 use crate::ask;
-use crate::commands::show;
+use crate::commands::{change, show};
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -31,20 +33,42 @@ pub struct InboxArgs {}
 impl InboxArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
+        let now = edge::now();
         let requests = waiting(&client).await?;
-        let grid = grid(&requests, context.out.is_wide(), edge::now());
-        context.out.list(
-            &requests,
-            |request| request.id.to_string(),
-            &grid,
-            "nothing waits for you",
-        );
+        let changes = change::waiting(&client).await?;
+        let mut grid = grid(&requests, context.out.is_wide(), now);
+        for change in &changes {
+            grid.row(change::row(context, change, now));
+        }
+        let requests = requests.into_iter().map(Box::new).map(Waits::Request);
+        let changes = changes.into_iter().map(Box::new).map(Waits::Change);
+        let requests: Vec<Waits> = requests.chain(changes).collect();
+        context
+            .out
+            .list(&requests, Waits::id, &grid, "nothing waits for you");
         if !requests.is_empty() && context.out.is_for_people() {
             let help = "  daypass status ID shows all of it; daypass approve ID, daypass deny ID --reason TEXT, \
                         and for what was an emergency daypass review ID --comment TEXT";
             context.out.note(Line::new().with(Style::Faint, help));
         }
         Ok(Exit::DONE)
+    }
+}
+
+/// What waits for a review. Programs tell the two by the letter of the id.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Waits {
+    Request(Box<Request>),
+    Change(Box<Change>),
+}
+
+impl Waits {
+    fn id(&self) -> String {
+        match self {
+            Self::Request(request) => request.id.to_string(),
+            Self::Change(change) => change.id.to_string(),
+        }
     }
 }
 
@@ -105,11 +129,12 @@ fn grid(requests: &[Request], wide: bool, now: Timestamp) -> Grid {
   daypass approve R7K2M9
   daypass approve R7K2M9 --for 30m --comment \"half an hour is enough\"
   daypass approve R7K2M9 --only orders-prod/read
+  daypass approve C7K2M9                          another policy, once you have read what changes
 
 You are shown what you approve, and are asked once more on a terminal. What was shown is what counts: were the
 request another one by then, the approval would be refused.")]
 pub struct ApproveArgs {
-    /// The request, by its (short) id
+    /// The request, by its (short) id; or a change of the policy
     id: String,
 
     /// For at most so long; never longer than was asked
@@ -131,6 +156,13 @@ pub struct ApproveArgs {
 
 impl ApproveArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        if find::kind(&self.id) == Some(find::Kind::Change) {
+            if self.length.is_some() || !self.only.is_empty() {
+                return Err(Failure::usage("a change is agreed to as it stands, or denied")
+                    .hint("leave out --for and --only"));
+            }
+            return change::approve(context, &self.id, self.comment, self.yes).await;
+        }
         let client = context.client()?;
         let request = find::request(&client, &self.id).await?;
         undecided(&request)?;
@@ -201,7 +233,7 @@ fn agreed(request: &Request) -> Line {
 
 One no ends the request. The requester sees your reason.")]
 pub struct DenyArgs {
-    /// The request, by its (short) id
+    /// The request, by its (short) id; or a change of the policy
     id: String,
 
     /// Why; the requester reads it
@@ -211,6 +243,9 @@ pub struct DenyArgs {
 
 impl DenyArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        if find::kind(&self.id) == Some(find::Kind::Change) {
+            return change::deny(context, &self.id, self.reason).await;
+        }
         let client = context.client()?;
         let request = find::request(&client, &self.id).await?;
         undecided(&request)?;

@@ -29,7 +29,7 @@ const MOST: usize = 500;
   daypass status G7K2M9        all about one grant: since when, until when, what the target showed
   daypass status -o json | jq '.grants[] | {items, expires_at}'")]
 pub struct StatusArgs {
-    /// A request or grant, by its (short) id; or what you hold, by its name
+    /// A request, grant or change, by its (short) id; or what you hold, by its name
     id: Option<String>,
 }
 
@@ -40,7 +40,7 @@ struct Status {
     grants: Vec<Grant>,
     /// One's requests that wait.
     requests: Vec<Request>,
-    /// How many requests wait for one's review.
+    /// How many requests and changes wait for one's review.
     inbox: usize,
 }
 
@@ -71,6 +71,16 @@ async fn one(context: &Context, client: &Client, id: &str) -> Result<Exit, Failu
             Err(error) => return Err(error.into()),
         }
     }
+    if find::kind(id) == Some(Kind::Change) {
+        match client.change(id).await {
+            Ok(change) => {
+                super::change::show(context, &change);
+                return Ok(Exit::DONE);
+            }
+            Err(error) if error.code() == Some(Code::NotFound.into()) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let grant = find::grant(client, id).await?;
     context
         .out
@@ -92,7 +102,7 @@ async fn all(context: &Context, client: &Client) -> Result<Exit, Failure> {
             .await
     })
     .await?;
-    let inbox = super::review::waiting(client).await?.len();
+    let inbox = super::review::waiting(client).await?.len() + super::change::waiting(client).await?.len();
     let status = Status {
         grants,
         requests,

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod break_glass;
+mod change;
 mod entitlement;
 mod grant;
 mod lock;

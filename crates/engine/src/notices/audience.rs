@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::break_glass::{BreakGlass, Owed};
+use daypass_core::change::Change;
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{self, Grant, Reason};
 use daypass_core::id::PersonId;
@@ -29,6 +30,8 @@ pub struct Around {
     pub request: Option<Request>,
     /// The grant.
     pub grant: Option<Grant>,
+    /// The change of the policy.
+    pub change: Option<Change>,
 }
 
 /// By what it is decided who hears what.
@@ -68,6 +71,10 @@ pub fn of(event: &Event, around: &Around, scene: &Scene<'_>) -> Vec<Notice> {
             None => Vec::new(),
         },
         What::Lock(happened) => scene.of_lock(&event.subject, event.actor, happened, at),
+        What::Change(happened) => match &around.change {
+            Some(change) => super::change::of(change, happened, at, scene),
+            None => Vec::new(),
+        },
         What::Entitlement(_) | What::Person(_) | What::Policy(_) => Vec::new(),
     }
 }
@@ -85,6 +92,7 @@ pub fn still(
     match kind {
         // A channel hears late that somebody was asked; a person is not sent to what is decided.
         Kind::ReviewAsked => person.is_none_or(|person| scene.waits_for(around, event, Some(person), now)),
+        Kind::ChangeAsked => person.is_none_or(|person| super::change::waits(around, scene, person, now)),
         Kind::ReviewReminder => scene.waits_for(around, event, person, now),
         Kind::EndingSoon => {
             let deadline = around.grant.as_ref().and_then(Grant::expires_at);
@@ -379,7 +387,7 @@ fn half_way(from: Timestamp, to: Timestamp) -> Timestamp {
     from + Span::from_micros(to.since(from).micros() / 2)
 }
 
-fn notice(kind: Kind, since: Timestamp, people: impl IntoIterator<Item = PersonId>) -> Notice {
+pub(super) fn notice(kind: Kind, since: Timestamp, people: impl IntoIterator<Item = PersonId>) -> Notice {
     Notice {
         kind,
         since,

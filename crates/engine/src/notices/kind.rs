@@ -32,6 +32,10 @@ pub enum Kind {
     Locked,
     /// A person or a resource was unlocked.
     Unlocked,
+    /// Somebody is asked to agree to a change of the policy.
+    ChangeAsked,
+    /// Such a change was carried out, denied, taken back, or lapsed.
+    ChangeDecided,
 }
 
 /// There is no notice of this name.
@@ -41,7 +45,7 @@ pub struct BadKind;
 
 impl Kind {
     /// All of them, in the order of a request's life.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ReviewAsked,
         Self::ReviewReminder,
         Self::Decided,
@@ -55,6 +59,8 @@ impl Kind {
         Self::BreakGlassOverdue,
         Self::Locked,
         Self::Unlocked,
+        Self::ChangeAsked,
+        Self::ChangeDecided,
     ];
 
     /// Its name, for configuration and receivers.
@@ -74,6 +80,8 @@ impl Kind {
             Self::BreakGlassOverdue => "break_glass.review_overdue",
             Self::Locked => "lock.locked",
             Self::Unlocked => "lock.unlocked",
+            Self::ChangeAsked => "change.review_asked",
+            Self::ChangeDecided => "change.decided",
         }
     }
 }

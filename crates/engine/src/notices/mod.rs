@@ -5,6 +5,7 @@
 //! are pure (`audience`, `words`), so that a test can ask them about any event.
 
 mod audience;
+mod change;
 mod kind;
 mod words;
 
@@ -166,12 +167,17 @@ impl Engine {
         Ok(match &event.subject {
             Subject::Request(id) => Around {
                 request: store.request(*id).await?,
-                grant: None,
+                ..Around::default()
             },
             Subject::Grant(id) => Around {
                 // A grant shares its bytes with the request that led to it.
                 request: store.request(RequestId::from_bytes(id.bytes())).await?,
                 grant: store.grant(*id).await?,
+                change: None,
+            },
+            Subject::Change(id) => Around {
+                change: store.change(*id).await?,
+                ..Around::default()
             },
             _ => Around::default(),
         })
@@ -188,7 +194,10 @@ fn scene<'a>(current: &'a Current, rules: &Rules) -> Scene<'a> {
 
 /// Whether an event can lead to a notice: most do not, and what they are about need not be read.
 const fn is_told(what: &What) -> bool {
-    matches!(what, What::Request(_) | What::Grant(_) | What::Lock(_))
+    matches!(
+        what,
+        What::Request(_) | What::Grant(_) | What::Lock(_) | What::Change(_)
+    )
 }
 
 fn deliveries(entry: &Entry, notice: &Notice, rules: &Rules, current: &Current, all: &mut Vec<Delivery>) {

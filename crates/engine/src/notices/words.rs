@@ -82,6 +82,9 @@ pub fn letter(
     if let (What::Grant(happened), Some(grant)) = (&event.what, &around.grant) {
         writer.of_grant(kind, grant, request, happened);
     }
+    if let (What::Change(happened), Some(change)) = (&event.what, &around.change) {
+        writer.of_change(change, happened);
+    }
     if let (Subject::Lock(on), What::Lock(happened)) = (&event.subject, &event.what) {
         writer.of_lock(on, happened);
     }
@@ -93,19 +96,19 @@ pub fn letter(
     letter
 }
 
-struct Writer<'a> {
-    letter: Letter,
+pub(super) struct Writer<'a> {
+    pub(super) letter: Letter,
     event: &'a Event,
     directory: &'a Snapshot,
     reader: Option<PersonId>,
 }
 
 impl Writer<'_> {
-    fn say(&mut self, text: impl Into<String>) {
+    pub(super) fn say(&mut self, text: impl Into<String>) {
         self.letter.lines.push(Line::Say(text.into()));
     }
 
-    fn quote(&mut self, label: &'static str, prose: Option<&Prose>) {
+    pub(super) fn quote(&mut self, label: &'static str, prose: Option<&Prose>) {
         let text = prose.map_or("", Prose::text);
         if !text.trim().is_empty() {
             let text = harmless(text);
@@ -113,15 +116,15 @@ impl Writer<'_> {
         }
     }
 
-    fn fact(&mut self, name: &str, value: impl Into<Value>) {
+    pub(super) fn fact(&mut self, name: &str, value: impl Into<Value>) {
         self.letter.facts.insert(name.to_owned(), value.into());
     }
 
-    fn command(&mut self, text: String) {
+    pub(super) fn command(&mut self, text: String) {
         self.letter.commands.push(text);
     }
 
-    fn login(&self, id: PersonId) -> String {
+    pub(super) fn login(&self, id: PersonId) -> String {
         self.directory.login(id)
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn carry_out(
     sum(outcomes)
 }
 
-/// Escalates or lapses the requests that nobody answered in time; answers how many.
+/// Escalates or lapses the requests and changes that nobody answered in time; answers how many.
 pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usize, Error> {
     let silent = engine
         .store()
@@ -47,7 +47,7 @@ pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usiz
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    sum(outcomes)
+    Ok(sum(outcomes)? + engine.silence_of_changes(now).await?)
 }
 
 async fn answer_silence(engine: &Engine, id: RequestId) -> Result<usize, Error> {

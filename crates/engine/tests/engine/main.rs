@@ -4,6 +4,7 @@
 
 mod access;
 mod break_glass;
+mod changes;
 mod conditions;
 mod end_when;
 mod environments;

@@ -323,6 +323,11 @@ fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step
         }
         return None;
     };
+    steps(node, problems)
+}
+
+/// A list of steps, or `none`.
+pub(super) fn steps(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
     match &node.value {
         Value::Text(text) if text == "none" => Some(Vec::new()),
         Value::List(items) if items.is_empty() => {

@@ -82,7 +82,7 @@ fn what_the_page_calls_not_supported_is_refused_as_such() {
         for word in cells[1].split(", ").map(|word| word.trim_matches('`')) {
             let text = match cells[0] {
                 "file" => format!("{word}: x"),
-                "defaults" => format!("defaults: {{{word}: x}}"),
+                "defaults" | "policy" => format!("{}: {{{word}: x}}", cells[0]),
                 "step" => format!("rules: [{{approval: [{{{word}: x}}]}}]"),
                 "when" => format!("rules: [{{when: {{{word}: x}}}}]"),
                 section => format!("{section}s: [{{{word}: x}}]"),

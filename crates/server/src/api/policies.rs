@@ -60,7 +60,8 @@ pub(super) async fn get(State(app): State<App>) -> Answer<Json<Policy>> {
     }))
 }
 
-/// Puts a policy in force: whole, sound, and with its own tests passed, or not at all.
+/// Puts a policy in force: whole, sound, and with its own tests passed, or not at all. Where the policy in force says that
+/// others must agree, it is proposed, and the answer holds the change that waits for them.
 #[utoipa::path(put, path = "/api/v1/policy", tag = "policy", request_body = PolicyFiles,
     responses((status = 200, body = PolicyApplied), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn apply(
@@ -83,14 +84,22 @@ pub(super) async fn apply(
         Err(Error::Refused(refusal)) => return Err(unsound(&app, refusal.into(), sources).await),
         Err(error) => return Err(error.into()),
     };
-    let revision = checked.policy.revision();
+    let current = app.engine.current();
+    let revision = if checked.change.is_some() {
+        current.policy.revision()
+    } else {
+        checked.policy.revision()
+    };
     let changed = revision != before;
     let summary = if changed { checked.summary } else { Vec::new() };
+    let now = app.engine.store().now().await?;
+    let change = checked.change;
     Ok(Json(PolicyApplied {
         revision,
         changed,
         summary,
         tests: checked.tests.len(),
+        change: change.map(|change| Box::new(wire::change(&change, &current, false, now))),
     }))
 }
 

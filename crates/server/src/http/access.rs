@@ -243,6 +243,7 @@ const fn changes(route: Route) -> bool {
         route,
         Route::AddRequest
             | Route::Review
+            | Route::ReviewChange
             | Route::Extend
             | Route::Credentials
             | Route::Certificate

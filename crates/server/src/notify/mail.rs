@@ -308,6 +308,7 @@ mod tests {
             revision: Hash::of(b""),
             files: Vec::new(),
             summary: Vec::new(),
+            change: None,
         });
         let ready = Ready {
             kind: Kind::Decided,

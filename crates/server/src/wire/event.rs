@@ -3,7 +3,7 @@
 use daypass_api::event as api;
 use daypass_core::event::{Actor, Event, PolicyEvent, Subject, What};
 use daypass_core::person::Change;
-use daypass_core::{entitlement, grant, lock, request};
+use daypass_core::{change, entitlement, grant, lock, request};
 use daypass_engine::Snapshot;
 use daypass_store::Entry;
 
@@ -63,12 +63,39 @@ fn summary(event: &Event, people: &Snapshot) -> String {
         What::Entitlement(what) => of_entitlement(what),
         What::Person(change) => of_person(change, people),
         What::Lock(what) => of_lock(what, &event.subject, people),
+        What::Change(what) => of_change(what, people),
         What::Policy(PolicyEvent::Applied {
             revision, summary, ..
         }) => {
             let short: String = revision.to_string().chars().take(12).collect();
             format!("revision {short} is in force ({} changes)", summary.len())
         }
+    }
+}
+
+fn of_change(what: &change::Event, people: &Snapshot) -> String {
+    use change::Event as E;
+    match what {
+        E::Proposed { change } => {
+            let change::Proposal::Policy {
+                revision, summary, ..
+            } = &change.proposal;
+            let short: String = revision.to_string().chars().take(12).collect();
+            let (who, changes) = (people.login(change.proposer), summary.len());
+            format!("{who} proposes another policy, revision {short} ({changes} changes)")
+        }
+        E::Reviewed { review, .. } => {
+            let who = people.login(review.reviewer);
+            format!("{who} approves step {}", review.step + 1)
+        }
+        E::Escalated { due_at } => format!("nobody answered; others are asked until {due_at}"),
+        E::Applied { review } => {
+            let who = people.login(review.reviewer);
+            format!("{who} approves, the last that was needed: it is carried out")
+        }
+        E::Denied { review } => format!("{} denies it", people.login(review.reviewer)),
+        E::Withdrawn => "taken back".to_owned(),
+        E::Lapsed { why } => why.to_string(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here decides who may see what; it is handed only what the caller may see.
 
+mod change;
 mod event;
 mod grant;
 mod lock;
@@ -10,6 +11,7 @@ mod policy;
 mod request;
 mod tools;
 
+pub(crate) use change::{change, files};
 pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
 pub(crate) use lock::lock;

@@ -191,7 +191,7 @@ fn reviewers(
         .collect()
 }
 
-fn review(review: &Review, current: &Current) -> api::Review {
+pub(super) fn review(review: &Review, current: &Current) -> api::Review {
     let (decision, duration, only) = match &review.decision {
         Decision::Approve { duration, items } => (api::Decision::Approve, *duration, items.as_ref()),
         Decision::Deny => (api::Decision::Deny, None, None),

@@ -105,6 +105,7 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
             "G0000000000000000"
         }
         Route::RevokeToken => "T0000000000000000",
+        Route::Change | Route::ReviewChange | Route::WithdrawChange => "C0000000000000000",
         _ if route.path().contains("{id}") => "R0000000000000000",
         _ => "nobody-of-this-name",
     };
@@ -115,6 +116,7 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
         Route::PreviewBreakGlass,
         Route::CheckPolicy,
         Route::Cancel,
+        Route::WithdrawChange,
         Route::Revoke,
         Route::Release,
         Route::RevokeToken,

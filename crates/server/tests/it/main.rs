@@ -4,8 +4,12 @@
 
 mod bed;
 mod break_glass;
+<<<<<<< HEAD
 mod doctor;
 mod environments;
+=======
+mod changes;
+>>>>>>> change
 mod events;
 mod health;
 mod idempotency;

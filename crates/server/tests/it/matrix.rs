@@ -22,6 +22,10 @@ struct Caller {
 
 /// What an auditor, who changes nothing, may not do although every member may.
 const MEMBERS_ONLY: [Route; 7] = [
+<<<<<<< HEAD
+=======
+    Route::ReviewChange,
+>>>>>>> change
     Route::BreakGlass,
     Route::Acknowledge,
     Route::AddRequest,
@@ -137,6 +141,7 @@ fn nowhere(route: Route) -> Vec<&'static str> {
             vec!["G0000000000000000"]
         }
         Route::RevokeToken => vec!["T0000000000000000"],
+        Route::Change | Route::ReviewChange | Route::WithdrawChange => vec!["C0000000000000000"],
         _ if route.path().contains("{id}") => vec!["R0000000000000000"],
         Route::SshHost | Route::SshAcknowledge => vec!["nobody-of-this-name"; 2],
         _ if route.path().contains('{') => vec!["nobody-of-this-name"],

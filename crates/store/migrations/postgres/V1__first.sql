@@ -42,6 +42,12 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('lock', 'none', 'locked'),
     ('lock', 'locked', 'unlocked'),
     ('lock', 'unlocked', 'locked'),
+    ('change', 'none', 'pending'),
+    ('change', 'pending', 'pending'),
+    ('change', 'pending', 'applied'),
+    ('change', 'pending', 'denied'),
+    ('change', 'pending', 'withdrawn'),
+    ('change', 'pending', 'lapsed'),
     ('policy', 'none', 'applied'),
     ('policy', 'applied', 'applied');
 
@@ -266,6 +272,29 @@ CREATE TABLE policies (
     actor TEXT COLLATE "C" NOT NULL
 );
 
+-- Changes of Daypass itself that wait for others, or did.
+CREATE TABLE changes (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    kind TEXT COLLATE "C" NOT NULL DEFAULT 'change' CHECK (kind = 'change'),
+    previous_state TEXT COLLATE "C" NOT NULL DEFAULT 'none',
+    state TEXT COLLATE "C" NOT NULL,
+    proposer TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- When silence has lasted too long; only while it waits for people.
+    due_at BIGINT,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+);
+CREATE INDEX changes_recent ON changes (created_at, id);
+CREATE INDEX changes_state ON changes (state, created_at, id);
+CREATE INDEX changes_due ON changes (due_at, id) WHERE due_at IS NOT NULL;
+
+-- The files of the policies that changes propose.
+CREATE TABLE change_files (
+    change_id TEXT COLLATE "C" PRIMARY KEY REFERENCES changes (id),
+    sources TEXT NOT NULL
+);
+
 -- Commands that carried an idempotency key, and what they were answered.
 CREATE TABLE idempotency (
     person TEXT COLLATE "C" NOT NULL,
@@ -383,6 +412,10 @@ CREATE TRIGGER people_steps BEFORE UPDATE OF previous_state, state ON people
 CREATE TRIGGER locks_begins BEFORE INSERT ON locks
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER locks_steps BEFORE UPDATE OF previous_state, state ON locks
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER changes_begins BEFORE INSERT ON changes
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER changes_steps BEFORE UPDATE OF previous_state, state ON changes
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();

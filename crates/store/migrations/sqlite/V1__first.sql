@@ -42,6 +42,12 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('lock', 'none', 'locked'),
     ('lock', 'locked', 'unlocked'),
     ('lock', 'unlocked', 'locked'),
+    ('change', 'none', 'pending'),
+    ('change', 'pending', 'pending'),
+    ('change', 'pending', 'applied'),
+    ('change', 'pending', 'denied'),
+    ('change', 'pending', 'withdrawn'),
+    ('change', 'pending', 'lapsed'),
     ('policy', 'none', 'applied'),
     ('policy', 'applied', 'applied');
 
@@ -263,6 +269,29 @@ CREATE TABLE policies (
     actor TEXT NOT NULL
 ) STRICT;
 
+-- Changes of Daypass itself that wait for others, or did.
+CREATE TABLE changes (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'change' CHECK (kind = 'change'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    proposer TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    -- When silence has lasted too long; only while it waits for people.
+    due_at INTEGER,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX changes_recent ON changes (created_at, id);
+CREATE INDEX changes_state ON changes (state, created_at, id);
+CREATE INDEX changes_due ON changes (due_at, id) WHERE due_at IS NOT NULL;
+
+-- The files of the policies that changes propose.
+CREATE TABLE change_files (
+    change_id TEXT PRIMARY KEY REFERENCES changes (id),
+    sources TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Commands that carried an idempotency key, and what they were answered.
 CREATE TABLE idempotency (
     person TEXT NOT NULL,
@@ -370,6 +399,10 @@ BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); E
 CREATE TRIGGER locks_begins BEFORE INSERT ON locks WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
 CREATE TRIGGER locks_steps BEFORE UPDATE OF previous_state, state ON locks WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER changes_begins BEFORE INSERT ON changes WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER changes_steps BEFORE UPDATE OF previous_state, state ON changes WHEN NEW.previous_state <> OLD.state
 BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
 CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;

@@ -10,6 +10,7 @@
 
 mod bench;
 mod break_glass;
+mod changes;
 mod clock;
 mod concurrency;
 mod due;

@@ -300,6 +300,7 @@ async fn a_policy_needs_its_files(bench: Bench) {
         revision: Hash::of(b"x"),
         files: Vec::new(),
         summary: Vec::new(),
+        change: None,
     };
     let bare = bench.store.transition(Scope::Policy, move |_, _| {
         Ok(Outcome::one(Actor::System, Subject::Policy, What::Policy(event)))

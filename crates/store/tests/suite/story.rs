@@ -428,6 +428,7 @@ pub(crate) async fn apply_policy(store: &Store, text: &str) -> Result<Committed,
         revision,
         files: vec![(String::from("daypass.yaml"), revision)],
         summary: vec![String::from("+ rule prod-write")],
+        change: None,
     };
     let decide = move |_: &World, _| {
         let mut outcome = Outcome::one(Actor::System, Subject::Policy, What::Policy(event));

@@ -16,6 +16,7 @@ use daypass_policy::{Policy, Source};
 use self::files::Files;
 use crate::ask;
 use crate::context::Context;
+use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::human::count;
@@ -64,7 +65,12 @@ pub struct CheckArgs {
   daypass policy apply policy/
   daypass policy apply daypass.yaml --yes
 
+<<<<<<< HEAD
 For administrators. What would change is shown first, and who gains and who loses by it. A policy that does not load, or fails its own tests, is not applied.")]
+=======
+For administrators. What would change is shown first. A policy that does not load, or fails its own tests, is not applied.
+Where the policy in force says that others must agree, it is proposed to them, and comes in force when they have.")]
+>>>>>>> change
 pub struct ApplyArgs {
     /// Files, or folders of them: all of the policy
     files: Vec<PathBuf>,
@@ -230,6 +236,9 @@ impl ApplyArgs {
             || applied.revision.to_string(),
             || {
                 let revision: String = applied.revision.to_string().chars().take(12).collect();
+                if let Some(change) = &applied.change {
+                    return super::change::proposed(change, edge::now());
+                }
                 let tests = count(applied.tests, "test");
                 let what = if applied.changed {
                     "is in force"

@@ -1,0 +1,381 @@
+//! `change ls`, `change show`, and the verbs of `approve`, `deny`, `cancel` and `status` for changes that wait for others.
+
+mod diff;
+
+use clap::{Args, Subcommand, ValueEnum};
+use daypass_api::Client;
+use daypass_api::change::{Change, ChangeQuery, ChangeState, NewChangeReview};
+use daypass_api::request::{Decision, Step, StepState};
+use daypass_core::time::Timestamp;
+
+use crate::ask;
+use crate::context::{Context, pages};
+use crate::edge;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::human::{ago, count, instant, left, span};
+use crate::line::{Field, Grid, Line, Style};
+
+/// The most changes that are listed.
+const MOST: usize = 500;
+
+/// Look at changes of the policy that others must agree to.
+#[derive(Debug, Subcommand)]
+pub enum ChangeCommand {
+    /// List changes, newest first
+    Ls(LsArgs),
+    /// Show one: what would change, who was asked, who agreed
+    Show(ShowArgs),
+}
+
+/// List changes, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass change ls
+  daypass change ls --state pending
+  daypass approve C7K2M9            agree to one; daypass deny C7K2M9 --reason TEXT, daypass cancel C7K2M9 to take it back")]
+pub struct LsArgs {
+    /// Only those in this state
+    #[arg(long)]
+    state: Option<StateArg>,
+}
+
+/// A state, as it is typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StateArg {
+    Pending,
+    Applied,
+    Denied,
+    Withdrawn,
+    Lapsed,
+}
+
+impl From<StateArg> for ChangeState {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Pending => Self::Pending,
+            StateArg::Applied => Self::Applied,
+            StateArg::Denied => Self::Denied,
+            StateArg::Withdrawn => Self::Withdrawn,
+            StateArg::Lapsed => Self::Lapsed,
+        }
+    }
+}
+
+/// Show one: what would change, who was asked, who agreed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass change show C7K2M9
+  daypass change show C7K2M9 -o json | jq -r '.files[].text'")]
+pub struct ShowArgs {
+    /// The change, by its (short) id
+    id: String,
+}
+
+impl ChangeCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Ls(args) => args.run(context).await,
+            Self::Show(args) => {
+                let change = context.client()?.change(&args.id).await?;
+                show(context, &change);
+                Ok(Exit::DONE)
+            }
+        }
+    }
+}
+
+impl LsArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let query = ChangeQuery {
+            state: self.state.map(ChangeState::from),
+            ..ChangeQuery::default()
+        };
+        let changes = listed(&client, query).await?;
+        let mut grid = Grid::new(["ID", "WHO", "STATE", "TIME", "WHAT"]);
+        let now = edge::now();
+        for change in &changes {
+            let time = match due(change) {
+                Some(due) => left(due, now),
+                None => ago(change.decided_at.unwrap_or(change.created_at), now),
+            };
+            grid.row([
+                Field(Style::Strong, id(context, change)),
+                Field::from(change.proposer.as_str()),
+                state(change),
+                Field::from(time),
+                Field::from(what(change)),
+            ]);
+        }
+        context.out.list(
+            &changes,
+            |change| change.id.to_string(),
+            &grid,
+            "there are no changes",
+        );
+        Ok(Exit::DONE)
+    }
+}
+
+async fn listed(client: &Client, query: ChangeQuery) -> Result<Vec<Change>, Failure> {
+    pages(MOST, async |cursor| {
+        client
+            .changes(&ChangeQuery {
+                cursor,
+                ..query.clone()
+            })
+            .await
+    })
+    .await
+}
+
+/// What waits for the caller's review.
+pub(crate) async fn waiting(client: &Client) -> Result<Vec<Change>, Failure> {
+    let query = ChangeQuery {
+        state: Some(ChangeState::Pending),
+        reviewable: Some(true),
+        ..ChangeQuery::default()
+    };
+    listed(client, query).await
+}
+
+/// One row of the inbox, below those of requests.
+pub(crate) fn row(context: &Context, change: &Change, now: Timestamp) -> [Field; 6] {
+    let time = due(change).map_or_else(String::new, |due| left(due, now));
+    [
+        Field(Style::Strong, id(context, change)),
+        Field::from(change.proposer.as_str()),
+        Field::from("another policy"),
+        Field::from("–"),
+        Field(Style::Warn, time),
+        Field::from(what(change)),
+    ]
+}
+
+fn id(context: &Context, change: &Change) -> String {
+    if context.out.is_wide() {
+        change.id.to_string()
+    } else {
+        change.id.short()
+    }
+}
+
+fn due(change: &Change) -> Option<Timestamp> {
+    change.steps.iter().find_map(|step| step.due_at)
+}
+
+/// `+ rule prod-write and 2 more changes`.
+fn what(change: &Change) -> String {
+    match change.summary.as_slice() {
+        [] => String::from("no rule, resource or set of people changes"),
+        [one] => one.clone(),
+        [one, rest @ ..] => format!("{one} and {}", count(rest.len(), "more change")),
+    }
+}
+
+fn state(change: &Change) -> Field {
+    let style = match change.state {
+        ChangeState::Pending => Style::Warn,
+        ChangeState::Applied => Style::Good,
+        ChangeState::Denied => Style::Bad,
+        ChangeState::Withdrawn | ChangeState::Lapsed => Style::Faint,
+    };
+    Field(style, change.state.as_str().to_owned())
+}
+
+/// Shows a change as an answer.
+pub(crate) fn show(context: &Context, change: &Change) {
+    let now = edge::now();
+    context
+        .out
+        .one(change, || change.id.to_string(), || lines(change, now));
+}
+
+fn labelled(label: &str, text: impl Into<String>) -> Line {
+    Line::new().with(Style::Faint, format!("{label:<10} ")).text(text)
+}
+
+/// All there is to say of a change: what a reviewer must see before agreeing, every line of the files among it.
+fn lines(change: &Change, now: Timestamp) -> Vec<Line> {
+    let Field(style, state) = state(change);
+    let mut lines = vec![
+        Line::new()
+            .with(Style::Strong, change.id.short())
+            .text("  ")
+            .with(Style::Strong, &change.proposer)
+            .text(" proposes another policy  ")
+            .with(style, state),
+    ];
+    if let Some(why) = &change.lapsed_because {
+        lines.push(labelled("because", why));
+    }
+    let asked = format!("{} ({})", instant(change.created_at), ago(change.created_at, now));
+    lines.push(labelled("proposed", asked));
+    for (number, step) in change.steps.iter().enumerate() {
+        lines.extend(step_lines(number + 1, step, now));
+    }
+    for (number, line) in change.summary.iter().enumerate() {
+        lines.push(labelled(if number == 0 { "changes" } else { "" }, line));
+    }
+    if change.summary.is_empty() {
+        lines.push(labelled("changes", what(change)));
+    }
+    if change.state == ChangeState::Pending && !change.files.is_empty() {
+        lines.extend(diff::lines(&change.before, &change.files));
+    }
+    lines.push(labelled("digest", change.digest.to_string()));
+    lines
+}
+
+fn step_lines(number: usize, step: &Step, now: Timestamp) -> Vec<Line> {
+    let who = if step.count > 1 {
+        format!("{} of {}", step.count, step.from)
+    } else {
+        step.from.clone()
+    };
+    let (style, state) = match step.state {
+        StepState::Waiting => (Style::Faint, String::from("waits for the step before")),
+        StepState::Open => (Style::Warn, waits_for(step, now)),
+        StepState::Approved => (Style::Good, String::from("✓ agreed")),
+        StepState::Denied => (Style::Bad, String::from("✗ denied")),
+        StepState::Closed => (Style::Faint, String::from("closed")),
+    };
+    let mut lines = vec![labelled(&format!("step {number}"), format!("{who}: ")).with(style, state)];
+    if let (StepState::Open | StepState::Waiting, Some(escalation)) = (step.state, &step.escalates) {
+        let when = if escalation.happened {
+            "was silent; also asked"
+        } else {
+            "silence also asks"
+        };
+        let whom = format!("{when} {} ({})", escalation.to, span(escalation.within));
+        lines.push(labelled("", whom));
+    }
+    for review in &step.reviews {
+        let verb = match review.decision {
+            Decision::Approve => "agreed",
+            Decision::Deny => "said no",
+        };
+        let why = review
+            .comment
+            .as_ref()
+            .map_or_else(String::new, |comment| format!(": \"{comment}\""));
+        let line = format!("{} {verb} {}{why}", review.reviewer, ago(review.at, now));
+        lines.push(labelled("", line));
+    }
+    lines
+}
+
+fn waits_for(step: &Step, now: Timestamp) -> String {
+    let whom = if step.reviewers.is_empty() {
+        String::from("nobody who may review")
+    } else {
+        step.reviewers.join(", ")
+    };
+    let time = step
+        .due_at
+        .map_or_else(String::new, |due| format!(" ({} left)", left(due, now)));
+    format!("waits for {whom}{time}")
+}
+
+/// Says that what was proposed waits.
+pub(crate) fn proposed(change: &Change, now: Timestamp) -> Vec<Line> {
+    let open = change.steps.iter().find(|step| step.state == StepState::Open);
+    let waits = open.map_or_else(String::new, |step| format!(", and {}", waits_for(step, now)));
+    let said = format!(": it is proposed{waits}; nothing has changed yet");
+    vec![
+        Line::new()
+            .with(Style::Warn, "… ")
+            .with(Style::Strong, change.id.short())
+            .text(said),
+    ]
+}
+
+/// Agrees to a change, once it was shown and is meant.
+pub(crate) async fn approve(
+    context: &Context,
+    typed: &str,
+    comment: Option<String>,
+    yes: bool,
+) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let change = client.change(typed).await?;
+    undecided(&change)?;
+    let asks = change.reviewable && !yes && context.may_ask();
+    for line in lines(&change, edge::now()) {
+        // Nobody confirms what they do not see.
+        if asks {
+            context.out.warn(line)
+        } else {
+            context.out.note(line)
+        }
+    }
+    if asks && !ask::confirm(context, "Agree to this policy?")? {
+        return Err(Failure::error("not approved"));
+    }
+    review(context, &client, &change, Decision::Approve, comment).await
+}
+
+/// Says no to a change.
+pub(crate) async fn deny(context: &Context, typed: &str, reason: String) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let change = client.change(typed).await?;
+    undecided(&change)?;
+    review(context, &client, &change, Decision::Deny, Some(reason)).await
+}
+
+async fn review(
+    context: &Context,
+    client: &Client,
+    change: &Change,
+    decision: Decision,
+    comment: Option<String>,
+) -> Result<Exit, Failure> {
+    let review = NewChangeReview {
+        decision,
+        digest: change.digest,
+        comment,
+    };
+    let after = client.review_change(change.id, &review).await?;
+    tell(context, &after);
+    Ok(Exit::DONE)
+}
+
+/// Takes a change of one's own back.
+pub(crate) async fn withdraw(context: &Context, typed: &str) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let change = client.change(typed).await?;
+    let after = client.withdraw_change(change.id).await?;
+    tell(context, &after);
+    Ok(Exit::DONE)
+}
+
+fn tell(context: &Context, change: &Change) {
+    let now = edge::now();
+    let open = change.steps.iter().find(|step| step.state == StepState::Open);
+    let said = match (change.state, open) {
+        (ChangeState::Applied, _) => String::from("the policy is in force"),
+        (_, Some(step)) => waits_for(step, now),
+        (state, None) => state.as_str().to_owned(),
+    };
+    let line = || {
+        Line::new()
+            .with(Style::Strong, change.id.short())
+            .text(format!(": {said}"))
+    };
+    context.out.one(change, || change.id.to_string(), || vec![line()]);
+}
+
+/// What is decided need not be looked at and confirmed first.
+fn undecided(change: &Change) -> Result<(), Failure> {
+    if change.state == ChangeState::Pending {
+        return Ok(());
+    }
+    let (id, state) = (change.id.short(), change.state.as_str());
+    let why = change
+        .lapsed_because
+        .as_ref()
+        .map_or_else(String::new, |why| format!(": {why}"));
+    Err(Failure::error(format!("change {id} is {state} already{why}"))
+        .hint(format!("daypass change show {id}")))
+}

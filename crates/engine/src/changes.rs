@@ -1,0 +1,372 @@
+//! Changes of the policy that others must agree to: what is proposed, reviewed, taken back, and put in force by the last review.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use daypass_core::change::{Change, Event, Proposal};
+use daypass_core::event::{Actor, PolicyEvent, Subject, What};
+use daypass_core::id::{ChangeId, PersonId};
+use daypass_core::person::{Kind, SystemRole};
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::review::{Decision, Review, Step};
+use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
+use daypass_core::world::World;
+use daypass_policy::{Directory as _, Policy, Source};
+use daypass_store::{Committed, Outcome, Scope, Side};
+
+use crate::caller::Caller;
+use crate::current::Current;
+use crate::engine::Engine;
+use crate::error::{Error, not_found};
+use crate::requests::check_text;
+
+/// How many changes may wait at the same time: each keeps a whole policy.
+const MOST_WAITING: usize = 50;
+
+/// A reviewer's decision on a change, as they sent it.
+#[derive(Debug, Clone)]
+pub struct ChangeVerdict {
+    /// Whether they agree to all of it. There is no agreeing to a part.
+    pub agrees: bool,
+    /// The digest of the change that they saw.
+    pub digest: Hash,
+    /// Why.
+    pub comment: Option<String>,
+}
+
+/// A policy that is to come in force, with what is kept of it.
+#[derive(Clone)]
+pub(crate) struct Next {
+    policy: Arc<Policy>,
+    files: Vec<(String, String)>,
+}
+
+impl Next {
+    pub(crate) fn new(policy: &Policy, sources: &[Source]) -> Self {
+        let file = |file: &Source| (file.name.clone(), file.text.clone());
+        Self {
+            policy: Arc::new(policy.clone()),
+            files: sources.iter().map(file).collect(),
+        }
+    }
+
+    fn hashes(&self) -> Vec<(String, Hash)> {
+        let hash = |(name, text): &(String, String)| (name.clone(), Hash::of(text.as_bytes()));
+        self.files.iter().map(hash).collect()
+    }
+
+    /// What puts it in force in the place of the policy that there is. Every change that waits was proposed for that one.
+    pub(crate) fn in_force(
+        self,
+        actor: Actor,
+        current: &Current,
+        world: &World,
+        change: Option<ChangeId>,
+    ) -> Outcome {
+        let revision = self.policy.revision();
+        let event = PolicyEvent::Applied {
+            revision,
+            files: self.hashes(),
+            summary: Policy::diff(Some(&current.policy), &self.policy),
+            change,
+        };
+        let mut outcome = Outcome::one(actor, Subject::Policy, What::Policy(event));
+        outcome.side.push(Side::PolicySource {
+            revision,
+            sources: self.files,
+        });
+        for other in world.changes.values().filter(|other| Some(other.id) != change) {
+            if let Some(event) = other.outdated(revision) {
+                outcome.push(actor, Subject::Change(other.id), What::Change(event));
+            }
+        }
+        outcome
+    }
+
+    /// What proposes it to those whom the policy in force asks.
+    fn propose(
+        self,
+        (caller, id): (Caller, ChangeId),
+        steps: Vec<Step>,
+        current: &Current,
+        world: &World,
+        now: Timestamp,
+    ) -> Result<Outcome, Refusal> {
+        let revision = self.policy.revision();
+        if waiting(world, caller.person, revision).is_some() {
+            return Ok(Outcome::default());
+        }
+        if world.changes.values().filter(|one| one.is_pending()).count() >= MOST_WAITING {
+            let what = format!("{MOST_WAITING} changes wait for others already");
+            return Err(Refusal::new(Code::InUse, what).hint("daypass change ls shows them"));
+        }
+        let directory = current.directory.as_ref();
+        current.policy.can_agree(caller.person, &steps, directory, now)?;
+        let proposal = Proposal::Policy {
+            revision,
+            files: self.hashes(),
+            summary: Policy::diff(Some(&current.policy), &self.policy),
+        };
+        let base = current.policy.revision();
+        let change = Change::new(id, caller.person, proposal, base, steps, now)
+            .map_err(|error| Refusal::new(Code::Invalid, error.to_string()))?;
+        let event = Event::Proposed {
+            change: Box::new(change),
+        };
+        let actor = Actor::Person(caller.person);
+        let mut outcome = Outcome::one(actor, Subject::Change(id), What::Change(event));
+        outcome.side.push(Side::Proposed {
+            change: id,
+            sources: self.files,
+        });
+        Ok(outcome)
+    }
+}
+
+/// The change by which this person has proposed this policy already, if it waits.
+fn waiting(world: &World, proposer: PersonId, revision: Hash) -> Option<&Change> {
+    let same = |change: &&Change| {
+        let Proposal::Policy { revision: of, .. } = &change.proposal;
+        change.is_pending() && change.proposer == proposer && *of == revision
+    };
+    world.changes.values().find(same)
+}
+
+impl Engine {
+    /// Puts a policy in force, or proposes it where the policy in force says that others must agree. `Some`: what waits now.
+    pub(crate) async fn apply_or_propose(&self, caller: Caller, next: Next) -> Result<Option<Change>, Error> {
+        let id = ChangeId::from_bytes(self.random());
+        let revision = next.policy.revision();
+        let policy = Arc::clone(&next.policy);
+        let committed = self
+            .decide(Scope::Change(id), move |current, world, now| {
+                match current.policy.control() {
+                    Some(steps) => next.propose((caller, id), steps, current, world, now),
+                    None => Ok(next.in_force(Actor::Person(caller.person), current, world, None)),
+                }
+            })
+            .await?;
+        let waits = waiting(&committed.world, caller.person, revision).cloned();
+        if waits.is_none() {
+            self.install(policy.as_ref().clone())?;
+        }
+        Ok(waits)
+    }
+
+    /// Whether others could agree to the changes that some administrator proposes once this policy is in force. Who has not
+    /// settled yet will have: a policy that nobody could ever replace is not put in force.
+    pub(crate) fn can_be_changed(&self, next: &Policy) -> Result<(), Refusal> {
+        let Some(steps) = next.control() else {
+            return Ok(());
+        };
+        let directory = self.current().directory;
+        let proposes = |id: PersonId| {
+            next.can_agree(id, &steps, directory.as_ref(), Timestamp::MAX)
+                .is_ok()
+        };
+        let mut people = directory.people();
+        if people.any(|person| {
+            person.active
+                && person.kind == Kind::Person
+                && person.role == SystemRole::Administrator
+                && proposes(person.id)
+        }) {
+            return Ok(());
+        }
+        let what = "with this policy in force nobody could ever change it: whoever proposes a change, too few others could agree to it";
+        Err(Refusal::new(Code::NoReviewer, what)
+            .hint("enter the people whom `policy: {approval: …}` asks first, or ask others"))
+    }
+
+    /// Records a review of a change. The last one that was needed puts the policy in force in the same transaction.
+    ///
+    /// # Errors
+    /// Where the caller may not review, did already or saw another change; where another policy came in force meanwhile;
+    /// where what is proposed would not be put in force if it were applied now.
+    pub async fn review_change(
+        &self,
+        caller: Caller,
+        id: ChangeId,
+        verdict: ChangeVerdict,
+    ) -> Result<Change, Error> {
+        caller.interactive()?;
+        let comment = verdict.comment.as_deref();
+        comment.map_or(Ok(()), |comment| check_text("comment", comment))?;
+        let comment = comment.map(|comment| self.prose(comment));
+        let next = if verdict.agrees {
+            self.still_sound(id).await?
+        } else {
+            None
+        };
+        let installs = next.as_ref().map(|next| Arc::clone(&next.policy));
+        let committed = self
+            .decide(Scope::Change(id), move |current, world, now| {
+                let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
+                let decision = if verdict.agrees {
+                    Decision::Approve {
+                        duration: None,
+                        items: None,
+                    }
+                } else {
+                    Decision::Deny
+                };
+                let review = Review {
+                    reviewer: caller.person,
+                    step: 0,
+                    decision,
+                    digest: verdict.digest,
+                    comment,
+                    at: now,
+                };
+                let may = |step: &Step, escalated: bool, person: PersonId| {
+                    let directory = current.directory.as_ref();
+                    current
+                        .policy
+                        .may_review_change(change, (step, escalated), person, directory, now)
+                };
+                let event = change.review(review, world.policy, &may, now)?;
+                follow(current, world, (caller, change), event, next)
+            })
+            .await?;
+        if committed
+            .events
+            .iter()
+            .any(|event| matches!(event.what, What::Policy(_)))
+            && let Some(policy) = installs
+        {
+            self.install(policy.as_ref().clone())?;
+        }
+        committed_change(&committed, id)
+    }
+
+    /// Takes a change back.
+    ///
+    /// # Errors
+    /// Where it is somebody else's, or decided already.
+    pub async fn withdraw_change(&self, caller: Caller, id: ChangeId) -> Result<Change, Error> {
+        let committed = self
+            .store()
+            .transition(Scope::Change(id), move |world, _| {
+                let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
+                let event = change.withdraw(caller.person)?;
+                let actor = Actor::Person(caller.person);
+                Ok(Outcome::one(actor, Subject::Change(id), What::Change(event)))
+            })
+            .await?;
+        committed_change(&committed, id)
+    }
+
+    /// Whether somebody may look at a change: who proposed it, who may be asked or was, and who sees everything.
+    #[must_use]
+    pub fn may_see_change(&self, caller: Caller, change: &Change) -> bool {
+        if caller.sees_all() {
+            return true;
+        }
+        self.involved_in(change).contains(&caller.person)
+    }
+
+    /// Who proposed a change, who may be asked, and who answered.
+    #[must_use]
+    pub fn involved_in(&self, change: &Change) -> BTreeSet<PersonId> {
+        let current = self.current();
+        let mut people = BTreeSet::from([change.proposer]);
+        people.extend(change.reviews().iter().map(|review| review.reviewer));
+        for step in &change.steps {
+            let directory = current.directory.as_ref();
+            let policy = &current.policy;
+            people.extend(policy.reviewers(change.proposer, step, true, directory, Timestamp::MAX));
+        }
+        people
+    }
+
+    /// Whether the change waits for this person, among others.
+    #[must_use]
+    pub fn change_awaits(&self, person: PersonId, change: &Change, now: Timestamp) -> bool {
+        let current = self.current();
+        let waits = current
+            .policy
+            .change_waits_for(change, current.directory.as_ref(), now);
+        change.due_at().is_some_and(|due_at| now < due_at) && waits.contains(&person)
+    }
+
+    /// Escalates or lapses the changes that nobody answered in time; answers how many.
+    pub(crate) async fn silence_of_changes(&self, now: Timestamp) -> Result<usize, Error> {
+        let silent = self
+            .store()
+            .silent_changes(now, self.parts.settings.batch)
+            .await?;
+        let mut changed = 0;
+        for id in silent {
+            let transition = self.store().transition(Scope::Change(id), move |world, now| {
+                let event = world.changes.get(&id).and_then(|change| change.silence(now));
+                Ok(event.map_or_else(Outcome::default, |event| {
+                    Outcome::one(Actor::System, Subject::Change(id), What::Change(event))
+                }))
+            });
+            changed += transition.await?.events.len();
+        }
+        Ok(changed)
+    }
+
+    /// What a change proposes, checked anew as if it were applied now. `None` where it waits no more: the review itself then
+    /// says why.
+    async fn still_sound(&self, id: ChangeId) -> Result<Option<Next>, Error> {
+        let Some(change) = self.store().change(id).await?.filter(Change::is_pending) else {
+            return Ok(None);
+        };
+        let files = self.store().change_files(id).await?.unwrap_or_default();
+        let source = |(name, text): (String, String)| Source { name, text };
+        let sources: Vec<Source> = files.into_iter().map(source).collect();
+        let checked = self.sound(&sources)?;
+        let Proposal::Policy { revision, .. } = &change.proposal;
+        if checked.policy.revision() != *revision {
+            let what = "the files that are kept are not those that were proposed";
+            return Err(Refusal::new(Code::PolicyInvalid, what).into());
+        }
+        self.connectors_in_use(&checked.policy).await?;
+        self.can_be_changed(&checked.policy)?;
+        Ok(Some(Next::new(&checked.policy, &sources)))
+    }
+}
+
+/// What a review leads to: where it was the last, the policy comes in force with it.
+fn follow(
+    current: &Current,
+    world: &World,
+    (caller, change): (Caller, &Change),
+    event: Event,
+    next: Option<Next>,
+) -> Result<Outcome, Refusal> {
+    let actor = Actor::Person(caller.person);
+    let last = matches!(event, Event::Applied { .. });
+    if !matches!(event, Event::Denied { .. }) {
+        may_still_propose(current, change.proposer)?;
+    }
+    let mut outcome = Outcome::one(actor, Subject::Change(change.id), What::Change(event));
+    if last {
+        let next = next.ok_or_else(|| Refusal::new(Code::WrongState, "the change waits no more"))?;
+        outcome.append(next.in_force(actor, current, world, Some(change.id)));
+    }
+    Ok(outcome)
+}
+
+/// What somebody proposed is not carried out once they could not do it themselves any more.
+fn may_still_propose(current: &Current, proposer: PersonId) -> Result<(), Refusal> {
+    let known = current.directory.person(proposer);
+    if known.is_some_and(|person| person.active && person.role == SystemRole::Administrator) {
+        return Ok(());
+    }
+    let what = "whoever proposed this is no administrator any more; it can only be denied";
+    Err(Refusal::new(Code::Forbidden, what)
+        .hint("an administrator can propose it anew: daypass policy apply"))
+}
+
+fn committed_change(committed: &Committed, id: ChangeId) -> Result<Change, Error> {
+    let change = committed.world.changes.get(&id).cloned();
+    Ok(change.ok_or_else(|| absent(id))?)
+}
+
+fn absent(id: ChangeId) -> Refusal {
+    not_found(format!("there is no change {}", id.short()))
+}

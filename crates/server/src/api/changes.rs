@@ -1,0 +1,124 @@
+//! Changes that wait for others: who proposes and who reviews is always the caller; no field of a body says so.
+
+use axum::extract::State;
+use daypass_api::change::{Change, ChangeQuery, NewChangeReview};
+use daypass_api::request::Decision;
+use daypass_api::{Page, Problem};
+use daypass_core::change::Change as Core;
+use daypass_core::id::ChangeId;
+use daypass_core::refusal::Code;
+use daypass_engine::ChangeVerdict;
+use daypass_store::ChangeFilter;
+
+use crate::api::page::Scan;
+use crate::app::{App, Parts};
+use crate::http::access::Identity;
+use crate::http::intake::{Json, Path, Query};
+use crate::http::problem::{Answer, Failure};
+use crate::wire;
+
+/// Lists the changes that the caller may see, newest first; with `reviewable`, those that wait for them.
+#[utoipa::path(get, path = "/api/v1/changes", tag = "changes", params(ChangeQuery),
+    responses((status = 200, body = Page<Change>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn list(
+    State(app): State<App>,
+    identity: Identity,
+    Query(query): Query<ChangeQuery>,
+) -> Answer<Json<Page<Change>>> {
+    let (mine, waiting) = (query.mine == Some(true), query.reviewable == Some(true));
+    let filter = ChangeFilter {
+        state: query.state.map(|state| state.as_str().to_owned()),
+        proposer: mine.then_some(identity.caller.person),
+    };
+    let now = app.engine.store().now().await?;
+    let mut scan = Scan::new(query.limit, query.cursor.as_deref())?;
+    while let Some((after, count)) = scan.next() {
+        let found = app
+            .engine
+            .store()
+            .change_list(filter.clone(), after, count)
+            .await?;
+        scan.take(
+            found,
+            |change: &Core| (change.created_at, change.id.to_string()),
+            |change| {
+                let awaited = app.engine.change_awaits(identity.caller.person, &change, now);
+                let visible = awaited || (!waiting && app.engine.may_see_change(identity.caller, &change));
+                visible.then(|| wire::change(&change, &app.engine.current(), awaited, now))
+            },
+        );
+    }
+    Ok(Json(scan.page()))
+}
+
+/// Shows a change that the caller may see, with the files that it proposes and those that it would replace, by its id or the
+/// first characters of it.
+#[utoipa::path(get, path = "/api/v1/changes/{id}", tag = "changes", params(("id" = String, Path)),
+    responses((status = 200, body = Change), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn get(
+    State(app): State<App>,
+    identity: Identity,
+    Path(typed): Path<String>,
+) -> Answer<Json<Change>> {
+    let id = match typed.parse() {
+        Ok(id) => id,
+        Err(_) => app.engine.store().resolve_change(&typed).await?,
+    };
+    let change = visible(&app, &identity, id).await?;
+    let mut shown = shown(&app, &identity, &change).await?;
+    shown.files = wire::files(app.engine.store().change_files(id).await?.unwrap_or_default());
+    let policy = app.engine.current().policy;
+    if change.is_pending() && policy.revision() == change.policy {
+        let files = policy.sources().iter();
+        shown.before = wire::files(files.map(|file| (file.name.clone(), file.text.clone())));
+    }
+    Ok(Json(shown))
+}
+
+async fn shown(app: &Parts, identity: &Identity, change: &Core) -> Answer<Change> {
+    let now = app.engine.store().now().await?;
+    let awaited = app.engine.change_awaits(identity.caller.person, change, now);
+    Ok(wire::change(change, &app.engine.current(), awaited, now))
+}
+
+/// The change, if the caller may see it; else what an unknown id gets.
+async fn visible(app: &Parts, identity: &Identity, id: ChangeId) -> Answer<Core> {
+    let change = app.engine.store().change(id).await?;
+    let change = change.filter(|change| app.engine.may_see_change(identity.caller, change));
+    change.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no change {}", id.short())))
+}
+
+/// Reviews a change, as the person who is logged in. The digest says what they saw. The last review that was needed carries
+/// it out.
+#[utoipa::path(post, path = "/api/v1/changes/{id}/reviews", tag = "changes", params(("id" = String, Path)),
+    request_body = NewChangeReview, responses((status = 200, body = Change), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn review(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<ChangeId>,
+    Json(body): Json<NewChangeReview>,
+) -> Answer<Json<Change>> {
+    visible(&app, &identity, id).await?;
+    // It may put a policy in force: one at a time within this process.
+    let _turn = app.policy_turn.lock().await;
+    let verdict = ChangeVerdict {
+        agrees: body.decision == Decision::Approve,
+        digest: body.digest,
+        comment: body.comment,
+    };
+    let change = app.engine.review_change(identity.caller, id, verdict).await?;
+    Ok(Json(shown(&app, &identity, &change).await?))
+}
+
+/// Takes one's own change back.
+#[utoipa::path(post, path = "/api/v1/changes/{id}/withdraw", tag = "changes", params(("id" = String, Path)),
+    responses((status = 200, body = Change), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn withdraw(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<ChangeId>,
+) -> Answer<Json<Change>> {
+    visible(&app, &identity, id).await?;
+    let change = app.engine.withdraw_change(identity.caller, id).await?;
+    Ok(Json(shown(&app, &identity, &change).await?))
+}
