@@ -305,14 +305,12 @@ routes! {
     ApplyPolicy: Put POLICY, Administrator, PERSON;
     /// Checks a policy without effect.
     CheckPolicy: Post POLICY_CHECK, Auditor, READ;
-<<<<<<< HEAD
     /// Says who would gain and who would lose what by a policy.
     PlanPolicy: Post POLICY_PLAN, Auditor, READ;
     /// Says what each rule says to a question: about oneself, or about anybody for auditors and administrators.
     ExplainPolicy: Post POLICY_EXPLAIN, Member, READ;
     /// Says by which grants somebody has, or had, access: those that the caller may see.
     Why: Get WHY, Member, READ;
-=======
     /// Lists changes that wait for others, as far as the caller may see them.
     Changes: Get CHANGES, Member, READ;
     /// Shows one.
@@ -321,7 +319,6 @@ routes! {
     ReviewChange: Post CHANGE_REVIEWS, Member, PERSON;
     /// Takes one's own back.
     WithdrawChange: Post CHANGE_WITHDRAW, Member, PERSON;
->>>>>>> change
     /// Lists accounts.
     People: Get PEOPLE, Auditor, READ;
     /// Makes an account.

@@ -79,14 +79,11 @@ pub enum Command {
     /// Check, test, explain and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
-<<<<<<< HEAD
     /// Say why somebody has access, or had it: by which request, by whose agreement
     Why(WhyArgs),
-=======
     /// Look at changes of the policy that others must agree to
     #[command(subcommand)]
     Change(ChangeCommand),
->>>>>>> change
     /// Read the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -147,11 +144,8 @@ impl Command {
             Self::SshCertificate(args) => args.run(context).await,
             Self::SshHost(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
-<<<<<<< HEAD
             Self::Why(args) => args.run(context).await,
-=======
             Self::Change(command) => command.run(context).await,
->>>>>>> change
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
             Self::Unlock(args) => args.run(context).await,

@@ -5,12 +5,9 @@
 
 pub mod break_glass;
 pub mod canonical;
-<<<<<<< HEAD
 pub mod certificate;
-pub mod end_when;
-=======
 pub mod change;
->>>>>>> change
+pub mod end_when;
 pub mod entitlement;
 pub mod environment;
 pub mod event;

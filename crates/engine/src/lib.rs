@@ -7,11 +7,8 @@
 mod access;
 mod break_glass;
 mod caller;
-<<<<<<< HEAD
 mod certificate;
-=======
 mod changes;
->>>>>>> change
 mod connectors;
 mod current;
 mod directory;
@@ -30,11 +27,8 @@ mod tokens;
 pub use access::Ended;
 pub use break_glass::LookBack;
 pub use caller::{Caller, Via};
-<<<<<<< HEAD
 pub use certificate::HostFiles;
-=======
 pub use changes::ChangeVerdict;
->>>>>>> change
 pub use connectors::{Connectors, Kinds};
 pub use current::Current;
 pub use directory::Snapshot;

@@ -1,12 +1,8 @@
 //! Policy revisions: check one without effect, put one in force.
 
-<<<<<<< HEAD
-use daypass_core::event::{Actor, PolicyEvent, Subject, What};
-use daypass_core::name::Name;
-=======
 use daypass_core::change::Change;
 use daypass_core::event::Actor;
->>>>>>> change
+use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_policy::{Connector, Location, Policy, Section, Source, TestOutcome};
 use daypass_providers::ConfigProblem;

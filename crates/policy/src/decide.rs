@@ -363,14 +363,10 @@ impl Policy {
     }
 
     /// Whether different people, none of them the requester, can fill every step; `Err` is the first that cannot be.
-<<<<<<< HEAD
-    fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
+    pub(crate) fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
         // A step with as many candidates as the whole chain wants never lacks one (`chain::fill`).
         let wanted: u64 = steps.iter().map(|step| u64::from(step.count.max(1))).sum();
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-=======
-    pub(crate) fn fillable(&self, steps: &[Step], scene: Scene<'_>) -> Result<(), usize> {
->>>>>>> change
         let candidates: Vec<(u32, Vec<PersonId>)> = steps
             .iter()
             .map(|step| (step.count.max(1), self.could_fill(step, scene, wanted)))

@@ -1,11 +1,8 @@
 //! From trees to a [`Document`]: every file, section by section.
 
-<<<<<<< HEAD
+mod control;
 mod end_when;
 mod environment;
-=======
-mod control;
->>>>>>> change
 mod path;
 mod target;
 mod test;
@@ -43,11 +40,7 @@ const FILE: Keys = Keys {
         "rules",
         "tests",
     ],
-<<<<<<< HEAD
-    later: &["policy"],
-=======
-    later: &["environments"],
->>>>>>> change
+    later: &[],
 };
 
 const DEFAULTS: Keys = Keys {

@@ -17,15 +17,11 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-<<<<<<< HEAD
-use crate::{locks, past, people, texts};
+use crate::{changes, locks, past, people, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
 pub const MOST_OPEN: usize = 50;
-=======
-use crate::{changes, locks, people, texts};
->>>>>>> change
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +92,7 @@ impl Scope {
     /// Whether every other decision depends on what this one changes. It then waits for those under way, and those that come
     /// wait for it: none is made on a policy or on locks that are no more.
     pub(crate) const fn is_exclusive(&self) -> bool {
-<<<<<<< HEAD
-        matches!(self.about(), Self::Lock(_) | Self::Policy)
-=======
-        matches!(self, Self::Lock(_) | Self::Change(_) | Self::Policy)
->>>>>>> change
+        matches!(self.about(), Self::Lock(_) | Self::Change(_) | Self::Policy)
     }
 }
 
@@ -158,17 +150,16 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     Ok(world)
 }
 
-<<<<<<< HEAD
 /// Not locked: they may be decided meanwhile, and then fewer wait.
 async fn open_of(link: &mut Link, person: PersonId) -> Result<Vec<Row>> {
     let text = "SELECT document FROM requests WHERE requester = $1 AND state = 'pending' LIMIT $2";
     link.rows(text, &[person.into(), MOST_OPEN.into()]).await
-=======
+}
+
 async fn policy(link: &mut Link) -> Result<()> {
     link.rows("SELECT state FROM policy_state FOR UPDATE", &[])
         .await
         .map(drop)
->>>>>>> change
 }
 
 /// The account first: whoever sets a password holds it. Then a statement of its own, which sees what they have set.

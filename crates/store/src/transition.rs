@@ -17,11 +17,7 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
-<<<<<<< HEAD
-use crate::{entitlements, grants, locks, past, people, policies, requests};
-=======
-use crate::{changes, entitlements, grants, locks, people, policies, requests};
->>>>>>> change
+use crate::{changes, entitlements, grants, locks, past, people, policies, requests};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]

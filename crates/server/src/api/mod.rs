@@ -70,16 +70,13 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Policy, routes!(policies::get)),
         (R::ApplyPolicy, routes!(policies::apply)),
         (R::CheckPolicy, routes!(policies::check)),
-<<<<<<< HEAD
         (R::PlanPolicy, routes!(tools::plan)),
         (R::ExplainPolicy, routes!(tools::explain)),
         (R::Why, routes!(tools::why)),
-=======
         (R::Changes, routes!(changes::list)),
         (R::Change, routes!(changes::get)),
         (R::ReviewChange, routes!(changes::review)),
         (R::WithdrawChange, routes!(changes::withdraw)),
->>>>>>> change
         (R::People, routes!(people::list)),
         (R::AddPerson, routes!(people::add)),
         (R::PersonGroups, routes!(people::groups)),

@@ -4,12 +4,9 @@
 
 mod bed;
 mod break_glass;
-<<<<<<< HEAD
+mod changes;
 mod doctor;
 mod environments;
-=======
-mod changes;
->>>>>>> change
 mod events;
 mod health;
 mod idempotency;

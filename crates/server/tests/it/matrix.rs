@@ -21,11 +21,8 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 7] = [
-<<<<<<< HEAD
-=======
+const MEMBERS_ONLY: [Route; 8] = [
     Route::ReviewChange,
->>>>>>> change
     Route::BreakGlass,
     Route::Acknowledge,
     Route::AddRequest,

@@ -65,12 +65,9 @@ pub struct CheckArgs {
   daypass policy apply policy/
   daypass policy apply daypass.yaml --yes
 
-<<<<<<< HEAD
-For administrators. What would change is shown first, and who gains and who loses by it. A policy that does not load, or fails its own tests, is not applied.")]
-=======
-For administrators. What would change is shown first. A policy that does not load, or fails its own tests, is not applied.
-Where the policy in force says that others must agree, it is proposed to them, and comes in force when they have.")]
->>>>>>> change
+For administrators. What would change is shown first, and who gains and who loses by it. A policy that does not load, or fails its
+own tests, is not applied. Where the policy in force says that others must agree, it is proposed to them, and comes in force when
+they have.")]
 pub struct ApplyArgs {
     /// Files, or folders of them: all of the policy
     files: Vec<PathBuf>,
