@@ -9,6 +9,7 @@ use daypass_core::time::Span;
 use crate::Policy;
 use crate::diagnostic::At;
 use crate::document::{Access, Defaults, Document, Drift, Resource, Rule, Step, Who};
+use crate::environment::Environment;
 use crate::trial::told;
 
 /// More lines than this help nobody; the rest is counted.
@@ -157,12 +158,8 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
         }
     }
     for environment in &document.environments {
-        let shown = |text: String| Field::Shown(text);
-        let fields = Fields::from([
-            ("resources", shown(environment.resources.to_string())),
-            ("roles", shown(environment.roles_in_words())),
-        ]);
-        all.insert((Section::Environment, environment.name.to_string()), fields);
+        let name = environment.name.to_string();
+        all.insert((Section::Environment, name), of_environment(environment));
     }
     for guardrail in &document.guardrails {
         let to = guardrail
@@ -239,6 +236,13 @@ fn explained(field: &str, text: &str, declared: &BTreeMap<&str, String>) -> Stri
             .map_or_else(|| word.to_owned(), |what| format!("{word} ({what})"))
     });
     told.collect::<Vec<_>>().join(" ")
+}
+
+fn of_environment(environment: &Environment) -> Fields {
+    Fields::from([
+        ("resources", Field::Shown(environment.resources.to_string())),
+        ("roles", Field::Shown(environment.roles_in_words())),
+    ])
 }
 
 fn defaults(defaults: &Defaults) -> Fields {

@@ -70,6 +70,11 @@ fn labelled(label: &str, text: impl Into<String>) -> Line {
     Line::new().with(Style::Faint, format!("{label:<10} ")).text(text)
 }
 
+/// What ends access before its time, where something does.
+fn ends_early(end_when: &[String]) -> Option<Line> {
+    (!end_when.is_empty()).then(|| labelled("ends early", end_when.join(", ")))
+}
+
 /// All there is to say of a request: what a reviewer must see before agreeing.
 pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     let Field(style, state) = request_state(request);
@@ -112,9 +117,7 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         lines
             .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
     }
-    if !request.end_when.is_empty() {
-        lines.push(labelled("ends early", request.end_when.join(", ")));
-    }
+    lines.extend(ends_early(&request.end_when));
     lines.push(labelled(
         "asked",
         format!(
@@ -273,9 +276,7 @@ pub(crate) fn grant(grant: &Grant, now: Timestamp) -> Vec<Line> {
     if let Some(at) = grant.expires_at {
         lines.push(labelled("until", format!("{} ({})", instant(at), left(at, now))));
         lines.push(labelled("at most", instant(grant.latest_end)));
-        if !grant.end_when.is_empty() {
-            lines.push(labelled("ends early", grant.end_when.join(", ")));
-        }
+        lines.extend(ends_early(&grant.end_when));
     }
     if let Some(at) = grant.ending_since {
         let detail = grant

@@ -13,13 +13,13 @@ async fn activity(case: &Case) -> Activity {
 }
 
 /// Waits until what the server shows is so; it writes states down as they change, and sessions go a moment after their client.
-async fn until(case: &Case, what: &str, is_so: impl Fn(&Activity) -> bool) -> Activity {
+async fn until((here, case): (&Here, &Case), what: &str, is_so: impl Fn(&Activity) -> bool) -> Activity {
     for _ in 0..400 {
         let seen = activity(case).await;
         if is_so(&seen) {
             return seen;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        here.sql("postgres", "SELECT pg_sleep(0.025)").await;
     }
     panic!("{what}: {:?}", activity(case).await);
 }
@@ -44,20 +44,20 @@ async fn sessions_are_counted_and_their_quiet_is_told() {
     let one = super::login(&credential).await.unwrap();
     one.batch_execute("SELECT 1").await.unwrap();
     let quiet = |seen: &Activity| seen.quiet.is_some_and(|quiet| quiet > Span::ZERO);
-    let seen = until(&case, "one that is idle", |seen| {
+    let seen = until((&here, &case), "one that is idle", |seen| {
         seen.sessions == 1 && quiet(seen)
     })
     .await;
-    let later = until(&case, "it goes on", |now| now.quiet > seen.quiet).await;
+    let later = until((&here, &case), "it goes on", |now| now.quiet > seen.quiet).await;
     assert!(later.quiet < Some(Span::minutes(1)), "{later:?}");
     let two = super::login(&credential).await.unwrap();
     two.batch_execute("BEGIN; SELECT 1").await.unwrap();
-    until(&case, "an open transaction is no work", |seen| {
+    until((&here, &case), "an open transaction is no work", |seen| {
         seen.sessions == 2 && quiet(seen)
     })
     .await;
     let working = tokio::spawn(async move { two.batch_execute("SELECT pg_sleep(600)").await });
-    let busy = until(&case, "a statement is work", |seen| {
+    let busy = until((&here, &case), "a statement is work", |seen| {
         seen.quiet == Some(Span::ZERO)
     })
     .await;
@@ -72,7 +72,7 @@ async fn sessions_are_counted_and_their_quiet_is_told() {
         ),
     )
     .await;
-    until(&case, "all are gone", |seen| *seen == none).await;
+    until((&here, &case), "all are gone", |seen| *seen == none).await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn an_admin_who_may_not_read_it_counts_and_does_not_say_quiet() {
     case.provision().await;
     let session = case.login().await;
     session.batch_execute("SELECT 1").await.unwrap();
-    let seen = until(&case, "it is there", |seen| seen.sessions == 1).await;
+    let seen = until((&here, &case), "it is there", |seen| seen.sessions == 1).await;
     assert_eq!(seen.quiet, None);
 }
 
@@ -99,6 +99,6 @@ async fn a_session_that_does_not_track_what_it_does_is_not_quiet() {
     )
     .await;
     let _session = case.login().await;
-    let seen = until(&case, "it is there", |seen| seen.sessions == 1).await;
+    let seen = until((&here, &case), "it is there", |seen| seen.sessions == 1).await;
     assert_eq!(seen.quiet, None, "nobody can tell");
 }
