@@ -5,6 +5,7 @@ use clap::Subcommand;
 use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::completion::CompletionArgs;
+use crate::commands::confirm::ConfirmArgs;
 use crate::commands::connect::ConnectArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
@@ -29,6 +30,8 @@ pub enum Command {
     Login(LoginArgs),
     /// End the session and forget it
     Logout(LogoutArgs),
+    /// Prove anew who you are, where the policy wants that
+    Confirm(ConfirmArgs),
     /// Show who you are to the server
     Whoami(WhoamiArgs),
     /// List what you may ask for, and what it takes
@@ -96,6 +99,7 @@ impl Command {
         match self {
             Self::Login(args) => args.run(context).await,
             Self::Logout(args) => args.run(context).await,
+            Self::Confirm(args) => args.run(context).await,
             Self::Whoami(args) => args.run(context).await,
             Self::Ls(args) => args.run(context).await,
             Self::Request(args) => args.run(context).await,
@@ -184,6 +188,8 @@ mod tests {
             "status --json",
             "status G7K2M9 -o wide",
             "login ana --server https://d.example.com --password-stdin",
+            "confirm",
+            "confirm --password-stdin",
             "ls --env production --instant orders-prod",
             "request a/b c/d --for 1h30m --ticket PAY-7 --wait",
             "request a/b --wait=15m --start +2h",

@@ -5,6 +5,7 @@
 
 pub mod break_glass;
 pub mod canonical;
+pub mod demand;
 pub mod entitlement;
 pub mod event;
 pub mod grant;

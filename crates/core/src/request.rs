@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::break_glass::{BreakGlass, Owed};
 use crate::canonical::{self, NotCanonical};
+use crate::demand::Demands;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
 use crate::planted::{Fault, is};
@@ -58,6 +59,9 @@ pub struct Path {
     /// forbids opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_by: Option<Timestamp>,
+    /// What is demanded beside the agreement of others.
+    #[serde(default, skip_serializing_if = "Demands::is_nothing")]
+    pub demands: Demands,
 }
 
 impl Path {

@@ -7,6 +7,7 @@
 mod access;
 mod break_glass;
 mod caller;
+mod confirm;
 mod connectors;
 mod current;
 mod directory;

@@ -1,10 +1,11 @@
 //! Checks the parts of a policy against each other: references, kinds, selections, lengths of time, chains that nobody fills.
 
+mod demands;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
 use daypass_core::review::{From, Silence};
-use daypass_core::time::Span;
 
 use crate::chain;
 use crate::diagnostic::{At, Problems};
@@ -34,6 +35,7 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
         for (name, at) in &guardrail.forbid {
             Check::reference("window", name, *at, &declared.windows, problems);
         }
+        check.guarding(guardrail, problems);
         if let Some(to) = &guardrail.to {
             check.selector(to, &format!("the guardrail {}", guardrail.name), problems);
         }
@@ -104,6 +106,7 @@ impl Check<'_> {
     }
 
     fn resource(&self, resource: &Resource, problems: &mut Problems<'_>) {
+        self.recording(resource, problems);
         let connectors = &self.declared.connectors;
         let at = resource.at;
         Self::reference(
@@ -146,6 +149,9 @@ impl Check<'_> {
         for (name, at) in &rule.allow {
             Self::reference("set of people", name, *at, &self.declared.people, problems);
         }
+        for (name, at) in &rule.notify {
+            Self::reference("set of people", name, *at, &self.declared.people, problems);
+        }
         for (name, at) in &rule.when.windows {
             Self::reference("window", name, *at, &self.declared.windows, problems);
         }
@@ -176,7 +182,7 @@ impl Check<'_> {
             self.break_glass(rule, glass, problems);
         }
         self.waiting(rule, problems);
-        self.fillable(rule, problems);
+        self.fillable(&rule.steps, problems);
     }
 
     /// Whether who may use it, and who must look at it, can be answered in the very incident: without any outside service.
@@ -203,31 +209,8 @@ impl Check<'_> {
         }
     }
 
-    /// Whether the steps may take longer than a request stays undecided.
-    fn waiting(&self, rule: &Rule, problems: &mut Problems<'_>) {
-        let total = rule.steps.iter().fold(Span::ZERO, |total, step| {
-            let escalation = match &step.silence {
-                Silence::Escalate { within, .. } => *within,
-                Silence::Deny => Span::ZERO,
-            };
-            total + step.within.unwrap_or(Span::ZERO) + escalation
-        });
-        let pending = self.document.defaults.pending;
-        if total > pending {
-            let what = format!(
-                "the steps of the rule {} may take {total}, but a request lapses after {pending}",
-                rule.name
-            );
-            problems.note(
-                rule.at,
-                what,
-                format!("shorten them, or write defaults: {{pending: {total}}}"),
-            );
-        }
-    }
-
     /// Whether people who are named one by one can ever fill the steps.
-    fn fillable(&self, rule: &Rule, problems: &mut Problems<'_>) {
+    fn fillable(&self, steps: &[Step], problems: &mut Problems<'_>) {
         // `None`: somebody else knows who that is.
         let named = |from: &From| match from {
             From::Manager => None,
@@ -236,8 +219,7 @@ impl Check<'_> {
                 _ => None,
             },
         };
-        let chain: Vec<(&Step, Vec<&Name>)> = rule
-            .steps
+        let chain: Vec<(&Step, Vec<&Name>)> = steps
             .iter()
             .filter_map(|step| {
                 let mut people: BTreeSet<&Name> = named(&step.from.0)?.iter().collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use daypass_core::demand::Recording;
 use daypass_core::name::Name;
 use daypass_core::review::Silence;
 use daypass_core::time::Span;
@@ -160,6 +161,16 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
             let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
             fields.insert("forbid", Field::Shown(format!("window {windows}")));
         }
+        if !guardrail.steps.is_empty() {
+            let steps: Vec<String> = guardrail.steps.iter().map(step).collect();
+            fields.insert("steps", Field::Shown(steps.join(" then ")));
+        }
+        if let Some(mfa) = guardrail.mfa {
+            fields.insert("mfa", Field::Shown(mfa.to_string()));
+        }
+        if guardrail.record {
+            fields.insert("record", Field::Shown(String::from("required")));
+        }
         all.insert((Section::Guardrail, guardrail.name.to_string()), fields);
     }
     for one in &document.rules {
@@ -203,7 +214,9 @@ fn resource(resource: &Resource) -> Fields {
         .owner
         .as_ref()
         .map_or_else(|| String::from("nobody"), ToString::to_string);
+    let recording = resource.recording.map_or("not said", Recording::as_str);
     Fields::from([
+        ("recording", Field::Shown(recording.to_owned())),
         ("kind", Field::Shown(resource.kind.to_string())),
         ("connector", Field::Shown(resource.connector.to_string())),
         ("labels", Field::Shown(format!("{{{}}}", labels.join(", ")))),
@@ -243,6 +256,12 @@ fn rule(rule: &Rule) -> Fields {
         ("duration", span(rule.duration)),
         ("max", span(rule.max)),
     ]);
+    if let Some(mfa) = rule.mfa {
+        fields.insert("mfa", Field::Shown(mfa.to_string()));
+    }
+    if !rule.notify.is_empty() {
+        fields.insert("notify", Field::Shown(names(&rule.notify)));
+    }
     if !rule.when.windows.is_empty() {
         fields.insert("window", Field::Shown(names(&rule.when.windows)));
     }
@@ -269,6 +288,9 @@ fn step(step: &Step) -> String {
     }
     if let Silence::Escalate { to, within } = &step.silence {
         text.push_str(&format!(" else {to} within {within}"));
+    }
+    if let Some(mfa) = step.mfa {
+        text.push_str(&format!(" mfa {mfa}"));
     }
     text
 }

@@ -11,7 +11,8 @@ use crate::{Ask, Directory, Policy};
 impl Policy {
     /// Whether the requester may still have what they asked for (what was agreed on, once it was): the account is active, the
     /// resources and roles are there, the frozen rule is in the policy and still admits this person to all of them, its
-    /// conditions hold, and the length is within the rule and the guardrails of the day. The frozen steps stay as they are.
+    /// conditions hold, and the length is within the rule and the guardrails of the day. The frozen
+    /// steps stay as they are; where they, or what else was frozen, lack something that those guardrails demand, it is over.
     ///
     /// # Errors
     /// What is no longer so.
@@ -62,7 +63,7 @@ impl Policy {
         if duration > bounds.max {
             return Err(self.over_max(&ask, rule, &bounds));
         }
-        Ok(())
+        self.still_enough(request, items)
     }
 }
 

@@ -12,6 +12,7 @@ mod chain;
 mod check;
 mod condition;
 mod decide;
+mod demand;
 mod diagnostic;
 mod diff;
 mod document;
@@ -93,6 +94,8 @@ pub struct Ask<'a> {
     pub start: Option<Timestamp>,
     /// The address that it is asked from, where that is certain.
     pub from: Option<IpAddr>,
+    /// When whoever asks last proved who they are; `None` where they came by something that cannot prove it.
+    pub confirmed: Option<Timestamp>,
     /// When it is asked.
     pub now: Timestamp,
 }
@@ -111,6 +114,7 @@ impl<'a> Ask<'a> {
             break_glass: false,
             start: None,
             from: None,
+            confirmed: None,
             now,
         }
     }

@@ -1,5 +1,6 @@
 //! From trees to a [`Document`]: every file, section by section.
 
+mod demand;
 mod path;
 mod target;
 mod test;

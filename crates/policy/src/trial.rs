@@ -80,6 +80,7 @@ fn asked(test: &Test) -> Ask<'_> {
         break_glass: test.break_glass,
         start: test.start,
         from: test.from,
+        confirmed: test.confirmed.map(|ago| now - ago),
         ..Ask::new(id(test.who.as_str()), &test.items, now)
     }
 }
@@ -101,6 +102,9 @@ impl Town {
             .map(|rule| rule.steps.iter().map(|step| step.count).sum::<u32>())
             .max()
             .unwrap_or(0);
+        let guardrails = policy.document.guardrails.iter();
+        let guarding = guardrails.flat_map(|guardrail| guardrail.steps.iter().map(|step| step.count));
+        let most = most.saturating_add(guarding.sum());
         let mut town = Self::default();
         for people in &policy.document.people {
             match &people.who {
@@ -204,8 +208,13 @@ fn question(test: &Test) -> String {
         format!(" with the ticket {}", quote(ticket))
     });
     let from = test.from.map_or_else(String::new, |from| format!(" from {from}"));
+    let proof = match test.confirmed {
+        Some(Span::ZERO) => String::new(),
+        Some(ago) => format!(" {ago} after proving who they are"),
+        None => String::from(" without a proof of who they are"),
+    };
     format!(
-        "{} {verb} {}{length}{ticket}{from}{at}{start}",
+        "{} {verb} {}{length}{ticket}{from}{proof}{at}{start}",
         test.who,
         items.join(" and ")
     )

@@ -2,6 +2,7 @@
 
 use daypass_core::id::{PersonId, TokenId};
 use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
 
 use crate::error::Result;
 use crate::people;
@@ -20,6 +21,15 @@ pub enum Side {
     },
     /// A session or token is issued.
     Token(TokenRow),
+    /// The holder of a session proved anew who they are.
+    Confirmed {
+        /// The session.
+        token: TokenId,
+        /// Whose it must be.
+        person: PersonId,
+        /// When.
+        at: Timestamp,
+    },
     /// A session or token ends.
     EndToken {
         /// Which.
@@ -44,6 +54,7 @@ pub(crate) fn write(side: Side) -> Result<Vec<Statement>> {
     Ok(match side {
         Side::Password { person, hash } => vec![people::set_password(person, hash)],
         Side::Token(row) => vec![tokens::add(row)?],
+        Side::Confirmed { token, person, at } => vec![tokens::confirm(token, person, at)],
         Side::EndToken { token } => vec![tokens::end(token)],
         Side::EndTokens { person } => vec![tokens::end_all(person)],
         // Written with its event; see `policies::write`.

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod completion;
+pub(crate) mod confirm;
 pub(crate) mod connect;
 pub(crate) mod grants;
 pub(crate) mod groups;

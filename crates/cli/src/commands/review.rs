@@ -7,6 +7,7 @@ use daypass_core::name::Item;
 use daypass_core::time::{Span, Timestamp};
 
 use crate::ask;
+use crate::commands::confirm::proving;
 use crate::commands::show;
 use crate::context::{Context, pages};
 use crate::edge;
@@ -149,7 +150,8 @@ impl ApproveArgs {
             items: items.map(|items| items.into_iter().collect()),
             comment: self.comment,
         };
-        let after = client.review(request.id, &review).await?;
+        let reviewed = async |client: &Client| client.review(request.id, &review).await;
+        let after = proving(context, &client, reviewed).await?;
         context
             .out
             .one(&after, || after.id.to_string(), || vec![agreed(&after)]);
@@ -221,7 +223,8 @@ impl DenyArgs {
             items: None,
             comment: Some(self.reason),
         };
-        let after = client.review(request.id, &review).await?;
+        let reviewed = async |client: &Client| client.review(request.id, &review).await;
+        let after = proving(context, &client, reviewed).await?;
         let line = || {
             Line::new()
                 .with(Style::Strong, after.id.short())

@@ -112,6 +112,18 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         lines
             .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
     }
+    if let Some(recording) = &request.recording {
+        lines.push(labelled("recording", recording));
+    }
+    if !request.notify.is_empty() {
+        let told: Vec<_> = request
+            .notify
+            .iter()
+            .map(daypass_core::name::Name::as_str)
+            .collect();
+        let when = "  (when it is there, and when it has ended)";
+        lines.push(labelled("told", told.join(", ")).with(Style::Faint, when));
+    }
     lines.push(labelled(
         "asked",
         format!(
@@ -206,6 +218,13 @@ fn step_lines(
         StepState::Closed => (Style::Faint, String::from("closed")),
     };
     let mut lines = vec![labelled(&format!("step {number}"), format!("{who}: ")).with(style, state)];
+    if let Some(guardrail) = &step.guardrail {
+        lines.push(labelled("", format!("the guardrail {guardrail} wants this step")));
+    }
+    if let (StepState::Open | StepState::Waiting, Some(within)) = (step.state, step.mfa) {
+        let text = format!("with a proof less than {} old of who reviews", span(within));
+        lines.push(labelled("", text));
+    }
     if let (StepState::Open | StepState::Waiting, Some(escalation)) = (step.state, &step.escalates) {
         let when = if escalation.happened {
             "was silent; also asked"

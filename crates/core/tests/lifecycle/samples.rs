@@ -114,6 +114,8 @@ pub(crate) fn step(people: &str, count: u32) -> Step {
         count,
         within: Span::minutes(15),
         silence: Silence::Deny,
+        mfa: None,
+        guardrail: None,
     }
 }
 
@@ -138,6 +140,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         activation: Span::minutes(5),
         break_glass: None,
         ends_by: None,
+        demands: Default::default(),
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, path, at(0)).unwrap()
 }

@@ -363,10 +363,15 @@ impl Writer<'_> {
                 } else {
                     self.letter.subject = format!("Ready: {whose}");
                     self.say(format!("{what} is there, until {}.", clock(*expires_at)));
-                    self.command(format!(
-                        "daypass connect {}",
-                        items.first().map_or("", String::as_str)
-                    ));
+                    // Others hear of it as well, where its rule says so; it is not theirs to connect to.
+                    if mine {
+                        self.command(format!(
+                            "daypass connect {}",
+                            items.first().map_or("", String::as_str)
+                        ));
+                    } else {
+                        self.say(format!("{who} holds it."));
+                    }
                 }
             }
             grant::Event::Ending { reason } => {

@@ -13,6 +13,7 @@ use daypass_core::world::World;
 use daypass_policy::{Allowed, Decision};
 
 use super::{NewRequest, Verb};
+use crate::caller::Caller;
 use crate::current::Current;
 use crate::error::not_found;
 
@@ -43,12 +44,13 @@ pub(super) fn items(
 pub(super) fn decide(
     current: &Current,
     world: &World,
-    (who, from): (PersonId, Option<IpAddr>),
+    (caller, from): (Caller, Option<IpAddr>),
     (asked, verb): (&NewRequest, Verb),
     items: &BTreeSet<Item>,
     extended: Option<&Grant>,
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
+    let who = caller.person;
     if let Some(lock) = world.locked_for(who, items) {
         return Err(lock::refusal(lock, Some(who)));
     }
@@ -60,6 +62,7 @@ pub(super) fn decide(
         break_glass: verb == Verb::BreakGlass,
         start: asked.start,
         from,
+        confirmed: caller.confirmed_at(),
         ..daypass_policy::Ask::new(who, items, now)
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {

@@ -130,7 +130,7 @@ impl Engine {
             }
         };
         let locked = self.locked_now().await?;
-        let (who, extended) = (caller.person, extended.as_ref());
+        let (who, extended) = (caller.as_if_confirmed(now), extended.as_ref());
         let decision = match decide(
             &current,
             &locked,
@@ -237,6 +237,9 @@ impl Engine {
                     at: now,
                 };
                 let event = request.review(review, &current.standing(now), now)?;
+                if let Some((_, step)) = request.open_step() {
+                    current.policy.proved(request, step, caller.confirmed_at(), now)?;
+                }
                 let actor = Actor::Person(caller.person);
                 follow(current, request, event, actor, world, now)
             })

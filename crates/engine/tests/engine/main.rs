@@ -5,6 +5,7 @@
 mod access;
 mod break_glass;
 mod conditions;
+mod demands;
 mod faults;
 mod house;
 mod locks;

@@ -5,7 +5,7 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, declare, length, when};
+use super::{Declared, declare, demand, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
@@ -15,12 +15,12 @@ use crate::tree::{Node, Value};
 
 const GUARDRAIL: Keys = Keys {
     what: "a guardrail",
-    known: &["name", "to", "max", "forbid"],
-    later: &["max_total", "mfa", "record", "steps"],
+    known: &["name", "to", "max", "forbid", "steps", "mfa", "record"],
+    later: &["max_total"],
 };
 
 /// What a guardrail can bound; one of these must be there.
-const GUARDS: &[&str] = &["max", "forbid"];
+const GUARDS: &[&str] = &["max", "forbid", "steps", "mfa", "record"];
 
 const FORBID: Keys = Keys {
     what: "forbid",
@@ -42,8 +42,11 @@ const RULE: Keys = Keys {
         "when",
         "source",
         "anywhere",
+        "mfa",
+        "notify",
+        "agents",
     ],
-    later: &["end_when", "notify", "agents", "mfa", "cool_down"],
+    later: &["end_when", "cool_down"],
 };
 
 const BREAK_GLASS: Keys = Keys {
@@ -54,8 +57,8 @@ const BREAK_GLASS: Keys = Keys {
 
 const STEP: Keys = Keys {
     what: "a step",
-    known: &["from", "count", "within", "else"],
-    later: &["mfa"],
+    known: &["from", "count", "within", "else", "mfa"],
+    later: &[],
 };
 
 const ESCALATION: Keys = Keys {
@@ -88,6 +91,7 @@ pub(super) fn guardrail(
         None => Some(Vec::new()),
         Some(node) => forbid(node, problems),
     };
+    let guard = demand::guard(&fields, problems);
     if !GUARDS.iter().any(|key| fields.has(key) || fields.misspelt(key)) {
         let what = "this guardrail guards nothing";
         problems.note(
@@ -104,6 +108,9 @@ pub(super) fn guardrail(
         to: to?,
         max: max.ok()?,
         forbid: forbid?,
+        steps: guard.steps?,
+        mfa: guard.mfa?,
+        record: guard.record?,
     })
 }
 
@@ -137,6 +144,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
     let steps = approval(&fields, problems);
     let when = when::when(&fields, problems);
     let origin = origin(&fields, problems);
+    let asks = demand::rule(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
     if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
@@ -160,6 +168,8 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         max: max.unwrap_or_default(),
         when: when.unwrap_or_default(),
         origin: origin.unwrap_or_default(),
+        mfa: asks.mfa,
+        notify: asks.notify,
     })
 }
 
@@ -312,25 +322,35 @@ fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step
     };
     match &node.value {
         Value::Text(text) if text == "none" => Some(Vec::new()),
-        Value::List(items) if items.is_empty() => {
-            let hint = "where nobody need agree, write approval: none";
-            problems.note(node.at, "the list of steps is empty", hint);
-            None
-        }
-        Value::List(items) if items.len() > MAX_STEPS => {
-            let what = format!("{} steps; a rule may have {MAX_STEPS}", items.len());
-            problems.note(node.at, what, "");
-            None
-        }
         Value::List(items) => {
-            // As in a rule: what could not be read was noted.
-            Some(items.iter().filter_map(|item| step(item, problems)).collect())
+            let hint = "where nobody need agree, write approval: none";
+            steps("a rule", hint, (node.at, items), problems)
         }
         _ => {
             expected("a list of steps, or none", "\"approval\"", node, problems);
             None
         }
     }
+}
+
+/// A list of steps of `what`, which may have only so many and must have one.
+pub(super) fn steps(
+    what: &str,
+    hint: &str,
+    (at, items): (At, &[Node]),
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Step>> {
+    if items.is_empty() {
+        problems.note(at, "the list of steps is empty", hint);
+        return None;
+    }
+    if items.len() > MAX_STEPS {
+        let what = format!("{} steps; {what} may have {MAX_STEPS}", items.len());
+        problems.note(at, what, "");
+        return None;
+    }
+    // As in a rule: what could not be read was noted.
+    Some(items.iter().filter_map(|item| step(item, problems)).collect())
 }
 
 /// What an emergency asks for. Nobody agrees before, so `approval` has no place beside it.
@@ -374,6 +394,7 @@ fn step(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         Some(node) => count(node, problems),
     };
     let within = length(&fields, "within", problems);
+    let mfa = length(&fields, "mfa", problems);
     let (silence, escalate_at) = match fields.get("else") {
         None => (Some(Silence::Deny), fields.at),
         Some(node) => silence(node, problems).map_or((None, node.at), |(silence, at)| (Some(silence), at)),
@@ -384,6 +405,7 @@ fn step(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         count: count?,
         within: within.ok()?,
         silence: silence?,
+        mfa: mfa.ok()?,
         escalate_at,
     })
 }

@@ -6,8 +6,8 @@ use daypass_core::name::{Item, Name};
 use daypass_core::refusal::Code;
 use daypass_core::review::From;
 
-use super::length;
 use super::path::{count, from};
+use super::{demand, length};
 use crate::diagnostic::Problems;
 use crate::document::{Expect, Test};
 use crate::fields::{Fields, Keys, Noted, expected, one_or_many, scalar};
@@ -26,6 +26,7 @@ const TEST: Keys = Keys {
         "start",
         "ticket",
         "from",
+        "confirmed",
         "break_glass",
         "expect",
     ],
@@ -68,6 +69,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let start = fields.optional("start", problems);
     let ticket = fields.optional("ticket", problems);
     let from = fields.optional("from", problems);
+    let confirmed = demand::confirmed(&fields, problems);
     let break_glass = emergency(&fields, problems);
     let expect = fields
         .required("expect", problems)
@@ -83,6 +85,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         start: start.ok()?,
         ticket: ticket.ok()?,
         from: from.ok()?,
+        confirmed: confirmed?,
         break_glass: break_glass?,
         expect: expect?,
     })

@@ -100,5 +100,5 @@ fn what_the_page_calls_not_supported_is_refused_as_such() {
             words += 1;
         }
     }
-    assert!(words > 20, "{words} words");
+    assert!(words > 3, "{words} words");
 }

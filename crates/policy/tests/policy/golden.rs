@@ -9,7 +9,7 @@ use crate::office::{load, source};
 use daypass_policy::Policy;
 
 /// The names of the files, so that a part whose file is lost is missed.
-const PARTS: &[&str] = &["window", "forbid", "ticket", "if", "source", "unknown"];
+const PARTS: &[&str] = &["window", "forbid", "ticket", "if", "source", "unknown", "demands"];
 
 #[track_caller]
 fn golden(part: &str) {

@@ -48,6 +48,8 @@ pub(crate) fn request(
         policy_revision: request.path.policy,
         max: request.path.max,
         ends_by: request.path.ends_by,
+        recording: request.path.demands.recording.map(|one| one.as_str().to_owned()),
+        notify: request.path.demands.notify.iter().cloned().collect(),
         steps: steps
             .map(|(index, one)| step(request, index, one, current, now))
             .collect(),
@@ -148,6 +150,8 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
         }),
         reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
         within: step.within,
+        mfa: request.path.demands.mfa_of(step),
+        guardrail: step.guardrail.clone(),
         due_at: open.map(|(due_at, _)| due_at),
         escalates,
     }

@@ -4,6 +4,7 @@
 
 mod bed;
 mod break_glass;
+mod confirm;
 mod events;
 mod health;
 mod idempotency;

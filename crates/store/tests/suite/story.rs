@@ -89,6 +89,8 @@ impl Asked {
                 to: From::Manager,
                 within: self.within,
             },
+            mfa: None,
+            guardrail: None,
         };
         let path = Path {
             rule: name("prod-write"),
@@ -99,6 +101,7 @@ impl Asked {
             activation: Span::minutes(5),
             break_glass: self.break_glass.map(Box::new),
             ends_by: None,
+            demands: Default::default(),
         };
         let ask = Ask {
             requester: self.requester,
