@@ -9,7 +9,7 @@ use daypass_core::time::Span;
 
 use crate::Policy;
 use crate::diagnostic::At;
-use crate::document::{Access, Defaults, Document, Drift, Resource, Rule, Step, Who};
+use crate::document::{Access, Defaults, Document, Drift, Guardrail, Resource, Rule, Step, Who};
 use crate::trial::told;
 
 /// More lines than this help nobody; the rest is counted.
@@ -148,30 +148,8 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
             all.insert((Section::Role, format!("{}/{role}", one.name)), fields);
         }
     }
-    for guardrail in &document.guardrails {
-        let to = guardrail
-            .to
-            .as_ref()
-            .map_or_else(|| String::from("everything"), ToString::to_string);
-        let mut fields = Fields::from([("to", Field::Shown(to))]);
-        if let Some(max) = guardrail.max {
-            fields.insert("max", Field::Shown(max.to_string()));
-        }
-        if !guardrail.forbid.is_empty() {
-            let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
-            fields.insert("forbid", Field::Shown(format!("window {windows}")));
-        }
-        if !guardrail.steps.is_empty() {
-            let steps: Vec<String> = guardrail.steps.iter().map(step).collect();
-            fields.insert("steps", Field::Shown(steps.join(" then ")));
-        }
-        if let Some(mfa) = guardrail.mfa {
-            fields.insert("mfa", Field::Shown(mfa.to_string()));
-        }
-        if guardrail.record {
-            fields.insert("record", Field::Shown(String::from("required")));
-        }
-        all.insert((Section::Guardrail, guardrail.name.to_string()), fields);
+    for one in &document.guardrails {
+        all.insert((Section::Guardrail, one.name.to_string()), guardrail(one));
     }
     for one in &document.rules {
         all.insert((Section::Rule, one.name.to_string()), rule(one));
@@ -224,6 +202,32 @@ fn resource(resource: &Resource) -> Fields {
         ("access", Field::Shown(access.to_owned())),
         ("config", Field::Hidden(resource.config.to_string())),
     ])
+}
+
+fn guardrail(guardrail: &Guardrail) -> Fields {
+    let to = guardrail
+        .to
+        .as_ref()
+        .map_or_else(|| String::from("everything"), ToString::to_string);
+    let mut fields = Fields::from([("to", Field::Shown(to))]);
+    if let Some(max) = guardrail.max {
+        fields.insert("max", Field::Shown(max.to_string()));
+    }
+    if !guardrail.forbid.is_empty() {
+        let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
+        fields.insert("forbid", Field::Shown(format!("window {windows}")));
+    }
+    if !guardrail.steps.is_empty() {
+        let steps: Vec<String> = guardrail.steps.iter().map(step).collect();
+        fields.insert("steps", Field::Shown(steps.join(" then ")));
+    }
+    if let Some(mfa) = guardrail.mfa {
+        fields.insert("mfa", Field::Shown(mfa.to_string()));
+    }
+    if guardrail.record {
+        fields.insert("record", Field::Shown(String::from("required")));
+    }
+    fields
 }
 
 fn rule(rule: &Rule) -> Fields {

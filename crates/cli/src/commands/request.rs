@@ -250,6 +250,29 @@ pub(crate) async fn preview(
     }
 }
 
+/// What is demanded beside the agreement of others.
+fn demanded(path: &Path) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(within) = path.mfa {
+        let text = format!(
+            "with a proof less than {} old that it is you: daypass confirm",
+            span(within)
+        );
+        lines.push(Line::new().with(Style::Warn, text));
+    }
+    if let Some(recording) = &path.recording {
+        lines.push(Line::new().text(format!("recording {recording}")));
+    }
+    if !path.notify.is_empty() {
+        let told: Vec<_> = path.notify.iter().map(daypass_core::name::Name::as_str).collect();
+        lines.push(Line::new().text(format!(
+            "told when it is there, and when it has ended: {}",
+            told.join(", ")
+        )));
+    }
+    lines
+}
+
 fn path_lines(path: &Path) -> Vec<Line> {
     let what: Vec<_> = path.items.iter().map(ToString::to_string).collect();
     let mut lines = vec![
@@ -268,23 +291,7 @@ fn path_lines(path: &Path) -> Vec<Line> {
         let text = format!("until {} at the latest: {why}", instant(ends_by));
         lines.push(Line::new().with(Style::Warn, text));
     }
-    if let Some(within) = path.mfa {
-        let text = format!(
-            "with a proof less than {} old that it is you: daypass confirm",
-            span(within)
-        );
-        lines.push(Line::new().with(Style::Warn, text));
-    }
-    if let Some(recording) = &path.recording {
-        lines.push(Line::new().text(format!("recording {recording}")));
-    }
-    if !path.notify.is_empty() {
-        let told: Vec<_> = path.notify.iter().map(daypass_core::name::Name::as_str).collect();
-        lines.push(Line::new().text(format!(
-            "told when it is there, and when it has ended: {}",
-            told.join(", ")
-        )));
-    }
+    lines.extend(demanded(path));
     if let Some(glass) = &path.break_glass {
         let text = format!(
             "at once; {} ({}) must look at it within {}",

@@ -112,18 +112,7 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         lines
             .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
     }
-    if let Some(recording) = &request.recording {
-        lines.push(labelled("recording", recording));
-    }
-    if !request.notify.is_empty() {
-        let told: Vec<_> = request
-            .notify
-            .iter()
-            .map(daypass_core::name::Name::as_str)
-            .collect();
-        let when = "  (when it is there, and when it has ended)";
-        lines.push(labelled("told", told.join(", ")).with(Style::Faint, when));
-    }
+    lines.extend(demanded(request));
     lines.push(labelled(
         "asked",
         format!(
@@ -151,6 +140,24 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         lines.push(labelled("grant", grant.short()));
     }
     lines.push(labelled("digest", request.digest.to_string()));
+    lines
+}
+
+/// What is demanded beside the agreement of others.
+fn demanded(request: &Request) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(recording) = &request.recording {
+        lines.push(labelled("recording", recording));
+    }
+    if !request.notify.is_empty() {
+        let told: Vec<_> = request
+            .notify
+            .iter()
+            .map(daypass_core::name::Name::as_str)
+            .collect();
+        let when = "  (when it is there, and when it has ended)";
+        lines.push(labelled("told", told.join(", ")).with(Style::Faint, when));
+    }
     lines
 }
 
