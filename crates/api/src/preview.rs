@@ -55,6 +55,18 @@ pub struct Path {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["idle 30m"]))]
     pub end_when: Vec<String>,
+    /// Within how long before asking, and before each review, people must have proved who they are: by logging in, or by
+    /// `POST /session/confirm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "10m")]
+    pub mfa: Option<Span>,
+    /// Whether what is done with the access is recorded: `required` or `best-effort`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
+    /// The sets of people that hear when the access is there, and when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub notify: Vec<Name>,
     /// How long the request may stay undecided.
     #[schema(value_type = String, example = "2h")]
     pub pending: Span,
@@ -79,6 +91,14 @@ pub struct StepPreview {
     /// How long they have.
     #[schema(value_type = String, example = "15m")]
     pub within: Span,
+    /// Within how long before their review they must have proved who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "10m")]
+    pub mfa: Option<Span>,
+    /// The guardrail that brought this step, where the rule did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub guardrail: Option<Name>,
     /// Who else is asked after silence; without it silence lets the request lapse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalates_to: Option<String>,

@@ -164,6 +164,8 @@ impl ProblemCode {
 const fn status(code: Code) -> u16 {
     match code {
         Code::Invalid => 400,
+        // As RFC 9470 has it: whoever calls is known, and has to prove it once more.
+        Code::MfaRequired => 401,
         Code::NotFound | Code::UnknownPerson => 404,
         Code::NotEligible
         | Code::Source
@@ -192,6 +194,7 @@ const fn status(code: Code) -> u16 {
         | Code::Ticket
         | Code::Window
         | Code::Condition
+        | Code::Recording
         | Code::Uses
         | Code::CoolDown
         | Code::TooManyOpen

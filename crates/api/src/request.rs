@@ -96,6 +96,13 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["idle 30m"]))]
     pub end_when: Vec<String>,
+    /// Whether what is done with the access is recorded: `required` or `best-effort`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
+    /// The sets of people that hear when the access is there, and when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub notify: Vec<Name>,
     /// Who must agree, in order, and who did.
     pub steps: Vec<Step>,
     /// When it was made.
@@ -180,6 +187,14 @@ pub struct Step {
     /// How long its people have, from when it opens.
     #[schema(value_type = String, example = "30m")]
     pub within: Span,
+    /// Within how long before their review they must have proved who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "10m")]
+    pub mfa: Option<Span>,
+    /// The guardrail that brought this step, where the rule did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub guardrail: Option<Name>,
     /// When it has been silent too long; for the open step only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -88,6 +88,8 @@ pub mod path {
     pub const LOGIN: &str = "/api/v1/login";
     /// Log out.
     pub const LOGOUT: &str = "/api/v1/logout";
+    /// Prove anew who one is.
+    pub const CONFIRM: &str = "/api/v1/session/confirm";
     /// Who one is.
     pub const WHOAMI: &str = "/api/v1/whoami";
     /// What would happen.
@@ -249,6 +251,8 @@ routes! {
     Login: Post LOGIN, Public, PERSON;
     /// Ends the session or token that was used to call.
     Logout: Post LOGOUT, Member, READ;
+    /// Notes on the session that its holder has just proved anew, by their password, who they are.
+    Confirm: Post CONFIRM, Member, PERSON;
     /// Says who calls.
     Whoami: Get WHOAMI, Member, READ;
     /// Says what a request would lead to.
@@ -377,6 +381,13 @@ impl Route {
     #[must_use]
     pub const fn answers_with_secret(self) -> bool {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
+    }
+
+    /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, and
+    /// repeating it does no harm.
+    #[must_use]
+    pub const fn keeps_nothing(self) -> bool {
+        matches!(self, Self::Confirm)
     }
 
     /// Whether somebody who is locked may still call it: they may read, log out, take back and give back. What follows from a

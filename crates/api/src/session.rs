@@ -37,6 +37,22 @@ pub struct LoggedIn {
     pub person: Person,
 }
 
+/// `POST /session/confirm`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    /// The password of whoever is logged in.
+    pub password: Secret,
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Confirmed {
+    /// When whoever holds this session last proved who they are: just now.
+    #[schema(value_type = String, format = DateTime)]
+    pub confirmed_at: Timestamp,
+}
+
 /// `GET /whoami`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Whoami {
@@ -47,6 +63,10 @@ pub struct Whoami {
     /// Until when what they came in with is taken.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
+    /// When they last proved, by this session, who they are; not for an API token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub confirmed_at: Option<Timestamp>,
     /// Since when their account is locked, where it is: they may still read, and give back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]

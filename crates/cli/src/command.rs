@@ -6,6 +6,7 @@ use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::change::ChangeCommand;
 use crate::commands::completion::CompletionArgs;
+use crate::commands::confirm::ConfirmArgs;
 use crate::commands::connect::{ConnectArgs, ExecArgs};
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
@@ -35,6 +36,8 @@ pub enum Command {
     Login(LoginArgs),
     /// End the session and forget it
     Logout(LogoutArgs),
+    /// Prove anew who you are, where the policy wants that
+    Confirm(ConfirmArgs),
     /// Show who you are to the server
     Whoami(WhoamiArgs),
     /// List what you may ask for, and what it takes
@@ -124,6 +127,7 @@ impl Command {
         match self {
             Self::Login(args) => args.run(context).await,
             Self::Logout(args) => args.run(context).await,
+            Self::Confirm(args) => args.run(context).await,
             Self::Whoami(args) => args.run(context).await,
             Self::Ls(args) => args.run(context).await,
             Self::Request(args) => args.run(context).await,
@@ -221,6 +225,8 @@ mod tests {
             "status --json",
             "status G7K2M9 -o wide",
             "login ana --server https://d.example.com --password-stdin",
+            "confirm",
+            "confirm --password-stdin",
             "ls --env production --instant orders-prod",
             "request a/b c/d --for 1h30m --ticket PAY-7 --wait",
             "request a/b --wait=15m --start +2h",

@@ -69,6 +69,7 @@ impl Exit {
             | Code::Source
             | Code::Window
             | Code::Condition
+            | Code::Recording
             | Code::Uses
             | Code::CoolDown
             | Code::TooManyOpen
@@ -83,6 +84,7 @@ impl Exit {
             | Code::Locked
             | Code::Forbidden
             | Code::GatewayOnly => Self::NOT_ELIGIBLE,
+            Code::MfaRequired => Self::LOGIN_NEEDED,
             Code::Invalid => Self::USAGE,
             Code::GrantOver => Self::OVER,
             Code::PolicyTestFailed => Self::POLICY_TEST_FAILED,

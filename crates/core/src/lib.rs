@@ -7,6 +7,7 @@ pub mod break_glass;
 pub mod canonical;
 pub mod certificate;
 pub mod change;
+pub mod demand;
 pub mod end_when;
 pub mod entitlement;
 pub mod environment;

@@ -84,6 +84,10 @@ codes! {
     Window = "window",
     /// A condition of the rule is not met.
     Condition = "condition",
+    /// Who asks or reviews must prove freshly who they are.
+    MfaRequired = "mfa-required",
+    /// Access must be recorded, and this cannot be.
+    Recording = "recording",
     /// The rule's uses in this period are spent.
     Uses = "uses",
     /// The same was denied a short while ago.

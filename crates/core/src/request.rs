@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::break_glass::{BreakGlass, Owed};
 use crate::canonical::{self, NotCanonical};
+use crate::demand::Demands;
 use crate::end_when::EndWhen;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
@@ -62,6 +63,9 @@ pub struct Path {
     /// What ends it before its time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_when: Vec<EndWhen>,
+    /// What is demanded beside the agreement of others.
+    #[serde(default, skip_serializing_if = "Demands::is_nothing")]
+    pub demands: Demands,
 }
 
 impl Path {

@@ -55,6 +55,12 @@ pub struct Step {
     pub within: Span,
     /// What follows silence.
     pub silence: Silence,
+    /// Within how long before it whoever reviews this step must have proved who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfa: Option<Span>,
+    /// The guardrail that brought it, where the rule did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<Name>,
 }
 
 /// What a reviewer decided.
@@ -230,6 +236,8 @@ mod tests {
             count,
             within: Span::hours(1),
             silence: Silence::Deny,
+            mfa: None,
+            guardrail: None,
         }
     }
 

@@ -93,6 +93,11 @@ impl Engine {
             .decide(Scope::Request(id), move |current, world, now| {
                 let request = visible(world, id)?;
                 let event = request.acknowledge(by, look.digest, comment.clone(), &current.standing(now))?;
+                if let Some(glass) = &request.path.break_glass {
+                    current
+                        .policy
+                        .proved(request, &glass.review, caller.confirmed_at(), now)?;
+                }
                 let mut outcome = Outcome::one(actor, Subject::Request(id), What::Request(event));
                 let held = world.grants.get(&GrantId::from(id));
                 if let Some(grant) = held.filter(|grant| look.revoke && grant.is_live()) {

@@ -3,12 +3,16 @@
 use daypass_core::id::PersonId;
 use daypass_core::person::SystemRole;
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::time::Timestamp;
 
 /// By what kind of credential somebody came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// A person logged in.
-    Session,
+    Session {
+        /// When they last proved who they are, by this session: by logging in, or again since.
+        confirmed_at: Timestamp,
+    },
     /// A program holds an API token of theirs. It may ask and end; it never reviews.
     Token,
 }
@@ -44,13 +48,32 @@ impl Caller {
         }
     }
 
+    /// When they last proved who they are; `None` where they came by what cannot prove it.
+    #[must_use]
+    pub const fn confirmed_at(&self) -> Option<Timestamp> {
+        match self.via {
+            Via::Session { confirmed_at } => Some(confirmed_at),
+            Via::Token => None,
+        }
+    }
+
+    /// The same as if they had just proved who they are, where they can: a preview tells what would be possible.
+    #[must_use]
+    pub(crate) const fn as_if_confirmed(self, now: Timestamp) -> Self {
+        let via = match self.via {
+            Via::Session { .. } => Via::Session { confirmed_at: now },
+            Via::Token => Via::Token,
+        };
+        Self { via, ..self }
+    }
+
     /// For what takes a person at a keyboard.
     ///
     /// # Errors
     /// For a program with a token.
     pub fn interactive(&self) -> Result<(), Refusal> {
         match self.via {
-            Via::Session => Ok(()),
+            Via::Session { .. } => Ok(()),
             Via::Token => Err(Refusal::new(
                 Code::MayNotReview,
                 "an API token may not do this; a person must",

@@ -9,6 +9,7 @@ mod break_glass;
 mod caller;
 mod certificate;
 mod changes;
+mod confirm;
 mod connectors;
 mod current;
 mod directory;

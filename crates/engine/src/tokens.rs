@@ -69,6 +69,8 @@ impl NewToken {
             created_at: now,
             expires_at: now + self.lifetime,
             last_used: None,
+            // Whoever was given a session has just proved who they are.
+            confirmed_at: (self.kind == TokenKind::Session).then_some(now),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Checks the parts of a policy against each other: references, kinds, selections, lengths of time, chains that nobody fills.
 
+mod demands;
 mod environment;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
 use daypass_core::review::{From, Silence};
-use daypass_core::time::Span;
 
 use crate::chain;
 use crate::diagnostic::{At, Problems};
@@ -39,6 +39,7 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
         for (name, at) in &guardrail.forbid {
             Check::reference("window", name, *at, &declared.windows, problems);
         }
+        check.guarding(guardrail, problems);
         if let Some(to) = &guardrail.to {
             check.selector(to, &format!("the guardrail {}", guardrail.name), problems);
         }
@@ -126,6 +127,7 @@ impl Check<'_> {
     }
 
     fn resource(&self, resource: &Resource, problems: &mut Problems<'_>) {
+        self.recording(resource, problems);
         let connectors = &self.declared.connectors;
         let at = resource.at;
         Self::reference(
@@ -166,6 +168,9 @@ impl Check<'_> {
 
     fn rule(&self, rule: &Rule, problems: &mut Problems<'_>) {
         for (name, at) in &rule.allow {
+            Self::reference("set of people", name, *at, &self.declared.people, problems);
+        }
+        for (name, at) in &rule.notify {
             Self::reference("set of people", name, *at, &self.declared.people, problems);
         }
         for (name, at) in &rule.when.windows {
@@ -217,29 +222,6 @@ impl Check<'_> {
         if elsewhere(name) {
             let what = format!("who must review must be known here, and {name} is a schedule elsewhere");
             problems.note(*at, what, "name a group of the directory, or logins");
-        }
-    }
-
-    /// Whether the steps may take longer than a request stays undecided.
-    fn waiting(&self, rule: &Rule, problems: &mut Problems<'_>) {
-        let total = rule.steps.iter().fold(Span::ZERO, |total, step| {
-            let escalation = match &step.silence {
-                Silence::Escalate { within, .. } => *within,
-                Silence::Deny => Span::ZERO,
-            };
-            total + step.within.unwrap_or(Span::ZERO) + escalation
-        });
-        let pending = self.document.defaults.pending;
-        if total > pending {
-            let what = format!(
-                "the steps of the rule {} may take {total}, but a request lapses after {pending}",
-                rule.name
-            );
-            problems.note(
-                rule.at,
-                what,
-                format!("shorten them, or write defaults: {{pending: {total}}}"),
-            );
         }
     }
 

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use daypass_core::break_glass::BreakGlass;
+use daypass_core::demand::{Demands, is_fresh};
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::person::Person;
@@ -15,6 +16,7 @@ use daypass_core::time::{Span, Timestamp};
 
 use crate::chain;
 use crate::condition::{EndsBy, Hardness, Supposing, Unmet};
+use crate::demand::Unrecordable;
 use crate::diagnostic::Location;
 use crate::document::{self, Guardrail, Rule};
 use crate::spent::Spent;
@@ -81,6 +83,7 @@ pub(crate) struct Fit<'p> {
     pub(crate) steps: Vec<Step>,
     pub(crate) bounds: Bounds<'p>,
     pub(crate) ends_by: Option<EndsBy>,
+    pub(crate) demands: Demands,
 }
 
 /// Why a rule that admits the person does not fit.
@@ -93,13 +96,18 @@ pub(crate) enum Obstacle<'p> {
     Spent(Spent<'p>),
     /// It does not give so long.
     OverMax(Bounds<'p>),
+    /// What must be recorded cannot be.
+    Unrecordable(Unrecordable<'p>),
+    /// A proof of who asks that is less than this old is wanted, and what it is asked by can give none.
+    Unprovable(Span),
 }
 
 impl Obstacle<'_> {
     /// How easy it is to do something about it: the least is the easiest.
     fn ease(&self) -> (Hardness, Reverse<Span>) {
         match self {
-            Self::Unfillable(..) => (Hardness::Others, Reverse(Span::ZERO)),
+            Self::Unfillable(..) | Self::Unrecordable(_) => (Hardness::Others, Reverse(Span::ZERO)),
+            Self::Unprovable(_) => (Hardness::Elsewhere, Reverse(Span::ZERO)),
             Self::Unmet(unmet) => (unmet.hardness(), Reverse(Span::ZERO)),
             Self::Spent(spent) => (spent.hardness(), Reverse(Span::ZERO)),
             // Of those that do not give so long, the one that gives most.
@@ -173,6 +181,12 @@ impl Policy {
         if (self.document.defaults.reason_required || ask.break_glass) && !ask.has_reason {
             return Err(self.reason_required(ask));
         }
+        // Which rule is taken does not depend on it: it can be done at any time, and a preview must not promise another rule.
+        if let Some(within) = fit.demands.mfa.filter(|_| supposing == Supposing::Nothing)
+            && !is_fresh(ask.confirmed, within, ask.now)
+        {
+            return Err(self.unproved(fit.rule, within, ask));
+        }
         Ok(self.allowed(ask, fit, fitting, directory))
     }
 
@@ -185,9 +199,16 @@ impl Policy {
         (person, scene): (&Person, Scene<'_>),
         supposing: Supposing,
     ) -> Result<Fit<'p>, Obstacle<'p>> {
-        let steps = self.steps(rule);
+        self.recordable(ask.items).map_err(Obstacle::Unrecordable)?;
+        let steps = self.steps(rule, ask.items);
         if let Err(unfilled) = self.fillable(&steps, scene) {
             return Err(Obstacle::Unfillable(steps, unfilled));
+        }
+        let demands = self.demands(rule, ask.items);
+        if let Some(within) = demands.mfa.filter(|_| supposing == Supposing::Nothing)
+            && ask.confirmed.is_none()
+        {
+            return Err(Obstacle::Unprovable(within));
         }
         let conditions = self.conditions(rule, ask, person, supposing);
         let conditions = match conditions.map_err(Obstacle::Unmet) {
@@ -214,6 +235,7 @@ impl Policy {
             steps,
             bounds,
             ends_by,
+            demands,
         })
     }
 
@@ -231,6 +253,8 @@ impl Policy {
             Obstacle::Unmet(unmet) => self.unmet(rule, unmet, ask),
             Obstacle::Spent(spent) => self.spent_told(&self.cite(rule), spent, Some((ask, scene.directory))),
             Obstacle::OverMax(bounds) => self.over_max(ask, rule, bounds),
+            Obstacle::Unrecordable(found) => self.unrecordable(found),
+            Obstacle::Unprovable(within) => self.unproved(rule, *within, ask),
         }
     }
 
@@ -246,10 +270,14 @@ impl Policy {
             steps,
             bounds,
             ends_by,
+            demands,
             ..
         } = fit;
         let (at, why) = ends_by.map(|ends_by| (ends_by.at, ends_by.why)).unzip();
-        let path = self.path(rule, steps, bounds.max, at);
+        let path = Path {
+            demands,
+            ..self.path(rule, steps, bounds.max, at)
+        };
         let would = |step: &Step| self.reviewers(ask.who, step, false, directory, ask.now);
         let after = path.break_glass.as_ref().map(|glass| would(&glass.review));
         Allowed {
@@ -328,25 +356,6 @@ impl Policy {
         }
     }
 
-    /// The rule's steps, as they are frozen into a request.
-    pub(crate) fn steps(&self, rule: &Rule) -> Vec<Step> {
-        self.frozen(&rule.steps)
-    }
-
-    /// Steps as they are frozen into what asks for them.
-    pub(crate) fn frozen(&self, steps: &[document::Step]) -> Vec<Step> {
-        let pending = self.document.defaults.pending;
-        steps
-            .iter()
-            .map(|step| Step {
-                from: step.from.0.clone(),
-                count: step.count,
-                within: step.within.unwrap_or(pending),
-                silence: step.silence.clone(),
-            })
-            .collect()
-    }
-
     fn path(&self, rule: &Rule, steps: Vec<Step>, max: Span, ends_by: Option<Timestamp>) -> Path {
         let defaults = &self.document.defaults;
         Path {
@@ -359,6 +368,7 @@ impl Policy {
             break_glass: rule.break_glass.as_ref().map(owed).map(Box::new),
             ends_by,
             end_when: rule.end_when.iter().map(|(when, _)| *when).collect(),
+            demands: Demands::default(),
         }
     }
 
@@ -384,6 +394,8 @@ fn owed(glass: &document::BreakGlass) -> BreakGlass {
             count: 1,
             within: glass.within,
             silence: Silence::Deny,
+            mfa: None,
+            guardrail: None,
         },
     }
 }

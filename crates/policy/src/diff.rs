@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use daypass_core::demand::Recording;
 use daypass_core::name::Name;
 use daypass_core::review::Silence;
 use daypass_core::time::Span;
 
 use crate::Policy;
 use crate::diagnostic::At;
-use crate::document::{Access, Defaults, Document, Drift, Resource, Rule, Step, Who};
+use crate::document::{Access, Defaults, Document, Drift, Guardrail, Resource, Rule, Step, Who};
 use crate::environment::Environment;
 use crate::trial::told;
 
@@ -161,23 +162,8 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
         let name = environment.name.to_string();
         all.insert((Section::Environment, name), of_environment(environment));
     }
-    for guardrail in &document.guardrails {
-        let to = guardrail
-            .to
-            .as_ref()
-            .map_or_else(|| String::from("everything"), ToString::to_string);
-        let mut fields = Fields::from([("to", Field::Shown(to))]);
-        if let Some(max) = guardrail.max {
-            fields.insert("max", Field::Shown(max.to_string()));
-        }
-        if let Some(total) = guardrail.max_total {
-            fields.insert("max_total", Field::Shown(total.to_string()));
-        }
-        if !guardrail.forbid.is_empty() {
-            let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
-            fields.insert("forbid", Field::Shown(format!("window {windows}")));
-        }
-        all.insert((Section::Guardrail, guardrail.name.to_string()), fields);
+    for one in &document.guardrails {
+        all.insert((Section::Guardrail, one.name.to_string()), guardrail(one));
     }
     for one in &document.rules {
         all.insert((Section::Rule, one.name.to_string()), rule(one));
@@ -277,7 +263,9 @@ fn resource(resource: &Resource) -> Fields {
         .owner
         .as_ref()
         .map_or_else(|| String::from("nobody"), ToString::to_string);
+    let recording = resource.recording.map_or("not said", Recording::as_str);
     Fields::from([
+        ("recording", Field::Shown(recording.to_owned())),
         ("kind", Field::Shown(resource.kind.to_string())),
         ("connector", Field::Shown(resource.connector.to_string())),
         ("labels", Field::Shown(format!("{{{}}}", labels.join(", ")))),
@@ -285,6 +273,32 @@ fn resource(resource: &Resource) -> Fields {
         ("access", Field::Shown(access.to_owned())),
         ("config", Field::Hidden(resource.config.to_string())),
     ])
+}
+
+fn guardrail(guardrail: &Guardrail) -> Fields {
+    let to = guardrail
+        .to
+        .as_ref()
+        .map_or_else(|| String::from("everything"), ToString::to_string);
+    let mut fields = Fields::from([("to", Field::Shown(to))]);
+    if let Some(max) = guardrail.max {
+        fields.insert("max", Field::Shown(max.to_string()));
+    }
+    if !guardrail.forbid.is_empty() {
+        let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
+        fields.insert("forbid", Field::Shown(format!("window {windows}")));
+    }
+    if !guardrail.steps.is_empty() {
+        let steps: Vec<String> = guardrail.steps.iter().map(step).collect();
+        fields.insert("steps", Field::Shown(steps.join(" then ")));
+    }
+    if let Some(mfa) = guardrail.mfa {
+        fields.insert("mfa", Field::Shown(mfa.to_string()));
+    }
+    if guardrail.record {
+        fields.insert("record", Field::Shown(String::from("required")));
+    }
+    fields
 }
 
 fn rule(rule: &Rule) -> Fields {
@@ -317,6 +331,12 @@ fn rule(rule: &Rule) -> Fields {
         ("duration", span(rule.duration)),
         ("max", span(rule.max)),
     ]);
+    if let Some(mfa) = rule.mfa {
+        fields.insert("mfa", Field::Shown(mfa.to_string()));
+    }
+    if !rule.notify.is_empty() {
+        fields.insert("notify", Field::Shown(names(&rule.notify)));
+    }
     if !rule.when.windows.is_empty() {
         fields.insert("window", Field::Shown(names(&rule.when.windows)));
     }
@@ -353,6 +373,9 @@ fn step(step: &Step) -> String {
     }
     if let Silence::Escalate { to, within } = &step.silence {
         text.push_str(&format!(" else {to} within {within}"));
+    }
+    if let Some(mfa) = step.mfa {
+        text.push_str(&format!(" mfa {mfa}"));
     }
     text
 }

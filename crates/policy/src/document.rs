@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use daypass_core::demand::Recording;
 use daypass_core::end_when::EndWhen;
 use daypass_core::environment::EnvironmentRole;
 use daypass_core::name::{Item, Name};
@@ -149,6 +150,8 @@ pub struct Resource {
     pub owner: Option<Name>,
     /// How its access is used.
     pub access: Access,
+    /// Whether what is done with its access is recorded; nothing is said where it is missing.
+    pub recording: Option<Recording>,
     /// What the provider reads.
     pub config: Json,
     /// The permissions that can be asked for; never empty.
@@ -156,6 +159,8 @@ pub struct Resource {
     pub(crate) at: At,
     pub(crate) connector_at: At,
     pub(crate) owner_at: At,
+    pub(crate) access_at: At,
+    pub(crate) recording_at: At,
     pub(crate) places: Places,
 }
 
@@ -272,6 +277,12 @@ pub(crate) struct Guardrail {
     pub(crate) max_total: Option<Total>,
     /// Windows in which there is no access at all; with the place of each name.
     pub(crate) forbid: Vec<(Name, At)>,
+    /// Who must agree besides, after the steps of the rule.
+    pub(crate) steps: Vec<Step>,
+    /// Within how long whoever asks or reviews must have proved who they are.
+    pub(crate) mfa: Option<Span>,
+    /// Whether access must be recorded.
+    pub(crate) record: bool,
 }
 
 /// One complete path to access.
@@ -298,6 +309,10 @@ pub(crate) struct Rule {
     pub(crate) origin: Option<Origin>,
     /// What ends its access early, with the place of each.
     pub(crate) end_when: Vec<(EndWhen, At)>,
+    /// Within how long whoever asks or reviews must have proved who they are.
+    pub(crate) mfa: Option<Span>,
+    /// The sets of people that hear of access by it.
+    pub(crate) notify: Vec<(Name, At)>,
 }
 
 /// What a rule for emergencies asks for.
@@ -328,6 +343,8 @@ pub(crate) struct Step {
     /// As long as the request stays undecided, where it is missing.
     pub(crate) within: Option<Span>,
     pub(crate) silence: Silence,
+    /// Within how long whoever reviews it must have proved who they are.
+    pub(crate) mfa: Option<Span>,
     /// Where the others of an escalation are named.
     pub(crate) escalate_at: At,
 }
@@ -348,6 +365,8 @@ pub(crate) struct Test {
     pub(crate) ticket: Option<String>,
     /// The address that it asks from.
     pub(crate) from: Option<IpAddr>,
+    /// How long ago the asker proved who they are; `None`: they cannot.
+    pub(crate) confirmed: Option<Span>,
     /// Whether it asks as in an emergency.
     pub(crate) break_glass: bool,
     pub(crate) before: Before,

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use daypass_core::demand::{Demands, Recording, is_fresh};
 use daypass_core::name::Name;
 use daypass_core::refusal::Refusal;
 use daypass_core::review::{From, Silence, Step};
 use daypass_core::time::Span;
 
 use crate::condition::Supposing;
-use crate::decide::Decision;
+use crate::decide::{Decision, Fit};
 use crate::diagnostic::Location;
 use crate::document::Rule;
 use crate::standing::Scene;
@@ -45,6 +46,8 @@ pub enum Outcome {
         steps: Vec<Step>,
         /// How long access may last in total.
         max: Span,
+        /// What is demanded besides.
+        demands: Demands,
     },
     /// It does, and another one asks for less.
     Fits {
@@ -52,6 +55,8 @@ pub enum Outcome {
         steps: Vec<Step>,
         /// How long access may last in total.
         max: Span,
+        /// What is demanded besides.
+        demands: Demands,
     },
     /// It admits others; whom, in words.
     AdmitsOthers(String),
@@ -119,12 +124,20 @@ impl Policy {
             now: ask.now,
         };
         match self.judge((place, rule), ask, (person, scene), Supposing::Nothing) {
+            Ok(Fit {
+                demands: Demands {
+                    mfa: Some(within), ..
+                },
+                ..
+            }) if !is_fresh(ask.confirmed, within, ask.now) => {
+                Outcome::Obstructed(self.unproved(rule, within, ask))
+            }
             Ok(fit) => {
-                let (steps, max) = (fit.steps, fit.bounds.max);
+                let (steps, max, demands) = (fit.steps, fit.bounds.max, fit.demands);
                 if chosen == Some(&rule.name) {
-                    Outcome::Chosen { steps, max }
+                    Outcome::Chosen { steps, max, demands }
                 } else {
-                    Outcome::Fits { steps, max }
+                    Outcome::Fits { steps, max, demands }
                 }
             }
             Err(obstacle) => Outcome::Obstructed(self.told(rule, &obstacle, ask, person, scene)),
@@ -169,9 +182,13 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chosen { steps, max } => write!(f, "fits and is taken: {}, at most {max}", asked(steps)),
-            Self::Fits { steps, max } => {
-                write!(f, "fits and asks for more: {}, at most {max}", asked(steps))
+            Self::Chosen { steps, max, demands } => {
+                let (asked, besides) = (asked(steps), besides(demands));
+                write!(f, "fits and is taken: {asked}, at most {max}{besides}")
+            }
+            Self::Fits { steps, max, demands } => {
+                let (asked, besides) = (asked(steps), besides(demands));
+                write!(f, "fits and asks for more: {asked}, at most {max}{besides}")
             }
             Self::AdmitsOthers(sets) => write!(f, "does not fit: it admits {sets}"),
             Self::OtherVerb => {
@@ -189,10 +206,33 @@ pub(crate) fn asked(steps: &[Step]) -> String {
     }
     let told: Vec<String> = steps
         .iter()
-        .map(|step| match &step.silence {
-            Silence::Deny => told(&step.from, step.count),
-            Silence::Escalate { to, .. } => format!("{}, else {to}", told(&step.from, step.count)),
+        .map(|step| {
+            let mut text = match &step.silence {
+                Silence::Deny => told(&step.from, step.count),
+                Silence::Escalate { to, .. } => format!("{}, else {to}", told(&step.from, step.count)),
+            };
+            if let Some(within) = step.mfa {
+                text.push_str(&format!(" with a proof less than {within} old"));
+            }
+            if let Some(guardrail) = &step.guardrail {
+                text.push_str(&format!(" (guardrail {guardrail})"));
+            }
+            text
         })
         .collect();
     told.join(", then ")
+}
+
+/// What is demanded besides, for the end of a sentence.
+fn besides(demands: &Demands) -> String {
+    let mut text = String::new();
+    if let Some(within) = demands.mfa {
+        text.push_str(&format!(
+            ", with a proof less than {within} old of who asks and reviews"
+        ));
+    }
+    if demands.recording == Some(Recording::Required) {
+        text.push_str(", recorded");
+    }
+    text
 }

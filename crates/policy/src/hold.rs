@@ -15,7 +15,8 @@ use crate::{Ask, Directory, Policy};
 impl Policy {
     /// Whether the requester may still have what they asked for (what was agreed on, once it was): the account is active, the
     /// resources and roles are there, the frozen rule is in the policy and still admits this person to all of them, its
-    /// conditions hold, and the length is within the rule and the guardrails of the day. The frozen steps stay as they are.
+    /// conditions hold, and the length is within the rule and the guardrails of the day. The frozen
+    /// steps stay as they are; where they, or what else was frozen, lack something that those guardrails demand, it is over.
     ///
     /// Where the policy limits by what a person has had, this says no, for it does not know: see [`Self::may_still_hold`].
     ///
@@ -91,6 +92,7 @@ impl Policy {
             _ => Span::ZERO,
         };
         let length = (duration, slack);
+        self.still_enough(request, items)?;
         self.still_within((rule, request), &ask, length, ends_by.as_ref())
     }
 }

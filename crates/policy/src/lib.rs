@@ -13,6 +13,7 @@ mod check;
 mod condition;
 mod control;
 mod decide;
+mod demand;
 mod diagnostic;
 mod diff;
 mod document;
@@ -119,6 +120,8 @@ pub struct Ask<'a> {
     pub past: &'a Past,
     /// The address that it is asked from, where that is certain.
     pub from: Option<IpAddr>,
+    /// When whoever asks last proved who they are; `None` where they came by something that cannot prove it.
+    pub confirmed: Option<Timestamp>,
     /// When it is asked.
     pub now: Timestamp,
 }
@@ -140,6 +143,7 @@ impl<'a> Ask<'a> {
             deadline: None,
             past: Past::nothing(),
             from: None,
+            confirmed: None,
             now,
         }
     }

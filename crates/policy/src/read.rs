@@ -1,6 +1,7 @@
 //! From trees to a [`Document`]: every file, section by section.
 
 mod control;
+mod demand;
 mod end_when;
 mod environment;
 mod path;

@@ -141,6 +141,7 @@ fn asked<'t>(test: &'t Test, items: &'t BTreeSet<Item>, past: &'t Past) -> Ask<'
         from: test.from,
         past,
         environments: &test.environments,
+        confirmed: test.confirmed.map(|ago| now(test) - ago),
         ..Ask::new(id(test.who.as_str()), items, now(test))
     }
 }
@@ -162,6 +163,9 @@ impl Town {
             .map(|rule| rule.steps.iter().map(|step| step.count).sum::<u32>())
             .max()
             .unwrap_or(0);
+        let guardrails = policy.document.guardrails.iter();
+        let guarding = guardrails.flat_map(|guardrail| guardrail.steps.iter().map(|step| step.count));
+        let most = most.saturating_add(guarding.sum());
         let mut town = Self::default();
         for people in &policy.document.people {
             match &people.who {
@@ -283,8 +287,13 @@ fn question(test: &Test) -> String {
             had.duration, had.from
         ));
     }
+    let proof = match test.confirmed {
+        Some(Span::ZERO) => String::new(),
+        Some(ago) => format!(" {ago} after proving who they are"),
+        None => String::from(" without a proof of who they are"),
+    };
     format!(
-        "{} {verb} {}{length}{ticket}{from}{at}{start}{before}",
+        "{} {verb} {}{length}{ticket}{from}{proof}{at}{start}{before}",
         test.who,
         items.join(" and ")
     )

@@ -18,6 +18,11 @@ use crate::scenario::{On, Vote, What};
 use crate::scheduler::Owner;
 use crate::world::World;
 
+/// Somebody who logged in. No policy of the simulation wants a fresher proof than that.
+const LOGGED_IN: Via = Via::Session {
+    confirmed_at: Timestamp::EPOCH,
+};
+
 /// How often a client tries where no server answers.
 const ATTEMPTS: u32 = 4;
 
@@ -90,7 +95,7 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
         | What::LookBack { ask, .. } => world.request_of(*ask),
         _ => None,
     };
-    let person = |who: usize| caller(world, engine, who, Via::Session);
+    let person = |who: usize| caller(world, engine, who, LOGGED_IN);
     match (what, request) {
         (
             What::Ask {
@@ -182,7 +187,7 @@ fn asked(number: usize) -> NewRequest {
 
 /// What the administrator does: to people, to the policy, and to what is to be shut.
 async fn in_the_house(world: &World, engine: &Engine, what: What) -> Result<String, Error> {
-    let root = caller(world, engine, world.scenario().people.len() - 1, Via::Session)?;
+    let root = caller(world, engine, world.scenario().people.len() - 1, LOGGED_IN)?;
     let login = |who: usize| {
         world
             .scenario()
@@ -268,7 +273,7 @@ async fn ask(
     asked: NewRequest,
     glass: bool,
 ) -> Result<String, Error> {
-    let caller = caller(world, engine, who, Via::Session)?;
+    let caller = caller(world, engine, who, LOGGED_IN)?;
     let key = number.to_string();
     let made = if glass {
         engine.break_glass(caller, asked, Some(&key)).await?
@@ -284,7 +289,7 @@ async fn review(world: &World, engine: &Engine, vote: Vote) -> Result<String, Er
     let Some(id) = world.request_of(vote.ask) else {
         return Ok("nothing to review".into());
     };
-    let via = if vote.token { Via::Token } else { Via::Session };
+    let via = if vote.token { Via::Token } else { LOGGED_IN };
     let caller = caller(world, engine, vote.who, via)?;
     let Some(request) = engine.store().request(id).await? else {
         return Ok("it is gone".into());

@@ -120,7 +120,9 @@ fn build(world: &World) -> Result<(), String> {
             root.get_or_insert(daypass_engine::Caller {
                 person: made.id,
                 role: made.role,
-                via: daypass_engine::Via::Session,
+                via: daypass_engine::Via::Session {
+                    confirmed_at: Timestamp::EPOCH,
+                },
             });
         }
         for person in scenario.people.iter().filter(|person| !person.absent) {

@@ -2,6 +2,7 @@
 
 use daypass_core::id::{ChangeId, PersonId, TokenId};
 use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
 
 use crate::error::Result;
 use crate::tokens::{self, TokenRow};
@@ -20,6 +21,15 @@ pub enum Side {
     },
     /// A session or token is issued.
     Token(TokenRow),
+    /// The holder of a session proved anew who they are.
+    Confirmed {
+        /// The session.
+        token: TokenId,
+        /// Whose it must be.
+        person: PersonId,
+        /// When.
+        at: Timestamp,
+    },
     /// A session or token ends.
     EndToken {
         /// Which.
@@ -51,6 +61,7 @@ pub(crate) fn write(side: Side) -> Result<Vec<Statement>> {
     Ok(match side {
         Side::Password { person, hash } => vec![people::set_password(person, hash)],
         Side::Token(row) => vec![tokens::add(row)?],
+        Side::Confirmed { token, person, at } => vec![tokens::confirm(token, person, at)],
         Side::EndToken { token } => vec![tokens::end(token)],
         Side::Proposed { change, sources } => vec![changes::keep_files(change, &sources)?],
         Side::EndTokens { person } => vec![tokens::end_all(person)],

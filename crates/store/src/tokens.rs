@@ -29,6 +29,8 @@ pub struct TokenRow {
     pub expires_at: Timestamp,
     /// When it was last used, as far as that is noted.
     pub last_used: Option<Timestamp>,
+    /// When whoever holds it last proved who they are; `None` for an API token, which cannot.
+    pub confirmed_at: Option<Timestamp>,
 }
 
 /// What a credential is good for.
@@ -44,7 +46,7 @@ pub enum TokenKind {
 }
 
 const COLUMNS: &str = "token.id, token.person, token.token_kind, token.scopes, token.hash, token.name, \
-                       token.created_at, token.expires_at, token.last_used FROM tokens AS token";
+                       token.created_at, token.expires_at, token.last_used, token.confirmed_at FROM tokens AS token";
 
 /// What keeps a token.
 pub(crate) fn add(row: TokenRow) -> Result<Statement> {
@@ -52,8 +54,8 @@ pub(crate) fn add(row: TokenRow) -> Result<Statement> {
         TokenKind::Session => ("session", BTreeSet::new()),
         TokenKind::Api { scopes } => ("api", scopes),
     };
-    let text = "INSERT INTO tokens (id, person, token_kind, scopes, hash, name, created_at, expires_at, last_used) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let text = "INSERT INTO tokens (id, person, token_kind, scopes, hash, name, created_at, expires_at, last_used, \
+                confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let values = vec![
         row.id.into(),
         row.person.into(),
@@ -64,8 +66,16 @@ pub(crate) fn add(row: TokenRow) -> Result<Statement> {
         row.created_at.into(),
         row.expires_at.into(),
         row.last_used.into(),
+        row.confirmed_at.into(),
     ];
     Ok((text, values))
+}
+
+/// What notes that the holder of a session proved who they are, unless a later proof is noted. An API token proves nothing.
+pub(crate) fn confirm(token: TokenId, person: PersonId, at: Timestamp) -> Statement {
+    let text = "UPDATE tokens SET confirmed_at = $3 WHERE id = $1 AND person = $2 AND token_kind = 'session' \
+                AND (confirmed_at IS NULL OR confirmed_at < $3)";
+    (text, vec![token.into(), person.into(), at.into()])
 }
 
 /// What ends a token.
@@ -94,6 +104,7 @@ fn read(row: &Row) -> Result<TokenRow> {
         created_at: row.time(6)?,
         expires_at: row.time(7)?,
         last_used: row.maybe_time(8)?,
+        confirmed_at: row.maybe_time(9)?,
     })
 }
 

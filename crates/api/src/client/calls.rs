@@ -23,10 +23,10 @@ use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
-use crate::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use crate::session::{Confirm, Confirmed, IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 use crate::ticket::{CloseTicket, TicketClosed};
 use crate::why::{Why, WhyQuery};
-use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 
 /// A body without content.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
@@ -46,6 +46,11 @@ impl Client {
     /// Ends the session.
     pub async fn logout(&self) -> Result<()> {
         self.send(Route::Logout, &[], &NOTHING).await
+    }
+
+    /// Proves anew who one is.
+    pub async fn confirm(&self, confirm: &Confirm) -> Result<Confirmed> {
+        self.send(Route::Confirm, &[], confirm).await
     }
 
     /// Who one is.

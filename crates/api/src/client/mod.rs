@@ -110,6 +110,14 @@ impl Client {
         }
     }
 
+    /// The same client, whose POSTs share one key: a fresh one, where it has none. For one command that may have to be sent
+    /// again with nothing else changed.
+    #[must_use]
+    pub fn for_one_command(&self) -> Self {
+        let key = self.key.clone().unwrap_or_else(edge::fresh_key);
+        self.keyed(key)
+    }
+
     /// The server's address.
     #[must_use]
     pub fn server(&self) -> &str {

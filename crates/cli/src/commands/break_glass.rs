@@ -1,11 +1,13 @@
 //! `break-glass` and `review`: taking access in an emergency, and looking back at it.
 
 use clap::Args;
+use daypass_api::Client;
 use daypass_api::break_glass::Acknowledge;
 use daypass_api::request::{NewRequest, Request};
 use daypass_core::environment::Wanted;
 use daypass_core::time::Span;
 
+use crate::commands::confirm::proving;
 use crate::commands::request::{Ways, asked, follow, preview};
 use crate::commands::review::seen_and_meant;
 use crate::commands::show;
@@ -68,7 +70,8 @@ impl BreakGlassArgs {
         if self.dry_run {
             return preview(context, &client, &ask, Ways::BreakGlass).await;
         }
-        let request = client.break_glass(&ask).await?;
+        let asked = async |client: &Client| client.break_glass(&ask).await;
+        let request = proving(context, &client, asked).await?;
         let owed = show::owed(&request, edge::now());
         let exit = follow(context, &client, request, self.wait).await?;
         if let Some(owed) = owed {
@@ -121,7 +124,8 @@ impl ReviewArgs {
             comment: self.comment,
             revoke: self.revoke,
         };
-        let after = client.acknowledge(request.id, &look).await?;
+        let looked = async |client: &Client| client.acknowledge(request.id, &look).await;
+        let after = proving(context, &client, looked).await?;
         context
             .out
             .one(&after, || after.id.to_string(), || vec![reviewed(&after)]);

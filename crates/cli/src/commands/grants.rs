@@ -1,9 +1,11 @@
 //! `extend`, `release`, `revoke`: what becomes of access that was granted.
 
 use clap::Args;
+use daypass_api::Client;
 use daypass_api::grant::{Ending, Extend, Revoke};
 use daypass_core::time::Span;
 
+use crate::commands::confirm::proving;
 use crate::commands::request::{Why, follow};
 use crate::commands::show;
 use crate::context::Context;
@@ -46,7 +48,8 @@ impl ExtendArgs {
             reason: self.why.reason,
             ticket: self.why.ticket,
         };
-        let request = client.extend(grant.id, &extend).await?;
+        let asked = async |client: &Client| client.extend(grant.id, &extend).await;
+        let request = proving(context, &client, asked).await?;
         follow(context, &client, request, self.wait).await
     }
 }

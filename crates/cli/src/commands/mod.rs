@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod change;
 pub(crate) mod completion;
+pub(crate) mod confirm;
 pub(crate) mod connect;
 pub(crate) mod doctor;
 pub(crate) mod grants;

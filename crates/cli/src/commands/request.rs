@@ -12,6 +12,7 @@ use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};
 
 use crate::ask;
+use crate::commands::confirm::proving;
 use crate::commands::show;
 use crate::context::Context;
 use crate::edge;
@@ -155,11 +156,12 @@ pub(crate) async fn submit(
     client: &Client,
     mut ask: NewRequest,
 ) -> Result<Request, Failure> {
-    let refused = match client.add_request(&ask).await {
+    let asked = ask.clone();
+    let refused = match proving(context, client, async |client| client.add_request(&asked).await).await {
         Ok(request) => return Ok(request),
-        Err(error) => error,
+        Err(failure) => failure,
     };
-    let wants_reason = refused.code() == Some(Code::ReasonRequired.into()) && ask.reason.is_none();
+    let wants_reason = refused.code == Some(Code::ReasonRequired.into()) && ask.reason.is_none();
     let reason = if wants_reason {
         ask::line(context, "Reason")?
     } else {
@@ -167,9 +169,9 @@ pub(crate) async fn submit(
     };
     if reason.is_some() {
         ask.reason = reason;
-        return Ok(client.add_request(&ask).await?);
+        return proving(context, client, async |client| client.add_request(&ask).await).await;
     }
-    Err(refused.into())
+    Err(refused)
 }
 
 /// Tells what became of a request so far, or waits for the end of it.
@@ -266,6 +268,29 @@ pub(crate) async fn preview(
     }
 }
 
+/// What is demanded beside the agreement of others.
+fn demanded(path: &Path) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(within) = path.mfa {
+        let text = format!(
+            "with a proof less than {} old that it is you: daypass confirm",
+            span(within)
+        );
+        lines.push(Line::new().with(Style::Warn, text));
+    }
+    if let Some(recording) = &path.recording {
+        lines.push(Line::new().text(format!("recording {recording}")));
+    }
+    if !path.notify.is_empty() {
+        let told: Vec<_> = path.notify.iter().map(daypass_core::name::Name::as_str).collect();
+        lines.push(Line::new().text(format!(
+            "told when it is there, and when it has ended: {}",
+            told.join(", ")
+        )));
+    }
+    lines
+}
+
 fn path_lines(path: &Path) -> Vec<Line> {
     let what: Vec<_> = path.items.iter().map(ToString::to_string).collect();
     let mut lines: Vec<Line> = environments_of(path);
@@ -287,6 +312,7 @@ fn path_lines(path: &Path) -> Vec<Line> {
         let text = format!("ends early: {}", path.end_when.join(", "));
         lines.push(Line::new().with(Style::Warn, text));
     }
+    lines.extend(demanded(path));
     if let Some(glass) = &path.break_glass {
         let text = format!(
             "at once; {} ({}) must look at it within {}",
@@ -310,9 +336,10 @@ fn path_lines(path: &Path) -> Vec<Line> {
         };
         let names = step.reviewers.join(", ");
         lines.push(Line::new().text(format!(
-            "step {}  {who} ({names}), within {}, {silence}",
+            "step {}  {who} ({names}), within {}, {silence}{}",
             number + 1,
-            span(step.within)
+            span(step.within),
+            brought(step.guardrail.as_ref())
         )));
     }
     for other in &path.others {
@@ -331,6 +358,11 @@ fn environments_of(path: &Path) -> Vec<Line> {
     }
     let count = crate::human::count(path.items.len(), "item");
     vec![Line::new().text(format!("{}: {count}", names.join(" and ")))]
+}
+
+/// Where a step comes from that no rule has.
+fn brought(guardrail: Option<&daypass_core::name::Name>) -> String {
+    guardrail.map_or_else(String::new, |guardrail| format!("; guardrail {guardrail}"))
 }
 
 /// Take a request of yours back.

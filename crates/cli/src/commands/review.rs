@@ -9,6 +9,7 @@ use daypass_core::time::{Span, Timestamp};
 use serde::Serialize;
 
 use crate::ask;
+use crate::commands::confirm::proving;
 use crate::commands::{change, show};
 use crate::context::{Context, pages};
 use crate::edge;
@@ -181,7 +182,8 @@ impl ApproveArgs {
             items: items.map(|items| items.into_iter().collect()),
             comment: self.comment,
         };
-        let after = client.review(request.id, &review).await?;
+        let reviewed = async |client: &Client| client.review(request.id, &review).await;
+        let after = proving(context, &client, reviewed).await?;
         context
             .out
             .one(&after, || after.id.to_string(), || vec![agreed(&after)]);
@@ -256,7 +258,8 @@ impl DenyArgs {
             items: None,
             comment: Some(self.reason),
         };
-        let after = client.review(request.id, &review).await?;
+        let reviewed = async |client: &Client| client.review(request.id, &review).await;
+        let after = proving(context, &client, reviewed).await?;
         let line = || {
             Line::new()
                 .with(Style::Strong, after.id.short())

@@ -118,6 +118,7 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
             .push(labelled("over by", instant(ends_by)).with(Style::Faint, "  (the policy names that time)"));
     }
     lines.extend(ends_early(&request.end_when));
+    lines.extend(demanded(request));
     lines.push(labelled(
         "asked",
         format!(
@@ -145,6 +146,24 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         lines.push(labelled("grant", grant.short()));
     }
     lines.push(labelled("digest", request.digest.to_string()));
+    lines
+}
+
+/// What is demanded beside the agreement of others.
+fn demanded(request: &Request) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(recording) = &request.recording {
+        lines.push(labelled("recording", recording));
+    }
+    if !request.notify.is_empty() {
+        let told: Vec<_> = request
+            .notify
+            .iter()
+            .map(daypass_core::name::Name::as_str)
+            .collect();
+        let when = "  (when it is there, and when it has ended)";
+        lines.push(labelled("told", told.join(", ")).with(Style::Faint, when));
+    }
     lines
 }
 
@@ -212,6 +231,13 @@ fn step_lines(
         StepState::Closed => (Style::Faint, String::from("closed")),
     };
     let mut lines = vec![labelled(&format!("step {number}"), format!("{who}: ")).with(style, state)];
+    if let Some(guardrail) = &step.guardrail {
+        lines.push(labelled("", format!("the guardrail {guardrail} wants this step")));
+    }
+    if let (StepState::Open | StepState::Waiting, Some(within)) = (step.state, step.mfa) {
+        let text = format!("with a proof less than {} old of who reviews", span(within));
+        lines.push(labelled("", text));
+    }
     if let (StepState::Open | StepState::Waiting, Some(escalation)) = (step.state, &step.escalates) {
         let when = if escalation.happened {
             "was silent; also asked"

@@ -116,6 +116,8 @@ pub(crate) fn step(people: &str, count: u32) -> Step {
         count,
         within: Span::minutes(15),
         silence: Silence::Deny,
+        mfa: None,
+        guardrail: None,
     }
 }
 
@@ -141,6 +143,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         break_glass: None,
         ends_by: None,
         end_when: Vec::new(),
+        demands: Default::default(),
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, path, at(0)).unwrap()
 }

@@ -11,6 +11,7 @@ use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{self, Grant, Reason};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
+use daypass_core::name::Name;
 use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request, State};
 use daypass_core::review::{Decision, From, Silence, Step};
@@ -232,14 +233,35 @@ impl Scene<'_> {
     /// Who is told of an emergency: those whom the rule pages, and those who are to look at it. Nobody has to have settled
     /// to be told.
     fn paged(&self, request: &Request, glass: &BreakGlass) -> BTreeSet<PersonId> {
-        let page = Step {
-            from: From::People(glass.page.clone()),
+        let mut people = self.set(request, &glass.page);
+        people.extend(self.reviewers(request, &glass.review, true, Timestamp::MAX));
+        people
+    }
+
+    /// The people of a set, but for the requester, whether or not they have settled.
+    fn set(&self, request: &Request, name: &Name) -> BTreeSet<PersonId> {
+        let all = Step {
+            from: From::People(name.clone()),
             count: 1,
             within: Span::ZERO,
             silence: Silence::Deny,
+            mfa: None,
+            guardrail: None,
         };
-        let mut people = self.everybody(request, &page, false, Timestamp::MAX);
-        people.extend(self.everybody(request, &glass.review, true, Timestamp::MAX));
+        self.reviewers(request, &all, false, Timestamp::MAX)
+    }
+
+    /// Who else hears of this access, by its rule. Whom an emergency told that it was taken hear no more of its being there.
+    fn told_by_rule(&self, request: Option<&Request>, begins: bool) -> BTreeSet<PersonId> {
+        let Some(request) = request else {
+            return BTreeSet::new();
+        };
+        let sets = request.path.demands.notify.iter();
+        let mut people: BTreeSet<PersonId> = sets.flat_map(|set| self.set(request, set)).collect();
+        if let Some(glass) = request.path.break_glass.as_ref().filter(|_| begins) {
+            let paged = self.paged(request, glass);
+            people.retain(|person| !paged.contains(person));
+        }
         people
     }
 
@@ -258,7 +280,9 @@ impl Scene<'_> {
                     _ => None,
                 });
                 let late = decided.is_none_or(|decided| at.since(decided) > AT_ONCE);
-                let active = notice(Kind::Active, at, late.then_some(grant.holder));
+                let mut people = self.told_by_rule(request, true);
+                people.extend(late.then_some(grant.holder));
+                let active = notice(Kind::Active, at, people);
                 std::iter::once(active)
                     .chain(self.ending_soon(grant, at, *expires_at))
                     .collect()
@@ -270,11 +294,13 @@ impl Scene<'_> {
                 people.insert(grant.holder);
                 vec![notice(Kind::Overdue, at, people)]
             }
-            E::Ended { .. } => vec![notice(
-                Kind::Ended,
-                at,
-                (!by_holder(grant)).then_some(grant.holder),
-            )],
+            E::Ended { .. } => {
+                // Who did not hear that it was there need not hear that it is gone.
+                let was_there = grant.active_since().is_some();
+                let mut people = self.told_by_rule(request.filter(|_| was_there), false);
+                people.extend((!by_holder(grant)).then_some(grant.holder));
+                vec![notice(Kind::Ended, at, people)]
+            }
             E::Opened { .. } | E::Begun { .. } | E::CredentialIssued { .. } => Vec::new(),
         }
     }

@@ -366,10 +366,7 @@ impl Writer<'_> {
                 } else {
                     self.letter.subject = format!("Ready: {whose}");
                     self.say(format!("{what} is there, until {}.", clock(*expires_at)));
-                    self.command(format!(
-                        "daypass connect {}",
-                        items.first().map_or("", String::as_str)
-                    ));
+                    self.way_in(mine, &who, items.first());
                 }
             }
             grant::Event::Ending { reason } => {
@@ -403,6 +400,15 @@ impl Writer<'_> {
             _ => {}
         }
         self.fact("grant", facts);
+    }
+
+    /// How its holder gets in. Others hear of it as well, where its rule says so; it is not theirs to connect to.
+    fn way_in(&mut self, mine: bool, who: &str, item: Option<&String>) {
+        if mine {
+            self.command(format!("daypass connect {}", item.map_or("", String::as_str)));
+        } else {
+            self.say(format!("{who} holds it."));
+        }
     }
 
     /// What somebody wrote who ended a grant.

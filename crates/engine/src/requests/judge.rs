@@ -17,6 +17,7 @@ use daypass_policy::{Allowed, Decision, Policy};
 use daypass_store::MOST_OPEN;
 
 use super::{NewRequest, Verb};
+use crate::caller::Caller;
 use crate::current::Current;
 use crate::error::not_found;
 
@@ -55,12 +56,13 @@ pub(super) fn items(
 pub(super) fn decide(
     current: &Current,
     world: &World,
-    (who, from): (PersonId, Option<IpAddr>),
+    (caller, from): (Caller, Option<IpAddr>),
     (asked, verb): (&NewRequest, Verb),
     items: &BTreeSet<Item>,
     extended: Option<&Grant>,
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
+    let who = caller.person;
     if let Some(lock) = world.locked_for(who, items) {
         let refusal = lock::refusal(lock, Some(who));
         return Err(in_the_way_of(&asked.environments, refusal));
@@ -76,6 +78,7 @@ pub(super) fn decide(
         past: &world.past,
         from,
         environments: &asked.environments,
+        confirmed: caller.confirmed_at(),
         ..daypass_policy::Ask::new(who, items, now)
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {

@@ -56,7 +56,7 @@ pub(super) fn create(
     }
     let extended = asked.extends.and_then(|grant| world.grants.get(&grant));
     let items = items(&current.policy, caller.person, asked, extended)?;
-    let asker = (caller.person, source.as_ref().map(|(from, _)| *from));
+    let asker = (caller, source.as_ref().map(|(from, _)| *from));
     let allowed = decide(current, world, asker, (asked, verb), &items, extended, now)?;
     let ask = Ask {
         requester: caller.person,

@@ -147,7 +147,7 @@ impl Engine {
         };
         let open = self.store().requests(open, None, MOST_OPEN).await?.items;
         locked.requests.extend(open.into_iter().map(|one| (one.id, one)));
-        let (who, extended) = (caller.person, extended.as_ref());
+        let (who, extended) = (caller.as_if_confirmed(now), extended.as_ref());
         let decision = match decide(
             &current,
             &locked,
@@ -259,6 +259,9 @@ impl Engine {
                 };
                 let standing = current.standing_after(&world.past, now);
                 let event = request.review(review, &standing, now)?;
+                if let Some((_, step)) = request.open_step() {
+                    current.policy.proved(request, step, caller.confirmed_at(), now)?;
+                }
                 let actor = Actor::Person(caller.person);
                 follow(current, request, event, actor, world, now)
             })

@@ -164,7 +164,9 @@ impl House {
         Caller {
             person: person.id,
             role: person.role,
-            via: Via::Session,
+            via: Via::Session {
+                confirmed_at: self.now(),
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! Reads what the policy says about changes of itself.
 
-use super::path::steps;
+use super::path::chain;
 use crate::diagnostic::Problems;
 use crate::document::Control;
 use crate::fields::{Fields, Keys};
@@ -29,7 +29,12 @@ pub(super) fn control(node: &Node, control: &mut Option<Control>, problems: &mut
         problems.note(node.at, "these steps ask nobody", hint);
         return;
     }
-    if let Some(steps) = steps(node, problems) {
+    if let Some(steps) = chain(node, problems) {
+        for step in steps.iter().filter(|step| step.mfa.is_some()) {
+            let what = "\"mfa\" in a step of policy is not supported in this version";
+            let hint = "remove it: a policy that says more than is done does not load";
+            problems.note(step.at, what, hint);
+        }
         *control = Some(Control { at: fields.at, steps });
     }
 }

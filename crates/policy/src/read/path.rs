@@ -5,7 +5,7 @@ use daypass_core::review::{From, Silence};
 use daypass_core::time::Span;
 
 use super::target::name;
-use super::{Declared, cool_down, declare, end_when, length, when};
+use super::{Declared, cool_down, declare, demand, end_when, length, when};
 use crate::diagnostic::{At, Problems};
 use crate::document::{BreakGlass, Guardrail, Label, Rule, Selector, Step};
 use crate::fields::{Fields, Keys, expected, one_or_many, scalar};
@@ -15,12 +15,21 @@ use crate::tree::{Node, Value};
 
 const GUARDRAIL: Keys = Keys {
     what: "a guardrail",
-    known: &["name", "to", "max", "max_total", "forbid"],
-    later: &["mfa", "record", "steps"],
+    known: &[
+        "name",
+        "to",
+        "max",
+        "max_total",
+        "forbid",
+        "steps",
+        "mfa",
+        "record",
+    ],
+    later: &[],
 };
 
 /// What a guardrail can bound; one of these must be there.
-const GUARDS: &[&str] = &["max", "max_total", "forbid"];
+const GUARDS: &[&str] = &["max", "max_total", "forbid", "steps", "mfa", "record"];
 
 const FORBID: Keys = Keys {
     what: "forbid",
@@ -44,8 +53,11 @@ const RULE: Keys = Keys {
         "source",
         "anywhere",
         "end_when",
+        "mfa",
+        "notify",
+        "agents",
     ],
-    later: &["notify", "agents", "mfa"],
+    later: &[],
 };
 
 const BREAK_GLASS: Keys = Keys {
@@ -56,8 +68,8 @@ const BREAK_GLASS: Keys = Keys {
 
 const STEP: Keys = Keys {
     what: "a step",
-    known: &["from", "count", "within", "else"],
-    later: &["mfa"],
+    known: &["from", "count", "within", "else", "mfa"],
+    later: &[],
 };
 
 const ESCALATION: Keys = Keys {
@@ -91,6 +103,7 @@ pub(super) fn guardrail(
         None => Some(Vec::new()),
         Some(node) => forbid(node, problems),
     };
+    let guard = demand::guard(&fields, problems);
     if !GUARDS.iter().any(|key| fields.has(key) || fields.misspelt(key)) {
         let what = "this guardrail guards nothing";
         problems.note(
@@ -108,6 +121,9 @@ pub(super) fn guardrail(
         max: max.ok()?,
         max_total: max_total.ok()?,
         forbid: forbid?,
+        steps: guard.steps?,
+        mfa: guard.mfa?,
+        record: guard.record?,
     })
 }
 
@@ -142,6 +158,7 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
     let when = when::when(&fields, declared, problems);
     let origin = origin(&fields, problems);
     let end_when = end_when::end_when(&fields, problems);
+    let asks = demand::rule(&fields, problems);
     let duration = length(&fields, "duration", problems);
     let max = length(&fields, "max", problems);
     if let (Ok(Some(duration)), Ok(Some(max)), Some(node)) = (duration, max, fields.get("duration"))
@@ -172,6 +189,8 @@ pub(super) fn rule(node: &Node, declared: &mut Declared, problems: &mut Problems
         when: when.unwrap_or_default(),
         origin: origin.unwrap_or_default(),
         end_when,
+        mfa: asks.mfa,
+        notify: asks.notify,
     })
 }
 
@@ -323,32 +342,42 @@ fn approval(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step
         }
         return None;
     };
-    steps(node, problems)
+    chain(node, problems)
 }
 
 /// A list of steps, or `none`.
-pub(super) fn steps(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
+pub(super) fn chain(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
     match &node.value {
         Value::Text(text) if text == "none" => Some(Vec::new()),
-        Value::List(items) if items.is_empty() => {
-            let hint = "where nobody need agree, write approval: none";
-            problems.note(node.at, "the list of steps is empty", hint);
-            None
-        }
-        Value::List(items) if items.len() > MAX_STEPS => {
-            let what = format!("{} steps; a rule may have {MAX_STEPS}", items.len());
-            problems.note(node.at, what, "");
-            None
-        }
         Value::List(items) => {
-            // As in a rule: what could not be read was noted.
-            Some(items.iter().filter_map(|item| step(item, problems)).collect())
+            let hint = "where nobody need agree, write approval: none";
+            steps("a rule", hint, (node.at, items), problems)
         }
         _ => {
             expected("a list of steps, or none", "\"approval\"", node, problems);
             None
         }
     }
+}
+
+/// A list of steps of `what`, which may have only so many and must have one.
+pub(super) fn steps(
+    what: &str,
+    hint: &str,
+    (at, items): (At, &[Node]),
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Step>> {
+    if items.is_empty() {
+        problems.note(at, "the list of steps is empty", hint);
+        return None;
+    }
+    if items.len() > MAX_STEPS {
+        let what = format!("{} steps; {what} may have {MAX_STEPS}", items.len());
+        problems.note(at, what, "");
+        return None;
+    }
+    // As in a rule: what could not be read was noted.
+    Some(items.iter().filter_map(|item| step(item, problems)).collect())
 }
 
 /// What an emergency asks for. Nobody agrees before, so `approval` has no place beside it.
@@ -392,6 +421,7 @@ fn step(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         Some(node) => count(node, problems),
     };
     let within = length(&fields, "within", problems);
+    let mfa = length(&fields, "mfa", problems);
     let (silence, escalate_at) = match fields.get("else") {
         None => (Some(Silence::Deny), fields.at),
         Some(node) => silence(node, problems).map_or((None, node.at), |(silence, at)| (Some(silence), at)),
@@ -402,6 +432,7 @@ fn step(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         count: count?,
         within: within.ok()?,
         silence: silence?,
+        mfa: mfa.ok()?,
         escalate_at,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use daypass_core::name::Name;
 use serde_json::Value as Json;
 
-use super::{Declared, declare};
+use super::{Declared, declare, demand};
 use crate::diagnostic::{At, Problems};
 use crate::document::{Access, Connector, Drift, Places, Resource, Role};
 use crate::fields::{Fields, Keys, expected, scalar};
@@ -26,10 +26,11 @@ const RESOURCE: Keys = Keys {
         "labels",
         "owner",
         "access",
+        "recording",
         "config",
         "roles",
     ],
-    later: &["recording", "statements"],
+    later: &["statements"],
 };
 
 /// What selectors use for other things than labels.
@@ -107,6 +108,7 @@ pub(super) fn resource(
             }
         },
     };
+    let recording = demand::recording(&fields, problems);
     let config = config("\"config\"", fields.get("config"), fields.at, problems);
     let roles = roles(&name, &fields, problems);
     fresh.ok()?;
@@ -123,11 +125,14 @@ pub(super) fn resource(
         labels: labels?,
         owner: owner.ok()?,
         access: access?,
+        recording: recording?,
         config,
         roles: roles?,
         at,
         connector_at: place("connector"),
         owner_at: place("owner"),
+        access_at: place("access"),
+        recording_at: place("recording"),
         places,
     })
 }

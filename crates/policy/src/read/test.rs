@@ -8,8 +8,8 @@ use daypass_core::refusal::Code;
 use daypass_core::review::From;
 use daypass_core::time::{Span, Timestamp};
 
-use super::length;
 use super::path::{count, from};
+use super::{demand, length};
 use crate::diagnostic::Problems;
 use crate::document::{Before, Expect, Had, Test};
 use crate::fields::{Fields, Keys, Noted, expected, items, one_or_many, scalar};
@@ -28,6 +28,7 @@ const TEST: Keys = Keys {
         "start",
         "ticket",
         "from",
+        "confirmed",
         "break_glass",
         "uses",
         "denied",
@@ -82,6 +83,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
     let start = fields.optional("start", problems);
     let ticket = ticket(&fields, problems);
     let from = fields.optional("from", problems);
+    let confirmed = demand::confirmed(&fields, problems);
     let break_glass = emergency(&fields, problems);
     let before = before(&fields, problems);
     let expect = fields
@@ -106,6 +108,7 @@ pub(super) fn test(node: &Node, problems: &mut Problems<'_>) -> Option<Test> {
         start: start.ok()?,
         ticket: ticket.ok()?,
         from: from.ok()?,
+        confirmed: confirmed?,
         break_glass: break_glass?,
         before: before?,
         expect: expect?,

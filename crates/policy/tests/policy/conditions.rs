@@ -105,7 +105,7 @@ fn a_window_that_is_named_is_declared() {
     );
     refused(
         "guardrails: [{name: g}]\n",
-        "policy.yaml:5:15: this guardrail guards nothing; it may have max, max_total, forbid",
+        "policy.yaml:5:15: this guardrail guards nothing; it may have max, max_total, forbid, steps, mfa, record",
     );
     refused(
         &format!("{windows}guardrails: [{{name: g, forbid: {{windows: patching}}}}]\n"),

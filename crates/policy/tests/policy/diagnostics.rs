@@ -82,7 +82,7 @@ fn unknown_keys_are_told_with_the_nearest() {
     check(
         "max: 2h}",
         "max: 2h, colour: red}",
-        r#"policy.yaml:14:51: unknown key "colour" in a guardrail; it may have name, to, max, max_total, forbid"#,
+        r#"policy.yaml:14:51: unknown key "colour" in a guardrail; it may have name, to, max, max_total, forbid, steps, mfa, record"#,
     );
     check(
         "{from: leads, within: 30m}",
@@ -92,7 +92,7 @@ fn unknown_keys_are_told_with_the_nearest() {
     check(
         "{as: ana, in:",
         "{as: ana, groups:",
-        r#"policy.yaml:24:15: unknown key "groups" in a test; it may have as, in, manager, ask, for, at, start, ticket and 6 more"#,
+        r#"policy.yaml:24:15: unknown key "groups" in a test; it may have as, in, manager, ask, for, at, start, ticket and 7 more"#,
     );
     check(
         "{steps: [leads]}",
@@ -113,25 +113,16 @@ fn what_is_not_supported_yet_is_refused_and_never_ignored() {
     );
     check(
         "    max: 2h\n",
-        "    max: 2h\n    when: {uses: 1/week}\n    notify: [x]\n",
+        "    max: 2h\n    agents: true\n    notify: [\"slack:#x\"]\n",
         r#"
-            policy.yaml:24:5: "notify" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
-        "#,
-    );
-    check(
-        "max: 2h}",
-        "max: 2h, max_total: 8h/24h, mfa: 10m, record: required}",
-        r#"
-            policy.yaml:14:70: "mfa" in a guardrail is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:14:80: "record" in a guardrail is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:23:13: "agents: true" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
     );
     check(
         "    connector: pg\n",
-        "    connector: pg\n    recording: required\n    statements: {deny: [ddl]}\n",
+        "    connector: pg\n    statements: {deny: [ddl]}\n",
         r#"
-            policy.yaml:11:5: "recording" in a resource is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:12:5: "statements" in a resource is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:11:5: "statements" in a resource is not supported in this version; remove it: a policy that says more than is done does not load
         "#,
     );
 }

@@ -19,6 +19,7 @@ const PARTS: &[&str] = &[
     "uses",
     "max_total",
     "cool_down",
+    "demands",
 ];
 
 #[track_caller]

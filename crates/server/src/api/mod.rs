@@ -4,6 +4,7 @@ mod audit;
 mod break_glass;
 mod catalogue;
 mod changes;
+mod confirm;
 mod connectors;
 mod doctor;
 mod environments;
@@ -42,6 +43,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
     vec![
         (R::Login, routes!(sessions::login)),
         (R::Logout, routes!(sessions::logout)),
+        (R::Confirm, routes!(confirm::confirm)),
         (R::Whoami, routes!(sessions::whoami)),
         (R::Preview, routes!(requests::preview)),
         (R::AddRequest, routes!(requests::add)),

@@ -133,6 +133,7 @@ pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer
         person: wire::person(&identity.person, &app.engine.current().directory),
         via: wire::via(&identity.token.kind),
         expires_at: identity.token.expires_at,
+        confirmed_at: identity.caller.confirmed_at(),
         locked_since: lock.map(|lock| lock.at),
     }))
 }

@@ -169,7 +169,10 @@ pub(crate) async fn identify(app: &Parts, token: TokenRow) -> Result<Option<Iden
         return Ok(None);
     };
     let via = match token.kind {
-        TokenKind::Session => Via::Session,
+        TokenKind::Session => Via::Session {
+            // From the row of the very session that was presented, never from what the client says.
+            confirmed_at: token.confirmed_at.unwrap_or(token.created_at),
+        },
         TokenKind::Api { .. } => Via::Token,
     };
     let caller = Caller {

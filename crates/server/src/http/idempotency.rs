@@ -32,7 +32,11 @@ const MAX_KEPT: usize = 1024 * 1024;
 /// # Errors
 /// Where the key was used for another body, or its first call is still under way.
 pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Answer<Response> {
-    if *request.method() != Method::POST {
+    let keeps_nothing = request
+        .extensions()
+        .get::<Route>()
+        .is_some_and(|route| route.keeps_nothing());
+    if *request.method() != Method::POST || keeps_nothing {
         return Ok(next.run(request).await);
     }
     let (mut parts, body) = request.into_parts();

@@ -196,7 +196,9 @@ impl Office {
         Caller {
             person: person.id,
             role: person.role,
-            via: Via::Session,
+            via: Via::Session {
+                confirmed_at: self.now(),
+            },
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) fn refused(refusal: &Refusal) -> api_preview::Refused {
 }
 
 fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> api_preview::Path {
+    let demands = &allowed.path.demands;
     let asked = allowed
         .reviewers
         .iter()
@@ -57,6 +58,8 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
                 .map(|person| current.directory.login(*person))
                 .collect(),
             within: step.within,
+            mfa: demands.mfa_of(step),
+            guardrail: step.guardrail.clone(),
             escalates_to: match &step.silence {
                 Silence::Deny => None,
                 Silence::Escalate { to, .. } => Some(to.to_string()),
@@ -79,6 +82,9 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
         ends_by: allowed.path.ends_by,
         ends_because: allowed.ends_because.clone(),
         end_when: allowed.path.end_when.iter().map(ToString::to_string).collect(),
+        mfa: demands.mfa,
+        recording: demands.recording.map(|one| one.as_str().to_owned()),
+        notify: demands.notify.iter().cloned().collect(),
         pending: allowed.path.pending,
         break_glass: allowed
             .path

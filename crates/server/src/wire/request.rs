@@ -49,6 +49,8 @@ pub(crate) fn request(
         max: request.path.max,
         ends_by: request.path.ends_by,
         end_when: request.path.end_when.iter().map(ToString::to_string).collect(),
+        recording: request.path.demands.recording.map(|one| one.as_str().to_owned()),
+        notify: request.path.demands.notify.iter().cloned().collect(),
         steps: steps
             .map(|(index, one)| step(request, index, one, current, now))
             .collect(),
@@ -149,6 +151,8 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
         }),
         reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
         within: step.within,
+        mfa: request.path.demands.mfa_of(step),
+        guardrail: step.guardrail.clone(),
         due_at: open.map(|(due_at, _)| due_at),
         escalates,
     }

@@ -5,6 +5,7 @@
 mod bed;
 mod break_glass;
 mod changes;
+mod confirm;
 mod doctor;
 mod environments;
 mod events;

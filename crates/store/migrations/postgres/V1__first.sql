@@ -234,7 +234,9 @@ CREATE TABLE tokens (
     name TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    last_used BIGINT
+    last_used BIGINT,
+    -- When whoever holds a session last proved who they are; never for an API token.
+    confirmed_at BIGINT
 );
 CREATE INDEX tokens_person ON tokens (person);
 CREATE INDEX tokens_expiry ON tokens (expires_at);

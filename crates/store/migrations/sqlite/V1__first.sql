@@ -231,7 +231,9 @@ CREATE TABLE tokens (
     name TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
-    last_used INTEGER
+    last_used INTEGER,
+    -- When whoever holds a session last proved who they are; never for an API token.
+    confirmed_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tokens_person ON tokens (person);
 CREATE INDEX tokens_expiry ON tokens (expires_at);

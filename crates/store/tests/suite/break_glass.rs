@@ -23,6 +23,8 @@ pub(crate) fn taken(n: u8, within: Span) -> Asked {
         count: 1,
         within,
         silence: Silence::Deny,
+        mfa: None,
+        guardrail: None,
     };
     let page = name("oncall");
     Asked {

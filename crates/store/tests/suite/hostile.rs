@@ -95,6 +95,7 @@ async fn a_nul_where_none_can_be_kept_is_refused(bench: Bench) {
         created_at: Timestamp::EPOCH,
         expires_at: Timestamp::MAX,
         last_used: None,
+        confirmed_at: None,
     };
     let change = daypass_core::person::Change::Credentials;
     invalid(change_person(store, person_id(1), change.clone(), vec![Side::Token(token)]).await);

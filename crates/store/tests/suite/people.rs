@@ -203,6 +203,7 @@ fn token(n: u8, kind: TokenKind) -> TokenRow {
         created_at: Timestamp::EPOCH,
         expires_at: Timestamp::EPOCH + Span::hours(u64::from(n)),
         last_used: None,
+        confirmed_at: None,
     }
 }
 

@@ -89,6 +89,8 @@ impl Asked {
                 to: From::Manager,
                 within: self.within,
             },
+            mfa: None,
+            guardrail: None,
         };
         let path = Path {
             rule: name("prod-write"),
@@ -100,6 +102,7 @@ impl Asked {
             break_glass: self.break_glass.map(Box::new),
             ends_by: None,
             end_when: Vec::new(),
+            demands: Default::default(),
         };
         let ask = Ask {
             requester: self.requester,
