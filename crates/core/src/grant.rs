@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::end_when::EndWhen;
 pub use crate::certificate::Certificate;
+use crate::end_when::EndWhen;
 use crate::entitlement::{Spec, TargetKey};
 pub use crate::evidence::{Evidence, Proof};
 use crate::id::{GrantId, PersonId, RequestId};

@@ -16,7 +16,7 @@ impl Policy {
     #[must_use]
     pub fn control(&self) -> Option<Vec<Step>> {
         let control = self.document.control.as_ref()?;
-        Some(self.frozen(&control.steps))
+        Some(control.steps.iter().map(|step| self.frozen(step, None)).collect())
     }
 
     /// Whether different people, none of them the proposer, could agree to a change that this person proposes.

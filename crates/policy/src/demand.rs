@@ -50,7 +50,8 @@ impl Policy {
         })
     }
 
-    fn frozen(&self, step: &document::Step, guardrail: Option<&Name>) -> Step {
+    /// A step as it is frozen into what asks for it.
+    pub(crate) fn frozen(&self, step: &document::Step, guardrail: Option<&Name>) -> Step {
         Step {
             from: step.from.0.clone(),
             count: step.count,

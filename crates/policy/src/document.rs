@@ -15,8 +15,8 @@ use serde_json::Value as Json;
 
 use crate::condition::When;
 use crate::diagnostic::At;
-use crate::limit::Total;
 use crate::environment::Environment;
+use crate::limit::Total;
 use crate::origin::Origin;
 use crate::ticket::Format;
 use crate::window::Window;

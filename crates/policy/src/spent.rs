@@ -95,7 +95,7 @@ impl Policy {
         if fit > Span::ZERO {
             return Ok(now + fit);
         }
-        let over = Spent::Total(self.over(&totals, &kept, (now, duration), past, now)?);
+        let over = Spent::Total(self.tightest(&totals, &kept, (now, duration), past, now)?);
         Err(self.spent_told("", &over, None))
     }
 
@@ -159,7 +159,7 @@ impl Policy {
         if fit >= wanted || (fit > Span::ZERO && fit + slack >= wanted) {
             return Ok(());
         }
-        let over = self.over(&totals, &kept, (from, wanted), ask.past, ask.now);
+        let over = self.tightest(&totals, &kept, (from, wanted), ask.past, ask.now);
         over.map_or(Err(Spent::Unknown), |over| Err(Spent::Total(over)))
     }
 
@@ -213,7 +213,7 @@ impl Policy {
     }
 
     /// What stands in the way, of several guardrails the tightest.
-    fn over<'p>(
+    fn tightest<'p>(
         &self,
         totals: &[(&'p Guardrail, Total)],
         kept: &[Kept],

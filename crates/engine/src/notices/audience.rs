@@ -234,7 +234,7 @@ impl Scene<'_> {
     /// to be told.
     fn paged(&self, request: &Request, glass: &BreakGlass) -> BTreeSet<PersonId> {
         let mut people = self.set(request, &glass.page);
-        people.extend(self.reviewers(request, &glass.review, true, Timestamp::MAX));
+        people.extend(self.everybody(request, &glass.review, true, Timestamp::MAX));
         people
     }
 
@@ -248,7 +248,7 @@ impl Scene<'_> {
             mfa: None,
             guardrail: None,
         };
-        self.reviewers(request, &all, false, Timestamp::MAX)
+        self.everybody(request, &all, false, Timestamp::MAX)
     }
 
     /// Who else hears of this access, by its rule. Whom an emergency told that it was taken hear no more of its being there.

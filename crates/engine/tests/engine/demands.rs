@@ -436,7 +436,7 @@ async fn told(house: &House) -> Vec<String> {
         max_age: Span::hours(72),
     };
     house.log().await;
-    while house.engine.queue_notices(&rules).await.unwrap() {}
+    while house.engine.queue_notices(&rules, u64::MAX).await.unwrap() {}
     let claim = Claim {
         channel: "mail".into(),
         worker: "test".into(),

@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use crate::app::{App, Parts};
 use crate::http::intake::Json;
 use crate::http::problem::Answer;
+use crate::probe::probe;
 
 /// What waits for longer than this on a channel is worth a look.
 const STUCK: Span = Span::minutes(15);
@@ -119,7 +120,7 @@ fn vacancy(vacancy: &Vacancy) -> Check {
 async fn connectors(current: &Current) -> Vec<Check> {
     let probes = current.connectors.iter().map(|(name, provider)| async move {
         let about = format!("connector {name}");
-        match provider.probe().await {
+        match probe(provider.as_ref()).await {
             Ok(()) => Check::good(about, "can do its work"),
             Err(error) => {
                 let found = format!("{}: {}", error.fault, error.detail);

@@ -17,9 +17,9 @@ mod people;
 mod policies;
 mod requests;
 mod sessions;
+mod ssh;
 mod tickets;
 mod tools;
-mod ssh;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;

@@ -78,6 +78,8 @@ fn step(change: &Change, index: usize, step: &Step, current: &Current, now: Time
         reviewers: open.map_or_else(Vec::new, |_| waits().into_iter().map(login).collect()),
         reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
         within: step.within,
+        mfa: step.mfa,
+        guardrail: step.guardrail.clone(),
         due_at: open.map(|(due_at, _)| due_at),
         escalates: match &step.silence {
             Silence::Deny => None,

@@ -41,6 +41,8 @@ async fn propose(store: &Store, n: u8) -> Result<Committed, Error> {
             count: 1,
             within: Span::hours(1),
             silence: Silence::Deny,
+            mfa: None,
+            guardrail: None,
         };
         let base = world.policy.unwrap();
         let change = Change::new(id(n), person_id(1), proposal, base, vec![step], now).unwrap();
@@ -81,7 +83,6 @@ async fn a_change_is_kept_found_and_due(bench: Bench) {
     let store = &bench.store;
     apply_policy(store, "version: 1").await.unwrap();
     let made = propose(store, 1).await.unwrap();
-    propose(store, 2).await.unwrap();
     let change = store.change(id(1)).await.unwrap().unwrap();
     assert_eq!(made.world.changes.get(&id(1)), Some(&change));
     let files = store.change_files(id(1)).await.unwrap().unwrap();
@@ -97,6 +98,7 @@ async fn a_change_is_kept_found_and_due(bench: Bench) {
     let comment = denied.reviews()[0].comment.as_ref().unwrap();
     assert_eq!(comment.text(), "too wide", "its words are put back");
     assert_eq!(store.silent_changes(due, 9).await.unwrap(), []);
+    propose(store, 2).await.unwrap();
     let listed = async |state: Option<&str>| {
         let filter = ChangeFilter {
             state: state.map(str::to_owned),
