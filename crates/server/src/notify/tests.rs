@@ -30,7 +30,7 @@ use crate::secrets::ConfiguredSecrets;
 
 const POLICY: &str = "
 version: 1
-defaults: {duration: 1h, max: 4h, pending: 4h, reason: required, settle: 0s}
+defaults: {duration: 1h, max: 4h, pending: 4h, reason: required, settle: 0s, cool_down: 0s}
 people: {engineers: {group: engineering}, leads: {group: eng-leads}}
 connectors: [{name: box, kind: memory, config: {}}]
 resources: [{name: orders, kind: memory, connector: box, labels: {env: production}, config: {}, roles: {write: {can: [write]}}}]

@@ -101,9 +101,12 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
     let mallory = bed.session("mallory").await;
     bed.client("root").await.lock(&person("mallory")).await.unwrap();
     let nowhere = |route: Route| match route {
-        Route::Grant | Route::Revoke | Route::Release | Route::Extend | Route::Credentials => {
-            "G0000000000000000"
-        }
+        Route::Grant
+        | Route::Revoke
+        | Route::Release
+        | Route::Extend
+        | Route::Credentials
+        | Route::Certificate => "G0000000000000000",
         Route::RevokeToken => "T0000000000000000",
         Route::Change | Route::ReviewChange | Route::WithdrawChange => "C0000000000000000",
         _ if route.path().contains("{id}") => "R0000000000000000",
@@ -115,6 +118,8 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
         Route::Preview,
         Route::PreviewBreakGlass,
         Route::CheckPolicy,
+        Route::PlanPolicy,
+        Route::ExplainPolicy,
         Route::Cancel,
         Route::WithdrawChange,
         Route::Revoke,
