@@ -204,17 +204,17 @@ impl Policy {
         if let Err(unfilled) = self.fillable(&steps, scene) {
             return Err(Obstacle::Unfillable(steps, unfilled));
         }
+        let conditions = self.conditions(rule, ask, person, supposing);
+        let conditions = match conditions.map_err(Obstacle::Unmet) {
+            Err(unmet) if unmet.ease().0 > Hardness::Later => return Err(unmet),
+            conditions => conditions,
+        };
         let demands = self.demands(rule, ask.items);
         if let Some(within) = demands.mfa.filter(|_| supposing == Supposing::Nothing)
             && ask.confirmed.is_none()
         {
             return Err(Obstacle::Unprovable(within));
         }
-        let conditions = self.conditions(rule, ask, person, supposing);
-        let conditions = match conditions.map_err(Obstacle::Unmet) {
-            Err(unmet) if unmet.ease().0 > Hardness::Later => return Err(unmet),
-            conditions => conditions,
-        };
         self.not_spent(rule, ask).map_err(Obstacle::Spent)?;
         let bounds = self.bounds(rule, ask.items);
         let duration = ask.duration.unwrap_or(bounds.duration);

@@ -116,7 +116,13 @@ fn what_is_not_supported_yet_is_refused_and_never_ignored() {
         "    max: 2h\n    agents: true\n    notify: [\"slack:#x\"]\n",
         r#"
             policy.yaml:23:13: "agents: true" in a rule is not supported in this version; remove it: a policy that says more than is done does not load
+            policy.yaml:24:14: "slack:#x" in "notify" is not supported in this version; name sets of people, such as notify: [security]; webhooks stand in server.yaml
         "#,
+    );
+    check(
+        "version: 1",
+        "version: 1\npolicy: {approval: [{from: leads, mfa: 10m}]}",
+        r#"policy.yaml:2:21: "mfa" in a step of policy is not supported in this version; remove it: a policy that says more than is done does not load"#,
     );
     check(
         "    connector: pg\n",
