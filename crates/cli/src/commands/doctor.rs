@@ -193,12 +193,12 @@ mod tests {
             Check::warning("a", "b", "c"),
             Check::failing("a", "b", "c"),
         );
-        assert_eq!(summary(&[good.clone()]), "all is well");
+        assert_eq!(summary(std::slice::from_ref(&good)), "all is well");
         assert_eq!(
             summary(&[good, warn.clone()]),
             "nothing fails; 1 thing to look at"
         );
-        assert_eq!(summary(&[bad.clone()]), "1 thing does not work");
+        assert_eq!(summary(std::slice::from_ref(&bad)), "1 thing does not work");
         assert_eq!(
             summary(&[bad.clone(), bad, warn]),
             "2 things do not work; 1 thing to look at"
