@@ -236,16 +236,8 @@ impl Policy {
 
     /// Whether a guardrail forbids access now, and when one does for the first time.
     fn forbidden(&self, items: &BTreeSet<Item>, at: Timestamp) -> Result<Option<EndsBy>, Unmet<'_>> {
-        let guardrails: BTreeSet<usize> = items
-            .iter()
-            .flat_map(|item| self.index.guardrails(&item.resource))
-            .copied()
-            .collect();
         let mut first: Option<EndsBy> = None;
-        for place in guardrails {
-            let Some(guardrail) = self.document.guardrails.get(place) else {
-                continue;
-            };
+        for guardrail in self.over(items) {
             if guardrail.forbid.is_empty() {
                 continue;
             }

@@ -176,14 +176,7 @@ impl Policy {
 
     /// The guardrails over these items that limit a total.
     fn totals(&self, items: &BTreeSet<Item>) -> Vec<(&Guardrail, Total)> {
-        let places: BTreeSet<usize> = items
-            .iter()
-            .flat_map(|item| self.index.guardrails(&item.resource))
-            .copied()
-            .collect();
-        places
-            .into_iter()
-            .filter_map(|place| self.document.guardrails.get(place))
+        self.over(items)
             .filter_map(|guardrail| Some((guardrail, guardrail.max_total?)))
             .collect()
     }
