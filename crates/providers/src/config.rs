@@ -1,6 +1,9 @@
 //! Reading a provider's configuration: a tree of JSON, with a pointer to each thing that is wrong.
 
+use daypass_core::entitlement::Fault;
 use serde_json::{Map, Value};
+
+use crate::Error;
 
 /// Something wrong in a provider's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,28 @@ impl Problems {
             _ => Err(self.0),
         }
     }
+}
+
+/// What was read, or all that is wrong with it.
+pub(crate) type Read<T> = Result<T, Vec<ConfigProblem>>;
+
+/// Reads a part of the configuration, and collects on the way what is wrong with it.
+pub(crate) fn read<T>(config: &Value, parse: impl FnOnce(&Value, &mut Problems) -> Option<T>) -> Read<T> {
+    let mut problems = Problems::default();
+    let read = parse(config, &mut problems);
+    problems.finish(read)
+}
+
+/// What is wrong with the configuration of `what`, as an error of the provider.
+pub(crate) fn misconfigured(what: &str, problems: &[ConfigProblem]) -> Error {
+    let all: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
+        .collect();
+    Error::new(
+        Fault::Misconfigured,
+        format!("the {what}'s configuration: {}", all.join("; ")),
+    )
 }
 
 /// One object of the configuration.
@@ -96,6 +121,21 @@ impl<'a> Object<'a> {
     pub(crate) fn need_text(&self, key: &str, problems: &mut Problems) -> Option<&'a str> {
         self.need(key, problems)?;
         self.text(key, problems)
+    }
+
+    /// The TCP port under `port`, or the usual one where it is not said.
+    pub(crate) fn port(&self, usual: u16, problems: &mut Problems) -> Option<u16> {
+        let Some(value) = self.get("port") else {
+            return Some(usual);
+        };
+        let port = value
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|port| *port > 0);
+        if port.is_none() {
+            problems.add(&self.at("port"), "port must be a number from 1 to 65535");
+        }
+        port
     }
 
     /// The items of a list, each with its pointer; an absent key is an empty list.

@@ -1,10 +1,8 @@
 //! What policy writes for connectors, resources and roles of kind `command`. Most of it is the program's own business.
 
-use daypass_core::entitlement::Fault;
 use serde_json::{Map, Value};
 
-use crate::config::{Object, Problems, unknown};
-use crate::{ConfigProblem, Error};
+use crate::config::{self, Object, Problems, Read, unknown};
 
 /// A program with its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +32,9 @@ pub(super) enum OnePer {
     Grant,
 }
 
-type Read<T> = Result<T, Vec<ConfigProblem>>;
-
 impl Connector {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -63,16 +57,12 @@ impl Connector {
 
 /// A resource's configuration, as the program gets it.
 pub(super) fn resource(config: &Value) -> Read<Value> {
-    let mut problems = Problems::default();
-    let read = mapping(config, "", &mut problems);
-    problems.finish(read)
+    config::read(config, |config, problems| mapping(config, "", problems))
 }
 
 impl Role {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -105,17 +95,6 @@ fn mapping(value: &Value, pointer: &str, problems: &mut Problems) -> Option<Valu
 
 fn empty() -> Value {
     Value::Object(Map::new())
-}
-
-pub(super) fn misconfigured(what: &str, problems: &[ConfigProblem]) -> Error {
-    let all: Vec<_> = problems
-        .iter()
-        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
-        .collect();
-    Error::new(
-        Fault::Misconfigured,
-        format!("the {what}'s configuration: {}", all.join("; ")),
-    )
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Kind for Command {
         installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
         let connector = config::Connector::read(config)
-            .map_err(|problems| config::misconfigured("connector", &problems))?;
+            .map_err(|problems| crate::config::misconfigured("connector", &problems))?;
         Ok(Arc::new(provider::Connected::new(
             connector,
             secrets,

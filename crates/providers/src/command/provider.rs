@@ -10,11 +10,12 @@ use daypass_core::time::{Span, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::config::{self, Connector, misconfigured};
+use super::config::{self, Connector};
 use super::message::{Answer, Named, Question, VERSION, Verb};
 use super::redact::Redactor;
 use super::run::{self, SLACK};
 use super::{Program, answer, keys};
+use crate::config::misconfigured;
 use crate::within::within;
 use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
 

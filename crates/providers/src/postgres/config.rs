@@ -1,12 +1,12 @@
 //! What policy writes for connectors, resources and roles of kind `postgres`, read and checked.
 
-use daypass_core::entitlement::{Fault, Spec};
+use daypass_core::entitlement::Spec;
 use serde_json::Value;
 
 use super::grants::{Object as Target, Privileges};
 use super::quote::{self, Ident};
-use crate::config::{Object, Problems};
-use crate::{ConfigProblem, Error};
+use crate::Error;
+use crate::config::{self, Object, Problems, Read};
 
 /// How many connections a holder may have at once where the role does not say: enough for a desktop client, too few to
 /// starve the server.
@@ -59,13 +59,9 @@ pub(super) struct Grant {
     pub(super) privileges: Privileges,
 }
 
-type Read<T> = Result<T, Vec<ConfigProblem>>;
-
 impl Connector {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -75,16 +71,7 @@ impl Connector {
             let what = "host must be one name or address; sockets in the file system are not supported";
             problems.add(&object.at("host"), what);
         }
-        let port = match object.get("port") {
-            None => Some(5432),
-            Some(port) => port
-                .as_u64()
-                .and_then(|port| u16::try_from(port).ok())
-                .filter(|port| *port > 0),
-        };
-        if port.is_none() {
-            problems.add(&object.at("port"), "port must be a number from 1 to 65535");
-        }
+        let port = object.port(5432, problems);
         let database = name(&object, "database", problems).unwrap_or("postgres");
         let admin = object.need("admin", problems)?;
         let admin = Object::read(admin, &object.at("admin"), &["user", "password"], problems)?;
@@ -110,9 +97,7 @@ impl Connector {
 
 impl Resource {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -145,9 +130,7 @@ impl Resource {
 
 impl Role {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -202,20 +185,10 @@ impl Role {
 
 /// Reads a frozen spec. It was checked when the policy was loaded, perhaps by another version.
 pub(super) fn spec(spec: &Spec) -> Result<(Resource, Role), Error> {
-    let resource = Resource::read(&spec.resource).map_err(|problems| misconfigured("resource", &problems))?;
-    let role = Role::read(&spec.role).map_err(|problems| misconfigured("role", &problems))?;
+    let resource =
+        Resource::read(&spec.resource).map_err(|problems| config::misconfigured("resource", &problems))?;
+    let role = Role::read(&spec.role).map_err(|problems| config::misconfigured("role", &problems))?;
     Ok((resource, role))
-}
-
-pub(super) fn misconfigured(what: &str, problems: &[ConfigProblem]) -> Error {
-    let all: Vec<_> = problems
-        .iter()
-        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
-        .collect();
-    Error::new(
-        Fault::Misconfigured,
-        format!("the {what}'s configuration: {}", all.join("; ")),
-    )
 }
 
 /// A key that names something in PostgreSQL.

@@ -91,7 +91,7 @@ impl Kind for Postgres {
         installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
         let connector = config::Connector::read(config)
-            .map_err(|problems| config::misconfigured("connector", &problems))?;
+            .map_err(|problems| crate::config::misconfigured("connector", &problems))?;
         Ok(Arc::new(server::Server::new(
             name.clone(),
             connector,

@@ -6,11 +6,12 @@ use daypass_core::time::{Span, Timestamp};
 use serde_json::Value;
 
 use super::authority::{Authority, Claims};
-use super::config::{Resource, Role, misconfigured};
+use super::config::{Resource, Role};
 use super::key::PublicKey;
 use super::krl;
 use super::provider::{CLOCK_SKEW, Connected};
 use crate::Error;
+use crate::config::misconfigured;
 
 /// A certificate is valid from so long before it is made: a host's clock may be behind.
 const BEFORE: Span = Span::minutes(1);

@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use daypass_core::entitlement::Fault;
 use daypass_core::time::Span;
 use serde_json::Value;
 
-use crate::config::{Object, Problems, unknown};
-use crate::{ConfigProblem, Error};
+use crate::config::{self, Object, Problems, Read, unknown};
 
 /// How long a certificate is valid where the connector does not say, and at most and least.
 const VALIDITY: Span = Span::minutes(5);
@@ -26,8 +24,6 @@ const EXTENSIONS: &[&str] = &[
 ];
 /// More of anything in one list than anybody means.
 const MANY: usize = 64;
-
-type Read<T> = Result<T, Vec<ConfigProblem>>;
 
 /// One authority, for all hosts that trust it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +60,7 @@ pub(super) struct Role {
 
 impl Connector {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -90,9 +84,7 @@ impl Connector {
 
 impl Resource {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -136,26 +128,14 @@ impl Resource {
                 format!("say which host: {{host: web-1.internal}}, or up to {MANY} under hosts"),
             );
         }
-        let mut port = 22;
-        if let Some(value) = object.get("port") {
-            match value
-                .as_u64()
-                .and_then(|port| u16::try_from(port).ok())
-                .filter(|port| *port != 0)
-            {
-                Some(value) => port = value,
-                None => problems.add(&object.at("port"), "port must be a number from 1 to 65535"),
-            }
-        }
-        Some(Self { hosts, port })
+        let port = object.port(22, problems);
+        Some(Self { hosts, port: port? })
     }
 }
 
 impl Role {
     pub(super) fn read(config: &Value) -> Read<Self> {
-        let mut problems = Problems::default();
-        let read = Self::parse(config, &mut problems);
-        problems.finish(read)
+        config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
@@ -263,15 +243,4 @@ fn is_network(text: &str) -> bool {
     };
     let most = if address.is_ipv4() { 32 } else { 128 };
     bits.is_none_or(|bits| !bits.starts_with('+') && bits.parse::<u8>().is_ok_and(|bits| bits <= most))
-}
-
-pub(super) fn misconfigured(what: &str, problems: &[ConfigProblem]) -> Error {
-    let all: Vec<_> = problems
-        .iter()
-        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
-        .collect();
-    Error::new(
-        Fault::Misconfigured,
-        format!("the {what}'s configuration: {}", all.join("; ")),
-    )
 }

@@ -75,8 +75,8 @@ impl Kind for Ssh {
         secrets: Arc<dyn Secrets>,
         _installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
-        let config =
-            config::Connector::read(config).map_err(|found| config::misconfigured("connector", &found))?;
+        let config = config::Connector::read(config)
+            .map_err(|found| crate::config::misconfigured("connector", &found))?;
         let register = secrets.register();
         Ok(Arc::new(provider::Connected {
             connector: connector.to_string(),

@@ -7,9 +7,10 @@ use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
 
 use super::certifier::Certifier;
-use super::config::{Connector, Resource, Role, misconfigured};
+use super::config::{Connector, Resource, Role};
 use super::no_register;
 use super::register::{Register, Standing};
+use crate::config::misconfigured;
 use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
 
 /// How far a host's clock may be behind ours (and ours before it): for so long after its end a certificate counts as usable.
