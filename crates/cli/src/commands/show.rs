@@ -66,7 +66,8 @@ pub(crate) fn request_state(request: &Request) -> Field {
     Field(style, request.state.as_str().to_owned())
 }
 
-fn labelled(label: &str, text: impl Into<String>) -> Line {
+/// A line of what there is to say of one thing: its label, and the text.
+pub(crate) fn labelled(label: &str, text: impl Into<String>) -> Line {
     Line::new().with(Style::Faint, format!("{label:<10} ")).text(text)
 }
 
@@ -128,7 +129,7 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         ),
     ));
     for (number, step) in request.steps.iter().enumerate() {
-        lines.extend(step_lines(number + 1, step, request, now));
+        lines.extend(step_lines(number + 1, step, now, || waits_for(request, now)));
     }
     let less = |approved: &&Approved| {
         approved.duration != request.duration || approved.items.len() != request.items.len()
@@ -212,11 +213,12 @@ pub(crate) const fn emergency(break_glass: bool) -> &'static str {
     if break_glass { " (break-glass)" } else { "" }
 }
 
-fn step_lines(
+/// All there is to say of a step of a chain. `waits` says what it waits for, where it is open.
+pub(crate) fn step_lines(
     number: usize,
     step: &daypass_api::request::Step,
-    request: &Request,
     now: Timestamp,
+    waits: impl FnOnce() -> String,
 ) -> Vec<Line> {
     let who = if step.count > 1 {
         format!("{} of {}", step.count, step.from)
@@ -225,7 +227,7 @@ fn step_lines(
     };
     let (style, state) = match step.state {
         StepState::Waiting => (Style::Faint, String::from("waits for the step before")),
-        StepState::Open => (Style::Warn, waits_for(request, now)),
+        StepState::Open => (Style::Warn, waits()),
         StepState::Approved => (Style::Good, String::from("✓ agreed")),
         StepState::Denied => (Style::Bad, String::from("✗ denied")),
         StepState::Closed => (Style::Faint, String::from("closed")),

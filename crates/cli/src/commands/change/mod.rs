@@ -9,11 +9,12 @@ use daypass_api::request::{Decision, Step, StepState};
 use daypass_core::time::Timestamp;
 
 use crate::ask;
+use crate::commands::show::{labelled, step_lines};
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::human::{ago, count, instant, left, span};
+use crate::human::{ago, count, instant, left};
 use crate::line::{Field, Grid, Line, Style};
 
 /// The most changes that are listed.
@@ -192,10 +193,6 @@ pub(crate) fn show(context: &Context, change: &Change) {
         .one(change, || change.id.to_string(), || lines(change, now));
 }
 
-fn labelled(label: &str, text: impl Into<String>) -> Line {
-    Line::new().with(Style::Faint, format!("{label:<10} ")).text(text)
-}
-
 /// All there is to say of a change: what a reviewer must see before agreeing, every line of the files among it.
 fn lines(change: &Change, now: Timestamp) -> Vec<Line> {
     let Field(style, state) = state(change);
@@ -213,7 +210,7 @@ fn lines(change: &Change, now: Timestamp) -> Vec<Line> {
     let asked = format!("{} ({})", instant(change.created_at), ago(change.created_at, now));
     lines.push(labelled("proposed", asked));
     for (number, step) in change.steps.iter().enumerate() {
-        lines.extend(step_lines(number + 1, step, now));
+        lines.extend(step_lines(number + 1, step, now, || waits_for(step, now)));
     }
     for (number, line) in change.summary.iter().enumerate() {
         lines.push(labelled(if number == 0 { "changes" } else { "" }, line));
@@ -225,44 +222,6 @@ fn lines(change: &Change, now: Timestamp) -> Vec<Line> {
         lines.extend(diff::lines(&change.before, &change.files));
     }
     lines.push(labelled("digest", change.digest.to_string()));
-    lines
-}
-
-fn step_lines(number: usize, step: &Step, now: Timestamp) -> Vec<Line> {
-    let who = if step.count > 1 {
-        format!("{} of {}", step.count, step.from)
-    } else {
-        step.from.clone()
-    };
-    let (style, state) = match step.state {
-        StepState::Waiting => (Style::Faint, String::from("waits for the step before")),
-        StepState::Open => (Style::Warn, waits_for(step, now)),
-        StepState::Approved => (Style::Good, String::from("✓ agreed")),
-        StepState::Denied => (Style::Bad, String::from("✗ denied")),
-        StepState::Closed => (Style::Faint, String::from("closed")),
-    };
-    let mut lines = vec![labelled(&format!("step {number}"), format!("{who}: ")).with(style, state)];
-    if let (StepState::Open | StepState::Waiting, Some(escalation)) = (step.state, &step.escalates) {
-        let when = if escalation.happened {
-            "was silent; also asked"
-        } else {
-            "silence also asks"
-        };
-        let whom = format!("{when} {} ({})", escalation.to, span(escalation.within));
-        lines.push(labelled("", whom));
-    }
-    for review in &step.reviews {
-        let verb = match review.decision {
-            Decision::Approve => "agreed",
-            Decision::Deny => "said no",
-        };
-        let why = review
-            .comment
-            .as_ref()
-            .map_or_else(String::new, |comment| format!(": \"{comment}\""));
-        let line = format!("{} {verb} {}{why}", review.reviewer, ago(review.at, now));
-        lines.push(labelled("", line));
-    }
     lines
 }
 

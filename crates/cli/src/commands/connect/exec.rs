@@ -12,13 +12,12 @@ use daypass_api::grant::{AskCredential, Credential, Grant};
 use daypass_api::request::Request;
 use daypass_api::{Item, ProblemCode};
 use daypass_core::refusal::Code;
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
 use super::{Found, Reach, Target, psql};
-use crate::commands::request::Why;
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -44,20 +43,8 @@ Ends with the command's own exit code; with 125 where it did not run, and with 7
 to end then (SIGTERM), and killed after 5 s. A grant that was there before stays, unless --release. SIGINT, SIGTERM and SIGHUP
 are passed on, and the grant is given back all the same.")]
 pub struct ExecArgs {
-    /// What to reach
-    #[arg(value_name = "RESOURCE[/ROLE]")]
-    target: Target,
-
-    /// For how long to ask, where it must be asked
-    #[arg(long = "for", value_name = "TIME")]
-    length: Option<Span>,
-
     #[command(flatten)]
-    why: Why,
-
-    /// Wait at most so long for access [default: until it is decided]
-    #[arg(long, value_name = "TIME")]
-    wait: Option<Span>,
+    reach: Reach,
 
     /// Give the grant back also where it was there before
     #[arg(long)]
@@ -106,10 +93,7 @@ impl ExecArgs {
 
     async fn exec(self, context: &Context) -> Result<Exit, Failure> {
         let Self {
-            target,
-            length,
-            why,
-            wait,
+            reach,
             release,
             command,
         } = self;
@@ -119,22 +103,15 @@ impl ExecArgs {
         // What would fail in the end fails before anybody is asked.
         let program = program(&context.env.path, name)?;
         let client = context.client()?;
-        is_known_kind(&client, &target).await?;
+        is_known_kind(&client, &reach.target).await?;
         let mut signals = Signals::catch()?;
-        let access = Reach {
-            target,
-            length,
-            why,
-            wait,
-            args: Vec::new(),
-        };
-        let found = access.find_or_ask(context, &client).await?;
+        let found = reach.find_or_ask(context, &client).await?;
         let asked = match &found {
             Found::Asked { request, fresh: true } => Some(request.clone()),
             _ => None,
         };
         let waited = tokio::select! {
-            waited = access.until_there(context, &client, found) => waited,
+            waited = reach.until_there(context, &client, found) => waited,
             _ = signals.next() => Err(Failure::error("it was told to end before the access was there")),
         };
         let grant = match waited {
@@ -156,7 +133,7 @@ impl ExecArgs {
             client: &client,
             grant: &grant,
         };
-        let outcome = run.command((&program, args), &access.target, &mut signals).await;
+        let outcome = run.command((&program, args), &reach.target, &mut signals).await;
         if asked.is_some() || release {
             run.give_back(&outcome).await;
         } else if context.may_ask() {

@@ -38,8 +38,13 @@ is not left behind; fresh credentials replace the grant's older ones.")]
 pub struct ConnectArgs {
     #[command(flatten)]
     reach: Reach,
+
+    /// Arguments for the target's client
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<std::ffi::OsString>,
 }
 
+/// What a wrapper is to reach, and how it asks for that where it must be asked.
 #[derive(Debug, Args)]
 pub(crate) struct Reach {
     /// What to reach
@@ -56,10 +61,6 @@ pub(crate) struct Reach {
     /// Wait at most so long for access [default: until it is decided]
     #[arg(long, value_name = "TIME")]
     wait: Option<Span>,
-
-    /// Arguments for the target's client
-    #[arg(last = true, value_name = "ARGS")]
-    pub(crate) args: Vec<std::ffi::OsString>,
 }
 
 /// A resource, perhaps with a role on it.
@@ -166,7 +167,7 @@ impl ConnectArgs {
         context
             .out
             .note(Line::new().with(Style::Good, "✓ ").text(format!("{item}{until}")));
-        let exit = psql::run(&program, &self.reach.args, &credential, &context.env.runtime).await?;
+        let exit = psql::run(&program, &self.args, &credential, &context.env.runtime).await?;
         if context.may_ask() {
             let id = grant.id.short();
             context.out.note(Line::new().with(

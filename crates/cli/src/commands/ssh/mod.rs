@@ -49,6 +49,10 @@ pub struct SshArgs {
     /// Which of the users that the role opens [default: the first]
     #[arg(long, short, value_name = "USER")]
     login: Option<String>,
+
+    /// Arguments for the target's client
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<std::ffi::OsString>,
 }
 
 impl SshArgs {
@@ -100,7 +104,7 @@ impl SshArgs {
                 &certificate.port.to_string(),
                 &host,
             ])
-            .args(&self.reach.args)
+            .args(&self.args)
             .status()
             .await
             .map_err(|error| Failure::error(format!("{} cannot be started: {error}", ssh.display())))?;
