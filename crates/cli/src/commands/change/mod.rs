@@ -233,7 +233,7 @@ fn waits_for(step: &Step, now: Timestamp) -> String {
     };
     let time = step
         .due_at
-        .map_or_else(String::new, |due| format!(" ({} left)", left(due, now)));
+        .map_or_else(String::new, |due| format!(" ({})", left(due, now)));
     format!("waits for {whom}{time}")
 }
 
