@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ballot::Ballot;
 use crate::canonical::{self, NotCanonical};
 use crate::id::{ChangeId, PersonId};
 use crate::refusal::{Code, Refusal};
@@ -282,10 +283,13 @@ impl Change {
         now: Timestamp,
     ) -> Result<Event, Refusal> {
         let (step, due_at, escalated) = self.pending()?;
-        if now >= due_at {
-            let what = format!("the change lapsed at {due_at}: nobody answered in time");
-            return Err(Refusal::new(Code::AlreadyDecided, what));
-        }
+        let ballot = Ballot {
+            what: "change",
+            owner: self.proposer,
+            digest: self.digest,
+            reviews: self.reviews(),
+        };
+        ballot.open(due_at, now)?;
         if policy != Some(self.policy) {
             let what = "another policy came in force since this was proposed";
             return Err(Refusal::new(Code::Stale, what).hint("propose it anew: daypass policy apply"));
@@ -294,19 +298,7 @@ impl Change {
             .steps
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
-        if review.reviewer == self.proposer {
-            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own change"));
-        }
-        let voted = |earlier: &Review| earlier.reviewer == review.reviewer;
-        if self.reviews().iter().any(voted) {
-            let what = "you reviewed this change already; one person counts once";
-            return Err(Refusal::new(Code::AlreadyReviewed, what));
-        }
-        may(open, escalated, review.reviewer)?;
-        if review.digest != self.digest {
-            let what = "the change that you saw is not the one that stands here";
-            return Err(Refusal::new(Code::DigestMismatch, what).hint("look at it again, then decide"));
-        }
+        ballot.admit(&review, || may(open, escalated, review.reviewer))?;
         review.step = step;
         review.at = now;
         match &review.decision {

@@ -3,6 +3,7 @@
 //! There is no async, no IO, no clock and no randomness in this crate: `now` and random bytes are parameters, so that a
 //! simulation can drive all of it and every test is exact. Start reading at [`request`], then [`grant`], then [`plan`].
 
+mod ballot;
 pub mod break_glass;
 pub mod canonical;
 pub mod certificate;

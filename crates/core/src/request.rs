@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ballot::Ballot;
 use crate::break_glass::{BreakGlass, Owed};
 use crate::canonical::{self, NotCanonical};
 use crate::demand::Demands;
 use crate::end_when::EndWhen;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
-use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::review::{Approval, Decision, Review, Silence, Step, Tally, tally};
 use crate::text::{Hash, Prose};
@@ -334,39 +334,21 @@ impl Request {
         now: Timestamp,
     ) -> Result<Event, Refusal> {
         let (step, _, due_at, escalated) = self.pending()?;
-        if now >= due_at {
-            return Err(Refusal::new(
-                Code::AlreadyDecided,
-                format!("the request lapsed at {due_at}: nobody answered in time"),
-            ));
-        }
+        let ballot = Ballot {
+            what: "request",
+            owner: self.ask.requester,
+            digest: self.digest,
+            reviews: self.reviews(),
+        };
+        ballot.open(due_at, now)?;
         let open = self
             .path
             .steps
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
-        if review.reviewer == self.ask.requester {
-            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
-        }
-        // Before the question whether they may: the next step asks others, and "not you" would not say why.
-        if self
-            .reviews()
-            .iter()
-            .any(|earlier| earlier.reviewer == review.reviewer && !is(Fault::CountTwice))
-        {
-            return Err(Refusal::new(
-                Code::AlreadyReviewed,
-                "you reviewed this request already; one person counts once",
-            ));
-        }
-        standing.may_review(self, open, escalated, review.reviewer)?;
-        if review.digest != self.digest {
-            return Err(Refusal::new(
-                Code::DigestMismatch,
-                "the request that you saw is not the one that stands here",
-            )
-            .hint("look at it again, then decide"));
-        }
+        ballot.admit(&review, || {
+            standing.may_review(self, open, escalated, review.reviewer)
+        })?;
         review.step = step;
         review.at = now;
         let Decision::Approve { duration, items } = &review.decision else {

@@ -3,11 +3,11 @@
 use daypass_api::policy::PolicyFile;
 use daypass_api::{change as api, request as api_request};
 use daypass_core::change::{Change, Proposal, State};
-use daypass_core::review::{Decision, Review, Silence, Step};
+use daypass_core::review::Step;
 use daypass_core::time::Timestamp;
 use daypass_engine::Current;
 
-use super::request::review;
+use super::step;
 
 /// A change as somebody sees it who may. `reviewable` says whether it waits for them.
 #[must_use]
@@ -54,56 +54,28 @@ pub(crate) fn files(files: impl IntoIterator<Item = (String, String)>) -> Vec<Po
 }
 
 fn step(change: &Change, index: usize, step: &Step, current: &Current, now: Timestamp) -> api_request::Step {
-    let of_it = |review: &&Review| review.step == index;
-    let reviews: Vec<&Review> = change.reviews().iter().filter(of_it).collect();
-    let open = match &change.state {
+    let state = match change.state {
         State::Pending {
             step,
             due_at,
             escalated,
             ..
-        } if *step == index => Some((*due_at, *escalated)),
-        _ => None,
-    };
-    let waits = || {
-        current
-            .policy
-            .change_waits_for(change, current.directory.as_ref(), now)
-    };
-    let login = |person| current.directory.login(person);
-    api_request::Step {
-        from: step.from.to_string(),
-        count: step.count.max(1),
-        state: state(change, index, step, &reviews),
-        reviewers: open.map_or_else(Vec::new, |_| waits().into_iter().map(login).collect()),
-        reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
-        within: step.within,
-        mfa: step.mfa,
-        guardrail: step.guardrail.clone(),
-        due_at: open.map(|(due_at, _)| due_at),
-        escalates: match &step.silence {
-            Silence::Deny => None,
-            Silence::Escalate { to, within } => Some(api_request::Escalation {
-                to: to.to_string(),
-                within: *within,
-                happened: open.is_some_and(|(_, escalated)| escalated),
-            }),
+        } => step::State::Pending {
+            step,
+            due_at,
+            escalated,
         },
-    }
-}
-
-fn state(change: &Change, index: usize, step: &Step, reviews: &[&Review]) -> api_request::StepState {
-    let denied = |review: &&Review| review.decision == Decision::Deny;
-    let agreed = reviews.iter().filter(|review| !denied(review)).count();
-    match &change.state {
-        State::Applied { .. } => api_request::StepState::Approved,
-        State::Pending { step, .. } if *step == index => api_request::StepState::Open,
-        State::Pending { step, .. } if *step < index => api_request::StepState::Waiting,
-        State::Pending { .. } => api_request::StepState::Approved,
-        _ if reviews.iter().any(denied) => api_request::StepState::Denied,
-        _ if usize::try_from(step.count.max(1)).is_ok_and(|count| agreed >= count) => {
-            api_request::StepState::Approved
-        }
-        _ => api_request::StepState::Closed,
-    }
+        State::Applied { .. } => step::State::Agreed,
+        State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => step::State::Over,
+    };
+    let chain = step::Chain {
+        reviews: change.reviews(),
+        state,
+    };
+    let reviewers = |_| {
+        let directory = current.directory.as_ref();
+        let waits = current.policy.change_waits_for(change, directory, now);
+        waits.into_iter().map(|person| directory.login(person)).collect()
+    };
+    chain.step((index, step), step.mfa, reviewers, current)
 }

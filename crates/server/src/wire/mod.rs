@@ -9,6 +9,7 @@ mod lock;
 mod person;
 mod policy;
 mod request;
+mod step;
 mod tools;
 
 pub(crate) use change::{change, files};

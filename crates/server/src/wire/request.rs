@@ -4,11 +4,11 @@ use daypass_api::{break_glass as api_glass, request as api};
 use daypass_core::break_glass::Owed;
 use daypass_core::id::GrantId;
 use daypass_core::request::{Request, State};
-use daypass_core::review::{Decision, Review, Silence, Step};
+use daypass_core::review::Step;
 use daypass_core::time::Timestamp;
 use daypass_engine::Current;
 
-use super::{items, words};
+use super::{items, step, words};
 
 /// A request as somebody sees it who may. `reviewable` says whether it waits for them.
 #[must_use]
@@ -120,59 +120,27 @@ const fn decided_at(state: &State) -> Option<Timestamp> {
 }
 
 fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Timestamp) -> api::Step {
-    let reviews: Vec<&Review> = request
-        .reviews()
-        .iter()
-        .filter(|review| review.step == index)
-        .collect();
-    let open = match &request.state {
+    let state = match request.state {
         State::Pending {
             step,
             due_at,
             escalated,
             ..
-        } if *step == index => Some((*due_at, *escalated)),
-        _ => None,
+        } => step::State::Pending {
+            step,
+            due_at,
+            escalated,
+        },
+        State::Approved { .. } => step::State::Agreed,
+        State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => step::State::Over,
     };
-    let escalates = match &step.silence {
-        Silence::Deny => None,
-        Silence::Escalate { to, within } => Some(api::Escalation {
-            to: to.to_string(),
-            within: *within,
-            happened: open.is_some_and(|(_, escalated)| escalated),
-        }),
+    let chain = step::Chain {
+        reviews: request.reviews(),
+        state,
     };
-    api::Step {
-        from: step.from.to_string(),
-        count: step.count.max(1),
-        state: step_state(request, index, step, &reviews),
-        reviewers: open.map_or_else(Vec::new, |(_, escalated)| {
-            reviewers(request, step, escalated, current, now)
-        }),
-        reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
-        within: step.within,
-        mfa: request.path.demands.mfa_of(step),
-        guardrail: step.guardrail.clone(),
-        due_at: open.map(|(due_at, _)| due_at),
-        escalates,
-    }
-}
-
-fn step_state(request: &Request, index: usize, step: &Step, reviews: &[&Review]) -> api::StepState {
-    let approvals = reviews
-        .iter()
-        .filter(|review| matches!(review.decision, Decision::Approve { .. }))
-        .count();
-    let enough = usize::try_from(step.count.max(1)).is_ok_and(|count| approvals >= count);
-    match &request.state {
-        State::Approved { .. } => api::StepState::Approved,
-        State::Pending { step, .. } if *step == index => api::StepState::Open,
-        State::Pending { step, .. } if *step < index => api::StepState::Waiting,
-        State::Pending { .. } => api::StepState::Approved,
-        _ if reviews.iter().any(|review| review.decision == Decision::Deny) => api::StepState::Denied,
-        _ if enough => api::StepState::Approved,
-        _ => api::StepState::Closed,
-    }
+    let mfa = request.path.demands.mfa_of(step);
+    let reviewers = |escalated| reviewers(request, step, escalated, current, now);
+    chain.step((index, step), mfa, reviewers, current)
 }
 
 /// Who may answer the open step now: those it asks, less those who have counted already.
@@ -193,19 +161,4 @@ fn reviewers(
         .filter(|person| !counted(*person))
         .map(|person| directory.login(person))
         .collect()
-}
-
-pub(super) fn review(review: &Review, current: &Current) -> api::Review {
-    let (decision, duration, only) = match &review.decision {
-        Decision::Approve { duration, items } => (api::Decision::Approve, *duration, items.as_ref()),
-        Decision::Deny => (api::Decision::Deny, None, None),
-    };
-    api::Review {
-        reviewer: current.directory.login(review.reviewer),
-        decision,
-        duration,
-        items: only.map(items),
-        at: review.at,
-        comment: review.comment.as_ref().and_then(words),
-    }
 }

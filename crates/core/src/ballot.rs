@@ -1,0 +1,56 @@
+//! Who may cast a vote on something that waits for reviews: a request, or a change of the policy. What a vote leads to is theirs.
+
+use crate::id::PersonId;
+use crate::planted::{Fault, is};
+use crate::refusal::{Code, Refusal};
+use crate::review::Review;
+use crate::text::Hash;
+use crate::time::Timestamp;
+
+/// What is voted on.
+pub(crate) struct Ballot<'a> {
+    /// In a word: `request`, `change`.
+    pub(crate) what: &'static str,
+    /// Whose it is. They never vote on it.
+    pub(crate) owner: PersonId,
+    /// What voters name, so that they vote on what they saw.
+    pub(crate) digest: Hash,
+    /// The votes so far.
+    pub(crate) reviews: &'a [Review],
+}
+
+impl Ballot<'_> {
+    /// Whether it is still open.
+    pub(crate) fn open(&self, due_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        if now < due_at {
+            return Ok(());
+        }
+        let what = format!("the {} lapsed at {due_at}: nobody answered in time", self.what);
+        Err(Refusal::new(Code::AlreadyDecided, what))
+    }
+
+    /// Whether this vote may be cast. `may`: whether the open step asks this person.
+    pub(crate) fn admit(
+        &self,
+        review: &Review,
+        may: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let what = self.what;
+        if review.reviewer == self.owner {
+            let what = format!("nobody reviews their own {what}");
+            return Err(Refusal::new(Code::OwnRequest, what));
+        }
+        // Before the question whether they may: the next step asks others, and "not you" would not say why.
+        let voted = |earlier: &Review| earlier.reviewer == review.reviewer && !is(Fault::CountTwice);
+        if self.reviews.iter().any(voted) {
+            let what = format!("you reviewed this {what} already; one person counts once");
+            return Err(Refusal::new(Code::AlreadyReviewed, what));
+        }
+        may()?;
+        if review.digest != self.digest {
+            let what = format!("the {what} that you saw is not the one that stands here");
+            return Err(Refusal::new(Code::DigestMismatch, what).hint("look at it again, then decide"));
+        }
+        Ok(())
+    }
+}
