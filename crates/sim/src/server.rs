@@ -103,6 +103,9 @@ impl Process {
             self.world.time().crash(self.owner);
             if let Owner::Server { number, start } = self.owner {
                 self.world.set_server(number, None);
+                if self.world.servers().is_empty() {
+                    self.world.judge().alone();
+                }
                 happen::restart(&self.world, number, start);
             }
             pending::<()>().await;

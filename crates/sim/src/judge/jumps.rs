@@ -9,6 +9,8 @@ pub(super) struct Jumps(Vec<Jump>);
 #[derive(Debug)]
 struct Jump {
     at: Timestamp,
+    /// By how much it was turned.
+    width: Span,
     /// By how much time went on of itself.
     ahead: Span,
     /// By how much it may have stood still.
@@ -31,11 +33,23 @@ impl Jumps {
         let lost = if noted { width.min(READ_WITHIN) } else { width };
         self.0.push(Jump {
             at: now,
+            width,
             ahead: if back { Span::ZERO } else { width },
             lost: if back { lost } else { Span::ZERO },
             felt: now + READ_WITHIN,
             noted,
         });
+    }
+
+    /// The last server that ran has crashed. Had it not read the clock again by then, nobody has felt the turn.
+    pub(super) fn alone(&mut self, now: Timestamp) {
+        let unread = |jump: &&mut Jump| jump.noted && now < jump.at + READ_WITHIN;
+        for jump in self.0.iter_mut().filter(unread) {
+            jump.noted = false;
+            if jump.ahead == Span::ZERO {
+                jump.lost = jump.width;
+            }
+        }
     }
 
     /// A server starts: what the store did not take the note of, it does not know.
@@ -87,5 +101,16 @@ mod tests {
         assert_eq!(jumps.lost(at(21)), Span::ZERO);
         jumps.started(at(30));
         assert_eq!(jumps.lost(at(21)), Span::hours(1), "a start does not know of it");
+    }
+    #[test]
+    fn a_turn_back_just_before_the_last_server_crashes_is_one_that_nobody_noticed() {
+        let mut jumps = Jumps::default();
+        jumps.turned(-HOUR, true, at(10));
+        jumps.turned(HOUR, true, at(10));
+        jumps.alone(at(10) + READ_WITHIN);
+        assert_eq!(jumps.lost(at(0)), READ_WITHIN, "it had time to read the clock");
+        jumps.alone(at(10) + Span::seconds(2));
+        jumps.started(at(12));
+        assert_eq!(jumps.lost(at(11)), Span::hours(1));
     }
 }

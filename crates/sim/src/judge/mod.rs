@@ -248,6 +248,11 @@ impl Judge {
         self.jumps.turned(by, noted, self.time.now());
     }
 
+    /// The last server that ran has crashed.
+    pub(crate) fn alone(&mut self) {
+        self.jumps.alone(self.time.now());
+    }
+
     /// A server has started.
     pub(crate) fn started(&mut self) {
         self.jumps.started(self.time.now());
