@@ -90,6 +90,9 @@ pub enum State {
         since: Timestamp,
         /// When it had become active, if it had.
         active_since: Option<Timestamp>,
+        /// Since when it was being set up, where it never became active: some of it may have been there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set_up_since: Option<Timestamp>,
         /// Whether the removal takes longer than it should: somebody has been told.
         overdue: bool,
     },
@@ -99,6 +102,9 @@ pub enum State {
         reason: Reason,
         /// When it became active, if it did.
         active_since: Option<Timestamp>,
+        /// Since when it was being set up, where it never became active: some of it may have been there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set_up_since: Option<Timestamp>,
         /// When its end began.
         ending_since: Timestamp,
         /// When it was seen to be gone.
@@ -492,43 +498,40 @@ impl Grant {
                 expires_at: *expires_at,
             },
             (state @ State::Active { .. }, Event::CredentialIssued { .. }) => state,
-            (State::Scheduled { .. } | State::Activating { .. }, Event::Ending { reason }) => State::Ending {
-                reason: reason.clone(),
-                since: at,
-                active_since: None,
-                overdue: false,
-            },
-            (State::Active { since, .. }, Event::Ending { reason }) => State::Ending {
-                reason: reason.clone(),
-                since: at,
-                active_since: Some(since),
-                overdue: false,
-            },
+            (before, Event::Ending { reason }) => {
+                let (active_since, set_up_since) = match before {
+                    State::Scheduled { .. } => (None, None),
+                    State::Activating { since, .. } => (None, Some(since)),
+                    State::Active { since, .. } => (Some(since), None),
+                    State::Ending { .. } | State::Ended { .. } => return None,
+                };
+                State::Ending {
+                    reason: reason.clone(),
+                    since: at,
+                    active_since,
+                    set_up_since,
+                    overdue: false,
+                }
+            }
+            (mut ending @ State::Ending { .. }, Event::Overdue) => {
+                if let State::Ending { overdue, .. } = &mut ending {
+                    *overdue = true;
+                }
+                ending
+            }
             (
                 State::Ending {
                     reason,
                     since,
                     active_since,
-                    ..
-                },
-                Event::Overdue,
-            ) => State::Ending {
-                reason,
-                since,
-                active_since,
-                overdue: true,
-            },
-            (
-                State::Ending {
-                    reason,
-                    since,
-                    active_since,
+                    set_up_since,
                     ..
                 },
                 Event::Ended { evidence },
             ) => State::Ended {
                 reason,
                 active_since,
+                set_up_since,
                 ending_since: since,
                 at,
                 evidence: evidence.clone(),

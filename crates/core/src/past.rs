@@ -27,7 +27,7 @@ pub struct Reach {
     pub uses: Option<Span>,
     /// The time in which something was held.
     pub total: Option<Span>,
-    /// The requests that were denied, by when they were made.
+    /// The requests that were denied, by when they were.
     pub denials: Option<Span>,
 }
 
@@ -211,8 +211,8 @@ pub enum Time {
 }
 
 impl Held {
-    /// When a grant is held; `None` where it ended before it was there. `lengthened`: by how much its extensions made it
-    /// longer, all together.
+    /// When a grant is held; `None` where it ended before anything was done for it. `lengthened`: by how much its extensions
+    /// made it longer, all together.
     #[must_use]
     pub fn of(grant: &Grant, lengthened: Span) -> Option<Self> {
         let ahead = |start| Time::Ahead {
@@ -231,15 +231,18 @@ impl Held {
                 reason,
                 since: over,
                 active_since,
+                set_up_since,
                 ..
             }
             | State::Ended {
                 reason,
                 ending_since: over,
                 active_since,
+                set_up_since,
                 ..
             } => {
-                let from = (*active_since)?;
+                // Of what was never all there, a part may have been: all of the time that it was set up counts.
+                let from = (*active_since).or(*set_up_since)?;
                 // A deadline is noticed a moment after it, or hours after it where nobody was there to notice.
                 let deadline = (from + grant.duration + lengthened).min(grant.latest_end);
                 let until = if *reason == Reason::Expired {

@@ -5,6 +5,7 @@ use daypass_core::event::Actor;
 use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::GrantId;
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::{self, Request};
 use daypass_core::world::World;
 use daypass_store::GrantFilter;
 
@@ -57,11 +58,17 @@ impl Engine {
         Ok(found)
     }
 
-    /// Whether a grant was asked for with this ticket. Words that were erased are none.
+    /// Whether a grant was asked for, or lengthened, with this ticket. Words that were erased are none.
     async fn is_for(&self, grant: &Grant, ticket: &str) -> Result<bool, Error> {
-        let request = self.store().request(grant.request).await?;
-        let named = request.and_then(|request| request.ask.ticket);
-        let words = named.as_ref().and_then(|named| named.words());
-        Ok(words.is_some_and(|words| words.text.trim() == ticket))
+        let asked = self.store().request(grant.request).await?;
+        let lengthened = self.store().requests_extending(grant.id).await?;
+        let agreed = |request: &Request| matches!(request.state, request::State::Approved { .. });
+        let mut named = asked
+            .iter()
+            .chain(lengthened.iter().filter(|request| agreed(request)));
+        Ok(named.any(|request| {
+            let words = request.ask.ticket.as_ref().and_then(|named| named.words());
+            words.is_some_and(|words| words.text.trim() == ticket)
+        }))
     }
 }

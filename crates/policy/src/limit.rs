@@ -126,7 +126,6 @@ pub(crate) fn reach(document: &Document) -> Reach {
             .iter()
             .filter_map(|guardrail| Some(guardrail.max_total?.period))
             .max(),
-        // A request is denied while it may be pending, and not later.
-        denials: cool_down.map(|longest| longest + document.defaults.pending),
+        denials: cool_down,
     }
 }

@@ -105,7 +105,7 @@ impl Policy {
             self.cooled_down(rule, ask)?;
         }
         let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
-        used(rule, ask.past, at)
+        used(rule, ask.past, at, |_| true)
     }
 
     fn cooled_down<'p>(&self, rule: &Rule, ask: &Ask<'_>) -> Result<(), Spent<'p>> {
@@ -341,14 +341,21 @@ impl Policy {
             deadline,
             ..*ask
         };
-        used(rule, &past, begins(request))
+        // Where fewer uses are left than were agreed to, the first of them stay.
+        let place = (begins(request), request.id);
+        used(rule, &past, place.0, |other| (other.at, other.request) < place)
             .and_then(|()| self.within_totals(&ask, duration, ends_by, slack))
             .map_err(|spent| self.spent_told(&self.cite(rule), &spent, None))
     }
 }
 
 /// Whether one more use at this instant is within what the rule gives in any period around it.
-fn used<'p>(rule: &Rule, past: &Past, at: Timestamp) -> Result<(), Spent<'p>> {
+fn used<'p>(
+    rule: &Rule,
+    past: &Past,
+    at: Timestamp,
+    counts: impl Fn(&Asked) -> bool,
+) -> Result<(), Spent<'p>> {
     let Some(uses) = rule.when.uses else {
         return Ok(());
     };
@@ -358,7 +365,7 @@ fn used<'p>(rule: &Rule, past: &Past, at: Timestamp) -> Result<(), Spent<'p>> {
     let mut times: Vec<Timestamp> = past
         .asked
         .iter()
-        .filter(|asked| asked.rule == rule.name && asked.answer == Answer::Counts)
+        .filter(|asked| asked.rule == rule.name && asked.answer == Answer::Counts && counts(asked))
         .map(|asked| asked.at)
         .collect();
     times.sort_unstable();

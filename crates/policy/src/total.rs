@@ -50,22 +50,42 @@ impl Kept {
     /// By how much the worst window that shares time with this is over its bound, once this is added. Not more than nothing:
     /// it fits.
     fn excess(&self, from: i64, until: i64) -> i64 {
-        if until <= from {
-            return 0;
-        }
+        self.windows(from, until).map(|(_, over)| over).max().unwrap_or(0)
+    }
+
+    /// The windows that may be the worst, each by its start, with how much they are over the bound once this is added.
+    fn windows(&self, from: i64, until: i64) -> impl Iterator<Item = (i64, i64)> {
         let Bound { most, period } = self.bound;
-        let covered = Covered::new(merged(self.held.iter().copied().chain([(from, until)]).collect()));
+        let added = (from < until).then_some((from, until));
+        let covered = Covered::new(merged(self.held.iter().copied().chain(added).collect()));
         // The cover of a window grows and shrinks in straight lines as the window moves; the most is where it turns.
         let turns = covered
             .spans
             .iter()
             .flat_map(|(one, other)| [*one, *other - period]);
-        turns
-            .chain([from - period, until])
-            .filter(|start| (from - period..=until).contains(start))
-            .map(|start| covered.before(start + period) - covered.before(start) - most)
-            .max()
-            .unwrap_or(0)
+        let turns = turns.chain([from - period, until]);
+        let near = turns.filter(|start| added.is_some() && (from - period..=until).contains(start));
+        let over = |start: i64| covered.before(start + period) - covered.before(start) - most;
+        near.map(|start| (start, over(start)))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    /// How far this must at least go on for the worst of its windows to hold no more than it may; nothing where it fits.
+    fn onward(&self, from: i64, until: i64) -> i64 {
+        let Bound { most, period } = self.bound;
+        let held = Covered::new(self.held.clone());
+        let far = |(start, over): (i64, i64)| {
+            let end = start + period;
+            // Moved on by as much as it is over, no window loses more than that.
+            if over <= 0 || held.before(end) > held.before(from.clamp(start, end)) {
+                return over;
+            }
+            // Nothing else is in the rest of this window: as long as it shares more time with this than is left, it is over.
+            let left = (most - (held.before(end) - held.before(start))).max(0);
+            over.max(end - left - from)
+        };
+        self.windows(from, until).map(far).max().unwrap_or(0)
     }
 }
 
@@ -139,10 +159,9 @@ pub(crate) fn again(kept: &[Kept], from: Timestamp, wanted: Span) -> Option<Time
         return None;
     }
     for _ in 0..STEPS {
-        let over = kept.iter().map(|one| one.excess(from, from + wanted)).max();
-        match over {
-            // Moved on by so much, no window loses more than that: nothing that fits is passed over but for a step.
-            Some(over @ 1..) => from += over.max(STEP),
+        match kept.iter().map(|one| one.onward(from, from + wanted)).max() {
+            // Nothing that fits is passed over but for a step.
+            Some(onward @ 1..) => from += onward.max(STEP),
             Some(_) | None => return Some(Timestamp::from_micros(from)),
         }
     }
@@ -253,6 +272,16 @@ mod tests {
         assert_eq!(when(8, &[(0, 8)], 9), None, "never");
     }
 
+    /// A second too much, and hours until the first of what was had goes out of the window.
+    #[test]
+    fn it_fits_again_after_a_long_gap() {
+        let second = |seconds: i64| Timestamp::from_micros(seconds * STEP);
+        let had = [(second(0), second(3 * 3_600 + 1))];
+        let bound = Bound::new(Span::hours(4), Span::hours(24));
+        let found = again(&[Kept::new(bound, had)], second(11_000), Span::hours(1));
+        assert_eq!(found, Some(second(23 * 3_600 + 1)));
+    }
+
     /// Looked at instant by instant.
     fn worst(held: &[(i64, i64)], period: i64, from: i64, until: i64) -> i64 {
         let covered = |at: i64| {
@@ -285,6 +314,24 @@ mod tests {
             let one = Kept { bound, held: merged(held.clone()) };
             let by_hand = worst(&held, period, from, from + wanted);
             prop_assert_eq!(one.excess(from, from + wanted) <= 0, by_hand <= most);
+        }
+
+        /// Found in jumps, it is what is found instant by instant.
+        #[test]
+        fn the_next_time_it_fits_is_passed_over_by_less_than_a_step(
+            spans in proptest::collection::vec((0i64..60, 1i64..12), 0..6),
+            period in 12i64..30,
+            most in 12i64..30,
+            from in 0i64..60,
+            wanted in 1i64..12,
+        ) {
+            let scaled = |at: i64| Timestamp::from_micros(at * STEP);
+            let held: Vec<(i64, i64)> = spans.iter().map(|(from, long)| (*from, from + long)).collect();
+            let bound = Bound { most: most * STEP, period: period * STEP };
+            let one = Kept::new(bound, held.iter().map(|(from, until)| (scaled(*from), scaled(*until))));
+            let found = again(&[one], scaled(from), Span::from_micros(u64::try_from(wanted * STEP).unwrap()));
+            let by_hand = (from..from + 200).find(|at| worst(&held, period, *at, at + wanted) <= most);
+            prop_assert_eq!(found, by_hand.map(scaled));
         }
 
         #[test]

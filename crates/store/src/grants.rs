@@ -38,6 +38,15 @@ fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>
     }
 }
 
+/// When its end began.
+const fn over_at(state: &State) -> Option<Timestamp> {
+    match state {
+        State::Ending { since, .. } => Some(*since),
+        State::Ended { ending_since, .. } => Some(*ending_since),
+        State::Scheduled { .. } | State::Activating { .. } | State::Active { .. } => None,
+    }
+}
+
 /// What writes a grant's row, its parts and what they want after an event.
 pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result<Vec<Statement>> {
     let grant = grant.ok_or_else(|| Error::corrupt("an event about a grant made none"))?;
@@ -71,8 +80,8 @@ pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result
         }));
         return Ok(writes);
     }
-    let text = "UPDATE grants SET previous_state = state, state = $2, due_at = $3, wakes_at = $4, document = $5 \
-                WHERE id = $1";
+    let text = "UPDATE grants SET previous_state = state, state = $2, due_at = $3, wakes_at = $4, document = $5, \
+                over_at = $6 WHERE id = $1";
     let mut writes = vec![(
         text,
         vec![
@@ -81,6 +90,7 @@ pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result
             due_at.into(),
             wakes_at.into(),
             document,
+            over_at(&grant.state).into(),
         ],
     )];
     let text = "UPDATE grant_parts SET wanted_until = $2, ended = $3 WHERE grant_id = $1";

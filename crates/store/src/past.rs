@@ -5,7 +5,7 @@
 
 use daypass_core::grant::Grant;
 use daypass_core::id::PersonId;
-use daypass_core::past::{AHEAD, Asked, Held, LONGEST, Past, Reach};
+use daypass_core::past::{AHEAD, Asked, Held, Past, Reach};
 use daypass_core::request::{Request, State};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -62,8 +62,8 @@ async fn past(link: &mut Link, who: PersonId, reach: Reach, now: Timestamp) -> R
         asked.extend(requests(&rows)?.iter().filter_map(Asked::of));
     }
     if let Some(back) = reach.denials {
-        let text = "SELECT document FROM requests WHERE requester = $1 AND created_at > $2 AND state = 'denied' \
-                    ORDER BY created_at DESC, id DESC LIMIT $3";
+        let text = "SELECT document FROM requests WHERE requester = $1 AND denied_at > $2 \
+                    ORDER BY denied_at DESC, id DESC LIMIT $3";
         let rows = link
             .rows(text, &[who.into(), (now - back).into(), DENIALS.into()])
             .await?;
@@ -72,20 +72,19 @@ async fn past(link: &mut Link, who: PersonId, reach: Reach, now: Timestamp) -> R
         asked.extend(denied.iter().filter_map(Asked::of));
     }
     let held = match reach.total {
-        Some(back) => held(link, who, now - (back + LONGEST + AHEAD)).await?,
+        Some(back) => held(link, who, now - back).await?,
         None => Vec::new(),
     };
     Ok(Past { reach, asked, held })
 }
 
-/// What was opened since then, and what is live whenever it was opened. Nothing that a total was applied to lasts longer than
-/// the longest period, so that what was opened before is out of every window that reaches to the present.
+/// What has begun to end since then, and what is live: all that a window which reaches to the present can share time with.
 ///
 /// One row for each extension of a grant, or one without any.
 async fn held(link: &mut Link, who: PersonId, since: Timestamp) -> Result<Vec<Held>> {
     let text = "SELECT grants.document, requests.document FROM grants \
                 LEFT JOIN requests ON requests.extends = grants.id AND requests.state = 'approved' \
-                WHERE grants.id IN (SELECT id FROM grants WHERE holder = $1 AND opened_at > $2 UNION \
+                WHERE grants.id IN (SELECT id FROM grants WHERE holder = $1 AND over_at > $2 UNION \
                 SELECT id FROM grants WHERE holder = $1 AND state IN ('scheduled', 'activating', 'active')) \
                 ORDER BY grants.opened_at, grants.id";
     let rows = link.rows(text, &[who.into(), since.into()]).await?;

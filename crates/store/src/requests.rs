@@ -31,15 +31,26 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
         State::Approved { owed, .. } => owed.as_ref().and_then(Owed::wakes_at),
         State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => None,
     };
+    let denied_at = match &request.state {
+        State::Denied { at, .. } => Some(*at),
+        _ => None,
+    };
     let owing = Value::from(i64::from(request.owed().is_some_and(Owed::is_due)));
     let document = Value::json(request)?;
     let id = request.id.into();
     if step.from != "none" {
-        let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, owing = $4, document = $5 \
-                    WHERE id = $1";
+        let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, owing = $4, document = $5, \
+                    denied_at = $6 WHERE id = $1";
         return Ok(vec![(
             text,
-            vec![id, step.to.into(), due_at.into(), owing, document],
+            vec![
+                id,
+                step.to.into(),
+                due_at.into(),
+                owing,
+                document,
+                denied_at.into(),
+            ],
         )]);
     }
     let text = "INSERT INTO requests (id, state, requester, extends, created_at, due_at, owing, document) \

@@ -68,6 +68,7 @@ fn ending(n: u8, key: &str) -> Grant {
         reason: Reason::Expired,
         since: at(100),
         active_since: Some(at(0)),
+        set_up_since: None,
         overdue: false,
     };
     grant(n, key, state)
@@ -221,6 +222,7 @@ fn a_clock_that_jumps_back_revives_nothing() {
     gone.state = State::Ended {
         reason: Reason::Expired,
         active_since: None,
+        set_up_since: None,
         ending_since: at(100),
         at: at(101),
         evidence: vec![],
@@ -260,6 +262,7 @@ fn a_removal_that_takes_long_is_overdue_once() {
         reason: Reason::Expired,
         since: at(100),
         active_since: None,
+        set_up_since: None,
         overdue: true,
     };
     check(&[&one], &[&unknown("k")], 221, &[Action::Revoke(target("k"))]);

@@ -50,6 +50,21 @@ pub(super) struct Watch {
     under_way: BTreeMap<Name, usize>,
 }
 
+impl Watch {
+    /// Whether one more look at this connector may begin.
+    fn has_place(&self, connector: &Name) -> bool {
+        self.under_way.get(connector).is_none_or(|looks| *looks < AT_ONCE)
+    }
+
+    /// When the next look can begin. One that waits for a place of its connector begins when a look there comes back, which wakes
+    /// whoever sleeps until then.
+    fn next_due(&self) -> Option<Timestamp> {
+        let waiting = self.grants.values().filter(|seen| !seen.under_way);
+        let waiting = waiting.filter(|seen| seen.connector().is_some_and(|one| self.has_place(one)));
+        waiting.filter_map(Observation::due).min()
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Listed {
     at: Timestamp,
@@ -89,14 +104,15 @@ impl Observation {
         }
     }
 
-    /// Takes in what a look told that came back now; `None`: it could not tell.
-    fn take_in(&mut self, told: Option<Activity>, now: Timestamp) {
+    /// Takes in what a look told that came back now; `None`: it could not tell. Answers whether it came too late to go on from
+    /// the one before.
+    fn take_in(&mut self, told: Option<Activity>, now: Timestamp) -> bool {
         let late = self.looked_at.is_some_and(|at| now > at + TOO_LATE);
         self.looked_at = Some(now);
         self.watched = Watched::default();
         let Some(Activity { sessions, quiet }) = told else {
             (self.quiet_since, self.none_since) = (None, None);
-            return;
+            return late;
         };
         if late {
             (self.quiet_since, self.none_since) = (None, None);
@@ -120,10 +136,16 @@ impl Observation {
             self.watched.closed = self.seen && now.since(none_since) >= LOOK_EVERY;
         }
         self.watched.quiet_for = self.quiet_since.map(|since| now.since(since));
+        late
     }
 
     fn due(&self) -> Option<Timestamp> {
         self.looked_at.map(|at| at + LOOK_EVERY)
+    }
+
+    /// Who is asked about it: that of its first item. None has no item.
+    fn connector(&self) -> Option<&Name> {
+        self.grant.parts.first().map(|part| &part.target.connector)
     }
 
     fn is_over(&self) -> bool {
@@ -160,10 +182,8 @@ impl Reconciler {
 
     /// When the next look is due, in the store's time.
     pub(super) fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
-        let uptime = self.pauses();
-        let waiting = self.watch.grants.values().filter(|seen| !seen.under_way);
-        let due = waiting.filter_map(Observation::due).min()?;
-        Some(now + due.since(uptime))
+        let due = self.watch.next_due()?;
+        Some(now + due.since(self.pauses()))
     }
 
     /// Takes in what a look told.
@@ -182,7 +202,9 @@ impl Reconciler {
         }
         if let Some(seen) = self.watch.grants.get_mut(&grant) {
             seen.under_way = false;
-            seen.take_in(told.ok().flatten(), now);
+            if seen.take_in(told.ok().flatten(), now) {
+                tracing::warn!(%grant, %connector, "its sessions are looked at too seldom to tell when they are over");
+            }
         }
     }
 
@@ -217,38 +239,54 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Starts what is due, what has waited longest first: where a connector answers slowly, each has its turn.
     fn start_looks(&mut self) {
         let uptime = self.pauses();
-        for (id, seen) in &mut self.watch.grants {
-            let waits = seen.looked_at.is_some_and(|at| uptime < at + LOOK_EVERY);
-            let Some(part) = seen.grant.parts.first().filter(|_| !waits && !seen.under_way) else {
-                continue;
-            };
-            let connector = part.target.connector.clone();
-            let under_way = self.watch.under_way.entry(connector.clone()).or_default();
-            if *under_way >= AT_ONCE {
-                continue;
-            }
-            *under_way += 1;
-            seen.under_way = true;
-            let (engine, grant, id) = (Arc::clone(&self.engine), seen.grant.clone(), *id);
-            let key = part.target.clone();
-            self.running.push(Box::pin(async move {
-                // A provider with a bug fails its own look.
-                let told = AssertUnwindSafe(all_of(&engine, &grant)).catch_unwind().await;
-                let failed = |_| Err(TargetError::new(Fault::Bug, "the look failed unexpectedly"));
-                let looked = Looked {
-                    grant: id,
-                    connector,
-                    told: told.unwrap_or_else(failed),
-                };
-                Report {
-                    key,
-                    doing: LOOK,
-                    outcome: Outcome::Looked(looked),
-                }
-            }));
+        let due = |seen: &&Observation| !seen.under_way && seen.due().is_none_or(|due| due <= uptime);
+        let mut waiting: Vec<(Option<Timestamp>, GrantId)> = self
+            .watch
+            .grants
+            .values()
+            .filter(due)
+            .map(|seen| (seen.looked_at, seen.grant.id))
+            .collect();
+        waiting.sort_unstable();
+        for (_, id) in waiting {
+            self.start_look(id);
         }
+    }
+
+    /// Starts a look where its connector has a place for one.
+    fn start_look(&mut self, id: GrantId) {
+        let Some(grant) = self.watch.grants.get(&id).map(|seen| seen.grant.clone()) else {
+            return;
+        };
+        let Some(key) = grant.parts.first().map(|part| part.target.clone()) else {
+            return;
+        };
+        if !self.watch.has_place(&key.connector) {
+            return;
+        }
+        *self.watch.under_way.entry(key.connector.clone()).or_default() += 1;
+        if let Some(seen) = self.watch.grants.get_mut(&id) {
+            seen.under_way = true;
+        }
+        let engine = Arc::clone(&self.engine);
+        self.running.push(Box::pin(async move {
+            // A provider with a bug fails its own look.
+            let told = AssertUnwindSafe(all_of(&engine, &grant)).catch_unwind().await;
+            let failed = |_| Err(TargetError::new(Fault::Bug, "the look failed unexpectedly"));
+            let looked = Looked {
+                grant: id,
+                connector: key.connector.clone(),
+                told: told.unwrap_or_else(failed),
+            };
+            Report {
+                key,
+                doing: LOOK,
+                outcome: Outcome::Looked(looked),
+            }
+        }));
     }
 
     /// Plans for a grant with what was seen of its sessions.
@@ -294,4 +332,68 @@ async fn all_of(engine: &Engine, grant: &Grant) -> Result<Option<Activity>, Targ
     }
     all.quiet = all.quiet.filter(|_| !untold);
     Ok(Some(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use daypass_core::entitlement::{Spec, TargetKey};
+    use daypass_core::grant::Part;
+    use daypass_core::id::{PersonId, RequestId};
+
+    use super::*;
+
+    fn observation(number: u8, connector: &str, looked_at: Timestamp) -> Observation {
+        let grant = Grant {
+            id: GrantId::from_bytes([number; 10]),
+            request: RequestId::from_bytes([number; 10]),
+            holder: PersonId::from_bytes([1; 10]),
+            parts: vec![Part {
+                target: TargetKey {
+                    connector: connector.parse().unwrap(),
+                    key: number.to_string(),
+                },
+                spec: Spec {
+                    item: "orders/read".parse().unwrap(),
+                    detail: BTreeMap::new(),
+                },
+            }],
+            duration: Span::hours(1),
+            activation: Span::minutes(5),
+            max: Span::hours(1),
+            latest_end: Timestamp::EPOCH,
+            break_glass: false,
+            end_when: Vec::new(),
+            state: State::Active {
+                since: Timestamp::EPOCH,
+                expires_at: Timestamp::EPOCH,
+            },
+        };
+        Observation {
+            looked_at: Some(looked_at),
+            ..Observation::new(grant)
+        }
+    }
+
+    /// A target that does not answer has looks waiting that are long due. Nobody is woken for them: the look that comes back wakes.
+    #[test]
+    fn what_waits_for_a_place_is_not_waited_for() {
+        let at = |seconds| Timestamp::EPOCH + Span::seconds(seconds);
+        let looks = [(1, "hangs"), (2, "hangs"), (3, "hangs"), (4, "answers")];
+        let mut watch = Watch::default();
+        for (number, connector) in looks {
+            let seen = observation(number, connector, at(u64::from(number)));
+            watch.grants.insert(seen.grant.id, seen);
+        }
+        assert_eq!(watch.next_due(), Some(at(1) + LOOK_EVERY));
+        for number in [1, 2] {
+            let id = GrantId::from_bytes([number; 10]);
+            watch.grants.get_mut(&id).unwrap().under_way = true;
+        }
+        watch.under_way.insert("hangs".parse().unwrap(), AT_ONCE);
+        assert_eq!(watch.next_due(), Some(at(4) + LOOK_EVERY));
+        watch.under_way.insert("hangs".parse().unwrap(), AT_ONCE - 1);
+        assert_eq!(watch.next_due(), Some(at(3) + LOOK_EVERY));
+    }
 }

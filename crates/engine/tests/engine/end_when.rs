@@ -127,6 +127,27 @@ async fn a_closed_ticket_ends_what_was_asked_for_with_it() {
 }
 
 #[tokio::test]
+async fn a_closed_ticket_ends_what_was_lengthened_for_it() {
+    let mut house = house("when: {ticket: required}, end_when: [ticket_closed]").await;
+    let grant = hold(&mut house, &["orders/read"], Some("PAY-7")).await;
+    let more = NewRequest {
+        ticket: Some("PAY-8".into()),
+        duration: Some(Span::minutes(30)),
+        extends: Some(grant),
+        ..asked(&[])
+    };
+    house
+        .engine
+        .request(house.caller("ana"), more, None)
+        .await
+        .unwrap();
+    let root = house.caller("root");
+    assert_eq!(house.engine.ticket_closed(root, "PAY-8").await.unwrap(), [grant]);
+    house.reconcile().await;
+    assert_eq!(house.ended_reason(grant).await, "completed");
+}
+
+#[tokio::test]
 async fn a_rule_that_does_not_say_so_goes_on_after_its_ticket() {
     let mut house = house("when: {ticket: required}").await;
     let grant = hold(&mut house, &["orders/read"], Some("PAY-7")).await;
@@ -306,4 +327,18 @@ async fn a_kind_that_cannot_tell_of_sessions_is_refused_where_the_rule_says_so()
         "{found:?}"
     );
     assert!(!checked.is_sound());
+}
+
+/// Two looks at a time, whatever there is to look at: each has its turn.
+#[tokio::test]
+async fn of_many_each_is_looked_at_in_turn() {
+    let mut house = house("end_when: [idle 5m]").await;
+    let mut grants = Vec::new();
+    for _ in 0..9 {
+        grants.push(hold(&mut house, &["orders/read"], None).await);
+    }
+    half_minutes(&mut house, 14).await;
+    for grant in grants {
+        assert_eq!(house.ended_reason(grant).await, "completed");
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
+use daypass_core::entitlement::Fault;
 use daypass_core::grant::State;
 use daypass_core::id::GrantId;
 use daypass_core::refusal::{Code, Refusal};
@@ -11,6 +12,7 @@ use daypass_core::review::Decision as Vote;
 use daypass_core::time::{Span, Timestamp};
 use daypass_engine::{Engine, Error, Made, NewRequest, Verdict};
 use daypass_policy::{Decision, Source};
+use daypass_providers::memory::{Op, Trouble};
 use daypass_store::{PostgresOptions, PostgresTls, Store};
 use daypass_testbed::Postgres;
 use futures_util::future::join_all;
@@ -326,6 +328,83 @@ async fn a_denial_is_not_asked_away() {
     house.approve("bo", &waiting).await.unwrap();
     house.pass(Span::minutes(1));
     ask(&house, "orders/write", long(10)).await.unwrap();
+}
+
+/// Of what could not be set up as a whole a part may have been there: asked for again and again, that is no way around the total.
+#[tokio::test]
+async fn what_was_never_all_there_counts_while_it_was_set_up() {
+    let mut house = with("to: {env: staging}, max_total: 60m/24h").await;
+    for _ in 0..50 {
+        house
+            .target
+            .fail_next(Op::Provision, Trouble::Fails(Fault::Unavailable));
+    }
+    let made = ask(&house, "staging/read", long(60)).await.unwrap();
+    house.reconcile().await;
+    house.pass(Span::minutes(4));
+    let id = made.grant.unwrap().id;
+    house.engine.release(house.caller("ana"), id).await.unwrap();
+    house.reconcile().await;
+    assert_eq!(house.grant(id).await.active_since(), None);
+    assert_eq!(code(ask(&house, "staging/read", long(57)).await), Code::OverTotal);
+    ask(&house, "staging/read", long(56)).await.unwrap();
+}
+
+/// It was opened long before any window of the total, which came later than it.
+#[tokio::test]
+async fn a_long_grant_of_the_past_counts_under_a_total_that_comes_later() {
+    let mut house = House::new().await;
+    let hundred_days = POLICY.replace("approval: none, max: 2h", "approval: none, max: 100d");
+    load(&house, &hundred_days).await;
+    let day = 24 * 60;
+    let made = ask(&house, "staging/read", long(95 * day)).await.unwrap();
+    house.reconcile().await;
+    house.pass(Span::minutes(94 * day));
+    let id = made.grant.unwrap().id;
+    house.engine.release(house.caller("ana"), id).await.unwrap();
+    house.reconcile().await;
+    load(&house, &guarded("to: {env: staging}, max_total: 1h/24h")).await;
+    assert_eq!(code(ask(&house, "staging/read", long(1)).await), Code::OverTotal);
+}
+
+/// Of more uses than a new policy gives the surplus goes, not all.
+#[tokio::test]
+async fn where_uses_become_fewer_the_first_stay() {
+    let mut house = House::new().await;
+    let uses = |uses: &str| {
+        let given = format!("to: {{env: staging}}, when: {{uses: {uses}}}, approval: none");
+        POLICY.replace("to: {env: staging}, approval: none", &given)
+    };
+    load(&house, &uses("2/day")).await;
+    let mut made = Vec::new();
+    for hours in [2, 1] {
+        let start = Some(house.now() + Span::hours(hours));
+        let ask = ask(&house, "staging/read", |new| new.start = start);
+        made.push(ask.await.unwrap().grant.unwrap().id);
+    }
+    load(&house, &uses("1/day")).await;
+    house.pass(Span::minutes(61));
+    house.reconcile().await;
+    house.pass(Span::minutes(60));
+    house.reconcile().await;
+    let [later, first] = made.try_into().unwrap();
+    assert!(house.grant(first).await.active_since().is_some());
+    assert_eq!(house.ended_reason(later).await, "ineligible");
+}
+
+/// The denial counts from when it came, however long ago the request was made and whatever requests may wait now.
+#[tokio::test]
+async fn a_denial_of_what_had_waited_long_is_not_asked_away_either() {
+    let house = House::new().await;
+    let waits = POLICY
+        .replace("within: 30m", "within: 1d")
+        .replace("pending: 2h", "pending: 2d");
+    load(&house, &waits).await;
+    let made = ask(&house, "orders/write", long(60)).await.unwrap().request;
+    house.pass(Span::hours(20));
+    load(&house, POLICY).await;
+    review(&house, "bo", &made, Vote::Deny).await.unwrap();
+    assert_eq!(code(ask(&house, "orders/write", long(10)).await), Code::CoolDown);
 }
 
 fn server() -> &'static Postgres {

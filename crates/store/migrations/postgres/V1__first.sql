@@ -125,6 +125,8 @@ CREATE TABLE requests (
     requester TEXT COLLATE "C" NOT NULL,
     extends TEXT COLLATE "C",
     created_at BIGINT NOT NULL,
+    -- When somebody said no.
+    denied_at BIGINT,
     -- When silence has lasted too long; only while it waits for people, before the access or after an emergency.
     due_at BIGINT,
     -- Whether a review is owed for it.
@@ -136,7 +138,7 @@ CREATE INDEX requests_recent ON requests (created_at, id);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
 -- Who was denied something a short while ago.
-CREATE INDEX requests_denied ON requests (requester, created_at, id) WHERE state = 'denied';
+CREATE INDEX requests_denied ON requests (requester, denied_at) WHERE denied_at IS NOT NULL;
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
 CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
@@ -149,6 +151,8 @@ CREATE TABLE grants (
     request TEXT COLLATE "C" NOT NULL,
     holder TEXT COLLATE "C" NOT NULL,
     opened_at BIGINT NOT NULL,
+    -- When its end began.
+    over_at BIGINT,
     -- Since when there is something to do for it; in the future for a start or deadline that is to come.
     due_at BIGINT,
     -- When time alone will change it.
@@ -158,6 +162,8 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_recent ON grants (opened_at, id);
 CREATE INDEX grants_holder ON grants (holder, opened_at, id);
+-- What somebody had until a short while ago.
+CREATE INDEX grants_over ON grants (holder, over_at) WHERE over_at IS NOT NULL;
 CREATE INDEX grants_open ON grants (opened_at, id) WHERE state <> 'ended';
 CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);

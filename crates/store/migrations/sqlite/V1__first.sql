@@ -122,6 +122,8 @@ CREATE TABLE requests (
     requester TEXT NOT NULL,
     extends TEXT,
     created_at INTEGER NOT NULL,
+    -- When somebody said no.
+    denied_at INTEGER,
     -- When silence has lasted too long; only while it waits for people, before the access or after an emergency.
     due_at INTEGER,
     -- Whether a review is owed for it.
@@ -133,7 +135,7 @@ CREATE INDEX requests_recent ON requests (created_at, id);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
 -- Who was denied something a short while ago.
-CREATE INDEX requests_denied ON requests (requester, created_at, id) WHERE state = 'denied';
+CREATE INDEX requests_denied ON requests (requester, denied_at) WHERE denied_at IS NOT NULL;
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
 CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
@@ -146,6 +148,8 @@ CREATE TABLE grants (
     request TEXT NOT NULL,
     holder TEXT NOT NULL,
     opened_at INTEGER NOT NULL,
+    -- When its end began.
+    over_at INTEGER,
     -- Since when there is something to do for it; in the future for a start or deadline that is to come.
     due_at INTEGER,
     -- When time alone will change it.
@@ -155,6 +159,8 @@ CREATE TABLE grants (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grants_recent ON grants (opened_at, id);
 CREATE INDEX grants_holder ON grants (holder, opened_at, id);
+-- What somebody had until a short while ago.
+CREATE INDEX grants_over ON grants (holder, over_at) WHERE over_at IS NOT NULL;
 CREATE INDEX grants_open ON grants (opened_at, id) WHERE state <> 'ended';
 CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
