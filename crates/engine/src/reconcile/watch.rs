@@ -336,8 +336,6 @@ async fn all_of(engine: &Engine, grant: &Grant) -> Result<Option<Activity>, Targ
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use daypass_core::entitlement::{Spec, TargetKey};
     use daypass_core::grant::Part;
     use daypass_core::id::{PersonId, RequestId};
@@ -355,8 +353,12 @@ mod tests {
                     key: number.to_string(),
                 },
                 spec: Spec {
+                    kind: "memory".parse().unwrap(),
                     item: "orders/read".parse().unwrap(),
-                    detail: BTreeMap::new(),
+                    resource: serde_json::Value::Null,
+                    role: serde_json::Value::Null,
+                    holder: PersonId::from_bytes([1; 10]),
+                    grant: GrantId::from_bytes([number; 10]),
                 },
             }],
             duration: Span::hours(1),
