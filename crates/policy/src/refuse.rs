@@ -13,6 +13,9 @@ use crate::nearest::{did_you_mean, list};
 use crate::standing::Scene;
 use crate::{Ask, Policy};
 
+/// The most roles of one request, environments' included. Every decision about it looks at each of them, within a transaction.
+const MOST_ITEMS: usize = 1_000;
+
 /// How many rules an explanation names.
 const RULES_NAMED: usize = 3;
 
@@ -25,6 +28,12 @@ impl Policy {
         if items.is_empty() {
             let what = "nothing was asked for";
             return Err(Refusal::new(Code::Invalid, what).hint("daypass request RESOURCE/ROLE"));
+        }
+        if items.len() > MOST_ITEMS {
+            let what = format!("{} roles are too many for one request", items.len());
+            return Err(
+                Refusal::new(Code::Invalid, what).hint(format!("ask for at most {MOST_ITEMS} at once"))
+            );
         }
         for item in items {
             let name = item.resource.as_str();

@@ -405,6 +405,21 @@ fn nothing_and_no_time_are_refused() {
 }
 
 #[test]
+fn more_than_a_thousand_roles_are_too_many_for_one_request() {
+    let policy = with(WRITE);
+    let decided = |count: u32| {
+        let items = (0..count).map(|number| format!("orders/r{number}").parse().unwrap());
+        let items = items.collect();
+        match policy.decide(&Ask::new(id("ana"), &items, now()), &office()) {
+            Decision::Refused(refusal) => refusal.code.as_str(),
+            Decision::Allowed(_) => "allowed",
+        }
+    };
+    assert_eq!(decided(1_000), "unknown-role");
+    assert_eq!(decided(1_001), "invalid");
+}
+
+#[test]
 fn a_ticket_is_repeated_in_a_hint_only_where_a_shell_reads_it_as_it_stands() {
     let policy = with(WRITE);
     let items = items("orders/write");
