@@ -1,0 +1,8 @@
+//! The formats of the log, held against their definitions, published vectors, and what others wrote for them.
+
+mod checkpoint;
+mod forest;
+mod note;
+mod proof;
+mod tile;
+mod witness;
