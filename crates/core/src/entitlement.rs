@@ -63,6 +63,10 @@ pub struct Entitlement {
     /// Until then it may still vanish: a removal was sent and may yet take effect. To have seen it present before is no
     /// promise; it is provisioned once more afterwards, if somebody holds it.
     pub may_vanish_until: Option<Timestamp>,
+    /// When a removal was last sent, or known to be through, and nobody has seen since that it is gone or there again. A read that
+    /// lags may show what was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
     /// What was last seen.
     pub observed: Observed,
 }
@@ -309,6 +313,12 @@ impl Entitlement {
             .filter(|until| self.observed.at() < *until)
     }
 
+    /// Whether a look that is no newer than this may show what was there before a removal.
+    #[must_use]
+    pub fn may_show_removed(&self, as_of: Timestamp) -> bool {
+        self.removed_at.is_some_and(|removed| as_of <= removed)
+    }
+
     /// The claim of a worker other than this one, while it runs.
     #[must_use]
     pub fn claimed_by_other(&self, worker: &str, now: Timestamp) -> Option<&Intent> {
@@ -336,7 +346,8 @@ impl Entitlement {
                 intent: Some(intent.clone()),
                 intended_at: Some(at),
                 may_appear_until: *may_appear_until,
-                may_vanish_until: existing.and_then(|existing| existing.may_vanish_until),
+                may_vanish_until: existing.as_ref().and_then(|existing| existing.may_vanish_until),
+                removed_at: existing.and_then(|existing| existing.removed_at),
                 observed: Observed::Unknown { since: at },
             });
         }
@@ -350,6 +361,7 @@ impl Entitlement {
                 intended_at: None,
                 may_appear_until: None,
                 may_vanish_until: None,
+                removed_at: None,
                 observed,
             });
         }
@@ -358,18 +370,23 @@ impl Entitlement {
             Event::Intended { .. } => return None,
             Event::Removing { until } => {
                 entitlement.may_vanish_until = entitlement.may_vanish_until.max(Some(*until));
+                entitlement.removed_at = Some(*until);
                 entitlement.observed = Observed::Unknown { since: at };
             }
             Event::Provisioned { until } => {
                 entitlement.intent = None;
+                entitlement.removed_at = None;
                 entitlement.observed = Observed::Present { until: *until, at };
             }
             // The intent stays: a provisioning that another worker began may land after this removal.
-            Event::Revoked | Event::DriftFound { .. } => {
-                entitlement.observed = Observed::Unknown { since: at }
+            Event::Revoked => {
+                entitlement.removed_at = Some(at);
+                entitlement.observed = Observed::Unknown { since: at };
             }
+            Event::DriftFound { .. } => entitlement.observed = Observed::Unknown { since: at },
             Event::VerifiedAbsent { residue, shown_by } => {
                 entitlement.intent = None;
+                entitlement.removed_at = None;
                 entitlement.observed = Observed::Absent {
                     at,
                     residue: residue.clone(),

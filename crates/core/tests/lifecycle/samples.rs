@@ -79,6 +79,7 @@ pub(crate) fn entitlement(key: &str, observed: Observed) -> Entitlement {
         intended_at: Some(at(0)),
         may_appear_until: None,
         may_vanish_until: None,
+        removed_at: None,
         observed,
     }
 }

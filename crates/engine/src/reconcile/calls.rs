@@ -259,13 +259,21 @@ async fn shown(
         certain: true,
         ..caller.clone()
     };
-    let lags = propagation(provider.as_ref()) > Span::ZERO;
+    let lag = propagation(provider.as_ref());
+    let looked = caller.certain_now(engine, provider.capabilities().ceiling).await;
     match provider.inspect(&key.key, Some(&part.spec)).await? {
         // A target that answers from a lagging copy shows it later; one that claims not to lag has lost it.
-        seen if !awaited.called && lags && !seen.shows(until) => Ok(Outcome::Poll {
-            after: propagation(provider.as_ref()),
+        seen if !awaited.called && lag > Span::ZERO && !seen.shows(until) => Ok(Outcome::Poll {
+            after: lag,
             awaited: called,
         }),
+        // Such a copy may also still have what was there before a removal, while the call that was to bring it back did nothing.
+        Inspection::Present { .. } if lag > Span::ZERO && shows_removed(engine, key, looked - lag).await? => {
+            Ok(Outcome::Poll {
+                after: lag,
+                awaited: called,
+            })
+        }
         Inspection::Present { until: shown, .. } => {
             let seen = vec![Event::Provisioned { until: shown }];
             record(
@@ -295,6 +303,13 @@ async fn shown(
             awaited: called,
         }),
     }
+}
+
+/// Whether a look of this age may show what was there before a removal.
+async fn shows_removed(engine: &Engine, key: &TargetKey, as_of: Timestamp) -> Result<bool, store::Error> {
+    let held = engine.store().held(std::slice::from_ref(key)).await?;
+    let latest = held.entitlements.get(key);
+    Ok(latest.is_some_and(|latest| latest.may_show_removed(as_of)))
 }
 
 /// Whether a call that was written down or looked at then must not begin any more.
