@@ -4,6 +4,8 @@
 //! own sshd or `~/.ssh` is read or written. Only root may need `/run/sshd`, which sshd insists on and which is made.
 
 use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -37,10 +39,14 @@ pub fn installed() -> Result<PathBuf> {
     })
 }
 
+/// Ends the listener where its owner is gone without a word: then its standard input ends. A line means that all is done.
+const KEEPER: &str = "read -r _ && exit; kill \"$1\"";
+
 /// A running sshd. It ends with this value, and so do the sessions that are open then.
 #[derive(Debug)]
 pub struct Sshd {
     child: Child,
+    keeper: Child,
     folder: TempDir,
     port: u16,
     user: String,
@@ -63,32 +69,26 @@ impl Sshd {
         let program = installed()?;
         let folder = tempfile::Builder::new().prefix("sshd-").tempdir_in(parent);
         let folder = folder.doing(|| "making a folder for sshd".to_owned())?;
-        let at = |name: &str| folder.path().join(name);
-        run(Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(at("host_key")))?;
-        std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
-        for empty in ["ca.pub", "revoked.krl"] {
-            File::create(at(empty)).doing(|| format!("writing {empty}"))?;
-        }
-        if rustix::process::geteuid().is_root() {
-            std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
-        }
         let user = run(Command::new("id").arg("-un"))?.trim().to_owned();
         let port = port::free()?;
-        let config = config(folder.path(), port);
-        std::fs::write(at("sshd_config"), config).doing(|| "writing sshd_config".to_owned())?;
-        let log = File::create(at("log")).doing(|| "writing sshd's log".to_owned())?;
-        let child = Command::new(&program)
+        lay_out(folder.path(), port)?;
+        let log = File::create(folder.path().join("log")).doing(|| "writing sshd's log".to_owned())?;
+        let mut child = Command::new(&program)
             .args(["-D", "-e", "-f"])
-            .arg(at("sshd_config"))
+            .arg(folder.path().join("sshd_config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
+            // A group of its own: Ctrl-C at the terminal is for us, and we decide what it means for the sessions.
+            .process_group(0)
             .spawn()
             .doing(|| format!("starting {}", program.display()))?;
+        let keeper = keeper(child.id()).inspect_err(|_| {
+            let _ = child.kill();
+        })?;
         let mut sshd = Self {
             child,
+            keeper,
             folder,
             port,
             user,
@@ -153,10 +153,42 @@ impl Drop for Sshd {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(mut stdin) = self.keeper.stdin.take() {
+            let _ = stdin.write_all(b"\n");
+        }
+        let _ = self.keeper.wait();
         for session in sessions {
             let _ = rustix::process::kill_process(session, rustix::process::Signal::TERM);
         }
     }
+}
+
+/// What it reads.
+fn lay_out(folder: &Path, port: u16) -> Result<()> {
+    let at = |name: &str| folder.join(name);
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(at("host_key")))?;
+    std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
+    for empty in ["ca.pub", "revoked.krl"] {
+        File::create(at(empty)).doing(|| format!("writing {empty}"))?;
+    }
+    if rustix::process::geteuid().is_root() {
+        std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
+    }
+    std::fs::write(at("sshd_config"), config(folder, port)).doing(|| "writing sshd_config".to_owned())
+}
+
+fn keeper(of: u32) -> Result<Child> {
+    Command::new("/bin/sh")
+        .args(["-c", KEEPER, "daypass-testbed-keeper"])
+        .arg(of.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .doing(|| "starting /bin/sh".into())
 }
 
 /// Only certificates of an authority in `ca.pub` open it, for the user that runs it, and nothing is forwarded.
