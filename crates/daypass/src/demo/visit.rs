@@ -86,7 +86,8 @@ impl Visit<'_> {
             .map(|(_, by)| by);
         let by = by.ok_or_else(|| not_so("sshd logged the certificate that it took"))?;
         self.narrator
-            .done(&format!("sshd took a certificate of five minutes: {}", by.trim()));
+            .done("sshd took a certificate of five minutes, and logged whose it is");
+        self.narrator.detail(by.trim());
         Ok(true)
     }
 
