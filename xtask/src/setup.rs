@@ -1,5 +1,5 @@
-//! Installs what the tests need and the machine lacks: PostgreSQL's server programs, and Python for the example of a program
-//! that Daypass runs.
+//! Installs what the tests need and the machine lacks: PostgreSQL's server programs, Python for the example of a program
+//! that Daypass runs, OpenSSH's server, and rsync, which goes through ssh.
 //!
 //! PostgreSQL's are only *installed*: Debian's package would also create and start a cluster, which would be somebody's database
 //! that nobody asked for. Tests start their own (see `testbed`). A machine that has PostgreSQL is left as it is.
@@ -40,6 +40,13 @@ const PYTHON_BY_HAND: &str = "\
     Arch             pacman -S python
     Alpine           apk add python3";
 
+/// What to do where we do not know how to install rsync.
+const RSYNC_BY_HAND: &str = "\
+  Try, and run this again:
+    Fedora, RHEL     dnf install rsync
+    Arch             pacman -S rsync
+    Alpine           apk add rsync";
+
 /// What to do where we do not know how to install OpenSSH's server.
 const SSHD_BY_HAND: &str = "\
   Try, and run this again:
@@ -61,7 +68,32 @@ const SSHD_QUIETLY: &str = "\
 pub(crate) fn command() -> anyhow::Result<()> {
     postgres()?;
     python()?;
-    sshd()
+    sshd()?;
+    rsync()
+}
+
+/// A client of ssh that the tests go through it with.
+fn rsync() -> anyhow::Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|dir| dir.join("rsync").is_file()) {
+        eprintln!("✓ rsync");
+        return Ok(());
+    }
+    let root = Root::of_this_process();
+    refuse(("rsync", RSYNC_BY_HAND), &os_release(), has_apt(), &root)?;
+    step("installing Debian's rsync package", || {
+        run(&mut root.command(&["apt-get", "update", "-q"]))?;
+        let install = [
+            "apt-get",
+            "install",
+            "-q",
+            "-y",
+            "--no-install-recommends",
+            "rsync",
+        ];
+        run(&mut root.command(&install))
+    })?;
+    Ok(())
 }
 
 /// OpenSSH's server is only *installed*: no service of it is started, now or at the next boot.

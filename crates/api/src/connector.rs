@@ -20,6 +20,21 @@ pub struct Connector {
     /// When that was found out.
     #[schema(value_type = String, format = DateTime)]
     pub checked_at: Timestamp,
+    /// Of the kind `ssh`: the key that it signs certificates with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Authority>,
+}
+
+/// The public key of a certificate authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Authority {
+    /// As `ssh-keygen -lf /etc/ssh/daypass/ca.pub` shows it on a host.
+    #[schema(example = "SHA256:njhNJkWL9nggJGr1SwZZMuBA0T4He3NI511ySpxQxww")]
+    pub fingerprint: String,
+    /// Since when the server has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
 }
 
 /// How a connector is.

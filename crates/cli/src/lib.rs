@@ -21,6 +21,7 @@ mod profile;
 mod wait;
 
 pub use crate::command::Command;
+pub use crate::commands::ssh_host::sync_host;
 pub use crate::context::Global;
 pub use crate::exit::Exit;
 pub use crate::output::Format;

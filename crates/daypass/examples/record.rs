@@ -174,7 +174,8 @@ fn picture(lines: &[Vec<Run>]) -> String {
 
 const DESCRIPTION: &str = "A terminal. Ana, who has no access to a production database, asks for it for five seconds; her \
 manager and somebody of security agree; a role appears in PostgreSQL and she works with it; at the deadline her open session \
-is cut, a new login is refused, the role is gone, and the audit log tells all of it.";
+is cut, a new login is refused, the role is gone, and the audit log tells all of it. Then she logs in to a host by a certificate, which \
+the host refuses once she has given the access back.";
 
 /// Each colour has a contrast of at least 4.5 to 1 on its paper (WCAG 2.2, 1.4.3).
 const STYLE: &str = "text{white-space:pre;fill:#1f2328}.s{font-weight:700}.f{fill:#59636e}.g{fill:#116329}.b{fill:#a40e26}\

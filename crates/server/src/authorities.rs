@@ -106,6 +106,10 @@ impl Register for Authorities {
         self.sealing.open(&about, &kept)
     }
 
+    async fn since(&self, connector: &str) -> Result<Option<Timestamp>, TargetError> {
+        self.store.ssh_since(connector).await.map_err(failed)
+    }
+
     fn nonce(&self) -> [u8; 32] {
         edge::random()
     }

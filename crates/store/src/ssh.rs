@@ -48,13 +48,21 @@ async fn sealed(link: &mut Link, connector: &str) -> Result<Option<Vec<u8>>> {
     })
 }
 
-async fn keep_sealed(link: &mut Link, connector: &str, fresh: Vec<u8>) -> Result<Vec<u8>> {
+async fn keep_sealed(link: &mut Link, connector: &str, fresh: Vec<u8>, floor: &Floor) -> Result<Vec<u8>> {
     turn(link, connector).await?;
-    let text = "UPDATE ssh_authorities SET sealed = $2 WHERE connector = $1 AND sealed IS NULL";
-    link.run(text, &[connector.into(), fresh.into()]).await?;
+    let (now, _) = transition::now(link, floor).await?;
+    let text = "UPDATE ssh_authorities SET sealed = $2, since = $3 WHERE connector = $1 AND sealed IS NULL";
+    link.run(text, &[connector.into(), fresh.into(), now.into()])
+        .await?;
     sealed(link, connector)
         .await?
         .ok_or_else(|| Error::corrupt("an authority without its key"))
+}
+
+async fn since(link: &mut Link, connector: &str) -> Result<Option<Timestamp>> {
+    let text = "SELECT since FROM ssh_authorities WHERE connector = $1";
+    let row = link.row(text, &[connector.into()]).await?;
+    row.map_or(Ok(None), |row| row.maybe_time(0))
 }
 
 async fn open(link: &mut Link, connector: &str, target: &str, until: Timestamp) -> Result<()> {
@@ -217,8 +225,14 @@ impl Store {
 
     /// Keeps a connector's sealed key, unless there is one; the one that is kept.
     pub async fn ssh_keep_sealed(&self, connector: &str, fresh: Vec<u8>) -> Result<Vec<u8>> {
+        let (connector, floor) = (connector.to_owned(), self.floor().clone());
+        on!(write, self, |link| keep_sealed(link, &connector, fresh, &floor))
+    }
+
+    /// Since when a connector's key is kept, if there is one.
+    pub async fn ssh_since(&self, connector: &str) -> Result<Option<Timestamp>> {
         let connector = connector.to_owned();
-        on!(write, self, |link| keep_sealed(link, &connector, fresh))
+        on!(read, self, |link| since(link, &connector))
     }
 
     /// Certificates may be issued for a target key, until then.

@@ -4,6 +4,8 @@
 //! own sshd or `~/.ssh` is read or written. Only root may need `/run/sshd`, which sshd insists on and which is made.
 
 use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -37,10 +39,14 @@ pub fn installed() -> Result<PathBuf> {
     })
 }
 
-/// A running sshd. It ends with this value.
+/// Ends the listener where its owner is gone without a word: then its standard input ends. A line means that all is done.
+const KEEPER: &str = "read -r _ && exit; kill \"$1\"";
+
+/// A running sshd. It ends with this value, and so do the sessions that are open then.
 #[derive(Debug)]
 pub struct Sshd {
     child: Child,
+    keeper: Child,
     folder: TempDir,
     port: u16,
     user: String,
@@ -52,45 +58,49 @@ impl Sshd {
     /// # Errors
     /// Where it is not installed or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// The same, with its own folder below this one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_in(parent: &Path) -> Result<Self> {
         let program = installed()?;
-        let folder = tempfile::tempdir().doing(|| "making a folder for sshd".to_owned())?;
-        let at = |name: &str| folder.path().join(name);
-        run(Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(at("host_key")))?;
-        std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
-        for empty in ["ca.pub", "revoked.krl"] {
-            File::create(at(empty)).doing(|| format!("writing {empty}"))?;
-        }
-        if rustix::process::geteuid().is_root() {
-            std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
-        }
+        let folder = tempfile::Builder::new().prefix("sshd-").tempdir_in(parent);
+        let folder = folder.doing(|| "making a folder for sshd".to_owned())?;
         let user = run(Command::new("id").arg("-un"))?.trim().to_owned();
         let port = port::free()?;
-        let root = folder.path().display();
-        let config = format!(
-            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {root}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n\
-             AuthorizedKeysFile none\nTrustedUserCAKeys {root}/ca.pub\nRevokedKeys {root}/revoked.krl\n\
-             AuthorizedPrincipalsFile {root}/principals/%u\nSubsystem sftp internal-sftp\n"
-        );
-        std::fs::write(at("sshd_config"), config).doing(|| "writing sshd_config".to_owned())?;
-        let log = File::create(at("log")).doing(|| "writing sshd's log".to_owned())?;
-        let child = Command::new(&program)
+        lay_out(folder.path(), port)?;
+        let log = File::create(folder.path().join("log")).doing(|| "writing sshd's log".to_owned())?;
+        let mut child = Command::new(&program)
             .args(["-D", "-e", "-f"])
-            .arg(at("sshd_config"))
+            .arg(folder.path().join("sshd_config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
+            // A group of its own: Ctrl-C at the terminal is for us, and we decide what it means for the sessions.
+            .process_group(0)
             .spawn()
             .doing(|| format!("starting {}", program.display()))?;
-        let sshd = Self {
+        let keeper = keeper(child.id()).inspect_err(|_| {
+            let _ = child.kill();
+        })?;
+        let mut sshd = Self {
             child,
+            keeper,
             folder,
             port,
             user,
         };
         wait::until("sshd listening", Duration::from_secs(10), || {
+            if let Some(status) = sshd.child.try_wait().doing(|| "waiting for sshd".to_owned())? {
+                return Err(Error::EndedEarly {
+                    what: "sshd",
+                    status: status.to_string(),
+                    log: sshd.log(),
+                });
+            }
             Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
         })?;
         Ok(sshd)
@@ -114,6 +124,21 @@ impl Sshd {
         &self.user
     }
 
+    /// Its own public key, as `known_hosts` takes it after the host's name.
+    ///
+    /// # Errors
+    /// Where its file cannot be read.
+    pub fn host_key(&self) -> Result<String> {
+        let text = std::fs::read_to_string(self.folder.path().join("host_key.pub"))
+            .doing(|| "reading sshd's host key".to_owned())?;
+        let mut words = text.split_whitespace();
+        Ok([words.next(), words.next()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -123,10 +148,77 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
+        // Each session is a process of its own, which would outlive the one that listens.
+        let sessions = children(self.child.id());
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(mut stdin) = self.keeper.stdin.take() {
+            let _ = stdin.write_all(b"\n");
+        }
+        let _ = self.keeper.wait();
+        for session in sessions {
+            let _ = rustix::process::kill_process(session, rustix::process::Signal::TERM);
+        }
     }
+}
+
+/// What it reads.
+fn lay_out(folder: &Path, port: u16) -> Result<()> {
+    let at = |name: &str| folder.join(name);
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(at("host_key")))?;
+    std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
+    for empty in ["ca.pub", "revoked.krl"] {
+        File::create(at(empty)).doing(|| format!("writing {empty}"))?;
+    }
+    if rustix::process::geteuid().is_root() {
+        std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
+    }
+    std::fs::write(at("sshd_config"), config(folder, port)).doing(|| "writing sshd_config".to_owned())
+}
+
+fn keeper(of: u32) -> Result<Child> {
+    Command::new("/bin/sh")
+        .args(["-c", KEEPER, "daypass-testbed-keeper"])
+        .arg(of.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .doing(|| "starting /bin/sh".into())
+}
+
+/// Only certificates of an authority in `ca.pub` open it, for the user that runs it, and nothing is forwarded.
+fn config(folder: &Path, port: u16) -> String {
+    let root = folder.display();
+    format!(
+        "ListenAddress 127.0.0.1\nPort {port}\nHostKey {root}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
+         AuthenticationMethods publickey\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+         HostbasedAuthentication no\nPermitRootLogin prohibit-password\nDisableForwarding yes\nLogLevel VERBOSE\n\
+         AuthorizedKeysFile none\nTrustedUserCAKeys {root}/ca.pub\nRevokedKeys {root}/revoked.krl\n\
+         AuthorizedPrincipalsFile {root}/principals/%u\nSubsystem sftp internal-sftp\n"
+    )
+}
+
+/// The processes that this one started, as Linux tells of them; none where it is another system.
+fn children(parent: u32) -> Vec<rustix::process::Pid> {
+    let Ok(all) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pid = |entry: std::fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name, in parentheses, may hold anything; after it: the state, then the parent.
+        let (_, after) = stat.rsplit_once(')')?;
+        let of = after.split_whitespace().nth(1)?.parse::<u32>().ok()?;
+        (of == parent)
+            .then(|| rustix::process::Pid::from_raw(pid))
+            .flatten()
+    };
+    all.flatten().filter_map(pid).collect()
 }
 
 fn run(command: &mut Command) -> Result<String> {

@@ -1,7 +1,7 @@
-//! `keys …`: the secrets that the connectors themselves work with.
+//! `keys …`: the secrets that the connectors themselves work with, and the public keys of authorities.
 
 use clap::{Args, Subcommand};
-use daypass_api::connector::Health;
+use daypass_api::connector::{Connector, Health};
 use daypass_core::name::Name;
 
 use crate::context::Context;
@@ -14,17 +14,19 @@ use crate::line::{Field, Grid, Line, Style};
 /// Look after the connectors' own secrets.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// List connectors and how they are
+    /// List connectors, how they are, and the keys of authorities
     Ls(LsArgs),
     /// Give a connector another admin password
     Rotate(RotateArgs),
 }
 
-/// List connectors and how they are.
+/// List connectors, how they are, and the keys of authorities.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass keys ls
-  daypass keys ls -o name | xargs -n1 daypass keys rotate")]
+  daypass keys ls -o name | xargs -n1 daypass keys rotate
+
+Of a connector of kind ssh the fingerprint of its authority is shown, as `ssh-keygen -lf /etc/ssh/daypass/ca.pub` on a host.")]
 pub struct LsArgs {}
 
 /// Give a connector another admin password.
@@ -32,7 +34,8 @@ pub struct LsArgs {}
 #[command(after_help = "Examples:
   daypass keys rotate pg-main
 
-For administrators. The new password is set at the target and kept where server.yaml says; nobody sees it.")]
+For administrators. The new password is set at the target and kept where server.yaml says; nobody sees it.
+The key of an authority (kind ssh) is not rotated by this version.")]
 pub struct RotateArgs {
     /// The connector's name in the policy
     connector: Name,
@@ -44,7 +47,7 @@ impl KeysCommand {
         match self {
             Self::Ls(LsArgs {}) => {
                 let connectors = client.connectors().await?.items;
-                let mut grid = Grid::new(["CONNECTOR", "KIND", "HEALTH", "SEEN"]);
+                let mut grid = Grid::new(["CONNECTOR", "KIND", "HEALTH", "SEEN", "AUTHORITY"]);
                 for connector in &connectors {
                     let health = match &connector.health {
                         Health::Healthy => Field(Style::Good, "healthy".into()),
@@ -55,6 +58,7 @@ impl KeysCommand {
                         Field::from(connector.kind.to_string()),
                         health,
                         Field::from(ago(connector.checked_at, edge::now())),
+                        Field::from(authority(connector)),
                     ]);
                 }
                 let empty = "the policy has no connectors";
@@ -80,4 +84,15 @@ impl KeysCommand {
         }
         Ok(Exit::DONE)
     }
+}
+
+/// `SHA256:… since …`; `–` where it is no authority.
+fn authority(connector: &Connector) -> String {
+    connector.authority.as_ref().map_or_else(
+        || "–".to_owned(),
+        |key| {
+            let since = key.since.map(|since| format!(" since {}", instant(since)));
+            format!("{}{}", key.fingerprint, since.unwrap_or_default())
+        },
+    )
 }

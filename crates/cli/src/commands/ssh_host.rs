@@ -109,17 +109,40 @@ impl SshHostCommand {
 }
 
 impl SyncArgs {
-    /// Fetches, writes, and only then says so, unless that was what it said last.
     async fn sync(&self, client: &Client, acknowledged: Option<u64>) -> Result<u64, Failure> {
-        let files = client.ssh_host(&self.connector, &self.host).await?;
-        write(&self.dir, &files)?;
-        if acknowledged != Some(files.version) {
-            client
-                .ssh_acknowledge(&self.connector, &self.host, files.version)
-                .await?;
-        }
-        Ok(files.version)
+        sync(client, (&self.connector, &self.host), &self.dir, acknowledged).await
     }
+}
+
+/// One turn of `ssh-host sync`, for a program that looks after a host in its own process (the demo): fetches what the host is to
+/// have, writes it into the folder, and only then acknowledges it. The version that is in place; hand it in at the next turn.
+///
+/// # Errors
+/// In words, where the server does not answer or sent what is odd, or the folder cannot be written.
+pub async fn sync_host(
+    client: &Client,
+    host: (&Name, &str),
+    folder: &Path,
+    acknowledged: Option<u64>,
+) -> Result<u64, String> {
+    sync(client, host, folder, acknowledged)
+        .await
+        .map_err(|failure| failure.told().0.to_owned())
+}
+
+/// Fetches, writes, and only then says so, unless that was what it said last.
+async fn sync(
+    client: &Client,
+    (connector, host): (&Name, &str),
+    folder: &Path,
+    acknowledged: Option<u64>,
+) -> Result<u64, Failure> {
+    let files = client.ssh_host(connector, host).await?;
+    write(folder, &files)?;
+    if acknowledged != Some(files.version) {
+        client.ssh_acknowledge(connector, host, files.version).await?;
+    }
+    Ok(files.version)
 }
 
 /// Puts everything in place: the revoked first, whom to trust last. sshd reads each file anew at each login.

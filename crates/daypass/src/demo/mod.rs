@@ -1,13 +1,19 @@
 //! `daypass demo`: everything on this machine, in one process, and gone when it ends.
 //!
-//! It plays the main job once, over the real API and (where one is installed) on a real PostgreSQL, and then leaves the
-//! stage to whoever watches.
+//! It plays the main job once, over the real API and (where one is installed) on a real PostgreSQL, then on a real sshd of its
+//! own, makes some history, and then leaves the stage to whoever watches.
 
+mod history;
+mod host;
+mod lists;
 mod narrator;
 mod people;
+mod place;
 mod play;
 mod target;
+mod tour;
 mod trail;
+mod visit;
 mod wrappers;
 
 use std::fs::Permissions;
@@ -18,13 +24,19 @@ use std::path::Path;
 use daypass_policy::Source;
 use daypass_server::config::ServerConfig;
 use daypass_server::{Server, edge};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
+use self::history::History;
+use self::host::Host;
+use self::lists::Lists;
 use self::narrator::Narrator;
 use self::people::People;
 use self::play::Play;
 use self::target::Target;
+use self::tour::Tour;
+use self::visit::Visit;
+use self::wrappers::Tools;
 use crate::failure::Failure;
 use crate::server::broken;
 use crate::signal;
@@ -47,7 +59,15 @@ pub(crate) struct Demo {
 #[derive(Default)]
 struct Stage {
     target: Option<Target>,
+    host: Option<Host>,
     server: Option<Server>,
+}
+
+/// What there is to give access to.
+struct Scenery<'a> {
+    target: &'a Target,
+    host: Option<&'a Host>,
+    lists: Option<&'a Lists>,
 }
 
 impl Demo {
@@ -80,10 +100,18 @@ impl Demo {
         narrator
             .aside("A line with $ is what somebody would type; the demo makes the same calls to the server.");
         narrator.blank();
-        let target = &*stage.target.insert(Target::start(narrator).await?);
+        let Stage { target, host, server } = stage;
+        let target = &*target.insert(Target::start(narrator).await?);
+        *host = Host::start(narrator, folder).await?;
+        let lists = Lists::lay_out(narrator, folder)?;
+        let scenery = Scenery {
+            target,
+            host: host.as_ref(),
+            lists: lists.as_ref(),
+        };
         let slow = narrator.begin("starting a Daypass server with an empty store");
-        let running = match self.serve(folder, target).await {
-            Ok(running) => stage.server.insert(running),
+        let running = match self.serve(folder, &scenery).await {
+            Ok(running) => server.insert(running),
             Err(failure) => {
                 slow.failed();
                 return Err(failure);
@@ -91,9 +119,16 @@ impl Demo {
         };
         let address = running.url();
         slow.done(&format!("on {address}"));
-        let slow = narrator
-            .begin("making ana (an engineer), bo (her manager), cy (security), dee (auditor) and root");
-        let people = People::settle_in(running, &address).await?;
+        let slow = narrator.begin(
+            "making ana and eve (engineers), bo (their manager), cy (security), dee (auditor) and root",
+        );
+        let password = random_password();
+        let people = People::settle_in(running, &address, &password).await?;
+        // After them: a policy that nobody could agree to change is not put in force.
+        running.engine().load_policy(&scenery.policy()).await?;
+        if let Some(host) = host {
+            host.enrol(&people, &address).await?;
+        }
         slow.done("");
         Play {
             narrator,
@@ -102,45 +137,106 @@ impl Demo {
         }
         .run()
         .await?;
+        let tools = Tools {
+            own: host.as_ref().map(Host::tools),
+            target: target.programs(),
+        };
+        let bin = wrappers::write(folder, &people, &address, &tools)?;
+        let host = visit(narrator, &people, host.as_ref(), (folder, &bin)).await?;
+        let history = History::make(&people).await?;
         if self.once {
             narrator.blank();
             narrator.done("every step held");
             return Ok(());
         }
-        let bin = wrappers::write(folder, &people, &address, target.programs())?;
-        invite(narrator, &bin, target);
+        let tour = Tour {
+            bin: &bin,
+            password: &place::file(folder, "password", password.expose_secret(), place::DATA)?,
+            target,
+            host,
+            lists: lists.as_ref(),
+            history: &history,
+        };
+        tour.invite(narrator);
         Err(broken(running.broken().await))
     }
 
-    async fn serve(&self, folder: &Path, target: &Target) -> Result<Server, Failure> {
+    async fn serve(&self, folder: &Path, scenery: &Scenery<'_>) -> Result<Server, Failure> {
         let listen = SocketAddr::from(([127, 0, 0, 1], self.port));
-        let secrets = target.secrets(folder)?;
+        let secrets = scenery.target.secrets(folder)?;
+        let programs = scenery.lists.map(Lists::programs).unwrap_or_default();
+        let key = place::file(
+            folder,
+            "sealing-key",
+            &daypass_server::new_sealing_key(),
+            place::DATA,
+        )?;
         let text = format!(
-            "listen: {listen}\nstore: {{sqlite: daypass.sqlite}}\nstate_dir: state\nreconcile: {{drift_every: 5s}}\n{secrets}"
+            "listen: {listen}\nstore: {{sqlite: daypass.sqlite}}\nstate_dir: state\nreconcile: {{drift_every: 5s}}\n\
+             sealing_key: {{file: {:?}}}\n{secrets}{programs}",
+            key.display().to_string()
         );
         let config = ServerConfig::parse(&folder.join("server.yaml"), &text)?;
-        let server = Server::start(config, &target.kinds()).await?;
-        let rules = Source {
-            name: "rules.yaml".to_owned(),
-            text: include_str!("rules.yaml").to_owned(),
-        };
-        let loaded = server.engine().load_policy(&[rules, target.policy()]).await;
-        if let Err(error) = loaded {
-            server.stop().await;
-            return Err(error.into());
-        }
-        Ok(server)
+        Ok(Server::start(config, &scenery.target.kinds()).await?)
     }
+}
+
+impl Scenery<'_> {
+    fn policy(&self) -> Vec<Source> {
+        let source = |name: &str, text: String| Source {
+            name: name.to_owned(),
+            text,
+        };
+        // Which role of a resource of each kind `env:staging/debug` stands for.
+        let mut kinds = format!("{}: write", self.target.kind());
+        kinds.extend(self.host.map(|_| ", ssh: shell"));
+        kinds.extend(self.lists.map(|_| ", command: operator"));
+        let mut all = vec![
+            source("rules.yaml", include_str!("rules.yaml").to_owned()),
+            source(
+                "environments.yaml",
+                include_str!("environments.yaml").replace("@KINDS@", &kinds),
+            ),
+            self.target.policy(),
+        ];
+        all.extend(self.host.map(Host::policy));
+        all.extend(self.lists.map(|_| Lists::policy()));
+        all
+    }
+}
+
+/// Plays the scene at the host, where there is one; the host, where it can be logged in to.
+async fn visit<'a>(
+    narrator: Narrator,
+    people: &People,
+    host: Option<&'a Host>,
+    (folder, bin): (&Path, &Path),
+) -> Result<Option<&'a Host>, Failure> {
+    let Some(host) = host else { return Ok(None) };
+    let scene = Visit {
+        narrator,
+        people,
+        host,
+        folder,
+        bin,
+    };
+    Ok(scene.run().await?.then_some(host))
 }
 
 impl Stage {
     /// Stops what runs, the last first, and removes the folder.
-    async fn clear(self, narrator: Narrator, folder: TempDir) {
+    async fn clear(mut self, narrator: Narrator, folder: TempDir) {
+        if let Some(host) = &mut self.host {
+            host.leave().await;
+        }
         if let Some(server) = self.server {
             server.stop().await;
         }
         if let Some(target) = self.target {
             target.stop().await;
+        }
+        if let Some(host) = self.host {
+            host.stop().await;
         }
         let path = folder.path().to_owned();
         match folder.close() {
@@ -148,33 +244,6 @@ impl Stage {
             Err(error) => narrator.refused(&format!("{} could not be removed: {error}", path.display())),
         }
     }
-}
-
-/// What to type next.
-fn invite(narrator: Narrator, bin: &Path, target: &Target) {
-    narrator.heading("Now you, in another terminal");
-    narrator.line(&format!("  export PATH={}:$PATH", bin.display()));
-    let ask = [
-        ("ana ls", "what ana may ask for, and what it takes"),
-        (
-            "ana request orders-prod/write --for 2m --reason \"PAY-7: fix a stuck order\"",
-            "",
-        ),
-        ("bo inbox", "what waits for bo"),
-        ("bo approve R…", "the id that inbox shows"),
-        ("cy approve R…", "the second of two"),
-    ];
-    let look = [("dee audit ls", "the auditor sees all of it")];
-    for (command, why) in ask.into_iter().chain(target.invitation()).chain(look) {
-        let why = if why.is_empty() {
-            String::new()
-        } else {
-            format!("   # {why}")
-        };
-        narrator.line(format!("  {command:<34}{why}").trim_end());
-    }
-    narrator.blank();
-    narrator.aside("Ctrl-C here stops and removes everything.");
 }
 
 /// A password that nobody has to type.

@@ -1,16 +1,17 @@
-//! Who lives in the demo: five people, made through the API as an administrator would make them.
+//! Who lives in the demo: six people, made through the API as an administrator would make them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daypass_api::client::{Client, Connection};
+use daypass_api::client::{Client, Connection, EventStream};
+use daypass_api::grant::Grant;
 use daypass_api::person::{Kind, NewPerson, SystemRole};
 use daypass_api::session::Login;
 use daypass_api::{Secret, person};
 use daypass_core::name::Name;
-use daypass_server::Server;
+use daypass_server::{Server, edge};
 use secrecy::SecretString;
 
-use super::random_password;
+use super::play::{PATIENCE, not_so};
 use crate::failure::Failure;
 
 /// The administrator, who is there first.
@@ -26,11 +27,18 @@ struct Cast(
 );
 
 /// In the order in which they are made: a manager before whom they manage.
-const CAST: [Cast; 4] = [
+const CAST: [Cast; 5] = [
     Cast("bo", "Bo Lindqvist", Some("eng-leads"), None, SystemRole::Member),
     Cast(
         "ana",
         "Ana Ruiz",
+        Some("engineering"),
+        Some("bo"),
+        SystemRole::Member,
+    ),
+    Cast(
+        "eve",
+        "Eve Park",
         Some("engineering"),
         Some("bo"),
         SystemRole::Member,
@@ -46,12 +54,14 @@ pub(super) struct People {
 
 impl People {
     /// Makes everybody and logs them in, over HTTP.
-    pub(super) async fn settle_in(running: &Server, server: &str) -> Result<Self, Failure> {
-        let password = random_password();
+    pub(super) async fn settle_in(
+        running: &Server,
+        server: &str,
+        password: &SecretString,
+    ) -> Result<Self, Failure> {
         bootstrap(running, password.clone()).await?;
-        let mut all = BTreeMap::from([(ROOT, log_in(server, ROOT, password).await?)]);
+        let mut all = BTreeMap::from([(ROOT, log_in(server, ROOT, password.clone()).await?)]);
         for Cast(login, display, group, manager, role) in CAST {
-            let password = random_password();
             let new = NewPerson {
                 login: name(login)?,
                 display: Some(display.to_owned()),
@@ -65,7 +75,7 @@ impl People {
                 .get(ROOT)
                 .ok_or_else(|| Failure::error("the administrator is not logged in"))?;
             let _made: person::Person = root.add_person(&new).await.map_err(client)?;
-            all.insert(login, log_in(server, login, password).await?);
+            all.insert(login, log_in(server, login, password.clone()).await?);
         }
         Ok(Self { all })
     }
@@ -74,6 +84,30 @@ impl People {
     pub(super) fn client(&self, login: &str) -> Result<&Client, Failure> {
         let found = self.all.get(login).map(|(client, _)| client);
         found.ok_or_else(|| Failure::error(format!("{login} does not live here")))
+    }
+
+    /// Reads a grant, as somebody sees it, whenever something happens, until it is so.
+    pub(super) async fn until(
+        &self,
+        login: &str,
+        watch: &mut EventStream,
+        id: &str,
+        so: impl Fn(&Grant) -> bool,
+    ) -> Result<Grant, Failure> {
+        let reader = self.client(login)?;
+        let looking = async {
+            loop {
+                let grant = reader.grant(id).await.map_err(client)?;
+                if so(&grant) {
+                    return Ok(grant);
+                }
+                if watch.next().await.map_err(client)?.is_none() {
+                    return Err(not_so("the server ended its stream of events"));
+                }
+            }
+        };
+        let late = |late: edge::TimedOut| not_so(&format!("the grant is not where it should be: {late}"));
+        edge::within(PATIENCE, looking).await.map_err(late)?
     }
 
     /// Everybody with the token of their session.
@@ -124,7 +158,8 @@ async fn log_in(
     Ok((Client::new(&connection).map_err(client)?, token))
 }
 
-fn name(text: &str) -> Result<Name, Failure> {
+/// A name that we wrote.
+pub(super) fn name(text: &str) -> Result<Name, Failure> {
     text.parse()
         .map_err(|bad: daypass_core::name::BadName| Failure::error(bad.to_string()))
 }

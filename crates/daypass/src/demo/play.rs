@@ -27,7 +27,7 @@ const LENGTH: Span = Span::seconds(5);
 /// Why.
 const REASON: &str = "PAY-7: fix a stuck order";
 /// How long anything that should happen soon may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The play, and who is in it.
 pub(super) struct Play<'a> {
@@ -317,19 +317,7 @@ impl Play<'_> {
         id: &str,
         so: impl Fn(&Grant) -> bool,
     ) -> Result<Grant, Failure> {
-        let looking = async {
-            loop {
-                let grant = self.ana()?.grant(id).await.map_err(client)?;
-                if so(&grant) {
-                    return Ok(grant);
-                }
-                if watch.next().await.map_err(client)?.is_none() {
-                    return Err(not_so("the server ended its stream of events"));
-                }
-            }
-        };
-        let late = |late: edge::TimedOut| not_so(&format!("the grant is not where it should be: {late}"));
-        edge::within(PATIENCE, looking).await.map_err(late)?
+        self.people.until("ana", watch, id, so).await
     }
 }
 
@@ -359,7 +347,8 @@ fn seconds(span: Span) -> f64 {
     span.to_std().as_secs_f64()
 }
 
-fn expect(so: bool, what: &str) -> Result<(), Failure> {
+/// What must be so for the story to go on.
+pub(super) fn expect(so: bool, what: &str) -> Result<(), Failure> {
     if so {
         Ok(())
     } else {
@@ -368,7 +357,7 @@ fn expect(so: bool, what: &str) -> Result<(), Failure> {
 }
 
 /// The story did not hold.
-fn not_so(what: &str) -> Failure {
+pub(super) fn not_so(what: &str) -> Failure {
     Failure::error(format!("the demo's story did not hold: {what}"))
         .hint("this is a fault of Daypass or of this machine; please report it with what is above")
 }

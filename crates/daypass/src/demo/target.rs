@@ -74,10 +74,11 @@ impl Target {
 
     /// The kinds of target that the server must know.
     pub(super) fn kinds(&self) -> Kinds {
-        match self {
-            Self::Postgres(_) => daypass_providers::ALL.to_vec(),
-            Self::StandIn(target) => vec![target.kind()],
+        let mut kinds = daypass_providers::ALL.to_vec();
+        if let Self::StandIn(target) = self {
+            kinds.push(target.kind());
         }
+        kinds
     }
 
     /// Where the client programs are, where they may not be on `PATH`.
@@ -88,29 +89,19 @@ impl Target {
         }
     }
 
-    /// What one may type once ana has access, each with what it shows.
-    pub(super) const fn invitation(&self) -> [(&'static str, &'static str); 3] {
+    /// What `connect` opens there; `None` where no client program talks to it.
+    pub(super) const fn client(&self) -> Option<&'static str> {
         match self {
-            Self::Postgres(_) => [
-                (
-                    "ana connect orders-prod/write",
-                    "psql, until the deadline cuts it",
-                ),
-                (
-                    "ana connect orders-staging/read --reason \"a look\"",
-                    "staging asks nobody",
-                ),
-                ("ana", "what ana holds, and for how long"),
-            ],
-            // No client program talks to it.
-            Self::StandIn(_) => [
-                ("ana", "what ana holds, and for how long"),
-                (
-                    "ana request orders-staging/read --wait --reason \"a look\"",
-                    "staging asks nobody",
-                ),
-                ("ana release orders-staging", "given back before its time"),
-            ],
+            Self::Postgres(_) => Some("psql"),
+            Self::StandIn(_) => None,
+        }
+    }
+
+    /// Its kind, as the policy names it.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+            Self::StandIn(_) => "memory",
         }
     }
 

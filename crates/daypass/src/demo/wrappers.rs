@@ -1,63 +1,49 @@
 //! A tiny program for each person of the demo: this very binary, with the demo's server and the person's session.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret as _;
 
 use super::people::People;
+use super::place::{self, PROGRAM, quoted};
 use crate::failure::Failure;
+
+/// Where programs are that the people's commands start.
+pub(super) struct Tools<'a> {
+    /// Ours, before all others.
+    pub(super) own: Option<&'a Path>,
+    /// The target's, which may not be on `PATH`.
+    pub(super) target: Option<&'a Path>,
+}
 
 /// Writes them into `bin` below the folder, which only this user can enter, and returns it.
 pub(super) fn write(
     folder: &Path,
     people: &People,
     server: &str,
-    programs: Option<&Path>,
+    tools: &Tools<'_>,
 ) -> Result<PathBuf, Failure> {
-    let cannot =
-        |error: std::io::Error| Failure::error(format!("the demo's commands cannot be written: {error}"));
-    let binary = std::env::current_exe().map_err(cannot)?;
-    let bin = folder.join("bin");
-    DirBuilder::new().mode(0o700).create(&bin).map_err(cannot)?;
+    let binary = std::env::current_exe()
+        .map_err(|error| Failure::error(format!("where daypass is cannot be told: {error}")))?;
+    let bin = place::folder(folder, "bin")?;
+    let before = tools.own.map(|own| format!("{}:", quoted(own)));
+    let after = tools.target.map(|target| format!(":{}", quoted(target)));
+    let path = format!(
+        "{}\"$PATH\"{}",
+        before.unwrap_or_default(),
+        after.unwrap_or_default()
+    );
     for (login, session) in people.sessions() {
         let home = folder.join("home").join(login);
-        let path = programs
-            .map(|programs| format!("PATH=$PATH:{}\n", quoted(programs)))
-            .unwrap_or_default();
         let text = format!(
-            "#!/bin/sh\n# daypass, as {login} of the demo.\n{path}DAYPASS_SERVER={server}\nDAYPASS_TOKEN={}\n\
-             XDG_CONFIG_HOME={}\nexport PATH DAYPASS_SERVER DAYPASS_TOKEN XDG_CONFIG_HOME\nexec {} \"$@\"\n",
+            "#!/bin/sh\n# daypass, as {login} of the demo.\nPATH={path}\nDAYPASS_SERVER={server}\nDAYPASS_TOKEN={}\n\
+             XDG_CONFIG_HOME={}\nexport PATH DAYPASS_SERVER DAYPASS_TOKEN XDG_CONFIG_HOME\n\
+             unset DAYPASS_PROFILE DAYPASS_CA\nexec {} \"$@\"\n",
             session.expose_secret(),
             quoted(&home),
             quoted(&binary),
         );
-        let mut options = OpenOptions::new();
-        let opened = options
-            .write(true)
-            .create_new(true)
-            .mode(0o700)
-            .open(bin.join(login));
-        opened
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(cannot)?;
+        place::file(&bin, login, &text, PROGRAM)?;
     }
     Ok(bin)
-}
-
-/// As one word of the shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_one_word_whatever_it_holds() {
-        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
-    }
 }

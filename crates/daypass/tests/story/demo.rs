@@ -1,4 +1,5 @@
-//! `daypass demo`: its story holds, on a real PostgreSQL and without one; what it invites to works; nothing stays behind.
+//! `daypass demo`: its story holds, on a real PostgreSQL and without one, on a real sshd and without one; what it invites to
+//! works as it is printed; nothing stays behind.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -42,6 +43,12 @@ fn the_story_holds_on_a_real_postgresql() {
         &[
             "terminating connection due to administrator command",
             "pg_roles has nothing of it any more",
+            "The same for a host",
+            "sshd took a certificate of five minutes",
+            " ana web-1/shell (serial 1) CA ED25519 SHA256:",
+            "sshd refuses the same certificate",
+            "127.0.0.1 acknowledged version 1 of the revocation list",
+            "every step held",
         ],
     );
     assert!(!out.contains('\u{1b}'), "no colours where nobody sees them");
@@ -49,163 +56,221 @@ fn the_story_holds_on_a_real_postgresql() {
 }
 
 #[test]
-fn the_story_holds_without_postgresql_and_says_so() {
-    let (out, _) = ends_with(
-        daypass(&["demo", "--once"]).env("DAYPASS_PG_BINDIR", "/nowhere"),
-        0,
-    );
+fn the_story_holds_without_postgresql_and_sshd_and_says_so() {
+    let mut demo = daypass(&["demo", "--once"]);
+    demo.env("DAYPASS_PG_BINDIR", "/nowhere")
+        .env("DAYPASS_SSHD", "/nowhere");
+    let (out, _) = ends_with(&mut demo, 0);
     tells(
         &out,
         &[
             "PostgreSQL is not installed here",
             "stand-in",
             "apt-get install postgresql",
+            "OpenSSH's server is not installed here (apt-get install openssh-server",
         ],
     );
     tells(&out, &STORY);
+    assert!(!out.contains("The same for a host"), "{out}");
 }
 
 /// A demo that stays, with the programs that it wrote for its people.
 struct Staying {
     demo: Running,
-    /// What it said of PostgreSQL.
-    on: String,
+    /// All that it said before it invited.
+    before: String,
     bin: PathBuf,
-    /// What it invites to type.
+    /// The commands that it invites to, as they are printed.
     invitation: Vec<String>,
 }
 
 impl Staying {
     fn new(command: Command) -> Self {
         let mut demo = Running::start(command);
-        let on = demo.says("PostgreSQL");
-        let line = demo.says("export PATH=");
-        let bin = line
-            .trim()
-            .trim_start_matches("export PATH=")
-            .trim_end_matches(":$PATH")
-            .into();
         demo.says("Ctrl-C here");
         let told = demo.told();
-        let (_, invitation) = told.split_once("export PATH=").unwrap();
-        let invitation = invitation.lines().skip(1).map(|line| line.trim().to_owned());
-        let invitation = invitation.take_while(|line| !line.is_empty()).collect();
+        let (before, after) = told.split_once("export PATH=").unwrap();
+        let (bin, tour) = after.split_once(":$PATH\n").unwrap();
+        let named = |line: &&str| {
+            let name = line.split(' ').next().unwrap();
+            ["ana", "eve", "bo", "root"].contains(&name) || *line == "cy inbox"
+        };
         Self {
+            before: before.to_owned(),
+            bin: bin.into(),
+            invitation: tour
+                .lines()
+                .map(str::trim)
+                .filter(named)
+                .map(str::to_owned)
+                .collect(),
             demo,
-            on,
-            bin,
-            invitation,
         }
     }
 
-    /// Of its PostgreSQL.
-    fn port(&self) -> u16 {
-        let after = self.on.split("127.0.0.1:").nth(1).unwrap();
-        after.split(' ').next().unwrap().parse().unwrap()
+    /// Where something of the demo's listens.
+    fn port(&self, of: &str) -> u16 {
+        let (_, after) = self.before.split_once(of).unwrap();
+        let (_, after) = after.split_once("127.0.0.1:").unwrap();
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap()
     }
 
-    /// What somebody's command answers on standard output.
+    /// What a line answers in a shell that has the people's commands.
     #[track_caller]
-    fn run(&self, line: &str, more: &[&str], code: i32) -> String {
-        let mut words = line.split(' ');
-        let mut command = Command::new(self.bin.join(words.next().unwrap()));
-        ends_with(command.args(words).args(more).stdin(Stdio::null()), code).0
+    fn sh(&self, line: &str, code: i32) -> String {
+        let path = format!("{}:{}", self.bin.display(), std::env::var("PATH").unwrap());
+        let mut sh = Command::new("sh");
+        ends_with(sh.args(["-c", line]).env("PATH", path).stdin(Stdio::null()), code).0
     }
+
+    /// Types all that it invites to, with more for the clients that stay open; what each answered.
+    fn follow(&self) -> Vec<(String, String)> {
+        let typed = |line: &String| {
+            let more = match line {
+                line if line.starts_with("ana connect") => " -- -A -t -c 'SELECT count(*) FROM orders'",
+                line if line.starts_with("ana ssh") => " -- id -un",
+                _ => "",
+            };
+            (line.clone(), self.sh(&format!("{line}{more}"), 0))
+        };
+        self.invitation.iter().map(typed).collect()
+    }
+}
+
+#[track_caller]
+fn answer<'a>(answers: &'a [(String, String)], line: &str) -> &'a str {
+    let found = answers.iter().find(|(typed, _)| typed.starts_with(line));
+    found
+        .map(|(_, answer)| answer.trim())
+        .unwrap_or_else(|| panic!("no {line}: {answers:?}"))
 }
 
 #[test]
 fn what_it_invites_to_works_and_nothing_stays() {
     let staying = Staying::new(daypass(&["demo"]));
-    let invited = |line: &str| staying.invitation.iter().any(|told| told.starts_with(line));
     assert!(
-        invited("ana connect orders-prod/write"),
+        (6..=8).contains(&staying.invitation.len()),
         "{:?}",
         staying.invitation
     );
+    let answers = staying.follow();
     tells(
-        &staying.run("ana ls", &[], 0),
-        &["orders-prod/write", "2 steps: manager"],
+        answer(&answers, "ana ls"),
+        &["orders-prod/write", "2 steps: manager", "env:staging/debug"],
     );
-    staying.run(
-        "ana request orders-prod/write --for 2m --reason",
-        &["PAY-7: fix a stuck order"],
-        0,
-    );
-    let id = staying.run("bo inbox -o name", &[], 0);
-    let id = id.trim();
-    staying.run("cy approve", &[id], 3);
-    staying.run("bo approve", &[id], 0);
-    staying.run("cy approve", &[id], 0);
-    let counted = staying.run(
-        "ana connect orders-prod/write -- -A -t -c",
-        &["SELECT count(*) FROM orders"],
-        0,
-    );
-    assert_eq!(counted.trim(), "4");
-    let looked = staying.run(
-        "ana connect orders-staging/read --reason look -- -A -t -c",
-        &["SELECT 1"],
-        0,
-    );
-    assert_eq!(looked.trim(), "1");
-    tells(
-        &staying.run("dee audit ls", &[], 0),
-        &["grant.ended", "request.created", "grant.activated"],
-    );
-    staying.run("ana audit ls", &[], 3);
-    staying.run("ana request orders-prod/write --for 3h --reason long", &[], 3);
-    tells(&staying.run("ana", &[], 0), &["orders-prod/write", "left"]);
+    assert_eq!(answer(&answers, "ana connect orders-prod/read"), "4");
+    let user = ends_with(Command::new("id").arg("-un"), 0).0;
+    assert_eq!(answer(&answers, "ana ssh web-1/shell"), user.trim());
+    tells(answer(&answers, "cy inbox"), &["C"]);
+    let listed = format!("{}/lists/operators", staying.bin.parent().unwrap().display());
+    assert!(std::fs::read_to_string(&listed).unwrap().contains("\nana\n"));
 
-    let port = staying.port();
+    // What it does not print, but shows: who may not, and what the auditor sees.
+    staying.sh("ana approve R --yes", 2);
+    staying.sh("ana audit ls", 3);
+    staying.sh("ana request orders-prod/write --for 3h --reason long", 3);
+    let id = staying.sh("ana request orders-prod/write --for 2m --reason stuck -o name", 0);
+    let id = id.trim();
+    staying.sh(&format!("cy approve {id}"), 3);
+    staying.sh(&format!("bo approve {id}"), 0);
+    staying.sh(&format!("cy approve {id}"), 0);
+    let password = staying.bin.with_file_name("password");
+    staying.sh(&format!("bo confirm --password-stdin <{}", password.display()), 0);
+    let events = staying.sh("dee audit ls --limit 1000", 0);
+    for event in [
+        "grant.ended",
+        "request.denied",
+        "grant.credential_issued",
+        "change.proposed",
+        "request.created",
+    ] {
+        assert!(events.contains(event), "no {event}: {events}");
+    }
+    nothing_stays(staying);
+}
+
+fn nothing_stays(staying: Staying) {
+    let ports = [
+        staying.port("PostgreSQL"),
+        staying.port("sshd"),
+        staying.port("Daypass server"),
+    ];
     let Staying { demo, bin, .. } = staying;
-    let mode = std::fs::metadata(bin.parent().unwrap())
-        .unwrap()
-        .permissions()
-        .mode();
+    let folder = bin.parent().unwrap().to_owned();
+    let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "others do not get at the sessions in it");
     let (status, told) = demo.stop(Signal::INT);
     assert!(status.success(), "{told}");
     assert!(told.contains("Everything is stopped and removed"), "{told}");
-    assert!(
-        !bin.parent().unwrap().exists(),
-        "nothing of the demo's folder is left"
-    );
-    let gone = std::net::TcpStream::connect(("127.0.0.1", port));
-    assert!(gone.is_err(), "its PostgreSQL is gone");
+    assert!(!folder.exists(), "nothing of the demo's folder is left");
+    for port in ports {
+        let gone = std::net::TcpStream::connect(("127.0.0.1", port));
+        assert!(gone.is_err(), "what listened on {port} is gone");
+    }
+}
+
+/// A session that somebody has open ends with the demo, and what is not of the demo gets in nowhere.
+#[test]
+fn its_sshd_takes_its_own_certificates_only_and_its_sessions_end_with_it() {
+    let staying = Staying::new(daypass(&["demo"]));
+    let port = staying.port("sshd").to_string();
+    let mut plain = Command::new("ssh");
+    plain.args([
+        "-F",
+        "none",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+    ]);
+    plain.args([
+        "-o",
+        "NumberOfPasswordPrompts=0",
+        "-p",
+        &port,
+        "127.0.0.1",
+        "true",
+    ]);
+    let (_, said) = ends_with(plain.stdin(Stdio::null()), 255);
+    assert!(said.contains("Permission denied (publickey)"), "{said}");
+
+    let mut open = Command::new(staying.bin.join("ana"));
+    open.args([
+        "ssh",
+        "web-1/shell",
+        "--reason",
+        "a look",
+        "--",
+        "echo in; cat; echo out",
+    ]);
+    let mut open = open.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(open.stdout.as_mut().unwrap()),
+        &mut line,
+    )
+    .unwrap();
+    assert_eq!(line, "in\n");
+    let (status, told) = staying.demo.stop(Signal::INT);
+    assert!(status.success(), "{told}");
+    assert_eq!(open.wait().unwrap().code(), Some(255), "the session was cut");
 }
 
 /// Nothing but this process talks to the stand-in: what it invites to needs no client program.
 #[test]
-fn what_it_invites_to_without_postgresql_works_too() {
+fn what_it_invites_to_without_postgresql_and_sshd_works_too() {
     let mut command = daypass(&["demo"]);
-    command.env("DAYPASS_PG_BINDIR", "/nowhere");
+    command
+        .env("DAYPASS_PG_BINDIR", "/nowhere")
+        .env("DAYPASS_SSHD", "/nowhere");
     let staying = Staying::new(command);
-    let path = format!("{}:{}", staying.bin.display(), std::env::var("PATH").unwrap());
-    let sh = |line: &str| {
-        let mut sh = Command::new("sh");
-        ends_with(sh.args(["-c", line]).env("PATH", &path).stdin(Stdio::null()), 0).0
-    };
-    let mut id = String::new();
-    for line in &staying.invitation {
-        // After it, the comment for people.
-        let line = line.split("   #").next().unwrap().trim_end();
-        assert!(!line.contains("connect"), "no client program talks to it: {line}");
-        let out = sh(&line.replace("R…", &id));
-        if line == "bo inbox" {
-            id = sh("bo inbox -o name").trim().to_owned();
-        }
-        if line == "ana" {
-            // It may still be on its way.
-            tells(&out, &["orders-prod/write"]);
-        }
+    for (line, _) in staying.follow() {
+        assert!(!line.contains("connect") && !line.contains("ssh"), "{line}");
     }
-    let events = sh("dee audit ls");
+    let events = staying.sh("dee audit ls --limit 1000", 0);
     let activated = events.matches("grant.activated").count();
-    assert!(
-        activated >= 2,
-        "the play's, and staging for which ana waited: {events}"
-    );
-    assert!(events.contains("grant.ending"), "{events}");
+    assert!(activated >= 4, "the play's, eve's, ana's and staging: {events}");
     let (status, told) = staying.demo.stop(Signal::INT);
     assert!(status.success(), "{told}");
 }

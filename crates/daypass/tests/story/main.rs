@@ -20,4 +20,5 @@ mod quickstart;
 mod running;
 mod server;
 mod ssh;
+mod ssh_tools;
 mod target;

@@ -11,9 +11,9 @@ use crate::house::{House, Settings, Store};
 use crate::running::ends_with;
 
 /// Two hosts of one authority, and a house that knows them.
-struct Fleet {
-    house: House,
-    web: Sshd,
+pub(crate) struct Fleet {
+    pub(crate) house: House,
+    pub(crate) web: Sshd,
     other: Sshd,
     /// The tokens of the two hosts' accounts.
     tokens: [String; 2],
@@ -49,7 +49,7 @@ rules:
 }
 
 impl Fleet {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let (web, other) = (Sshd::start().unwrap(), Sshd::start().unwrap());
         let mut house = House::build(&Settings::on(Store::Sqlite));
         house.secret("sealing-key", &format!("{}=\n", "A".repeat(43)));
@@ -94,7 +94,7 @@ impl Fleet {
     }
 
     #[track_caller]
-    fn sync(&self, host: usize, code: i32) -> String {
+    pub(crate) fn sync(&self, host: usize, code: i32) -> String {
         self.sync_as(host, host, code).0
     }
 
@@ -138,7 +138,7 @@ impl Fleet {
     }
 }
 
-const QUIETLY: [&str; 10] = [
+pub(crate) const QUIETLY: [&str; 10] = [
     "-o",
     "StrictHostKeyChecking=no",
     "-o",
@@ -152,7 +152,7 @@ const QUIETLY: [&str; 10] = [
 ];
 
 /// Makes ana's key, as her first `daypass ssh` would, and shows its public half to the test.
-fn first_login(fleet: &Fleet) -> String {
+pub(crate) fn first_login(fleet: &Fleet) -> String {
     let grant = fleet.house.take("web-1/shell", "10m", &["--wait"]);
     let mut ssh = fleet.house.cli("ana", &["ssh", "web-1/shell", "--"]);
     let (out, _) = ends_with(ssh.args(QUIETLY).arg("echo in"), 0);
@@ -181,6 +181,7 @@ fn plain_tools_get_in_until_the_grant_ends_and_the_end_has_its_evidence() {
     let fleet = Fleet::open();
     let (house, user) = (&fleet.house, fleet.web.user().to_owned());
     let lines = fleet.sync(0, 0);
+    the_authority_is_the_one_that_keys_ls_tells(&fleet);
     assert!(
         lines.contains("TrustedUserCAKeys") && lines.contains("RevokedKeys"),
         "{lines}"
@@ -221,6 +222,30 @@ fn plain_tools_get_in_until_the_grant_ends_and_the_end_has_its_evidence() {
         assert!(said.contains(expect), "{expect} is not in {said}");
     }
     the_end_has_its_evidence(&fleet, &grant, &file);
+}
+
+fn the_authority_is_the_one_that_keys_ls_tells(fleet: &Fleet) {
+    let mut show = Command::new("ssh-keygen");
+    let (shown, _) = ends_with(show.arg("-lf").arg(fleet.web.folder().join("ca.pub")), 0);
+    let fingerprint = shown.split(' ').nth(1).unwrap();
+    let told = ends_with(&mut fleet.house.as_admin(&["keys", "ls"]), 0).0;
+    let line = told.lines().find(|line| line.starts_with("fleet ")).unwrap();
+    assert!(
+        line.contains(&format!("{fingerprint} since 20")),
+        "{fingerprint}: {told}"
+    );
+    let refused = ends_with(&mut fleet.house.as_admin(&["keys", "rotate", "fleet"]), 1).1;
+    assert!(
+        refused.contains("does not rotate the key of an authority"),
+        "{refused}"
+    );
+    let (again, _) = ends_with(
+        Command::new("ssh-keygen")
+            .arg("-lf")
+            .arg(fleet.web.folder().join("ca.pub")),
+        0,
+    );
+    assert_eq!(shown, again);
 }
 
 fn plain_tools_get_in(fleet: &Fleet) {

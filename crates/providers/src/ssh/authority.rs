@@ -54,6 +54,11 @@ impl Authority {
         out.0
     }
 
+    /// Its public key's fingerprint, as `ssh-keygen -l` shows it.
+    pub(super) fn fingerprint(&self) -> String {
+        super::key::fingerprint(&self.blob())
+    }
+
     /// The line for `TrustedUserCAKeys`.
     pub(super) fn line(&self, comment: &str) -> String {
         format!("{ED25519} {} {comment}\n", STANDARD.encode(self.blob()))

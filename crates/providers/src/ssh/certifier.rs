@@ -70,6 +70,15 @@ pub struct Krl {
     pub bytes: Vec<u8>,
 }
 
+/// The key that an authority signs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityKey {
+    /// `SHA256:…`, as `ssh-keygen -l` shows it.
+    pub fingerprint: String,
+    /// Since when it is kept.
+    pub since: Option<Timestamp>,
+}
+
 /// A provider whose access is a certificate for the holder's own key.
 #[async_trait]
 pub trait Certifier: Send + Sync {
@@ -97,6 +106,12 @@ pub trait Certifier: Send + Sync {
     /// # Errors
     /// As [`sign`](Self::sign).
     async fn authority(&self) -> Result<String, Error>;
+
+    /// The key that it signs with, to be compared with what hosts have.
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    async fn authority_key(&self) -> Result<AuthorityKey, Error>;
 
     /// The list of the revoked.
     ///
@@ -200,6 +215,12 @@ impl Certifier for Connected {
 
     async fn authority(&self) -> Result<String, Error> {
         Ok(self.key().await?.line(&format!("daypass {}", self.connector)))
+    }
+
+    async fn authority_key(&self) -> Result<AuthorityKey, Error> {
+        let fingerprint = self.key().await?.fingerprint();
+        let since = self.register()?.since(&self.connector).await?;
+        Ok(AuthorityKey { fingerprint, since })
     }
 
     async fn krl(&self) -> Result<Krl, Error> {

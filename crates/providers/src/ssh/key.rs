@@ -72,13 +72,17 @@ impl PublicKey {
         }
         let fields = reader.0.to_vec();
         sound(algorithm, reader)?;
-        let digest = STANDARD_NO_PAD.encode(Sha256::digest(&blob));
         Ok(Self {
             algorithm,
             fields,
-            fingerprint: format!("SHA256:{digest}"),
+            fingerprint: fingerprint(&blob),
         })
     }
+}
+
+/// `SHA256:…` of a key in SSH's encoding.
+pub(super) fn fingerprint(blob: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
 }
 
 /// Whether the fields are those of such a key, and all of it.

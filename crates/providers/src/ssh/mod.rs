@@ -25,7 +25,7 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use serde_json::Value;
 
-pub use certifier::{Ask, Certifier, Draft, Issued, Krl};
+pub use certifier::{Ask, AuthorityKey, Certifier, Draft, Issued, Krl};
 pub use register::{Acknowledged, Register, Revoked, Standing};
 
 use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};

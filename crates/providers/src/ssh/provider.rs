@@ -144,7 +144,9 @@ impl Provider for Connected {
     }
 
     async fn rotate_admin(&self) -> Result<(), Error> {
-        let what = "the key of an authority is not rotated by this version: hosts would have to trust both for a while";
+        let what = "this version does not rotate the key of an authority: hosts would have to trust the old and the new \
+                    one for a while; make another connector, set its hosts up, and move the resources to it \
+                    (docs/providers/ssh.md)";
         Err(Error::new(Fault::Misconfigured, what))
     }
 

@@ -21,6 +21,9 @@ pub trait Register: Send + Sync {
     /// The private key of a connector's authority; made the first time that somebody asks.
     async fn seed(&self, connector: &str) -> Result<Zeroizing<[u8; 32]>, Error>;
 
+    /// Since when that key is kept; nothing where nobody asked for it yet.
+    async fn since(&self, connector: &str) -> Result<Option<Timestamp>, Error>;
+
     /// Random bytes that go into a certificate, so that nobody knows beforehand what is signed.
     fn nonce(&self) -> [u8; 32];
 

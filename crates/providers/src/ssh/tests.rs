@@ -108,6 +108,7 @@ fn the_authority_and_its_line_have_one_fingerprint() {
     std::fs::write(&file, authority().line("daypass fleet")).unwrap();
     let (_, shown) = keygen(&["-l", "-f"], &file);
     assert!(shown.contains(&fingerprint()), "{shown}");
+    assert_eq!(authority().fingerprint(), fingerprint());
 }
 
 proptest! {

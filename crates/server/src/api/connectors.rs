@@ -26,7 +26,12 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
             .map(|connector| connector.kind.clone());
         async move {
             let probed = probe(provider.as_ref()).await;
-            kind.map(|kind| wire::connector(name, &kind, probed, now))
+            // What cannot be told is told as the connector's health.
+            let key = match provider.certifier() {
+                Some(certifier) if probed.is_ok() => certifier.authority_key().await.ok(),
+                _ => None,
+            };
+            kind.map(|kind| wire::connector(name, &kind, probed, key, now))
         }
     });
     let items = join_all(asked).await.into_iter().flatten().collect();

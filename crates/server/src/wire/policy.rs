@@ -195,6 +195,7 @@ pub(crate) fn connector(
     name: &Name,
     kind: &Name,
     probed: Result<(), daypass_providers::Error>,
+    authority: Option<daypass_providers::ssh::AuthorityKey>,
     now: Timestamp,
 ) -> api_connector::Connector {
     let health = match probed {
@@ -209,6 +210,10 @@ pub(crate) fn connector(
         kind: kind.clone(),
         health,
         checked_at: now,
+        authority: authority.map(|key| api_connector::Authority {
+            fingerprint: key.fingerprint,
+            since: key.since,
+        }),
     }
 }
 

@@ -352,6 +352,8 @@ CREATE INDEX deliveries_age ON deliveries (state, since);
 CREATE TABLE ssh_authorities (
     connector TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     sealed BYTEA,
+    -- Since when the key is kept.
+    since BIGINT,
     last_serial BIGINT NOT NULL DEFAULT 0,
     krl_version BIGINT NOT NULL DEFAULT 0
 );

@@ -349,6 +349,8 @@ CREATE INDEX deliveries_age ON deliveries (state, since);
 CREATE TABLE ssh_authorities (
     connector TEXT NOT NULL PRIMARY KEY,
     sealed BLOB,
+    -- Since when the key is kept.
+    since INTEGER,
     last_serial INTEGER NOT NULL DEFAULT 0,
     krl_version INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;

@@ -22,7 +22,19 @@ async fn the_first_key_stays(bench: Bench) {
         kept.iter().all(|one| *one == kept[0]),
         "all get the same: {kept:?}"
     );
+    let since = store.ssh_since("fleet").await.unwrap();
+    assert!(
+        since.is_some() && since <= Some(store.now().await.unwrap()),
+        "{since:?}"
+    );
+    store.ssh_keep_sealed("fleet", vec![9; 3]).await.unwrap();
+    assert_eq!(
+        store.ssh_since("fleet").await.unwrap(),
+        since,
+        "it is the first one's"
+    );
     assert_eq!(store.ssh_sealed("other").await.unwrap(), None);
+    assert_eq!(store.ssh_since("other").await.unwrap(), None);
 }
 
 async fn serials_are_unique_and_none_comes_after_the_close(bench: Bench) {

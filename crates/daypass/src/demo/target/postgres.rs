@@ -1,10 +1,7 @@
 //! A real PostgreSQL for the demo, started for it and gone with it.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use daypass_api::grant::Credential;
 use daypass_server::edge;
@@ -16,7 +13,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::Standing;
 use crate::demo::narrator::Narrator;
-use crate::demo::random_password;
+use crate::demo::{place, random_password};
 use crate::failure::Failure;
 
 /// The database of the production resource.
@@ -91,12 +88,7 @@ impl Postgres {
 
     /// What `server.yaml` says about its secret, which is written into the folder.
     pub(super) fn secrets(&self, folder: &Path) -> Result<String, Failure> {
-        let file: PathBuf = folder.join(SECRET);
-        let mut options = OpenOptions::new();
-        let opened = options.write(true).create_new(true).mode(0o600).open(&file);
-        opened
-            .and_then(|mut open| open.write_all(self.admin.expose_secret().as_bytes()))
-            .map_err(|error| Failure::error(format!("{}: {error}", file.display())))?;
+        place::file(folder, SECRET, self.admin.expose_secret(), place::DATA)?;
         let port = self.server.port();
         Ok(format!(
             "secrets:\n  {SECRET}: {{file: {SECRET}, hosts: [\"127.0.0.1:{port}\"], tls: disable}}\n"

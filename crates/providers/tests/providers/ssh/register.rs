@@ -110,6 +110,10 @@ impl Register for InMemory {
         self.up().map(|_| Zeroizing::new([7; 32]))
     }
 
+    async fn since(&self, _: &str) -> Result<Option<Timestamp>, Error> {
+        self.up().map(|kept| Some(kept.now))
+    }
+
     fn nonce(&self) -> [u8; 32] {
         [1; 32]
     }
