@@ -17,6 +17,7 @@ use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::services::lock_over;
 
 /// What is to be locked, as people call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,9 +112,11 @@ impl Engine {
     pub(crate) async fn end_under_locks(&self) -> Result<usize, Error> {
         let mut ended = 0;
         loop {
-            let held = self.store().held_under_locks(self.parts.settings.batch).await?;
-            let locked =
-                |_: &Current, world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
+            let mut held = self.store().held_under_locks(self.parts.settings.batch).await?;
+            held.extend(self.held_under_owners().await?);
+            let locked = |current: &Current, world: &World, grant: &Grant| {
+                lock_over(current, world, grant).map(|_| Reason::Locked)
+            };
             let changed = self.end_each(Actor::System, held, locked).await?;
             ended += changed;
             if changed == 0 {
@@ -138,7 +141,13 @@ impl Engine {
 
     async fn live_under(&self, on: &On) -> Result<usize, Error> {
         Ok(match on {
-            On::Person(id) => self.store().live_grants_of(*id).await?.len(),
+            On::Person(id) => {
+                let mut live = self.store().live_grants_of(*id).await?.len();
+                for service in self.current().directory.services_of(*id) {
+                    live += self.store().live_grants_of(*service).await?.len();
+                }
+                live
+            }
             On::Resource(name) => self.store().live_grants_on(name).await?.len(),
         })
     }

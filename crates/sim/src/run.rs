@@ -110,6 +110,7 @@ fn build(world: &World) -> Result<(), String> {
                 },
                 groups: names(&person.groups),
                 manager: None,
+                owner: person.service.then(|| login("root")).transpose()?,
                 password: None,
             };
             let done = match root {
@@ -132,10 +133,15 @@ fn build(world: &World) -> Result<(), String> {
                 .filter(|one| !one.absent)
                 .map(|manager| manager.login.as_str());
             if let (Some(manager), Some(root)) = (manager, root) {
-                engine
-                    .set_manager(root, &person.login, Some(manager))
-                    .await
-                    .map_err(|error| error.to_string())?;
+                // A program has no manager; whom one was drawn for answers for it, where that is a person.
+                let of_a_program =
+                    |login: &str| engine.find(login).is_ok_and(|one| one.kind == Kind::Service);
+                let done = match (person.service, of_a_program(manager)) {
+                    (false, _) => engine.set_manager(root, &person.login, Some(manager)).await,
+                    (true, false) => engine.set_owner(root, &person.login, manager).await,
+                    (true, true) => continue,
+                };
+                done.map_err(|error| error.to_string())?;
             }
         }
         engine

@@ -98,6 +98,9 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
             .with(style, state),
         labelled("reason", format!("\"{}\"", request.reason)),
     ];
+    if let Some(owner) = &request.owner {
+        lines.push(labelled("owner", owner).with(Style::Faint, "  (answers for this service account)"));
+    }
     if let Some(ticket) = &request.ticket {
         lines.push(labelled("ticket", ticket).with(Style::Faint, "  (unverified)"));
     }

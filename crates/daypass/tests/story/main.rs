@@ -19,5 +19,6 @@ mod programs;
 mod quickstart;
 mod running;
 mod server;
+mod services;
 mod ssh;
 mod target;
