@@ -5,7 +5,7 @@ use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{Lock, On};
 use daypass_core::name::Name;
-use daypass_core::person::SystemRole;
+use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
 use daypass_policy::Directory as _;
@@ -194,9 +194,9 @@ fn reason(why: &str) -> Result<(), Refusal> {
 /// A lock that leaves no administrator who could undo it is refused.
 fn somebody_left(world: &World, directory: &Snapshot, locking: PersonId) -> Result<(), Refusal> {
     let is_administrator = |id: PersonId| {
-        directory
-            .person(id)
-            .is_some_and(|person| person.active && person.role == SystemRole::Administrator)
+        directory.person(id).is_some_and(|person| {
+            person.active && person.role == SystemRole::Administrator && person.kind == Kind::Person
+        })
     };
     if !is_administrator(locking) || others(world, directory, locking) {
         return Ok(());
@@ -212,6 +212,7 @@ fn somebody_left(world: &World, directory: &Snapshot, locking: PersonId) -> Resu
 pub(crate) fn others(world: &World, directory: &Snapshot, beside: PersonId) -> bool {
     directory.people().any(|other| {
         other.active
+            && other.kind == Kind::Person
             && other.role == SystemRole::Administrator
             && other.id != beside
             && world.locked(&On::Person(other.id)).is_none()

@@ -358,10 +358,12 @@ fn changed(caller: Caller, id: PersonId, change: Change) -> Outcome {
     )
 }
 
-/// Refuses where this is the only active administrator. One who is locked counts for none: they could do nothing. The world is
-/// that of [`Scope::Administrator`].
+/// Refuses where this is the only active administrator. One who is locked counts for none: they could do nothing; nor does a
+/// program, which may no more than who answers for it. The world is that of [`Scope::Administrator`].
 fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Refusal> {
-    let is_one = |person: &&Person| person.active && person.role == SystemRole::Administrator;
+    let is_one = |person: &&Person| {
+        person.active && person.kind == Kind::Person && person.role == SystemRole::Administrator
+    };
     let mut administrators = world.people.values().filter(is_one);
     // One that is not among them takes nobody away.
     let leaves = administrators.clone().any(|one| one.id == id);

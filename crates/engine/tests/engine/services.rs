@@ -211,10 +211,13 @@ async fn a_lock_of_the_owner_is_one_of_the_service() {
     assert_eq!(house.ended_reason(held).await, "locked");
     assert_eq!(code(house.ask("ci", &["staging/read"]).await), Code::Locked);
     assert_eq!(code(house.approve("cy", &waits).await), Code::Locked);
-    assert_eq!(
-        code(house.engine.set_owner(root, "ci", "ed").await.map(|_| ())),
-        Code::Locked
-    );
+    house
+        .engine
+        .add_person(root, service("other", "di"))
+        .await
+        .unwrap();
+    let given = house.engine.set_owner(root, "other", "ed").await;
+    assert_eq!(code(given), Code::Locked);
     house.engine.unlock(root, &ed, "found").await.unwrap();
     house.ask("ci", &["staging/read"]).await.unwrap();
 }
@@ -330,6 +333,8 @@ async fn a_program_is_never_more_in_daypass_than_who_answers_for_it() {
         .unwrap();
     let role = || daypass_engine::role_of(&ci, &house.engine.current().directory);
     assert_eq!(role(), SystemRole::Member);
+    // It counts for no administrator who could help: whoever is the last person among them stays.
+    assert_eq!(code(house.engine.deactivate(root, "root").await), Code::InUse);
     house
         .engine
         .set_role(root, "ed", SystemRole::Auditor)
