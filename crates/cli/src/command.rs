@@ -275,14 +275,6 @@ mod tests {
             "user role ana administrator",
             "group add security cy di",
             "token create x --scope read --scope request --for 30d --as ci",
-            "service add ci --owner bo --display CI",
-            "service ls --all",
-            "service show ci",
-            "service owner ci cy",
-            "service token ci nightly",
-            "service token ci nightly --scope read --for 90d",
-            "service deactivate ci",
-            "service reactivate ci",
             "keys rotate pg-main",
             "lock ana --reason stolen",
             "lock orders --resource --reason x",
@@ -292,6 +284,24 @@ mod tests {
             "ticket closed PAY-7",
             "token create jira --scope tickets",
             "completion bash",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_type_about_programs_is_taken() {
+        for line in [
+            "service add ci --owner bo --display CI",
+            "service ls --all",
+            "service show ci",
+            "service owner ci cy",
+            "service token ci nightly",
+            "service token ci nightly --scope read --for 90d",
+            "service deactivate ci",
+            "service reactivate ci",
         ] {
             if let Err(error) = parse(line) {
                 panic!("{line}: {error}");
