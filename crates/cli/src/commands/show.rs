@@ -81,6 +81,11 @@ fn answers_for(owner: &str) -> Line {
     labelled("owner", owner).with(Style::Faint, "  (answers for this service account)")
 }
 
+/// The ticket, as it was given.
+fn unverified(ticket: &str) -> Line {
+    labelled("ticket", ticket).with(Style::Faint, "  (unverified)")
+}
+
 /// All there is to say of a request: what a reviewer must see before agreeing.
 pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     let Field(style, state) = request_state(request);
@@ -104,9 +109,7 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
         labelled("reason", format!("\"{}\"", request.reason)),
     ];
     lines.extend(request.owner.as_deref().map(answers_for));
-    if let Some(ticket) = &request.ticket {
-        lines.push(labelled("ticket", ticket).with(Style::Faint, "  (unverified)"));
-    }
+    lines.extend(request.ticket.as_deref().map(unverified));
     if let Some(source) = &request.source {
         lines.push(labelled("from", source));
     }
