@@ -33,6 +33,16 @@ pub struct Person {
     /// The login of their manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// Of a service account: the login of who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "bo")]
+    pub owner: Option<String>,
+    /// Of a service account that nobody answers for: why. It gets nothing until it has another owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<String>,
+    /// The logins of the active service accounts that they answer for. Those are orphaned when they are switched off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owns: Vec<String>,
     /// Where mail for them goes. Only administrators and auditors are told, and whoever it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "ana@example.com")]
@@ -50,7 +60,7 @@ pub struct Person {
 pub enum Kind {
     /// A human being.
     Person,
-    /// A program. It never reviews.
+    /// A program, which a person answers for. It never reviews.
     Service,
 }
 
@@ -140,6 +150,10 @@ pub struct NewPerson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub manager: Option<Name>,
+    /// Of a service account, which needs one: the login of who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub owner: Option<Name>,
     /// Their first password. Without one they cannot log in yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
@@ -174,6 +188,15 @@ pub struct SetManager {
     /// The manager's login; `null` for none.
     #[schema(value_type = Option<String>)]
     pub manager: Option<Name>,
+}
+
+/// `POST /people/{login}/owner`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetOwner {
+    /// The login of who answers for the service account from now on.
+    #[schema(value_type = String, example = "bo")]
+    pub owner: Name,
 }
 
 /// `POST /people/{login}/role`.
@@ -222,6 +245,9 @@ pub struct PersonQuery {
     /// Only members of this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Only people, or only service accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
     /// Also accounts that were switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inactive: Option<bool>,

@@ -57,6 +57,10 @@ pub struct Request {
     /// The login of who asks.
     #[schema(example = "ana")]
     pub requester: String,
+    /// The login of who answered for the requester, a service account, when it asked. They do not review it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "bo")]
+    pub owner: Option<String>,
     /// What is asked for.
     pub items: Vec<Item>,
     /// Why, in the requester's words.

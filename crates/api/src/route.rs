@@ -162,6 +162,8 @@ pub mod path {
     pub const PERSON_GROUPS: &str = "/api/v1/people/{login}/groups";
     /// Somebody's manager.
     pub const PERSON_MANAGER: &str = "/api/v1/people/{login}/manager";
+    /// Who answers for a service account.
+    pub const PERSON_OWNER: &str = "/api/v1/people/{login}/owner";
     /// Somebody's role in Daypass.
     pub const PERSON_ROLE: &str = "/api/v1/people/{login}/role";
     /// Somebody's mail address.
@@ -331,6 +333,8 @@ routes! {
     PersonGroups: Post PERSON_GROUPS, Administrator, MANAGE;
     /// Sets somebody's manager.
     PersonManager: Post PERSON_MANAGER, Administrator, MANAGE;
+    /// Says who answers for a service account.
+    PersonOwner: Post PERSON_OWNER, Administrator, PERSON;
     /// Sets somebody's role in Daypass.
     PersonRole: Post PERSON_ROLE, Administrator, PERSON;
     /// Sets where mail for somebody goes.
@@ -343,11 +347,12 @@ routes! {
     PersonReactivate: Post PERSON_REACTIVATE, Administrator, MANAGE;
     /// Lists groups and their members.
     Groups: Get GROUPS, Auditor, READ;
-    /// Lists sessions and tokens: one's own, or anybody's for auditors and administrators.
+    /// Lists sessions and tokens: one's own, those of service accounts that one answers for, or anybody's for auditors and
+    /// administrators.
     Tokens: Get TOKENS, Member, READ;
-    /// Issues a token.
+    /// Issues a token: for oneself, or for a service account that one answers for.
     AddToken: Post TOKENS, Member, PERSON;
-    /// Revokes a session or token: one's own, or anybody's for administrators.
+    /// Revokes a session or token: one's own, one of a service account that one answers for, or anybody's for administrators.
     RevokeToken: Delete TOKEN, Member, MANAGE;
     /// Lists what is locked.
     Locks: Get LOCKS, Auditor, READ;

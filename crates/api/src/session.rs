@@ -98,7 +98,7 @@ pub struct NewToken {
     /// How long it is taken.
     #[schema(value_type = String, example = "30d")]
     pub expires_in: Span,
-    /// The service account that it is for, where it is not the caller's own; for administrators.
+    /// The service account that it is for, where it is not the caller's own; for who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub login: Option<Name>,
@@ -139,7 +139,7 @@ pub struct Token {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TokenQuery {
-    /// Whose; the caller's own where nobody is named. For administrators and auditors.
+    /// Whose; the caller's own where nobody is named. For administrators, auditors, and who answers for a service account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
 }

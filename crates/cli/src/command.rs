@@ -19,6 +19,7 @@ use crate::commands::people::UserCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
+use crate::commands::services::ServiceCommand;
 use crate::commands::ssh::{SshArgs, SshCertificateArgs, SshConfigArgs};
 use crate::commands::ssh_host::SshHostCommand;
 use crate::commands::status::StatusArgs;
@@ -102,6 +103,9 @@ pub enum Command {
     /// Manage groups
     #[command(subcommand)]
     Group(GroupCommand),
+    /// Manage service accounts: programs, each with a person who answers for it
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Manage API tokens and sessions
     #[command(subcommand)]
     Token(TokenCommand),
@@ -156,6 +160,7 @@ impl Command {
             Self::Locks(args) => args.run(context).await,
             Self::User(command) => command.run(context).await,
             Self::Group(command) => command.run(context).await,
+            Self::Service(command) => command.run(context).await,
             Self::Token(command) => command.run(context).await,
             Self::Ticket(command) => command.run(context).await,
             Self::Keys(command) => command.run(context).await,
@@ -287,6 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn what_people_type_about_programs_is_taken() {
+        for line in [
+            "service add ci --owner bo --display CI",
+            "service ls --all",
+            "service show ci",
+            "service owner ci cy",
+            "service token ci nightly",
+            "service token ci nightly --scope read --for 90d",
+            "service deactivate ci",
+            "service reactivate ci",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for line in [
             "request",
@@ -309,6 +332,10 @@ mod tests {
             "lock ana --person --resource --reason x",
             "extend G7K2M",
             "user add -x",
+            "user add ci --service",
+            "service add ci",
+            "service owner ci",
+            "service token ci",
             "user groups ana",
             "user manager ana",
             "user mail ana",

@@ -82,6 +82,7 @@ impl Exit {
             | Code::NotHolder
             | Code::OverLatestEnd
             | Code::Locked
+            | Code::Orphaned
             | Code::Forbidden
             | Code::GatewayOnly => Self::NOT_ELIGIBLE,
             Code::MfaRequired => Self::LOGIN_NEEDED,

@@ -29,7 +29,7 @@ pub enum SystemRole {
 pub enum Kind {
     /// A human being.
     Person,
-    /// A program. It may ask where a rule names it, and never reviews.
+    /// A program, which a person answers for. It may ask where a rule names it, and never reviews.
     Service,
 }
 
@@ -48,17 +48,22 @@ pub struct Person {
     pub role: SystemRole,
     /// The groups they belong to.
     pub groups: BTreeSet<Name>,
-    /// Whom `from: manager` means.
+    /// Whom `from: manager` means. A service account has none of its own: its owner's is meant.
     pub manager: Option<PersonId>,
     /// A deactivated account may do nothing, and what it holds ends.
     pub active: bool,
     /// When groups, manager or credentials last changed: a reviewer's account must have settled since (see policy).
     pub changed_at: Timestamp,
     /// Since when this one has been the manager: whoever was just made somebody's manager must not approve for them at once.
+    /// Of a service account: since when this one has been its owner.
     pub manager_since: Timestamp,
     /// Where mail for them goes, if anywhere. Known to the log by hash, as the names are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<Box<Prose>>,
+    /// Who answers for a service account, and has its tokens. A person has no owner; a service account of an earlier version
+    /// may lack one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PersonId>,
 }
 
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
@@ -89,6 +94,11 @@ pub enum Change {
     Mail {
         /// The address now.
         mail: Option<Prose>,
+    },
+    /// Another person answers for it from now on.
+    Owner {
+        /// Who.
+        owner: PersonId,
     },
     /// Its password was set. The password is nowhere near the log.
     Credentials,
@@ -145,6 +155,10 @@ impl Person {
                 return self;
             }
             Change::TokenIssued { .. } | Change::TokenRevoked { .. } => return self,
+            Change::Owner { owner } => {
+                self.owner = Some(*owner);
+                self.manager_since = at;
+            }
             Change::Credentials => {}
             Change::Deactivated => self.active = false,
             Change::Reactivated => self.active = true,

@@ -140,6 +140,8 @@ codes! {
     PolicyTestFailed = "policy-test-failed",
     /// The person or the resource is locked.
     Locked = "locked",
+    /// Nobody answers for this service account.
+    Orphaned = "orphaned",
     /// The resource never reveals credentials; it is reached through the gateway.
     GatewayOnly = "gateway-only",
 }

@@ -36,6 +36,9 @@ pub struct Ask {
     /// The address that it was asked from, where the rule asks for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Prose>,
+    /// Who answered for the requester, a service account, when it asked. They do not review it, whoever does by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PersonId>,
 }
 
 /// The path that the policy chose for a request, frozen when it was made.

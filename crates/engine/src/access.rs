@@ -1,7 +1,5 @@
 //! What becomes of access that was granted: give it back, end it early, hand out its credentials.
 
-use std::sync::Arc;
-
 use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
@@ -9,7 +7,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
-use daypass_policy::{Access, Directory as _};
+use daypass_policy::Access;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
@@ -20,6 +18,7 @@ use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::services::{lost, may_use};
 
 /// How often credentials are asked of a target that says that something else changed the access at the same time: just
 /// after a grant becomes active, its limit at the target is tightened.
@@ -79,17 +78,18 @@ impl Engine {
         item: Option<Item>,
     ) -> Result<(Item, Credential), Error> {
         let current = self.current();
-        let (policy, connectors) = (current.policy.clone(), Arc::clone(&current.connectors));
+        let behind = self.behind(id, caller.person).await?;
         let committed = self
-            .store()
-            .transition(Scope::Grant(id), move |world, now| {
+            .decide(Scope::Grant(id), move |current, world, now| {
                 let grant = held(world, id)?;
                 let item = one_item(grant, item.clone())?;
-                let gateway = policy
+                let gateway = current
+                    .policy
                     .resource(item.resource.as_str())
                     .is_none_or(|resource| resource.access == Access::Gateway);
                 // Ownership first: who is not the holder learns nothing about the resource.
                 let event = grant.issue_credential(caller.person, &item, now)?;
+                may_use(current, world, grant, behind.as_ref())?;
                 if gateway {
                     return Err(Refusal::new(
                         Code::GatewayOnly,
@@ -97,7 +97,7 @@ impl Engine {
                     )
                     .hint("it is reached through the gateway"));
                 }
-                has_credentials(&connectors, grant, &item)?;
+                has_credentials(&current.connectors, grant, &item)?;
                 Ok(Outcome::one(
                     Actor::Person(caller.person),
                     Subject::Grant(id),
@@ -132,17 +132,13 @@ impl Engine {
         Ok((item, credential))
     }
 
-    /// Begins the end of everything that somebody holds whose account was switched off, unless it is on again; how many grants
-    /// that were.
-    pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId, why: &str) -> Result<usize, Error> {
+    /// Begins the end of everything that somebody holds whose account was switched off, or whom nobody answers for, unless that
+    /// is mended; how many grants that were.
+    pub(crate) async fn end_all_of(&self, actor: Actor, holder: PersonId) -> Result<usize, Error> {
         let held = self.store().live_grants_of(holder).await?;
-        let why = Reason::Ineligible { why: why.to_owned() };
         let ids = held.iter().map(|grant| grant.id).collect();
-        let off = move |current: &Current, _: &World, grant: &Grant| {
-            let holder = current.directory.person(grant.holder);
-            holder.is_none_or(|person| !person.active).then(|| why.clone())
-        };
-        self.end_each(actor, ids, off).await
+        let lost = |current: &Current, _: &World, grant: &Grant| lost(&current.directory, grant.holder);
+        self.end_each(actor, ids, lost).await
     }
 
     /// Begins the end of each of these grants for the reason that `why` finds in the transaction itself, if it still finds
@@ -188,13 +184,14 @@ impl Engine {
                 .iter()
                 .any(|review| review.reviewer == caller.person)
         });
-        if grant.holder == caller.person || approved || caller.administrator().is_ok() {
+        let owns = self.current().directory.owns(caller.person, grant.holder);
+        if grant.holder == caller.person || owns || approved || caller.administrator().is_ok() {
             return Ok(());
         }
         if caller.sees_all() {
             return Err(Refusal::new(
                 Code::Forbidden,
-                "only its holder, its reviewers or an administrator can end a grant",
+                "only its holder, who answers for it, its reviewers or an administrator can end a grant",
             )
             .into());
         }

@@ -17,6 +17,7 @@ use crate::access::{held, one_item};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::services::may_use;
 
 /// What a host is to have in place.
 #[derive(Debug, Clone)]
@@ -78,13 +79,14 @@ impl Engine {
             until,
         };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
-        self.note(caller, id, &item, &draft).await?;
+        self.note(caller, &grant, &item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item, draft, issued))
     }
 
     /// Writes down what is about to be signed, if the grant is still there.
-    async fn note(&self, caller: Caller, id: GrantId, item: &Item, draft: &Draft) -> Result<(), Error> {
+    async fn note(&self, caller: Caller, of: &Grant, item: &Item, draft: &Draft) -> Result<(), Error> {
+        let (id, behind) = (of.id, self.behind(of.id, of.holder).await?);
         let (item, signed) = (
             item.clone(),
             Certificate {
@@ -95,8 +97,10 @@ impl Engine {
                 valid_before: draft.valid_before,
             },
         );
-        let noted = self.store().transition(Scope::Grant(id), move |world, now| {
-            let event = held(world, id)?.issue_credential(caller.person, &item, now)?;
+        let noted = self.decide(Scope::Grant(id), move |current, world, now| {
+            let grant = held(world, id)?;
+            let event = grant.issue_credential(caller.person, &item, now)?;
+            may_use(current, world, grant, behind.as_ref())?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
                     item,

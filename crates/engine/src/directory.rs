@@ -13,6 +13,8 @@ pub struct Snapshot {
     people: BTreeMap<PersonId, Person>,
     by_login: HashMap<String, PersonId>,
     by_group: HashMap<Name, Vec<PersonId>>,
+    /// The active service accounts that somebody answers for.
+    by_owner: HashMap<PersonId, Vec<PersonId>>,
     /// How often the directory had changed when it was read.
     changes: u64,
 }
@@ -30,6 +32,9 @@ impl Snapshot {
                 snapshot
                     .by_login
                     .insert(person.login.text().to_owned(), person.id);
+                if let Some(owner) = person.owner {
+                    snapshot.by_owner.entry(owner).or_default().push(person.id);
+                }
                 for group in &person.groups {
                     snapshot
                         .by_group
@@ -61,6 +66,23 @@ impl Snapshot {
             .iter()
             .map(|(group, members)| (group, members.as_slice()))
             .collect()
+    }
+
+    /// The active service accounts that somebody answers for, whether or not they still can.
+    #[must_use]
+    pub fn services_of(&self, owner: PersonId) -> &[PersonId] {
+        self.by_owner.get(&owner).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether anybody answers for a service account.
+    pub(crate) fn has_services(&self) -> bool {
+        !self.by_owner.is_empty()
+    }
+
+    /// Whether this person answers for this service account.
+    #[must_use]
+    pub fn owns(&self, person: PersonId, service: PersonId) -> bool {
+        self.services_of(person).contains(&service)
     }
 
     /// What somebody is called; their id where the name was erased.

@@ -22,6 +22,7 @@ mod policies;
 mod questions;
 pub mod reconcile;
 mod requests;
+mod services;
 mod tickets;
 mod tokens;
 
@@ -40,4 +41,5 @@ pub use people::NewPerson;
 pub use policies::{Checked, Finding};
 pub use questions::{Explained, Held, Phase, Planned, Question, Reasons};
 pub use requests::{Made, NewRequest, Preview, Verdict};
+pub use services::{owner_locked, role_of};
 pub use tokens::{NewToken, Proof};

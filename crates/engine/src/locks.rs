@@ -5,7 +5,7 @@ use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{Lock, On};
 use daypass_core::name::Name;
-use daypass_core::person::SystemRole;
+use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
 use daypass_policy::Directory as _;
@@ -17,6 +17,7 @@ use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::services::lock_over;
 
 /// What is to be locked, as people call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,9 +112,11 @@ impl Engine {
     pub(crate) async fn end_under_locks(&self) -> Result<usize, Error> {
         let mut ended = 0;
         loop {
-            let held = self.store().held_under_locks(self.parts.settings.batch).await?;
-            let locked =
-                |_: &Current, world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
+            let mut held = self.store().held_under_locks(self.parts.settings.batch).await?;
+            held.extend(self.held_under_owners().await?);
+            let locked = |current: &Current, world: &World, grant: &Grant| {
+                lock_over(current, world, grant).map(|_| Reason::Locked)
+            };
             let changed = self.end_each(Actor::System, held, locked).await?;
             ended += changed;
             if changed == 0 {
@@ -138,7 +141,13 @@ impl Engine {
 
     async fn live_under(&self, on: &On) -> Result<usize, Error> {
         Ok(match on {
-            On::Person(id) => self.store().live_grants_of(*id).await?.len(),
+            On::Person(id) => {
+                let mut live = self.store().live_grants_of(*id).await?.len();
+                for service in self.current().directory.services_of(*id) {
+                    live += self.store().live_grants_of(*service).await?.len();
+                }
+                live
+            }
             On::Resource(name) => self.store().live_grants_on(name).await?.len(),
         })
     }
@@ -185,9 +194,9 @@ fn reason(why: &str) -> Result<(), Refusal> {
 /// A lock that leaves no administrator who could undo it is refused.
 fn somebody_left(world: &World, directory: &Snapshot, locking: PersonId) -> Result<(), Refusal> {
     let is_administrator = |id: PersonId| {
-        directory
-            .person(id)
-            .is_some_and(|person| person.active && person.role == SystemRole::Administrator)
+        directory.person(id).is_some_and(|person| {
+            person.active && person.role == SystemRole::Administrator && person.kind == Kind::Person
+        })
     };
     if !is_administrator(locking) || others(world, directory, locking) {
         return Ok(());
@@ -203,6 +212,7 @@ fn somebody_left(world: &World, directory: &Snapshot, locking: PersonId) -> Resu
 pub(crate) fn others(world: &World, directory: &Snapshot, beside: PersonId) -> bool {
     directory.people().any(|other| {
         other.active
+            && other.kind == Kind::Person
             && other.role == SystemRole::Administrator
             && other.id != beside
             && world.locked(&On::Person(other.id)).is_none()

@@ -16,6 +16,7 @@ use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::services::{not_of_services, owner_of_new};
 use crate::tokens::{Proof, absent};
 
 /// The longest mail address, in bytes. Source: RFC 5321, 4.5.3.1.3, less its angle brackets.
@@ -36,6 +37,8 @@ pub struct NewPerson {
     pub groups: BTreeSet<Name>,
     /// Whom `from: manager` means.
     pub manager: Option<Name>,
+    /// Who answers for it: a person, where it is a service account.
+    pub owner: Option<Name>,
     /// The hash of their first password (argon2id, PHC form); the caller hashed it.
     pub password: Option<String>,
 }
@@ -106,7 +109,8 @@ impl Engine {
     /// Sets or clears somebody's manager.
     ///
     /// # Errors
-    /// Where the caller is no administrator, there is no such person, or somebody would be their own manager.
+    /// Where the caller is no administrator, there is no such person, it is a service account, or somebody would be their own
+    /// manager.
     pub async fn set_manager(
         &self,
         caller: Caller,
@@ -114,7 +118,11 @@ impl Engine {
         manager: Option<&str>,
     ) -> Result<Person, Error> {
         caller.administrator()?;
-        let person = self.find(login)?.id;
+        let person = self.find(login)?;
+        if manager.is_some() {
+            not_of_services(&self.current().directory, &person, "manager")?;
+        }
+        let person = person.id;
         let manager = manager
             .map(|manager| self.find(manager))
             .transpose()?
@@ -144,11 +152,15 @@ impl Engine {
     /// Sets where mail for somebody goes, or that it goes nowhere.
     ///
     /// # Errors
-    /// Where the caller is no administrator, there is no such person, or the text is no address.
+    /// Where the caller is no administrator, there is no such person, it is a service account, or the text is no address.
     pub async fn set_mail(&self, caller: Caller, login: &str, mail: Option<&str>) -> Result<Person, Error> {
         caller.administrator()?;
         mail.map(check_mail).transpose()?;
-        let id = self.find(login)?.id;
+        let account = self.find(login)?;
+        if mail.is_some() {
+            not_of_services(&self.current().directory, &account, "mail")?;
+        }
+        let id = account.id;
         let mail = mail.map(|mail| self.prose(mail));
         self.decide_person(Scope::Person(id), id, move |person, _| {
             let same = person.mail.as_ref().map(|known| known.text()) == mail.as_ref().map(|new| new.text());
@@ -193,7 +205,8 @@ impl Engine {
         .await
     }
 
-    /// Switches an account off: its sessions and tokens end at once, and so does what it holds.
+    /// Switches an account off: its sessions and tokens end at once, and so does what it holds, and what the service accounts
+    /// hold that it answers for.
     ///
     /// # Errors
     /// Where the caller is no administrator, or the last administrator would be gone.
@@ -208,8 +221,8 @@ impl Engine {
                 Ok(outcome)
             })
             .await?;
-        self.end_all_of(Actor::Person(caller.person), id, "the account was switched off")
-            .await?;
+        self.end_all_of(Actor::Person(caller.person), id).await?;
+        self.end_all_of_services(Actor::Person(caller.person), id).await?;
         Ok(person)
     }
 
@@ -253,6 +266,7 @@ impl Engine {
             .as_ref()
             .map(|manager| self.find(manager.as_str()))
             .transpose()?;
+        let owner = owner_of_new(&self.current().directory, &new)?;
         let id = PersonId::from_bytes(self.random());
         let mut person = Person {
             id,
@@ -266,6 +280,7 @@ impl Engine {
             changed_at: daypass_core::time::Timestamp::EPOCH,
             manager_since: daypass_core::time::Timestamp::EPOCH,
             mail: None,
+            owner,
         };
         let committed = self
             .store()
@@ -343,10 +358,12 @@ fn changed(caller: Caller, id: PersonId, change: Change) -> Outcome {
     )
 }
 
-/// Refuses where this is the only active administrator. One who is locked counts for none: they could do nothing. The world is
-/// that of [`Scope::Administrator`].
+/// Refuses where this is the only active administrator. One who is locked counts for none: they could do nothing; nor does a
+/// program, which may no more than who answers for it. The world is that of [`Scope::Administrator`].
 fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Refusal> {
-    let is_one = |person: &&Person| person.active && person.role == SystemRole::Administrator;
+    let is_one = |person: &&Person| {
+        person.active && person.kind == Kind::Person && person.role == SystemRole::Administrator
+    };
     let mut administrators = world.people.values().filter(is_one);
     // One that is not among them takes nobody away.
     let leaves = administrators.clone().any(|one| one.id == id);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use daypass_core::grant::{Grant, Proof, State};
 use daypass_core::id::PersonId;
-use daypass_core::lock;
+use daypass_core::lock::{self, On};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Request};
@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::services::{self, lock_for};
 
 /// How many grants of a person are looked through, newest first.
 const MOST: usize = 5_000;
@@ -157,8 +158,8 @@ impl Engine {
             None => self.store().now().await?,
         };
         let world = self.locked_now().await?;
-        let locked = world.locked_for(subject, &question.items);
         let current = self.current();
+        let locked = lock_for(&current, &world, subject, &question.items);
         let policy = candidate.unwrap_or(current.policy.as_ref());
         let ask = Ask {
             duration: question.duration,
@@ -171,7 +172,10 @@ impl Engine {
         Ok(Explained {
             at: now,
             revision: policy.revision(),
-            locked: locked.map(|found| lock::refusal(found, Some(caller.person))),
+            locked: locked.map(|found| match &found.on {
+                On::Person(who) if *who != subject => services::locked(&current, found, subject),
+                _ => lock::refusal(found, Some(caller.person)),
+            }),
             explanation: policy.explain(&ask, current.directory.as_ref()),
         })
     }

@@ -2,7 +2,7 @@
 
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{PersonId, TokenId};
-use daypass_core::person::Change;
+use daypass_core::person::{Change, Kind, Person};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
@@ -76,7 +76,8 @@ impl NewToken {
 }
 
 impl Engine {
-    /// Issues a session or token to the caller, or one for another account by an administrator.
+    /// Issues a session or token to the caller, or one for a service account to who answers for it: to nobody else, so that
+    /// nobody has its tokens who may agree to what it asks for.
     ///
     /// # Errors
     /// Where the caller may not, or the account is switched off.
@@ -87,7 +88,7 @@ impl Engine {
         new: NewToken,
     ) -> Result<TokenRow, Error> {
         if owner != caller.person {
-            caller.administrator()?;
+            caller.interactive()?;
         }
         self.issue(caller.person, owner, Scope::Person(owner), new).await
     }
@@ -118,6 +119,9 @@ impl Engine {
                     return Err(Refusal::new(Code::NotEligible, "this account is switched off"));
                 }
                 let row = decided.row(id, owner, now);
+                if owner != by && account.owner != Some(by) {
+                    return Err(somebody_elses(account));
+                }
                 let change = Change::TokenIssued {
                     token: id,
                     expires_at: row.expires_at,
@@ -132,13 +136,15 @@ impl Engine {
         Ok(new.row(id, owner, committed.now))
     }
 
-    /// Revokes a session or token: one's own, or anybody's for an administrator.
+    /// Revokes a session or token: one's own, one of a service account that one answers for, or anybody's for an administrator.
     ///
     /// # Errors
     /// Where there is none such that the caller may revoke.
     pub async fn revoke_token(&self, caller: Caller, id: TokenId) -> Result<(), Error> {
         let owner = self.store().token_owner(id).await?;
-        let owner = owner.filter(|owner| *owner == caller.person || caller.administrator().is_ok());
+        let directory = self.current().directory;
+        let may = |owner: &PersonId| *owner == caller.person || directory.owns(caller.person, *owner);
+        let owner = owner.filter(|owner| may(owner) || caller.administrator().is_ok());
         let owner = owner.ok_or_else(|| not_found(format!("there is no token {}", id.short())))?;
         let actor = Actor::Person(caller.person);
         self.store()
@@ -151,4 +157,21 @@ impl Engine {
             .await?;
         Ok(())
     }
+}
+
+fn somebody_elses(account: &Person) -> Refusal {
+    if account.kind == Kind::Person {
+        return Refusal::new(
+            Code::Forbidden,
+            "nobody issues a token that acts as another person",
+        )
+        .hint(
+            "they issue it themselves; or make a service account: daypass service add LOGIN --owner PERSON",
+        );
+    }
+    let login = account.login.text();
+    let what = format!("only who answers for the service account {login} issues its tokens");
+    Refusal::new(Code::Forbidden, what).hint(format!(
+        "ask its owner; or let an administrator name another: daypass service owner {login} PERSON"
+    ))
 }

@@ -19,6 +19,7 @@ use crate::condition::{EndsBy, Hardness, Supposing, Unmet};
 use crate::demand::Unrecordable;
 use crate::diagnostic::Location;
 use crate::document::{self, Guardrail, Rule};
+use crate::owner::cared_for;
 use crate::spent::Spent;
 use crate::standing::Scene;
 use crate::{Ask, Directory, Policy};
@@ -312,6 +313,7 @@ impl Policy {
             let what = format!("the account {} is switched off", person.login.text());
             return Err(Refusal::new(Code::NotEligible, what).hint("an administrator can switch it on"));
         }
+        cared_for(person, directory)?;
         Ok(person)
     }
 

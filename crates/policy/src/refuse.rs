@@ -247,7 +247,7 @@ impl Policy {
             .filter(|one| scene.now.since(one.changed_at) < self.document.defaults.settle)
             .map(|one| one.changed_at + self.document.defaults.settle)
             .min();
-        let login = person.login.text();
+        let login = scene.managed().unwrap_or(person).login.text();
         let hint = match (&step.from, settling) {
             (From::Manager, None) if members.is_empty() => {
                 format!("{login} has no manager in the directory; an administrator can enter one")
@@ -255,6 +255,12 @@ impl Policy {
             (_, Some(from)) => format!(
                 "accounts that changed less than {} ago may not review; the first of them may from {from}",
                 self.document.defaults.settle
+            ),
+            _ if person.kind == Kind::Service => format!(
+                "its owner does not review what it asks for, and one person counts once in the whole chain; \
+                 an administrator can add people to the groups that the rule asks, or name another owner: \
+                 daypass service owner {} PERSON",
+                person.login.text()
             ),
             _ => String::from(
                 "nobody reviews their own request, and one person counts once in the whole chain; \

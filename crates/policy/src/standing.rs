@@ -11,6 +11,7 @@ use daypass_core::review::{From, Silence, Step};
 use daypass_core::time::Timestamp;
 
 use crate::document::{People, Who};
+use crate::owner::owners_own;
 use crate::{Directory, Policy};
 
 /// A question about reviewers: for whose request, by which directory, when.
@@ -44,6 +45,9 @@ impl Policy {
             directory,
             now,
         };
+        if request.ask.owner == Some(person) {
+            return Err(owners_own());
+        }
         self.may_answer(
             (step, escalated),
             person,
@@ -60,8 +64,8 @@ impl Policy {
         elsewhere: impl FnOnce() -> BTreeSet<PersonId>,
         scene: Scene<'_>,
     ) -> Result<(), Refusal> {
-        if person == scene.requester {
-            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
+        if scene.is_own(person) {
+            return Err(scene.own(person));
         }
         let Some(account) = scene.directory.person(person) else {
             return Err(Refusal::new(Code::UnknownPerson, "there is no such person"));
@@ -136,6 +140,9 @@ impl Policy {
         let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
         for review in request.reviews() {
             asked.remove(&review.reviewer);
+        }
+        if let Some(owner) = &request.ask.owner {
+            asked.remove(owner);
         }
         asked.into_iter().collect()
     }
@@ -227,17 +234,20 @@ impl Policy {
     }
 
     /// The requester's manager. One who was set within the settling time does not count yet, as if there were none: else an
-    /// administrator makes themselves anybody's manager and approves.
+    /// administrator makes themselves anybody's manager and approves. That of a service account is its owner's; an owner who was
+    /// set within that time brings none either.
     fn manager(&self, scene: Scene<'_>) -> Option<PersonId> {
         let requester = scene.directory.person(scene.requester)?;
-        let settled = scene.now.since(requester.manager_since) >= self.document.defaults.settle;
-        requester.manager.filter(|_| settled)
+        let managed = scene.managed()?;
+        let settled =
+            |person: &Person| scene.now.since(person.manager_since) >= self.document.defaults.settle;
+        managed.manager.filter(|_| settled(requester) && settled(managed))
     }
 
     pub(crate) fn may_review_at_all(&self, person: &Person, scene: Scene<'_>) -> Result<(), Refusal> {
         let refuse = |what: String| Err(Refusal::new(Code::MayNotReview, what));
-        if person.id == scene.requester {
-            return Err(Refusal::new(Code::OwnRequest, "nobody reviews their own request"));
+        if scene.is_own(person.id) {
+            return Err(scene.own(person.id));
         }
         if !person.active {
             return refuse(String::from("this account is switched off"));
@@ -278,7 +288,8 @@ fn enough(step: &Step, have: usize) -> bool {
     u32::try_from(have).unwrap_or(u32::MAX) >= step.count.max(1)
 }
 
-/// Who has reviewed another step of the request than this one.
+/// Who cannot fill this step beside what they are to the request already: who reviewed another step of it, and who answered for
+/// the service account that made it.
 fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
     let open = request.open_step().filter(|(_, open)| *open == step);
     let open = open
@@ -289,5 +300,6 @@ fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
         .iter()
         .filter(|review| Some(review.step) != open)
         .map(|review| review.reviewer)
+        .chain(request.ask.owner)
         .collect()
 }

@@ -9,6 +9,7 @@ use daypass_core::lock::On;
 use daypass_core::request::Request;
 use daypass_core::time::Timestamp;
 use daypass_engine::{Caller, Engine};
+use daypass_policy::Directory as _;
 use daypass_store::{Entry, Error};
 
 /// An event with the people who may see what it is about. Who sees everything is not named.
@@ -93,6 +94,8 @@ fn involved(engine: &Engine, request: &Request) -> BTreeSet<PersonId> {
     let current = engine.current();
     let mut people = BTreeSet::from([request.ask.requester]);
     people.extend(request.reviews().iter().map(|review| review.reviewer));
+    let requester = current.directory.person(request.ask.requester);
+    people.extend(requester.and_then(|account| account.owner));
     for step in request.path.asks() {
         let directory = current.directory.as_ref();
         people.extend(

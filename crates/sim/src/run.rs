@@ -110,6 +110,7 @@ fn build(world: &World) -> Result<(), String> {
                 },
                 groups: names(&person.groups),
                 manager: None,
+                owner: person.service.then(|| login("root")).transpose()?,
                 password: None,
             };
             let done = match root {
@@ -125,18 +126,8 @@ fn build(world: &World) -> Result<(), String> {
                 },
             });
         }
-        for person in scenario.people.iter().filter(|person| !person.absent) {
-            let manager = person
-                .manager
-                .and_then(|at| scenario.people.get(at))
-                .filter(|one| !one.absent)
-                .map(|manager| manager.login.as_str());
-            if let (Some(manager), Some(root)) = (manager, root) {
-                engine
-                    .set_manager(root, &person.login, Some(manager))
-                    .await
-                    .map_err(|error| error.to_string())?;
-            }
+        if let Some(root) = root {
+            answerable(&engine, scenario, root).await?;
         }
         engine
             .load_policy(&sources(world, 0))
@@ -151,6 +142,32 @@ fn build(world: &World) -> Result<(), String> {
         .now_or_never()
         .unwrap_or_else(|| Err("the house was not built at once".into()))?;
     world.collect(Owner::World);
+    Ok(())
+}
+
+/// Gives people their managers, and programs those who answer for them.
+async fn answerable(
+    engine: &daypass_engine::Engine,
+    scenario: &Scenario,
+    root: daypass_engine::Caller,
+) -> Result<(), String> {
+    for person in scenario.people.iter().filter(|person| !person.absent) {
+        let manager = person
+            .manager
+            .and_then(|at| scenario.people.get(at))
+            .filter(|one| !one.absent)
+            .map(|manager| manager.login.as_str());
+        if let Some(manager) = manager {
+            // A program has no manager; whom one was drawn for answers for it, where that is a person.
+            let of_a_program = |login: &str| engine.find(login).is_ok_and(|one| one.kind == Kind::Service);
+            let done = match (person.service, of_a_program(manager)) {
+                (false, _) => engine.set_manager(root, &person.login, Some(manager)).await,
+                (true, false) => engine.set_owner(root, &person.login, manager).await,
+                (true, true) => continue,
+            };
+            done.map_err(|error| error.to_string())?;
+        }
+    }
     Ok(())
 }
 

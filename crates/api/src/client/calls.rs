@@ -16,7 +16,7 @@ use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery,
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::page::Page;
 use crate::person::{
-    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
+    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
 };
 use crate::plan::Plan;
 use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
@@ -229,6 +229,11 @@ impl Client {
     /// Changes somebody's groups.
     pub async fn change_groups(&self, login: &Name, change: &ChangeGroups) -> Result<Person> {
         self.send(Route::PersonGroups, &[login.as_str()], change).await
+    }
+
+    /// Says who answers for a service account. All of its tokens end.
+    pub async fn set_owner(&self, login: &Name, owner: &SetOwner) -> Result<Person> {
+        self.send(Route::PersonOwner, &[login.as_str()], owner).await
     }
 
     /// Sets or clears somebody's manager.

@@ -188,6 +188,16 @@ fn lines(me: &Whoami, server: &str) -> Vec<Line> {
             .collect();
         lines.push(Line::new().text(format!("groups   {}", groups.join(", "))));
     }
+    match (&person.owner, &person.orphaned) {
+        (_, Some(why)) => lines.push(Line::new().with(Style::Bad, why)),
+        (Some(owner), None) => {
+            lines.push(Line::new().text(format!("owner    {owner}, who answers for this service account")));
+        }
+        (None, None) => {}
+    }
+    if !person.owns.is_empty() {
+        lines.push(Line::new().text(format!("owns     {}", person.owns.join(", "))));
+    }
     if let Some(manager) = &person.manager {
         lines.push(Line::new().text(format!("manager  {manager}")));
     }

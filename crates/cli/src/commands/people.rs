@@ -1,13 +1,13 @@
-//! `user …`: the people and service accounts of the local directory.
+//! `user …`: the people of the local directory, and what every account of it has.
 
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
-use daypass_api::Secret;
 use daypass_api::lock::LockOn;
 use daypass_api::person::{
     ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole, SystemRole,
 };
+use daypass_api::{Client, Secret};
 use daypass_core::name::Name;
 
 use crate::ask;
@@ -19,7 +19,7 @@ use crate::human::ago;
 use crate::line::{Field, Grid, Line, Style};
 
 /// The most accounts that are listed.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// Manage the people of the local directory.
 #[derive(Debug, Subcommand)]
@@ -84,6 +84,13 @@ impl UserCommand {
             Self::Password(args) => args.run(context).await,
             Self::Deactivate(args) => {
                 let person = context.client()?.deactivate(&args.login).await?;
+                if !person.owns.is_empty() {
+                    let what = format!(
+                        "nobody answers for {} now, and what they hold ends: daypass service owner LOGIN PERSON",
+                        person.owns.join(", ")
+                    );
+                    context.out.warn(what);
+                }
                 Ok(shown(context, &person))
             }
             Self::Reactivate(args) => {
@@ -120,7 +127,8 @@ impl From<Role> for SystemRole {
 #[command(after_help = "Examples:
   daypass user add ana --display \"Ana Ruiz\" --group engineering --manager bo --mail ana@example.com
   openssl rand -base64 18 | tee /dev/stderr | daypass user add cy --group security --password-stdin
-  daypass user add ci-deploy --service        a program; give it a token with daypass token create --as ci-deploy")]
+
+A program gets a service account: daypass service add LOGIN --owner PERSON")]
 pub struct AddArgs {
     /// What they log in with
     login: Name,
@@ -145,19 +153,15 @@ pub struct AddArgs {
     #[arg(long, value_enum, default_value = "member")]
     role: Role,
 
-    /// A program, not a person
-    #[arg(long)]
-    service: bool,
-
     /// Read the first password from the first line of stdin
-    #[arg(long, conflicts_with = "service")]
+    #[arg(long)]
     password_stdin: bool,
 }
 
 impl AddArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let asks = self.password_stdin || (!self.service && context.may_ask());
+        let asks = self.password_stdin || context.may_ask();
         let prompt = format!("First password of {}", self.login);
         let password = if asks {
             Some(ask::password(context, self.password_stdin, &prompt, true)?)
@@ -169,10 +173,11 @@ impl AddArgs {
             .add_person(&NewPerson {
                 login: self.login,
                 display: self.display,
-                kind: if self.service { Kind::Service } else { Kind::Person },
+                kind: Kind::Person,
                 role: self.role.into(),
                 groups: self.groups.into_iter().collect(),
                 manager: self.manager,
+                owner: None,
                 password: password.map(Secret::new),
             })
             .await?;
@@ -184,7 +189,7 @@ impl AddArgs {
             })?;
             person = client.set_mail(&login, &SetMail { mail: Some(mail) }).await?;
         }
-        if !has_password && !self.service {
+        if !has_password {
             let hint = format!("  it has no password yet: daypass user password {}", person.login);
             context.out.note(Line::new().with(Style::Faint, hint));
         }
@@ -219,18 +224,12 @@ impl LsArgs {
                     group,
                     inactive,
                     cursor,
-                    limit: None,
+                    ..PersonQuery::default()
                 })
                 .await
         })
         .await?;
-        let locks = client.locks().await?.items.into_iter();
-        let locked: BTreeSet<String> = locks
-            .filter_map(|lock| match lock.on {
-                LockOn::Person(login) => Some(login),
-                LockOn::Resource(_) => None,
-            })
-            .collect();
+        let locked = locked(&client).await?;
         let grid = grid(&people, &locked, context.out.is_wide());
         context.out.list(
             &people,
@@ -407,12 +406,10 @@ fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
     let mut grid = Grid::new(head);
     for person in people {
         let groups: Vec<_> = person.groups.iter().map(Name::as_str).collect();
-        let note = match (person.active, person.kind) {
-            (false, _) => Field(Style::Bad, "switched off".into()),
-            _ if locked.contains(&person.login) => Field(Style::Bad, "locked".into()),
-            (true, Kind::Service) => Field(Style::Faint, "service".into()),
-            (true, Kind::Person) => Field::from(""),
-        };
+        let note = state(person, locked).unwrap_or_else(|| match &person.owner {
+            Some(owner) => Field(Style::Faint, format!("service of {owner}")),
+            None => Field::from(""),
+        });
         let mut row = vec![
             Field(Style::Strong, person.login.clone()),
             Field::from(person.display.as_str()),
@@ -431,4 +428,25 @@ fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
         grid.row(row);
     }
     grid
+}
+
+/// What keeps an account from everything, if something does.
+pub(super) fn state(person: &Person, locked: &BTreeSet<String>) -> Option<Field> {
+    let what = match (&person.orphaned, person.active) {
+        (_, false) => "switched off",
+        _ if locked.contains(&person.login) => "locked",
+        (Some(_), true) => "orphaned service",
+        (None, true) => return None,
+    };
+    Some(Field(Style::Bad, what.into()))
+}
+
+/// The logins of the accounts that are locked.
+pub(super) async fn locked(client: &Client) -> Result<BTreeSet<String>, Failure> {
+    let locks = client.locks().await?.items.into_iter();
+    let person = |lock: daypass_api::lock::Lock| match lock.on {
+        LockOn::Person(login) => Some(login),
+        LockOn::Resource(_) => None,
+    };
+    Ok(locks.filter_map(person).collect())
 }

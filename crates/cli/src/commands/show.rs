@@ -76,6 +76,16 @@ fn ends_early(end_when: &[String]) -> Option<Line> {
     (!end_when.is_empty()).then(|| labelled("ends early", end_when.join(", ")))
 }
 
+/// Who answers for the service account that asks.
+fn answers_for(owner: &str) -> Line {
+    labelled("owner", owner).with(Style::Faint, "  (answers for this service account)")
+}
+
+/// The ticket, as it was given.
+fn unverified(ticket: &str) -> Line {
+    labelled("ticket", ticket).with(Style::Faint, "  (unverified)")
+}
+
 /// All there is to say of a request: what a reviewer must see before agreeing.
 pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
     let Field(style, state) = request_state(request);
@@ -98,9 +108,8 @@ pub(crate) fn request(request: &Request, now: Timestamp) -> Vec<Line> {
             .with(style, state),
         labelled("reason", format!("\"{}\"", request.reason)),
     ];
-    if let Some(ticket) = &request.ticket {
-        lines.push(labelled("ticket", ticket).with(Style::Faint, "  (unverified)"));
-    }
+    lines.extend(request.owner.as_deref().map(answers_for));
+    lines.extend(request.ticket.as_deref().map(unverified));
     if let Some(source) = &request.source {
         lines.push(labelled("from", source));
     }

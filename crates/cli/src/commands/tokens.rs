@@ -1,5 +1,7 @@
 //! `token …`: API tokens and login sessions.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand, ValueEnum};
 use daypass_api::Client;
 use daypass_api::route::Scope;
@@ -38,7 +40,7 @@ impl TokenCommand {
 
 /// What a token may do, as it is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScopeArg {
+pub(super) enum ScopeArg {
     /// Read
     Read,
     /// Ask for access, use it, extend it, give it back
@@ -80,39 +82,49 @@ pub struct CreateArgs {
     #[arg(long = "for", value_name = "TIME", default_value = "30d")]
     length: Span,
 
-    /// For this service account (administrators)
+    /// For this service account, which you answer for
     #[arg(long = "as", value_name = "LOGIN")]
     login: Option<Name>,
 }
 
 impl CreateArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let client = context.client()?;
         let scopes = self.scopes.into_iter().map(Into::into).collect();
-        let new = NewToken {
-            name: self.name,
-            scopes,
-            expires_in: self.length,
-            login: self.login,
-        };
-        let issued = client.add_token(&new).await?;
-        let token = &issued.token;
-        context.out.note(format!(
-            "token {} of {}, {}",
-            token.id.short(),
-            token.login,
-            left(token.expires_at, edge::now())
-        ));
-        context.out.one(
-            &issued,
-            || issued.secret.expose().to_owned(),
-            || vec![Line::from(issued.secret.expose())],
-        );
-        context
-            .out
-            .note(Line::new().with(Style::Faint, "  it is not shown again"));
-        Ok(Exit::DONE)
+        create(context, (self.name, self.login), scopes, self.length).await
     }
+}
+
+/// Issues a token of this name: for the caller, or for a service account.
+pub(super) async fn create(
+    context: &Context,
+    (name, login): (String, Option<Name>),
+    scopes: BTreeSet<Scope>,
+    length: Span,
+) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let new = NewToken {
+        name,
+        scopes,
+        expires_in: length,
+        login,
+    };
+    let issued = client.add_token(&new).await?;
+    let token = &issued.token;
+    context.out.note(format!(
+        "token {} of {}, {}",
+        token.id.short(),
+        token.login,
+        left(token.expires_at, edge::now())
+    ));
+    context.out.one(
+        &issued,
+        || issued.secret.expose().to_owned(),
+        || vec![Line::from(issued.secret.expose())],
+    );
+    context
+        .out
+        .note(Line::new().with(Style::Faint, "  it is not shown again"));
+    Ok(Exit::DONE)
 }
 
 /// List tokens and sessions.
@@ -121,7 +133,7 @@ impl CreateArgs {
   daypass token ls
   daypass token ls --of ci-deploy")]
 pub struct LsArgs {
-    /// Whose; yours where nobody is named (auditors and administrators)
+    /// Whose; yours where nobody is named (a service account that you answer for; auditors and administrators)
     #[arg(long = "of", value_name = "LOGIN")]
     login: Option<Name>,
 }
@@ -129,7 +141,7 @@ pub struct LsArgs {
 impl LsArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let tokens = tokens(&client, self.login.as_ref()).await?;
+        let tokens = of(&client, self.login.as_ref()).await?;
         let now = edge::now();
         let mut grid = Grid::new(["ID", "WHOSE", "NAME", "MAY", "ISSUED", "TIME"]);
         for token in &tokens {
@@ -171,7 +183,7 @@ pub struct RevokeArgs {
     /// The token, by its (short) id
     id: String,
 
-    /// Whose; yours where nobody is named (administrators)
+    /// Whose; yours where nobody is named (a service account that you answer for; administrators)
     #[arg(long = "of", value_name = "LOGIN")]
     login: Option<Name>,
 }
@@ -181,7 +193,7 @@ impl RevokeArgs {
         let client = context.client()?;
         let id = match self.id.parse::<TokenId>() {
             Ok(id) => id,
-            Err(_) => the_one(&tokens(&client, self.login.as_ref()).await?, &self.id)?,
+            Err(_) => the_one(&of(&client, self.login.as_ref()).await?, &self.id)?,
         };
         client.revoke_token(id).await?;
         context.out.note(format!("token {} is revoked", id.short()));
@@ -189,7 +201,7 @@ impl RevokeArgs {
     }
 }
 
-async fn tokens(client: &Client, login: Option<&Name>) -> Result<Vec<Token>, Failure> {
+pub(super) async fn of(client: &Client, login: Option<&Name>) -> Result<Vec<Token>, Failure> {
     Ok(client
         .tokens(&TokenQuery {
             login: login.map(ToString::to_string),

@@ -133,6 +133,7 @@ pub(crate) fn request(steps: Vec<Step>) -> Request {
         reason: Prose::new([3; 16], "PAY-7"),
         ticket: None,
         source: None,
+        owner: None,
     };
     let path = Path {
         rule: "prod-write".parse().unwrap(),

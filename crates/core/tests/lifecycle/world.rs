@@ -23,6 +23,7 @@ fn somebody(n: u8) -> Person {
         changed_at: at(0),
         manager_since: at(0),
         mail: None,
+        owner: None,
     }
 }
 
@@ -154,6 +155,7 @@ fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
         (Change::Credentials, 6),
         (Change::Deactivated, 7),
         (Change::Reactivated, 8),
+        (Change::Owner { owner: id }, 9),
     ] {
         let event = happened(count, Subject::Person(id), What::Person(change));
         world.apply(&event).unwrap();

@@ -69,6 +69,7 @@ impl People {
                 role,
                 groups: group.into_iter().map(name).collect::<Result<BTreeSet<_>, _>>()?,
                 manager: manager.map(name).transpose()?,
+                owner: None,
                 password: Some(Secret::new(password.clone())),
             };
             let (root, _) = all
@@ -125,6 +126,7 @@ async fn bootstrap(server: &Server, password: SecretString) -> Result<(), Failur
         role: daypass_core::person::SystemRole::Administrator,
         groups: BTreeSet::new(),
         manager: None,
+        owner: None,
         password: Some(hash),
     };
     server.engine().bootstrap(root).await?;

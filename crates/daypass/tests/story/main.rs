@@ -19,6 +19,7 @@ mod programs;
 mod quickstart;
 mod running;
 mod server;
+mod services;
 mod ssh;
 mod ssh_tools;
 mod target;

@@ -62,11 +62,14 @@ impl Fleet {
         house.serve();
         house.move_in();
         let token = |host: &str| {
-            ends_with(&mut house.as_admin(&["user", "add", host, "--service"]), 0);
-            let create = [
-                "token", "create", "sync", "--scope", "read", "--scope", "request", "--as", host,
-            ];
-            ends_with(&mut house.as_admin(&create), 0).0.trim().to_owned()
+            ends_with(
+                &mut house.as_admin(&["service", "add", host, "--owner", "admin"]),
+                0,
+            );
+            ends_with(&mut house.as_admin(&["service", "token", host, "sync"]), 0)
+                .0
+                .trim()
+                .to_owned()
         };
         let tokens = [token("host-web-1"), token("host-web-2")];
         let fleet = Self {

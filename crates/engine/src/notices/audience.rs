@@ -16,7 +16,7 @@ use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request, State};
 use daypass_core::review::{Decision, From, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Directory as _, Policy};
+use daypass_policy::{Directory as _, Policy, owner_of};
 
 use super::kind::Kind;
 use crate::directory::Snapshot;
@@ -156,7 +156,7 @@ impl Scene<'_> {
 
     fn of_request(&self, request: &Request, happened: &request::Event, at: Timestamp) -> Vec<Notice> {
         use request::Event as E;
-        let requester = BTreeSet::from([request.ask.requester]);
+        let requester = BTreeSet::from([self.hears_for(request.ask.requester)]);
         match happened {
             E::Reviewed { review, step, due_at } if *step != review.step => {
                 let Some(open) = request.path.steps.get(*step) else {
@@ -219,7 +219,7 @@ impl Scene<'_> {
         let reviewers = self.everybody(request, &glass.review, true, Timestamp::MAX);
         let mut people = self.paged(request, glass);
         // Whoever took it knows. If it was somebody else in their name, they must know.
-        people.insert(request.ask.requester);
+        people.insert(self.hears_for(request.ask.requester));
         vec![
             notice(Kind::BreakGlass, at, people),
             notice(
@@ -281,7 +281,7 @@ impl Scene<'_> {
                 });
                 let late = decided.is_none_or(|decided| at.since(decided) > AT_ONCE);
                 let mut people = self.told_by_rule(request, true);
-                people.extend(late.then_some(grant.holder));
+                people.extend(late.then(|| self.hears_for(grant.holder)));
                 let active = notice(Kind::Active, at, people);
                 std::iter::once(active)
                     .chain(self.ending_soon(grant, at, *expires_at))
@@ -291,14 +291,15 @@ impl Scene<'_> {
             E::Ending { .. } => vec![notice(Kind::Ending, at, [])],
             E::Overdue => {
                 let mut people = self.administrators();
-                people.insert(grant.holder);
+                people.insert(self.hears_for(grant.holder));
                 vec![notice(Kind::Overdue, at, people)]
             }
             E::Ended { .. } => {
                 // Who did not hear that it was there need not hear that it is gone.
                 let was_there = grant.active_since().is_some();
                 let mut people = self.told_by_rule(request.filter(|_| was_there), false);
-                people.extend((!by_holder(grant)).then_some(grant.holder));
+                let hears = self.hears_for(grant.holder);
+                people.extend((!by_holder(grant, hears)).then_some(hears));
                 vec![notice(Kind::Ended, at, people)]
             }
             E::Opened { .. } | E::Begun { .. } | E::CredentialIssued { .. } => Vec::new(),
@@ -308,7 +309,13 @@ impl Scene<'_> {
     /// A word before the deadline, unless the whole grant is not much longer than that.
     fn ending_soon(&self, grant: &Grant, at: Timestamp, deadline: Timestamp) -> Option<Notice> {
         let long = deadline.since(at) > self.ending_before.times(2);
-        long.then(|| notice(Kind::EndingSoon, deadline - self.ending_before, [grant.holder]))
+        long.then(|| {
+            notice(
+                Kind::EndingSoon,
+                deadline - self.ending_before,
+                [self.hears_for(grant.holder)],
+            )
+        })
     }
 
     fn of_lock(&self, on: &Subject, actor: Actor, happened: &lock::Event, at: Timestamp) -> Vec<Notice> {
@@ -318,7 +325,7 @@ impl Scene<'_> {
         };
         let mut people = self.administrators();
         if let Subject::Lock(On::Person(person)) = on {
-            people.insert(*person);
+            people.insert(self.hears_for(*person));
         }
         if let Actor::Person(actor) = actor {
             people.remove(&actor);
@@ -387,6 +394,13 @@ impl Scene<'_> {
         people.into_iter().collect()
     }
 
+    /// Who hears what somebody is to hear: of a service account, which reads nothing, its owner.
+    fn hears_for(&self, id: PersonId) -> PersonId {
+        let account = self.directory.person(id);
+        let owner = account.and_then(|account| owner_of(account, self.directory));
+        owner.map_or(id, |owner| owner.id)
+    }
+
     fn administrators(&self) -> BTreeSet<PersonId> {
         let is_one = |id: &PersonId| {
             let person = self.directory.person(*id);
@@ -397,14 +411,14 @@ impl Scene<'_> {
     }
 }
 
-/// Whether the holder ended it: whoever gives something back need not be told.
-fn by_holder(grant: &Grant) -> bool {
+/// Whether the holder ended it, or who hears for them: whoever gives something back need not be told.
+fn by_holder(grant: &Grant, hears: PersonId) -> bool {
     let (grant::State::Ending { reason, .. } | grant::State::Ended { reason, .. }) = &grant.state else {
         return false;
     };
     match reason {
         Reason::Released | Reason::Completed => true,
-        Reason::Revoked { by, .. } => *by == grant.holder,
+        Reason::Revoked { by, .. } => [grant.holder, hears].contains(by),
         _ => false,
     }
 }

@@ -223,11 +223,12 @@ impl Writer<'_> {
     fn decided(&mut self, request: &Request, happened: &request::Event) {
         use request::Event as E;
         let (what, short) = (self.what(request), request.id.short());
+        let whose = self.of_another(request.ask.requester);
         let (outcome, comment) = match happened {
             E::Approved { review, approval } => {
                 let items: Vec<String> = approval.items().iter().map(ToString::to_string).collect();
                 let got = format!("{} for {}", items.join(", "), approval.duration());
-                self.letter.subject = format!("Approved: {got}");
+                self.letter.subject = format!("Approved: {whose}{got}");
                 if request.path.steps.is_empty() {
                     self.say(format!("{got} was approved: its rule asks nobody."));
                 } else {
@@ -250,7 +251,7 @@ impl Writer<'_> {
                 )
             }
             E::Denied { review } => {
-                self.letter.subject = format!("Denied: {what}");
+                self.letter.subject = format!("Denied: {whose}{what}");
                 let by = self.login(review.reviewer);
                 self.say(format!("{what} was denied by {by}."));
                 ("denied", review.comment.as_ref())
@@ -262,7 +263,7 @@ impl Writer<'_> {
                 ("withdrawn", None)
             }
             _ => {
-                self.letter.subject = format!("Lapsed: {what}");
+                self.letter.subject = format!("Lapsed: {whose}{what}");
                 self.say(format!(
                     "Nobody answered the request for {what} in time, or the right to it was lost."
                 ));
@@ -278,6 +279,14 @@ impl Writer<'_> {
         self.fact("by", by);
         if outcome != "approved" {
             self.say(format!("It is request {short}."));
+        }
+    }
+
+    /// Whose it is, where a person reads it whose own it is not: an owner hears for their service accounts.
+    fn of_another(&self, who: PersonId) -> String {
+        match self.reader {
+            Some(reader) if reader != who => format!("{}: ", self.login(who)),
+            _ => String::new(),
         }
     }
 
@@ -361,8 +370,12 @@ impl Writer<'_> {
                         "{what} ends at {}, and open connections with it.",
                         clock(*expires_at)
                     ));
-                    self.command(format!("daypass extend {short} --for 30m --reason \"…\""));
-                    self.command(format!("daypass release {short}"));
+                    if mine {
+                        self.command(format!("daypass extend {short} --for 30m --reason \"…\""));
+                        self.command(format!("daypass release {short}"));
+                    } else {
+                        self.command(format!("daypass revoke {short}"));
+                    }
                 } else {
                     self.letter.subject = format!("Ready: {whose}");
                     self.say(format!("{what} is there, until {}.", clock(*expires_at)));

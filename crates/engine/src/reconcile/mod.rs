@@ -22,7 +22,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Directory as _, Drift};
+use daypass_policy::Drift;
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -36,6 +36,7 @@ use self::watch::Watch;
 use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::services::lost;
 
 /// How many pages a step reads while some connector has all the work that it can take.
 const PAGES: usize = 4;
@@ -285,8 +286,8 @@ impl Reconciler {
         }
     }
 
-    /// Ends what people hold whose accounts were switched off. Whoever switches one off does so too; here it is made sure,
-    /// where they were cut short, or another server opened a grant before it knew.
+    /// Ends what people hold whose accounts were switched off, and service accounts whom nobody answers for. Whoever switches
+    /// one off does so too; here it is made sure, where they were cut short, or another server opened a grant before it knew.
     async fn switched_off(&mut self) -> Result<usize, Error> {
         let directory = self.engine.current().directory;
         if self
@@ -297,12 +298,10 @@ impl Reconciler {
             return Ok(0);
         }
         let mut ended = 0;
-        let off = |id: &PersonId| directory.person(*id).is_some_and(|person| !person.active);
-        self.off.retain(off);
-        for person in directory.people().filter(|person| !person.active) {
-            if !self.off.contains(&person.id) {
-                let why = "the account was switched off";
-                ended += self.engine.end_all_of(Actor::System, person.id, why).await?;
+        self.off.retain(|id| lost(&directory, *id).is_some());
+        for person in directory.people() {
+            if !self.off.contains(&person.id) && lost(&directory, person.id).is_some() {
+                ended += self.engine.end_all_of(Actor::System, person.id).await?;
                 self.off.insert(person.id);
             }
         }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use daypass_core::environment::EnvironmentRole;
 use daypass_core::grant::Grant;
 use daypass_core::id::PersonId;
-use daypass_core::lock;
 use daypass_core::name::Item;
 use daypass_core::past::AHEAD;
 use daypass_core::refusal::{Code, Refusal};
@@ -20,6 +19,7 @@ use super::{NewRequest, Verb};
 use crate::caller::Caller;
 use crate::current::Current;
 use crate::error::not_found;
+use crate::services::{lock_for, locked};
 
 /// The items of an ask: those it names and those that its environments stand for by this policy, or those of the grant that it
 /// lengthens.
@@ -63,8 +63,8 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
     let who = caller.person;
-    if let Some(lock) = world.locked_for(who, items) {
-        let refusal = lock::refusal(lock, Some(who));
+    if let Some(lock) = lock_for(current, world, who, items) {
+        let refusal = locked(current, lock, who);
         return Err(in_the_way_of(&asked.environments, refusal));
     }
     let ask = daypass_policy::Ask {

@@ -67,6 +67,10 @@ pub(super) fn create(
         reason,
         ticket,
         source: source.filter(|_| allowed.by_source).map(|(_, address)| address),
+        owner: current
+            .directory
+            .person(caller.person)
+            .and_then(|person| person.owner),
     };
     let at_once = allowed.path.steps.is_empty();
     let request = Request::new(id, ask, allowed.path, now)

@@ -22,6 +22,7 @@ use crate::caller::Caller;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::services::{lock_for, locked};
 
 mod judge;
 mod make;
@@ -259,6 +260,12 @@ impl Engine {
                 };
                 let standing = current.standing_after(&world.past, now);
                 let event = request.review(review, &standing, now)?;
+                let (requester, items) = (request.ask.requester, &request.ask.items);
+                if !matches!(event, request::Event::Denied { .. })
+                    && let Some(lock) = lock_for(current, world, requester, items)
+                {
+                    return Err(locked(current, lock, requester));
+                }
                 if let Some((_, step)) = request.open_step() {
                     current.policy.proved(request, step, caller.confirmed_at(), now)?;
                 }
@@ -299,6 +306,7 @@ impl Engine {
         let current = self.current();
         caller.sees_all()
             || request.ask.requester == caller.person
+            || current.directory.owns(caller.person, request.ask.requester)
             || request
                 .reviews()
                 .iter()

@@ -115,6 +115,7 @@ async fn nobody_agrees_to_their_own_and_only_who_is_asked_agrees_at_all() {
     add(&house, admin("eve", &[])).await;
     let bot = NewPerson {
         kind: Kind::Service,
+        owner: Some(name("ed")),
         ..person("bot", &["security"])
     };
     add(&house, bot).await;

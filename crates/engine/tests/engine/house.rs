@@ -315,6 +315,7 @@ pub(crate) fn person(login: &str, groups: &[&str]) -> NewPerson {
         role: SystemRole::Member,
         groups: groups.iter().map(|group| name(group)).collect(),
         manager: None,
+        owner: None,
         password: None,
     }
 }

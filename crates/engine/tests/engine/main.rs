@@ -20,5 +20,6 @@ mod outage;
 mod people;
 mod policies;
 mod reviews;
+mod services;
 mod shared;
 mod windows;

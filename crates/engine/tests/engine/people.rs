@@ -25,6 +25,7 @@ async fn the_log_says_who_issued_a_token_and_to_whom() {
     let root = house.caller("root");
     let bot = NewPerson {
         kind: Kind::Service,
+        owner: Some(name("root")),
         ..person("bot", &[])
     };
     let bot = house.engine.add_person(root, bot).await.unwrap().id;

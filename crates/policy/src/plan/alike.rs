@@ -1,8 +1,8 @@
 //! Whom and what two policies cannot tell apart: people of the same sets, and roles of the same rules.
 //!
 //! What a policy knows of a person is the sets that they are in. Who they are matters in two more ways, both about whether a
-//! chain can be filled: nobody reviews their own request, so that it counts in which of the sets that are asked they would
-//! otherwise review; and their manager may be one who is asked by another step as well. Two people who agree in all of that
+//! chain can be filled: nobody reviews their own request, nor that of their service account, so that it counts in which of the
+//! sets that are asked they, or its owner, would otherwise review; and their manager may be one who is asked by another step as well. Two people who agree in all of that
 //! can change places without any answer changing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +15,7 @@ use super::compare::Side;
 use crate::condition::Supposing;
 use crate::decide::Obstacle;
 use crate::document::Rule;
+use crate::owner::{cared_for, owner_of};
 use crate::standing::Scene;
 use crate::{Ask, Directory};
 
@@ -29,6 +30,8 @@ pub(super) struct Known {
     reviews: bool,
     /// The sets of their manager, if they have one who may review.
     manager: Option<Sets>,
+    /// The sets of the owner of a service account, if they may review the requests of others.
+    owner: Option<Sets>,
 }
 
 /// What both policies know of a person.
@@ -95,6 +98,7 @@ impl Crowd {
 fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
     let (policy, directory) = (side.policy, side.directory);
     let person = directory.person(id).filter(|person| person.active)?;
+    cared_for(person, directory).ok()?;
     let mine = Scene {
         requester: id,
         directory,
@@ -112,6 +116,9 @@ fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
         sets: policy.index.sets_of(person),
         reviews: policy.may_review_at_all(person, theirs).is_ok(),
         manager: manager.map(|manager| policy.index.sets_of(manager)),
+        owner: owner_of(person, directory)
+            .filter(|owner| policy.may_review_at_all(owner, theirs).is_ok())
+            .map(|owner| policy.index.sets_of(owner)),
     })
 }
 
@@ -161,6 +168,7 @@ impl Concern {
             sets,
             reviews: known.reviews && !common(&known.sets, &self.asked).is_empty(),
             manager: manager.map(|sets| common(sets, &self.asked)),
+            owner: known.owner.as_ref().map(|sets| common(sets, &self.asked)),
         })
     }
 

@@ -158,6 +158,7 @@ fn made(policy: &Policy, office: &Office) -> Request {
         reason: Prose::new([0; 16], "it burns"),
         ticket: None,
         source: None,
+        owner: None,
     };
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }

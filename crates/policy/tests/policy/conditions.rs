@@ -334,6 +334,7 @@ fn made(policy: &Policy, office: &Office, start: Option<Timestamp>, now: Timesta
         reason: Prose::new([0; 16], "why"),
         ticket: None,
         source: None,
+        owner: None,
     };
     Request::new(RequestId::from_bytes([1; 10]), ask, allowed.path, now).unwrap()
 }

@@ -32,7 +32,7 @@ const PEOPLE: &str = "
     di security,eng-leads
     eve marketing
     solo engineering
-    ci-bot engineering service
+    ci-bot engineering service owner=eve
     gone engineering off
 ";
 

@@ -70,6 +70,7 @@ fn made(policy: &Policy, who: &str, wanted: &str, break_glass: bool) -> Request 
         reason: Prose::new([1; 16], "PAY-7"),
         ticket: None,
         source: None,
+        owner: None,
     };
     Request::new(RequestId::from_bytes([1; 10]), asked, allowed.path, now()).unwrap()
 }

@@ -121,6 +121,7 @@ fn made(policy: &Policy, number: u8, minutes: u64, extends: Option<u8>) -> Made 
         reason: Prose::new([0; 16], "why"),
         ticket: None,
         source: None,
+        owner: None,
     };
     Made::new(request(number), asked, allowed.path, now()).unwrap()
 }

@@ -32,6 +32,8 @@ mod review;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod vacancy;
 #[cfg(test)]
 mod whole;

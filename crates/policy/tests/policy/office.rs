@@ -17,7 +17,7 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// One line each: `ana engineering,sre manager=bo`, with `service`, `off`, `new` (changed just now) and `new-manager=bo` besides.
+    /// One line each: `ana engineering,sre manager=bo`, with `service`, `owner=bo`, `off`, `new` (changed just now) and `new-manager=bo` besides.
     pub(crate) fn new(lines: &str) -> Self {
         let mut office = Self::default();
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -35,6 +35,7 @@ impl Office {
                 changed_at: Timestamp::EPOCH,
                 manager_since: Timestamp::EPOCH,
                 mail: None,
+                owner: None,
             };
             for word in words {
                 match (word, word.split_once('=')) {
@@ -43,6 +44,11 @@ impl Office {
                     ("new", _) => person.changed_at = now(),
                     (_, Some(("new-manager", login))) => {
                         person.manager = Some(id(login));
+                        person.manager_since = now();
+                    }
+                    (_, Some(("owner", login))) => person.owner = Some(id(login)),
+                    (_, Some(("new-owner", login))) => {
+                        person.owner = Some(id(login));
                         person.manager_since = now();
                     }
                     (_, Some(("manager", login))) => person.manager = Some(id(login)),

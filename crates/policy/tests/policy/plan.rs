@@ -22,7 +22,17 @@ fn office() -> impl Strategy<Value = Office> {
     let person = (
         subsequence(GROUPS.to_vec(), 0..4),
         manager,
-        select(vec!["", "", "", "", "new", "off", "service"]),
+        select(vec![
+            "",
+            "",
+            "",
+            "",
+            "new",
+            "off",
+            "service",
+            "service owner=cy",
+            "service owner=di",
+        ]),
     );
     vec(person, LOGINS.len()).prop_map(|people| {
         let lines = LOGINS.iter().zip(people);

@@ -77,6 +77,7 @@ fn made(policy: &Policy, office: &Office, question: &str) -> Request {
         reason: Prose::new([0; 16], "because"),
         ticket: None,
         source: None,
+        owner: None,
     };
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }

@@ -6,10 +6,11 @@ use axum::extract::State;
 use daypass_api::Problem;
 use daypass_api::doctor::{Check, Checkup};
 use daypass_core::grant::{Grant, State as GrantState};
-use daypass_core::person::{Kind, SystemRole};
+use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::time::{Span, Timestamp};
-use daypass_engine::Current;
-use daypass_policy::{Lack, Vacancy};
+use daypass_core::world::World;
+use daypass_engine::{Current, owner_locked};
+use daypass_policy::{Lack, Vacancy, cared_for};
 use daypass_store::{Backlog, Counts, GrantFilter};
 use futures_util::future::join_all;
 
@@ -45,6 +46,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     checks.push(reviews(&store.counts().await?));
     checks.extend(notices(&app, &store.notices_waiting(now).await?, now));
     checks.push(administrators(&current));
+    checks.extend(orphans(&current, &app.engine.locked_now().await?));
     checks.push(transport(&app));
     Ok(Json(Checkup { checks, at: now }))
 }
@@ -227,6 +229,45 @@ fn administrators(current: &Current) -> Check {
     } else {
         Check::good("administrators", format!("there are {administrators}"))
     }
+}
+
+/// Service accounts that nobody answers for, and those whose owner is locked: they get nothing.
+fn orphans(current: &Current, locks: &World) -> Vec<Check> {
+    let directory = current.directory.as_ref();
+    let mut services: Vec<&Person> = directory
+        .people()
+        .filter(|person| person.active && person.kind == Kind::Service)
+        .collect();
+    services.sort_by_key(|one| one.login.text());
+    let logins = |services: &[&Person]| {
+        let logins: Vec<&str> = services.iter().map(|one| one.login.text()).collect();
+        listed(&logins)
+    };
+    let (cared, orphaned): (Vec<_>, Vec<_>) = services
+        .into_iter()
+        .partition(|one| cared_for(one, directory).is_ok());
+    let shut: Vec<_> = cared
+        .iter()
+        .copied()
+        .filter(|one| owner_locked(current, locks, one.id).is_some())
+        .collect();
+    let mut checks = Vec::new();
+    if !orphaned.is_empty() {
+        let found = format!("nobody answers for {}; they get nothing", logins(&orphaned));
+        let advice =
+            "daypass service owner LOGIN PERSON; their tokens end then, and the owner makes new ones";
+        checks.push(Check::failing("service accounts", found, advice));
+    }
+    if !shut.is_empty() {
+        let found = format!("who answers for {} is locked; they get nothing", logins(&shut));
+        let advice = "daypass unlock PERSON, or daypass service owner LOGIN PERSON";
+        checks.push(Check::warning("service accounts", found, advice));
+    }
+    if checks.is_empty() && !cared.is_empty() {
+        let found = format!("each of the {} has an owner", cared.len());
+        checks.push(Check::good("service accounts", found));
+    }
+    checks
 }
 
 fn transport(app: &Parts) -> Check {

@@ -16,6 +16,7 @@ mod page;
 mod people;
 mod policies;
 mod requests;
+mod services;
 mod sessions;
 mod ssh;
 mod tickets;
@@ -83,6 +84,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::AddPerson, routes!(people::add)),
         (R::PersonGroups, routes!(people::groups)),
         (R::PersonManager, routes!(people::manager)),
+        (R::PersonOwner, routes!(services::owner)),
         (R::PersonRole, routes!(people::role)),
         (R::PersonMail, routes!(people::mail)),
         (R::PersonPassword, routes!(people::password)),

@@ -44,6 +44,7 @@ pub(super) async fn list(
             .as_deref()
             .is_none_or(|group| person.groups.contains(group))
             && (person.active || query.inactive == Some(true))
+            && query.kind.is_none_or(|kind| Kind::from(kind) == person.kind)
     };
     let mut items: Vec<Person> = people
         .people()
@@ -65,7 +66,7 @@ pub(super) async fn add(
     let kind = Kind::from(body.kind);
     if kind == Kind::Service && body.password.is_some() {
         return Err(Failure::new(Code::Invalid, "a service account has no password")
-            .hint("give it a token: daypass token create NAME --as LOGIN --scope read"));
+            .hint("give it a token: daypass service token LOGIN NAME --scope read"));
     }
     let password = match body.password {
         Some(password) => Some(hashed(&app, password).await?),
@@ -79,6 +80,7 @@ pub(super) async fn add(
         role: body.role.into(),
         groups: body.groups,
         manager: body.manager,
+        owner: body.owner,
         password,
     };
     let person = app.engine.add_person(identity.caller, added).await?;
@@ -189,7 +191,8 @@ pub(super) async fn password(
     Ok(shown(&app, &changed))
 }
 
-/// Switches an account off. Its sessions and tokens end at once, and what it holds is taken away.
+/// Switches an account off. Its sessions and tokens end at once, and what it holds is taken away. The service accounts in `owns`
+/// are orphaned from then on: what they hold is taken away too.
 #[utoipa::path(post, path = "/api/v1/people/{login}/deactivate", tag = "people", params(("login" = String, Path)),
     responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn deactivate(

@@ -9,7 +9,7 @@ use daypass_core::lock::On;
 use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
-use daypass_engine::{Caller, Error, NewToken as Issue, Proof};
+use daypass_engine::{Error, NewToken as Issue, Proof};
 use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
@@ -43,7 +43,7 @@ pub(super) async fn login(
     }
     let name = session_name(body.profile.as_deref())?;
     let found = app.engine.current().directory.by_login(&body.login).cloned();
-    // A program has no password; its account gets tokens from an administrator.
+    // A program has no password; its account gets tokens from who answers for it.
     let person = found.filter(|person| person.active && person.kind == Kind::Person);
     // Nobody's password is looked up too, so that the time taken tells nothing.
     let nobody = PersonId::from_bytes([0; 10]);
@@ -138,7 +138,8 @@ pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer
     }))
 }
 
-/// Lists sessions and tokens: one's own, or anybody's for auditors and administrators.
+/// Lists sessions and tokens: one's own, those of service accounts that one answers for, or anybody's for auditors and
+/// administrators.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "identity", params(TokenQuery),
     responses((status = 200, body = Page<Token>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
@@ -164,12 +165,15 @@ pub(super) async fn list(
     )?))
 }
 
-/// The account of this login: one's own, or anybody's for who may.
+/// The account of this login: one's own, a service account that one answers for, or anybody's for who may.
 fn owner(app: &Parts, identity: &Identity, login: &str, anybody: bool) -> Answer<Person> {
-    if app.engine.current().directory.login(identity.caller.person) == login {
+    let people = app.engine.current().directory;
+    let caller = identity.caller.person;
+    if people.login(caller) == login {
         return Ok(identity.person.clone());
     }
-    if anybody {
+    let owned = people.by_login(login).filter(|one| people.owns(caller, one.id));
+    if anybody || owned.is_some() {
         return Ok(app.engine.find(login)?);
     }
     Err(Failure::new(Code::Forbidden, "these are somebody else's"))
@@ -231,21 +235,13 @@ pub(super) async fn add(
     ))
 }
 
-/// A token acts as its owner. An administrator may issue one for a program, and for no other person.
+/// A token acts as whose it is. One for a program is issued by who answers for it, and by nobody else; the engine decides.
 fn for_service(app: &Parts, identity: &Identity, login: &str) -> Answer<Person> {
-    let Caller { person, .. } = identity.caller;
-    let owner = owner(app, identity, login, identity.caller.administrator().is_ok())?;
-    if owner.id == person || owner.kind == Kind::Service {
-        return Ok(owner);
-    }
-    Err(Failure::new(
-        Code::Forbidden,
-        "nobody issues a token that acts as another person",
-    )
-    .hint("they issue it themselves; or make a service account: daypass user add LOGIN --service"))
+    let knows = identity.caller.administrator().is_ok();
+    owner(app, identity, login, knows)
 }
 
-/// Ends a session or token: one's own, or anybody's for administrators.
+/// Ends a session or token: one's own, one of a service account that one answers for, or anybody's for administrators.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "identity", params(("id" = String, Path)),
     responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn revoke(

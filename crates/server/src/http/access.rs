@@ -16,7 +16,7 @@ use daypass_api::{Audience, ProblemCode, Route, Scope};
 use daypass_core::lock::{self, On};
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::refusal::Code;
-use daypass_engine::{Caller, Via};
+use daypass_engine::{Caller, Via, owner_locked, role_of};
 use daypass_policy::Directory as _;
 use daypass_store::{TokenKind, TokenRow};
 
@@ -177,7 +177,7 @@ pub(crate) async fn identify(app: &Parts, token: TokenRow) -> Result<Option<Iden
     };
     let caller = Caller {
         person: person.id,
-        role: person.role,
+        role: role_of(&person, &current.directory),
         via,
     };
     Ok(Some(Identity {
@@ -234,9 +234,13 @@ async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()
     }
     let person = identity.caller.person;
     let locked = app.engine.locked_now().await?;
-    locked
-        .locked(&On::Person(person))
-        .map_or(Ok(()), |lock| Err(lock::refusal(lock, Some(person)).into()))
+    if let Some(lock) = locked.locked(&On::Person(person)) {
+        return Err(lock::refusal(lock, Some(person)).into());
+    }
+    // A program whose owner is locked: what it tells of ends is taken all the same.
+    let tells_of_ends = matches!(route, Route::TicketClosed | Route::SshAcknowledge);
+    let owner = owner_locked(&app.engine.current(), &locked, person).filter(|_| !tells_of_ends);
+    owner.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 /// Routes by which a member takes part in what an auditor only watches. Less access is never refused: what somebody still

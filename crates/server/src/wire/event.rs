@@ -246,7 +246,20 @@ fn of_entitlement(what: &entitlement::Event) -> String {
 
 fn of_person(change: &Change, people: &Snapshot) -> String {
     match change {
-        Change::Added { person } => format!("{} was added", people.login(person.id)),
+        Change::Added { person } => match person.owner {
+            None => format!("{} was added", people.login(person.id)),
+            Some(owner) => format!(
+                "{} was added, a service account that {} answers for",
+                people.login(person.id),
+                people.login(owner)
+            ),
+        },
+        Change::Owner { owner } => {
+            format!(
+                "{} answers for it now; its tokens have ended",
+                people.login(*owner)
+            )
+        }
         Change::Groups { groups } if groups.is_empty() => "belongs to no group now".to_owned(),
         Change::Groups { groups } => format!("belongs to {} now", list(groups)),
         Change::Manager {

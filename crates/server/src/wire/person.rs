@@ -5,6 +5,7 @@ use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::Person;
 use daypass_engine::Snapshot;
+use daypass_policy::cared_for;
 use daypass_store::{TokenKind, TokenRow};
 
 use crate::http::access::scopes;
@@ -20,6 +21,13 @@ pub(crate) fn person(person: &Person, people: &Snapshot) -> api::Person {
         role: person.role.into(),
         groups: person.groups.clone(),
         manager: person.manager.map(|manager| people.login(manager)),
+        owner: person.owner.map(|owner| people.login(owner)),
+        orphaned: cared_for(person, people).err().map(|refusal| refusal.what),
+        owns: people
+            .services_of(person.id)
+            .iter()
+            .map(|service| people.login(*service))
+            .collect(),
         mail: person
             .mail
             .as_ref()

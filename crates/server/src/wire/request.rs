@@ -37,6 +37,7 @@ pub(crate) fn request(
         digest: request.digest,
         state: state(&request.state),
         requester: current.directory.login(request.ask.requester),
+        owner: request.ask.owner.map(|owner| current.directory.login(owner)),
         items: items(&request.ask.items),
         reason: request.ask.reason.text().to_owned(),
         ticket: request.ask.ticket.as_ref().and_then(words),
@@ -155,7 +156,9 @@ fn reviewers(
     let asked = current
         .policy
         .reviewers(request.ask.requester, step, escalated, directory, now);
-    let counted = |person| request.reviews().iter().any(|review| review.reviewer == person);
+    let counted = |person| {
+        request.reviews().iter().any(|review| review.reviewer == person) || request.ask.owner == Some(person)
+    };
     asked
         .into_iter()
         .filter(|person| !counted(*person))

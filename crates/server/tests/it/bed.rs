@@ -348,6 +348,8 @@ fn person(login: &str, kind: Kind, role: SystemRole, password: Option<String>) -
         role,
         groups: BTreeSet::new(),
         manager: None,
+        // Programs are root's, who is there first.
+        owner: (kind == Kind::Service).then(|| "root".parse().unwrap()),
         password,
     }
 }

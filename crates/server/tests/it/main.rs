@@ -20,6 +20,7 @@ mod people;
 mod policy;
 mod problems;
 mod replicas;
+mod services;
 mod smuggling;
 mod sources;
 mod stop;

@@ -133,7 +133,7 @@ impl Judge {
             if !people.insert(who) {
                 wrong(format!("{who} counts twice"));
             }
-            if who == request.ask.requester {
+            if who == request.ask.requester || request.ask.owner == Some(who) {
                 wrong(format!("{who} agreed to their own request"));
             }
             if !self.did_vote(id, review) {
@@ -258,6 +258,9 @@ impl Judge {
         let Some(person) = self.ledger.people.get(&who).filter(|person| person.active) else {
             return false;
         };
+        if person.kind == Kind::Service && self.ledger.owner(who).is_none_or(|owner| !owner.active) {
+            return false;
+        }
         let may_ask = rule.allow.iter().any(|set| in_set(policy, set, person));
         may_ask
             && items.iter().all(|item| {
@@ -289,13 +292,19 @@ impl Judge {
         if at.since(person.changed_at) < policy.settle {
             return Err("had not settled".into());
         }
+        let owner = self.ledger.owner(requester);
+        if owner.is_some_and(|owner| owner.id == who) {
+            return Err("answers for the requester".into());
+        }
         let asked = |from: &str| {
             if from != "manager" {
                 return in_set(policy, from, person);
             }
+            let settled = |one: &Person| at.since(one.manager_since) >= policy.settle;
             let requester = self.ledger.people.get(&requester);
             requester.is_some_and(|requester| {
-                requester.manager == Some(who) && at.since(requester.manager_since) >= policy.settle
+                let managed = owner.unwrap_or(requester);
+                managed.manager == Some(who) && settled(managed) && settled(requester)
             })
         };
         let escalated = step.escalate.as_ref().is_some_and(|(to, _)| asked(to));

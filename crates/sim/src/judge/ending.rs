@@ -95,7 +95,9 @@ impl Judge {
                     Phase::Scheduled => !self.may_begin(grant),
                     _ => false,
                 };
-                (!lost && !self.was_off(grant.holder, grant.id))
+                let owner = self.ledger.owner(grant.holder);
+                let was_off = |who| self.was_off(who, grant.id);
+                (!lost && !was_off(grant.holder) && !owner.is_some_and(|owner| was_off(owner.id)))
                     .then(|| (Invariant::NotCut, format!("its holder had lost nothing at {at}")))
             }
             Reason::Removed => self.nobody_removed(grant, phase),

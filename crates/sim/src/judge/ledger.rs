@@ -189,7 +189,13 @@ impl Ledger {
     /// Whether a person, or a resource of these items, is locked.
     pub(super) fn is_locked<'a>(&self, who: PersonId, mut items: impl Iterator<Item = &'a Item>) -> bool {
         let resource = |item: &Item| self.locked.contains(&On::Resource(item.resource.clone()));
-        self.locked.contains(&On::Person(who)) || items.any(resource)
+        let person = |who: PersonId| self.locked.contains(&On::Person(who));
+        person(who) || self.owner(who).is_some_and(|owner| person(owner.id)) || items.any(resource)
+    }
+
+    /// Who answers for a program.
+    pub(super) fn owner(&self, who: PersonId) -> Option<&Person> {
+        self.people.get(&self.people.get(&who)?.owner?)
     }
 
     pub(super) fn openings(&self, grant: GrantId) -> Vec<(usize, String)> {

@@ -113,6 +113,7 @@ impl Asked {
             reason: Prose::new([1; 16], self.reason),
             ticket: self.ticket.map(|ticket| Prose::new([2; 16], ticket)),
             source: None,
+            owner: None,
         };
         Request::new(self.id, ask, path, now).unwrap()
     }
@@ -393,6 +394,7 @@ pub(crate) fn person(n: u8, login: &str) -> Person {
         changed_at: Timestamp::EPOCH,
         manager_since: Timestamp::EPOCH,
         mail: None,
+        owner: None,
     }
 }
 

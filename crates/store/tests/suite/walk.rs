@@ -312,6 +312,9 @@ async fn person_changes(bench: &Bench, dice: &mut Dice) -> Result<Committed, Err
             role: SystemRole::Auditor,
         },
         3 => Change::Deactivated,
+        4 if n > 3 => Change::Owner {
+            owner: person_id(dice.roll(6)),
+        },
         4 => Change::Reactivated,
         // Three logins for six accounts.
         _ => return add(&bench.store, person(n, &format!("login{}", n / 2)), Vec::new()).await,

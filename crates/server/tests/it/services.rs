@@ -1,0 +1,197 @@
+//! Service accounts over HTTP: made with an owner, handed over, orphaned, and never more than who answers for them.
+
+use std::collections::BTreeSet;
+
+use daypass_api::client::Error;
+use daypass_api::doctor::Verdict;
+use daypass_api::person::{Kind, NewPerson, PersonQuery, SetManager, SetOwner, SetRole, SystemRole};
+use daypass_api::session::{NewToken, TokenQuery};
+use daypass_api::{ProblemCode, Route, Scope};
+use daypass_core::name::Name;
+use daypass_core::refusal::Code;
+use daypass_core::time::Span;
+use serde_json::json;
+
+use crate::bed::{Bed, problem};
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> ProblemCode {
+    outcome.unwrap_err().code().unwrap()
+}
+
+fn service(login: &str, owner: Option<&str>) -> NewPerson {
+    NewPerson {
+        login: name(login),
+        display: None,
+        kind: Kind::Service,
+        role: SystemRole::Member,
+        groups: BTreeSet::new(),
+        manager: None,
+        owner: owner.map(name),
+        password: None,
+    }
+}
+
+fn token(login: &str) -> NewToken {
+    NewToken {
+        name: "pipeline".into(),
+        scopes: BTreeSet::from([Scope::Read, Scope::Request, Scope::Manage]),
+        expires_in: Span::hours(1),
+        login: Some(name(login)),
+    }
+}
+
+fn owner(login: &str) -> SetOwner {
+    SetOwner { owner: name(login) }
+}
+
+#[tokio::test]
+async fn an_owner_is_named_at_once_and_has_the_tokens() {
+    let bed = Bed::start().await;
+    let (root, ana, dee) = (
+        bed.client("root").await,
+        bed.client("ana").await,
+        bed.client("dee").await,
+    );
+    assert_eq!(
+        code(root.add_person(&service("ci", None)).await),
+        Code::Invalid.into()
+    );
+    assert_eq!(
+        code(root.add_person(&service("ci", Some("robot"))).await),
+        Code::Invalid.into(),
+        "a program answers for nobody"
+    );
+    let ci = root.add_person(&service("ci", Some("ana"))).await.unwrap();
+    assert_eq!((ci.owner.as_deref(), ci.orphaned), (Some("ana"), None));
+    assert_eq!(ana.whoami().await.unwrap().person.owns, ["ci"]);
+    let services = PersonQuery {
+        kind: Some(Kind::Service),
+        ..PersonQuery::default()
+    };
+    let listed = dee.people(&services).await.unwrap().items;
+    let logins: Vec<_> = listed.iter().map(|one| one.login.as_str()).collect();
+    assert_eq!(logins, ["ci", "robot"]);
+
+    assert_eq!(code(root.add_token(&token("ci")).await), Code::Forbidden.into());
+    assert_eq!(
+        code(bed.client("cy").await.add_token(&token("ci")).await),
+        Code::Forbidden.into()
+    );
+    let issued = ana.add_token(&token("ci")).await.unwrap();
+    let of_ci = TokenQuery {
+        login: Some("ci".into()),
+    };
+    assert_eq!(ana.tokens(&of_ci).await.unwrap().items.len(), 1);
+    assert_eq!(
+        code(bed.client("cy").await.tokens(&of_ci).await),
+        Code::Forbidden.into()
+    );
+    let program = bed.client_of(issued.secret.expose());
+    let me = program.whoami().await.unwrap().person;
+    assert_eq!((me.login.as_str(), me.owner.as_deref()), ("ci", Some("ana")));
+
+    // Another owner: the tokens that the first one knows have ended.
+    assert_eq!(
+        code(ana.set_owner(&name("ci"), &owner("cy")).await),
+        Code::Forbidden.into()
+    );
+    let ci = root.set_owner(&name("ci"), &owner("cy")).await.unwrap();
+    assert_eq!(ci.owner.as_deref(), Some("cy"));
+    assert_eq!(code(program.whoami().await), ProblemCode::Unauthenticated);
+    assert_eq!(code(ana.add_token(&token("ci")).await), Code::Forbidden.into());
+    let none = SetManager {
+        manager: Some(name("bo")),
+    };
+    assert_eq!(
+        code(root.set_manager(&name("ci"), &none).await),
+        Code::Invalid.into()
+    );
+}
+
+#[tokio::test]
+async fn who_leaves_leaves_orphans_and_is_told_so() {
+    let bed = Bed::start().await;
+    let root = bed.client("root").await;
+    root.add_person(&service("ci", Some("ana"))).await.unwrap();
+    let gone = root.deactivate(&name("ana")).await.unwrap();
+    assert_eq!(gone.owns, ["ci"]);
+    let services = PersonQuery {
+        kind: Some(Kind::Service),
+        ..PersonQuery::default()
+    };
+    let listed = root.people(&services).await.unwrap().items;
+    let ci = listed.iter().find(|one| one.login == "ci").unwrap();
+    assert!(
+        ci.orphaned.as_ref().unwrap().contains("ana is switched off"),
+        "{ci:?}"
+    );
+    let check = |checks: Vec<daypass_api::doctor::Check>| {
+        let mut checks = checks.into_iter();
+        checks.find(|check| check.about == "service accounts").unwrap()
+    };
+    let found = check(root.doctor().await.unwrap().checks);
+    assert_eq!(found.verdict, Verdict::Failing);
+    assert!(
+        found.found.contains("ci") && !found.found.contains("robot"),
+        "{found:?}"
+    );
+    root.set_owner(&name("ci"), &owner("bo")).await.unwrap();
+    let found = check(root.doctor().await.unwrap().checks);
+    assert_eq!(found.verdict, Verdict::Good, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_program_administers_nothing_that_its_owner_may_not() {
+    let bed = Bed::start().await;
+    let (root, ana) = (bed.client("root").await, bed.client("ana").await);
+    root.add_person(&service("ci", Some("ana"))).await.unwrap();
+    let administrator = SetRole {
+        role: SystemRole::Administrator,
+    };
+    root.set_role(&name("ci"), &administrator).await.unwrap();
+    let issued = ana.add_token(&token("ci")).await.unwrap();
+    let program = bed.client_of(issued.secret.expose());
+    assert_eq!(
+        code(program.add_person(&service("mal", Some("ana"))).await),
+        Code::Forbidden.into()
+    );
+    assert_eq!(
+        code(program.people(&PersonQuery::default()).await),
+        Code::Forbidden.into()
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_owner_is_refused_as_such() {
+    let bed = Bed::start().await;
+    let root = bed.session("root").await;
+    for (login, body, status) in [
+        ("robot", json!({}), 422),
+        ("robot", json!({"owner": null}), 422),
+        ("robot", json!({"owner": ""}), 422),
+        ("robot", json!({"owner": "bo\u{202e}"}), 422),
+        ("robot", json!({"owner": ["bo"]}), 422),
+        ("robot", json!({"owner": "bo", "role": "administrator"}), 422),
+        ("robot", json!({"owner": "nobody"}), 404),
+        ("nobody", json!({"owner": "bo"}), 404),
+        ("../people", json!({"owner": "bo"}), 404),
+        ("ana", json!({"owner": "bo"}), 400),
+    ] {
+        let call = bed.call(Route::PersonOwner, &[login], Some(&root)).json(&body);
+        let answer = call.send().await.unwrap();
+        let got = problem(answer).await;
+        assert_eq!(got.status, status, "{login} {body}: {got:?}");
+    }
+    let token = bed.api_token("root", &["manage"]).await;
+    let call = bed
+        .call(Route::PersonOwner, &["robot"], Some(&token))
+        .json(&json!({"owner": "bo"}));
+    assert_eq!(
+        problem(call.send().await.unwrap()).await.code,
+        Code::Forbidden.into()
+    );
+}
