@@ -266,6 +266,7 @@ impl Engine {
             changed_at: daypass_core::time::Timestamp::EPOCH,
             manager_since: daypass_core::time::Timestamp::EPOCH,
             mail: None,
+            delegation: None,
         };
         let committed = self
             .store()

@@ -296,6 +296,7 @@ impl Office {
                 changed_at: Timestamp::EPOCH,
                 manager_since: Timestamp::EPOCH,
                 mail: None,
+                delegation: None,
             };
             office.people.insert(person.id, person);
         }

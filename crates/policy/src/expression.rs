@@ -268,6 +268,7 @@ mod tests {
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            delegation: None,
         };
         let policy = crate::Policy::load(&[crate::Source {
             name: String::from("p"),

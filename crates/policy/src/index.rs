@@ -276,6 +276,7 @@ rules:
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            delegation: None,
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

@@ -255,6 +255,7 @@ rules:
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            delegation: None,
         });
         let within = |most| {
             let plan = empty.plan_within(&full, [ana.0.id], &ana, Timestamp::EPOCH, most);

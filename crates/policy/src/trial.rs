@@ -247,6 +247,7 @@ fn person(login: &str, groups: BTreeSet<Name>) -> Person {
         changed_at: Timestamp::EPOCH,
         manager_since: Timestamp::EPOCH,
         mail: None,
+        delegation: None,
     }
 }
 

@@ -164,6 +164,7 @@ async fn people(store: &Store) {
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            delegation: None,
         };
         let added = What::Person(Change::Added { person });
         let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Person(id), added));

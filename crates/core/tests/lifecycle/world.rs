@@ -23,6 +23,7 @@ fn somebody(n: u8) -> Person {
         changed_at: at(0),
         manager_since: at(0),
         mail: None,
+        delegation: None,
     }
 }
 

@@ -252,6 +252,7 @@ const fn changes(route: Route) -> bool {
             | Route::Certificate
             | Route::BreakGlass
             | Route::Acknowledge
+            | Route::Delegate
     )
 }
 

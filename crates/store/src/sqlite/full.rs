@@ -48,6 +48,7 @@ async fn add(store: &Store, n: u16) -> Result<(), Error> {
         changed_at: Timestamp::EPOCH,
         manager_since: Timestamp::EPOCH,
         mail: None,
+        delegation: None,
     };
     let decide = move |_: &_, _| {
         let added = What::Person(Change::Added { person });
