@@ -59,11 +59,11 @@ impl Policy {
         (reviews, elsewhere): (&[Review], &BTreeSet<PersonId>),
         scene: Scene<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
-        let right = self.right(step, voter, elsewhere, scene)?;
+        // Before the question whether they may: the next step asks others, and "not you" would not say why.
         if let Voter::Would(person) = voter {
             self.not_heard(person, reviews, scene)?;
         }
-        Ok(right)
+        self.right(step, voter, elsewhere, scene)
     }
 
     /// Whether the step asks this person themselves.

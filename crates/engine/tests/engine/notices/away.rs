@@ -80,8 +80,8 @@ async fn the_delegate_is_asked_in_the_place_of_who_is_away() {
     ];
     assert_eq!(house.mailed().await, told(&asks));
     let after = house.approve("ed", &made.request).await.unwrap().request;
-    let asked: Vec<_> = house.mailed().await.into_iter().map(|(_, who, _)| who).collect();
-    assert!(asked.iter().all(|who| who == "cy" || who == "di"), "{asked:?}");
+    let heard: Vec<_> = house.mailed().await.into_iter().map(|(_, who, _)| who).collect();
+    assert!(heard.iter().all(|who| who == "cy" || who == "di"), "{heard:?}");
     house.approve("cy", &after).await.unwrap();
     let ready = house.ready(Kind::Decided, "ana", Span::ZERO).await.unwrap();
     assert!(
