@@ -242,12 +242,6 @@ mod tests {
             "review R7K2M --comment ok --revoke --yes",
             "approve R7K2M --for 30m --only a/b --comment ok --yes",
             "deny R7K2M --reason no",
-            "delegate",
-            "delegate --all",
-            "delegate --end",
-            "delegate --end ana",
-            "delegate bo --until +14d --reason holiday",
-            "delegate bo --from 2026-08-01T00:00:00Z --until 2026-08-15T00:00:00Z",
             "extend orders-prod --for 30m",
             "release",
             "release orders-prod",
@@ -289,6 +283,22 @@ mod tests {
             "ticket closed PAY-7",
             "token create jira --scope tickets",
             "completion bash",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_delegation_is_made_listed_and_ended() {
+        for line in [
+            "delegate",
+            "delegate --all",
+            "delegate --end",
+            "delegate --end ana",
+            "delegate bo --until +14d --reason holiday",
+            "delegate bo --from 2026-08-01T00:00:00Z --until 2026-08-15T00:00:00Z",
         ] {
             if let Err(error) = parse(line) {
                 panic!("{line}: {error}");

@@ -70,7 +70,8 @@ async fn a_delegate_answers_in_the_place_of_who_is_away() {
     assert_eq!((made.of.as_str(), made.to.as_str()), ("bo", "dep"));
     assert_eq!(made.state, DelegationState::Active);
     for who in [&bo, &dep] {
-        assert_eq!(who.delegations(&mine).await.unwrap().items, [made.clone()]);
+        let listed = who.delegations(&mine).await.unwrap().items;
+        assert_eq!(listed, std::slice::from_ref(&made));
     }
     assert_eq!(
         bed.client("ana").await.delegations(&mine).await.unwrap().items,
