@@ -224,7 +224,6 @@ pub(crate) async fn review(
     store: &Store,
     id: RequestId,
     reviewer: PersonId,
-    on_behalf: None,
     decision: Decision,
     comment: Option<&str>,
 ) -> Result<Committed, Error> {
