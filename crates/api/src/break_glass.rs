@@ -67,6 +67,9 @@ pub enum Review {
         comment: Option<String>,
         /// Whether that was later than it should have been.
         late: bool,
+        /// The login of who is away and in whose place they looked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        r#for: Option<String>,
     },
 }
 

@@ -45,6 +45,9 @@ pub struct Change {
     pub lapsed_because: Option<String>,
     /// Whether it waits for the caller, among others.
     pub reviewable: bool,
+    /// The login of who is away and in whose place it waits for the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewable_for: Option<String>,
     /// The files in force that it would replace; only where one change is shown, and while it waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<PolicyFile>,

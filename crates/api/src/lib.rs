@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod change;
 pub mod client;
 pub mod connector;
+pub mod delegation;
 pub mod doctor;
 pub mod environment;
 pub mod event;

@@ -128,6 +128,9 @@ pub struct Request {
     pub grant: Option<GrantId>,
     /// Whether it waits for the caller, among others.
     pub reviewable: bool,
+    /// The login of who is away and in whose place it waits for the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewable_for: Option<String>,
     /// For access that was taken in an emergency: the review that is owed for it, or was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
@@ -186,6 +189,9 @@ pub struct Step {
     /// The logins of who may answer now; for the open step only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reviewers: Vec<String>,
+    /// Who may answer in the place of one of these who is away; for the open step only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stand_ins: Vec<StandIn>,
     /// The reviews so far.
     pub reviews: Vec<Review>,
     /// How long its people have, from when it opens.
@@ -206,6 +212,41 @@ pub struct Step {
     /// Who else is asked after silence; without it silence lets the request lapse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalates: Option<Escalation>,
+}
+
+/// Somebody who may answer in the place of somebody who is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StandIn {
+    /// The login of the delegate.
+    #[schema(example = "bo")]
+    pub delegate: String,
+    /// The login of who is away.
+    #[schema(example = "ana")]
+    pub r#for: String,
+}
+
+impl Step {
+    /// Who may answer now, in words: `ana`, `bo for ana`.
+    #[must_use]
+    pub fn answerers(&self) -> Vec<String> {
+        let stand_ins = self.stand_ins.iter();
+        let stand_ins = stand_ins.map(|one| format!("{} for {}", one.delegate, one.r#for));
+        self.reviewers.iter().cloned().chain(stand_ins).collect()
+    }
+}
+
+impl Review {
+    /// Who decided, and in whose place: `bo for ana`.
+    #[must_use]
+    pub fn by(&self) -> String {
+        in_whose_place(&self.reviewer, self.r#for.as_deref())
+    }
+}
+
+/// Who did something, and in whose place: `bo for ana`.
+#[must_use]
+pub fn in_whose_place(who: &str, absent: Option<&str>) -> String {
+    absent.map_or_else(|| who.to_owned(), |absent| format!("{who} for {absent}"))
 }
 
 /// Who else is asked where a step stays silent.
@@ -241,6 +282,9 @@ pub enum StepState {
 pub struct Review {
     /// The login of who decided.
     pub reviewer: String,
+    /// The login of who is away and in whose place they decided; absent where they did in their own right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#for: Option<String>,
     /// What they decided.
     pub decision: Decision,
     /// At most so long, where they approved for less.

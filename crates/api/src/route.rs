@@ -184,6 +184,10 @@ pub mod path {
     pub const LOCKS: &str = "/api/v1/locks";
     /// Open a lock.
     pub const UNLOCK: &str = "/api/v1/locks/unlock";
+    /// Delegations.
+    pub const DELEGATIONS: &str = "/api/v1/delegations";
+    /// Take a delegation back.
+    pub const DELEGATION_END: &str = "/api/v1/delegations/{login}/end";
     /// Tell that a ticket is closed.
     pub const TICKETS_CLOSED: &str = "/api/v1/tickets/closed";
     /// Connectors.
@@ -360,6 +364,12 @@ routes! {
     Lock: Post LOCKS, Administrator, MANAGE;
     /// Unlocks one.
     Unlock: Post UNLOCK, Administrator, PERSON;
+    /// Lists delegations: those that one made or is the delegate of, or everybody's for auditors and administrators.
+    Delegations: Get DELEGATIONS, Member, READ;
+    /// Delegates: somebody else reviews in one's place.
+    Delegate: Post DELEGATIONS, Member, PERSON;
+    /// Takes a delegation back: one's own, or anybody's for administrators.
+    EndDelegation: Post DELEGATION_END, Member, PERSON;
     /// Tells that a ticket is closed.
     TicketClosed: Post TICKETS_CLOSED, Administrator, TICKETS;
     /// Lists connectors and how they are.

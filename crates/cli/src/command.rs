@@ -8,6 +8,7 @@ use crate::commands::change::ChangeCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::confirm::ConfirmArgs;
 use crate::commands::connect::{ConnectArgs, ExecArgs};
+use crate::commands::delegate::DelegateArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::grants::{ExtendArgs, ReleaseArgs, RevokeArgs};
 use crate::commands::groups::GroupCommand;
@@ -57,6 +58,8 @@ pub enum Command {
     Deny(DenyArgs),
     /// Record that you looked at what was done in an emergency
     Review(ReviewArgs),
+    /// Let somebody else review in your place while you are away
+    Delegate(DelegateArgs),
     /// Ask for more time on a grant
     Extend(ExtendArgs),
     /// Give a grant back
@@ -141,6 +144,7 @@ impl Command {
             Self::Approve(args) => args.run(context).await,
             Self::Deny(args) => args.run(context).await,
             Self::Review(args) => args.run(context).await,
+            Self::Delegate(args) => args.run(context).await,
             Self::Extend(args) => args.run(context).await,
             Self::Release(args) => args.run(context).await,
             Self::Revoke(args) => args.run(context).await,
@@ -310,6 +314,22 @@ mod tests {
     }
 
     #[test]
+    fn a_delegation_is_made_listed_and_ended() {
+        for line in [
+            "delegate",
+            "delegate --all",
+            "delegate --end",
+            "delegate --end ana",
+            "delegate bo --until +14d --reason holiday",
+            "delegate bo --from 2026-08-01T00:00:00Z --until 2026-08-15T00:00:00Z",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for line in [
             "request",
@@ -321,6 +341,12 @@ mod tests {
             "request a/b --for 1",
             "request a/b --dry-run --wait",
             "deny R7K2M",
+            "delegate --until +14d",
+            "delegate bo --until tomorrow",
+            "delegate bo --from +1h",
+            "delegate bo --end --until +1d",
+            "delegate bo --all",
+            "delegate --end --all",
             "policy explain ana",
             "why ana",
             "why ana a/b --at yesterday",

@@ -118,7 +118,7 @@ pub(crate) fn denied(request: &Request, now: Timestamp) -> Failure {
                 .comment
                 .as_ref()
                 .map_or_else(String::new, |comment| format!(": \"{comment}\""));
-            format!("Denied by {} {}{why}", denial.reviewer, ago(denial.at, now))
+            format!("Denied by {} {}{why}", denial.by(), ago(denial.at, now))
         },
     );
     Failure::new(Exit::DENIED, what).hint("daypass ls --instant          (what needs nobody's agreement)")
@@ -159,7 +159,7 @@ pub(crate) fn waits_for(request: &Request, now: Timestamp) -> String {
     let missing = usize::try_from(step.count)
         .unwrap_or(usize::MAX)
         .saturating_sub(agreed);
-    let who = match step.reviewers.as_slice() {
+    let who = match step.answerers().as_slice() {
         [] => step.from.clone(),
         people if people.len() <= 4 => format!("{} ({})", people.join(" or "), step.from),
         people => format!("one of {} people ({})", people.len(), step.from),

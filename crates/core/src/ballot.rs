@@ -29,11 +29,12 @@ impl Ballot<'_> {
         Err(Refusal::new(Code::AlreadyDecided, what))
     }
 
-    /// Whether this vote may be cast. `may`: whether the open step asks this person.
+    /// Whether this vote may be cast; it is noted in it in whose place. `may`: whether the open step asks this person, or one
+    /// who delegated to them.
     pub(crate) fn admit(
         &self,
-        review: &Review,
-        may: impl FnOnce() -> Result<(), Refusal>,
+        review: &mut Review,
+        may: impl FnOnce() -> Result<Option<PersonId>, Refusal>,
     ) -> Result<(), Refusal> {
         let what = self.what;
         if review.reviewer == self.owner {
@@ -41,12 +42,27 @@ impl Ballot<'_> {
             return Err(Refusal::new(Code::OwnRequest, what));
         }
         // Before the question whether they may: the next step asks others, and "not you" would not say why.
-        let voted = |earlier: &Review| earlier.reviewer == review.reviewer && !is(Fault::CountTwice);
-        if self.reviews.iter().any(voted) {
-            let what = format!("you reviewed this {what} already; one person counts once");
+        let heard = |who: PersonId| {
+            let found = self.reviews.iter().find(|earlier| earlier.is_of(who));
+            found.filter(|_| !is(Fault::CountTwice))
+        };
+        if let Some(earlier) = heard(review.reviewer) {
+            let what = if earlier.reviewer == review.reviewer {
+                format!("you reviewed this {what} already; one person counts once")
+            } else {
+                format!("your delegate reviewed this {what} in your place; together you count once")
+            };
             return Err(Refusal::new(Code::AlreadyReviewed, what));
         }
-        may()?;
+        review.on_behalf = may()?;
+        if review.on_behalf == Some(self.owner) {
+            let what = format!("nobody reviews a {what} in its owner's place");
+            return Err(Refusal::new(Code::OwnRequest, what));
+        }
+        if review.on_behalf.and_then(heard).is_some() {
+            let what = format!("the one in whose place you would review has reviewed this {what} already");
+            return Err(Refusal::new(Code::AlreadyReviewed, what));
+        }
         if review.digest != self.digest {
             let what = format!("the {what} that you saw is not the one that stands here");
             return Err(Refusal::new(Code::DigestMismatch, what).hint("look at it again, then decide"));

@@ -9,7 +9,7 @@ use crate::id::PersonId;
 use crate::name::Name;
 use crate::refusal::{Code, Refusal};
 use crate::request::{Event, Request, Standing, State};
-use crate::review::Step;
+use crate::review::{Step, Voter};
 use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
 
@@ -43,6 +43,9 @@ pub enum Owed {
         comment: Prose,
         /// Whether that was later than it should have been.
         late: bool,
+        /// In whose place, where they are away and delegated to who looked.
+        #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+        on_behalf: Option<PersonId>,
     },
 }
 
@@ -93,11 +96,20 @@ impl Owed {
                 due_at: *due_at,
                 overdue: true,
             }),
-            (Self::Due { due_at, .. }, Event::Acknowledged { by, comment, .. }) => Some(Self::Reviewed {
+            (
+                Self::Due { due_at, .. },
+                Event::Acknowledged {
+                    by,
+                    comment,
+                    on_behalf,
+                    ..
+                },
+            ) => Some(Self::Reviewed {
                 by: *by,
                 at,
                 comment: comment.clone(),
                 late: at >= *due_at,
+                on_behalf: *on_behalf,
             }),
             _ => None,
         }
@@ -143,7 +155,7 @@ impl Request {
                 "nobody reviews what they did themselves",
             ));
         }
-        standing.may_review(self, &glass.review, false, by)?;
+        let on_behalf = standing.may_review(self, &glass.review, false, Voter::Would(by))?;
         if digest != self.digest {
             return Err(Refusal::new(
                 Code::DigestMismatch,
@@ -151,6 +163,11 @@ impl Request {
             )
             .hint("look at it again, then decide"));
         }
-        Ok(Event::Acknowledged { by, digest, comment })
+        Ok(Event::Acknowledged {
+            by,
+            digest,
+            comment,
+            on_behalf,
+        })
     }
 }

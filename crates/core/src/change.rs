@@ -10,7 +10,7 @@ use crate::ballot::Ballot;
 use crate::canonical::{self, NotCanonical};
 use crate::id::{ChangeId, PersonId};
 use crate::refusal::{Code, Refusal};
-use crate::review::{Decision, Missing, Review, Silence, Step, counted};
+use crate::review::{Decision, Missing, Review, Silence, Step, Voter, counted};
 use crate::text::{Hash, Prose};
 use crate::time::{Span, Timestamp};
 
@@ -172,9 +172,9 @@ pub enum Event {
     },
 }
 
-/// Whether this person may review this step of the change now; the flag says whether silence has brought others in. The engine
-/// answers, by the policy in force.
-pub type MayReview<'a> = dyn Fn(&Step, bool, PersonId) -> Result<(), Refusal> + 'a;
+/// Whether this person may review this step of the change now, or still may who did; the flag says whether silence has brought
+/// others in. `Some`: in the place of somebody who delegated to them. The engine answers, by the policy in force.
+pub type MayReview<'a> = dyn Fn(&Step, bool, Voter<'_>) -> Result<Option<PersonId>, Refusal> + 'a;
 
 impl Change {
     /// A change that waits for its first step.
@@ -298,7 +298,8 @@ impl Change {
             .steps
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
-        ballot.admit(&review, || may(open, escalated, review.reviewer))?;
+        let voter = Voter::Would(review.reviewer);
+        ballot.admit(&mut review, || may(open, escalated, voter))?;
         review.step = step;
         review.at = now;
         match &review.decision {
@@ -316,7 +317,7 @@ impl Change {
         reviews.push(review.clone());
         let stands = |earlier: &Review| {
             let of = self.steps.get(earlier.step);
-            of.is_some_and(|of| may(of, true, earlier.reviewer).is_ok())
+            of.is_some_and(|of| may(of, true, Voter::Did(earlier)).is_ok())
         };
         Ok(match counted(&self.steps, &reviews, stands) {
             Ok(_) => Event::Applied { review },

@@ -157,6 +157,8 @@ impl What {
             Self::Person(P::Credentials) => "person.credentials",
             Self::Person(P::TokenIssued { .. }) => "person.token_issued",
             Self::Person(P::TokenRevoked { .. }) => "person.token_revoked",
+            Self::Person(P::Delegated { .. }) => "person.delegated",
+            Self::Person(P::DelegationEnded { .. }) => "person.delegation_ended",
             Self::Person(P::Deactivated) => "person.deactivated",
             Self::Person(P::Reactivated) => "person.reactivated",
             Self::Lock(L::Locked { .. }) => "lock.locked",
@@ -203,6 +205,7 @@ impl What {
                 .chain(person.mail.as_deref())
                 .collect(),
             Self::Person(person::Change::Mail { mail }) => mail.iter().collect(),
+            Self::Person(person::Change::Delegated { delegation }) => delegation.why.iter().collect(),
             Self::Lock(event) => vec![event.prose()],
             _ => Vec::new(),
         }
@@ -234,6 +237,7 @@ impl What {
             Self::Grant(grant::Event::Ending { reason }) => reason.prose_mut(),
             Self::Person(person::Change::Added { person }) => person.prose_mut(),
             Self::Person(person::Change::Mail { mail }) => mail.iter_mut().collect(),
+            Self::Person(person::Change::Delegated { delegation }) => delegation.why.iter_mut().collect(),
             Self::Lock(event) => vec![event.prose_mut()],
             Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed | R::ReviewOverdue)
             | Self::Grant(_)

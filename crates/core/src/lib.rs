@@ -8,6 +8,7 @@ pub mod break_glass;
 pub mod canonical;
 pub mod certificate;
 pub mod change;
+pub mod delegation;
 pub mod demand;
 pub mod end_when;
 pub mod entitlement;

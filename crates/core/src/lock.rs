@@ -243,6 +243,9 @@ pub fn check(world: &World, actor: Actor, subject: &Subject, what: &What) -> Res
     {
         return Err(refusal(lock, Some(person)));
     }
+    if let Some(lock) = absent(what).and_then(|person| world.locked(&On::Person(person))) {
+        return Err(refusal(lock, author(actor)));
+    }
     match nearer(world, subject, what) {
         Some(lock) => Err(refusal(lock, author(actor))),
         None => Ok(()),
@@ -253,6 +256,27 @@ const fn author(actor: Actor) -> Option<PersonId> {
     match actor {
         Actor::Person(person) => Some(person),
         Actor::System => None,
+    }
+}
+
+/// In whose place a vote is cast, or who is to cast such: while they are locked, nothing is delegated.
+fn absent(what: &What) -> Option<PersonId> {
+    match what {
+        What::Request(
+            request::Event::Reviewed { review, .. }
+            | request::Event::Denied { review }
+            | request::Event::Approved {
+                review: Some(review), ..
+            },
+        )
+        | What::Change(
+            change::Event::Reviewed { review, .. }
+            | change::Event::Denied { review }
+            | change::Event::Applied { review },
+        ) => review.on_behalf,
+        What::Request(request::Event::Acknowledged { on_behalf, .. }) => *on_behalf,
+        What::Person(Change::Delegated { delegation }) => Some(delegation.to),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::delegation::Delegation;
 use crate::id::{PersonId, TokenId};
 use crate::name::Name;
 use crate::text::Prose;
@@ -64,6 +65,9 @@ pub struct Person {
     /// may lack one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<PersonId>,
+    /// Who reviews in their place, if anybody does or did: the last one, whether or not it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<Box<Delegation>>,
 }
 
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
@@ -114,6 +118,16 @@ pub enum Change {
         /// Which.
         token: TokenId,
     },
+    /// It delegated: somebody else reviews in its place.
+    Delegated {
+        /// Who, and for how long.
+        delegation: Box<Delegation>,
+    },
+    /// That was taken back.
+    DelegationEnded {
+        /// From whom.
+        to: PersonId,
+    },
     /// It was switched off.
     Deactivated,
     /// It was switched on again.
@@ -132,7 +146,12 @@ impl Person {
     /// Every free text in it, for the store to put the words back.
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
         let names = [&mut self.login, &mut self.display];
-        names.into_iter().chain(self.mail.as_deref_mut()).collect()
+        let why = self.delegation.as_deref_mut().and_then(|one| one.why.as_mut());
+        names
+            .into_iter()
+            .chain(self.mail.as_deref_mut())
+            .chain(why)
+            .collect()
     }
 
     /// The account after a change at `at`. `Added` replaces it: that is how replay begins.
@@ -159,8 +178,21 @@ impl Person {
                 self.owner = Some(*owner);
                 self.manager_since = at;
             }
+            // Somebody who comes back from a holiday reviews at once: their groups and password are as they were.
+            Change::Delegated { delegation } => {
+                self.delegation = Some(delegation.clone());
+                return self;
+            }
+            Change::DelegationEnded { .. } => {
+                self.delegation = None;
+                return self;
+            }
             Change::Credentials => {}
-            Change::Deactivated => self.active = false,
+            Change::Deactivated => {
+                self.active = false;
+                // Whoever switches the account on again does not bring this back with it.
+                self.delegation = None;
+            }
             Change::Reactivated => self.active = true,
         }
         self.changed_at = at;

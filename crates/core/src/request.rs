@@ -12,7 +12,7 @@ use crate::end_when::EndWhen;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
 use crate::refusal::{Code, Refusal};
-use crate::review::{Approval, Decision, Review, Silence, Step, Tally, tally};
+use crate::review::{Approval, Decision, Review, Silence, Step, Tally, Voter, tally};
 use crate::text::{Hash, Prose};
 use crate::time::{Span, Timestamp};
 
@@ -205,6 +205,9 @@ pub enum Event {
         digest: Hash,
         /// What they make of it, in their words.
         comment: Prose,
+        /// In whose place, where they are away and delegated to who looked.
+        #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+        on_behalf: Option<PersonId>,
     },
     /// Nobody looked at it in time; it goes on being owed.
     ReviewOverdue,
@@ -212,7 +215,8 @@ pub enum Event {
 
 /// What the policy in force says about a request now. The engine answers; a frozen path never outlives the right to use it.
 pub trait Standing {
-    /// Whether this person may review this step of it: a member of whom it asks, active, settled, not the requester.
+    /// Whether this person may review this step of it, or still may who did: a member of whom it asks, active, settled, not
+    /// the requester. `Some`: in the place of one of those, who is away and delegated to them.
     ///
     /// # Errors
     /// The refusal that the person is shown.
@@ -221,8 +225,8 @@ pub trait Standing {
         request: &Request,
         step: &Step,
         escalated: bool,
-        person: PersonId,
-    ) -> Result<(), Refusal>;
+        voter: Voter<'_>,
+    ) -> Result<Option<PersonId>, Refusal>;
 
     /// Whether the requester may still have what they asked for.
     ///
@@ -349,9 +353,8 @@ impl Request {
             .steps
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
-        ballot.admit(&review, || {
-            standing.may_review(self, open, escalated, review.reviewer)
-        })?;
+        let voter = Voter::Would(review.reviewer);
+        ballot.admit(&mut review, || standing.may_review(self, open, escalated, voter))?;
         review.step = step;
         review.at = now;
         let Decision::Approve { duration, items } = &review.decision else {
@@ -363,10 +366,8 @@ impl Request {
         reviews.push(review.clone());
         // The escalation is the open step's own; votes in it came from either set of people.
         let counts = |earlier: &Review| {
-            self.path
-                .steps
-                .get(earlier.step)
-                .is_some_and(|of| standing.may_review(self, of, true, earlier.reviewer).is_ok())
+            let of = self.path.steps.get(earlier.step);
+            of.is_some_and(|of| standing.may_review(self, of, true, Voter::Did(earlier)).is_ok())
         };
         match self.count(&reviews, &counts) {
             Tally::Approved(approval) => {

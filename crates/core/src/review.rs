@@ -83,6 +83,9 @@ pub enum Decision {
 pub struct Review {
     /// Who decided.
     pub reviewer: PersonId,
+    /// In whose place, where they are away and delegated to the reviewer; `None` where that one decided in their own right.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<PersonId>,
     /// The step, counted from 0, that was open when they did.
     pub step: usize,
     /// What they decided.
@@ -93,6 +96,39 @@ pub struct Review {
     pub comment: Option<Prose>,
     /// When.
     pub at: Timestamp,
+}
+
+impl Review {
+    /// Whose voice it is: the reviewer's, and that of the one in whose place they decided. Neither has another one.
+    pub fn voices(&self) -> impl Iterator<Item = PersonId> + use<> {
+        std::iter::once(self.reviewer).chain(self.on_behalf)
+    }
+
+    /// Whether it is this person's voice.
+    #[must_use]
+    pub fn is_of(&self, person: PersonId) -> bool {
+        self.voices().any(|one| one == person)
+    }
+}
+
+/// Of whom it is asked whether they may review.
+#[derive(Debug, Clone, Copy)]
+pub enum Voter<'a> {
+    /// Of somebody who would.
+    Would(PersonId),
+    /// Of somebody who did: whether it still counts.
+    Did(&'a Review),
+}
+
+impl Voter<'_> {
+    /// Who.
+    #[must_use]
+    pub const fn person(self) -> PersonId {
+        match self {
+            Self::Would(person) => person,
+            Self::Did(review) => review.reviewer,
+        }
+    }
 }
 
 /// The outcome "threshold met" of a whole chain. Only [`tally`] makes one.
@@ -175,7 +211,9 @@ pub fn counted<'r>(
             if review.decision == Decision::Deny {
                 continue;
             }
-            let twice = !people.insert(review.reviewer) && !is(Fault::CountTwice);
+            let heard = review.voices().any(|voice| people.contains(&voice));
+            people.extend(review.voices());
+            let twice = heard && !is(Fault::CountTwice);
             if twice || !(counts(review) || is(Fault::CountLostStanding)) {
                 continue;
             }
@@ -244,6 +282,7 @@ mod tests {
     fn review(who: u8, step: usize) -> Review {
         Review {
             reviewer: PersonId::from_bytes([who; 10]),
+            on_behalf: None,
             step,
             decision: Decision::Approve {
                 duration: None,
@@ -284,6 +323,21 @@ mod tests {
     fn one_person_counts_once_in_the_whole_chain() {
         check(&[step(2)], &[review(1, 0), review(1, 0)], Err(0));
         check(&[step(1), step(1)], &[review(1, 0), review(1, 1)], Err(1));
+    }
+
+    #[test]
+    fn a_delegate_and_who_delegated_count_once() {
+        let instead = |who, of: u8, step| Review {
+            on_behalf: Some(PersonId::from_bytes([of; 10])),
+            ..review(who, step)
+        };
+        check(&[step(1)], &[instead(2, 1, 0)], Ok(1));
+        check(&[step(2)], &[instead(2, 1, 0), review(3, 0)], Ok(2));
+        check(&[step(2)], &[instead(2, 1, 0), review(1, 0)], Err(0));
+        check(&[step(2)], &[review(1, 0), instead(2, 1, 0)], Err(0));
+        check(&[step(2)], &[instead(2, 1, 0), instead(2, 3, 0)], Err(0));
+        check(&[step(2)], &[instead(2, 1, 0), instead(3, 1, 0)], Err(0));
+        check(&[step(1), step(1)], &[instead(2, 1, 0), instead(3, 2, 1)], Err(1));
     }
 
     #[test]

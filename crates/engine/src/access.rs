@@ -178,12 +178,8 @@ impl Engine {
             .await?
             .ok_or_else(|| not_found(format!("there is no grant {}", id.short())))?;
         let request = self.store().request(grant.request).await?;
-        let approved = request.is_some_and(|request| {
-            request
-                .reviews()
-                .iter()
-                .any(|review| review.reviewer == caller.person)
-        });
+        let approved =
+            request.is_some_and(|request| request.reviews().iter().any(|review| review.is_of(caller.person)));
         let owns = self.current().directory.owns(caller.person, grant.holder);
         if grant.holder == caller.person || owns || approved || caller.administrator().is_ok() {
             return Ok(());

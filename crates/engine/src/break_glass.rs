@@ -10,11 +10,13 @@ use daypass_core::grant::Reason;
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Request;
+use daypass_core::review::Voter;
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use daypass_store::{Outcome, Scope};
 
 use crate::caller::Caller;
+use crate::delegations::Awaits;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::requests::{Made, NewRequest, Preview, Verb, check_text, made, visible};
@@ -92,7 +94,8 @@ impl Engine {
         let committed = self
             .decide(Scope::Request(id), move |current, world, now| {
                 let request = visible(world, id)?;
-                let event = request.acknowledge(by, look.digest, comment.clone(), &current.standing(now))?;
+                let event =
+                    request.acknowledge(by, look.digest, comment.clone(), &current.standing(world, now))?;
                 if let Some(glass) = &request.path.break_glass {
                     current
                         .policy
@@ -112,22 +115,19 @@ impl Engine {
     }
 
     /// Whether a review is owed for this request that this person may give.
-    pub(crate) fn owes_to(&self, person: PersonId, request: &Request, now: Timestamp) -> bool {
-        let Some(glass) = &request.path.break_glass else {
-            return false;
+    pub(crate) fn owes_to(&self, person: PersonId, request: &Request, now: Timestamp) -> Awaits {
+        let due = request.owed().is_some_and(Owed::is_due);
+        let Some(glass) = request.path.break_glass.as_ref().filter(|_| due) else {
+            return Awaits::No;
         };
         let current = self.current();
-        request.owed().is_some_and(Owed::is_due)
-            && current
-                .policy
-                .may_review(
-                    request,
-                    &glass.review,
-                    false,
-                    person,
-                    current.directory.as_ref(),
-                    now,
-                )
-                .is_ok()
+        Awaits::of(current.policy.may_review(
+            request,
+            &glass.review,
+            false,
+            Voter::Would(person),
+            current.directory.as_ref(),
+            now,
+        ))
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use daypass_core::change::{Change, Event, Proposal};
+use daypass_core::change::{Change, Event, Proposal, State};
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::review::{Decision, Review, Step};
+use daypass_core::review::{Decision, Review, Step, Voter};
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
@@ -17,6 +17,7 @@ use daypass_store::{Committed, Outcome, Scope, Side};
 
 use crate::caller::Caller;
 use crate::current::Current;
+use crate::delegations::Awaits;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
@@ -213,17 +214,18 @@ impl Engine {
                 };
                 let review = Review {
                     reviewer: caller.person,
+                    on_behalf: None,
                     step: 0,
                     decision,
                     digest: verdict.digest,
                     comment,
                     at: now,
                 };
-                let may = |step: &Step, escalated: bool, person: PersonId| {
-                    let directory = current.directory.as_ref();
+                let directory = current.unlocked(world);
+                let may = |step: &Step, escalated: bool, voter: Voter<'_>| {
                     current
                         .policy
-                        .may_review_change(change, (step, escalated), person, directory, now)
+                        .may_review_change(change, (step, escalated), voter, &directory, now)
                 };
                 let event = change.review(review, world.policy, &may, now)?;
                 follow(current, world, (caller, change), event, next)
@@ -257,37 +259,54 @@ impl Engine {
         committed_change(&committed, id)
     }
 
-    /// Whether somebody may look at a change: who proposed it, who may be asked or was, and who sees everything.
+    /// Whether somebody may look at a change: who proposed it, who may be asked or was, the delegates of those, and who sees
+    /// everything.
     #[must_use]
-    pub fn may_see_change(&self, caller: Caller, change: &Change) -> bool {
+    pub fn may_see_change(&self, caller: Caller, change: &Change, now: Timestamp) -> bool {
         if caller.sees_all() {
             return true;
         }
-        self.involved_in(change).contains(&caller.person)
+        self.involved_in(change, now).contains(&caller.person)
     }
 
-    /// Who proposed a change, who may be asked, and who answered.
+    /// Who proposed a change, who may be asked, their delegates, and who answered.
     #[must_use]
-    pub fn involved_in(&self, change: &Change) -> BTreeSet<PersonId> {
+    pub fn involved_in(&self, change: &Change, now: Timestamp) -> BTreeSet<PersonId> {
         let current = self.current();
         let mut people = BTreeSet::from([change.proposer]);
-        people.extend(change.reviews().iter().map(|review| review.reviewer));
+        people.extend(change.reviews().iter().flat_map(Review::voices));
         for step in &change.steps {
             let directory = current.directory.as_ref();
             let policy = &current.policy;
-            people.extend(policy.reviewers(change.proposer, step, true, directory, Timestamp::MAX));
+            for person in policy.reviewers(change.proposer, step, true, directory, Timestamp::MAX) {
+                people.insert(person);
+                people.extend(policy.delegate_of(person, directory, now));
+            }
         }
         people
     }
 
     /// Whether the change waits for this person, among others.
     #[must_use]
-    pub fn change_awaits(&self, person: PersonId, change: &Change, now: Timestamp) -> bool {
+    pub fn change_awaits(&self, person: PersonId, change: &Change, now: Timestamp) -> Awaits {
         let current = self.current();
-        let waits = current
-            .policy
-            .change_waits_for(change, current.directory.as_ref(), now);
-        change.due_at().is_some_and(|due_at| now < due_at) && waits.contains(&person)
+        let directory = current.directory.as_ref();
+        let waits = current.policy.change_waits_for(change, directory, now);
+        let (
+            Some((_, step)),
+            State::Pending {
+                escalated, due_at, ..
+            },
+        ) = (change.open_step(), &change.state)
+        else {
+            return Awaits::No;
+        };
+        if now >= *due_at || !waits.contains(&person) {
+            return Awaits::No;
+        }
+        let (asked, voter) = ((step, *escalated), Voter::Would(person));
+        let policy = &current.policy;
+        Awaits::of(policy.may_review_change(change, asked, voter, directory, now))
     }
 
     /// Escalates or lapses the changes that nobody answered in time; answers how many.

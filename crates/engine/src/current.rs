@@ -7,12 +7,13 @@ use daypass_core::id::{PersonId, RequestId};
 use daypass_core::past::Past;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::{Request, Standing};
-use daypass_core::review::Step;
+use daypass_core::review::{Step, Voter};
 use daypass_core::time::Timestamp;
+use daypass_core::world::World;
 use daypass_policy::Policy;
 
 use crate::connectors::{Connectors, Kinds};
-use crate::directory::Snapshot;
+use crate::directory::{Snapshot, Unlocked};
 
 /// The policy revision in force, the directory, and the connected targets.
 #[derive(Clone)]
@@ -27,19 +28,21 @@ pub struct Current {
 }
 
 impl Current {
-    /// What the policy says now about requests made earlier.
+    /// What the policy says now about requests made earlier, where this is locked and the requester has had this: the policy
+    /// may limit by it.
     #[must_use]
-    pub fn standing(&self, now: Timestamp) -> Now<'_> {
-        self.standing_after(Past::unknown(), now)
-    }
-
-    /// The same, where it is known what the requester has had: the policy may limit by that.
-    #[must_use]
-    pub const fn standing_after<'a>(&'a self, past: &'a Past, now: Timestamp) -> Now<'a> {
+    pub const fn standing<'a>(&'a self, world: &'a World, now: Timestamp) -> Now<'a> {
         Now {
             current: self,
-            past,
+            world,
             now,
+        }
+    }
+
+    pub(crate) fn unlocked<'a>(&'a self, world: &'a World) -> Unlocked<'a> {
+        Unlocked {
+            directory: &self.directory,
+            world,
         }
     }
 
@@ -57,7 +60,7 @@ impl Current {
 /// [`Standing`] at one instant.
 pub struct Now<'a> {
     current: &'a Current,
-    past: &'a Past,
+    world: &'a World,
     now: Timestamp,
 }
 
@@ -67,18 +70,17 @@ impl Standing for Now<'_> {
         request: &Request,
         step: &Step,
         escalated: bool,
-        person: PersonId,
-    ) -> Result<(), Refusal> {
-        let Current {
-            policy, directory, ..
-        } = self.current;
-        policy.may_review(request, step, escalated, person, directory.as_ref(), self.now)
+        voter: Voter<'_>,
+    ) -> Result<Option<PersonId>, Refusal> {
+        let directory = self.current.unlocked(self.world);
+        let policy = &self.current.policy;
+        policy.may_review(request, step, escalated, voter, &directory, self.now)
     }
 
     fn may_hold(&self, request: &Request) -> Result<(), Refusal> {
         let Current {
             policy, directory, ..
         } = self.current;
-        policy.may_still_hold(request, directory.as_ref(), self.past, self.now)
+        policy.may_still_hold(request, directory.as_ref(), &self.world.past, self.now)
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use daypass_core::delegation::Delegation;
 use daypass_core::id::PersonId;
+use daypass_core::lock::On;
 use daypass_core::name::Name;
 use daypass_core::person::Person;
+use daypass_core::world::World;
 use daypass_policy::Directory;
 
 /// All accounts at one moment, indexed by what policy asks for.
@@ -15,6 +18,8 @@ pub struct Snapshot {
     by_group: HashMap<Name, Vec<PersonId>>,
     /// The active service accounts that somebody answers for.
     by_owner: HashMap<PersonId, Vec<PersonId>>,
+    /// Whose last delegation is to whom, by the delegate.
+    by_delegate: HashMap<PersonId, Vec<PersonId>>,
     /// How often the directory had changed when it was read.
     changes: u64,
 }
@@ -42,6 +47,10 @@ impl Snapshot {
                         .or_default()
                         .push(person.id);
                 }
+            }
+            if let Some(delegation) = &person.delegation {
+                let to = snapshot.by_delegate.entry(delegation.to).or_default();
+                to.push(person.id);
             }
             snapshot.people.insert(person.id, person);
         }
@@ -108,5 +117,45 @@ impl Directory for Snapshot {
 
     fn members(&self, group: &Name) -> Vec<PersonId> {
         self.by_group.get(group).cloned().unwrap_or_default()
+    }
+    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
+        self.by_delegate.get(&to).cloned().unwrap_or_default()
+    }
+}
+
+/// The directory as a decision sees it that knows what is locked: who is locked has delegated to nobody, and nobody to them.
+pub(crate) struct Unlocked<'a> {
+    pub(crate) directory: &'a Snapshot,
+    pub(crate) world: &'a World,
+}
+
+impl Unlocked<'_> {
+    fn is_free(&self, person: PersonId) -> bool {
+        self.world.locked(&On::Person(person)).is_none()
+    }
+}
+
+impl Directory for Unlocked<'_> {
+    fn person(&self, id: PersonId) -> Option<&Person> {
+        self.directory.person(id)
+    }
+
+    fn by_login(&self, login: &str) -> Option<&Person> {
+        self.directory.by_login(login)
+    }
+
+    fn members(&self, group: &Name) -> Vec<PersonId> {
+        self.directory.members(group)
+    }
+
+    fn delegation(&self, of: PersonId) -> Option<&Delegation> {
+        let delegation = self.directory.delegation(of)?;
+        (self.is_free(of) && self.is_free(delegation.to)).then_some(delegation)
+    }
+
+    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
+        let mut all = self.directory.delegators(to);
+        all.retain(|of| self.delegation(*of).is_some());
+        all
     }
 }

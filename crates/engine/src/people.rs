@@ -281,6 +281,7 @@ impl Engine {
             manager_since: daypass_core::time::Timestamp::EPOCH,
             mail: None,
             owner,
+            delegation: None,
         };
         let committed = self
             .store()

@@ -247,6 +247,7 @@ impl Engine {
         (resource, role): (&Name, Option<&Name>),
         into: &mut Reasons,
     ) -> Result<(), Error> {
+        let now = self.store().now().await?;
         let (mut after, mut seen) = (None, 0);
         loop {
             let filter = GrantFilter {
@@ -267,7 +268,7 @@ impl Engine {
                 let Some(phase) = phase(&grant, &request, into.at) else {
                     continue;
                 };
-                if grant.holder != caller.person && !self.may_see(caller, &request) {
+                if grant.holder != caller.person && !self.may_see(caller, &request, now) {
                     continue;
                 }
                 let extensions = self.store().requests_extending(grant.id).await?;

@@ -297,6 +297,7 @@ impl Office {
                 manager_since: Timestamp::EPOCH,
                 mail: None,
                 owner: None,
+                delegation: None,
             };
             office.people.insert(person.id, person);
         }

@@ -47,6 +47,14 @@ pub(crate) fn check(document: &Document, declared: &Declared, problems: &mut Pro
     for rule in &document.rules {
         check.rule(rule, problems);
     }
+    for (name, at) in &document.defaults.delegates {
+        Check::reference("set of people", name, *at, &declared.people, problems);
+        if matches!(check.sets.get(name), Some(Who::Schedule(_))) {
+            let what =
+                format!("{name} is a schedule, which this version does not read: nobody could be a delegate");
+            problems.note(*at, what, "name a group of the directory, or logins");
+        }
+    }
     if let Some(control) = &document.control {
         check.steps(&control.steps, problems);
         check.fillable(&control.steps, problems);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use daypass_core::change::{Change, State};
 use daypass_core::id::PersonId;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::review::Step;
+use daypass_core::review::{Review, Step, Voter};
 use daypass_core::time::Timestamp;
 
 use crate::standing::Scene;
@@ -56,19 +56,21 @@ impl Policy {
         &self,
         change: &Change,
         (step, escalated): (&Step, bool),
-        person: PersonId,
+        voter: Voter<'_>,
         directory: &dyn Directory,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<PersonId>, Refusal> {
         let scene = Scene {
             requester: change.proposer,
             directory,
             now,
         };
-        self.may_answer((step, escalated), person, || elsewhere(change, step), scene)
+        let elsewhere = elsewhere(change, step);
+        self.may_answer((step, escalated), voter, (change.reviews(), &elsewhere), scene)
     }
 
-    /// Who may review the open step of this change now and has not yet, in the order of their ids.
+    /// Who may review the open step of this change now and has not yet, in the order of their ids; the delegates of those who
+    /// are away among them.
     #[must_use]
     pub fn change_waits_for(
         &self,
@@ -84,11 +86,8 @@ impl Policy {
             directory,
             now,
         };
-        let mut asked = self.asked(step, *escalated, &elsewhere(change, step), scene);
-        for review in change.reviews() {
-            asked.remove(&review.reviewer);
-        }
-        asked.into_iter().collect()
+        let asked = self.asked(step, *escalated, &elsewhere(change, step), scene);
+        self.unheard(asked, change.reviews(), scene).into_iter().collect()
     }
 }
 
@@ -102,6 +101,6 @@ fn elsewhere(change: &Change, step: &Step) -> BTreeSet<PersonId> {
         .reviews()
         .iter()
         .filter(|review| Some(review.step) != open)
-        .map(|review| review.reviewer)
+        .flat_map(Review::voices)
         .collect()
 }

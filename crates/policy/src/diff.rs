@@ -245,8 +245,18 @@ fn defaults(defaults: &Defaults) -> Fields {
         ("activation", span(defaults.activation)),
         ("settle", span(defaults.settle)),
         ("cool_down", span(defaults.cool_down)),
+        ("delegates", delegates(&defaults.delegates)),
         ("reason", Field::Shown(reason.to_owned())),
     ])
+}
+
+fn delegates(sets: &[(Name, At)]) -> Field {
+    let sets: Vec<&str> = sets.iter().map(|(set, _)| set.as_str()).collect();
+    Field::Shown(if sets.is_empty() {
+        String::from("nobody")
+    } else {
+        sets.join(", ")
+    })
 }
 
 fn resource(resource: &Resource) -> Fields {

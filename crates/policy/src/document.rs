@@ -55,6 +55,8 @@ pub(crate) struct Defaults {
     pub(crate) settle: Span,
     /// How long somebody who was denied something waits before they ask for it again.
     pub(crate) cool_down: Span,
+    /// The sets of people that may be delegates of somebody who is away; nobody may where there are none.
+    pub(crate) delegates: Vec<(Name, At)>,
     /// Whether a request needs a reason.
     pub(crate) reason_required: bool,
 }
@@ -69,6 +71,7 @@ impl Default for Defaults {
             activation: Span::minutes(15),
             settle: Span::hours(24),
             cool_down: Span::minutes(5),
+            delegates: Vec::new(),
             reason_required: true,
         }
     }

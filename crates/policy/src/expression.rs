@@ -269,6 +269,7 @@ mod tests {
             manager_since: Timestamp::EPOCH,
             mail: None,
             owner: None,
+            delegation: None,
         };
         let policy = crate::Policy::load(&[crate::Source {
             name: String::from("p"),

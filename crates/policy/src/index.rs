@@ -277,6 +277,7 @@ rules:
             manager_since: Timestamp::EPOCH,
             mail: None,
             owner: None,
+            delegation: None,
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

@@ -13,6 +13,7 @@ mod check;
 mod condition;
 mod control;
 mod decide;
+mod delegation;
 mod demand;
 mod diagnostic;
 mod diff;
@@ -43,6 +44,7 @@ mod window;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daypass_core::delegation::Delegation;
 use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
@@ -92,6 +94,16 @@ pub trait Directory {
 
     /// The active members of a group.
     fn members(&self, group: &Name) -> Vec<PersonId>;
+
+    /// The last delegation of this person, whether or not it is in force.
+    fn delegation(&self, of: PersonId) -> Option<&Delegation> {
+        self.person(of)?.delegation.as_deref()
+    }
+
+    /// Those whose last delegation is to this person, whether or not it is in force. A directory that keeps none has none.
+    fn delegators(&self, _to: PersonId) -> Vec<PersonId> {
+        Vec::new()
+    }
 }
 
 /// A question to the policy.

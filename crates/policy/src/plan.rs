@@ -256,6 +256,7 @@ rules:
             manager_since: Timestamp::EPOCH,
             mail: None,
             owner: None,
+            delegation: None,
         });
         let within = |most| {
             let plan = empty.plan_within(&full, [ana.0.id], &ana, Timestamp::EPOCH, most);

@@ -53,6 +53,7 @@ const DEFAULTS: Keys = Keys {
         "activation",
         "settle",
         "cool_down",
+        "delegates",
         "reason",
     ],
     later: &[],
@@ -263,6 +264,10 @@ fn defaults(node: &Node, defaults: &mut Defaults, problems: &mut Problems<'_>) {
     }
     if let Ok(Some(span)) = cool_down(&fields, problems) {
         read.cool_down = span;
+    }
+    let delegates = fields.get("delegates");
+    if let Some(sets) = delegates.and_then(|node| path::names("delegates", node, problems)) {
+        read.delegates = sets;
     }
     if let Some(node) = fields.get("reason") {
         match node.text() {

@@ -7,7 +7,7 @@ use daypass_core::name::Name;
 use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
-use daypass_core::review::{From, Silence, Step};
+use daypass_core::review::{From, Review, Silence, Step, Voter};
 use daypass_core::time::Timestamp;
 
 use crate::document::{People, Who};
@@ -24,7 +24,9 @@ pub(crate) struct Scene<'d> {
 
 impl Policy {
     /// Whether this person may review this step of the request: the step asks them, and their account is active, a person's,
-    /// settled, and not the requester's. Whether they did already, and by what credential they came, is not asked here.
+    /// settled, and not the requester's. `Some`: in the place of one of whom that is true, who is away and delegated to them.
+    /// Whether they did already, and by what credential they came, is not asked here; whether somebody did with whom they have
+    /// one voice, is. Of who did it is asked whether that still counts.
     ///
     /// Where the people that a step asks first can no longer fill it (no manager, or who remains has counted in another step),
     /// those it escalates to may review at once.
@@ -36,32 +38,44 @@ impl Policy {
         request: &Request,
         step: &Step,
         escalated: bool,
-        person: PersonId,
+        voter: Voter<'_>,
         directory: &dyn Directory,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<PersonId>, Refusal> {
         let scene = Scene {
             requester: request.ask.requester,
             directory,
             now,
         };
-        if request.ask.owner == Some(person) {
+        if request.ask.owner == Some(voter.person()) {
             return Err(owners_own());
         }
-        self.may_answer(
-            (step, escalated),
-            person,
-            || counted_elsewhere(request, step),
-            scene,
-        )
+        let elsewhere = counted_elsewhere(request, step);
+        self.may_answer((step, escalated), voter, (request.reviews(), &elsewhere), scene)
     }
 
-    /// Whether this person may answer this step, of a request or of a change. `elsewhere`: who has counted in another step.
+    /// Whether this person may answer this step, of a request or of a change, and in whose place. `elsewhere`: who has counted
+    /// in another step.
     pub(crate) fn may_answer(
+        &self,
+        step: (&Step, bool),
+        voter: Voter<'_>,
+        (reviews, elsewhere): (&[Review], &BTreeSet<PersonId>),
+        scene: Scene<'_>,
+    ) -> Result<Option<PersonId>, Refusal> {
+        // Before the question whether they may: the next step asks others, and "not you" would not say why.
+        if let Voter::Would(person) = voter {
+            self.not_heard(person, reviews, scene)?;
+        }
+        self.right(step, voter, elsewhere, scene)
+    }
+
+    /// Whether the step asks this person themselves.
+    pub(crate) fn own_right(
         &self,
         (step, escalated): (&Step, bool),
         person: PersonId,
-        elsewhere: impl FnOnce() -> BTreeSet<PersonId>,
+        elsewhere: &BTreeSet<PersonId>,
         scene: Scene<'_>,
     ) -> Result<(), Refusal> {
         if scene.is_own(person) {
@@ -73,7 +87,7 @@ impl Policy {
         let asked = self.is_asked(&step.from, account, scene)
             || match &step.silence {
                 Silence::Escalate { to, .. } if self.is_asked(to, account, scene) => {
-                    escalated || !self.can_fill(step, &elsewhere(), scene)
+                    escalated || !self.can_fill(step, elsewhere, scene)
                 }
                 _ => false,
             };
@@ -124,8 +138,8 @@ impl Policy {
         self.asked(step, escalated, counted, scene)
     }
 
-    /// Who may review the open step of this request now and has not reviewed the request yet, in the order of their ids.
-    /// Empty where the request waits for nobody.
+    /// Who may review the open step of this request now and has not reviewed the request yet, in the order of their ids; the
+    /// delegates of those who are away among them. Empty where the request waits for nobody.
     #[must_use]
     pub fn waiting_for(&self, request: &Request, directory: &dyn Directory, now: Timestamp) -> Vec<PersonId> {
         let (Some((_, step)), State::Pending { escalated, .. }) = (request.open_step(), &request.state)
@@ -138,16 +152,16 @@ impl Policy {
             now,
         };
         let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
-        for review in request.reviews() {
-            asked.remove(&review.reviewer);
-        }
         if let Some(owner) = &request.ask.owner {
             asked.remove(owner);
         }
-        asked.into_iter().collect()
+        self.unheard(asked, request.reviews(), scene)
+            .into_iter()
+            .collect()
     }
 
-    /// Who could ever fill this step: those it asks first and those it escalates to; so many of them at most.
+    /// Who could ever fill this step: those it asks first and those it escalates to; so many of them at most. Of those who have
+    /// one voice, only that.
     pub(crate) fn could_fill(&self, step: &Step, scene: Scene<'_>, most: usize) -> Vec<PersonId> {
         let others = match &step.silence {
             Silence::Escalate { to, .. } => Some(to),
@@ -162,8 +176,9 @@ impl Policy {
             if found.len() >= most {
                 break;
             }
-            if self.may(id, scene) && !found.contains(&id) {
-                found.push(id);
+            let voice = self.voice(id, scene);
+            if self.may(id, scene) && !found.contains(&voice) {
+                found.push(voice);
             }
         }
         found
@@ -178,7 +193,7 @@ impl Policy {
     ) -> BTreeSet<PersonId> {
         let mut asked = self.eligible(&step.from, scene);
         if let Silence::Escalate { to, .. } = &step.silence
-            && (escalated || !enough(step, asked.difference(counted).count()))
+            && (escalated || !self.suffice(step, &asked, counted, scene))
         {
             asked.extend(self.eligible(to, scene));
         }
@@ -187,7 +202,20 @@ impl Policy {
 
     /// Whether those whom the step asks first can fill it, without those who have counted in another step.
     fn can_fill(&self, step: &Step, counted: &BTreeSet<PersonId>, scene: Scene<'_>) -> bool {
-        enough(step, self.eligible(&step.from, scene).difference(counted).count())
+        self.suffice(step, &self.eligible(&step.from, scene), counted, scene)
+    }
+
+    /// Whether these people are enough for the step, without those who have counted. Who has one voice counts once.
+    fn suffice(
+        &self,
+        step: &Step,
+        people: &BTreeSet<PersonId>,
+        counted: &BTreeSet<PersonId>,
+        scene: Scene<'_>,
+    ) -> bool {
+        let counted = self.voices(counted.iter().copied(), scene);
+        let voices = self.voices(people.iter().copied(), scene);
+        enough(step, voices.difference(&counted).count())
     }
 
     /// Who of these may review now.
@@ -196,7 +224,7 @@ impl Policy {
         named.filter(|id| self.may(*id, scene)).collect()
     }
 
-    fn may(&self, id: PersonId, scene: Scene<'_>) -> bool {
+    pub(crate) fn may(&self, id: PersonId, scene: Scene<'_>) -> bool {
         let person = scene.directory.person(id);
         person.is_some_and(|person| self.may_review_at_all(person, scene).is_ok())
     }
@@ -299,7 +327,7 @@ fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
         .reviews()
         .iter()
         .filter(|review| Some(review.step) != open)
-        .map(|review| review.reviewer)
+        .flat_map(Review::voices)
         .chain(request.ask.owner)
         .collect()
 }

@@ -248,6 +248,7 @@ fn person(login: &str, groups: BTreeSet<Name>) -> Person {
         manager_since: Timestamp::EPOCH,
         mail: None,
         owner: None,
+        delegation: None,
     }
 }
 

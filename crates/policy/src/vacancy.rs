@@ -62,7 +62,8 @@ impl Policy {
             }
         }
         let reviewing = reviewing.into_iter().filter_map(|(set, named)| {
-            let have = self.eligible(&From::People(set.clone()), scene).len();
+            let have = self.eligible(&From::People(set.clone()), scene);
+            let have = self.voices(have, scene).len();
             let need = named.need;
             let enough = u32::try_from(have).is_ok_and(|have| have >= need);
             (!enough).then(|| self.vacancy(set, Lack::Reviewers { have, need }, named))

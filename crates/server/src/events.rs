@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use daypass_core::event::{Event, Subject};
+use daypass_core::event::{Event, Subject, What};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::On;
+use daypass_core::person::Change;
 use daypass_core::request::Request;
+use daypass_core::review::Review;
 use daypass_core::time::Timestamp;
 use daypass_engine::{Caller, Engine};
 use daypass_policy::Directory as _;
@@ -50,8 +52,8 @@ pub(crate) async fn address(engine: &Engine, entries: Vec<Entry>) -> Result<Vec<
 
 async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, Error> {
     match &event.subject {
-        Subject::Request(id) => of_request(engine, *id).await,
-        Subject::Grant(id) => of_grant(engine, *id).await,
+        Subject::Request(id) => of_request(engine, *id, event.at).await,
+        Subject::Grant(id) => of_grant(engine, *id, event.at).await,
         Subject::Entitlement(key) => {
             let entitlement = engine.store().entitlement(key).await?;
             let holders = engine.store().held(std::slice::from_ref(key)).await?;
@@ -63,46 +65,58 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
             );
             Ok(people)
         }
-        Subject::Person(id) => Ok(BTreeSet::from([*id])),
+        Subject::Person(id) => {
+            let mut people = BTreeSet::from([*id]);
+            people.extend(delegate(&event.what));
+            Ok(people)
+        }
         Subject::Change(id) => Ok(engine
             .store()
             .change(*id)
             .await?
-            .map_or_else(BTreeSet::new, |change| engine.involved_in(&change))),
+            .map_or_else(BTreeSet::new, |change| engine.involved_in(&change, event.at))),
         Subject::Lock(On::Person(id)) => Ok(BTreeSet::from([*id])),
         Subject::Lock(On::Resource(_)) | Subject::Policy => Ok(BTreeSet::new()),
     }
 }
 
-async fn of_grant(engine: &Engine, id: GrantId) -> Result<BTreeSet<PersonId>, Error> {
+/// Whom a change of the directory makes a delegate, or no longer one.
+const fn delegate(what: &What) -> Option<PersonId> {
+    match what {
+        What::Person(Change::Delegated { delegation }) => Some(delegation.to),
+        What::Person(Change::DelegationEnded { to }) => Some(*to),
+        _ => None,
+    }
+}
+
+async fn of_grant(engine: &Engine, id: GrantId, at: Timestamp) -> Result<BTreeSet<PersonId>, Error> {
     // A grant shares its bytes with the request that led to it.
-    let mut people = of_request(engine, RequestId::from_bytes(id.bytes())).await?;
+    let mut people = of_request(engine, RequestId::from_bytes(id.bytes()), at).await?;
     people.extend(engine.store().grant(id).await?.map(|grant| grant.holder));
     Ok(people)
 }
 
-async fn of_request(engine: &Engine, id: RequestId) -> Result<BTreeSet<PersonId>, Error> {
+async fn of_request(engine: &Engine, id: RequestId, at: Timestamp) -> Result<BTreeSet<PersonId>, Error> {
     Ok(engine
         .store()
         .request(id)
         .await?
-        .map_or_else(BTreeSet::new, |request| involved(engine, &request)))
+        .map_or_else(BTreeSet::new, |request| involved(engine, &request, at)))
 }
 
-/// Who asked, who may be asked, and who answered: those to whom [`Engine::may_see`] shows the request.
-fn involved(engine: &Engine, request: &Request) -> BTreeSet<PersonId> {
+/// Who asked, who may be asked, their delegates, and who answered: those to whom [`Engine::may_see`] shows the request.
+fn involved(engine: &Engine, request: &Request, at: Timestamp) -> BTreeSet<PersonId> {
     let current = engine.current();
     let mut people = BTreeSet::from([request.ask.requester]);
-    people.extend(request.reviews().iter().map(|review| review.reviewer));
+    people.extend(request.reviews().iter().flat_map(Review::voices));
     let requester = current.directory.person(request.ask.requester);
     people.extend(requester.and_then(|account| account.owner));
     for step in request.path.asks() {
-        let directory = current.directory.as_ref();
-        people.extend(
-            current
-                .policy
-                .reviewers(request.ask.requester, step, true, directory, Timestamp::MAX),
-        );
+        let (policy, directory) = (&current.policy, current.directory.as_ref());
+        for person in policy.reviewers(request.ask.requester, step, true, directory, Timestamp::MAX) {
+            people.insert(person);
+            people.extend(policy.delegate_of(person, directory, at));
+        }
     }
     people
 }

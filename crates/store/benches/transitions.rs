@@ -165,6 +165,7 @@ async fn people(store: &Store) {
             manager_since: Timestamp::EPOCH,
             mail: None,
             owner: None,
+            delegation: None,
         };
         let added = What::Person(Change::Added { person });
         let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Person(id), added));

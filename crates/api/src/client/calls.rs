@@ -8,6 +8,7 @@ use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::change::{Change, ChangeQuery, NewChangeReview};
 use crate::connector::{Connector, Rotated};
+use crate::delegation::{Delegation, DelegationEnded, DelegationQuery, NewDelegation};
 use crate::doctor::Checkup;
 use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
@@ -302,6 +303,21 @@ impl Client {
     /// Unlocks one.
     pub async fn unlock(&self, lock: &ChangeLock) -> Result<Unlocked> {
         self.send(Route::Unlock, &[], lock).await
+    }
+
+    /// Delegations.
+    pub async fn delegations(&self, query: &DelegationQuery) -> Result<Page<Delegation>> {
+        self.get(Route::Delegations, &[], query).await
+    }
+
+    /// Delegates.
+    pub async fn delegate(&self, delegation: &NewDelegation) -> Result<Delegation> {
+        self.send(Route::Delegate, &[], delegation).await
+    }
+
+    /// Takes a delegation back.
+    pub async fn end_delegation(&self, login: &str) -> Result<DelegationEnded> {
+        self.send(Route::EndDelegation, &[login], &NOTHING).await
     }
 
     /// Tells that a ticket is closed.

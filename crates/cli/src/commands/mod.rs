@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod completion;
 pub(crate) mod confirm;
 pub(crate) mod connect;
+pub(crate) mod delegate;
 pub(crate) mod doctor;
 pub(crate) mod grants;
 pub(crate) mod groups;

@@ -112,9 +112,10 @@ fn grid(requests: &[Request], wide: bool, now: Timestamp) -> Grid {
             Field(Style::Strong, id),
             Field::from(request.requester.as_str()),
             Field::from(format!(
-                "{}{}",
+                "{}{}{}",
                 show::items(&request.items),
-                show::emergency(request.break_glass.is_some())
+                show::emergency(request.break_glass.is_some()),
+                show::in_place(request.reviewable_for.as_deref())
             )),
             Field::from(span(request.duration)),
             Field(Style::Warn, left(due, now)),

@@ -2,7 +2,7 @@
 
 use daypass_api::break_glass::Review;
 use daypass_api::grant::{Evidence, Grant, GrantState, Observed};
-use daypass_api::request::{Approved, Decision, Request, RequestState, StepState};
+use daypass_api::request::{Approved, Decision, Request, RequestState, StepState, in_whose_place};
 use daypass_core::time::Timestamp;
 
 use crate::human::{ago, instant, left, span};
@@ -203,7 +203,9 @@ pub(crate) fn owed(request: &Request, now: Timestamp) -> Option<Line> {
             at,
             comment,
             late,
+            r#for,
         } => {
+            let by = in_whose_place(by, r#for.as_deref());
             let why = comment
                 .as_ref()
                 .map_or_else(String::new, |comment| format!(": \"{comment}\""));
@@ -220,6 +222,11 @@ pub(crate) fn owed(request: &Request, now: Timestamp) -> Option<Line> {
 /// What is said beside access that was taken in an emergency.
 pub(crate) const fn emergency(break_glass: bool) -> &'static str {
     if break_glass { " (break-glass)" } else { "" }
+}
+
+/// What is said beside something that waits for the reader in the place of somebody who is away.
+pub(crate) fn in_place(absent: Option<&str>) -> String {
+    absent.map_or_else(String::new, |absent| format!(" [in place of {absent}]"))
 }
 
 /// All there is to say of a step of a chain. `waits` says what it waits for, where it is open.
@@ -278,11 +285,7 @@ pub(crate) fn step_lines(
             .map_or_else(String::new, |comment| format!(": \"{comment}\""));
         lines.push(labelled(
             "",
-            format!(
-                "{} {verb}{less}{only} {}{why}",
-                review.reviewer,
-                ago(review.at, now)
-            ),
+            format!("{} {verb}{less}{only} {}{why}", review.by(), ago(review.at, now)),
         ));
     }
     lines

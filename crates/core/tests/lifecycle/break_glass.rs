@@ -5,7 +5,7 @@ use daypass_core::event::{Actor, Event as Recorded, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Event, Request, Standing, State};
-use daypass_core::review::Step;
+use daypass_core::review::{Step, Voter};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::world::World;
 
@@ -20,12 +20,12 @@ impl Standing for OnlyTwo {
         request: &Request,
         step: &Step,
         escalated: bool,
-        who: PersonId,
-    ) -> Result<(), Refusal> {
+        voter: Voter<'_>,
+    ) -> Result<Option<PersonId>, Refusal> {
         let glass = request.path.break_glass.as_ref().unwrap();
         assert_eq!((step, escalated), (&glass.review, false));
-        if who == person(2) {
-            Ok(())
+        if voter.person() == person(2) {
+            Ok(None)
         } else {
             Err(Refusal::new(Code::NotReviewer, "not asked"))
         }
@@ -133,6 +133,7 @@ fn what_was_no_emergency_owes_nothing() {
         by: person(2),
         digest: approved.digest,
         comment: comment(),
+        on_behalf: None,
     };
     assert_eq!(approved.clone().evolve(&acknowledged, at(20)), None);
     assert_eq!(approved.evolve(&Event::ReviewOverdue, at(20)), None);

@@ -4,7 +4,7 @@ use daypass_core::change::{Change, Event, Lapse, Proposal, State};
 use daypass_core::event::{Actor, Event as Happened, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::review::{Decision, From, Review, Silence, Step};
+use daypass_core::review::{Decision, From, Review, Silence, Step, Voter};
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -36,6 +36,7 @@ fn proposed(steps: Vec<Step>) -> Change {
 fn vote(change: &Change, who: u8, decision: Decision) -> Review {
     Review {
         reviewer: person(who),
+        on_behalf: None,
         step: 99,
         decision,
         digest: change.digest,
@@ -52,8 +53,8 @@ fn yes(change: &Change, who: u8) -> Review {
     vote(change, who, decision)
 }
 
-fn anybody(_: &Step, _: bool, _: PersonId) -> Result<(), Refusal> {
-    Ok(())
+fn anybody(_: &Step, _: bool, _: Voter<'_>) -> Result<Option<PersonId>, Refusal> {
+    Ok(None)
 }
 
 fn agreed(change: &Change, who: u8, now: Timestamp) -> Change {
@@ -124,11 +125,11 @@ fn what_was_not_seen_not_asked_or_is_stale_is_not_agreed_to() {
 #[test]
 fn a_vote_that_lost_its_standing_does_not_count() {
     let change = agreed(&proposed(vec![step("leads", 2)]), 2, at(1));
-    let lost = |_: &Step, _: bool, who: PersonId| {
-        if who == person(2) {
+    let lost = |_: &Step, _: bool, voter: Voter<'_>| {
+        if voter.person() == person(2) {
             return Err(Refusal::new(Code::NotReviewer, "left"));
         }
-        Ok(())
+        Ok(None)
     };
     let event = change
         .review(yes(&change, 3), Some(base()), &lost, at(2))

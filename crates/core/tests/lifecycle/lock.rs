@@ -104,6 +104,7 @@ fn steps(request: &Request) -> Vec<(Actor, Subject, What)> {
     let on_grant = Subject::Grant(active(1, "k", 3600).id);
     let review = Review {
         reviewer: person(2),
+        on_behalf: None,
         step: 0,
         decision: Decision::Approve {
             duration: None,
@@ -209,6 +210,7 @@ fn ends_and_denials_are_never_held_up() {
     let held = active(1, "k", 3600);
     let denial = Review {
         reviewer: person(2),
+        on_behalf: None,
         step: 0,
         decision: Decision::Deny,
         digest: request.digest,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use daypass_core::id::PersonId;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Event, Request, Standing, State};
-use daypass_core::review::{Decision, From, Review, Silence, Step};
+use daypass_core::review::{Decision, From, Review, Silence, Step, Voter};
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
 
@@ -20,11 +20,17 @@ struct Standings {
 }
 
 impl Standing for Standings {
-    fn may_review(&self, _: &Request, _: &Step, _: bool, person: PersonId) -> Result<(), Refusal> {
-        if self.lost.borrow().contains(&person) {
+    fn may_review(
+        &self,
+        _: &Request,
+        _: &Step,
+        _: bool,
+        voter: Voter<'_>,
+    ) -> Result<Option<PersonId>, Refusal> {
+        if self.lost.borrow().contains(&voter.person()) {
             return Err(Refusal::new(Code::NotReviewer, "no reviewer"));
         }
-        Ok(())
+        Ok(None)
     }
 
     fn may_hold(&self, _: &Request) -> Result<(), Refusal> {
@@ -39,6 +45,7 @@ impl Standing for Standings {
 fn approve(request: &Request, who: u8) -> Review {
     Review {
         reviewer: person(who),
+        on_behalf: None,
         step: 99,
         decision: Decision::Approve {
             duration: None,

@@ -24,6 +24,7 @@ fn somebody(n: u8) -> Person {
         manager_since: at(0),
         mail: None,
         owner: None,
+        delegation: None,
     }
 }
 

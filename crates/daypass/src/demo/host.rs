@@ -99,6 +99,7 @@ impl Host {
             role: SystemRole::Member,
             groups: BTreeSet::new(),
             manager: None,
+            owner: Some(name(ROOT)?),
             password: None,
         };
         root.add_person(&new).await.map_err(client)?;

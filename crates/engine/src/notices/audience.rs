@@ -14,7 +14,7 @@ use daypass_core::lock::{self, On};
 use daypass_core::name::Name;
 use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request, State};
-use daypass_core::review::{Decision, From, Silence, Step};
+use daypass_core::review::{Decision, From, Review, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
 use daypass_policy::{Directory as _, Policy, owner_of};
 
@@ -76,7 +76,8 @@ pub fn of(event: &Event, around: &Around, scene: &Scene<'_>) -> Vec<Notice> {
             Some(change) => super::change::of(change, happened, at, scene),
             None => Vec::new(),
         },
-        What::Entitlement(_) | What::Person(_) | What::Policy(_) => Vec::new(),
+        What::Person(_) => super::delegation::of(event),
+        What::Entitlement(_) | What::Policy(_) => Vec::new(),
     }
 }
 
@@ -191,14 +192,17 @@ impl Scene<'_> {
             E::ReviewOverdue => {
                 let mut people = self.administrators();
                 if let Some(glass) = &request.path.break_glass {
-                    people.extend(self.paged(request, glass));
+                    let paged = self.paged(request, glass);
+                    people.extend(self.instead(&paged, request, at));
+                    people.extend(paged);
                 }
                 vec![notice(Kind::BreakGlassOverdue, at, people)]
             }
         }
     }
 
-    /// What asks these people, now and once more when half of their time is over.
+    /// What asks these people, now and once more when half of their time is over. Who is away has peace: their delegate is
+    /// asked.
     fn asked(
         &self,
         request: &Request,
@@ -206,9 +210,13 @@ impl Scene<'_> {
         at: Timestamp,
         due_at: Timestamp,
     ) -> Vec<Notice> {
-        for review in request.reviews().iter().filter(|review| review.at <= at) {
-            people.remove(&review.reviewer);
-        }
+        let heard = |person: &PersonId| {
+            let mut reviews = request.reviews().iter().filter(|review| review.at <= at);
+            reviews.any(|review| review.is_of(*person))
+        };
+        people.retain(|person| !heard(person));
+        let mut people = self.instead(&people, request, at);
+        people.retain(|person| !heard(person));
         vec![
             notice(Kind::ReviewAsked, at, people.clone()),
             notice(Kind::ReviewReminder, half_way(at, due_at), people),
@@ -218,6 +226,9 @@ impl Scene<'_> {
     fn emergency(&self, request: &Request, glass: &BreakGlass, at: Timestamp) -> Vec<Notice> {
         let reviewers = self.everybody(request, &glass.review, true, Timestamp::MAX);
         let mut people = self.paged(request, glass);
+        // An emergency gives nobody peace: who is away hears of it, and so does their delegate.
+        people.extend(self.instead(&people, request, at));
+        let reviewers = self.instead(&reviewers, request, at);
         // Whoever took it knows. If it was somebody else in their name, they must know.
         people.insert(self.hears_for(request.ask.requester));
         vec![
@@ -339,7 +350,8 @@ impl Scene<'_> {
             return false;
         };
         if let (Some(glass), Some(owed)) = (&request.path.break_glass, request.owed()) {
-            let reviewers = self.everybody(request, &glass.review, true, now);
+            let mut reviewers = self.everybody(request, &glass.review, true, now);
+            reviewers.extend(self.instead(&reviewers, request, now));
             return matches!(owed, Owed::Due { .. })
                 && person.is_none_or(|person| reviewers.contains(&person));
         }
@@ -374,7 +386,7 @@ impl Scene<'_> {
     ) -> BTreeSet<PersonId> {
         let reviews = request.reviews().iter();
         let elsewhere = reviews.filter(|review| review.step != index && review.at <= at);
-        let counted = elsewhere.map(|review| review.reviewer).collect();
+        let counted = elsewhere.flat_map(Review::voices).collect();
         let who = (request.ask.requester, &counted);
         self.policy
             .reviewers_beside(who, step, escalated, self.directory, at)
@@ -399,6 +411,12 @@ impl Scene<'_> {
         let account = self.directory.person(id);
         let owner = account.and_then(|account| owner_of(account, self.directory));
         owner.map_or(id, |owner| owner.id)
+    }
+
+    /// Whom to ask in the place of these.
+    fn instead(&self, people: &BTreeSet<PersonId>, request: &Request, at: Timestamp) -> BTreeSet<PersonId> {
+        self.policy
+            .instead_of(people, request.ask.requester, self.directory, at)
     }
 
     fn administrators(&self) -> BTreeSet<PersonId> {

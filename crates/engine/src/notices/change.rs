@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::change::{Change, Event, Proposal};
+use daypass_core::change::{Change, Event, Proposal, State};
 use daypass_core::id::PersonId;
+use daypass_core::review::Voter;
 use daypass_core::time::Timestamp;
 
 use super::audience::{Around, Notice, Scene, notice};
@@ -15,14 +16,16 @@ const MOST_LINES: usize = 20;
 
 /// What an event of a change leads to.
 pub(super) fn of(change: &Change, happened: &Event, at: Timestamp, scene: &Scene<'_>) -> Vec<Notice> {
-    let waiting = || -> BTreeSet<PersonId> {
-        let waiting = scene.policy.change_waits_for(change, scene.directory, at);
-        waiting.into_iter().collect()
+    let instead = |people: BTreeSet<PersonId>| {
+        scene
+            .policy
+            .instead_of(&people, change.proposer, scene.directory, at)
     };
+    let waiting = || asked(change, scene, at);
     match happened {
-        Event::Proposed { .. } => vec![notice(Kind::ChangeAsked, at, waiting())],
+        Event::Proposed { .. } => vec![notice(Kind::ChangeAsked, at, instead(waiting()))],
         Event::Reviewed { review, step, .. } if *step != review.step => {
-            vec![notice(Kind::ChangeAsked, at, waiting())]
+            vec![notice(Kind::ChangeAsked, at, instead(waiting()))]
         }
         // The step goes on waiting for those who were asked.
         Event::Reviewed { .. } => Vec::new(),
@@ -34,13 +37,29 @@ pub(super) fn of(change: &Change, happened: &Event, at: Timestamp, scene: &Scene
                     more.remove(&person);
                 }
             }
-            vec![notice(Kind::ChangeAsked, at, more)]
+            vec![notice(Kind::ChangeAsked, at, instead(more))]
         }
         Event::Applied { .. } | Event::Denied { .. } | Event::Lapsed { .. } => {
             vec![notice(Kind::ChangeDecided, at, [change.proposer])]
         }
         Event::Withdrawn => vec![notice(Kind::ChangeDecided, at, [])],
     }
+}
+
+/// Who is asked themselves and has not answered. Who is away has peace: their delegate is written to.
+fn asked(change: &Change, scene: &Scene<'_>, at: Timestamp) -> BTreeSet<PersonId> {
+    let (Some((_, step)), State::Pending { escalated, .. }) = (change.open_step(), &change.state) else {
+        return BTreeSet::new();
+    };
+    let own = |person: &PersonId| {
+        let (asked, voter) = ((step, *escalated), Voter::Would(*person));
+        let right = scene
+            .policy
+            .may_review_change(change, asked, voter, scene.directory, at);
+        matches!(right, Ok(None))
+    };
+    let waiting = scene.policy.change_waits_for(change, scene.directory, at);
+    waiting.into_iter().filter(own).collect()
 }
 
 /// Whether a change still waits for this person.
@@ -66,10 +85,8 @@ impl Writer<'_> {
         self.fact("revision", revision.to_string());
         let decided = match happened {
             Event::Proposed { .. } | Event::Reviewed { .. } | Event::Escalated { .. } => None,
-            Event::Applied { review } => {
-                Some(("is in force", Some(review.reviewer), review.comment.as_ref()))
-            }
-            Event::Denied { review } => Some(("was denied", Some(review.reviewer), review.comment.as_ref())),
+            Event::Applied { review } => Some(("is in force", Some(review), review.comment.as_ref())),
+            Event::Denied { review } => Some(("was denied", Some(review), review.comment.as_ref())),
             Event::Withdrawn => Some(("was taken back", None, None)),
             Event::Lapsed { why } => {
                 self.say(format!("Nothing comes of it: {why}."));
@@ -91,7 +108,7 @@ impl Writer<'_> {
             return;
         };
         self.letter.subject = format!("Another policy {outcome}");
-        let by = by.map(|by| self.login(by));
+        let by = by.map(|by| self.reviewer(by));
         let by = by.map_or_else(String::new, |by| format!(", by {by}"));
         self.say(format!("The policy that {who} proposed ({id}) {outcome}{by}."));
         self.quote("Comment", comment);

@@ -36,6 +36,10 @@ pub enum Kind {
     ChangeAsked,
     /// Such a change was carried out, denied, taken back, or lapsed.
     ChangeDecided,
+    /// Somebody delegated: another one reviews in their place.
+    DelegationMade,
+    /// That was taken back.
+    DelegationEnded,
 }
 
 /// There is no notice of this name.
@@ -45,7 +49,7 @@ pub struct BadKind;
 
 impl Kind {
     /// All of them, in the order of a request's life.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ReviewAsked,
         Self::ReviewReminder,
         Self::Decided,
@@ -61,6 +65,8 @@ impl Kind {
         Self::Unlocked,
         Self::ChangeAsked,
         Self::ChangeDecided,
+        Self::DelegationMade,
+        Self::DelegationEnded,
     ];
 
     /// Its name, for configuration and receivers.
@@ -82,6 +88,8 @@ impl Kind {
             Self::Unlocked => "lock.unlocked",
             Self::ChangeAsked => "change.review_asked",
             Self::ChangeDecided => "change.decided",
+            Self::DelegationMade => "delegation.made",
+            Self::DelegationEnded => "delegation.ended",
         }
     }
 }

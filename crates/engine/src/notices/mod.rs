@@ -6,6 +6,7 @@
 
 mod audience;
 mod change;
+mod delegation;
 mod kind;
 mod words;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::event::{Event, Subject, What};
 use daypass_core::id::{PersonId, RequestId};
+use daypass_core::person::Change;
 use daypass_core::time::{Span, Timestamp};
 use daypass_policy::Directory as _;
 use daypass_store::{Delivery, Entry, EventFilter, From};
@@ -196,7 +198,11 @@ fn scene<'a>(current: &'a Current, rules: &Rules) -> Scene<'a> {
 const fn is_told(what: &What) -> bool {
     matches!(
         what,
-        What::Request(_) | What::Grant(_) | What::Lock(_) | What::Change(_)
+        What::Request(_)
+            | What::Grant(_)
+            | What::Lock(_)
+            | What::Change(_)
+            | What::Person(Change::Delegated { .. } | Change::DelegationEnded { .. })
     )
 }
 

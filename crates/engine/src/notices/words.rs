@@ -12,6 +12,7 @@ use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
 use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request};
+use daypass_core::review::Review;
 use daypass_core::text::{Prose, is_hostile};
 use daypass_core::time::Timestamp;
 use daypass_policy::Directory as _;
@@ -85,6 +86,9 @@ pub fn letter(
     if let (What::Change(happened), Some(change)) = (&event.what, &around.change) {
         writer.of_change(change, happened);
     }
+    if matches!(event.what, What::Person(_)) {
+        writer.of_delegation(event, reader);
+    }
     if let (Subject::Lock(on), What::Lock(happened)) = (&event.subject, &event.what) {
         writer.of_lock(on, happened);
     }
@@ -126,6 +130,15 @@ impl Writer<'_> {
 
     pub(super) fn login(&self, id: PersonId) -> String {
         self.directory.login(id)
+    }
+
+    /// Who reviewed, and in whose place: `bo for ana`.
+    pub(super) fn reviewer(&self, review: &Review) -> String {
+        let by = self.login(review.reviewer);
+        review
+            .on_behalf
+            .map(|of| format!("{by} for {}", self.login(of)))
+            .unwrap_or(by)
     }
 
     fn actor(&self) -> Option<String> {
@@ -213,6 +226,7 @@ impl Writer<'_> {
         if matches!(happened, request::Event::Escalated { .. }) {
             self.say("Those who were asked first have not answered in time.");
         }
+        self.in_whose_place(self.event, self.directory, self.reader);
         self.fact("step", step + 1);
         self.fact("steps", steps);
         self.fact("due_at", due_at.to_string());
@@ -235,7 +249,7 @@ impl Writer<'_> {
                     let by: Vec<String> = approval
                         .reviews()
                         .iter()
-                        .map(|review| self.login(review.reviewer))
+                        .map(|review| self.reviewer(review))
                         .collect();
                     self.say(format!("{got} was approved by {}.", by.join(", ")));
                 }
@@ -252,7 +266,7 @@ impl Writer<'_> {
             }
             E::Denied { review } => {
                 self.letter.subject = format!("Denied: {whose}{what}");
-                let by = self.login(review.reviewer);
+                let by = self.reviewer(review);
                 self.say(format!("{what} was denied by {by}."));
                 ("denied", review.comment.as_ref())
             }

@@ -268,7 +268,9 @@ async fn shown(
             awaited: called,
         }),
         // Such a copy may also still have what was there before a removal, while the call that was to bring it back did nothing.
-        Inspection::Present { .. } if lag > Span::ZERO && shows_removed(engine, key, looked - lag).await? => {
+        Inspection::Present { .. }
+            if lag > Span::ZERO && shows_removed(engine, key, looked - lag).await? =>
+        {
             Ok(Outcome::Poll {
                 after: lag,
                 awaited: called,

@@ -87,7 +87,7 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
                 grant.end(Reason::Locked, now)?
             }
             Action::Begin(_) => {
-                let standing = current.standing_after(&world.past, now);
+                let standing = current.standing(world, now);
                 match request.as_ref().map(|request| standing.may_hold(request)) {
                     Some(Err(refusal)) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
                     Some(Ok(())) => grant.begin(now)?,

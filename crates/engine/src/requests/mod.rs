@@ -11,7 +11,7 @@ use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Request};
-use daypass_core::review::{Decision as Vote, Review};
+use daypass_core::review::{Decision as Vote, Review, Voter};
 use daypass_core::text::{Hash, MAX_BYTES};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -20,6 +20,7 @@ use daypass_store::{Committed, MOST_OPEN, Outcome, RequestFilter, Scope};
 
 use crate::caller::Caller;
 use crate::current::Current;
+use crate::delegations::Awaits;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::services::{lock_for, locked};
@@ -252,13 +253,14 @@ impl Engine {
                 let request = visible(world, id)?;
                 let review = Review {
                     reviewer: caller.person,
+                    on_behalf: None,
                     step: 0,
                     decision: verdict.vote.clone(),
                     digest: verdict.digest,
                     comment,
                     at: now,
                 };
-                let standing = current.standing_after(&world.past, now);
+                let standing = current.standing(world, now);
                 let event = request.review(review, &standing, now)?;
                 let (requester, items) = (request.ask.requester, &request.ask.items);
                 if !matches!(event, request::Event::Denied { .. })
@@ -300,24 +302,22 @@ impl Engine {
             .ok_or_else(|| not_found("the request is gone").into())
     }
 
-    /// Whether somebody may look at a request: who asked, who may be asked or was, and who sees everything.
+    /// Whether somebody may look at a request: who asked, who may be asked or was, the delegates of those, and who sees
+    /// everything.
     #[must_use]
-    pub fn may_see(&self, caller: Caller, request: &Request) -> bool {
+    pub fn may_see(&self, caller: Caller, request: &Request, now: Timestamp) -> bool {
         let current = self.current();
         caller.sees_all()
             || request.ask.requester == caller.person
             || current.directory.owns(caller.person, request.ask.requester)
-            || request
-                .reviews()
-                .iter()
-                .any(|review| review.reviewer == caller.person)
-            || self.is_reviewer(&current, caller.person, request)
+            || request.reviews().iter().any(|review| review.is_of(caller.person))
+            || self.is_reviewer(&current, caller.person, request, now)
     }
 
     /// Whether the request waits for this person, among others.
     #[must_use]
-    pub fn awaits(&self, person: PersonId, request: &Request, now: Timestamp) -> bool {
-        let voted = request.reviews().iter().any(|review| review.reviewer == person);
+    pub fn awaits(&self, person: PersonId, request: &Request, now: Timestamp) -> Awaits {
+        let voted = request.reviews().iter().any(|review| review.is_of(person));
         match (&request.state, request.open_step()) {
             (
                 request::State::Pending {
@@ -329,23 +329,24 @@ impl Engine {
                 let Current {
                     policy, directory, ..
                 } = &current;
-                policy
-                    .may_review(request, step, *escalated, person, directory.as_ref(), now)
-                    .is_ok()
+                let (voter, directory) = (Voter::Would(person), directory.as_ref());
+                Awaits::of(policy.may_review(request, step, *escalated, voter, directory, now))
             }
             _ => self.owes_to(person, request, now),
         }
     }
 
-    fn is_reviewer(&self, current: &Current, person: PersonId, request: &Request) -> bool {
+    fn is_reviewer(&self, current: &Current, person: PersonId, request: &Request, now: Timestamp) -> bool {
         let Current {
             policy, directory, ..
         } = current;
-        let now = Timestamp::MAX;
+        let directory = directory.as_ref();
+        let mut absent = policy.delegators_of(person, directory, now);
+        absent.insert(person);
+        let settled = Timestamp::MAX;
         request.path.asks().any(|step| {
-            policy
-                .reviewers(request.ask.requester, step, true, directory.as_ref(), now)
-                .contains(&person)
+            let asked = policy.reviewers(request.ask.requester, step, true, directory, settled);
+            asked.iter().any(|one| absent.contains(one))
         })
     }
 }

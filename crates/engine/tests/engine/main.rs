@@ -6,6 +6,7 @@ mod access;
 mod break_glass;
 mod changes;
 mod conditions;
+mod delegations;
 mod demands;
 mod end_when;
 mod environments;

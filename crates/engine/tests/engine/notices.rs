@@ -13,6 +13,7 @@ use daypass_store::{Claim, Delivery};
 
 use crate::house::{House, POLICY, asked, code, name};
 
+mod away;
 mod services;
 mod steps;
 

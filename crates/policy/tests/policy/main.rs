@@ -6,6 +6,8 @@ mod break_glass;
 mod conditions;
 mod decide;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod demands;
 #[cfg(test)]
 mod diagnostics;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daypass_core::delegation::Delegation;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::person::{Kind, Person, SystemRole};
@@ -17,7 +18,8 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// One line each: `ana engineering,sre manager=bo`, with `service`, `owner=bo`, `off`, `new` (changed just now) and `new-manager=bo` besides.
+    /// One line each: `ana engineering,sre manager=bo`, with `service`, `owner=bo`, `off`, `new` (changed just now),
+    /// `new-manager=bo` and `to=bo` (away, with bo as the delegate; `will=bo`, `was=bo`) besides.
     pub(crate) fn new(lines: &str) -> Self {
         let mut office = Self::default();
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -36,12 +38,16 @@ impl Office {
                 manager_since: Timestamp::EPOCH,
                 mail: None,
                 owner: None,
+                delegation: None,
             };
             for word in words {
                 match (word, word.split_once('=')) {
                     ("service", _) => person.kind = Kind::Service,
                     ("off", _) => person.active = false,
                     ("new", _) => person.changed_at = now(),
+                    (_, Some(("to", login))) => person.delegation = Some(away(login, -1, 1)),
+                    (_, Some(("will", login))) => person.delegation = Some(away(login, 1, 2)),
+                    (_, Some(("was", login))) => person.delegation = Some(away(login, -2, 0)),
                     (_, Some(("new-manager", login))) => {
                         person.manager = Some(id(login));
                         person.manager_since = now();
@@ -72,6 +78,10 @@ impl Office {
         logins
     }
 
+    pub(crate) fn back(&mut self, login: &str) {
+        self.people.get_mut(&id(login)).unwrap().delegation = None;
+    }
+
     pub(crate) fn leave(&mut self, login: &str, group: &str) {
         self.people.get_mut(&id(login)).unwrap().groups.remove(group);
     }
@@ -90,6 +100,22 @@ impl Directory for Office {
         let of = |person: &&Person| person.active && person.groups.contains(group);
         self.people.values().filter(of).map(|person| person.id).collect()
     }
+
+    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
+        let of = |person: &&Person| person.delegation.as_ref().is_some_and(|one| one.to == to);
+        self.people.values().filter(of).map(|person| person.id).collect()
+    }
+}
+
+/// A delegation from so many hours from now until so many.
+fn away(login: &str, from: i64, until: i64) -> Box<Delegation> {
+    let hour = |hours: i64| Timestamp::from_micros(now().micros() + hours * 3_600_000_000);
+    Box::new(Delegation {
+        to: id(login),
+        from: hour(from),
+        until: hour(until),
+        why: None,
+    })
 }
 
 pub(crate) fn id(login: &str) -> PersonId {

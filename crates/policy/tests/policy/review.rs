@@ -4,7 +4,7 @@ use daypass_core::id::PersonId;
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::{self, Request, Standing};
-use daypass_core::review::{Decision as Vote, Review, Step};
+use daypass_core::review::{Decision as Vote, Review, Step, Voter};
 use daypass_core::text::Prose;
 use daypass_core::time::Timestamp;
 use daypass_policy::{Decision, Policy};
@@ -45,7 +45,7 @@ const PEOPLE: &str = "
 ";
 
 /// What the engine is to the core: the policy's answers at one instant.
-struct Now<'a>(&'a Policy, &'a Office);
+pub(crate) struct Now<'a>(pub(crate) &'a Policy, pub(crate) &'a Office);
 
 impl Standing for Now<'_> {
     fn may_review(
@@ -53,9 +53,9 @@ impl Standing for Now<'_> {
         request: &Request,
         step: &Step,
         escalated: bool,
-        person: PersonId,
-    ) -> Result<(), Refusal> {
-        self.0.may_review(request, step, escalated, person, self.1, now())
+        voter: Voter<'_>,
+    ) -> Result<Option<PersonId>, Refusal> {
+        self.0.may_review(request, step, escalated, voter, self.1, now())
     }
 
     fn may_hold(&self, request: &Request) -> Result<(), Refusal> {
@@ -63,7 +63,7 @@ impl Standing for Now<'_> {
     }
 }
 
-fn made(policy: &Policy, office: &Office, question: &str) -> Request {
+pub(crate) fn made(policy: &Policy, office: &Office, question: &str) -> Request {
     let Decision::Allowed(allowed) = ask(policy, office, question) else {
         panic!("{question} is refused")
     };
@@ -82,9 +82,15 @@ fn made(policy: &Policy, office: &Office, question: &str) -> Request {
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }
 
-fn vote(policy: &Policy, office: &Office, request: &Request, login: &str) -> Result<Request, Refusal> {
+pub(crate) fn vote(
+    policy: &Policy,
+    office: &Office,
+    request: &Request,
+    login: &str,
+) -> Result<Request, Refusal> {
     let review = Review {
         reviewer: id(login),
+        on_behalf: None,
         step: 0,
         decision: Vote::Approve {
             duration: None,
@@ -99,12 +105,12 @@ fn vote(policy: &Policy, office: &Office, request: &Request, login: &str) -> Res
 }
 
 #[track_caller]
-fn refused(policy: &Policy, office: &Office, request: &Request, login: &str, code: &str) {
+pub(crate) fn refused(policy: &Policy, office: &Office, request: &Request, login: &str, code: &str) {
     let refusal = vote(policy, office, request, login).expect_err(login);
     assert_eq!(refusal.code.as_str(), code, "{login}: {refusal}");
 }
 
-fn waiting(policy: &Policy, office: &Office, request: &Request) -> String {
+pub(crate) fn waiting(policy: &Policy, office: &Office, request: &Request) -> String {
     office
         .logins(&policy.waiting_for(request, office, now()))
         .join(" ")
@@ -165,12 +171,12 @@ fn escalation_asks_the_others_as_well_and_nobody_else() {
     assert_eq!(asked(true), ["bo", "di"]);
     assert!(
         policy
-            .may_review(&request, step, true, id("di"), &office, now())
+            .may_review(&request, step, true, Voter::Would(id("di")), &office, now())
             .is_ok()
     );
     assert!(
         policy
-            .may_review(&request, step, true, id("cy"), &office, now())
+            .may_review(&request, step, true, Voter::Would(id("cy")), &office, now())
             .is_err()
     );
 }
@@ -260,6 +266,7 @@ fn what_was_agreed_on_is_what_must_still_be_allowed() {
     for (login, minutes) in [("bo", 30), ("cy", 60)] {
         let review = Review {
             reviewer: id(login),
+            on_behalf: None,
             step: 0,
             decision: Vote::Approve {
                 duration: Some(daypass_core::time::Span::minutes(minutes)),

@@ -2,6 +2,7 @@
 
 use daypass_core::id::RequestId;
 use daypass_core::request::{Ask as Asked, Request};
+use daypass_core::review::Voter;
 use daypass_core::text::Prose;
 use daypass_policy::{Decision, Policy};
 
@@ -126,7 +127,7 @@ fn who_answered_for_it_when_it_asked_and_who_does_now_review_nothing() {
     let request = Request::new(RequestId::from_bytes([1; 10]), asked, allowed.path, now()).unwrap();
     let may = |office: &Office, login: &str| {
         let step = &request.path.steps[0];
-        let answer = policy.may_review(&request, step, false, id(login), office, now());
+        let answer = policy.may_review(&request, step, false, Voter::Would(id(login)), office, now());
         answer.err().map(|refusal| refusal.code.to_string())
     };
     let own = Some(String::from("own-request"));

@@ -43,7 +43,8 @@ pub(super) async fn list(
             |change: &Core| (change.created_at, change.id.to_string()),
             |change| {
                 let awaited = app.engine.change_awaits(identity.caller.person, &change, now);
-                let visible = awaited || (!waiting && app.engine.may_see_change(identity.caller, &change));
+                let may = || app.engine.may_see_change(identity.caller, &change, now);
+                let visible = awaited.is_any() || (!waiting && may());
                 visible.then(|| wire::change(&change, &app.engine.current(), awaited, now))
             },
         );
@@ -84,7 +85,8 @@ async fn shown(app: &Parts, identity: &Identity, change: &Core) -> Answer<Change
 /// The change, if the caller may see it; else what an unknown id gets.
 async fn visible(app: &Parts, identity: &Identity, id: ChangeId) -> Answer<Core> {
     let change = app.engine.store().change(id).await?;
-    let change = change.filter(|change| app.engine.may_see_change(identity.caller, change));
+    let now = app.engine.store().now().await?;
+    let change = change.filter(|change| app.engine.may_see_change(identity.caller, change, now));
     change.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no change {}", id.short())))
 }
 

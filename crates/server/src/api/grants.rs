@@ -56,7 +56,8 @@ pub(super) async fn may_see(app: &Parts, identity: &Identity, grant: &Core) -> A
         return Ok(true);
     }
     let request = app.engine.store().request(grant.request).await?;
-    Ok(request.is_some_and(|request| app.engine.may_see(identity.caller, &request)))
+    let now = app.engine.store().now().await?;
+    Ok(request.is_some_and(|request| app.engine.may_see(identity.caller, &request, now)))
 }
 
 /// The grant, if the caller may see it; else what an unknown id gets.

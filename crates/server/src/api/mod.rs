@@ -6,6 +6,7 @@ mod catalogue;
 mod changes;
 mod confirm;
 mod connectors;
+mod delegations;
 mod doctor;
 mod environments;
 mod events;
@@ -97,6 +98,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Locks, routes!(locks::list)),
         (R::Lock, routes!(locks::lock)),
         (R::Unlock, routes!(locks::unlock)),
+        (R::Delegations, routes!(delegations::list)),
+        (R::Delegate, routes!(delegations::add)),
+        (R::EndDelegation, routes!(delegations::end)),
         (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),

@@ -7,7 +7,7 @@ use axum::extract::State;
 use daypass_api::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFile, PolicyFiles};
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::refusal::Code;
-use daypass_engine::Error;
+use daypass_engine::{Awaits, Error};
 use daypass_policy::Source;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -99,7 +99,7 @@ pub(super) async fn apply(
         changed,
         summary,
         tests: checked.tests.len(),
-        change: change.map(|change| Box::new(wire::change(&change, &current, false, now))),
+        change: change.map(|change| Box::new(wire::change(&change, &current, Awaits::No, now))),
     }))
 }
 

@@ -113,7 +113,7 @@ pub(super) async fn list(
             found,
             |request: &Core| (request.created_at, request.id.to_string()),
             |request| {
-                let visible = mine || app.engine.may_see(identity.caller, &request);
+                let visible = mine || app.engine.may_see(identity.caller, &request, now);
                 visible.then(|| shown(&app, &identity, &request, now))
             },
         );
@@ -142,9 +142,10 @@ async fn inbox(app: &Parts, identity: &Identity, query: &RequestQuery) -> Answer
             found.extend(app.engine.store().requests(filter, None, INBOX).await?.items);
         }
     }
+    let person = identity.caller.person;
     let mut waiting: Vec<(Timestamp, Core)> = found
         .into_iter()
-        .filter(|request| app.engine.awaits(identity.caller.person, request, now))
+        .filter(|request| app.engine.awaits(person, request, now).is_any())
         .filter_map(|request| match &request.state {
             CoreState::Pending { due_at, .. }
             | CoreState::Approved {
@@ -160,7 +161,7 @@ async fn inbox(app: &Parts, identity: &Identity, query: &RequestQuery) -> Answer
     let items = waiting
         .items
         .iter()
-        .map(|(_, request)| wire::request(request, &app.engine.current(), true, now));
+        .map(|(_, request)| shown(app, identity, request, now));
     Ok(Json(Page {
         items: items.collect(),
         next: waiting.next,
@@ -187,7 +188,8 @@ pub(super) async fn get(
 /// The request, if the caller may see it; else what an unknown id gets.
 pub(super) async fn visible(app: &Parts, identity: &Identity, id: RequestId) -> Answer<Core> {
     let request = app.engine.store().request(id).await?;
-    let request = request.filter(|request| app.engine.may_see(identity.caller, request));
+    let now = app.engine.store().now().await?;
+    let request = request.filter(|request| app.engine.may_see(identity.caller, request, now));
     request.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no request {}", id.short())))
 }
 

@@ -256,6 +256,7 @@ const fn changes(route: Route) -> bool {
             | Route::Certificate
             | Route::BreakGlass
             | Route::Acknowledge
+            | Route::Delegate
     )
 }
 

@@ -3,15 +3,15 @@
 use daypass_api::policy::PolicyFile;
 use daypass_api::{change as api, request as api_request};
 use daypass_core::change::{Change, Proposal, State};
-use daypass_core::review::Step;
+use daypass_core::review::{Step, Voter};
 use daypass_core::time::Timestamp;
-use daypass_engine::Current;
+use daypass_engine::{Awaits, Current};
 
 use super::step;
 
-/// A change as somebody sees it who may. `reviewable` says whether it waits for them.
+/// A change as somebody sees it who may. `awaits` says whether it waits for them.
 #[must_use]
-pub(crate) fn change(change: &Change, current: &Current, reviewable: bool, now: Timestamp) -> api::Change {
+pub(crate) fn change(change: &Change, current: &Current, awaits: Awaits, now: Timestamp) -> api::Change {
     let Proposal::Policy {
         revision, summary, ..
     } = &change.proposal;
@@ -40,7 +40,8 @@ pub(crate) fn change(change: &Change, current: &Current, reviewable: bool, now: 
         created_at: change.created_at,
         decided_at: change.decided_at(),
         lapsed_because,
-        reviewable,
+        reviewable: awaits.is_any(),
+        reviewable_for: step::absent(awaits, current),
         before: Vec::new(),
         files: Vec::new(),
     }
@@ -69,13 +70,20 @@ fn step(change: &Change, index: usize, step: &Step, current: &Current, now: Time
         State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => step::State::Over,
     };
     let chain = step::Chain {
+        owner: change.proposer,
         reviews: change.reviews(),
         state,
+        now,
     };
-    let reviewers = |_| {
-        let directory = current.directory.as_ref();
-        let waits = current.policy.change_waits_for(change, directory, now);
-        waits.into_iter().map(|person| directory.login(person)).collect()
+    let reviewers = |escalated| {
+        let (policy, directory) = (&current.policy, current.directory.as_ref());
+        let asked = (step, escalated);
+        let own = |person: &daypass_core::id::PersonId| {
+            let right = policy.may_review_change(change, asked, Voter::Would(*person), directory, now);
+            matches!(right, Ok(None))
+        };
+        let waits = policy.change_waits_for(change, directory, now);
+        waits.into_iter().filter(own).collect()
     };
     chain.step((index, step), step.mfa, reviewers, current)
 }

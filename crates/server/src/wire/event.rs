@@ -2,7 +2,9 @@
 
 use daypass_api::event as api;
 use daypass_core::event::{Actor, Event, PolicyEvent, Subject, What};
+use daypass_core::id::PersonId;
 use daypass_core::person::Change;
+use daypass_core::review::Review;
 use daypass_core::{change, entitlement, grant, lock, request};
 use daypass_engine::Snapshot;
 use daypass_store::Entry;
@@ -85,18 +87,28 @@ fn of_change(what: &change::Event, people: &Snapshot) -> String {
             format!("{who} proposes another policy, revision {short} ({changes} changes)")
         }
         E::Reviewed { review, .. } => {
-            let who = people.login(review.reviewer);
+            let who = reviewer(review, people);
             format!("{who} approves step {}", review.step + 1)
         }
         E::Escalated { due_at } => format!("nobody answered; others are asked until {due_at}"),
         E::Applied { review } => {
-            let who = people.login(review.reviewer);
+            let who = reviewer(review, people);
             format!("{who} approves, the last that was needed: it is carried out")
         }
-        E::Denied { review } => format!("{} denies it", people.login(review.reviewer)),
+        E::Denied { review } => format!("{} denies it", reviewer(review, people)),
         E::Withdrawn => "taken back".to_owned(),
         E::Lapsed { why } => why.to_string(),
     }
+}
+
+/// Who reviewed, and in whose place: `bo for ana`.
+fn reviewer(review: &Review, people: &Snapshot) -> String {
+    in_place(review.reviewer, review.on_behalf, people)
+}
+
+fn in_place(who: PersonId, absent: Option<PersonId>, people: &Snapshot) -> String {
+    let absent = absent.map(|absent| people.login(absent));
+    daypass_api::request::in_whose_place(&people.login(who), absent.as_deref())
 }
 
 fn of_lock(what: &lock::Event, subject: &Subject, people: &Snapshot) -> String {
@@ -140,17 +152,15 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
                 request.ask.duration, path.rule
             )
         }
-        E::Reviewed { review, .. } => format!(
-            "{} approves step {}",
-            people.login(review.reviewer),
-            review.step + 1
-        ),
+        E::Reviewed { review, .. } => {
+            format!("{} approves step {}", reviewer(review, people), review.step + 1)
+        }
         E::Escalated { due_at } => format!("nobody answered; others are asked until {due_at}"),
         E::Approved {
             review: Some(review),
             approval,
         } => {
-            let who = people.login(review.reviewer);
+            let who = reviewer(review, people);
             format!(
                 "{who} approves, the last that was needed: {} for {}",
                 list(approval.items()),
@@ -167,11 +177,16 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
                 approval.duration()
             )
         }
-        E::Denied { review } => format!("{} denies it", people.login(review.reviewer)),
+        E::Denied { review } => format!("{} denies it", reviewer(review, people)),
         E::Withdrawn => "taken back".to_owned(),
         E::Lapsed => "nobody answered in time".to_owned(),
-        E::Acknowledged { by, comment, .. } => {
-            let who = people.login(*by);
+        E::Acknowledged {
+            by,
+            comment,
+            on_behalf,
+            ..
+        } => {
+            let who = in_place(*by, *on_behalf, people);
             let said = words(comment).map_or_else(String::new, |comment| format!(": {comment}"));
             format!("{who} reviewed what was done with the glass broken{said}")
         }
@@ -275,6 +290,15 @@ fn of_person(change: &Change, people: &Snapshot) -> String {
             format!("token {} was issued until {expires_at}", token.short())
         }
         Change::TokenRevoked { token } => format!("token {} was revoked", token.short()),
+        Change::Delegated { delegation } => {
+            let (to, from, until) = (people.login(delegation.to), delegation.from, delegation.until);
+            let why = delegation.why.as_ref().and_then(words);
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            format!("{to} reviews in their place from {from} until {until}{why}")
+        }
+        Change::DelegationEnded { to } => {
+            format!("{} no longer reviews in their place", people.login(*to))
+        }
         Change::Deactivated => "switched off".to_owned(),
         Change::Reactivated => "switched on again".to_owned(),
     }

@@ -3,6 +3,7 @@
 //! Nothing in here decides who may see what; it is handed only what the caller may see.
 
 mod change;
+mod delegation;
 mod event;
 mod grant;
 mod lock;
@@ -13,6 +14,7 @@ mod step;
 mod tools;
 
 pub(crate) use change::{change, files};
+pub(crate) use delegation::delegation;
 pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
 pub(crate) use lock::lock;

@@ -2,22 +2,17 @@
 
 use daypass_api::{break_glass as api_glass, request as api};
 use daypass_core::break_glass::Owed;
-use daypass_core::id::GrantId;
+use daypass_core::id::{GrantId, PersonId};
 use daypass_core::request::{Request, State};
 use daypass_core::review::Step;
 use daypass_core::time::Timestamp;
-use daypass_engine::Current;
+use daypass_engine::{Awaits, Current};
 
 use super::{items, step, words};
 
-/// A request as somebody sees it who may. `reviewable` says whether it waits for them.
+/// A request as somebody sees it who may. `awaits` says whether it waits for them.
 #[must_use]
-pub(crate) fn request(
-    request: &Request,
-    current: &Current,
-    reviewable: bool,
-    now: Timestamp,
-) -> api::Request {
+pub(crate) fn request(request: &Request, current: &Current, awaits: Awaits, now: Timestamp) -> api::Request {
     let (approved, grant) = match &request.state {
         State::Approved { approval, .. } => {
             let approved = api::Approved {
@@ -60,7 +55,8 @@ pub(crate) fn request(
         decided_at: decided_at(&request.state),
         approved,
         grant,
-        reviewable,
+        reviewable: awaits.is_any(),
+        reviewable_for: step::absent(awaits, current),
         break_glass: break_glass(request, current, now),
     }
 }
@@ -68,7 +64,10 @@ pub(crate) fn request(
 /// What is owed for an emergency, and who may give it.
 fn break_glass(request: &Request, current: &Current, now: Timestamp) -> Option<api_glass::BreakGlass> {
     let glass = request.path.break_glass.as_ref()?;
-    let reviewers = || reviewers(request, &glass.review, false, current, now);
+    let reviewers = || {
+        let people = reviewers(request, &glass.review, false, current, now).into_iter();
+        people.map(|person| current.directory.login(person)).collect()
+    };
     let review = match request.owed()? {
         Owed::Due {
             due_at,
@@ -86,11 +85,13 @@ fn break_glass(request: &Request, current: &Current, now: Timestamp) -> Option<a
             at,
             comment,
             late,
+            on_behalf,
         } => api_glass::Review::Reviewed {
             by: current.directory.login(*by),
             at: *at,
             comment: words(comment),
             late: *late,
+            r#for: on_behalf.map(|absent| current.directory.login(absent)),
         },
     };
     Some(api_glass::BreakGlass {
@@ -136,8 +137,10 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
         State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => step::State::Over,
     };
     let chain = step::Chain {
+        owner: request.ask.requester,
         reviews: request.reviews(),
         state,
+        now,
     };
     let mfa = request.path.demands.mfa_of(step);
     let reviewers = |escalated| reviewers(request, step, escalated, current, now);
@@ -151,17 +154,13 @@ fn reviewers(
     escalated: bool,
     current: &Current,
     now: Timestamp,
-) -> Vec<String> {
+) -> Vec<PersonId> {
     let directory = current.directory.as_ref();
     let asked = current
         .policy
         .reviewers(request.ask.requester, step, escalated, directory, now);
     let counted = |person| {
-        request.reviews().iter().any(|review| review.reviewer == person) || request.ask.owner == Some(person)
+        request.reviews().iter().any(|review| review.is_of(person)) || request.ask.owner == Some(person)
     };
-    asked
-        .into_iter()
-        .filter(|person| !counted(*person))
-        .map(|person| directory.login(person))
-        .collect()
+    asked.into_iter().filter(|person| !counted(*person)).collect()
 }

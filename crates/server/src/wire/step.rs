@@ -1,18 +1,23 @@
 //! The steps of a chain on the wire: those of a request, and those of a change of the policy.
 
 use daypass_api::request as api;
+use daypass_core::id::PersonId;
 use daypass_core::review::{Decision, Review, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
-use daypass_engine::Current;
+use daypass_engine::{Awaits, Current};
 
 use super::{items, words};
 
 /// How far a chain has come.
 pub(super) struct Chain<'a> {
+    /// Whose it is. They never answer.
+    pub(super) owner: PersonId,
     /// The reviews so far.
     pub(super) reviews: &'a [Review],
     /// How it stands.
     pub(super) state: State,
+    /// When that is.
+    pub(super) now: Timestamp,
 }
 
 /// How a chain stands.
@@ -38,7 +43,7 @@ impl Chain<'_> {
         &self,
         (index, step): (usize, &Step),
         mfa: Option<Span>,
-        reviewers: impl FnOnce(bool) -> Vec<String>,
+        reviewers: impl FnOnce(bool) -> Vec<PersonId>,
         current: &Current,
     ) -> api::Step {
         let reviews: Vec<&Review> = self
@@ -54,11 +59,16 @@ impl Chain<'_> {
             } if step == index => Some((due_at, escalated)),
             _ => None,
         };
+        let reviewers = open.map_or_else(Vec::new, |(_, escalated)| reviewers(escalated));
         api::Step {
+            stand_ins: self.stand_ins(&reviewers, current),
             from: step.from.to_string(),
             count: step.count.max(1),
             state: self.step_state(index, step, &reviews),
-            reviewers: open.map_or_else(Vec::new, |(_, escalated)| reviewers(escalated)),
+            reviewers: reviewers
+                .iter()
+                .map(|person| current.directory.login(*person))
+                .collect(),
             reviews: reviews.into_iter().map(|one| review(one, current)).collect(),
             within: step.within,
             mfa,
@@ -73,6 +83,23 @@ impl Chain<'_> {
                 }),
             },
         }
+    }
+
+    /// Who may answer in the place of one of these who is away.
+    fn stand_ins(&self, reviewers: &[PersonId], current: &Current) -> Vec<api::StandIn> {
+        let (policy, directory) = (&current.policy, current.directory.as_ref());
+        let heard = |person: PersonId| self.reviews.iter().any(|review| review.is_of(person));
+        let one = |absent: &PersonId| {
+            let people = [*absent].into();
+            let asked = policy.instead_of(&people, self.owner, directory, self.now);
+            let delegate = asked.into_iter().find(|asked| asked != absent)?;
+            let counts = !reviewers.contains(&delegate) && !heard(delegate);
+            counts.then(|| api::StandIn {
+                delegate: directory.login(delegate),
+                r#for: directory.login(*absent),
+            })
+        };
+        reviewers.iter().filter_map(one).collect()
     }
 
     fn step_state(&self, index: usize, step: &Step, reviews: &[&Review]) -> api::StepState {
@@ -99,10 +126,19 @@ fn review(review: &Review, current: &Current) -> api::Review {
     };
     api::Review {
         reviewer: current.directory.login(review.reviewer),
+        r#for: review.on_behalf.map(|absent| current.directory.login(absent)),
         decision,
         duration,
         items: only.map(items),
         at: review.at,
         comment: review.comment.as_ref().and_then(words),
+    }
+}
+
+/// The login of who is away and in whose place something waits.
+pub(super) fn absent(awaits: Awaits, current: &Current) -> Option<String> {
+    match awaits {
+        Awaits::InPlaceOf(absent) => Some(current.directory.login(absent)),
+        Awaits::Them | Awaits::No => None,
     }
 }

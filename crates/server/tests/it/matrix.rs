@@ -21,7 +21,8 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 8] = [
+const MEMBERS_ONLY: [Route; 9] = [
+    Route::Delegate,
     Route::ReviewChange,
     Route::BreakGlass,
     Route::Acknowledge,

@@ -49,6 +49,7 @@ async fn add(store: &Store, n: u16) -> Result<(), Error> {
         manager_since: Timestamp::EPOCH,
         mail: None,
         owner: None,
+        delegation: None,
     };
     let decide = move |_: &_, _| {
         let added = What::Person(Change::Added { person });

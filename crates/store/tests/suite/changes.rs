@@ -4,7 +4,7 @@ use daypass_core::change::{Change, Event, Lapse, Proposal};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::refusal::Refusal;
-use daypass_core::review::{Decision, From as Whom, Review, Silence, Step};
+use daypass_core::review::{Decision, From as Whom, Review, Silence, Step, Voter};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::Span;
 use daypass_core::world::World;
@@ -23,8 +23,8 @@ fn id(n: u8) -> ChangeId {
     ChangeId::from_bytes([n; 10])
 }
 
-fn anybody(_: &Step, _: bool, _: PersonId) -> Result<(), Refusal> {
-    Ok(())
+fn anybody(_: &Step, _: bool, _: Voter<'_>) -> Result<Option<PersonId>, Refusal> {
+    Ok(None)
 }
 
 /// Person 1 proposes another policy.
@@ -66,6 +66,7 @@ async fn deny(store: &Store, n: u8) -> Result<Committed, Error> {
         let change = found(world.changes.get(&id(n)))?;
         let review = Review {
             reviewer: person_id(2),
+            on_behalf: None,
             step: 0,
             decision: Decision::Deny,
             digest: change.digest,

@@ -11,7 +11,7 @@ use daypass_core::name::{Item, Name};
 use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Ask, Path, Request, Standing};
-use daypass_core::review::{Decision, From, Review, Silence, Step};
+use daypass_core::review::{Decision, From, Review, Silence, Step, Voter};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -37,8 +37,8 @@ pub(crate) fn grant_id(n: u8) -> GrantId {
 pub(crate) struct Anybody;
 
 impl Standing for Anybody {
-    fn may_review(&self, _: &Request, _: &Step, _: bool, _: PersonId) -> Result<(), Refusal> {
-        Ok(())
+    fn may_review(&self, _: &Request, _: &Step, _: bool, _: Voter<'_>) -> Result<Option<PersonId>, Refusal> {
+        Ok(None)
     }
 
     fn may_hold(&self, _: &Request) -> Result<(), Refusal> {
@@ -233,6 +233,7 @@ pub(crate) async fn review(
         let request = found(world.requests.get(&id))?;
         let review = Review {
             reviewer,
+            on_behalf: None,
             step: 0,
             decision,
             digest: request.digest,
@@ -395,6 +396,7 @@ pub(crate) fn person(n: u8, login: &str) -> Person {
         manager_since: Timestamp::EPOCH,
         mail: None,
         owner: None,
+        delegation: None,
     }
 }
 

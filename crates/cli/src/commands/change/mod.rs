@@ -9,7 +9,7 @@ use daypass_api::request::{Decision, Step, StepState};
 use daypass_core::time::Timestamp;
 
 use crate::ask;
-use crate::commands::show::{labelled, step_lines};
+use crate::commands::show::{self, labelled, step_lines};
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -147,7 +147,10 @@ pub(crate) fn row(context: &Context, change: &Change, now: Timestamp) -> [Field;
     [
         Field(Style::Strong, id(context, change)),
         Field::from(change.proposer.as_str()),
-        Field::from("another policy"),
+        Field::from(format!(
+            "another policy{}",
+            show::in_place(change.reviewable_for.as_deref())
+        )),
         Field::from("–"),
         Field(Style::Warn, time),
         Field::from(what(change)),
@@ -229,7 +232,7 @@ fn waits_for(step: &Step, now: Timestamp) -> String {
     let whom = if step.reviewers.is_empty() {
         String::from("nobody who may review")
     } else {
-        step.reviewers.join(", ")
+        step.answerers().join(", ")
     };
     let time = step
         .due_at
