@@ -9,6 +9,7 @@ pub mod canonical;
 pub mod certificate;
 pub mod change;
 pub mod demand;
+pub mod edit;
 pub mod end_when;
 pub mod entitlement;
 pub mod environment;

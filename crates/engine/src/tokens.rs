@@ -9,6 +9,7 @@ use daypass_core::time::{Span, Timestamp};
 use daypass_store::{Outcome, Scope, Side, TokenKind, TokenRow};
 
 use crate::caller::Caller;
+use crate::edits::{NewSecret, Wish};
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 
@@ -79,17 +80,32 @@ impl Engine {
     /// Issues a session or token to the caller, or one for another account by an administrator.
     ///
     /// # Errors
-    /// Where the caller may not, or the account is switched off.
+    /// [`Error::Waits`] where others must agree to one for another account: it works from the moment on in which they have, for
+    /// as long as it says. Where the caller may not, or the account is switched off.
     pub async fn issue_token(
         &self,
         caller: Caller,
         owner: PersonId,
         new: NewToken,
     ) -> Result<TokenRow, Error> {
-        if owner != caller.person {
-            caller.administrator()?;
+        if owner == caller.person {
+            return self.issue(owner, owner, Scope::Person(owner), new).await;
         }
-        self.issue(caller.person, owner, Scope::Person(owner), new).await
+        caller.administrator()?;
+        let TokenKind::Api { scopes } = new.kind.clone() else {
+            let what = "nobody is given a session by somebody else";
+            return Err(Refusal::new(Code::Forbidden, what).into());
+        };
+        let id = TokenId::from_bytes(self.random());
+        let wish = Wish::Token(NewSecret {
+            token: id,
+            hash: new.hash,
+            name: self.prose(&new.name),
+            scopes,
+            lifetime: new.lifetime,
+        });
+        let committed = self.edit(caller, owner, wish).await?;
+        Ok(new.row(id, owner, committed.now))
     }
 
     /// Issues a session to a person who has just proved who they are.

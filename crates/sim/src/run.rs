@@ -110,6 +110,7 @@ fn build(world: &World) -> Result<(), String> {
                 },
                 groups: names(&person.groups),
                 manager: None,
+                mail: None,
                 password: None,
             };
             let done = match root {

@@ -4,6 +4,7 @@
 
 mod break_glass;
 mod change;
+mod edit;
 mod entitlement;
 mod grant;
 mod lock;

@@ -59,6 +59,7 @@ impl People {
                 role,
                 groups: group.into_iter().map(name).collect::<Result<BTreeSet<_>, _>>()?,
                 manager: manager.map(name).transpose()?,
+                mail: None,
                 password: Some(Secret::new(password.clone())),
             };
             let (root, _) = all
@@ -91,6 +92,7 @@ async fn bootstrap(server: &Server, password: SecretString) -> Result<(), Failur
         role: daypass_core::person::SystemRole::Administrator,
         groups: BTreeSet::new(),
         manager: None,
+        mail: None,
         password: Some(hash),
     };
     server.engine().bootstrap(root).await?;

@@ -113,6 +113,7 @@ impl Init {
             role: SystemRole::Administrator,
             groups: BTreeSet::new(),
             manager: None,
+            mail: None,
             password: Some(hash),
         };
         engine.bootstrap(administrator).await?;

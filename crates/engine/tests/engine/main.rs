@@ -7,6 +7,7 @@ mod break_glass;
 mod changes;
 mod conditions;
 mod demands;
+mod edits;
 mod end_when;
 mod environments;
 mod faults;

@@ -4,6 +4,7 @@
 mod break_glass;
 #[cfg(test)]
 mod conditions;
+mod control;
 mod decide;
 #[cfg(test)]
 mod demands;

@@ -7,6 +7,7 @@ mod changes;
 mod confirm;
 mod connectors;
 mod doctor;
+mod edited;
 mod environments;
 mod events;
 mod grants;

@@ -285,6 +285,7 @@ fn person(login: &str, group: Option<&str>) -> NewPerson {
             .map(|group| group.parse::<Name>().unwrap())
             .collect(),
         manager: None,
+        mail: None,
         password: None,
     }
 }

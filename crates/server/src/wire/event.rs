@@ -4,7 +4,7 @@ use daypass_api::event as api;
 use daypass_core::event::{Actor, Event, PolicyEvent, Subject, What};
 use daypass_core::person::Change;
 use daypass_core::{change, entitlement, grant, lock, request};
-use daypass_engine::Snapshot;
+use daypass_engine::{Snapshot, told as told_edit};
 use daypass_store::Entry;
 
 use super::lock::on as on_lock;
@@ -77,12 +77,19 @@ fn of_change(what: &change::Event, people: &Snapshot) -> String {
     use change::Event as E;
     match what {
         E::Proposed { change } => {
-            let change::Proposal::Policy {
-                revision, summary, ..
-            } = &change.proposal;
-            let short: String = revision.to_string().chars().take(12).collect();
-            let (who, changes) = (people.login(change.proposer), summary.len());
-            format!("{who} proposes another policy, revision {short} ({changes} changes)")
+            let who = people.login(change.proposer);
+            match &change.proposal {
+                change::Proposal::Policy {
+                    revision, summary, ..
+                } => {
+                    let short: String = revision.to_string().chars().take(12).collect();
+                    let changes = summary.len();
+                    format!("{who} proposes another policy, revision {short} ({changes} changes)")
+                }
+                change::Proposal::Directory { edit } => {
+                    format!("{who} proposes: {}", told_edit(edit, people, false).join("; "))
+                }
+            }
         }
         E::Reviewed { review, .. } => {
             let who = people.login(review.reviewer);

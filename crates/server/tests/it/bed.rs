@@ -348,6 +348,7 @@ fn person(login: &str, kind: Kind, role: SystemRole, password: Option<String>) -
         role,
         groups: BTreeSet::new(),
         manager: None,
+        mail: None,
         password,
     }
 }

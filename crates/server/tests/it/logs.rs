@@ -26,6 +26,7 @@ async fn identify(bed: &Bed) -> Vec<String> {
         role: SystemRole::Member,
         groups: BTreeSet::from(["engineering".parse().unwrap()]),
         manager: Some("bo".parse().unwrap()),
+        mail: None,
         password: Some(Secret::new(FIRST)),
     };
     bed.client_of(&root).add_person(&eve).await.unwrap();

@@ -7,6 +7,7 @@ mod break_glass;
 mod changes;
 mod confirm;
 mod doctor;
+mod edits;
 mod environments;
 mod events;
 mod health;

@@ -26,6 +26,7 @@ fn new(login: &str) -> NewPerson {
         role: SystemRole::Member,
         groups: BTreeSet::new(),
         manager: None,
+        mail: None,
         password: None,
     }
 }

@@ -73,7 +73,7 @@ impl PlanArgs {
 }
 
 /// One line for each change.
-pub(super) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
+pub(crate) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
     plan.changes
         .iter()
         .map(|change| {
@@ -94,7 +94,7 @@ pub(super) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
 }
 
 /// What was asked and supposed, and what was not looked at.
-pub(super) fn remarks(plan: &Plan) -> Vec<Line> {
+pub(crate) fn remarks(plan: &Plan) -> Vec<Line> {
     let mut lines = Vec::new();
     if plan.changes.is_empty() {
         lines.push(Line::from("nobody gains or loses anything"));
