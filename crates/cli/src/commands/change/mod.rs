@@ -243,7 +243,15 @@ fn effects(change: &Change) -> Vec<Line> {
     lines.extend(change.reviews.iter().map(|line| Line::from(line.as_str())));
     if let Some(plan) = &change.plan {
         lines.extend(plan::changes(plan, false));
-        lines.extend(plan::remarks(plan));
+        if plan.changes.is_empty() {
+            lines.push(Line::from("what they may ask for stays as it is"));
+        }
+        let asked = format!(
+            "asked about {}; conditions are supposed to hold",
+            count(plan.roles, "role")
+        );
+        lines.push(Line::new().with(Style::Faint, asked));
+        lines.extend(plan::left_out(plan));
     }
     lines
 }
@@ -395,4 +403,73 @@ fn undecided(change: &Change) -> Result<(), Failure> {
         .map_or_else(String::new, |why| format!(": {why}"));
     Err(Failure::error(format!("change {id} is {state} already{why}"))
         .hint(format!("daypass change show {id}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use daypass_core::id::ChangeId;
+    use daypass_core::text::Hash;
+
+    use super::*;
+
+    fn account(state: ChangeState) -> Change {
+        Change {
+            id: ChangeId::from_bytes([1; 10]),
+            kind: ChangeKind::Account,
+            digest: Hash::of(b"all of it"),
+            state,
+            proposer: "root".into(),
+            policy_revision: Hash::of(b"policy"),
+            revision: None,
+            summary: vec!["+ ana joins security".into()],
+            steps: Vec::new(),
+            created_at: Timestamp::EPOCH,
+            decided_at: None,
+            lapsed_because: None,
+            reviewable: true,
+            before: Vec::new(),
+            files: Vec::new(),
+            plan: None,
+            reviews: vec!["+ may review what asks security (1 rule or guardrail)".into()],
+            obstacle: None,
+        }
+    }
+
+    fn text(lines: &[Line]) -> String {
+        let lines: Vec<String> = lines.iter().map(|line| line.render(false)).collect();
+        lines.join("\n")
+    }
+
+    /// Nobody agrees to what they were not shown.
+    #[test]
+    fn a_change_of_an_account_is_shown_with_what_it_does() {
+        let change = account(ChangeState::Pending);
+        let shown = text(&lines(&change, Timestamp::EPOCH));
+        for part in [
+            "root proposes to change an account",
+            "+ ana joins security",
+            "+ may review what asks security",
+            &change.digest.to_string(),
+        ] {
+            assert!(shown.contains(part), "{part} is not in\n{shown}");
+        }
+        assert!(!shown.contains("policy"), "{shown}");
+        let obstacle = Some(String::from("there is a ana already"));
+        let blocked = Change { obstacle, ..change };
+        let shown = text(&lines(&blocked, Timestamp::EPOCH));
+        assert!(
+            shown.contains("it could not be done: there is a ana already"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_was_proposed_is_not_told_as_done() {
+        let change = account(ChangeState::Pending);
+        let told = text(&proposed(&change, Timestamp::EPOCH));
+        assert!(
+            told.contains(&change.id.short()) && told.contains("nothing has changed yet"),
+            "{told}"
+        );
+    }
 }

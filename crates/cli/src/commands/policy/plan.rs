@@ -94,7 +94,7 @@ pub(crate) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
 }
 
 /// What was asked and supposed, and what was not looked at.
-pub(crate) fn remarks(plan: &Plan) -> Vec<Line> {
+pub(super) fn remarks(plan: &Plan) -> Vec<Line> {
     let mut lines = Vec::new();
     if plan.changes.is_empty() {
         lines.push(Line::from("nobody gains or loses anything"));
@@ -110,14 +110,20 @@ pub(crate) fn remarks(plan: &Plan) -> Vec<Line> {
             count(plan.roles, "role")
         ),
     ));
-    if plan.left_out > 0 {
-        let text = format!(
-            "{} were NOT compared: with so many people and rules it would have been too much work. The plan says nothing of these",
-            count(plan.left_out, "role")
-        );
-        lines.push(Line::new().with(Style::Bad, "! ").text(text));
-    }
+    lines.extend(left_out(plan));
     lines
+}
+
+/// What was not looked at, where that is something.
+pub(crate) fn left_out(plan: &Plan) -> Option<Line> {
+    if plan.left_out == 0 {
+        return None;
+    }
+    let text = format!(
+        "{} were NOT compared: with so many people and rules it would have been too much work. The plan says nothing of these",
+        count(plan.left_out, "role")
+    );
+    Some(Line::new().with(Style::Bad, "! ").text(text))
 }
 
 /// One name as it is; of several how many, and the first.
