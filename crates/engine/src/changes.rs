@@ -11,7 +11,7 @@ use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Decision, Review, Step};
-use daypass_core::text::Hash;
+use daypass_core::text::{Hash, Prose};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::{Directory as _, Policy, Source};
@@ -20,7 +20,7 @@ use daypass_store::{Committed, Outcome, Scope, Side};
 use crate::caller::Caller;
 use crate::current::Current;
 use crate::edits::{self, Moment};
-use crate::engine::{Basis, Engine};
+use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
 
@@ -36,6 +36,28 @@ pub struct ChangeVerdict {
     pub digest: Hash,
     /// Why.
     pub comment: Option<String>,
+}
+
+impl ChangeVerdict {
+    fn review(&self, caller: Caller, comment: Option<Prose>, now: Timestamp) -> Review {
+        let decision = if self.agrees {
+            Decision::Approve {
+                duration: None,
+                items: None,
+            }
+        } else {
+            Decision::Deny
+        };
+        Review {
+            reviewer: caller.person,
+            // The change says which step is open.
+            step: 0,
+            decision,
+            digest: self.digest,
+            comment,
+            at: now,
+        }
+    }
 }
 
 /// A policy that is to come in force, with what is kept of it.
@@ -218,47 +240,28 @@ impl Engine {
             Proposal::Directory { .. } => (None, self.store().change_secret(id).await?),
         };
         let installs = next.as_ref().map(|next| Arc::clone(&next.policy));
-        let scope = scope(&known);
         let committed = self
-            .decide_by(
-                |_| (scope.clone(), Basis::PolicyAndDirectory),
-                move |current, world, now| {
-                    let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
-                    let decision = if verdict.agrees {
-                        Decision::Approve {
-                            duration: None,
-                            items: None,
-                        }
-                    } else {
-                        Decision::Deny
-                    };
-                    let review = Review {
-                        reviewer: caller.person,
-                        step: 0,
-                        decision,
-                        digest: verdict.digest,
-                        comment,
-                        at: now,
-                    };
-                    let may = |step: &Step, escalated: bool, person: PersonId| {
-                        let directory = current.directory.as_ref();
-                        current
-                            .policy
-                            .may_review_change(change, (step, escalated), person, directory, now)
-                    };
-                    let event = change.review(review, world.policy, &may, now)?;
-                    let Proposal::Directory { edit } = &change.proposal else {
-                        return follow(current, world, (caller, change), event, next);
-                    };
-                    let moment = Moment {
-                        actor: Actor::Person(caller.person),
-                        current,
-                        world,
-                        now,
-                    };
-                    edits::follow(change, edit, event, secret, moment)
-                },
-            )
+            .decide(scope(&known), move |current, world, now| {
+                let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
+                let may = |step: &Step, escalated: bool, person: PersonId| {
+                    let directory = current.directory.as_ref();
+                    current
+                        .policy
+                        .may_review_change(change, (step, escalated), person, directory, now)
+                };
+                let review = verdict.review(caller, comment, now);
+                let event = change.review(review, world.policy, &may, now)?;
+                let Proposal::Directory { edit } = &change.proposal else {
+                    return follow(current, world, (caller, change), event, next);
+                };
+                let moment = Moment {
+                    actor: Actor::Person(caller.person),
+                    current,
+                    world,
+                    now,
+                };
+                edits::follow(change, edit, event, secret, moment)
+            })
             .await?;
         if matches!(known.proposal, Proposal::Directory { .. }) {
             self.refresh_directory().await?;

@@ -30,6 +30,18 @@ fn anybody(_: &Step, _: bool, _: PersonId) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// One of security within an hour.
+fn security() -> Step {
+    Step {
+        from: Whom::People(name("security")),
+        count: 1,
+        within: Span::hours(1),
+        silence: Silence::Deny,
+        mfa: None,
+        guardrail: None,
+    }
+}
+
 /// Person 1 proposes another policy.
 async fn propose(store: &Store, n: u8) -> Result<Committed, Error> {
     let sources = vec![(String::from("p.yaml"), format!("version: 1 # {n}"))];
@@ -39,16 +51,8 @@ async fn propose(store: &Store, n: u8) -> Result<Committed, Error> {
             files: vec![(String::from("p.yaml"), Hash::of(b"x"))],
             summary: vec![String::from("+ rule prod-write")],
         };
-        let step = Step {
-            from: Whom::People(name("security")),
-            count: 1,
-            within: Span::hours(1),
-            silence: Silence::Deny,
-            mfa: None,
-            guardrail: None,
-        };
         let base = world.policy.unwrap();
-        let change = Change::new(id(n), person_id(1), proposal, base, vec![step], now).unwrap();
+        let change = Change::new(id(n), person_id(1), proposal, base, vec![security()], now).unwrap();
         let event = Event::Proposed {
             change: Box::new(change),
         };
@@ -190,16 +194,8 @@ async fn a_change_of_an_account_sees_whom_it_meets_and_keeps_no_secret(bench: Be
                 person: person_id(3),
                 act: Act::Password,
             });
-            let step = Step {
-                from: Whom::People(name("security")),
-                count: 1,
-                within: Span::hours(1),
-                silence: Silence::Deny,
-                mfa: None,
-                guardrail: None,
-            };
             let (base, proposal) = (world.policy.unwrap(), Proposal::Directory { edit });
-            let change = Change::new(id(n), person_id(1), proposal, base, vec![step], now).unwrap();
+            let change = Change::new(id(n), person_id(1), proposal, base, vec![security()], now).unwrap();
             let what = What::Change(Event::Proposed {
                 change: Box::new(change),
             });
