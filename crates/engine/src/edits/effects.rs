@@ -1,6 +1,8 @@
 //! What a change of an account does under the policy in force, for those who are to agree to it: what the person gains and loses, and
 //! what they are asked to review.
 
+use std::collections::BTreeSet;
+
 use daypass_core::change::{Change, Proposal};
 use daypass_core::edit::{Act, Edit};
 use daypass_core::id::PersonId;
@@ -90,7 +92,7 @@ fn both(edit: &Edit, directory: &Snapshot, now: Timestamp) -> Result<(Person, Pe
     } else {
         Person {
             active: true,
-            groups: std::collections::BTreeSet::new(),
+            groups: BTreeSet::new(),
             manager: None,
             ..account
         }

@@ -5,6 +5,7 @@ mod break_glass;
 #[cfg(test)]
 mod conditions;
 mod control;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod demands;
