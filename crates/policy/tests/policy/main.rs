@@ -4,6 +4,7 @@
 mod break_glass;
 #[cfg(test)]
 mod conditions;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod decide;
