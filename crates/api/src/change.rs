@@ -6,8 +6,10 @@ use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::plan::Plan;
 use crate::policy::PolicyFile;
 use crate::request::{Decision, Step};
+use crate::secret::Secret;
 
 /// A change that somebody proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,6 +17,9 @@ pub struct Change {
     /// Its id.
     #[schema(value_type = String)]
     pub id: ChangeId,
+    /// What it is about.
+    #[serde(default)]
+    pub kind: ChangeKind,
     /// What a review must name: the SHA-256 of all of it that never changes, the files' hashes among it.
     #[schema(value_type = String)]
     pub digest: Hash,
@@ -26,10 +31,11 @@ pub struct Change {
     /// The policy revision that it was proposed for. Under another one it is stale.
     #[schema(value_type = String)]
     pub policy_revision: Hash,
-    /// The policy revision that it would put in force.
-    #[schema(value_type = String)]
-    pub revision: Hash,
-    /// What would change, line by line, such as `+ rule prod-write`.
+    /// The policy revision that it would put in force; of a change of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub revision: Option<Hash>,
+    /// What would change, line by line, such as `+ rule prod-write` or `+ ana joins security`.
     pub summary: Vec<String>,
     /// Who must agree, in order, and who did.
     pub steps: Vec<Step>,
@@ -54,6 +60,37 @@ pub struct Change {
     /// The files that it proposes; only where one change is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<PolicyFile>,
+    /// What the person would gain and lose by it under the policy in force, of a change of an account; only where one change is
+    /// shown, and while it waits. What others gain and lose because of them is not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// What the person would be asked to review, or no more, line by line; as `plan`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<String>,
+    /// Why it could not be done as things are now; as `plan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// Another policy.
+    #[default]
+    Policy,
+    /// An account of the local directory: it is made or changed, or gets a credential.
+    Account,
+}
+
+/// The answer (202) to a command that was not carried out, because others must agree to it first. The change waits for them.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Proposed {
+    /// The change.
+    pub change: Box<Change>,
+    /// The secret of a token that was asked for, shown this once. It works from the moment on in which the change is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
 }
 
 /// How far a change has come.
@@ -68,7 +105,7 @@ pub enum ChangeState {
     Denied,
     /// The proposer took it back.
     Withdrawn,
-    /// Nobody answered in time, or another policy came in force.
+    /// Nobody answered in time, another policy came in force, or the account is no longer what it would change.
     Lapsed,
 }
 

@@ -49,7 +49,7 @@ pub struct Person {
     pub mail: Option<String>,
     /// Whether the account is switched on.
     pub active: bool,
-    /// When groups, manager or credentials last changed. A reviewer's account must have settled since.
+    /// When groups, manager, role or credentials last changed. A reviewer's account must have settled since.
     #[schema(value_type = String, format = DateTime)]
     pub changed_at: Timestamp,
 }
@@ -154,6 +154,10 @@ pub struct NewPerson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub owner: Option<Name>,
+    /// Where mail for them goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ana@example.com")]
+    pub mail: Option<String>,
     /// Their first password. Without one they cannot log in yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,

@@ -130,6 +130,10 @@ impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         match error {
             client::Error::Problem(problem) => (*problem).into(),
+            client::Error::Waits(ref proposed) => {
+                let hint = format!("daypass change show {}", proposed.change.id.short());
+                Self::error(error.to_string()).hint(hint)
+            }
             client::Error::Unreachable { .. } => Self::error(error.to_string())
                 .hint("is the server running? Another one: DAYPASS_SERVER, or daypass login --server URL"),
             client::Error::NotDaypass { .. } => Self::error(error.to_string())

@@ -1,5 +1,5 @@
-//! A change of Daypass itself that waits for others: another policy, where the policy in force says that one person alone may
-//! not change it.
+//! A change of Daypass itself that waits for others: another policy, or a change of the local directory, where the policy in
+//! force says that one person alone may not make it.
 //!
 //! It goes the way of a request: steps in order, one person counts once, silence never agrees. What is different stands here:
 //! what is proposed holds for one policy in force only, and what the last review leads to is not a grant.
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ballot::Ballot;
 use crate::canonical::{self, NotCanonical};
+use crate::edit::Edit;
 use crate::id::{ChangeId, PersonId};
 use crate::refusal::{Code, Refusal};
 use crate::review::{Decision, Missing, Review, Silence, Step, Voter, counted};
@@ -26,6 +27,11 @@ pub enum Proposal {
         files: Vec<(String, Hash)>,
         /// What would change, for people: lines such as `+ rule prod-write`.
         summary: Vec<String>,
+    },
+    /// That an account of the local directory is changed, or made.
+    Directory {
+        /// What exactly, and what it replaces.
+        edit: Box<Edit>,
     },
 }
 
@@ -105,6 +111,8 @@ pub enum Lapse {
     Silence,
     /// Another policy came in force meanwhile: what the reviewers were shown is not what would have changed.
     Stale,
+    /// The account is no longer what it would change.
+    Overtaken,
 }
 
 impl std::fmt::Display for Lapse {
@@ -112,6 +120,7 @@ impl std::fmt::Display for Lapse {
         f.pad(match self {
             Self::Silence => "nobody answered in time",
             Self::Stale => "another policy came in force meanwhile",
+            Self::Overtaken => "the account is no longer what it would change",
         })
     }
 }
@@ -208,6 +217,15 @@ impl Change {
         })
     }
 
+    /// Whose account it changes, where it does. Like the proposer, they never review it.
+    #[must_use]
+    pub const fn about(&self) -> Option<PersonId> {
+        match &self.proposal {
+            Proposal::Policy { .. } => None,
+            Proposal::Directory { edit } => Some(edit.person),
+        }
+    }
+
     /// The reviews so far, whatever became of it.
     #[must_use]
     pub fn reviews(&self) -> &[Review] {
@@ -258,6 +276,10 @@ impl Change {
 
     /// Every free text in it, for the store to put the words back.
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
+        let edit = match &mut self.proposal {
+            Proposal::Policy { .. } => Vec::new(),
+            Proposal::Directory { edit } => edit.prose_mut(),
+        };
         match &mut self.state {
             State::Pending { reviews, .. }
             | State::Applied { reviews, .. }
@@ -266,6 +288,7 @@ impl Change {
             | State::Lapsed { reviews, .. } => reviews
                 .iter_mut()
                 .filter_map(|review| review.comment.as_mut())
+                .chain(edit)
                 .collect(),
         }
     }
@@ -292,14 +315,23 @@ impl Change {
         ballot.open(due_at, now)?;
         if policy != Some(self.policy) {
             let what = "another policy came in force since this was proposed";
-            return Err(Refusal::new(Code::Stale, what).hint("propose it anew: daypass policy apply"));
+            return Err(Refusal::new(Code::Stale, what).hint(self.anew()));
         }
         let open = self
             .steps
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
+        // Nobody says yes to a change of their own account, whoever proposed it, and whatever the policy would let them do.
+        if self.about() == Some(review.reviewer) && review.reviewer != self.proposer {
+            let what = "nobody reviews a change of their own account";
+            return Err(Refusal::new(Code::OwnRequest, what));
+        }
         let voter = Voter::Would(review.reviewer);
         ballot.admit(&mut review, || may(open, escalated, voter))?;
+        if review.on_behalf.is_some() && review.on_behalf == self.about() {
+            let what = "nobody reviews a change of an account in the place of whose it is";
+            return Err(Refusal::new(Code::OwnRequest, what));
+        }
         review.step = step;
         review.at = now;
         match &review.decision {
@@ -420,6 +452,13 @@ impl Change {
         Some(self)
     }
 
+    const fn anew(&self) -> &'static str {
+        match &self.proposal {
+            Proposal::Policy { .. } => "propose it anew: daypass policy apply",
+            Proposal::Directory { .. } => "propose it anew",
+        }
+    }
+
     fn pending(&self) -> Result<(usize, Timestamp, bool), Refusal> {
         match &self.state {
             State::Pending {
@@ -430,7 +469,7 @@ impl Change {
             } => Ok((*step, *due_at, *escalated)),
             State::Lapsed { why, .. } => {
                 let what = format!("the change has lapsed: {why}");
-                Err(Refusal::new(Code::AlreadyDecided, what).hint("propose it anew: daypass policy apply"))
+                Err(Refusal::new(Code::AlreadyDecided, what).hint(self.anew()))
             }
             other => Err(Refusal::new(
                 Code::AlreadyDecided,

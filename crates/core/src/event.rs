@@ -196,6 +196,10 @@ impl What {
                 | change::Event::Denied { review }
                 | change::Event::Applied { review },
             ) => review.comment.iter().collect(),
+            Self::Change(change::Event::Proposed { change }) => match &change.proposal {
+                change::Proposal::Policy { .. } => Vec::new(),
+                change::Proposal::Directory { edit } => edit.prose(),
+            },
             Self::Request(request::Event::Acknowledged { comment, .. }) => vec![comment],
             Self::Grant(grant::Event::Ending {
                 reason: grant::Reason::Revoked { why, .. },

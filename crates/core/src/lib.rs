@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod change;
 pub mod delegation;
 pub mod demand;
+pub mod edit;
 pub mod end_when;
 pub mod entitlement;
 pub mod environment;

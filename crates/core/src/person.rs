@@ -53,7 +53,7 @@ pub struct Person {
     pub manager: Option<PersonId>,
     /// A deactivated account may do nothing, and what it holds ends.
     pub active: bool,
-    /// When groups, manager or credentials last changed: a reviewer's account must have settled since (see policy).
+    /// When groups, manager, role or credentials last changed: a reviewer's account must have settled since (see policy).
     pub changed_at: Timestamp,
     /// Since when this one has been the manager: whoever was just made somebody's manager must not approve for them at once.
     /// Of a service account: since when this one has been its owner.
@@ -164,10 +164,8 @@ impl Person {
                 self.manager = *manager;
                 self.manager_since = at;
             }
-            Change::Role { role } => {
-                self.role = *role;
-                return self;
-            }
+            // It settles as the others do: else an auditor, who reviews nothing, is made a member to agree at once.
+            Change::Role { role } => self.role = *role,
             // Where somebody is written to says nothing about what they may do: nothing has to settle.
             Change::Mail { mail } => {
                 self.mail = mail.clone().map(Box::new);

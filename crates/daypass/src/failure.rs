@@ -105,6 +105,8 @@ impl From<EngineError> for Failure {
             }
             EngineError::Store(error) => error.into(),
             EngineError::Target(error) => Self::error(error.to_string()),
+            // A start proposes nothing; whoever does is told what waits.
+            waits @ EngineError::Waits(_) => Self::error(waits.to_string()),
         }
     }
 }

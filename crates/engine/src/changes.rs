@@ -1,15 +1,17 @@
-//! Changes of the policy that others must agree to: what is proposed, reviewed, taken back, and put in force by the last review.
+//! Changes that others must agree to, of the policy and of accounts: what is proposed, reviewed, taken back, and carried out by the
+//! last review.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use daypass_core::change::{Change, Event, Proposal, State};
+use daypass_core::edit::Act;
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Decision, Review, Step, Voter};
-use daypass_core::text::Hash;
+use daypass_core::text::{Hash, Prose};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::{Directory as _, Policy, Source};
@@ -18,6 +20,7 @@ use daypass_store::{Committed, Outcome, Scope, Side};
 use crate::caller::Caller;
 use crate::current::Current;
 use crate::delegations::Awaits;
+use crate::edits::{self, Moment};
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
@@ -34,6 +37,29 @@ pub struct ChangeVerdict {
     pub digest: Hash,
     /// Why.
     pub comment: Option<String>,
+}
+
+impl ChangeVerdict {
+    fn review(&self, caller: Caller, comment: Option<Prose>, now: Timestamp) -> Review {
+        let decision = if self.agrees {
+            Decision::Approve {
+                duration: None,
+                items: None,
+            }
+        } else {
+            Decision::Deny
+        };
+        Review {
+            reviewer: caller.person,
+            on_behalf: None,
+            // The change says which step is open.
+            step: 0,
+            decision,
+            digest: self.digest,
+            comment,
+            at: now,
+        }
+    }
 }
 
 /// A policy that is to come in force, with what is kept of it.
@@ -89,7 +115,6 @@ impl Next {
     fn propose(
         self,
         (caller, id): (Caller, ChangeId),
-        steps: Vec<Step>,
         current: &Current,
         world: &World,
         now: Timestamp,
@@ -98,38 +123,53 @@ impl Next {
         if waiting(world, caller.person, revision).is_some() {
             return Ok(Outcome::default());
         }
-        if world.changes.values().filter(|one| one.is_pending()).count() >= MOST_WAITING {
-            let what = format!("{MOST_WAITING} changes wait for others already");
-            return Err(Refusal::new(Code::InUse, what).hint("daypass change ls shows them"));
-        }
-        let directory = current.directory.as_ref();
-        current.policy.can_agree(caller.person, &steps, directory, now)?;
         let proposal = Proposal::Policy {
             revision,
             files: self.hashes(),
             summary: Policy::diff(Some(&current.policy), &self.policy),
         };
-        let base = current.policy.revision();
-        let change = Change::new(id, caller.person, proposal, base, steps, now)
-            .map_err(|error| Refusal::new(Code::Invalid, error.to_string()))?;
-        let event = Event::Proposed {
-            change: Box::new(change),
-        };
-        let actor = Actor::Person(caller.person);
-        let mut outcome = Outcome::one(actor, Subject::Change(id), What::Change(event));
-        outcome.side.push(Side::Proposed {
+        let files = Side::Proposed {
             change: id,
             sources: self.files,
-        });
-        Ok(outcome)
+        };
+        proposed((caller, id), proposal, Some(files), (current, world), now)
     }
+}
+
+/// What proposes something to those whom the policy in force asks, where others than the proposer could agree to it.
+pub(crate) fn proposed(
+    (caller, id): (Caller, ChangeId),
+    proposal: Proposal,
+    side: Option<Side>,
+    (current, world): (&Current, &World),
+    now: Timestamp,
+) -> Result<Outcome, Refusal> {
+    let nobody = || Refusal::new(Code::WrongState, "the policy in force asks nobody");
+    let steps = current.policy.control().ok_or_else(nobody)?;
+    if world.changes.values().filter(|one| one.is_pending()).count() >= MOST_WAITING {
+        let what = format!("{MOST_WAITING} changes wait for others already");
+        return Err(Refusal::new(Code::InUse, what).hint("daypass change ls shows them"));
+    }
+    let base = current.policy.revision();
+    let change = Change::new(id, caller.person, proposal, base, steps, now)
+        .map_err(|error| Refusal::new(Code::Invalid, error.to_string()))?;
+    let directory = current.directory.as_ref();
+    let whose = (caller.person, change.about());
+    current.policy.can_agree(whose, &change.steps, directory, now)?;
+    let event = Event::Proposed {
+        change: Box::new(change),
+    };
+    let actor = Actor::Person(caller.person);
+    let mut outcome = Outcome::one(actor, Subject::Change(id), What::Change(event));
+    outcome.side.extend(side);
+    Ok(outcome)
 }
 
 /// The change by which this person has proposed this policy already, if it waits.
 fn waiting(world: &World, proposer: PersonId, revision: Hash) -> Option<&Change> {
     let same = |change: &&Change| {
-        let Proposal::Policy { revision: of, .. } = &change.proposal;
-        change.is_pending() && change.proposer == proposer && *of == revision
+        let proposes = matches!(&change.proposal, Proposal::Policy { revision: of, .. } if *of == revision);
+        change.is_pending() && change.proposer == proposer && proposes
     };
     world.changes.values().find(same)
 }
@@ -143,7 +183,7 @@ impl Engine {
         let committed = self
             .decide(Scope::Change(id), move |current, world, now| {
                 match current.policy.control() {
-                    Some(steps) => next.propose((caller, id), steps, current, world, now),
+                    Some(_) => next.propose((caller, id), current, world, now),
                     None => Ok(next.in_force(Actor::Person(caller.person), current, world, None)),
                 }
             })
@@ -163,7 +203,7 @@ impl Engine {
         };
         let directory = self.current().directory;
         let proposes = |id: PersonId| {
-            next.can_agree(id, &steps, directory.as_ref(), Timestamp::MAX)
+            next.can_agree((id, None), &steps, directory.as_ref(), Timestamp::MAX)
                 .is_ok()
         };
         let mut people = directory.people();
@@ -180,7 +220,7 @@ impl Engine {
             .hint("enter the people whom `policy: {approval: …}` asks first, or ask others"))
     }
 
-    /// Records a review of a change. The last one that was needed puts the policy in force in the same transaction.
+    /// Records a review of a change. The last one that was needed carries it out in the same transaction.
     ///
     /// # Errors
     /// Where the caller may not review, did already or saw another change; where another policy came in force meanwhile;
@@ -195,42 +235,39 @@ impl Engine {
         let comment = verdict.comment.as_deref();
         comment.map_or(Ok(()), |comment| check_text("comment", comment))?;
         let comment = comment.map(|comment| self.prose(comment));
-        let next = if verdict.agrees {
-            self.still_sound(id).await?
-        } else {
-            None
+        let known = self.store().change(id).await?.ok_or_else(|| absent(id))?;
+        let (next, secret) = match known.proposal {
+            Proposal::Policy { .. } if verdict.agrees => (self.still_sound(id).await?, None),
+            Proposal::Policy { .. } => (None, None),
+            Proposal::Directory { .. } => (None, self.store().change_secret(id).await?),
         };
         let installs = next.as_ref().map(|next| Arc::clone(&next.policy));
         let committed = self
-            .decide(Scope::Change(id), move |current, world, now| {
+            .decide(scope(&known), move |current, world, now| {
                 let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
-                let decision = if verdict.agrees {
-                    Decision::Approve {
-                        duration: None,
-                        items: None,
-                    }
-                } else {
-                    Decision::Deny
-                };
-                let review = Review {
-                    reviewer: caller.person,
-                    on_behalf: None,
-                    step: 0,
-                    decision,
-                    digest: verdict.digest,
-                    comment,
-                    at: now,
-                };
                 let directory = current.unlocked(world);
                 let may = |step: &Step, escalated: bool, voter: Voter<'_>| {
                     current
                         .policy
                         .may_review_change(change, (step, escalated), voter, &directory, now)
                 };
+                let review = verdict.review(caller, comment, now);
                 let event = change.review(review, world.policy, &may, now)?;
-                follow(current, world, (caller, change), event, next)
+                let Proposal::Directory { edit } = &change.proposal else {
+                    return follow(current, world, (caller, change), event, next);
+                };
+                let moment = Moment {
+                    actor: Actor::Person(caller.person),
+                    current,
+                    world,
+                    now,
+                };
+                edits::follow(change, edit, event, secret, moment)
             })
             .await?;
+        if matches!(known.proposal, Proposal::Directory { .. }) {
+            self.refresh_directory().await?;
+        }
         if committed
             .events
             .iter()
@@ -338,7 +375,9 @@ impl Engine {
         let source = |(name, text): (String, String)| Source { name, text };
         let sources: Vec<Source> = files.into_iter().map(source).collect();
         let checked = self.sound(&sources)?;
-        let Proposal::Policy { revision, .. } = &change.proposal;
+        let Proposal::Policy { revision, .. } = &change.proposal else {
+            return Ok(None);
+        };
         if checked.policy.revision() != *revision {
             let what = "the files that are kept are not those that were proposed";
             return Err(Refusal::new(Code::PolicyInvalid, what).into());
@@ -346,6 +385,21 @@ impl Engine {
         self.connectors_in_use(&checked.policy).await?;
         self.can_be_changed(&checked.policy)?;
         Ok(Some(Next::new(&checked.policy, &sources)))
+    }
+}
+
+/// What is looked at to decide about a change.
+fn scope(change: &Change) -> Scope {
+    match &change.proposal {
+        Proposal::Policy { .. } => Scope::Change(change.id),
+        Proposal::Directory { edit } => Scope::Edit {
+            change: change.id,
+            person: edit.person,
+            login: match &edit.act {
+                Act::Add { person, .. } => Some(person.login.text().to_owned()),
+                _ => None,
+            },
+        },
     }
 }
 
@@ -371,14 +425,13 @@ fn follow(
 }
 
 /// What somebody proposed is not carried out once they could not do it themselves any more.
-fn may_still_propose(current: &Current, proposer: PersonId) -> Result<(), Refusal> {
+pub(crate) fn may_still_propose(current: &Current, proposer: PersonId) -> Result<(), Refusal> {
     let known = current.directory.person(proposer);
     if known.is_some_and(|person| person.active && person.role == SystemRole::Administrator) {
         return Ok(());
     }
     let what = "whoever proposed this is no administrator any more; it can only be denied";
-    Err(Refusal::new(Code::Forbidden, what)
-        .hint("an administrator can propose it anew: daypass policy apply"))
+    Err(Refusal::new(Code::Forbidden, what).hint("an administrator can propose it anew"))
 }
 
 fn committed_change(committed: &Committed, id: ChangeId) -> Result<Change, Error> {

@@ -22,6 +22,15 @@ use crate::error::Error;
 /// How often a decision is made anew because the policy changed under it.
 const ATTEMPTS: u32 = 5;
 
+/// What must be as it was known where a decision was prepared, or the decision is prepared anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// The policy and the whole directory.
+    PolicyAndDirectory,
+    /// The policy: what it is about is decided by its own rows.
+    Policy,
+}
+
 /// Where random bytes come from. The server hands in the system's, a simulation its seed's.
 pub trait Entropy: Send + Sync {
     /// Fills the buffer with random bytes.
@@ -178,7 +187,8 @@ impl Engine {
         scope: Scope,
         decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
     ) -> Result<Committed, Error> {
-        self.decide_in(|_| scope.clone(), decide).await
+        self.decide_by(|_| (scope.clone(), Basis::PolicyAndDirectory), decide)
+            .await
     }
 
     /// The same with what a person has had, as far back as the policy's limits look (`World::past`). `who`: whose, where the
@@ -190,14 +200,17 @@ impl Engine {
         decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
     ) -> Result<Committed, Error> {
         let remembering = |current: &Current| match current.policy.reach() {
-            reach if reach.is_nothing() => scope.clone(),
-            reach => Scope::Remembering {
-                about: Box::new(scope.clone()),
-                who,
-                reach,
-            },
+            reach if reach.is_nothing() => (scope.clone(), Basis::PolicyAndDirectory),
+            reach => {
+                let scope = Scope::Remembering {
+                    about: Box::new(scope.clone()),
+                    who,
+                    reach,
+                };
+                (scope, Basis::PolicyAndDirectory)
+            }
         };
-        self.decide_in(remembering, decide).await
+        self.decide_by(remembering, decide).await
     }
 
     /// What a person has had, as far back as the policy's limits look. A decision asks within its transaction.
@@ -208,19 +221,21 @@ impl Engine {
         Ok(self.store().past(who, current.policy.reach()).await?)
     }
 
-    async fn decide_in(
+    /// The same in a scope that policy and directory say, by as much of them as it says.
+    pub(crate) async fn decide_by(
         &self,
-        scope: impl Fn(&Current) -> Scope,
+        scope: impl Fn(&Current) -> (Scope, Basis),
         decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
     ) -> Result<Committed, Error> {
         let mut attempt = 1;
         loop {
             let (current, decide) = (self.current(), decide.clone());
-            let scope = scope(&current);
+            let (scope, basis) = scope(&current);
             let decided = self.store().transition(scope, move |world, now| {
                 let other_policy = world.policy.is_some_and(|one| one != current.policy.revision());
-                let other_directory =
-                    world.directory != current.directory.changes() && !planted::is(Fault::OldDirectory);
+                let other_directory = basis == Basis::PolicyAndDirectory
+                    && world.directory != current.directory.changes()
+                    && !planted::is(Fault::OldDirectory);
                 if other_policy || other_directory {
                     let what = "the policy or the directory was changed at this moment; try again";
                     return Err(Refusal::new(Code::Stale, what));

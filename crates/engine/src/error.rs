@@ -1,5 +1,6 @@
 //! What can go wrong in a use case: a refusal that a person is shown, or a failure of what the engine stands on.
 
+use daypass_core::change::Change;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_policy::Diagnostics;
 
@@ -9,6 +10,9 @@ pub enum Error {
     /// Refused, with a reason and often a hint.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It was not done: it was proposed, and waits for those whom the policy in force asks.
+    #[error("this waits for others, as change {}", .0.id.short())]
+    Waits(Box<Change>),
     /// The policy does not load; each diagnostic says where and why.
     #[error("the policy does not load")]
     Policy(Box<Diagnostics>),

@@ -1,18 +1,20 @@
-//! The local directory: accounts, groups, managers, roles, passwords.
+//! The local directory: accounts, groups, managers, roles, passwords. What the policy covers of it waits for others: see `edits`.
 
 use std::collections::BTreeSet;
 
+use daypass_core::edit::not_the_last_administrator;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
-use daypass_core::lock::On;
 use daypass_core::name::Name;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::Directory as _;
 use daypass_store::{Outcome, Scope, Side};
 
 use crate::caller::Caller;
+use crate::edits::{Moment, Wish, carry_out, person};
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
@@ -39,6 +41,8 @@ pub struct NewPerson {
     pub manager: Option<Name>,
     /// Who answers for it: a person, where it is a service account.
     pub owner: Option<Name>,
+    /// Where mail for them goes.
+    pub mail: Option<String>,
     /// The hash of their first password (argon2id, PHC form); the caller hashed it.
     pub password: Option<String>,
 }
@@ -47,10 +51,11 @@ impl Engine {
     /// Makes an account.
     ///
     /// # Errors
-    /// Where the caller is no administrator, or an active account has this login.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, or an active account has this login.
     pub async fn add_person(&self, caller: Caller, new: NewPerson) -> Result<Person, Error> {
         caller.administrator()?;
-        self.make_person(Actor::Person(caller.person), new).await
+        let (id, wish) = self.new_person(new)?;
+        self.edited(caller, id, wish).await
     }
 
     /// Makes the first administrator of an empty directory. It works once.
@@ -66,20 +71,34 @@ impl Engine {
             .hint("daypass user add LOGIN")
             .into());
         }
-        self.make_person(
-            Actor::System,
-            NewPerson {
-                role: SystemRole::Administrator,
-                ..new
-            },
-        )
-        .await
+        let new = NewPerson {
+            role: SystemRole::Administrator,
+            ..new
+        };
+        let (id, wish) = self.new_person(new)?;
+        // Nobody is there who could be asked.
+        let current = self.current();
+        let committed = self
+            .store()
+            .transition(wish.scope(id), move |world, now| {
+                let edit = wish.edit(id, None)?.ok_or_else(gone)?;
+                let moment = Moment {
+                    actor: Actor::System,
+                    current: &current,
+                    world,
+                    now,
+                };
+                carry_out(&edit, wish.secret(), moment)
+            })
+            .await?;
+        self.refresh_directory().await?;
+        Ok(person(&committed, id)?)
     }
 
     /// Lets somebody join and leave groups. What others change at the same time stays.
     ///
     /// # Errors
-    /// Where the caller is no administrator, there is no such person, or a group is to be joined and left at once.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, there is no such person, or a group is to be joined and left at once.
     pub async fn change_groups(
         &self,
         caller: Caller,
@@ -93,24 +112,14 @@ impl Engine {
             return Err(Refusal::new(Code::Invalid, what).into());
         }
         let id = self.find(login)?.id;
-        self.decide_person(Scope::Person(id), id, move |person, _| {
-            let mut groups = person.groups.clone();
-            groups.retain(|group| !leave.contains(group));
-            groups.extend(join);
-            // An account that changes must settle before it reviews: nothing has changed here.
-            if groups == person.groups {
-                return Ok(Outcome::default());
-            }
-            Ok(changed(caller, id, Change::Groups { groups }))
-        })
-        .await
+        self.edited(caller, id, Wish::Groups { join, leave }).await
     }
 
     /// Sets or clears somebody's manager.
     ///
     /// # Errors
-    /// Where the caller is no administrator, there is no such person, it is a service account, or somebody would be their own
-    /// manager.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, there is no such person, it is a service
+    /// account, or somebody would be their own manager.
     pub async fn set_manager(
         &self,
         caller: Caller,
@@ -130,29 +139,24 @@ impl Engine {
         if manager == Some(person) {
             return Err(Refusal::new(Code::Invalid, "nobody is their own manager").into());
         }
-        self.change(caller, person, Change::Manager { manager }).await
+        self.edited(caller, person, Wish::Manager(manager)).await
     }
 
     /// Gives somebody another role in Daypass.
     ///
     /// # Errors
-    /// Where the caller is no administrator, or the last administrator would be gone.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, or the last administrator would be gone.
     pub async fn set_role(&self, caller: Caller, login: &str, role: SystemRole) -> Result<Person, Error> {
         caller.administrator()?;
         let id = self.find(login)?.id;
-        self.decide_person(Scope::Administrator(id), id, move |_, world| {
-            if role != SystemRole::Administrator {
-                not_the_last_administrator(world, id)?;
-            }
-            Ok(changed(caller, id, Change::Role { role }))
-        })
-        .await
+        self.edited(caller, id, Wish::Role(role)).await
     }
 
     /// Sets where mail for somebody goes, or that it goes nowhere.
     ///
     /// # Errors
-    /// Where the caller is no administrator, there is no such person, it is a service account, or the text is no address.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, there is no such person, it is a service
+    /// account, or the text is no address.
     pub async fn set_mail(&self, caller: Caller, login: &str, mail: Option<&str>) -> Result<Person, Error> {
         caller.administrator()?;
         mail.map(check_mail).transpose()?;
@@ -162,21 +166,15 @@ impl Engine {
         }
         let id = account.id;
         let mail = mail.map(|mail| self.prose(mail));
-        self.decide_person(Scope::Person(id), id, move |person, _| {
-            let same = person.mail.as_ref().map(|known| known.text()) == mail.as_ref().map(|new| new.text());
-            if same {
-                return Ok(Outcome::default());
-            }
-            Ok(changed(caller, id, Change::Mail { mail }))
-        })
-        .await
+        self.edited(caller, id, Wish::Mail(mail)).await
     }
 
     /// Sets a password: one's own, with the proof of the present one, or anybody's for an administrator. All sessions and
     /// tokens of the account end. Whoever it is must settle before reviewing again.
     ///
     /// # Errors
-    /// [`Code::Stale`] where another password was set since the proof; where the caller may not, or there is no such person.
+    /// [`Error::Waits`] where others must agree to somebody else's; [`Code::Stale`] where another password was set since the proof;
+    /// where the caller may not, or there is no such person.
     pub async fn set_password(
         &self,
         caller: Caller,
@@ -194,7 +192,7 @@ impl Engine {
             }
             _ => {
                 caller.administrator()?;
-                Scope::Person(person)
+                return self.edited(caller, person, Wish::Password(hash)).await;
             }
         };
         self.decide_person(scope, person, move |_, _| {
@@ -229,7 +227,7 @@ impl Engine {
     /// Switches an account on again. It must settle before it reviews.
     ///
     /// # Errors
-    /// Where the caller is no administrator, or another account took the login meanwhile.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, or another account took the login meanwhile.
     pub async fn reactivate(&self, caller: Caller, login: &str) -> Result<Person, Error> {
         caller.administrator()?;
         let current = self.current();
@@ -244,7 +242,7 @@ impl Engine {
             .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
-        self.change(caller, person.id, Change::Reactivated).await
+        self.edited(caller, person.id, Wish::Reactivate).await
     }
 
     /// The active account of this login.
@@ -259,8 +257,10 @@ impl Engine {
             .ok_or_else(|| unknown(login))
     }
 
-    async fn make_person(&self, actor: Actor, new: NewPerson) -> Result<Person, Error> {
+    /// The account that is to be made, with the hash of its first password.
+    fn new_person(&self, new: NewPerson) -> Result<(PersonId, Wish), Error> {
         check_text("display name", &new.display)?;
+        new.mail.as_deref().map(check_mail).transpose()?;
         let manager = new
             .manager
             .as_ref()
@@ -268,7 +268,7 @@ impl Engine {
             .transpose()?;
         let owner = owner_of_new(&self.current().directory, &new)?;
         let id = PersonId::from_bytes(self.random());
-        let mut person = Person {
+        let person = Person {
             id,
             login: self.prose(new.login.as_str()),
             display: self.prose(&new.display),
@@ -277,44 +277,14 @@ impl Engine {
             groups: new.groups,
             manager: manager.map(|manager| manager.id),
             active: true,
-            changed_at: daypass_core::time::Timestamp::EPOCH,
-            manager_since: daypass_core::time::Timestamp::EPOCH,
-            mail: None,
+            // The moment in which it is made says both.
+            changed_at: Timestamp::EPOCH,
+            manager_since: Timestamp::EPOCH,
+            mail: new.mail.map(|mail| Box::new(self.prose(&mail))),
             owner,
             delegation: None,
         };
-        let committed = self
-            .store()
-            .transition(
-                Scope::NewPerson {
-                    id,
-                    login: new.login.to_string(),
-                },
-                move |world, now| {
-                    if world.people.values().any(|other| other.active) {
-                        return Err(Refusal::new(
-                            Code::Exists,
-                            format!("there is a {} already", new.login),
-                        ));
-                    }
-                    person.changed_at = now;
-                    person.manager_since = now;
-                    let added = Change::Added { person };
-                    let mut outcome = Outcome::one(actor, Subject::Person(id), What::Person(added));
-                    if let Some(hash) = new.password {
-                        outcome.side.push(Side::Password { person: id, hash });
-                    }
-                    Ok(outcome)
-                },
-            )
-            .await?;
-        self.refresh_directory().await?;
-        Ok(committed.world.people.get(&id).cloned().ok_or_else(gone)?)
-    }
-
-    async fn change(&self, caller: Caller, id: PersonId, change: Change) -> Result<Person, Error> {
-        self.decide_person(Scope::Person(id), id, move |_, _| Ok(changed(caller, id, change)))
-            .await
+        Ok((id, Wish::Add(Box::new(person), new.password)))
     }
 
     /// Changes an account by what its row says while it is locked: another server may have changed it since the directory
@@ -357,23 +327,6 @@ fn changed(caller: Caller, id: PersonId, change: Change) -> Outcome {
         Subject::Person(id),
         What::Person(change),
     )
-}
-
-/// Refuses where this is the only active administrator. One who is locked counts for none: they could do nothing; nor does a
-/// program, which may no more than who answers for it. The world is that of [`Scope::Administrator`].
-fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Refusal> {
-    let is_one = |person: &&Person| {
-        person.active && person.kind == Kind::Person && person.role == SystemRole::Administrator
-    };
-    let mut administrators = world.people.values().filter(is_one);
-    // One that is not among them takes nobody away.
-    let leaves = administrators.clone().any(|one| one.id == id);
-    if leaves && !administrators.any(|one| one.id != id && world.locked(&On::Person(one.id)).is_none()) {
-        return Err(
-            Refusal::new(Code::InUse, "this is the last administrator").hint("make another one first")
-        );
-    }
-    Ok(())
 }
 
 fn gone() -> Refusal {

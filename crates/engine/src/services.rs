@@ -3,21 +3,21 @@
 //! The rules about reviewing are the policy's (`daypass_policy::cared_for`, `Policy::may_review`). What is here is what changes
 //! an owner, and what the engine asks besides: whether the owner is locked, and what an orphan still holds.
 
-use daypass_core::event::{Actor, Subject, What};
+use daypass_core::event::Actor;
 use daypass_core::grant::{Grant, Part, Reason};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::{self, Lock, On};
 use daypass_core::name::Item;
-use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Request;
 use daypass_core::world::World;
 use daypass_policy::{Directory as _, cared_for, owner_of};
-use daypass_store::{Outcome, Scope, Side};
 
 use crate::caller::Caller;
 use crate::current::Current;
 use crate::directory::Snapshot;
+use crate::edits::Wish;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::people::NewPerson;
@@ -27,33 +27,13 @@ impl Engine {
     /// count as the requester any more. What it holds stays.
     ///
     /// # Errors
-    /// Where the caller is no administrator, the account is no service account, or the owner no active person.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, the account is no service account, or the
+    /// owner no active person.
     pub async fn set_owner(&self, caller: Caller, login: &str, owner: &str) -> Result<Person, Error> {
         caller.administrator()?;
         let id = self.find(login)?.id;
-        let owner = owner.to_owned();
-        let committed = self
-            .decide(Scope::Person(id), move |current, world, _| {
-                let account = world.people.get(&id).ok_or_else(gone)?;
-                if account.kind != Kind::Service {
-                    let what = "a person answers for themselves; only a service account has an owner";
-                    return Err(Refusal::new(Code::Invalid, what));
-                }
-                let owner = eligible(&current.directory, &owner)?;
-                if account.owner == Some(owner) {
-                    return Ok(Outcome::default());
-                }
-                if let Some(lock) = world.locked(&On::Person(owner)) {
-                    return Err(lock::refusal(lock, None));
-                }
-                let change = What::Person(Change::Owner { owner });
-                let mut outcome = Outcome::one(Actor::Person(caller.person), Subject::Person(id), change);
-                outcome.side.push(Side::EndTokens { person: id });
-                Ok(outcome)
-            })
-            .await?;
-        self.refresh_directory().await?;
-        Ok(committed.world.people.get(&id).cloned().ok_or_else(gone)?)
+        let owner = eligible(&self.current().directory, owner)?;
+        self.edited(caller, id, Wish::Owner(owner)).await
     }
 
     /// Begins the end of what the service accounts of somebody hold whose account was switched off; how many grants that were.
@@ -138,6 +118,22 @@ fn eligible(directory: &Snapshot, login: &str) -> Result<PersonId, Refusal> {
         return Err(Refusal::new(Code::Invalid, what));
     }
     Ok(owner.id)
+}
+
+/// Refuses whoever cannot answer for a service account now.
+///
+/// # Errors
+/// For a program, and for an account that is switched off or locked.
+pub(crate) fn may_own(owner: PersonId, current: &Current, world: &World) -> Result<(), Refusal> {
+    if let Some(lock) = world.locked(&On::Person(owner)) {
+        return Err(lock::refusal(lock, None));
+    }
+    let account = current.directory.person(owner);
+    if account.is_some_and(|account| account.active && account.kind == Kind::Person) {
+        return Ok(());
+    }
+    let what = "whoever is to answer for the service account is switched off";
+    Err(Refusal::new(Code::UnknownPerson, what))
 }
 
 /// Refuses what means nothing to a service account, with who to turn to instead.

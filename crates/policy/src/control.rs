@@ -1,9 +1,12 @@
-//! Changes of the policy itself: who must agree to another one, and who may review such a change.
+//! Changes of the policy itself, and of the local directory where it covers that: who must agree, and who may review such a change.
 
 use std::collections::BTreeSet;
 
 use daypass_core::change::{Change, State};
+use daypass_core::edit::Area;
 use daypass_core::id::PersonId;
+use daypass_core::name::Name;
+use daypass_core::person::Person;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Review, Step, Voter};
 use daypass_core::time::Timestamp;
@@ -19,20 +22,29 @@ impl Policy {
         Some(control.steps.iter().map(|step| self.frozen(step, None)).collect())
     }
 
-    /// Whether different people, none of them the proposer, could agree to a change that this person proposes.
+    /// Whether something of this kind waits for the steps of [`Self::control`].
+    #[must_use]
+    pub fn covers(&self, areas: &BTreeSet<Area>) -> bool {
+        let control = self.document.control.as_ref();
+        control.is_some_and(|control| !control.covers.is_disjoint(areas))
+    }
+
+    /// Whether different people could agree to a change that this person proposes: none of them the proposer, none of them the
+    /// one whose account it is about.
     ///
     /// # Errors
     /// The first step that cannot be filled, and whom it asks.
     pub fn can_agree(
         &self,
-        proposer: PersonId,
+        (proposer, about): (PersonId, Option<PersonId>),
         steps: &[Step],
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let others = Others::new(directory, proposer, about);
         let scene = Scene {
             requester: proposer,
-            directory,
+            directory: &others,
             now,
         };
         let Err(unfilled) = self.fillable(steps, scene) else {
@@ -60,9 +72,14 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<Option<PersonId>, Refusal> {
+        if voter.person() != change.proposer && change.about() == Some(voter.person()) {
+            let what = "nobody reviews a change of their own account";
+            return Err(Refusal::new(Code::OwnRequest, what));
+        }
+        let others = Others::new(directory, change.proposer, change.about());
         let scene = Scene {
             requester: change.proposer,
-            directory,
+            directory: &others,
             now,
         };
         let elsewhere = elsewhere(change, step);
@@ -81,13 +98,45 @@ impl Policy {
         let (Some((_, step)), State::Pending { escalated, .. }) = (change.open_step(), &change.state) else {
             return Vec::new();
         };
+        let others = Others::new(directory, change.proposer, change.about());
         let scene = Scene {
             requester: change.proposer,
-            directory,
+            directory: &others,
             now,
         };
         let asked = self.asked(step, *escalated, &elsewhere(change, step), scene);
         self.unheard(asked, change.reviews(), scene).into_iter().collect()
+    }
+}
+
+/// The directory without the person whose account a change is about: they review it as little as who proposes it. The proposer
+/// stays, whose manager may be asked; they are left out for themselves.
+struct Others<'d> {
+    directory: &'d dyn Directory,
+    without: Option<PersonId>,
+}
+
+impl<'d> Others<'d> {
+    fn new(directory: &'d dyn Directory, proposer: PersonId, about: Option<PersonId>) -> Self {
+        let without = about.filter(|about| *about != proposer);
+        Self { directory, without }
+    }
+}
+
+impl Directory for Others<'_> {
+    fn person(&self, id: PersonId) -> Option<&Person> {
+        self.directory.person(id).filter(|_| self.without != Some(id))
+    }
+
+    fn by_login(&self, login: &str) -> Option<&Person> {
+        let found = self.directory.by_login(login);
+        found.filter(|person| self.without != Some(person.id))
+    }
+
+    fn members(&self, group: &Name) -> Vec<PersonId> {
+        let mut members = self.directory.members(group);
+        members.retain(|member| self.without != Some(*member));
+        members
     }
 }
 

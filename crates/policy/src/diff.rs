@@ -119,7 +119,12 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
     }
     if let Some(control) = &document.control {
         let steps: Vec<String> = control.steps.iter().map(step).collect();
-        let fields = Fields::from([("approval", Field::Shown(steps.join(" then ")))]);
+        let mut fields = Fields::from([("approval", Field::Shown(steps.join(" then ")))]);
+        // What is so without a word needs none here.
+        if control.covers.len() > 1 {
+            let covers: Vec<&str> = control.covers.iter().map(|area| area.as_str()).collect();
+            fields.insert("covers", Field::Shown(covers.join(", ")));
+        }
         all.insert((Section::Control, String::new()), fields);
     }
     for people in &document.people {

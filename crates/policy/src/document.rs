@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use daypass_core::demand::Recording;
+use daypass_core::edit::Area;
 use daypass_core::end_when::EndWhen;
 use daypass_core::environment::EnvironmentRole;
 use daypass_core::name::{Item, Name};
@@ -329,10 +330,12 @@ pub(crate) struct BreakGlass {
     pub(crate) within: Span,
 }
 
-/// What it takes to change the policy itself.
+/// What it takes to change the policy itself, and whatever else it covers.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     pub(crate) at: At,
+    /// What waits for the steps; the policy always does.
+    pub(crate) covers: BTreeSet<Area>,
     /// Never empty.
     pub(crate) steps: Vec<Step>,
 }

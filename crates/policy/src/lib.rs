@@ -7,6 +7,7 @@
 //! Absent here: any clock, any IO, any knowledge of what a provider reads from its configuration, and any memory between two
 //! questions.
 
+mod asked;
 mod catalogue;
 mod chain;
 mod check;

@@ -126,44 +126,60 @@ impl Policy {
         most: usize,
     ) -> Plan {
         let sides = [Side::new(self, directory, now), Side::new(after, directory, now)];
-        let crowd = Crowd::new(&sides, people);
-        let classes = classes(&sides, crowd.anybody());
-        let mut plan = Plan {
-            people: crowd.len(),
-            roles: classes.iter().map(|class| class.items.len()).sum(),
-            ..Plan::default()
-        };
-        let (mut left, mut names) = (most, 0);
-        // What changes in the same way for the same people is one change.
-        let mut found: BTreeMap<(Difference, Vec<PersonId>), BTreeSet<Item>> = BTreeMap::new();
-        for class in &classes {
-            let admitted = crowd.admitted(class);
-            let Some(rest) = left.checked_sub(admitted.len()) else {
-                plan.left_out += class.items.len();
-                continue;
-            };
-            left = rest;
-            let changes = changes(&sides, class, &crowd, admitted);
-            let told = names + changes.values().map(Vec::len).sum::<usize>();
-            if told > MOST_NAMES {
-                plan.left_out += class.items.len();
-                continue;
-            }
-            names = told;
-            for (difference, mut people) in changes {
-                people.sort_unstable();
-                found
-                    .entry((difference, people))
-                    .or_default()
-                    .extend(class.items.iter().cloned());
-            }
-        }
-        plan.changes = found
-            .into_iter()
-            .map(|((difference, people), items)| difference.change(people, items.into_iter().collect()))
-            .collect();
-        plan
+        compared(&sides, people, most)
     }
+
+    /// What a change of the directory does to these people: the same, with this policy and two directories.
+    #[must_use]
+    pub fn plan_people(
+        &self,
+        people: impl IntoIterator<Item = PersonId>,
+        (before, after): (&dyn Directory, &dyn Directory),
+        now: Timestamp,
+    ) -> Plan {
+        let sides = [Side::new(self, before, now), Side::new(self, after, now)];
+        compared(&sides, people, MOST)
+    }
+}
+
+fn compared(sides: &[Side<'_>; 2], people: impl IntoIterator<Item = PersonId>, most: usize) -> Plan {
+    let crowd = Crowd::new(sides, people);
+    let classes = classes(sides, crowd.anybody());
+    let mut plan = Plan {
+        people: crowd.len(),
+        roles: classes.iter().map(|class| class.items.len()).sum(),
+        ..Plan::default()
+    };
+    let (mut left, mut names) = (most, 0);
+    // What changes in the same way for the same people is one change.
+    let mut found: BTreeMap<(Difference, Vec<PersonId>), BTreeSet<Item>> = BTreeMap::new();
+    for class in &classes {
+        let admitted = crowd.admitted(class);
+        let Some(rest) = left.checked_sub(admitted.len()) else {
+            plan.left_out += class.items.len();
+            continue;
+        };
+        left = rest;
+        let changes = changes(sides, class, &crowd, admitted);
+        let told = names + changes.values().map(Vec::len).sum::<usize>();
+        if told > MOST_NAMES {
+            plan.left_out += class.items.len();
+            continue;
+        }
+        names = told;
+        for (difference, mut people) in changes {
+            people.sort_unstable();
+            found
+                .entry((difference, people))
+                .or_default()
+                .extend(class.items.iter().cloned());
+        }
+    }
+    plan.changes = found
+        .into_iter()
+        .map(|((difference, people), items)| difference.change(people, items.into_iter().collect()))
+        .collect();
+    plan
 }
 
 /// What changes in roles of a class, and for whom.

@@ -111,6 +111,7 @@ fn build(world: &World) -> Result<(), String> {
                 groups: names(&person.groups),
                 manager: None,
                 owner: person.service.then(|| login("root")).transpose()?,
+                mail: None,
                 password: None,
             };
             let done = match root {

@@ -53,6 +53,14 @@ impl Store {
         self.read(move |link| Box::pin(files(link, id))).await
     }
 
+    /// What is secret of a change that waits: the hash of a password or of a token.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn change_secret(&self, id: ChangeId) -> Result<Option<String>> {
+        self.read(move |link| Box::pin(secret(link, id))).await
+    }
+
     /// The change whose id begins so.
     ///
     /// # Errors
@@ -81,7 +89,12 @@ pub(crate) fn write(change: Option<&Change>, step: Step) -> Result<Vec<Statement
     if step.from != "none" {
         let text =
             "UPDATE changes SET previous_state = state, state = $2, due_at = $3, document = $4 WHERE id = $1";
-        return Ok(vec![(text, vec![id, step.to.into(), due_at, document])]);
+        let mut writes = vec![(text, vec![id.clone(), step.to.into(), due_at, document])];
+        // Whatever became of it: nobody needs its secret any more.
+        if !change.is_pending() {
+            writes.push(("DELETE FROM change_secrets WHERE change_id = $1", vec![id]));
+        }
+        return Ok(writes);
     }
     let text = "INSERT INTO changes (id, state, proposer, created_at, due_at, document) \
                 VALUES ($1, $2, $3, $4, $5, $6)";
@@ -99,6 +112,18 @@ pub(crate) fn keep_files(change: ChangeId, sources: &[(String, String)]) -> Resu
         "INSERT INTO change_files (change_id, sources) VALUES ($1, $2)",
         values,
     ))
+}
+
+/// What keeps the secret of a change.
+pub(crate) fn keep_secret(change: ChangeId, secret: String) -> Statement {
+    let text = "INSERT INTO change_secrets (change_id, secret) VALUES ($1, $2)";
+    (text, vec![change.into(), secret.into()])
+}
+
+async fn secret(link: &mut Link, id: ChangeId) -> Result<Option<String>> {
+    let text = "SELECT secret FROM change_secrets WHERE change_id = $1";
+    let row = link.row(text, &[id.into()]).await?;
+    row.map(|row| row.text(0).map(str::to_owned)).transpose()
 }
 
 pub(crate) async fn files(link: &mut Link, id: ChangeId) -> Result<Option<Vec<(String, String)>>> {

@@ -66,6 +66,16 @@ pub enum Scope {
     /// A change that waits for others, or that is to be proposed; with all others that wait, and the policy, which it may
     /// put in force.
     Change(ChangeId),
+    /// A change of an account that waits for others, or that is to be proposed: as [`Self::Change`], with the account, any active
+    /// one of the login, and where it is an active administrator, all others.
+    Edit {
+        /// The change.
+        change: ChangeId,
+        /// Whose account.
+        person: PersonId,
+        /// The login of an account that is to be made.
+        login: Option<String>,
+    },
     /// The policy, with all changes that wait: they are proposals to change this one.
     Policy,
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
@@ -92,7 +102,10 @@ impl Scope {
     /// Whether every other decision depends on what this one changes. It then waits for those under way, and those that come
     /// wait for it: none is made on a policy or on locks that are no more.
     pub(crate) const fn is_exclusive(&self) -> bool {
-        matches!(self.about(), Self::Lock(_) | Self::Change(_) | Self::Policy)
+        matches!(
+            self.about(),
+            Self::Lock(_) | Self::Change(_) | Self::Edit { .. } | Self::Policy
+        )
     }
 }
 
@@ -137,6 +150,16 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             changes::one(link, part, *id).await?;
             policy(link).await?;
         }
+        Scope::Edit {
+            change,
+            person,
+            login,
+        } => {
+            changes::waiting(link, part).await?;
+            changes::one(link, part, *change).await?;
+            policy(link).await?;
+            edited(link, part, *person, login.as_deref()).await?;
+        }
         Scope::Policy => {
             changes::waiting(link, part).await?;
             policy(link).await?;
@@ -175,6 +198,15 @@ async fn proved(link: &mut Link, world: &mut World, id: PersonId, password: Hash
         take_people(world, &own)?;
     }
     Ok(())
+}
+
+/// With those whom it may meet: nothing else is decided meanwhile.
+async fn edited(link: &mut Link, world: &mut World, id: PersonId, login: Option<&str>) -> Result<()> {
+    administrator(link, world, id).await?;
+    let alike = "SELECT document FROM people WHERE state = 'active' AND (lower(login) = lower($2) OR lower(login) = \
+                 (SELECT lower(login) FROM people WHERE id = $1)) ORDER BY id FOR UPDATE";
+    let values = [id.into(), login.unwrap_or_default().into()];
+    take_people(world, &link.rows(alike, &values).await?)
 }
 
 /// The account first, then the reservation, then a statement that sees what others have done before it was ours.

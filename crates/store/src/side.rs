@@ -47,6 +47,13 @@ pub enum Side {
         /// The name and text of each file.
         sources: Vec<(String, String)>,
     },
+    /// What is secret of a change: the hash of a password or of a token. It is gone as soon as the change waits no more.
+    Withheld {
+        /// The change.
+        change: ChangeId,
+        /// The hash.
+        secret: String,
+    },
     /// The files of the policy that a change proposes.
     Proposed {
         /// The change.
@@ -64,6 +71,7 @@ pub(crate) fn write(side: Side) -> Result<Vec<Statement>> {
         Side::Confirmed { token, person, at } => vec![tokens::confirm(token, person, at)],
         Side::EndToken { token } => vec![tokens::end(token)],
         Side::Proposed { change, sources } => vec![changes::keep_files(change, &sources)?],
+        Side::Withheld { change, secret } => vec![changes::keep_secret(change, secret)],
         Side::EndTokens { person } => vec![tokens::end_all(person)],
         // Written with its event; see `policies::write`.
         Side::PolicySource { .. } => Vec::new(),

@@ -1,5 +1,6 @@
 //! What can go wrong with a call.
 
+use crate::change::Proposed;
 use crate::problem::{Problem, ProblemCode};
 
 /// Why a call gave no answer.
@@ -8,6 +9,9 @@ pub enum Error {
     /// The server said no, and why.
     #[error(transparent)]
     Problem(#[from] Box<Problem>),
+    /// It was not done: others must agree first, and it waits for them.
+    #[error("it waits for others, as change {}", .0.change.id.short())]
+    Waits(Box<Proposed>),
     /// No answer came. Whether the command took effect is not known; repeating it with the same key is safe.
     #[error("{server} was not reached: {detail}")]
     Unreachable {
@@ -35,7 +39,7 @@ impl Error {
     pub fn code(&self) -> Option<ProblemCode> {
         match self {
             Self::Problem(problem) => Some(problem.code),
-            Self::Unreachable { .. } | Self::NotDaypass { .. } | Self::Setup(_) => None,
+            Self::Waits(_) | Self::Unreachable { .. } | Self::NotDaypass { .. } | Self::Setup(_) => None,
         }
     }
 }

@@ -201,6 +201,17 @@ impl Client {
             .and_then(|value| value.to_str().ok());
         let is_problem = problem_type.is_some_and(|value| value.starts_with(PROBLEM_JSON));
         let body = self.body(response).await?;
+        if status == StatusCode::ACCEPTED {
+            // It was taken, and not carried out: whoever expects that it was must not go on as if it were.
+            let error = match serde_json::from_slice(&body) {
+                Ok(proposed) => Error::Waits(Box::new(proposed)),
+                Err(error) => self.not_daypass(error.to_string()),
+            };
+            return Err(Failed {
+                error,
+                again: Again::Never,
+            });
+        }
         if status.is_success() {
             return Ok(body);
         }

@@ -1,9 +1,11 @@
 //! `group …`: who belongs to what.
 
 use clap::{Args, Subcommand};
+use daypass_api::client;
 use daypass_api::person::{ChangeGroups, Person};
 use daypass_core::name::Name;
 
+use crate::commands::change;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -33,7 +35,8 @@ pub struct LsArgs {}
   daypass group add security cy di
   daypass group remove security cy
 
-A group is there as long as it has a member.")]
+A group is there as long as it has a member. Where the policy covers groups, each is proposed: the answer is a change (C…) for each
+person, which others must agree to.")]
 pub struct MemberArgs {
     /// The group
     group: Name,
@@ -49,7 +52,7 @@ impl GroupCommand {
             Self::Ls(LsArgs {}) => list(context).await,
             Self::Add(args) => {
                 let add = [args.group.clone()].into();
-                change(
+                change_members(
                     context,
                     args,
                     ChangeGroups {
@@ -61,7 +64,7 @@ impl GroupCommand {
             }
             Self::Remove(args) => {
                 let remove = [args.group.clone()].into();
-                change(
+                change_members(
                     context,
                     args,
                     ChangeGroups {
@@ -93,11 +96,21 @@ async fn list(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
-async fn change(context: &Context, args: MemberArgs, change: ChangeGroups) -> Result<Exit, Failure> {
+async fn change_members(context: &Context, args: MemberArgs, wanted: ChangeGroups) -> Result<Exit, Failure> {
     let client = context.client()?;
     let mut people: Vec<Person> = Vec::new();
+    let mut waiting = Vec::new();
     for login in &args.logins {
-        people.push(client.change_groups(login, &change).await?);
+        match client.change_groups(login, &wanted).await {
+            Ok(person) => people.push(person),
+            Err(client::Error::Waits(proposed)) => waiting.push(*proposed.change),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !waiting.is_empty() {
+        change::tell_all_proposed(context, &waiting);
+        // What is covered is covered for all of them; who was in the group already is as they were.
+        return Ok(Exit::DONE);
     }
     let mut grid = Grid::new(["LOGIN", "GROUPS"]);
     for person in &people {

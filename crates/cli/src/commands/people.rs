@@ -7,10 +7,11 @@ use daypass_api::lock::LockOn;
 use daypass_api::person::{
     ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole, SystemRole,
 };
-use daypass_api::{Client, Secret};
+use daypass_api::{Client, Secret, client};
 use daypass_core::name::Name;
 
 use crate::ask;
+use crate::commands::change;
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -54,32 +55,29 @@ impl UserCommand {
                     add: args.add.into_iter().collect(),
                     remove: args.remove.into_iter().collect(),
                 };
-                let person = context.client()?.change_groups(&args.login, &change).await?;
-                Ok(shown(context, &person))
+                answered(
+                    context,
+                    context.client()?.change_groups(&args.login, &change).await,
+                )
             }
             Self::Manager(args) => {
                 let manager = SetManager {
                     manager: args.manager,
                 };
-                let person = context.client()?.set_manager(&args.login, &manager).await?;
-                Ok(shown(context, &person))
+                answered(
+                    context,
+                    context.client()?.set_manager(&args.login, &manager).await,
+                )
             }
             Self::Role(args) => {
-                let person = context
-                    .client()?
-                    .set_role(
-                        &args.login,
-                        &SetRole {
-                            role: args.role.into(),
-                        },
-                    )
-                    .await?;
-                Ok(shown(context, &person))
+                let role = SetRole {
+                    role: args.role.into(),
+                };
+                answered(context, context.client()?.set_role(&args.login, &role).await)
             }
             Self::Mail(args) => {
                 let mail = SetMail { mail: args.address };
-                let person = context.client()?.set_mail(&args.login, &mail).await?;
-                Ok(shown(context, &person))
+                answered(context, context.client()?.set_mail(&args.login, &mail).await)
             }
             Self::Password(args) => args.run(context).await,
             Self::Deactivate(args) => {
@@ -93,10 +91,7 @@ impl UserCommand {
                 }
                 Ok(shown(context, &person))
             }
-            Self::Reactivate(args) => {
-                let person = context.client()?.reactivate(&args.login).await?;
-                Ok(shown(context, &person))
-            }
+            Self::Reactivate(args) => answered(context, context.client()?.reactivate(&args.login).await),
         }
     }
 }
@@ -128,7 +123,8 @@ impl From<Role> for SystemRole {
   daypass user add ana --display \"Ana Ruiz\" --group engineering --manager bo --mail ana@example.com
   openssl rand -base64 18 | tee /dev/stderr | daypass user add cy --group security --password-stdin
 
-A program gets a service account: daypass service add LOGIN --owner PERSON")]
+A program gets a service account: daypass service add LOGIN --owner PERSON
+Where the policy covers people or groups, it is proposed: the answer is a change (C…) that others must agree to.")]
 pub struct AddArgs {
     /// What they log in with
     login: Name,
@@ -169,7 +165,8 @@ impl AddArgs {
             None
         };
         let has_password = password.is_some();
-        let mut person = client
+        let login = self.login.clone();
+        let made = client
             .add_person(&NewPerson {
                 login: self.login,
                 display: self.display,
@@ -178,22 +175,15 @@ impl AddArgs {
                 groups: self.groups.into_iter().collect(),
                 manager: self.manager,
                 owner: None,
+                mail: self.mail,
                 password: password.map(Secret::new),
             })
-            .await?;
-        if let Some(mail) = self.mail {
-            let login: Name = person.login.parse().map_err(|error| {
-                Failure::error(format!(
-                    "the account is made, but the server's answer is odd: {error}"
-                ))
-            })?;
-            person = client.set_mail(&login, &SetMail { mail: Some(mail) }).await?;
-        }
-        if !has_password {
-            let hint = format!("  it has no password yet: daypass user password {}", person.login);
+            .await;
+        if made.is_ok() && !has_password {
+            let hint = format!("  it has no password yet: daypass user password {login}");
             context.out.note(Line::new().with(Style::Faint, hint));
         }
-        Ok(shown(context, &person))
+        answered(context, made)
     }
 }
 
@@ -247,7 +237,7 @@ impl LsArgs {
   daypass user groups ana --add eng-leads
   daypass user groups ana --add security --remove engineering
 
-Who reviews must have settled since the last such change.")]
+Who reviews must have settled since the last such change. Where the policy covers groups, it is proposed.")]
 pub struct GroupsArgs {
     /// Whose
     login: Name,
@@ -305,7 +295,8 @@ pub struct MailArgs {
   daypass user role di auditor
   daypass user role bo member
 
-A role in Daypass gives no access to any resource: that is the policy's.")]
+A role in Daypass gives no access to any resource: that is the policy's. Who reviews must have settled since it changed. Where the
+policy covers people, it is proposed.")]
 pub struct RoleArgs {
     /// Whose
     login: Name,
@@ -323,7 +314,7 @@ pub struct RoleArgs {
   printf '%s\\n' \"$NEW\" | daypass user password ana --password-stdin
 
 All sessions and tokens of the account end. For your own, the present password is asked for as well; on stdin it comes
-as the second line.")]
+as the second line. Where the policy covers credentials, somebody else's is proposed, and is as it was until others agree.")]
 pub struct PasswordArgs {
     /// Whose; yours where nobody is named
     login: Option<Name>,
@@ -361,11 +352,11 @@ impl PasswordArgs {
             current: current.map(Secret::new),
             password: Secret::new(password),
         };
-        let person = client.set_password(&login, &body).await?;
-        if own {
+        let set = client.set_password(&login, &body).await;
+        if own && set.is_ok() {
             context.out.note("your sessions have ended: daypass login");
         }
-        Ok(shown(context, &person))
+        answered(context, set)
     }
 }
 
@@ -377,6 +368,27 @@ impl PasswordArgs {
 pub struct LoginArg {
     /// Whose
     login: Name,
+}
+
+/// The account as it is now, or the change that waits for others: it was proposed, which is no failure.
+fn answered(context: &Context, outcome: Result<Person, client::Error>) -> Result<Exit, Failure> {
+    answered_as(context, outcome, shown)
+}
+
+/// The same, with what shows the account.
+pub(super) fn answered_as(
+    context: &Context,
+    outcome: Result<Person, client::Error>,
+    shown: impl FnOnce(&Context, &Person) -> Exit,
+) -> Result<Exit, Failure> {
+    match outcome {
+        Ok(person) => Ok(shown(context, &person)),
+        Err(client::Error::Waits(proposed)) => {
+            change::tell_proposed(context, &proposed);
+            Ok(Exit::DONE)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn shown(context: &Context, person: &Person) -> Exit {

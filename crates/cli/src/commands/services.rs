@@ -53,8 +53,8 @@ impl ServiceCommand {
                 Ok(shown(context, &account))
             }
             Self::Reactivate(args) => {
-                let account = context.client()?.reactivate(&args.login).await?;
-                Ok(shown(context, &account))
+                let account = context.client()?.reactivate(&args.login).await;
+                people::answered_as(context, account, shown)
             }
         }
     }
@@ -91,15 +91,18 @@ impl AddArgs {
             groups: BTreeSet::new(),
             manager: None,
             owner: Some(self.owner),
+            mail: None,
             password: None,
         };
-        let account = context.client()?.add_person(&new).await?;
-        let hint = format!(
-            "  it has no token yet; its owner issues one: daypass service token {} NAME --scope read",
-            account.login
-        );
-        context.out.note(Line::new().with(Style::Faint, hint));
-        Ok(shown(context, &account))
+        let made = context.client()?.add_person(&new).await;
+        if let Ok(account) = &made {
+            let hint = format!(
+                "  it has no token yet; its owner issues one: daypass service token {} NAME --scope read",
+                account.login
+            );
+            context.out.note(Line::new().with(Style::Faint, hint));
+        }
+        people::answered_as(context, made, shown)
     }
 }
 
@@ -184,8 +187,8 @@ pub struct OwnerArgs {
 impl OwnerArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let owner = SetOwner { owner: self.owner };
-        let account = context.client()?.set_owner(&self.login, &owner).await?;
-        Ok(shown(context, &account))
+        let account = context.client()?.set_owner(&self.login, &owner).await;
+        people::answered_as(context, account, shown)
     }
 }
 

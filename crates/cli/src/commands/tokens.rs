@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
-use daypass_api::Client;
+use daypass_api::change::Proposed;
 use daypass_api::route::Scope;
 use daypass_api::session::{NewToken, Token, TokenQuery, Via};
+use daypass_api::{Client, client};
 use daypass_core::id::TokenId;
 use daypass_core::name::Name;
 use daypass_core::time::Span;
 
+use crate::commands::change;
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -69,7 +71,8 @@ impl From<ScopeArg> for Scope {
   daypass token create deploy --scope read --scope request --as ci-deploy > /run/secrets/daypass-token
   DAYPASS_SERVER=https://daypass.example.com DAYPASS_TOKEN=\"$(cat /run/secrets/daypass-token)\" daypass status
 
-A token never may more than its owner, and never reviews. Only the secret goes to stdout.")]
+A token never may more than its owner, and never reviews. Only the secret goes to stdout. Where the policy covers credentials, one for a
+service account is proposed: its secret works once others have agreed.")]
 pub struct CreateArgs {
     /// What to call it
     name: String,
@@ -108,7 +111,11 @@ pub(super) async fn create(
         expires_in: length,
         login,
     };
-    let issued = client.add_token(&new).await?;
+    let issued = match client.add_token(&new).await {
+        Ok(issued) => issued,
+        Err(client::Error::Waits(proposed)) => return Ok(waits(context, &proposed)),
+        Err(error) => return Err(error.into()),
+    };
     let token = &issued.token;
     context.out.note(format!(
         "token {} of {}, {}",
@@ -125,6 +132,24 @@ pub(super) async fn create(
         .out
         .note(Line::new().with(Style::Faint, "  it is not shown again"));
     Ok(Exit::DONE)
+}
+
+/// Its secret is there, and good for nothing until others have agreed.
+fn waits(context: &Context, proposed: &Proposed) -> Exit {
+    for line in change::proposed(&proposed.change, edge::now()) {
+        context.out.note(line);
+    }
+    let Some(secret) = &proposed.secret else {
+        return Exit::DONE;
+    };
+    context.out.one(
+        proposed,
+        || secret.expose().to_owned(),
+        || vec![Line::from(secret.expose())],
+    );
+    let hint = "  it works once the change is applied, and is not shown again";
+    context.out.note(Line::new().with(Style::Faint, hint));
+    Exit::DONE
 }
 
 /// List tokens and sessions.

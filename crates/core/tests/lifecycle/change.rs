@@ -192,7 +192,10 @@ fn the_digest_covers_all_that_is_proposed() {
     assert_eq!(again(change.clone()), change.digest);
     let Proposal::Policy {
         revision, summary, ..
-    } = change.proposal.clone();
+    } = change.proposal.clone()
+    else {
+        panic!("it is about the policy");
+    };
     let files = vec![(String::from("policy.yaml"), Hash::of(b"version: 2"))];
     let others = [
         Change {

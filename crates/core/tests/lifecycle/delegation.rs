@@ -27,6 +27,7 @@ fn somebody(n: u8) -> Person {
         changed_at: at(0),
         manager_since: at(0),
         mail: None,
+        owner: None,
         delegation: None,
     }
 }

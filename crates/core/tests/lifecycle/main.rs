@@ -5,6 +5,7 @@
 mod break_glass;
 mod change;
 mod delegation;
+mod edit;
 mod entitlement;
 mod grant;
 mod lock;

@@ -100,6 +100,7 @@ impl Host {
             groups: BTreeSet::new(),
             manager: None,
             owner: Some(name(ROOT)?),
+            mail: None,
             password: None,
         };
         root.add_person(&new).await.map_err(client)?;

@@ -70,6 +70,7 @@ impl People {
                 groups: group.into_iter().map(name).collect::<Result<BTreeSet<_>, _>>()?,
                 manager: manager.map(name).transpose()?,
                 owner: None,
+                mail: None,
                 password: Some(Secret::new(password.clone())),
             };
             let (root, _) = all
@@ -127,6 +128,7 @@ async fn bootstrap(server: &Server, password: SecretString) -> Result<(), Failur
         groups: BTreeSet::new(),
         manager: None,
         owner: None,
+        mail: None,
         password: Some(hash),
     };
     server.engine().bootstrap(root).await?;

@@ -114,6 +114,7 @@ impl Init {
             groups: BTreeSet::new(),
             manager: None,
             owner: None,
+            mail: None,
             password: Some(hash),
         };
         engine.bootstrap(administrator).await?;

@@ -1,15 +1,16 @@
-//! Notices about changes of the policy: who hears of them, and in which words. Pure.
+//! Notices about changes that wait for others, of the policy and of accounts: who hears of them, and in which words. Pure.
 
 use std::collections::BTreeSet;
 
 use daypass_core::change::{Change, Event, Proposal, State};
 use daypass_core::id::PersonId;
-use daypass_core::review::Voter;
+use daypass_core::review::{Review, Voter};
 use daypass_core::time::Timestamp;
 
 use super::audience::{Around, Notice, Scene, notice};
 use super::kind::Kind;
 use super::words::Writer;
+use crate::edits::told;
 
 /// How many lines of what would change are told.
 const MOST_LINES: usize = 20;
@@ -79,40 +80,86 @@ impl Writer<'_> {
         self.letter.page = Some(format!("changes/{}", change.id));
         self.fact("change", change.id.to_string());
         self.fact("proposer", who.as_str());
-        let Proposal::Policy {
-            revision, summary, ..
-        } = &change.proposal;
-        self.fact("revision", revision.to_string());
+        let (what, lines) = match &change.proposal {
+            Proposal::Policy {
+                revision, summary, ..
+            } => {
+                self.fact("revision", revision.to_string());
+                (What::Policy, summary.clone())
+            }
+            Proposal::Directory { edit } => (What::Account, told(edit, self.directory, false)),
+        };
         let decided = match happened {
-            Event::Proposed { .. } | Event::Reviewed { .. } | Event::Escalated { .. } => None,
-            Event::Applied { review } => Some(("is in force", Some(review), review.comment.as_ref())),
-            Event::Denied { review } => Some(("was denied", Some(review), review.comment.as_ref())),
-            Event::Withdrawn => Some(("was taken back", None, None)),
+            Event::Proposed { .. } | Event::Reviewed { .. } | Event::Escalated { .. } => {
+                return self.asks(change, what, &lines);
+            }
+            Event::Applied { review } => (what.done(), Some(review)),
+            Event::Denied { review } => ("was denied", Some(review)),
+            Event::Withdrawn => ("was taken back", None),
             Event::Lapsed { why } => {
                 self.say(format!("Nothing comes of it: {why}."));
-                Some(("has lapsed", None, None))
+                ("has lapsed", None)
             }
         };
-        let Some((outcome, by, comment)) = decided else {
-            self.letter.subject = format!("To review: another policy, by {who}");
-            self.say(format!("{who} proposes another policy ({id}). It comes in force when those agree whom the present one asks."));
-            for line in summary.iter().take(MOST_LINES) {
-                self.say(line.as_str());
-            }
-            if summary.len() > MOST_LINES {
-                self.say(format!("… and {} more", summary.len() - MOST_LINES));
-            }
-            self.command(format!("daypass change show {id}"));
-            self.command(format!("daypass approve {id}"));
-            self.command(format!("daypass deny {id} --reason \"…\""));
-            return;
-        };
-        self.letter.subject = format!("Another policy {outcome}");
-        let by = by.map(|by| self.reviewer(by));
+        let (outcome, review): (&str, Option<&Review>) = decided;
+        let by = review.map(|review| self.reviewer(review));
         let by = by.map_or_else(String::new, |by| format!(", by {by}"));
-        self.say(format!("The policy that {who} proposed ({id}) {outcome}{by}."));
-        self.quote("Comment", comment);
+        match what {
+            What::Policy => {
+                self.letter.subject = format!("Another policy {outcome}");
+                self.say(format!("The policy that {who} proposed ({id}) {outcome}{by}."));
+            }
+            What::Account => {
+                self.letter.subject = format!("A change of an account {outcome}");
+                self.say(format!("What {who} proposed ({id}) {outcome}{by}."));
+                self.lines(&lines);
+            }
+        }
+        self.quote("Comment", review.and_then(|review| review.comment.as_ref()));
         self.fact("outcome", outcome);
         self.command(format!("daypass change show {id}"));
+    }
+
+    fn asks(&mut self, change: &Change, what: What, lines: &[String]) {
+        let (id, who) = (change.id.short(), self.login(change.proposer));
+        match what {
+            What::Policy => {
+                self.letter.subject = format!("To review: another policy, by {who}");
+                self.say(format!("{who} proposes another policy ({id}). It comes in force when those agree whom the present one asks."));
+            }
+            What::Account => {
+                self.letter.subject = format!("To review: a change of an account, by {who}");
+                self.say(format!("{who} proposes to change an account ({id}). It is done when those agree whom the policy asks."));
+            }
+        }
+        self.lines(lines);
+        self.command(format!("daypass change show {id}"));
+        self.command(format!("daypass approve {id}"));
+        self.command(format!("daypass deny {id} --reason \"…\""));
+    }
+
+    fn lines(&mut self, lines: &[String]) {
+        for line in lines.iter().take(MOST_LINES) {
+            self.say(line.as_str());
+        }
+        if lines.len() > MOST_LINES {
+            self.say(format!("… and {} more", lines.len() - MOST_LINES));
+        }
+    }
+}
+
+/// What a change is about.
+#[derive(Clone, Copy)]
+enum What {
+    Policy,
+    Account,
+}
+
+impl What {
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Policy => "is in force",
+            Self::Account => "is done",
+        }
     }
 }

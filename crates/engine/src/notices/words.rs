@@ -103,7 +103,7 @@ pub fn letter(
 pub(super) struct Writer<'a> {
     pub(super) letter: Letter,
     event: &'a Event,
-    directory: &'a Snapshot,
+    pub(super) directory: &'a Snapshot,
     reader: Option<PersonId>,
 }
 

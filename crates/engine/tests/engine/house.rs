@@ -20,7 +20,7 @@ use daypass_engine::{
 use daypass_policy::Source;
 use daypass_providers::memory::{Memory, Target};
 use daypass_providers::{Error as TargetError, Kind, Revealed, Secrets};
-use daypass_store::{EventFilter, From, Gate, Store};
+use daypass_store::{ChangeFilter, EventFilter, From, Gate, Store};
 use secrecy::SecretString;
 
 pub(crate) const POLICY: &str = r#"
@@ -267,6 +267,22 @@ impl House {
         entries.iter().map(|entry| entry.event.what.name()).collect()
     }
 
+    /// Everything that the log and the changes hold, as they are kept.
+    pub(crate) async fn words(&self) -> String {
+        while !self.store.sequence(100).await.unwrap().is_empty() {}
+        let entries = self
+            .store
+            .events(From::First, EventFilter::default(), 10_000)
+            .await;
+        let events: Vec<_> = entries.unwrap().into_iter().map(|entry| entry.event).collect();
+        let changes = self.store.change_list(ChangeFilter::default(), None, 1_000).await;
+        let told = (
+            serde_json::to_string(&events),
+            serde_json::to_string(&changes.unwrap().items),
+        );
+        format!("{}{}", told.0.unwrap(), told.1.unwrap())
+    }
+
     pub(crate) async fn ended_reason(&self, id: GrantId) -> &'static str {
         match self.grant(id).await.state {
             State::Ending { reason, .. } | State::Ended { reason, .. } => reason.name(),
@@ -316,6 +332,7 @@ pub(crate) fn person(login: &str, groups: &[&str]) -> NewPerson {
         groups: groups.iter().map(|group| name(group)).collect(),
         manager: None,
         owner: None,
+        mail: None,
         password: None,
     }
 }

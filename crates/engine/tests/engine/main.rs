@@ -8,6 +8,7 @@ mod changes;
 mod conditions;
 mod delegations;
 mod demands;
+mod edits;
 mod end_when;
 mod environments;
 mod faults;

@@ -105,11 +105,8 @@ fn unknown_keys_are_told_with_the_nearest() {
 fn what_is_not_supported_yet_is_refused_and_never_ignored() {
     check(
         "version: 1",
-        "version: 1\npolicy: {covers: [people], approval: none}",
-        r#"
-            policy.yaml:2:10: "covers" in policy is not supported in this version; remove it: a policy that says more than is done does not load
-            policy.yaml:2:38: these steps ask nobody; where nobody need agree to another policy, leave "policy" out
-        "#,
+        "version: 1\npolicy: {approval: none}",
+        r#"policy.yaml:2:20: these steps ask nobody; where nobody need agree to another policy, leave "policy" out"#,
     );
     check(
         "    max: 2h\n",

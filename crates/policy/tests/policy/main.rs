@@ -4,6 +4,9 @@
 mod break_glass;
 #[cfg(test)]
 mod conditions;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod delegation;

@@ -4,10 +4,11 @@ use axum::extract::State;
 use daypass_api::change::{Change, ChangeQuery, NewChangeReview};
 use daypass_api::request::Decision;
 use daypass_api::{Page, Problem};
-use daypass_core::change::Change as Core;
+use daypass_core::change::{Change as Core, Proposal};
+use daypass_core::edit::Act;
 use daypass_core::id::ChangeId;
 use daypass_core::refusal::Code;
-use daypass_engine::ChangeVerdict;
+use daypass_engine::{ChangeVerdict, Current, Effects};
 use daypass_store::ChangeFilter;
 
 use crate::api::page::Scan;
@@ -52,8 +53,8 @@ pub(super) async fn list(
     Ok(Json(scan.page()))
 }
 
-/// Shows a change that the caller may see, with the files that it proposes and those that it would replace, by its id or the
-/// first characters of it.
+/// Shows a change that the caller may see, by its id or the first characters of it: one of the policy with the files that it
+/// proposes and those that it would replace, one of an account with what the person would gain and lose.
 #[utoipa::path(get, path = "/api/v1/changes/{id}", tag = "changes", params(("id" = String, Path)),
     responses((status = 200, body = Change), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn get(
@@ -68,12 +69,33 @@ pub(super) async fn get(
     let change = visible(&app, &identity, id).await?;
     let mut shown = shown(&app, &identity, &change).await?;
     shown.files = wire::files(app.engine.store().change_files(id).await?.unwrap_or_default());
-    let policy = app.engine.current().policy;
+    let current = app.engine.current();
+    if let Proposal::Directory { edit } = &change.proposal
+        && change.is_pending()
+    {
+        let whose = match &edit.act {
+            Act::Add { person, .. } => person.login.text().to_owned(),
+            _ => current.directory.login(edit.person),
+        };
+        if let Some(effects) = effects(&app, &current, &change).await? {
+            wire::put_effects(&mut shown, effects, &whose, &current);
+        }
+    }
+    let policy = current.policy;
     if change.is_pending() && policy.revision() == change.policy {
         let files = policy.sources().iter();
         shown.before = wire::files(files.map(|file| (file.name.clone(), file.text.clone())));
     }
     Ok(Json(shown))
+}
+
+/// It asks the policy about every role, which takes a while where there are many: one at a time, and nobody else waits for it.
+async fn effects(app: &Parts, current: &Current, change: &Core) -> Answer<Option<Result<Effects, String>>> {
+    let now = app.engine.store().now().await?;
+    let _turn = app.plan_turn.lock().await;
+    let (current, change) = (current.clone(), change.clone());
+    let effects = tokio::task::spawn_blocking(move || current.effects(&change, now)).await;
+    effects.map_err(|error| Failure::internal(&error))
 }
 
 async fn shown(app: &Parts, identity: &Identity, change: &Core) -> Answer<Change> {

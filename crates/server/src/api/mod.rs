@@ -8,6 +8,7 @@ mod confirm;
 mod connectors;
 mod delegations;
 mod doctor;
+mod edited;
 mod environments;
 mod events;
 mod grants;

@@ -1,15 +1,18 @@
-//! The local directory: accounts, groups, managers, roles, passwords.
+//! The local directory: accounts, groups, managers, roles, passwords. What the policy in force covers is answered with 202 and the
+//! change that waits for others.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use daypass_api::change::Proposed;
 use daypass_api::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
 };
 use daypass_api::{Page, Problem, ProblemCode, Secret};
 use daypass_core::person::{Kind, Person as Core};
 use daypass_core::refusal::Code;
-use daypass_engine::{NewPerson as Added, Proof};
+use daypass_engine::{Error, NewPerson as Added, Proof};
 
+use crate::api::edited::{Edited, edited};
 use crate::api::page;
 use crate::app::{App, Parts};
 use crate::edge;
@@ -21,6 +24,15 @@ use crate::wire;
 
 fn shown(app: &Parts, person: &Core) -> Json<Person> {
     Json(wire::person(person, &app.engine.current().directory))
+}
+
+/// The account as it is now, or what waits for others.
+pub(super) async fn answered(
+    app: &Parts,
+    status: StatusCode,
+    outcome: Result<Core, Error>,
+) -> Answer<Edited<Person>> {
+    edited(app, outcome, None, |person| (status, shown(app, person).0)).await
 }
 
 /// The hash of a new password that is good enough.
@@ -57,12 +69,12 @@ pub(super) async fn list(
 
 /// Makes an account.
 #[utoipa::path(post, path = "/api/v1/people", tag = "people", request_body = NewPerson,
-    responses((status = 201, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 201, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn add(
     State(app): State<App>,
     identity: Identity,
     Json(body): Json<NewPerson>,
-) -> Answer<(StatusCode, Json<Person>)> {
+) -> Answer<Edited<Person>> {
     let kind = Kind::from(body.kind);
     if kind == Kind::Service && body.password.is_some() {
         return Err(Failure::new(Code::Invalid, "a service account has no password")
@@ -81,88 +93,82 @@ pub(super) async fn add(
         groups: body.groups,
         manager: body.manager,
         owner: body.owner,
+        mail: body.mail,
         password,
     };
-    let person = app.engine.add_person(identity.caller, added).await?;
-    Ok((StatusCode::CREATED, shown(&app, &person)))
+    let person = app.engine.add_person(identity.caller, added).await;
+    answered(&app, StatusCode::CREATED, person).await
 }
 
 /// Changes somebody's groups by what they join and leave.
 #[utoipa::path(post, path = "/api/v1/people/{login}/groups", tag = "people", params(("login" = String, Path)),
-    request_body = ChangeGroups, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    request_body = ChangeGroups, responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn groups(
     State(app): State<App>,
     identity: Identity,
     Path(login): Path<String>,
     Json(body): Json<ChangeGroups>,
-) -> Answer<Json<Person>> {
+) -> Answer<Edited<Person>> {
     let ChangeGroups { add, remove } = body;
     let changed = app
         .engine
         .change_groups(identity.caller, &login, add, remove)
-        .await?;
-    Ok(shown(&app, &changed))
+        .await;
+    answered(&app, StatusCode::OK, changed).await
 }
 
 /// Sets or clears somebody's manager.
 #[utoipa::path(post, path = "/api/v1/people/{login}/manager", tag = "people", params(("login" = String, Path)),
-    request_body = SetManager, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    request_body = SetManager, responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn manager(
     State(app): State<App>,
     identity: Identity,
     Path(login): Path<String>,
     Json(body): Json<SetManager>,
-) -> Answer<Json<Person>> {
+) -> Answer<Edited<Person>> {
     let manager = body.manager.as_ref().map(|manager| manager.as_str());
-    Ok(shown(
-        &app,
-        &app.engine.set_manager(identity.caller, &login, manager).await?,
-    ))
+    let changed = app.engine.set_manager(identity.caller, &login, manager).await;
+    answered(&app, StatusCode::OK, changed).await
 }
 
 /// Gives somebody another role in Daypass.
 #[utoipa::path(post, path = "/api/v1/people/{login}/role", tag = "people", params(("login" = String, Path)),
-    request_body = SetRole, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    request_body = SetRole, responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn role(
     State(app): State<App>,
     identity: Identity,
     Path(login): Path<String>,
     Json(body): Json<SetRole>,
-) -> Answer<Json<Person>> {
-    Ok(shown(
-        &app,
-        &app.engine
-            .set_role(identity.caller, &login, body.role.into())
-            .await?,
-    ))
+) -> Answer<Edited<Person>> {
+    let role = body.role.into();
+    let changed = app.engine.set_role(identity.caller, &login, role).await;
+    answered(&app, StatusCode::OK, changed).await
 }
 
 /// Sets where mail for somebody goes.
 #[utoipa::path(post, path = "/api/v1/people/{login}/mail", tag = "people", params(("login" = String, Path)),
-    request_body = SetMail, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    request_body = SetMail, responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn mail(
     State(app): State<App>,
     identity: Identity,
     Path(login): Path<String>,
     Json(body): Json<SetMail>,
-) -> Answer<Json<Person>> {
+) -> Answer<Edited<Person>> {
     let mail = body.mail.as_deref();
-    Ok(shown(
-        &app,
-        &app.engine.set_mail(identity.caller, &login, mail).await?,
-    ))
+    let changed = app.engine.set_mail(identity.caller, &login, mail).await;
+    answered(&app, StatusCode::OK, changed).await
 }
 
 /// Sets one's own password, or anybody's as an administrator. All sessions and tokens of the account end.
 #[utoipa::path(post, path = "/api/v1/people/{login}/password", tag = "people", params(("login" = String, Path)),
-    request_body = SetPassword, responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    request_body = SetPassword, responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn password(
     State(app): State<App>,
     identity: Identity,
     client: Client,
     Path(login): Path<String>,
     Json(body): Json<SetPassword>,
-) -> Answer<Json<Person>> {
+) -> Answer<Edited<Person>> {
     let own = app.engine.current().directory.login(identity.caller.person) == login;
     if !own {
         identity.caller.administrator()?;
@@ -187,8 +193,8 @@ pub(super) async fn password(
     let changed = app
         .engine
         .set_password(identity.caller, &login, proof, hash)
-        .await?;
-    Ok(shown(&app, &changed))
+        .await;
+    answered(&app, StatusCode::OK, changed).await
 }
 
 /// Switches an account off. Its sessions and tokens end at once, and what it holds is taken away. The service accounts in `owns`
@@ -208,16 +214,14 @@ pub(super) async fn deactivate(
 
 /// Switches an account on again.
 #[utoipa::path(post, path = "/api/v1/people/{login}/reactivate", tag = "people", params(("login" = String, Path)),
-    responses((status = 200, body = Person), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn reactivate(
     State(app): State<App>,
     identity: Identity,
     Path(login): Path<String>,
-) -> Answer<Json<Person>> {
-    Ok(shown(
-        &app,
-        &app.engine.reactivate(identity.caller, &login).await?,
-    ))
+) -> Answer<Edited<Person>> {
+    let changed = app.engine.reactivate(identity.caller, &login).await;
+    answered(&app, StatusCode::OK, changed).await
 }
 
 /// Lists groups and their active members.

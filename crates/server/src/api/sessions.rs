@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use daypass_api::change::Proposed;
 use daypass_api::session::{IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
-use daypass_api::{Page, Problem, ProblemCode, Scope};
+use daypass_api::{Page, Problem, ProblemCode, Scope, Secret};
 use daypass_core::id::{PersonId, TokenId};
 use daypass_core::lock::On;
 use daypass_core::person::{Kind, Person};
@@ -13,6 +14,7 @@ use daypass_engine::{Error, NewToken as Issue, Proof};
 use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
+use crate::api::edited::{Edited, edited};
 use crate::api::page;
 use crate::app::{App, Parts};
 use crate::edge;
@@ -179,14 +181,15 @@ fn owner(app: &Parts, identity: &Identity, login: &str, anybody: bool) -> Answer
     Err(Failure::new(Code::Forbidden, "these are somebody else's"))
 }
 
-/// Issues a token. Its secret is shown this once.
+/// Issues a token. Its secret is shown this once. Where others must agree to one for a service account, it is answered with 202 and
+/// the change, and works from the moment on in which that is applied.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "identity", request_body = NewToken,
-    responses((status = 201, body = IssuedToken), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 201, body = IssuedToken), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn add(
     State(app): State<App>,
     identity: Identity,
     Json(body): Json<NewToken>,
-) -> Answer<(StatusCode, Json<IssuedToken>)> {
+) -> Answer<Edited<IssuedToken>> {
     let name = checked_name(&body.name)?;
     let person = match &body.login {
         None => identity.person.clone(),
@@ -224,15 +227,14 @@ pub(super) async fn add(
         name,
         lifetime: body.expires_in,
     };
-    let issued = app.engine.issue_token(identity.caller, person.id, issue).await?;
-    let token = wire::token(&issued, &app.engine.current().directory);
-    Ok((
-        StatusCode::CREATED,
-        Json(IssuedToken {
-            secret: minted.secret.into(),
-            token,
-        }),
-    ))
+    let issued = app.engine.issue_token(identity.caller, person.id, issue).await;
+    let secret = Secret::from(minted.secret);
+    edited(&app, issued, Some(&secret), |issued| {
+        let token = wire::token(issued, &app.engine.current().directory);
+        let secret = secret.clone();
+        (StatusCode::CREATED, IssuedToken { secret, token })
+    })
+    .await
 }
 
 /// A token acts as whose it is. One for a program is issued by who answers for it, and by nobody else; the engine decides.

@@ -124,6 +124,10 @@ impl From<daypass_engine::Error> for Failure {
     fn from(error: daypass_engine::Error) -> Self {
         match error {
             daypass_engine::Error::Refused(refusal) => refusal.into(),
+            // Whoever can be answered with the change has told so; to others it was not done.
+            error @ daypass_engine::Error::Waits(_) => {
+                Self::new(Code::WrongState, error.to_string()).hint("daypass change ls shows what waits")
+            }
             daypass_engine::Error::Policy(found) => {
                 let diagnostics = diagnostics(&found);
                 let detail = diagnostics

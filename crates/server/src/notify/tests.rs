@@ -286,6 +286,7 @@ fn person(login: &str, group: Option<&str>) -> NewPerson {
             .collect(),
         manager: None,
         owner: None,
+        mail: None,
         password: None,
     }
 }

@@ -5,16 +5,22 @@ use daypass_api::{change as api, request as api_request};
 use daypass_core::change::{Change, Proposal, State};
 use daypass_core::review::{Step, Voter};
 use daypass_core::time::Timestamp;
-use daypass_engine::{Awaits, Current};
+use daypass_engine::{Awaits, Current, Effects, Planned, told};
 
 use super::step;
 
 /// A change as somebody sees it who may. `awaits` says whether it waits for them.
 #[must_use]
 pub(crate) fn change(change: &Change, current: &Current, awaits: Awaits, now: Timestamp) -> api::Change {
-    let Proposal::Policy {
-        revision, summary, ..
-    } = &change.proposal;
+    let (kind, revision, summary) = match &change.proposal {
+        Proposal::Policy {
+            revision, summary, ..
+        } => (api::ChangeKind::Policy, Some(*revision), summary.clone()),
+        Proposal::Directory { edit } => {
+            let lines = told(edit, &current.directory, true);
+            (api::ChangeKind::Account, None, lines)
+        }
+    };
     let lapsed_because = match &change.state {
         State::Lapsed { why, .. } => Some(why.to_string()),
         _ => None,
@@ -22,6 +28,7 @@ pub(crate) fn change(change: &Change, current: &Current, awaits: Awaits, now: Ti
     let steps = change.steps.iter().enumerate();
     api::Change {
         id: change.id,
+        kind,
         digest: change.digest,
         state: match &change.state {
             State::Pending { .. } => api::ChangeState::Pending,
@@ -32,8 +39,8 @@ pub(crate) fn change(change: &Change, current: &Current, awaits: Awaits, now: Ti
         },
         proposer: current.directory.login(change.proposer),
         policy_revision: change.policy,
-        revision: *revision,
-        summary: summary.clone(),
+        revision,
+        summary,
         steps: steps
             .map(|(index, one)| step(change, index, one, current, now))
             .collect(),
@@ -44,7 +51,39 @@ pub(crate) fn change(change: &Change, current: &Current, awaits: Awaits, now: Ti
         reviewable_for: step::absent(awaits, current),
         before: Vec::new(),
         files: Vec::new(),
+        plan: None,
+        reviews: Vec::new(),
+        obstacle: None,
     }
+}
+
+/// Puts what a change of an account would do now beside it.
+pub(crate) fn put_effects(
+    shown: &mut api::Change,
+    effects: Result<Effects, String>,
+    whose: &str,
+    current: &Current,
+) {
+    let Effects { plan, reviews } = match effects {
+        Ok(effects) => effects,
+        Err(why) => {
+            shown.obstacle = Some(why);
+            return;
+        }
+    };
+    let revision = current.policy.revision();
+    let planned = Planned {
+        from: revision,
+        to: revision,
+        plan,
+    };
+    let mut plan = super::plan(planned, current);
+    for change in &mut plan.changes {
+        // It is about nobody else, and an account that is to be made is not in the directory yet.
+        change.people = vec![whose.to_owned()];
+    }
+    shown.plan = Some(plan);
+    shown.reviews = reviews;
 }
 
 /// The files of a policy as they are kept.

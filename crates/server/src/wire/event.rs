@@ -6,7 +6,7 @@ use daypass_core::id::PersonId;
 use daypass_core::person::Change;
 use daypass_core::review::Review;
 use daypass_core::{change, entitlement, grant, lock, request};
-use daypass_engine::Snapshot;
+use daypass_engine::{Snapshot, told as told_edit};
 use daypass_store::Entry;
 
 use super::lock::on as on_lock;
@@ -79,12 +79,19 @@ fn of_change(what: &change::Event, people: &Snapshot) -> String {
     use change::Event as E;
     match what {
         E::Proposed { change } => {
-            let change::Proposal::Policy {
-                revision, summary, ..
-            } = &change.proposal;
-            let short: String = revision.to_string().chars().take(12).collect();
-            let (who, changes) = (people.login(change.proposer), summary.len());
-            format!("{who} proposes another policy, revision {short} ({changes} changes)")
+            let who = people.login(change.proposer);
+            match &change.proposal {
+                change::Proposal::Policy {
+                    revision, summary, ..
+                } => {
+                    let short: String = revision.to_string().chars().take(12).collect();
+                    let changes = summary.len();
+                    format!("{who} proposes another policy, revision {short} ({changes} changes)")
+                }
+                change::Proposal::Directory { edit } => {
+                    format!("{who} proposes: {}", told_edit(edit, people, false).join("; "))
+                }
+            }
         }
         E::Reviewed { review, .. } => {
             let who = reviewer(review, people);

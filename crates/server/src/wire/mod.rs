@@ -13,7 +13,7 @@ mod request;
 mod step;
 mod tools;
 
-pub(crate) use change::{change, files};
+pub(crate) use change::{change, files, put_effects};
 pub(crate) use delegation::delegation;
 pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};

@@ -350,6 +350,7 @@ fn person(login: &str, kind: Kind, role: SystemRole, password: Option<String>) -
         manager: None,
         // Programs are root's, who is there first.
         owner: (kind == Kind::Service).then(|| "root".parse().unwrap()),
+        mail: None,
         password,
     }
 }

@@ -27,6 +27,7 @@ async fn identify(bed: &Bed) -> Vec<String> {
         groups: BTreeSet::from(["engineering".parse().unwrap()]),
         manager: Some("bo".parse().unwrap()),
         owner: None,
+        mail: None,
         password: Some(Secret::new(FIRST)),
     };
     bed.client_of(&root).add_person(&eve).await.unwrap();

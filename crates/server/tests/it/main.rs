@@ -8,6 +8,7 @@ mod changes;
 mod confirm;
 mod delegations;
 mod doctor;
+mod edits;
 mod environments;
 mod events;
 mod health;

@@ -27,6 +27,7 @@ fn new(login: &str) -> NewPerson {
         groups: BTreeSet::new(),
         manager: None,
         owner: None,
+        mail: None,
         password: None,
     }
 }

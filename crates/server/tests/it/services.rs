@@ -31,6 +31,7 @@ fn service(login: &str, owner: Option<&str>) -> NewPerson {
         groups: BTreeSet::new(),
         manager: None,
         owner: owner.map(name),
+        mail: None,
         password: None,
     }
 }

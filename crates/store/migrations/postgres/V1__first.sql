@@ -303,6 +303,12 @@ CREATE TABLE change_files (
     sources TEXT NOT NULL
 );
 
+-- What is secret of changes that wait: the hash of a password or of a token. It goes with the end of the waiting.
+CREATE TABLE change_secrets (
+    change_id TEXT COLLATE "C" PRIMARY KEY REFERENCES changes (id),
+    secret TEXT NOT NULL
+);
+
 -- Commands that carried an idempotency key, and what they were answered.
 CREATE TABLE idempotency (
     person TEXT COLLATE "C" NOT NULL,

@@ -300,6 +300,12 @@ CREATE TABLE change_files (
     sources TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What is secret of changes that wait: the hash of a password or of a token. It goes with the end of the waiting.
+CREATE TABLE change_secrets (
+    change_id TEXT PRIMARY KEY REFERENCES changes (id),
+    secret TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Commands that carried an idempotency key, and what they were answered.
 CREATE TABLE idempotency (
     person TEXT NOT NULL,

@@ -1,8 +1,10 @@
 //! Changes that wait for others: kept with what they propose, seen by whatever puts a policy in force, replayed from the log.
 
 use daypass_core::change::{Change, Event, Lapse, Proposal};
+use daypass_core::edit::{Act, Edit};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
+use daypass_core::person::{Person, SystemRole};
 use daypass_core::refusal::Refusal;
 use daypass_core::review::{Decision, From as Whom, Review, Silence, Step, Voter};
 use daypass_core::text::{Hash, Prose};
@@ -17,6 +19,7 @@ on_every_engine!(
     a_change_is_kept_found_and_due,
     what_waits_is_seen_by_what_puts_a_policy_in_force,
     a_row_of_a_change_cannot_be_forged,
+    a_change_of_an_account_sees_whom_it_meets_and_keeps_no_secret,
 );
 
 fn id(n: u8) -> ChangeId {
@@ -25,6 +28,18 @@ fn id(n: u8) -> ChangeId {
 
 fn anybody(_: &Step, _: bool, _: Voter<'_>) -> Result<Option<PersonId>, Refusal> {
     Ok(None)
+}
+
+/// One of security within an hour.
+fn security() -> Step {
+    Step {
+        from: Whom::People(name("security")),
+        count: 1,
+        within: Span::hours(1),
+        silence: Silence::Deny,
+        mfa: None,
+        guardrail: None,
+    }
 }
 
 /// Person 1 proposes another policy.
@@ -36,16 +51,8 @@ async fn propose(store: &Store, n: u8) -> Result<Committed, Error> {
             files: vec![(String::from("p.yaml"), Hash::of(b"x"))],
             summary: vec![String::from("+ rule prod-write")],
         };
-        let step = Step {
-            from: Whom::People(name("security")),
-            count: 1,
-            within: Span::hours(1),
-            silence: Silence::Deny,
-            mfa: None,
-            guardrail: None,
-        };
         let base = world.policy.unwrap();
-        let change = Change::new(id(n), person_id(1), proposal, base, vec![step], now).unwrap();
+        let change = Change::new(id(n), person_id(1), proposal, base, vec![security()], now).unwrap();
         let event = Event::Proposed {
             change: Box::new(change),
         };
@@ -150,5 +157,81 @@ async fn a_row_of_a_change_cannot_be_forged(bench: Bench) {
             assert!(done.is_err(), "{sql}");
         }
     }
+    store.verify().await.unwrap();
+}
+
+/// What the scope of an edit shows: the account, who has its login, and all administrators where it is one.
+async fn seen(store: &Store, who: u8, login: Option<&str>) -> Vec<PersonId> {
+    let scope = Scope::Edit {
+        change: id(9),
+        person: person_id(who),
+        login: login.map(str::to_owned),
+    };
+    let committed = store.transition(scope, |_, _| Ok(Outcome::default())).await;
+    committed.unwrap().world.people.into_keys().collect()
+}
+
+async fn a_change_of_an_account_sees_whom_it_meets_and_keeps_no_secret(bench: Bench) {
+    let store = &bench.store;
+    apply_policy(store, "version: 1").await.unwrap();
+    let administrator = |n, login| Person {
+        role: SystemRole::Administrator,
+        ..person(n, login)
+    };
+    for one in [
+        administrator(1, "root"),
+        administrator(2, "max"),
+        person(3, "ana"),
+        person(4, "bo"),
+    ] {
+        add(store, one, Vec::new()).await.unwrap();
+    }
+    assert_eq!(seen(store, 3, None).await, [person_id(3)]);
+    assert_eq!(seen(store, 1, None).await, [person_id(1), person_id(2)]);
+    assert_eq!(seen(store, 8, Some("BO")).await, [person_id(4)]);
+    let propose = |n: u8| {
+        let decide = move |world: &World, now| {
+            let edit = Box::new(Edit {
+                person: person_id(3),
+                act: Act::Password,
+            });
+            let (base, proposal) = (world.policy.unwrap(), Proposal::Directory { edit });
+            let change = Change::new(id(n), person_id(1), proposal, base, vec![security()], now).unwrap();
+            let what = What::Change(Event::Proposed {
+                change: Box::new(change),
+            });
+            let mut outcome = Outcome::one(Actor::Person(person_id(1)), Subject::Change(id(n)), what);
+            outcome.side.push(Side::Withheld {
+                change: id(n),
+                secret: String::from("$argon2id$x"),
+            });
+            Ok(outcome)
+        };
+        let scope = Scope::Edit {
+            change: id(n),
+            person: person_id(3),
+            login: None,
+        };
+        store.transition(scope, decide)
+    };
+    propose(5).await.unwrap();
+    propose(6).await.unwrap();
+    let secret = async |n: u8| store.change_secret(id(n)).await.unwrap();
+    assert_eq!(secret(5).await.as_deref(), Some("$argon2id$x"));
+    deny(store, 5).await.unwrap();
+    assert_eq!(secret(5).await, None);
+    assert_eq!(
+        secret(6).await.as_deref(),
+        Some("$argon2id$x"),
+        "another one's stays"
+    );
+    let lapse = |_: &World, _| {
+        let what = What::Change(Event::Lapsed {
+            why: Lapse::Overtaken,
+        });
+        Ok(Outcome::one(Actor::System, Subject::Change(id(6)), what))
+    };
+    store.transition(Scope::Change(id(6)), lapse).await.unwrap();
+    assert_eq!(secret(6).await, None);
     store.verify().await.unwrap();
 }

@@ -4,11 +4,12 @@ mod diff;
 
 use clap::{Args, Subcommand, ValueEnum};
 use daypass_api::Client;
-use daypass_api::change::{Change, ChangeQuery, ChangeState, NewChangeReview};
+use daypass_api::change::{Change, ChangeKind, ChangeQuery, ChangeState, NewChangeReview, Proposed};
 use daypass_api::request::{Decision, Step, StepState};
 use daypass_core::time::Timestamp;
 
 use crate::ask;
+use crate::commands::policy::plan;
 use crate::commands::show::{self, labelled, step_lines};
 use crate::context::{Context, pages};
 use crate::edge;
@@ -20,7 +21,7 @@ use crate::line::{Field, Grid, Line, Style};
 /// The most changes that are listed.
 const MOST: usize = 500;
 
-/// Look at changes of the policy that others must agree to.
+/// Look at changes that others must agree to: of the policy, of accounts and groups.
 #[derive(Debug, Subcommand)]
 pub enum ChangeCommand {
     /// List changes, newest first
@@ -148,7 +149,11 @@ pub(crate) fn row(context: &Context, change: &Change, now: Timestamp) -> [Field;
         Field(Style::Strong, id(context, change)),
         Field::from(change.proposer.as_str()),
         Field::from(format!(
-            "another policy{}",
+            "{}{}",
+            match change.kind {
+                ChangeKind::Policy => "another policy",
+                ChangeKind::Account => "an account",
+            },
             show::in_place(change.reviewable_for.as_deref())
         )),
         Field::from("–"),
@@ -204,7 +209,10 @@ fn lines(change: &Change, now: Timestamp) -> Vec<Line> {
             .with(Style::Strong, change.id.short())
             .text("  ")
             .with(Style::Strong, &change.proposer)
-            .text(" proposes another policy  ")
+            .text(match change.kind {
+                ChangeKind::Policy => " proposes another policy  ",
+                ChangeKind::Account => " proposes to change an account  ",
+            })
             .with(style, state),
     ];
     if let Some(why) = &change.lapsed_because {
@@ -221,10 +229,34 @@ fn lines(change: &Change, now: Timestamp) -> Vec<Line> {
     if change.summary.is_empty() {
         lines.push(labelled("changes", what(change)));
     }
+    lines.extend(effects(change));
     if change.state == ChangeState::Pending && !change.files.is_empty() {
         lines.extend(diff::lines(&change.before, &change.files));
     }
     lines.push(labelled("digest", change.digest.to_string()));
+    lines
+}
+
+/// What a change of an account does under the policy in force.
+fn effects(change: &Change) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(why) = &change.obstacle {
+        let what = format!("as things are now it could not be done: {why}");
+        lines.push(Line::new().with(Style::Bad, "! ").text(what));
+    }
+    lines.extend(change.reviews.iter().map(|line| Line::from(line.as_str())));
+    if let Some(plan) = &change.plan {
+        lines.extend(plan::changes(plan, false));
+        if plan.changes.is_empty() {
+            lines.push(Line::from("what they may ask for stays as it is"));
+        }
+        let asked = format!(
+            "asked about {}; conditions are supposed to hold",
+            count(plan.roles, "role")
+        );
+        lines.push(Line::new().with(Style::Faint, asked));
+        lines.extend(plan::left_out(plan));
+    }
     lines
 }
 
@@ -253,6 +285,31 @@ pub(crate) fn proposed(change: &Change, now: Timestamp) -> Vec<Line> {
     ]
 }
 
+/// The same as the answer to a command that was to change an account.
+pub(crate) fn tell_proposed(context: &Context, proposed: &Proposed) {
+    let change = &proposed.change;
+    context.out.one(
+        proposed,
+        || change.id.to_string(),
+        || self::proposed(change, edge::now()),
+    );
+}
+
+/// The same for several.
+pub(crate) fn tell_all_proposed(context: &Context, changes: &[Change]) {
+    let now = edge::now();
+    let ids = || {
+        changes
+            .iter()
+            .map(|change| change.id.to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    context.out.one(&changes, ids, || {
+        changes.iter().flat_map(|change| proposed(change, now)).collect()
+    });
+}
+
 /// Agrees to a change, once it was shown and is meant.
 pub(crate) async fn approve(
     context: &Context,
@@ -272,7 +329,11 @@ pub(crate) async fn approve(
             context.out.note(line)
         }
     }
-    if asks && !ask::confirm(context, "Agree to this policy?")? {
+    let question = match change.kind {
+        ChangeKind::Policy => "Agree to this policy?",
+        ChangeKind::Account => "Agree to this change?",
+    };
+    if asks && !ask::confirm(context, question)? {
         return Err(Failure::error("not approved"));
     }
     review(context, &client, &change, Decision::Approve, comment).await
@@ -316,9 +377,15 @@ fn tell(context: &Context, change: &Change) {
     let now = edge::now();
     let open = change.steps.iter().find(|step| step.state == StepState::Open);
     let said = match (change.state, open) {
-        (ChangeState::Applied, _) => String::from("the policy is in force"),
+        (ChangeState::Applied, _) => String::from(match change.kind {
+            ChangeKind::Policy => "the policy is in force",
+            ChangeKind::Account => "it is done",
+        }),
         (_, Some(step)) => waits_for(step, now),
-        (state, None) => state.as_str().to_owned(),
+        (state, None) => match &change.lapsed_because {
+            Some(why) => format!("{}: {why}", state.as_str()),
+            None => state.as_str().to_owned(),
+        },
     };
     let line = || {
         Line::new()
@@ -340,4 +407,74 @@ fn undecided(change: &Change) -> Result<(), Failure> {
         .map_or_else(String::new, |why| format!(": {why}"));
     Err(Failure::error(format!("change {id} is {state} already{why}"))
         .hint(format!("daypass change show {id}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use daypass_core::id::ChangeId;
+    use daypass_core::text::Hash;
+
+    use super::*;
+
+    fn account(state: ChangeState) -> Change {
+        Change {
+            id: ChangeId::from_bytes([1; 10]),
+            kind: ChangeKind::Account,
+            digest: Hash::of(b"all of it"),
+            state,
+            proposer: "root".into(),
+            policy_revision: Hash::of(b"policy"),
+            revision: None,
+            summary: vec!["+ ana joins security".into()],
+            steps: Vec::new(),
+            created_at: Timestamp::EPOCH,
+            decided_at: None,
+            lapsed_because: None,
+            reviewable: true,
+            reviewable_for: None,
+            before: Vec::new(),
+            files: Vec::new(),
+            plan: None,
+            reviews: vec!["+ may review what asks security (1 rule or guardrail)".into()],
+            obstacle: None,
+        }
+    }
+
+    fn text(lines: &[Line]) -> String {
+        let lines: Vec<String> = lines.iter().map(|line| line.render(false)).collect();
+        lines.join("\n")
+    }
+
+    /// Nobody agrees to what they were not shown.
+    #[test]
+    fn a_change_of_an_account_is_shown_with_what_it_does() {
+        let change = account(ChangeState::Pending);
+        let shown = text(&lines(&change, Timestamp::EPOCH));
+        for part in [
+            "root proposes to change an account",
+            "+ ana joins security",
+            "+ may review what asks security",
+            &change.digest.to_string(),
+        ] {
+            assert!(shown.contains(part), "{part} is not in\n{shown}");
+        }
+        assert!(!shown.contains("policy"), "{shown}");
+        let obstacle = Some(String::from("there is a ana already"));
+        let blocked = Change { obstacle, ..change };
+        let shown = text(&lines(&blocked, Timestamp::EPOCH));
+        assert!(
+            shown.contains("it could not be done: there is a ana already"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_was_proposed_is_not_told_as_done() {
+        let change = account(ChangeState::Pending);
+        let told = text(&proposed(&change, Timestamp::EPOCH));
+        assert!(
+            told.contains(&change.id.short()) && told.contains("nothing has changed yet"),
+            "{told}"
+        );
+    }
 }

@@ -4,7 +4,7 @@
 pub(crate) mod explain;
 mod files;
 mod fmt;
-mod plan;
+pub(crate) mod plan;
 mod schema;
 
 use std::path::PathBuf;

@@ -73,7 +73,7 @@ impl PlanArgs {
 }
 
 /// One line for each change.
-pub(super) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
+pub(crate) fn changes(plan: &Plan, all: bool) -> Vec<Line> {
     plan.changes
         .iter()
         .map(|change| {
@@ -110,14 +110,20 @@ pub(super) fn remarks(plan: &Plan) -> Vec<Line> {
             count(plan.roles, "role")
         ),
     ));
-    if plan.left_out > 0 {
-        let text = format!(
-            "{} were NOT compared: with so many people and rules it would have been too much work. The plan says nothing of these",
-            count(plan.left_out, "role")
-        );
-        lines.push(Line::new().with(Style::Bad, "! ").text(text));
-    }
+    lines.extend(left_out(plan));
     lines
+}
+
+/// What was not looked at, where that is something.
+pub(crate) fn left_out(plan: &Plan) -> Option<Line> {
+    if plan.left_out == 0 {
+        return None;
+    }
+    let text = format!(
+        "{} were NOT compared: with so many people and rules it would have been too much work. The plan says nothing of these",
+        count(plan.left_out, "role")
+    );
+    Some(Line::new().with(Style::Bad, "! ").text(text))
 }
 
 /// One name as it is; of several how many, and the first.
