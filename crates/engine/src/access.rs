@@ -1,7 +1,5 @@
 //! What becomes of access that was granted: give it back, end it early, hand out its credentials.
 
-use std::sync::Arc;
-
 use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
@@ -9,7 +7,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
-use daypass_policy::{Access, Directory as _};
+use daypass_policy::Directory as _;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
@@ -20,6 +18,7 @@ use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::reveal::may_reveal;
 
 /// How often credentials are asked of a target that says that something else changed the access at the same time: just
 /// after a grant becomes active, its limit at the target is tightened.
@@ -78,26 +77,15 @@ impl Engine {
         id: GrantId,
         item: Option<Item>,
     ) -> Result<(Item, Credential), Error> {
-        let current = self.current();
-        let (policy, connectors) = (current.policy.clone(), Arc::clone(&current.connectors));
+        let recorded = self.is_to_be_recorded(id).await?;
         let committed = self
-            .store()
-            .transition(Scope::Grant(id), move |world, now| {
+            .decide(Scope::Grant(id), move |current, world, now| {
                 let grant = held(world, id)?;
-                let item = one_item(grant, item.clone())?;
-                let gateway = policy
-                    .resource(item.resource.as_str())
-                    .is_none_or(|resource| resource.access == Access::Gateway);
+                let item = one_item(grant, item)?;
                 // Ownership first: who is not the holder learns nothing about the resource.
                 let event = grant.issue_credential(caller.person, &item, now)?;
-                if gateway {
-                    return Err(Refusal::new(
-                        Code::GatewayOnly,
-                        format!("{} never reveals its credentials", item.resource),
-                    )
-                    .hint("it is reached through the gateway"));
-                }
-                has_credentials(&connectors, grant, &item)?;
+                may_reveal(current, &item, recorded)?;
+                has_credentials(&current.connectors, grant, &item)?;
                 Ok(Outcome::one(
                     Actor::Person(caller.person),
                     Subject::Grant(id),
@@ -105,6 +93,7 @@ impl Engine {
                 ))
             })
             .await?;
+        let current = self.current();
         let issued = committed.events.iter().find_map(|event| match &event.what {
             What::Grant(daypass_core::grant::Event::CredentialIssued { item, .. }) => Some(item.clone()),
             _ => None,

@@ -8,7 +8,6 @@ use daypass_core::grant::{self, Certificate, Grant, Part};
 use daypass_core::id::GrantId;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_policy::Access;
 use daypass_providers::Provider;
 use daypass_providers::ssh::{Ask, Certifier, Draft, Issued, Krl};
 use daypass_store::{Outcome, Scope};
@@ -17,6 +16,7 @@ use crate::access::{held, one_item};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::reveal::may_reveal;
 
 /// What a host is to have in place.
 #[derive(Debug, Clone)]
@@ -50,13 +50,8 @@ impl Engine {
         // Ownership first: who is not the holder learns nothing. It is decided again where it is recorded.
         grant.issue_credential(caller.person, &item, now)?;
         let part = part(&grant, &item)?;
-        let resource = current.policy.resource(item.resource.as_str());
-        if resource.is_none_or(|resource| resource.access == Access::Gateway) {
-            let what = format!("{} never reveals its credentials", item.resource);
-            return Err(Refusal::new(Code::GatewayOnly, what)
-                .hint("it is reached through the gateway")
-                .into());
-        }
+        let recorded = self.is_to_be_recorded(id).await?;
+        may_reveal(&current, &item, recorded)?;
         let provider = current.connectors.get(&part.target.connector).map(Arc::clone);
         let provider =
             provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
@@ -78,13 +73,19 @@ impl Engine {
             until,
         };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
-        self.note(caller, id, &item, &draft).await?;
+        self.note(caller, (id, recorded), &item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item, draft, issued))
     }
 
-    /// Writes down what is about to be signed, if the grant is still there.
-    async fn note(&self, caller: Caller, id: GrantId, item: &Item, draft: &Draft) -> Result<(), Error> {
+    /// Writes down what is about to be signed, if the grant is still there and the policy in force lets it be handed out.
+    async fn note(
+        &self,
+        caller: Caller,
+        (id, recorded): (GrantId, bool),
+        item: &Item,
+        draft: &Draft,
+    ) -> Result<(), Error> {
         let (item, signed) = (
             item.clone(),
             Certificate {
@@ -95,8 +96,9 @@ impl Engine {
                 valid_before: draft.valid_before,
             },
         );
-        let noted = self.store().transition(Scope::Grant(id), move |world, now| {
+        let noted = self.decide(Scope::Grant(id), move |current, world, now| {
             let event = held(world, id)?.issue_credential(caller.person, &item, now)?;
+            may_reveal(current, &item, recorded)?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
                     item,

@@ -226,6 +226,12 @@ impl Engine {
                         .may_review_change(change, (step, escalated), person, directory, now)
                 };
                 let event = change.review(review, world.policy, &may, now)?;
+                if let Event::Reviewed { review, .. } = &event {
+                    let directory = current.directory.as_ref();
+                    current
+                        .policy
+                        .leaves_change_open(change, review, directory, now)?;
+                }
                 follow(current, world, (caller, change), event, next)
             })
             .await?;

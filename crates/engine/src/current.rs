@@ -9,10 +9,12 @@ use daypass_core::refusal::Refusal;
 use daypass_core::request::{Request, Standing};
 use daypass_core::review::Step;
 use daypass_core::time::Timestamp;
+use daypass_core::world::World;
 use daypass_policy::Policy;
 
 use crate::connectors::{Connectors, Kinds};
 use crate::directory::Snapshot;
+use crate::error::not_found;
 
 /// The policy revision in force, the directory, and the connected targets.
 #[derive(Clone)]
@@ -27,6 +29,15 @@ pub struct Current {
 }
 
 impl Current {
+    /// The same under the locks of this world, which is that of the transaction that decides: what was read before may be older.
+    #[must_use]
+    pub fn under(&self, world: &World) -> Self {
+        Self {
+            directory: Arc::new(self.directory.under(world.locks.values())),
+            ..self.clone()
+        }
+    }
+
     /// What the policy says now about requests made earlier.
     #[must_use]
     pub fn standing(&self, now: Timestamp) -> Now<'_> {
@@ -41,6 +52,17 @@ impl Current {
             past,
             now,
         }
+    }
+
+    /// Whether access by this request may begin: its requester still has the right to it, and those who agreed still are whom its
+    /// steps ask.
+    ///
+    /// # Errors
+    /// What is no longer so.
+    pub fn still_right(&self, request: Option<&Request>, past: &Past, now: Timestamp) -> Result<(), Refusal> {
+        let request = request.ok_or_else(|| not_found("its request is gone"))?;
+        self.standing_after(past, now).may_hold(request)?;
+        self.policy.still_agreed(request, self.directory.as_ref(), now)
     }
 
     /// Until when the access of a grant may last that begins now, by what its holder has had besides.

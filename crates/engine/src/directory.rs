@@ -1,46 +1,70 @@
 //! A snapshot of the local directory that policy decisions read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use daypass_core::id::PersonId;
+use daypass_core::lock::{Lock, On};
 use daypass_core::name::Name;
 use daypass_core::person::Person;
 use daypass_policy::Directory;
 
 /// All accounts at one moment, indexed by what policy asks for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
+    accounts: Arc<Accounts>,
+    /// Who of them is locked.
+    locked: BTreeSet<PersonId>,
+    /// How often the directory had changed when it was read.
+    changes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Accounts {
     people: BTreeMap<PersonId, Person>,
     by_login: HashMap<String, PersonId>,
     by_group: HashMap<Name, Vec<PersonId>>,
-    /// How often the directory had changed when it was read.
-    changes: u64,
 }
 
 impl Snapshot {
     /// Indexes these accounts; `changes`: how often the directory had changed when they were read.
     #[must_use]
     pub fn new(people: impl IntoIterator<Item = Person>, changes: u64) -> Self {
-        let mut snapshot = Self {
-            changes,
-            ..Self::default()
-        };
+        let mut accounts = Accounts::default();
         for person in people {
             if person.active {
-                snapshot
+                accounts
                     .by_login
                     .insert(person.login.text().to_owned(), person.id);
                 for group in &person.groups {
-                    snapshot
+                    accounts
                         .by_group
                         .entry(group.clone())
                         .or_default()
                         .push(person.id);
                 }
             }
-            snapshot.people.insert(person.id, person);
+            accounts.people.insert(person.id, person);
         }
-        snapshot
+        Self {
+            accounts: Arc::new(accounts),
+            locked: BTreeSet::new(),
+            changes,
+        }
+    }
+
+    /// The same, where these locks are shut or were.
+    #[must_use]
+    pub fn under<'l>(&self, locks: impl IntoIterator<Item = &'l Lock>) -> Self {
+        let shut = locks.into_iter().filter(|lock| lock.is_locked());
+        let locked = shut.filter_map(|lock| match &lock.on {
+            On::Person(id) => Some(*id),
+            On::Resource(_) => None,
+        });
+        Self {
+            locked: locked.collect(),
+            ..self.clone()
+        }
     }
 
     /// How often the directory had changed when it was read.
@@ -51,13 +75,14 @@ impl Snapshot {
 
     /// Everybody, deactivated accounts included.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
-        self.people.values()
+        self.accounts.people.values()
     }
 
     /// The groups that have an active member, each with how many.
     #[must_use]
     pub fn groups(&self) -> BTreeMap<&Name, &[PersonId]> {
-        self.by_group
+        self.accounts
+            .by_group
             .iter()
             .map(|(group, members)| (group, members.as_slice()))
             .collect()
@@ -66,7 +91,11 @@ impl Snapshot {
     /// What somebody is called; their id where the name was erased.
     #[must_use]
     pub fn login(&self, id: PersonId) -> String {
-        let login = self.people.get(&id).map_or("", |person| person.login.text());
+        let login = self
+            .accounts
+            .people
+            .get(&id)
+            .map_or("", |person| person.login.text());
         if login.is_empty() {
             id.to_string()
         } else {
@@ -77,14 +106,20 @@ impl Snapshot {
 
 impl Directory for Snapshot {
     fn person(&self, id: PersonId) -> Option<&Person> {
-        self.people.get(&id)
+        self.accounts.people.get(&id)
     }
 
     fn by_login(&self, login: &str) -> Option<&Person> {
-        self.by_login.get(login).and_then(|id| self.people.get(id))
+        self.accounts
+            .by_login
+            .get(login)
+            .and_then(|id| self.accounts.people.get(id))
     }
 
     fn members(&self, group: &Name) -> Vec<PersonId> {
-        self.by_group.get(group).cloned().unwrap_or_default()
+        self.accounts.by_group.get(group).cloned().unwrap_or_default()
+    }
+    fn is_locked(&self, id: PersonId) -> bool {
+        self.locked.contains(&id)
     }
 }

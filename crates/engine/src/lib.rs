@@ -22,6 +22,7 @@ mod policies;
 mod questions;
 pub mod reconcile;
 mod requests;
+mod reveal;
 mod tickets;
 mod tokens;
 

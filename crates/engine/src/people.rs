@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::lock::On;
@@ -266,6 +267,7 @@ impl Engine {
             changed_at: daypass_core::time::Timestamp::EPOCH,
             manager_since: daypass_core::time::Timestamp::EPOCH,
             mail: None,
+            behind: Behind::default(),
         };
         let committed = self
             .store()

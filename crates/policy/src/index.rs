@@ -224,6 +224,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use daypass_core::behind::Behind;
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
@@ -276,6 +277,7 @@ rules:
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            behind: Behind::default(),
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

@@ -28,8 +28,10 @@ mod limit;
 mod nearest;
 mod origin;
 mod plan;
+mod puppet;
 mod read;
 mod refuse;
+mod remaining;
 mod spent;
 mod standing;
 mod ticket;
@@ -90,6 +92,9 @@ pub trait Directory {
 
     /// The active members of a group.
     fn members(&self, group: &Name) -> Vec<PersonId>;
+
+    /// Whether this account is locked: it reviews nothing, and what it reviewed does not count.
+    fn is_locked(&self, id: PersonId) -> bool;
 }
 
 /// A question to the policy.
@@ -116,6 +121,8 @@ pub struct Ask<'a> {
     pub start: Option<Timestamp>,
     /// The deadline of the grant that it lengthens: what is added begins there.
     pub deadline: Option<Timestamp>,
+    /// Since when that grant is active: what it may last in total is reckoned from there. For words only.
+    pub since: Option<Timestamp>,
     /// What this person has asked for and had, as far back as [`Policy::reach`] says.
     pub past: &'a Past,
     /// The address that it is asked from, where that is certain.
@@ -141,6 +148,7 @@ impl<'a> Ask<'a> {
             break_glass: false,
             start: None,
             deadline: None,
+            since: None,
             past: Past::nothing(),
             from: None,
             confirmed: None,

@@ -197,6 +197,7 @@ fn changes(
 
 #[cfg(test)]
 mod tests {
+    use daypass_core::behind::Behind;
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
@@ -227,6 +228,10 @@ mod tests {
         fn members(&self, _: &Name) -> Vec<PersonId> {
             vec![self.0.id]
         }
+
+        fn is_locked(&self, _: PersonId) -> bool {
+            false
+        }
     }
 
     /// What was not looked at is counted, so that nobody takes silence for "nothing changes".
@@ -255,6 +260,7 @@ rules:
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            behind: Behind::default(),
         });
         let within = |most| {
             let plan = empty.plan_within(&full, [ana.0.id], &ana, Timestamp::EPOCH, most);

@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::future::Future;
 
+use daypass_core::behind::changes_directory;
 use daypass_core::event::What;
 use daypass_store::Entry;
 
@@ -44,7 +45,9 @@ impl Stale {
     pub(crate) fn note(&mut self, entries: &[Entry]) {
         for entry in entries {
             match &entry.event.what {
-                What::Person(change) => self.directory |= change.is_of_directory(),
+                What::Person(_) => self.directory |= changes_directory(&entry.event),
+                // It is read together with who is locked.
+                What::Lock(_) => self.directory = true,
                 What::Policy(_) => self.policy = Policy::Stale,
                 _ => {}
             }

@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
@@ -164,6 +165,7 @@ async fn people(store: &Store) {
             changed_at: Timestamp::EPOCH,
             manager_since: Timestamp::EPOCH,
             mail: None,
+            behind: Behind::default(),
         };
         let added = What::Person(Change::Added { person });
         let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Person(id), added));

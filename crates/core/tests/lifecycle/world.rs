@@ -1,5 +1,6 @@
 //! The world: only legal transitions, the same for a live write and a replay.
 
+use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{self, State};
 use daypass_core::id::TokenId;
@@ -23,6 +24,7 @@ fn somebody(n: u8) -> Person {
         changed_at: at(0),
         manager_since: at(0),
         mail: None,
+        behind: Behind::default(),
     }
 }
 

@@ -259,6 +259,10 @@ impl Engine {
                 };
                 let standing = current.standing_after(&world.past, now);
                 let event = request.review(review, &standing, now)?;
+                if let request::Event::Reviewed { review, .. } = &event {
+                    let directory = current.directory.as_ref();
+                    current.policy.leaves_open(request, review, directory, now)?;
+                }
                 if let Some((_, step)) = request.open_step() {
                     current.policy.proved(request, step, caller.confirmed_at(), now)?;
                 }

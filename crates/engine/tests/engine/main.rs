@@ -10,6 +10,7 @@ mod demands;
 mod end_when;
 mod environments;
 mod faults;
+mod hands;
 mod house;
 mod limits;
 mod locks;

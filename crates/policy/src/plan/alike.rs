@@ -29,6 +29,8 @@ pub(super) struct Known {
     reviews: bool,
     /// The sets of their manager, if they have one who may review.
     manager: Option<Sets>,
+    /// Who may not review what they ask, because of what those have done to the account.
+    barred: BTreeSet<PersonId>,
 }
 
 /// What both policies know of a person.
@@ -108,7 +110,11 @@ fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
     };
     let managers = policy.eligible(&From::Manager, mine);
     let manager = managers.first().and_then(|manager| directory.person(*manager));
+    let barred = person.behind.people();
     Some(Known {
+        barred: barred
+            .filter(|one| policy.no_puppet(*one, mine).is_err())
+            .collect(),
         sets: policy.index.sets_of(person),
         reviews: policy.may_review_at_all(person, theirs).is_ok(),
         manager: manager.map(|manager| policy.index.sets_of(manager)),
@@ -161,6 +167,7 @@ impl Concern {
             sets,
             reviews: known.reviews && !common(&known.sets, &self.asked).is_empty(),
             manager: manager.map(|sets| common(sets, &self.asked)),
+            barred: known.barred.clone(),
         })
     }
 

@@ -18,6 +18,8 @@ mod example;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod hands;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod limits;

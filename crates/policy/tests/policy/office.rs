@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daypass_core::behind::Behind;
+use daypass_core::event::Actor;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::review::{Silence, Step};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
@@ -14,6 +16,7 @@ use daypass_policy::{Ask, Decision, Diagnostics, Directory, Policy, Source};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Office {
     people: BTreeMap<PersonId, Person>,
+    locked: BTreeSet<PersonId>,
 }
 
 impl Office {
@@ -35,6 +38,7 @@ impl Office {
                 changed_at: Timestamp::EPOCH,
                 manager_since: Timestamp::EPOCH,
                 mail: None,
+                behind: Behind::default(),
             };
             for word in words {
                 match (word, word.split_once('=')) {
@@ -66,6 +70,18 @@ impl Office {
         logins
     }
 
+    pub(crate) fn lock(&mut self, login: &str) {
+        self.locked.insert(id(login));
+    }
+
+    /// Somebody does this to an account, so many minutes ago.
+    pub(crate) fn change(&mut self, login: &str, change: &Change, by: &str, ago: u64) {
+        let person = self.people.remove(&id(login)).unwrap();
+        let at = now() - Span::minutes(ago);
+        let person = person.evolve(change, Actor::Person(id(by)), at);
+        self.people.insert(person.id, person);
+    }
+
     pub(crate) fn leave(&mut self, login: &str, group: &str) {
         self.people.get_mut(&id(login)).unwrap().groups.remove(group);
     }
@@ -83,6 +99,10 @@ impl Directory for Office {
     fn members(&self, group: &Name) -> Vec<PersonId> {
         let of = |person: &&Person| person.active && person.groups.contains(group);
         self.people.values().filter(of).map(|person| person.id).collect()
+    }
+
+    fn is_locked(&self, id: PersonId) -> bool {
+        self.locked.contains(&id)
     }
 }
 

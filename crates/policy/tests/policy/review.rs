@@ -63,7 +63,7 @@ impl Standing for Now<'_> {
     }
 }
 
-fn made(policy: &Policy, office: &Office, question: &str) -> Request {
+pub(crate) fn made(policy: &Policy, office: &Office, question: &str) -> Request {
     let Decision::Allowed(allowed) = ask(policy, office, question) else {
         panic!("{question} is refused")
     };
@@ -81,7 +81,12 @@ fn made(policy: &Policy, office: &Office, question: &str) -> Request {
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }
 
-fn vote(policy: &Policy, office: &Office, request: &Request, login: &str) -> Result<Request, Refusal> {
+pub(crate) fn vote(
+    policy: &Policy,
+    office: &Office,
+    request: &Request,
+    login: &str,
+) -> Result<Request, Refusal> {
     let review = Review {
         reviewer: id(login),
         step: 0,
@@ -98,12 +103,12 @@ fn vote(policy: &Policy, office: &Office, request: &Request, login: &str) -> Res
 }
 
 #[track_caller]
-fn refused(policy: &Policy, office: &Office, request: &Request, login: &str, code: &str) {
+pub(crate) fn refused(policy: &Policy, office: &Office, request: &Request, login: &str, code: &str) {
     let refusal = vote(policy, office, request, login).expect_err(login);
     assert_eq!(refusal.code.as_str(), code, "{login}: {refusal}");
 }
 
-fn waiting(policy: &Policy, office: &Office, request: &Request) -> String {
+pub(crate) fn waiting(policy: &Policy, office: &Office, request: &Request) -> String {
     office
         .logins(&policy.waiting_for(request, office, now()))
         .join(" ")
