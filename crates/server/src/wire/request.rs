@@ -139,26 +139,14 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
         state,
     };
     let mfa = request.path.demands.mfa_of(step);
-    let reviewers = |escalated| reviewers(request, step, escalated, current, now);
+    // It is asked of the open step alone.
+    let reviewers = |_| {
+        let directory = current.directory.as_ref();
+        let waiting = current.policy.waiting_for(request, directory, now);
+        waiting
+            .into_iter()
+            .map(|person| directory.login(person))
+            .collect()
+    };
     chain.step((index, step), mfa, reviewers, current)
-}
-
-/// Who may answer the open step now: those it asks, less those who have counted already.
-fn reviewers(
-    request: &Request,
-    step: &Step,
-    escalated: bool,
-    current: &Current,
-    now: Timestamp,
-) -> Vec<String> {
-    let directory = current.directory.as_ref();
-    let asked = current
-        .policy
-        .reviewers(request.ask.requester, step, escalated, directory, now);
-    let counted = |person| request.reviews().iter().any(|review| review.reviewer == person);
-    asked
-        .into_iter()
-        .filter(|person| !counted(*person))
-        .map(|person| directory.login(person))
-        .collect()
 }
