@@ -117,7 +117,8 @@ fn other(of: PersonId, by: Actor) -> Option<PersonId> {
 }
 
 /// Whether what the directory says of people changes by this. A session or token of one's own is none of its business; one
-/// that somebody else issues says who stands behind the account.
+/// that somebody else issues says who stands behind the account. A revocation only ends that sooner: whoever has not read it yet
+/// goes on refusing.
 #[must_use]
 pub fn changes_directory(event: &Event) -> bool {
     match (&event.subject, &event.what) {

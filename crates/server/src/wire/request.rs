@@ -67,7 +67,7 @@ pub(crate) fn request(
 /// What is owed for an emergency, and who may give it.
 fn break_glass(request: &Request, current: &Current, now: Timestamp) -> Option<api_glass::BreakGlass> {
     let glass = request.path.break_glass.as_ref()?;
-    let reviewers = || reviewers(request, &glass.review, false, current, now);
+    let reviewers = || look_back(request, &glass.review, current, now);
     let review = match request.owed()? {
         Owed::Due {
             due_at,
@@ -149,4 +149,13 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
             .collect()
     };
     chain.step((index, step), mfa, reviewers, current)
+}
+
+/// Who may look back at an emergency.
+fn look_back(request: &Request, step: &Step, current: &Current, now: Timestamp) -> Vec<String> {
+    let directory = current.directory.as_ref();
+    let asked = current
+        .policy
+        .reviewers(request.ask.requester, step, false, directory, now);
+    asked.into_iter().map(|person| directory.login(person)).collect()
 }

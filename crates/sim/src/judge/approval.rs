@@ -12,6 +12,7 @@ use daypass_core::request::Request;
 use daypass_core::review::{Approval, Decision, From, Review, Silence};
 use daypass_core::time::{Span, Timestamp};
 
+use super::ledger::Asked;
 use super::{Invariant, Judge};
 use crate::scenario::policy::{Policy, Rule, Set, Step};
 use crate::scenario::{Vote, What};
