@@ -69,6 +69,9 @@ pub struct Explanation {
     /// Where the person or a resource is locked: nothing is granted then, whatever the policy says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Refused>,
+    /// Whether what the person has had already was not counted against the policy's limits, because it is about another time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limits_left_out: bool,
     /// What the policy decides.
     pub decision: Preview,
     /// Each rule that is about all of what was asked for, in file order.

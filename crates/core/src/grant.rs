@@ -567,6 +567,17 @@ impl Grant {
                 self.latest_end, self.max
             ),
         };
-        Refusal::new(Code::OverLatestEnd, what)
+        Refusal::new(Code::OverLatestEnd, what).hint(self.instead(self.most(ends_by)))
+    }
+
+    /// What to do where it cannot be made so much longer, for it may last until `most`.
+    #[must_use]
+    pub fn instead(&self, most: Timestamp) -> String {
+        let left = self.expires_at().map(|expires_at| most.since(expires_at));
+        if let Some(left) = left.filter(|left| *left > Span::ZERO) {
+            return format!("extend it by at most {left}");
+        }
+        let items: Vec<String> = self.parts.iter().map(|part| part.item().to_string()).collect();
+        format!("ask for it anew: daypass request {}", items.join(" "))
     }
 }

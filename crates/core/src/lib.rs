@@ -4,6 +4,7 @@
 //! simulation can drive all of it and every test is exact. Start reading at [`request`], then [`grant`], then [`plan`].
 
 mod ballot;
+pub mod behind;
 pub mod break_glass;
 pub mod canonical;
 pub mod certificate;
@@ -24,6 +25,7 @@ pub mod past;
 pub mod person;
 pub mod plan;
 pub mod planted;
+mod recount;
 pub mod refusal;
 pub mod request;
 pub mod review;

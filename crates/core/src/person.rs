@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::behind::Behind;
 use crate::delegation::Delegation;
+use crate::event::Actor;
 use crate::id::{PersonId, TokenId};
 use crate::name::Name;
 use crate::text::Prose;
@@ -68,6 +70,9 @@ pub struct Person {
     /// Who reviews in their place, if anybody does or did: the last one, whether or not it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Box<Delegation>>,
+    /// Who else made or changed the account, or issued a token to it: they could ask through it, and do not agree to what it asks.
+    #[serde(default, skip_serializing_if = "Behind::is_nothing")]
+    pub behind: Behind,
 }
 
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
@@ -135,9 +140,9 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether what the directory says of people changes by it; sessions and tokens are none of its business.
+    /// Whether what the directory says of people changes by it, whoever does it: see [`changes_directory`](crate::behind::changes_directory).
     #[must_use]
-    pub const fn is_of_directory(&self) -> bool {
+    pub(crate) const fn is_of_directory(&self) -> bool {
         !matches!(self, Self::TokenIssued { .. } | Self::TokenRevoked { .. })
     }
 }
@@ -154,11 +159,15 @@ impl Person {
             .collect()
     }
 
-    /// The account after a change at `at`. `Added` replaces it: that is how replay begins.
+    /// The account after a change at `at` by `actor`. `Added` replaces it: that is how replay begins.
     #[must_use]
-    pub fn evolve(mut self, change: &Change, at: Timestamp) -> Self {
+    pub fn evolve(mut self, change: &Change, actor: Actor, at: Timestamp) -> Self {
+        if let Change::Added { person } = change {
+            self = person.clone();
+        }
+        self.behind.note(change, self.id, actor, at);
         match change {
-            Change::Added { person } => return person.clone(),
+            Change::Added { .. } => return self,
             Change::Groups { groups } => self.groups.clone_from(groups),
             Change::Manager { manager } => {
                 self.manager = *manager;

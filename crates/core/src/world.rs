@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::behind::changes_directory;
 use crate::change::{self, Change as Proposed};
 use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
@@ -176,12 +177,14 @@ impl World {
             }
             (Subject::Person(id), What::Person(change)) => {
                 let next = match (self.people.get(id), change) {
-                    (None, Change::Added { person }) if person.id == *id => person.clone(),
+                    (None, Change::Added { person }) if person.id == *id => {
+                        person.clone().evolve(change, event.actor, event.at)
+                    }
                     (None, _) | (Some(_), Change::Added { .. }) => return None,
-                    (Some(person), change) => person.clone().evolve(change, event.at),
+                    (Some(person), change) => person.clone().evolve(change, event.actor, event.at),
                 };
                 let name = person_state(&next);
-                self.directory += u64::from(change.is_of_directory());
+                self.directory += u64::from(changes_directory(event));
                 self.people.insert(*id, next);
                 Some(name)
             }

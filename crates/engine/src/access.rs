@@ -7,7 +7,6 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Item;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
-use daypass_policy::Access;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
@@ -18,6 +17,7 @@ use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::reveal::may_reveal;
 use crate::services::{lost, may_use};
 
 /// How often credentials are asked of a target that says that something else changed the access at the same time: just
@@ -77,26 +77,16 @@ impl Engine {
         id: GrantId,
         item: Option<Item>,
     ) -> Result<(Item, Credential), Error> {
-        let current = self.current();
         let behind = self.behind(id, caller.person).await?;
+        let recorded = self.is_to_be_recorded(id).await?;
         let committed = self
             .decide(Scope::Grant(id), move |current, world, now| {
                 let grant = held(world, id)?;
                 let item = one_item(grant, item.clone())?;
-                let gateway = current
-                    .policy
-                    .resource(item.resource.as_str())
-                    .is_none_or(|resource| resource.access == Access::Gateway);
                 // Ownership first: who is not the holder learns nothing about the resource.
                 let event = grant.issue_credential(caller.person, &item, now)?;
                 may_use(current, world, grant, behind.as_ref())?;
-                if gateway {
-                    return Err(Refusal::new(
-                        Code::GatewayOnly,
-                        format!("{} never reveals its credentials", item.resource),
-                    )
-                    .hint("it is reached through the gateway"));
-                }
+                may_reveal(current, &item, recorded)?;
                 has_credentials(&current.connectors, grant, &item)?;
                 Ok(Outcome::one(
                     Actor::Person(caller.person),
@@ -105,6 +95,7 @@ impl Engine {
                 ))
             })
             .await?;
+        let current = self.current();
         let issued = committed.events.iter().find_map(|event| match &event.what {
             What::Grant(daypass_core::grant::Event::CredentialIssued { item, .. }) => Some(item.clone()),
             _ => None,

@@ -8,7 +8,6 @@ use daypass_core::grant::{self, Certificate, Grant, Part};
 use daypass_core::id::GrantId;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_policy::Access;
 use daypass_providers::Provider;
 use daypass_providers::ssh::{Ask, Certifier, Draft, Issued, Krl};
 use daypass_store::{Outcome, Scope};
@@ -17,6 +16,7 @@ use crate::access::{held, one_item};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::reveal::may_reveal;
 use crate::services::may_use;
 
 /// What a host is to have in place.
@@ -51,13 +51,8 @@ impl Engine {
         // Ownership first: who is not the holder learns nothing. It is decided again where it is recorded.
         grant.issue_credential(caller.person, &item, now)?;
         let part = part(&grant, &item)?;
-        let resource = current.policy.resource(item.resource.as_str());
-        if resource.is_none_or(|resource| resource.access == Access::Gateway) {
-            let what = format!("{} never reveals its credentials", item.resource);
-            return Err(Refusal::new(Code::GatewayOnly, what)
-                .hint("it is reached through the gateway")
-                .into());
-        }
+        let recorded = self.is_to_be_recorded(id).await?;
+        may_reveal(&current, &item, recorded)?;
         let provider = current.connectors.get(&part.target.connector).map(Arc::clone);
         let provider =
             provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
@@ -79,13 +74,19 @@ impl Engine {
             until,
         };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
-        self.note(caller, &grant, &item, &draft).await?;
+        self.note(caller, (&grant, recorded), &item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item, draft, issued))
     }
 
-    /// Writes down what is about to be signed, if the grant is still there.
-    async fn note(&self, caller: Caller, of: &Grant, item: &Item, draft: &Draft) -> Result<(), Error> {
+    /// Writes down what is about to be signed, if the grant is still there and the policy in force lets it be handed out.
+    async fn note(
+        &self,
+        caller: Caller,
+        (of, recorded): (&Grant, bool),
+        item: &Item,
+        draft: &Draft,
+    ) -> Result<(), Error> {
         let (id, behind) = (of.id, self.behind(of.id, of.holder).await?);
         let (item, signed) = (
             item.clone(),
@@ -101,6 +102,7 @@ impl Engine {
             let grant = held(world, id)?;
             let event = grant.issue_credential(caller.person, &item, now)?;
             may_use(current, world, grant, behind.as_ref())?;
+            may_reveal(current, &item, recorded)?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
                     item,

@@ -245,14 +245,20 @@ impl Engine {
         let committed = self
             .decide(scope(&known), move |current, world, now| {
                 let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
-                let directory = current.unlocked(world);
+                let directory = current.directory.as_ref();
                 let may = |step: &Step, escalated: bool, voter: Voter<'_>| {
                     current
                         .policy
-                        .may_review_change(change, (step, escalated), voter, &directory, now)
+                        .may_review_change(change, (step, escalated), voter, directory, now)
                 };
                 let review = verdict.review(caller, comment, now);
                 let event = change.review(review, world.policy, &may, now)?;
+                if let Event::Reviewed { review, .. } = &event {
+                    let directory = current.directory.as_ref();
+                    current
+                        .policy
+                        .leaves_change_open(change, review, directory, now)?;
+                }
                 let Proposal::Directory { edit } = &change.proposal else {
                     return follow(current, world, (caller, change), event, next);
                 };

@@ -13,7 +13,8 @@ use daypass_core::world::World;
 use daypass_policy::Policy;
 
 use crate::connectors::{Connectors, Kinds};
-use crate::directory::{Snapshot, Unlocked};
+use crate::directory::Snapshot;
+use crate::error::not_found;
 
 /// The policy revision in force, the directory, and the connected targets.
 #[derive(Clone)]
@@ -28,8 +29,16 @@ pub struct Current {
 }
 
 impl Current {
-    /// What the policy says now about requests made earlier, where this is locked and the requester has had this: the policy
-    /// may limit by it.
+    /// The same under the locks of this world, which is that of the transaction that decides: what was read before may be older.
+    #[must_use]
+    pub fn under(&self, world: &World) -> Self {
+        Self {
+            directory: Arc::new(self.directory.under(world.locks.values())),
+            ..self.clone()
+        }
+    }
+
+    /// What the policy says now about requests made earlier, where the requester has had this: the policy may limit by it.
     #[must_use]
     pub const fn standing<'a>(&'a self, world: &'a World, now: Timestamp) -> Now<'a> {
         Now {
@@ -39,11 +48,20 @@ impl Current {
         }
     }
 
-    pub(crate) fn unlocked<'a>(&'a self, world: &'a World) -> Unlocked<'a> {
-        Unlocked {
-            directory: &self.directory,
-            world,
-        }
+    /// Whether access by this request may begin: its requester still has the right to it, and those who agreed still are whom its
+    /// steps ask.
+    ///
+    /// # Errors
+    /// What is no longer so.
+    pub fn still_right(
+        &self,
+        request: Option<&Request>,
+        world: &World,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let request = request.ok_or_else(|| not_found("its request is gone"))?;
+        self.standing(world, now).may_hold(request)?;
+        self.policy.still_agreed(request, self.directory.as_ref(), now)
     }
 
     /// Until when the access of a grant may last that begins now, by what its holder has had besides.
@@ -72,9 +90,10 @@ impl Standing for Now<'_> {
         escalated: bool,
         voter: Voter<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
-        let directory = self.current.unlocked(self.world);
-        let policy = &self.current.policy;
-        policy.may_review(request, step, escalated, voter, &directory, self.now)
+        let Current {
+            policy, directory, ..
+        } = self.current;
+        policy.may_review(request, step, escalated, voter, directory.as_ref(), self.now)
     }
 
     fn may_hold(&self, request: &Request) -> Result<(), Refusal> {

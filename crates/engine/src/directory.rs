@@ -1,18 +1,27 @@
 //! A snapshot of the local directory that policy decisions read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use daypass_core::delegation::Delegation;
 use daypass_core::id::PersonId;
-use daypass_core::lock::On;
+use daypass_core::lock::{Lock, On};
 use daypass_core::name::Name;
 use daypass_core::person::Person;
-use daypass_core::world::World;
 use daypass_policy::Directory;
 
 /// All accounts at one moment, indexed by what policy asks for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
+    accounts: Arc<Accounts>,
+    /// Who of them is locked.
+    locked: BTreeSet<PersonId>,
+    /// How often the directory had changed when it was read.
+    changes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Accounts {
     people: BTreeMap<PersonId, Person>,
     by_login: HashMap<String, PersonId>,
     by_group: HashMap<Name, Vec<PersonId>>,
@@ -20,28 +29,23 @@ pub struct Snapshot {
     by_owner: HashMap<PersonId, Vec<PersonId>>,
     /// Whose last delegation is to whom, by the delegate.
     by_delegate: HashMap<PersonId, Vec<PersonId>>,
-    /// How often the directory had changed when it was read.
-    changes: u64,
 }
 
 impl Snapshot {
     /// Indexes these accounts; `changes`: how often the directory had changed when they were read.
     #[must_use]
     pub fn new(people: impl IntoIterator<Item = Person>, changes: u64) -> Self {
-        let mut snapshot = Self {
-            changes,
-            ..Self::default()
-        };
+        let mut accounts = Accounts::default();
         for person in people {
             if person.active {
-                snapshot
+                accounts
                     .by_login
                     .insert(person.login.text().to_owned(), person.id);
                 if let Some(owner) = person.owner {
-                    snapshot.by_owner.entry(owner).or_default().push(person.id);
+                    accounts.by_owner.entry(owner).or_default().push(person.id);
                 }
                 for group in &person.groups {
-                    snapshot
+                    accounts
                         .by_group
                         .entry(group.clone())
                         .or_default()
@@ -49,12 +53,30 @@ impl Snapshot {
                 }
             }
             if let Some(delegation) = &person.delegation {
-                let to = snapshot.by_delegate.entry(delegation.to).or_default();
+                let to = accounts.by_delegate.entry(delegation.to).or_default();
                 to.push(person.id);
             }
-            snapshot.people.insert(person.id, person);
+            accounts.people.insert(person.id, person);
         }
-        snapshot
+        Self {
+            accounts: Arc::new(accounts),
+            locked: BTreeSet::new(),
+            changes,
+        }
+    }
+
+    /// The same, where these locks are shut or were.
+    #[must_use]
+    pub fn under<'l>(&self, locks: impl IntoIterator<Item = &'l Lock>) -> Self {
+        let shut = locks.into_iter().filter(|lock| lock.is_locked());
+        let locked = shut.filter_map(|lock| match &lock.on {
+            On::Person(id) => Some(*id),
+            On::Resource(_) => None,
+        });
+        Self {
+            locked: locked.collect(),
+            ..self.clone()
+        }
     }
 
     /// How often the directory had changed when it was read.
@@ -65,13 +87,14 @@ impl Snapshot {
 
     /// Everybody, deactivated accounts included.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
-        self.people.values()
+        self.accounts.people.values()
     }
 
     /// The groups that have an active member, each with how many.
     #[must_use]
     pub fn groups(&self) -> BTreeMap<&Name, &[PersonId]> {
-        self.by_group
+        self.accounts
+            .by_group
             .iter()
             .map(|(group, members)| (group, members.as_slice()))
             .collect()
@@ -80,12 +103,16 @@ impl Snapshot {
     /// The active service accounts that somebody answers for, whether or not they still can.
     #[must_use]
     pub fn services_of(&self, owner: PersonId) -> &[PersonId] {
-        self.by_owner.get(&owner).map(Vec::as_slice).unwrap_or_default()
+        self.accounts
+            .by_owner
+            .get(&owner)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// Whether anybody answers for a service account.
     pub(crate) fn has_services(&self) -> bool {
-        !self.by_owner.is_empty()
+        !self.accounts.by_owner.is_empty()
     }
 
     /// Whether this person answers for this service account.
@@ -97,7 +124,11 @@ impl Snapshot {
     /// What somebody is called; their id where the name was erased.
     #[must_use]
     pub fn login(&self, id: PersonId) -> String {
-        let login = self.people.get(&id).map_or("", |person| person.login.text());
+        let login = self
+            .accounts
+            .people
+            .get(&id)
+            .map_or("", |person| person.login.text());
         if login.is_empty() {
             id.to_string()
         } else {
@@ -108,53 +139,33 @@ impl Snapshot {
 
 impl Directory for Snapshot {
     fn person(&self, id: PersonId) -> Option<&Person> {
-        self.people.get(&id)
+        self.accounts.people.get(&id)
     }
 
     fn by_login(&self, login: &str) -> Option<&Person> {
-        self.by_login.get(login).and_then(|id| self.people.get(id))
+        self.accounts
+            .by_login
+            .get(login)
+            .and_then(|id| self.accounts.people.get(id))
     }
 
     fn members(&self, group: &Name) -> Vec<PersonId> {
-        self.by_group.get(group).cloned().unwrap_or_default()
-    }
-    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
-        self.by_delegate.get(&to).cloned().unwrap_or_default()
-    }
-}
-
-/// The directory as a decision sees it that knows what is locked: who is locked has delegated to nobody, and nobody to them.
-pub(crate) struct Unlocked<'a> {
-    pub(crate) directory: &'a Snapshot,
-    pub(crate) world: &'a World,
-}
-
-impl Unlocked<'_> {
-    fn is_free(&self, person: PersonId) -> bool {
-        self.world.locked(&On::Person(person)).is_none()
-    }
-}
-
-impl Directory for Unlocked<'_> {
-    fn person(&self, id: PersonId) -> Option<&Person> {
-        self.directory.person(id)
+        self.accounts.by_group.get(group).cloned().unwrap_or_default()
     }
 
-    fn by_login(&self, login: &str) -> Option<&Person> {
-        self.directory.by_login(login)
+    fn is_locked(&self, id: PersonId) -> bool {
+        self.locked.contains(&id)
     }
 
-    fn members(&self, group: &Name) -> Vec<PersonId> {
-        self.directory.members(group)
-    }
-
+    /// Who is locked has delegated to nobody, and nobody to them.
     fn delegation(&self, of: PersonId) -> Option<&Delegation> {
-        let delegation = self.directory.delegation(of)?;
-        (self.is_free(of) && self.is_free(delegation.to)).then_some(delegation)
+        let delegation = self.person(of)?.delegation.as_deref()?;
+        let free = !self.is_locked(of) && !self.is_locked(delegation.to);
+        free.then_some(delegation)
     }
 
     fn delegators(&self, to: PersonId) -> Vec<PersonId> {
-        let mut all = self.directory.delegators(to);
+        let mut all = self.accounts.by_delegate.get(&to).cloned().unwrap_or_default();
         all.retain(|of| self.delegation(*of).is_some());
         all
     }

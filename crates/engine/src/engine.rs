@@ -98,8 +98,7 @@ impl Engine {
     /// Where the store fails, or holds a policy that this version cannot load.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
         let installation = parts.store.installation().to_owned();
-        let (people, changes) = parts.store.directory().await?;
-        let directory = Arc::new(Snapshot::new(people, changes));
+        let directory = Arc::new(snapshot(&parts.store).await?);
         let policy = match parts.store.policy_in_force().await? {
             Some(revision) => {
                 Policy::load(&sources(&revision)).map_err(|found| Error::Policy(Box::new(found)))?
@@ -153,8 +152,7 @@ impl Engine {
     /// Where the store fails; the old snapshot then stays.
     pub async fn refresh_directory(&self) -> Result<(), Error> {
         let reading = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
-        let (people, changes) = self.store().directory().await?;
-        let directory = Arc::new(Snapshot::new(people, changes));
+        let directory = Arc::new(snapshot(self.store()).await?);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         // Of two at the same time, the one that began first may come back last: what it read is the older state. The other
         // began after the change that this one is for, so it has that too.
@@ -240,7 +238,7 @@ impl Engine {
                     let what = "the policy or the directory was changed at this moment; try again";
                     return Err(Refusal::new(Code::Stale, what));
                 }
-                decide(&current, world, now)
+                decide(&current.under(world), world, now)
             });
             match decided.await {
                 Err(daypass_store::Error::Refused(refusal))
@@ -279,6 +277,12 @@ impl Engine {
         self.parts.entropy.fill(&mut bytes);
         bytes
     }
+}
+
+/// The directory, and who is locked. Whoever decides sees the locks in the transaction itself.
+async fn snapshot(store: &Store) -> Result<Snapshot, Error> {
+    let (people, changes) = store.directory().await?;
+    Ok(Snapshot::new(people, changes).under(&store.locks().await?))
 }
 
 pub(crate) fn sources(revision: &Revision) -> Vec<Source> {

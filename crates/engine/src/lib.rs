@@ -24,6 +24,7 @@ mod policies;
 mod questions;
 pub mod reconcile;
 mod requests;
+mod reveal;
 mod services;
 mod tickets;
 mod tokens;

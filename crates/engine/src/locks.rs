@@ -135,6 +135,10 @@ impl Engine {
                 decide(current, world)
             })
             .await?;
+        // Only what is shown hangs on it; a reading that fails is made up for by the loop that follows the log.
+        if let Err(error) = self.refresh_directory().await {
+            tracing::warn!(%error, "who is locked could not be read anew yet");
+        }
         let lock = committed.world.locks.get(&on).cloned();
         lock.ok_or_else(|| not_found("the lock is gone").into())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::behind::Behind;
 use daypass_core::edit::not_the_last_administrator;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
@@ -283,6 +284,7 @@ impl Engine {
             mail: new.mail.map(|mail| Box::new(self.prose(&mail))),
             owner,
             delegation: None,
+            behind: Behind::default(),
         };
         Ok((id, Wish::Add(Box::new(person), new.password)))
     }

@@ -7,6 +7,8 @@ use daypass_core::grant::{Grant, Proof, State};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
 use daypass_core::name::{Item, Name};
+use daypass_core::past::Past;
+use daypass_core::person::Kind;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Request};
 use daypass_core::text::Hash;
@@ -53,6 +55,8 @@ pub struct Explained {
     pub revision: Hash,
     /// The lock that stands before every policy, where there is one.
     pub locked: Option<Refusal>,
+    /// Whether the policy has limits on what somebody has had already, and they were not counted: it is about another time.
+    pub limits_left_out: bool,
     /// The decision, and each rule.
     pub explanation: Explanation,
 }
@@ -158,10 +162,20 @@ impl Engine {
             None => self.store().now().await?,
         };
         let world = self.locked_now().await?;
-        let current = self.current();
+        let current = self.current().under(&world);
         let locked = lock_for(&current, &world, subject, &question.items);
         let policy = candidate.unwrap_or(current.policy.as_ref());
+        // What somebody has had is known up to now: of another time nothing is counted, and that is said.
+        let past = match question.at {
+            None => Some(self.store().past(subject, policy.reach()).await?),
+            Some(_) => None,
+        };
+        // Whoever has a keyboard can prove who they are before they ask.
+        let asks = current.directory.person(subject);
+        let proves = asks.is_some_and(|person| person.kind == Kind::Person);
         let ask = Ask {
+            past: past.as_ref().unwrap_or(Past::nothing()),
+            confirmed: proves.then_some(now),
             duration: question.duration,
             ticket: question.ticket.as_deref(),
             break_glass: question.break_glass,
@@ -176,6 +190,7 @@ impl Engine {
                 On::Person(who) if *who != subject => services::locked(&current, found, subject),
                 _ => lock::refusal(found, Some(caller.person)),
             }),
+            limits_left_out: past.is_none() && !policy.reach().is_nothing(),
             explanation: policy.explain(&ask, current.directory.as_ref()),
         })
     }

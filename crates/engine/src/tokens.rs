@@ -146,6 +146,10 @@ impl Engine {
                 Ok(outcome)
             })
             .await?;
+        if by != owner {
+            // The directory says who else could ask through an account.
+            self.refresh_directory().await?;
+        }
         // What was decided on, not what is there by now: a session may end at once, and was issued all the same.
         Ok(new.row(id, owner, committed.now))
     }

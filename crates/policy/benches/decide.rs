@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::hint::black_box;
 
+use daypass_core::behind::Behind;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::person::{Kind, Person, SystemRole};
@@ -298,6 +299,7 @@ impl Office {
                 mail: None,
                 owner: None,
                 delegation: None,
+                behind: Behind::default(),
             };
             office.people.insert(person.id, person);
         }
@@ -316,6 +318,10 @@ impl Directory for Office {
 
     fn members(&self, group: &Name) -> Vec<PersonId> {
         self.by_group.get(group).cloned().unwrap_or_default()
+    }
+
+    fn is_locked(&self, _: PersonId) -> bool {
+        false
     }
 }
 

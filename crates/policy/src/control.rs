@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::change::{Change, State};
+use daypass_core::delegation::Delegation;
 use daypass_core::edit::Area;
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
@@ -137,6 +138,22 @@ impl Directory for Others<'_> {
         let mut members = self.directory.members(group);
         members.retain(|member| self.without != Some(*member));
         members
+    }
+
+    fn is_locked(&self, id: PersonId) -> bool {
+        self.directory.is_locked(id)
+    }
+
+    fn delegation(&self, of: PersonId) -> Option<&Delegation> {
+        let delegation = self.directory.delegation(of)?;
+        let among = |id: PersonId| self.without != Some(id);
+        (among(of) && among(delegation.to)).then_some(delegation)
+    }
+
+    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
+        let mut all = self.directory.delegators(to);
+        all.retain(|of| self.delegation(*of).is_some());
+        all
     }
 }
 

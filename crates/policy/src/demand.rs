@@ -171,6 +171,19 @@ impl Policy {
             let what = format!("access to {} must be recorded now", spaced(items));
             return since(Code::Recording, what);
         }
+        let direct = |item: &&Item| {
+            let resource = self.resource(item.resource.as_str());
+            resource.is_some_and(|resource| resource.access == Access::Direct)
+        };
+        if path.demands.recording == must
+            && let Some(item) = items.iter().find(direct)
+        {
+            let what = format!(
+                "this was agreed to because it is recorded, and {} is reached directly now, which cannot be",
+                item.resource
+            );
+            return Err(Refusal::new(Code::Recording, what).hint("ask again"));
+        }
         if let Some(wanted) = self.guarding_mfa(items)
             && path.demands.mfa.is_none_or(|frozen| frozen > wanted)
         {

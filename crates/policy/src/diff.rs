@@ -8,6 +8,7 @@ use daypass_core::review::Silence;
 use daypass_core::time::Span;
 
 use crate::Policy;
+use crate::condition::When;
 use crate::diagnostic::At;
 use crate::document::{Access, Defaults, Document, Drift, Guardrail, Resource, Rule, Step, Who};
 use crate::environment::Environment;
@@ -38,12 +39,13 @@ impl Policy {
             lines.push((name, format!("- {} {}", name.0.word(), name.1)));
         }
         for (name, fields) in &after {
-            let (section, title) = (name.0.word(), &name.1);
+            let title = format!("{} {}", name.0.word(), name.1);
+            let title = title.trim_end();
             match before.get(name) {
-                None => lines.push((name, format!("+ {section} {title}"))),
+                None => lines.push((name, format!("+ {title}"))),
                 Some(earlier) if earlier != fields => {
                     let changes = changes(earlier, fields).join(", ");
-                    lines.push((name, format!("~ {section} {title}: {changes}")));
+                    lines.push((name, format!("~ {title}: {changes}")));
                 }
                 Some(_) => {}
             }
@@ -114,9 +116,8 @@ fn changes(before: &Fields, after: &Fields) -> Vec<String> {
 
 fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
     let mut all = BTreeMap::new();
-    if document.defaults != Defaults::default() {
-        all.insert((Section::Defaults, String::new()), defaults(&document.defaults));
-    }
+    // Where a policy says nothing the usual ones hold: what it says instead differs from those, not from nothing.
+    all.insert((Section::Defaults, String::new()), defaults(&document.defaults));
     if let Some(control) = &document.control {
         let steps: Vec<String> = control.steps.iter().map(step).collect();
         let mut fields = Fields::from([("approval", Field::Shown(steps.join(" then ")))]);
@@ -237,20 +238,27 @@ fn of_environment(environment: &Environment) -> Fields {
 }
 
 fn defaults(defaults: &Defaults) -> Fields {
-    let span = |span: Span| Field::Shown(span.to_string());
-    let reason = if defaults.reason_required {
-        "required"
-    } else {
-        "optional"
-    };
+    let Defaults {
+        at: _,
+        duration,
+        max,
+        pending,
+        activation,
+        settle,
+        cool_down,
+        delegates,
+        reason_required,
+    } = defaults;
+    let span = |span: &Span| Field::Shown(span.to_string());
+    let reason = if *reason_required { "required" } else { "optional" };
     Fields::from([
-        ("duration", span(defaults.duration)),
-        ("max", span(defaults.max)),
-        ("pending", span(defaults.pending)),
-        ("activation", span(defaults.activation)),
-        ("settle", span(defaults.settle)),
-        ("cool_down", span(defaults.cool_down)),
-        ("delegates", delegates(&defaults.delegates)),
+        ("duration", span(duration)),
+        ("max", span(max)),
+        ("pending", span(pending)),
+        ("activation", span(activation)),
+        ("settle", span(settle)),
+        ("cool_down", span(cool_down)),
+        ("delegates", self::delegates(delegates)),
         ("reason", Field::Shown(reason.to_owned())),
     ])
 }
@@ -291,43 +299,73 @@ fn resource(resource: &Resource) -> Fields {
 }
 
 fn guardrail(guardrail: &Guardrail) -> Fields {
-    let to = guardrail
-        .to
+    // All of it by name: what is added to it cannot be forgotten here.
+    let Guardrail {
+        name: _,
+        at: _,
+        to,
+        max,
+        max_total,
+        forbid,
+        steps,
+        mfa,
+        record,
+    } = guardrail;
+    let to = to
         .as_ref()
         .map_or_else(|| String::from("everything"), ToString::to_string);
     let mut fields = Fields::from([("to", Field::Shown(to))]);
-    if let Some(max) = guardrail.max {
+    if let Some(max) = max {
         fields.insert("max", Field::Shown(max.to_string()));
     }
-    if !guardrail.forbid.is_empty() {
-        let windows = joined(guardrail.forbid.iter().map(|(name, _)| name));
+    if let Some(total) = max_total {
+        fields.insert("max_total", Field::Shown(total.to_string()));
+    }
+    if !forbid.is_empty() {
+        let windows = joined(forbid.iter().map(|(name, _)| name));
         fields.insert("forbid", Field::Shown(format!("window {windows}")));
     }
-    if !guardrail.steps.is_empty() {
-        let steps: Vec<String> = guardrail.steps.iter().map(step).collect();
+    if !steps.is_empty() {
+        let steps: Vec<String> = steps.iter().map(step).collect();
         fields.insert("steps", Field::Shown(steps.join(" then ")));
     }
-    if let Some(mfa) = guardrail.mfa {
+    if let Some(mfa) = mfa {
         fields.insert("mfa", Field::Shown(mfa.to_string()));
     }
-    if guardrail.record {
+    if *record {
         fields.insert("record", Field::Shown(String::from("required")));
     }
     fields
 }
 
 fn rule(rule: &Rule) -> Fields {
+    let Rule {
+        name: _,
+        at: _,
+        allow,
+        to,
+        roles,
+        steps,
+        break_glass,
+        duration,
+        max,
+        cool_down,
+        when,
+        origin,
+        end_when,
+        mfa,
+        notify,
+    } = rule;
     let names = |names: &[(Name, At)]| joined(names.iter().map(|(name, _)| name));
-    let roles = rule
-        .roles
+    let roles = roles
         .as_ref()
         .map_or_else(|| String::from("all"), |roles| names(roles));
-    let span = |span: Option<Span>| {
+    let span = |span: &Option<Span>| {
         let text = span.map_or_else(|| String::from("default"), |span| span.to_string());
         Field::Shown(text)
     };
-    let steps: Vec<String> = rule.steps.iter().map(step).collect();
-    let approval = if let Some(glass) = &rule.break_glass {
+    let steps: Vec<String> = steps.iter().map(step).collect();
+    let approval = if let Some(glass) = break_glass {
         let (page, review_by) = (&glass.page.0, &glass.review_by.0);
         format!(
             "break glass: pages {page}, reviewed by {review_by} within {}",
@@ -339,57 +377,81 @@ fn rule(rule: &Rule) -> Fields {
         steps.join(" then ")
     };
     let mut fields = Fields::from([
-        ("allow", Field::Shown(names(&rule.allow))),
-        ("to", Field::Shown(rule.to.to_string())),
+        ("allow", Field::Shown(names(allow))),
+        ("to", Field::Shown(to.to_string())),
         ("roles", Field::Shown(roles)),
         ("approval", Field::Shown(approval)),
-        ("duration", span(rule.duration)),
-        ("max", span(rule.max)),
+        ("duration", span(duration)),
+        ("max", span(max)),
     ]);
-    if let Some(mfa) = rule.mfa {
+    if let Some(mfa) = mfa {
         fields.insert("mfa", Field::Shown(mfa.to_string()));
     }
-    if !rule.notify.is_empty() {
-        fields.insert("notify", Field::Shown(names(&rule.notify)));
+    if !notify.is_empty() {
+        fields.insert("notify", Field::Shown(names(notify)));
     }
-    if !rule.when.windows.is_empty() {
-        fields.insert("window", Field::Shown(names(&rule.when.windows)));
-    }
-    if !rule.end_when.is_empty() {
-        let end_when: Vec<String> = rule.end_when.iter().map(|(when, _)| when.to_string()).collect();
+    if !end_when.is_empty() {
+        let end_when: Vec<String> = end_when.iter().map(|(when, _)| when.to_string()).collect();
         fields.insert("end_when", Field::Shown(end_when.join(", ")));
     }
-    if let Some(wanted) = &rule.when.ticket {
-        fields.insert("ticket", Field::Shown(wanted.to_string()));
+    if cool_down.is_some() {
+        fields.insert("cool_down", span(cool_down));
     }
-    if let Some(uses) = rule.when.uses {
-        fields.insert("uses", Field::Shown(uses.to_string()));
-    }
-    if rule.cool_down.is_some() {
-        fields.insert("cool_down", span(rule.cool_down));
-    }
-    if let Some(origin) = &rule.origin {
+    if let Some(origin) = origin {
         fields.insert("source", Field::Shown(origin.to_string()));
     }
-    if let Some(expression) = &rule.when.expression {
+    fields.append(&mut conditions(when));
+    fields
+}
+
+/// What must hold besides.
+fn conditions(when: &When) -> Fields {
+    let When {
+        windows,
+        ticket,
+        uses,
+        expression,
+        unknown,
+    } = when;
+    let mut fields = Fields::new();
+    if !windows.is_empty() {
+        let windows = joined(windows.iter().map(|(name, _)| name));
+        fields.insert("window", Field::Shown(windows));
+    }
+    if let Some(wanted) = ticket {
+        fields.insert("ticket", Field::Shown(wanted.to_string()));
+    }
+    if let Some(uses) = uses {
+        fields.insert("uses", Field::Shown(uses.to_string()));
+    }
+    if let Some(expression) = expression {
         fields.insert("if", Field::Shown(expression.text.clone()));
     }
-    if !rule.when.unknown.is_empty() {
-        let unknown: Vec<String> = rule.when.unknown.iter().map(ToString::to_string).collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         fields.insert("when", Field::Shown(unknown.join(", ")));
     }
     fields
 }
 
 fn step(step: &Step) -> String {
-    let mut text = told(&step.from.0, step.count);
-    if let Some(within) = step.within {
+    let Step {
+        at: _,
+        from,
+        count,
+        within,
+        silence,
+        mfa,
+        escalate_at: _,
+    } = step;
+    let mut text = told(&from.0, *count);
+    if let Some(within) = within {
         text.push_str(&format!(" within {within}"));
     }
-    if let Silence::Escalate { to, within } = &step.silence {
+    if let Silence::Escalate { to, within } = silence {
         text.push_str(&format!(" else {to} within {within}"));
     }
-    if let Some(mfa) = step.mfa {
+    if let Some(mfa) = mfa {
         text.push_str(&format!(" mfa {mfa}"));
     }
     text

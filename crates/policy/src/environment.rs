@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
+use daypass_core::past::Past;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 
@@ -92,6 +93,18 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Vec<EnvironmentOffer> {
+        self.environments_after(who, directory, Past::nothing(), now)
+    }
+
+    /// The same for somebody with this past: what a limit no longer leaves is refused.
+    #[must_use]
+    pub fn environments_after(
+        &self,
+        who: PersonId,
+        directory: &dyn Directory,
+        past: &Past,
+        now: Timestamp,
+    ) -> Vec<EnvironmentOffer> {
         let mut offers = Vec::new();
         for environment in &self.document.environments {
             for role in &environment.roles {
@@ -102,6 +115,7 @@ impl Policy {
                 }];
                 let ask = Ask {
                     environments: &named,
+                    past,
                     ..Ask::new(who, &items, now)
                 };
                 let terms = self.choose(&ask, directory, Supposing::TheRest);

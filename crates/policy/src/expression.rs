@@ -236,6 +236,7 @@ fn short(error: &impl std::fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
+    use daypass_core::behind::Behind;
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
@@ -270,6 +271,7 @@ mod tests {
             mail: None,
             owner: None,
             delegation: None,
+            behind: Behind::default(),
         };
         let policy = crate::Policy::load(&[crate::Source {
             name: String::from("p"),

@@ -224,6 +224,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use daypass_core::behind::Behind;
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
@@ -278,6 +279,7 @@ rules:
             mail: None,
             owner: None,
             delegation: None,
+            behind: Behind::default(),
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

@@ -31,8 +31,10 @@ mod nearest;
 mod origin;
 mod owner;
 mod plan;
+mod puppet;
 mod read;
 mod refuse;
+mod remaining;
 mod spent;
 mod standing;
 mod ticket;
@@ -105,6 +107,8 @@ pub trait Directory {
     fn delegators(&self, _to: PersonId) -> Vec<PersonId> {
         Vec::new()
     }
+    /// Whether this account is locked: it reviews nothing, and what it reviewed does not count.
+    fn is_locked(&self, id: PersonId) -> bool;
 }
 
 /// A question to the policy.
@@ -131,6 +135,8 @@ pub struct Ask<'a> {
     pub start: Option<Timestamp>,
     /// The deadline of the grant that it lengthens: what is added begins there.
     pub deadline: Option<Timestamp>,
+    /// Since when that grant is active: what it may last in total is reckoned from there. For words only.
+    pub since: Option<Timestamp>,
     /// What this person has asked for and had, as far back as [`Policy::reach`] says.
     pub past: &'a Past,
     /// The address that it is asked from, where that is certain.
@@ -156,6 +162,7 @@ impl<'a> Ask<'a> {
             break_glass: false,
             start: None,
             deadline: None,
+            since: None,
             past: Past::nothing(),
             from: None,
             confirmed: None,

@@ -213,6 +213,7 @@ fn changes(
 
 #[cfg(test)]
 mod tests {
+    use daypass_core::behind::Behind;
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
@@ -242,6 +243,10 @@ mod tests {
         }
         fn members(&self, _: &Name) -> Vec<PersonId> {
             vec![self.0.id]
+        }
+
+        fn is_locked(&self, _: PersonId) -> bool {
+            false
         }
     }
 
@@ -273,6 +278,7 @@ rules:
             mail: None,
             owner: None,
             delegation: None,
+            behind: Behind::default(),
         });
         let within = |most| {
             let plan = empty.plan_within(&full, [ana.0.id], &ana, Timestamp::EPOCH, most);

@@ -6,6 +6,7 @@ use daypass_core::name::{Item, Name};
 use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{From, Silence, Step};
+use daypass_core::time::Span;
 
 use crate::decide::Bounds;
 use crate::document::Rule;
@@ -177,7 +178,7 @@ impl Policy {
         };
         let what = format!("{items}{asked} is over the limit of {max} ({source})");
         let hint = if ask.extends {
-            format!("extend it by at most {max}")
+            longer_by(ask, max)
         } else {
             let reason = if ask.has_reason || ask.break_glass || self.document.defaults.reason_required {
                 " --reason \"…\""
@@ -274,6 +275,18 @@ impl Policy {
     pub(crate) fn cite(&self, rule: &Rule) -> String {
         format!("{} ({:#})", rule.name, rule.at.location(&self.sources))
     }
+}
+
+/// By how much a grant that may last so long in total can still be lengthened.
+fn longer_by(ask: &Ask<'_>, max: Span) -> String {
+    let left = match (ask.since, ask.deadline) {
+        (Some(since), Some(deadline)) => (since + max).since(deadline),
+        _ => max,
+    };
+    if left == Span::ZERO {
+        return format!("ask for it anew: daypass request {}", spaced(ask.items));
+    }
+    format!("extend it by at most {left}")
 }
 
 /// The command that asks so.

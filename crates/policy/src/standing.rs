@@ -251,7 +251,7 @@ impl Policy {
         }
     }
 
-    fn is_asked(&self, from: &From, person: &Person, scene: Scene<'_>) -> bool {
+    pub(crate) fn is_asked(&self, from: &From, person: &Person, scene: Scene<'_>) -> bool {
         match from {
             From::Manager => self.manager(scene) == Some(person.id),
             From::People(name) => self
@@ -280,6 +280,10 @@ impl Policy {
         if !person.active {
             return refuse(String::from("this account is switched off"));
         }
+        if scene.directory.is_locked(person.id) {
+            let what = "this account is locked: it reviews nothing, and what it reviewed does not count";
+            return Err(Refusal::new(Code::Locked, what).hint("an administrator can unlock it"));
+        }
         if person.kind == Kind::Service {
             return refuse(String::from("a service account never reviews"));
         }
@@ -291,7 +295,7 @@ impl Policy {
             );
             return refuse(what);
         }
-        Ok(())
+        self.no_puppet(person.id, scene)
     }
 
     pub(crate) fn people(&self, name: &Name) -> Option<&People> {

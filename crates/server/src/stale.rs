@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::future::Future;
 
+use daypass_core::behind::changes_directory;
 use daypass_core::event::What;
 use daypass_store::Entry;
 
@@ -44,7 +45,9 @@ impl Stale {
     pub(crate) fn note(&mut self, entries: &[Entry]) {
         for entry in entries {
             match &entry.event.what {
-                What::Person(change) => self.directory |= change.is_of_directory(),
+                What::Person(_) => self.directory |= changes_directory(&entry.event),
+                // It is read together with who is locked.
+                What::Lock(_) => self.directory = true,
                 What::Policy(_) => self.policy = Policy::Stale,
                 _ => {}
             }
@@ -88,8 +91,9 @@ mod tests {
 
     use daypass_core::event::{Actor, Event, PolicyEvent, Subject};
     use daypass_core::id::{PersonId, TokenId};
+    use daypass_core::lock;
     use daypass_core::person::Change;
-    use daypass_core::text::Hash;
+    use daypass_core::text::{Hash, Prose};
     use daypass_core::time::Timestamp;
 
     use super::*;
@@ -112,6 +116,20 @@ mod tests {
         assert!(stale.is_none(), "nobody joins or leaves anything with a token");
         stale.note(&[entry(What::Person(Change::Deactivated))]);
         assert_eq!((stale.directory, stale.policy), (true, Policy::Fresh));
+        let (by, why) = (PersonId::from_bytes([3; 10]), Prose::new([0; 16], "stolen"));
+        let mut stale = Stale::default();
+        stale.note(&[entry(What::Lock(lock::Event::Locked { by, why }))]);
+        assert!(stale.directory, "who is locked is read with it");
+        let mut issued = entry(What::Person(Change::TokenIssued {
+            token,
+            expires_at: Timestamp::MAX,
+        }));
+        let mut stale = Stale::default();
+        stale.note(std::slice::from_ref(&issued));
+        assert!(stale.is_none());
+        issued.event.actor = Actor::Person(by);
+        stale.note(&[issued]);
+        assert!(stale.directory, "somebody else could ask through the account");
         let applied = PolicyEvent::Applied {
             revision: Hash::of(b"2"),
             files: Vec::new(),

@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
@@ -166,6 +167,7 @@ async fn people(store: &Store) {
             mail: None,
             owner: None,
             delegation: None,
+            behind: Behind::default(),
         };
         let added = What::Person(Change::Added { person });
         let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Person(id), added));

@@ -1,5 +1,6 @@
 //! The one way in which state changes: load and lock, decide, and write state, event, leaf and outbox together.
 
+use daypass_core::behind::changes_directory;
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::lock;
 use daypass_core::planted::{Fault, is};
@@ -184,7 +185,7 @@ fn writes(
             Subject::Change(id) => changes::write(world.changes.get(id), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
         });
-        if matches!(&event.what, What::Person(change) if change.is_of_directory()) {
+        if changes_directory(&event) {
             writes.push(people::changed());
         }
         recorded.push(event);

@@ -1,5 +1,6 @@
 //! Delegation: who may make one, what it does to an account, and what a vote in somebody's place is held against.
 
+use daypass_core::behind::Behind;
 use daypass_core::delegation::{Delegation, LONGEST};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
@@ -29,6 +30,7 @@ fn somebody(n: u8) -> Person {
         mail: None,
         owner: None,
         delegation: None,
+        behind: Behind::default(),
     }
 }
 
@@ -83,7 +85,11 @@ fn only_an_active_person_delegates_to_another_for_some_time() {
 #[test]
 fn there_is_one_at_a_time_and_it_can_be_taken_back() {
     let bo = somebody(2);
-    let ana = somebody(1).evolve(&made(away(20, 60), &somebody(1), &bo).unwrap(), at(10));
+    let ana = somebody(1).evolve(
+        &made(away(20, 60), &somebody(1), &bo).unwrap(),
+        Actor::System,
+        at(10),
+    );
     assert_eq!(
         made(away(70, 80), &ana, &bo),
         Err(Code::Exists),
@@ -96,22 +102,28 @@ fn there_is_one_at_a_time_and_it_can_be_taken_back() {
     );
     let end = Delegation::end(&ana, at(30)).unwrap();
     assert_eq!(end, Change::DelegationEnded { to: person(2) });
-    let ana = ana.evolve(&end, at(30));
+    let ana = ana.evolve(&end, Actor::System, at(30));
     assert_eq!(ana.delegation, None);
     assert!(Delegation::end(&ana, at(31)).is_err());
 }
 
 #[test]
 fn an_account_need_not_settle_after_it_and_does_not_bring_it_back() {
-    let ana = somebody(1).evolve(&made(away(20, 60), &somebody(1), &somebody(2)).unwrap(), at(10));
+    let ana = somebody(1).evolve(
+        &made(away(20, 60), &somebody(1), &somebody(2)).unwrap(),
+        Actor::System,
+        at(10),
+    );
     assert_eq!((ana.changed_at, ana.manager_since), (at(0), at(0)));
     let back = ana
         .clone()
-        .evolve(&Change::DelegationEnded { to: person(2) }, at(30));
+        .evolve(&Change::DelegationEnded { to: person(2) }, Actor::System, at(30));
     assert_eq!(back, somebody(1));
-    let again = ana
-        .evolve(&Change::Deactivated, at(30))
-        .evolve(&Change::Reactivated, at(31));
+    let again = ana.evolve(&Change::Deactivated, Actor::System, at(30)).evolve(
+        &Change::Reactivated,
+        Actor::System,
+        at(31),
+    );
     assert_eq!(again.delegation, None);
 }
 

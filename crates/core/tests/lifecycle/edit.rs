@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::behind::Behind;
 use daypass_core::change::{Change as Proposed, Event, Proposal};
 use daypass_core::edit::{Act, Area, Edit};
 use daypass_core::event::{Actor, Event as Happened, Subject, What};
@@ -35,6 +36,7 @@ fn account(n: u8, login: &str, role: SystemRole) -> Person {
         mail: None,
         owner: None,
         delegation: None,
+        behind: Behind::default(),
     }
 }
 
@@ -299,5 +301,5 @@ fn another_role_settles_as_another_group_does() {
     let role = Change::Role {
         role: SystemRole::Member,
     };
-    assert_eq!(ana.evolve(&role, at(5)).changed_at, at(5));
+    assert_eq!(ana.evolve(&role, Actor::System, at(5)).changed_at, at(5));
 }

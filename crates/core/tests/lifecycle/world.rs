@@ -1,5 +1,6 @@
 //! The world: only legal transitions, the same for a live write and a replay.
 
+use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{self, State};
 use daypass_core::id::TokenId;
@@ -25,6 +26,7 @@ fn somebody(n: u8) -> Person {
         mail: None,
         owner: None,
         delegation: None,
+        behind: Behind::default(),
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use daypass_core::change::{Change, Proposal};
+use daypass_core::delegation::Delegation;
 use daypass_core::edit::{Act, Edit};
+use daypass_core::event::Actor;
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::{Person, SystemRole};
@@ -86,7 +88,7 @@ fn both(edit: &Edit, directory: &Snapshot, now: Timestamp) -> Result<(Person, Pe
         (_, Some(known)) => known.clone(),
         (_, None) => return Err(String::from("there is no such account")),
     };
-    let after = account.clone().evolve(&event, now);
+    let after = account.clone().evolve(&event, Actor::System, now);
     let before = if account.active && known.is_some() {
         account
     } else {
@@ -130,5 +132,17 @@ impl Directory for Instead<'_> {
             members.push(self.person.id);
         }
         members
+    }
+
+    fn is_locked(&self, id: PersonId) -> bool {
+        self.directory.is_locked(id)
+    }
+
+    fn delegation(&self, of: PersonId) -> Option<&Delegation> {
+        self.directory.delegation(of)
+    }
+
+    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
+        self.directory.delegators(to)
     }
 }

@@ -264,7 +264,12 @@ pub(crate) fn follow(
     if !proposes_for_their_own(edit, change.proposer, moment.current) {
         may_still_propose(moment.current, change.proposer)?;
     }
-    let done = match carry_out(edit, secret, moment) {
+    // Who wanted it is who did it: those who agreed stand beside the change.
+    let theirs = Moment {
+        actor: Actor::Person(change.proposer),
+        ..moment
+    };
+    let done = match carry_out(edit, secret, theirs) {
         Ok(done) => done,
         Err(refusal) if refusal.code == Code::Stale => {
             return Ok(on(Event::Lapsed {
@@ -296,7 +301,7 @@ fn overtaken(change: &Change, edit: &Edit, done: &Outcome, moment: Moment<'_>) -
     let (Some(account), Some((_, _, What::Person(event)))) = (account, done.events.first()) else {
         return Vec::new();
     };
-    let after = account.clone().evolve(event, moment.now);
+    let after = account.clone().evolve(event, moment.actor, moment.now);
     let is_overtaken = |other: &&Change| match &other.proposal {
         Proposal::Directory { edit: theirs } => {
             theirs.person == edit.person

@@ -9,7 +9,6 @@ use daypass_core::grant::{Event as GrantEvent, Grant, Reason, State};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::request::Standing as _;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_store::{self as store, Outcome, Scope};
@@ -73,8 +72,10 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
     let limits = limits.clone();
     let begins = matches!(action, Action::Begin(_) | Action::Activate(_));
     let request = match &action {
-        // The right to it is checked again before anything is provisioned.
-        Action::Begin(_) => engine.store().request(RequestId::from_bytes(id.bytes())).await?,
+        // The right to it is checked again before anything is provisioned, and before its time begins.
+        Action::Begin(_) | Action::Activate(_) => {
+            engine.store().request(RequestId::from_bytes(id.bytes())).await?
+        }
         _ => None,
     };
     let change = move |current: &Current, world: &World, now: Timestamp| {
@@ -86,26 +87,20 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             Action::Begin(_) | Action::Activate(_) if lock_over(current, world, grant).is_some() => {
                 grant.end(Reason::Locked, now)?
             }
-            Action::Begin(_) => {
-                let standing = current.standing(world, now);
-                match request.as_ref().map(|request| standing.may_hold(request)) {
-                    Some(Err(refusal)) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
-                    Some(Ok(())) => grant.begin(now)?,
-                    None => grant.end(
-                        Reason::Ineligible {
-                            why: "its request is gone".into(),
-                        },
-                        now,
-                    )?,
-                }
-            }
+            Action::Begin(_) => match current.still_right(request.as_ref(), world, now) {
+                Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
+                Ok(()) => grant.begin(now)?,
+            },
             // What the plan saw may have changed meanwhile: an opening is gone, or all of it is there after all.
             Action::Activate(_) | Action::End(_, Reason::Failed { .. })
                 if !is_still_asked_for(&action, world, &limits, now) =>
             {
                 return Ok(Outcome::default());
             }
-            Action::Activate(_) => activate(current, world, grant, now)?,
+            Action::Activate(_) => match current.still_right(request.as_ref(), world, now) {
+                Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
+                Ok(()) => activate(current, world, grant, now)?,
+            },
             Action::End(_, reason) => grant.end(reason, now)?,
             Action::MarkOverdue(_) => grant.mark_overdue()?,
             Action::Conclude(..) => conclude(world, id, &limits, now)?,

@@ -75,6 +75,7 @@ pub(super) fn decide(
         break_glass: verb == Verb::BreakGlass,
         start: asked.start,
         deadline: extended.and_then(Grant::expires_at),
+        since: extended.and_then(Grant::active_since),
         past: &world.past,
         from,
         environments: &asked.environments,
@@ -140,7 +141,7 @@ fn within_the_days_maximum(grant: &Grant, allowed: &Allowed) -> Result<(), Refus
                 "the grant can last until {} at most ({max} in total)",
                 since + max
             );
-            Err(Refusal::new(Code::OverLatestEnd, what))
+            Err(Refusal::new(Code::OverLatestEnd, what).hint(grant.instead(since + max)))
         }
         _ => Ok(()),
     }

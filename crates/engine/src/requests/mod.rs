@@ -262,6 +262,10 @@ impl Engine {
                 };
                 let standing = current.standing(world, now);
                 let event = request.review(review, &standing, now)?;
+                if let request::Event::Reviewed { review, .. } = &event {
+                    let directory = current.directory.as_ref();
+                    current.policy.leaves_open(request, review, directory, now)?;
+                }
                 let (requester, items) = (request.ask.requester, &request.ask.items);
                 if !matches!(event, request::Event::Denied { .. })
                     && let Some(lock) = lock_for(current, world, requester, items)

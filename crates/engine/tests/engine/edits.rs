@@ -89,6 +89,7 @@ fn why(change: &Change) -> Option<Lapse> {
 async fn bot(house: &House) -> Person {
     let bot = NewPerson {
         kind: Kind::Service,
+        owner: Some(name("root")),
         ..person("bot", &[])
     };
     house.engine.add_person(house.caller("root"), bot).await.unwrap()

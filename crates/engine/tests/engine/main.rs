@@ -12,6 +12,7 @@ mod edits;
 mod end_when;
 mod environments;
 mod faults;
+mod hands;
 mod house;
 mod limits;
 mod locks;

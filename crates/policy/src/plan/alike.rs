@@ -32,6 +32,8 @@ pub(super) struct Known {
     manager: Option<Sets>,
     /// The sets of the owner of a service account, if they may review the requests of others.
     owner: Option<Sets>,
+    /// Who may not review what they ask, because of what those have done to the account.
+    barred: BTreeSet<PersonId>,
 }
 
 /// What both policies know of a person.
@@ -112,7 +114,11 @@ fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
     };
     let managers = policy.eligible(&From::Manager, mine);
     let manager = managers.first().and_then(|manager| directory.person(*manager));
+    let barred = person.behind.people();
     Some(Known {
+        barred: barred
+            .filter(|one| policy.no_puppet(*one, mine).is_err())
+            .collect(),
         sets: policy.index.sets_of(person),
         reviews: policy.may_review_at_all(person, theirs).is_ok(),
         manager: manager.map(|manager| policy.index.sets_of(manager)),
@@ -169,6 +175,7 @@ impl Concern {
             reviews: known.reviews && !common(&known.sets, &self.asked).is_empty(),
             manager: manager.map(|sets| common(sets, &self.asked)),
             owner: known.owner.as_ref().map(|sets| common(sets, &self.asked)),
+            barred: known.barred.clone(),
         })
     }
 

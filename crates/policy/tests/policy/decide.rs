@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::time::Span;
 use daypass_policy::{Ask, Decision, Policy};
 
 use crate::office::{Office, ask, check, id, items, now, policy};
@@ -438,5 +439,37 @@ fn a_ticket_is_repeated_in_a_hint_only_where_a_shell_reads_it_as_it_stands() {
             panic!("too long")
         };
         assert_eq!(refusal.hint.unwrap().contains(ticket), repeated, "{ticket}");
+    }
+}
+
+/// What was had already counts against the total.
+#[test]
+fn the_hint_of_an_extension_that_is_too_long_says_what_is_left() {
+    let policy = policy(
+        "version: 1
+people: {a: {group: a}}
+connectors: [{name: k, kind: x}]
+resources: [{name: one, kind: x, connector: k, roles: {r: {}}}]
+rules: [{name: p, allow: a, to: {resource: one}, approval: none, max: 2h}]
+",
+    );
+    let office = Office::new("ana a");
+    let items = items("one/r");
+    for (since, deadline, hint) in [
+        (1, 0, "extend it by at most 1h"),
+        (2, 0, "ask for it anew: daypass request one/r"),
+        (0, 1, "extend it by at most 1h"),
+    ] {
+        let ask = Ask {
+            duration: Some(Span::hours(3)),
+            extends: true,
+            since: Some(now() - Span::hours(since)),
+            deadline: Some(now() + Span::hours(deadline)),
+            ..Ask::new(id("ana"), &items, now())
+        };
+        let Decision::Refused(refusal) = policy.decide(&ask, &office) else {
+            panic!("3h of at most 2h")
+        };
+        assert_eq!(refusal.hint.as_deref(), Some(hint));
     }
 }

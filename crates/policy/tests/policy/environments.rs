@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use daypass_core::environment::{EnvironmentRole, Wanted};
+use daypass_core::id::GrantId;
 use daypass_core::name::Item;
+use daypass_core::past::{Held, Past, Time};
 use daypass_core::refusal::Code;
+use daypass_core::time::Span;
 use daypass_policy::{Ask, Decision, Policy};
 
 use crate::office::{Office, id, items, load, now, policy};
@@ -282,4 +285,35 @@ fn a_change_of_an_environment_is_told() {
              command operator; look: postgres read, command operator"
         ]
     );
+}
+
+#[test]
+fn an_environment_whose_limit_is_spent_is_not_offered() {
+    let policy = policy(&POLICY.replace(
+        "guardrails: [",
+        "guardrails: [{name: little, to: {resource: users}, max_total: 1h/24h}, ",
+    ));
+    let held = Held {
+        grant: GrantId::from_bytes([1; 10]),
+        resources: BTreeSet::from(["users".parse().unwrap()]),
+        time: Time::Begun {
+            from: now() - Span::hours(2),
+            until: now() - Span::hours(1),
+        },
+    };
+    let past = Past {
+        held: vec![held],
+        ..Past::nothing().clone()
+    };
+    let looks = |past: &Past| {
+        let mut offers = policy
+            .environments_after(id("ana"), &office(), past, now())
+            .into_iter();
+        offers
+            .find(|offer| offer.role == named("env:staging/look"))
+            .unwrap()
+            .terms
+    };
+    assert!(looks(Past::nothing()).is_ok());
+    assert_eq!(looks(&past).unwrap_err().code, Code::OverTotal);
 }

@@ -23,6 +23,8 @@ mod example;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod hands;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod limits;

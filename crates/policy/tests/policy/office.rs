@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daypass_core::behind::Behind;
 use daypass_core::delegation::Delegation;
+use daypass_core::event::Actor;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::review::{Silence, Step};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
@@ -15,6 +17,7 @@ use daypass_policy::{Ask, Decision, Diagnostics, Directory, Policy, Source};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Office {
     people: BTreeMap<PersonId, Person>,
+    locked: BTreeSet<PersonId>,
 }
 
 impl Office {
@@ -39,6 +42,7 @@ impl Office {
                 mail: None,
                 owner: None,
                 delegation: None,
+                behind: Behind::default(),
             };
             for word in words {
                 match (word, word.split_once('=')) {
@@ -82,6 +86,18 @@ impl Office {
         self.people.get_mut(&id(login)).unwrap().delegation = None;
     }
 
+    pub(crate) fn lock(&mut self, login: &str) {
+        self.locked.insert(id(login));
+    }
+
+    /// Somebody does this to an account, so many minutes ago.
+    pub(crate) fn change(&mut self, login: &str, change: &Change, by: &str, ago: u64) {
+        let person = self.people.remove(&id(login)).unwrap();
+        let at = now() - Span::minutes(ago);
+        let person = person.evolve(change, Actor::Person(id(by)), at);
+        self.people.insert(person.id, person);
+    }
+
     pub(crate) fn leave(&mut self, login: &str, group: &str) {
         self.people.get_mut(&id(login)).unwrap().groups.remove(group);
     }
@@ -104,6 +120,10 @@ impl Directory for Office {
     fn delegators(&self, to: PersonId) -> Vec<PersonId> {
         let of = |person: &&Person| person.delegation.as_ref().is_some_and(|one| one.to == to);
         self.people.values().filter(of).map(|person| person.id).collect()
+    }
+
+    fn is_locked(&self, id: PersonId) -> bool {
+        self.locked.contains(&id)
     }
 }
 

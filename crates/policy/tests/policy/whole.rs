@@ -277,7 +277,7 @@ fn what_changed_is_told_in_lines() {
     assert_eq!(
         Policy::diff(Some(&before), &loaded(&files)),
         [
-            "+ defaults",
+            "~ defaults: settle 1d → 0s",
             "~ people leads: who group eng-leads → logins bo",
             "~ connector pg: config changed",
             "~ resource orders: labels {env: production} → {env: production, team: shop}",
@@ -286,6 +286,44 @@ fn what_changed_is_told_in_lines() {
             "- rule read",
             "~ rule write: approval leads → none, max 1h → 3h",
         ]
+    );
+}
+
+/// What an administrator drops or loosens is told to those who are asked to agree to it, whichever field it is.
+#[test]
+fn no_field_of_a_guardrail_or_of_the_defaults_goes_unsaid() {
+    let head = "version: 1\ndefaults: {settle: 12h}\npeople: {leads: {group: leads}}\n";
+    let with = |guardrail: &str| {
+        let text = format!("{head}guardrails: [{{name: floor{guardrail}}}]\n");
+        loaded(&[source("policy.yaml", &text)])
+    };
+    let all = ", max: 1h, max_total: 8h/24h, mfa: 10m, record: required, steps: [{from: leads}]";
+    let parts = [
+        ("max: 1h", "max 1h → nothing"),
+        ("max_total: 8h/24h", "max_total 8h/1d → nothing"),
+        ("mfa: 10m", "mfa 10m → nothing"),
+        ("record: required", "record required → nothing"),
+        ("steps: [{from: leads}]", "steps leads → nothing"),
+    ];
+    for (part, told) in parts {
+        let less = all.replace(&format!(", {part}"), "");
+        assert_eq!(
+            Policy::diff(Some(&with(all)), &with(&less)),
+            [format!("~ guardrail floor: {told}")]
+        );
+    }
+    let usual = loaded(&[source("policy.yaml", "version: 1\n")]);
+    let none = loaded(&[source(
+        "policy.yaml",
+        "version: 1\ndefaults: {settle: 0s, cool_down: 0s}\n",
+    )]);
+    let told = Policy::diff(Some(&usual), &none);
+    assert_eq!(told, ["~ defaults: cool_down 5m → 0s, settle 1d → 0s"]);
+    let told = Policy::diff(None, &none);
+    assert_eq!(
+        told,
+        ["~ defaults: cool_down 5m → 0s, settle 1d → 0s"],
+        "a first policy too"
     );
 }
 

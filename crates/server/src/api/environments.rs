@@ -24,9 +24,11 @@ pub(super) async fn list(
     let now = app.engine.store().now().await?;
     let current = app.engine.current();
     let (who, policy) = (identity.caller.person, current.policy.clone());
+    let past = app.engine.past_of(&current, who).await?;
     // Each is a decision of the policy about many items; that is work for a thread of its own.
     let offers = tokio::task::spawn_blocking(move || {
-        current.policy.environments(who, current.directory.as_ref(), now)
+        let directory = current.directory.as_ref();
+        current.policy.environments_after(who, directory, &past, now)
     });
     let offers = offers.await.map_err(|error| Failure::internal(&error))?;
     let locked = app.engine.locked_now().await?;

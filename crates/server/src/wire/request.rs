@@ -2,7 +2,7 @@
 
 use daypass_api::{break_glass as api_glass, request as api};
 use daypass_core::break_glass::Owed;
-use daypass_core::id::{GrantId, PersonId};
+use daypass_core::id::GrantId;
 use daypass_core::request::{Request, State};
 use daypass_core::review::Step;
 use daypass_core::time::Timestamp;
@@ -64,10 +64,7 @@ pub(crate) fn request(request: &Request, current: &Current, awaits: Awaits, now:
 /// What is owed for an emergency, and who may give it.
 fn break_glass(request: &Request, current: &Current, now: Timestamp) -> Option<api_glass::BreakGlass> {
     let glass = request.path.break_glass.as_ref()?;
-    let reviewers = || {
-        let people = reviewers(request, &glass.review, false, current, now).into_iter();
-        people.map(|person| current.directory.login(person)).collect()
-    };
+    let reviewers = || look_back(request, &glass.review, current, now);
     let review = match request.owed()? {
         Owed::Due {
             due_at,
@@ -143,24 +140,23 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
         now,
     };
     let mfa = request.path.demands.mfa_of(step);
-    let reviewers = |escalated| reviewers(request, step, escalated, current, now);
+    // It is asked of the open step alone.
+    let reviewers = |_| {
+        current
+            .policy
+            .waiting_for(request, current.directory.as_ref(), now)
+    };
     chain.step((index, step), mfa, reviewers, current)
 }
 
-/// Who may answer the open step now: those it asks, less those who have counted already.
-fn reviewers(
-    request: &Request,
-    step: &Step,
-    escalated: bool,
-    current: &Current,
-    now: Timestamp,
-) -> Vec<PersonId> {
+/// Who may look back at an emergency.
+fn look_back(request: &Request, step: &Step, current: &Current, now: Timestamp) -> Vec<String> {
     let directory = current.directory.as_ref();
     let asked = current
         .policy
-        .reviewers(request.ask.requester, step, escalated, directory, now);
-    let counted = |person| {
-        request.reviews().iter().any(|review| review.is_of(person)) || request.ask.owner == Some(person)
-    };
-    asked.into_iter().filter(|person| !counted(*person)).collect()
+        .reviewers(request.ask.requester, step, false, directory, now);
+    let asked = asked
+        .into_iter()
+        .filter(|person| request.ask.owner != Some(*person));
+    asked.map(|person| directory.login(person)).collect()
 }

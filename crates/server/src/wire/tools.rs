@@ -32,6 +32,7 @@ pub(crate) fn explanation(
         at: explained.at,
         policy_revision: explained.revision,
         locked: explained.locked.as_ref().map(refused),
+        limits_left_out: explained.limits_left_out,
         decision: preview(&decision, current),
         rules,
     }

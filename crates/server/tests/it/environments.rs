@@ -116,3 +116,26 @@ async fn a_body_that_names_none_or_a_hostile_one_is_refused() {
         assert_eq!(answer.code, Code::Invalid.into(), "{body}: {answer:?}");
     }
 }
+
+#[tokio::test]
+async fn an_environment_whose_limit_is_spent_says_so() {
+    let bed = Bed::start().await;
+    environments(&bed, "{env: staging}").await;
+    let policy = &bed.server.engine().current().policy.sources()[0].text.clone();
+    let limited = Source {
+        name: "policy.yaml".to_owned(),
+        text: format!("{policy}guardrails: [{{name: little, to: {{env: staging}}, max_total: 30m/24h}}]\n"),
+    };
+    bed.server.engine().load_policy(&[limited]).await.unwrap();
+    let ana = bed.client("ana").await;
+    let staging = || async {
+        let listed = ana.environments(&EnvironmentQuery::default()).await.unwrap();
+        listed.items.into_iter().next().unwrap().how
+    };
+    assert!(matches!(staging().await, How::Instant { .. }));
+    ana.add_request(&look("test")).await.unwrap();
+    let How::Closed { code, .. } = staging().await else {
+        panic!("nothing of the 30 minutes is left")
+    };
+    assert_eq!(code, Code::OverTotal.to_string());
+}

@@ -7,12 +7,13 @@ use daypass_api::request::{Decision, NewReview, RequestQuery, RequestState, Step
 use daypass_api::{ProblemCode, Route};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
+use daypass_policy::Source;
 use daypass_providers::Credential;
 use daypass_providers::memory::Op;
 use daypass_server::edge;
 use futures_util::future::join_all;
 
-use crate::bed::{Bed, approval, ask, problem};
+use crate::bed::{Bed, POLICY, approval, ask, problem};
 
 #[track_caller]
 fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> ProblemCode {
@@ -371,4 +372,30 @@ async fn lists_show_what_is_the_callers_and_go_on_behind_a_cursor() {
         seen[0].0,
         "the first characters are enough to look"
     );
+}
+
+/// What is shown is what is asked: who has counted already cannot fill another step, and those it escalates to are asked at once.
+#[tokio::test]
+async fn the_reviewers_of_a_step_are_those_whom_it_waits_for() {
+    let bed = Bed::start().await;
+    let chain = "{from: first, within: 15m, else: deny}\n      - {from: first, within: 15m, else: {escalate: second, within: 15m}}";
+    let text = POLICY
+        .replace(
+            "{from: manager, within: 15m, else: deny}\n      - {from: security, within: 30m, else: deny}",
+            chain,
+        )
+        .replace(
+            "  security: {group",
+            "  first: {logins: [cy]}\n  second: {logins: [bo]}\n  security: {group",
+        );
+    let source = Source {
+        name: "policy.yaml".to_owned(),
+        text,
+    };
+    bed.server.engine().load_policy(&[source]).await.unwrap();
+    let request = bed.ask("ana", "orders/write").await;
+    assert_eq!(request.steps[0].reviewers, ["cy"]);
+    let request = bed.approve("cy", &request).await;
+    assert_eq!(request.steps[1].reviewers, ["bo"]);
+    assert!(bed.approve("bo", &request).await.grant.is_some());
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use daypass_core::grant::Grant;
 use daypass_core::id::{PersonId, RequestId};
+use daypass_core::lock::On;
 use daypass_core::name::Item;
 use daypass_core::person::{Kind, Person};
 use daypass_core::request::Request;
 use daypass_core::review::{Approval, Decision, From, Review, Silence};
 use daypass_core::time::{Span, Timestamp};
 
+use super::ledger::Asked;
 use super::{Invariant, Judge};
 use crate::scenario::policy::{Policy, Rule, Set, Step};
 use crate::scenario::{Vote, What};
@@ -248,6 +250,32 @@ impl Judge {
         self.admits(current, rule, grant.holder, &items)
             && grant.duration <= max
             && rule.glass.is_some() == grant.break_glass
+            && self.is_still_agreed(asked, current)
+    }
+
+    /// Whether everybody who agreed is still active, not locked, and whom their step asks. Whether they have settled since is not
+    /// asked again.
+    fn is_still_agreed(&self, asked: &Asked, current: &Policy) -> bool {
+        let made = self.policy(asked.policy);
+        let made = made.and_then(|policy| policy.rule(asked.request.path.rule.as_str()));
+        let steps = made.map_or(&[][..], |rule| &rule.steps);
+        let requester = self.ledger.people.get(&asked.request.ask.requester);
+        let reviews = asked.approved.iter().flat_map(Approval::reviews);
+        reviews.into_iter().all(|review| {
+            let (who, step) = (review.reviewer, steps.get(review.step));
+            let (Some(person), Some(step)) = (self.ledger.people.get(&who), step) else {
+                return false;
+            };
+            let is_of = |from: &str| match from {
+                "manager" => requester.is_some_and(|requester| requester.manager == Some(who)),
+                set => in_set(current, set, person),
+            };
+            let others = step.escalate.as_ref();
+            person.active
+                && person.kind == Kind::Person
+                && !self.ledger.locked.contains(&On::Person(who))
+                && (is_of(&step.from) || others.is_some_and(|(to, _)| is_of(to)))
+        })
     }
 
     fn did_vote(&self, request: RequestId, review: &Review) -> bool {
@@ -288,6 +316,9 @@ impl Judge {
         let person = self.ledger.people.get(&who).ok_or("is nobody")?;
         if !person.active || person.kind == Kind::Service {
             return Err("is no active person".into());
+        }
+        if self.ledger.locked.contains(&On::Person(who)) {
+            return Err("is locked".into());
         }
         if at.since(person.changed_at) < policy.settle {
             return Err("had not settled".into());

@@ -92,7 +92,8 @@ impl Judge {
             Reason::Revoked { by, .. } => self.no_right_to_revoke(grant, *by),
             Reason::Ineligible { .. } => {
                 let lost = match phase {
-                    Phase::Scheduled => !self.may_begin(grant),
+                    // It is looked at again when it is all there.
+                    Phase::Scheduled | Phase::Activating { .. } => !self.may_begin(grant),
                     _ => false,
                 };
                 let owner = self.ledger.owner(grant.holder);

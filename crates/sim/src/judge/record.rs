@@ -1,5 +1,6 @@
 //! Takes each recorded event in: what it changes in the judge's ledger, and what must be true for it to be said.
 
+use daypass_core::behind::changes_directory;
 use daypass_core::entitlement::{Event as Seen, Observed, TargetKey};
 use daypass_core::event::{Event, PolicyEvent, Subject, What};
 use daypass_core::grant::{Event as Granted, Reason};
@@ -32,11 +33,10 @@ impl Judge {
                 }
                 let person = match (self.ledger.people.remove(id), change) {
                     (_, Change::Added { person }) => Some(person.clone()),
-                    (person, change) => person.map(|person| person.evolve(change, event.at)),
+                    (person, change) => person.map(|person| person.evolve(change, event.actor, event.at)),
                 };
                 self.ledger.people.extend(person.map(|person| (*id, person)));
-                recorded.directory |=
-                    !matches!(change, Change::TokenIssued { .. } | Change::TokenRevoked { .. });
+                recorded.directory |= changes_directory(event);
             }
             (Subject::Policy, What::Policy(PolicyEvent::Applied { files, .. })) => {
                 let is = |hash: &Hash| files.iter().any(|(_, file)| file == hash);
@@ -148,7 +148,10 @@ impl Judge {
             Granted::Activated {
                 expires_at,
                 latest_end,
-            } => self.activated(id, at, *expires_at, *latest_end),
+            } => {
+                self.check_begun(id);
+                self.activated(id, at, *expires_at, *latest_end);
+            }
             Granted::Extended { request, expires_at } => {
                 self.led_to(*request);
                 self.extended(id, *request, at, (*expires_at, in_truth(*expires_at)));

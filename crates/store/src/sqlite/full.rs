@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
@@ -50,6 +51,7 @@ async fn add(store: &Store, n: u16) -> Result<(), Error> {
         mail: None,
         owner: None,
         delegation: None,
+        behind: Behind::default(),
     };
     let decide = move |_: &_, _| {
         let added = What::Person(Change::Added { person });

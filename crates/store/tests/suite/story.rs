@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::behind::Behind;
 use daypass_core::break_glass::BreakGlass;
 use daypass_core::entitlement::{self, Entitlement, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
@@ -397,6 +398,7 @@ pub(crate) fn person(n: u8, login: &str) -> Person {
         mail: None,
         owner: None,
         delegation: None,
+        behind: Behind::default(),
     }
 }
 

@@ -124,6 +124,10 @@ pub(crate) fn lines(answer: &Explanation) -> Vec<Line> {
                 .map(|hint| Line::new().text("  Try: ").text(hint)),
         );
     }
+    if answer.limits_left_out {
+        let what = "  limits are not counted: what somebody has had is known for now only, without --at";
+        lines.push(Line::new().with(Style::Faint, what));
+    }
     if answer.rules.is_empty() {
         lines.push(Line::new().with(Style::Faint, "  no rule is about this"));
     }
@@ -181,7 +185,7 @@ mod tests {
         let answer: Explanation = serde_json::from_value(serde_json::json!({
             "subject": "ana", "items": [{"resource": "orders", "role": "read"}], "at": "2026-03-07T12:00:00Z",
             "policy_revision": "00".repeat(32),
-            "locked": {"code": "locked", "detail": "ana is locked"},
+            "locked": {"code": "locked", "detail": "ana is locked"}, "limits_left_out": true,
             "decision": {"outcome": "refused", "code": "over-max", "detail": "too long", "hint": "ask for 1h"},
             "rules": [
                 {"rule": "a", "location": "p:3", "fit": "admits-others", "detail": "does not fit: it admits leads"},
@@ -197,6 +201,7 @@ mod tests {
                 "✗ ana is locked; nothing is granted then, whatever the policy says",
                 "✗ refused (over-max): too long",
                 "  Try: ask for 1h",
+                "  limits are not counted: what somebody has had is known for now only, without --at",
                 "  – a (p:3): does not fit: it admits leads",
                 "  ✗ b (p:4): does not fit (over-max): too long",
             ]
