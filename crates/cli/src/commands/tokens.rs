@@ -41,7 +41,7 @@ impl TokenCommand {
 enum ScopeArg {
     /// Read
     Read,
-    /// Ask for access, use it, extend it, give it back
+    /// Ask for access, use it, extend it, end one's own
     Request,
     /// Manage people and connectors
     Manage,
