@@ -44,9 +44,13 @@ impl Engine {
     /// Makes an account.
     ///
     /// # Errors
-    /// Where the caller is no administrator, or an active account has this login.
+    /// Where the caller is no administrator, or an active account has this login; where a token makes an account that somebody could
+    /// log in with, or that may more than a member.
     pub async fn add_person(&self, caller: Caller, new: NewPerson) -> Result<Person, Error> {
         caller.administrator()?;
+        if new.role != SystemRole::Member || new.password.is_some() {
+            caller.interactive()?;
+        }
         self.make_person(Actor::Person(caller.person), new).await
     }
 
@@ -231,6 +235,9 @@ impl Engine {
             .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
+        if person.role != SystemRole::Member {
+            caller.interactive()?;
+        }
         self.change(caller, person.id, Change::Reactivated).await
     }
 

@@ -11,6 +11,7 @@ use daypass_engine::ChangeVerdict;
 use daypass_store::ChangeFilter;
 
 use crate::api::page::Scan;
+use crate::api::typed::{MOST_ALIKE, only};
 use crate::app::{App, Parts};
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path, Query};
@@ -62,7 +63,15 @@ pub(super) async fn get(
 ) -> Answer<Json<Change>> {
     let id = match typed.parse() {
         Ok(id) => id,
-        Err(_) => app.engine.store().resolve_change(&typed).await?,
+        Err(_) if identity.caller.sees_all() => app.engine.store().resolve_change(&typed).await?,
+        Err(_) => {
+            let ids = app.engine.store().changes_like(&typed, MOST_ALIKE).await?;
+            let mut seen = Vec::new();
+            for id in &ids {
+                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
+            }
+            only("change", &typed, &seen, ids.len())?
+        }
     };
     let change = visible(&app, &identity, id).await?;
     let mut shown = shown(&app, &identity, &change).await?;

@@ -13,7 +13,7 @@ use daypass_engine::{NewPerson as Added, Proof};
 use crate::api::page;
 use crate::app::{App, Parts};
 use crate::edge;
-use crate::http::access::{Client, Identity};
+use crate::http::access::Identity;
 use crate::http::intake::{Json, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::identity::password;
@@ -157,7 +157,6 @@ pub(super) async fn mail(
 pub(super) async fn password(
     State(app): State<App>,
     identity: Identity,
-    client: Client,
     Path(login): Path<String>,
     Json(body): Json<SetPassword>,
 ) -> Answer<Json<Person>> {
@@ -171,7 +170,7 @@ pub(super) async fn password(
     let mut proof = None;
     if own {
         // A session that somebody left open must not be enough to take the account over.
-        app.limits.login(client.0, &login)?;
+        app.limits.proof(identity.token.id)?;
         let wrong = || Failure::new(ProblemCode::LoginFailed, "the present password is wrong");
         let current = body.current.ok_or_else(wrong)?;
         let person = identity.caller.person;
