@@ -303,6 +303,10 @@ mod tests {
         async fn reveal(&self, _: &str, _: &str, _: u16) -> Result<Revealed, Error> {
             Err(Error::new(Fault::Denied, "there are none"))
         }
+
+        async fn replace(&self, _: &str, _: &SecretString) -> Result<(), Error> {
+            Err(Error::new(Fault::Denied, "there are none"))
+        }
     }
 
     #[test]
