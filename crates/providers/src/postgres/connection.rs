@@ -309,9 +309,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn whoever_asks_for_much_holds_up_no_removal() {
-        let config = json!({"host": "127.0.0.1", "user": "admin", "secret": "admin"});
+    #[tokio::test]
+    async fn whoever_asks_for_much_holds_up_no_removal() {
+        let admin = json!({"user": "admin", "password": {"secret": "admin"}});
+        let config = json!({"host": "127.0.0.1", "admin": admin});
         let door = Door::new(Connector::read(&config).unwrap(), Arc::new(NoSecrets));
         let asked: Vec<_> = (0..ASKED)
             .map(|_| door.enter(For::Person).now_or_never().unwrap().unwrap())
