@@ -52,9 +52,9 @@ pub enum Audience {
 pub enum Scope {
     /// Read.
     Read,
-    /// Ask for access, use it, extend it and give it back.
+    /// Ask for access, use it, extend it, and end one's own.
     Request,
-    /// Manage: directory, early ends, connectors.
+    /// Manage: directory, locks, connectors; with `request` beside it, ending others' access early.
     Manage,
     /// Tell that tickets are closed, and nothing else.
     Tickets,
@@ -398,11 +398,19 @@ impl Route {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
     }
 
-    /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, and
-    /// repeating it does no harm.
+    /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, or it
+    /// changes nothing, and repeating it does no harm.
     #[must_use]
     pub const fn keeps_nothing(self) -> bool {
-        matches!(self, Self::Confirm)
+        matches!(
+            self,
+            Self::Confirm
+                | Self::Preview
+                | Self::PreviewBreakGlass
+                | Self::ExplainPolicy
+                | Self::CheckPolicy
+                | Self::PlanPolicy
+        )
     }
 
     /// Whether somebody who is locked may still call it: they may read, log out, take back and give back. What follows from a

@@ -148,8 +148,9 @@ pub(crate) async fn pages<T>(
     let mut all = Vec::new();
     let mut cursor = None;
     loop {
-        let page = fetch(cursor.take()).await?;
-        let stuck = page.items.is_empty();
+        let page = fetch(cursor.clone()).await?;
+        // An empty page may have a next one. One that leads to itself would never end.
+        let stuck = page.next == cursor;
         all.extend(page.items);
         cursor = page.next;
         if cursor.is_none() || stuck || all.len() >= most {
@@ -176,6 +177,25 @@ mod tests {
             ..Environment::default()
         };
         Context::new(Global::default(), env)
+    }
+
+    #[tokio::test]
+    async fn an_empty_page_is_not_the_end_and_one_that_leads_nowhere_is() {
+        let answers = [
+            (vec![1], Some("a")),
+            (vec![], Some("b")),
+            (vec![2], Some("c")),
+            (vec![3], Some("c")),
+        ];
+        let mut answers = answers.into_iter();
+        let all = pages(10, async |_| {
+            let (items, next) = answers.next().unwrap();
+            Ok(Page {
+                items,
+                next: next.map(str::to_owned),
+            })
+        });
+        assert_eq!(all.await.unwrap(), [1, 2, 3]);
     }
 
     #[test]

@@ -52,9 +52,13 @@ impl Engine {
     /// Makes an account.
     ///
     /// # Errors
-    /// [`Error::Waits`] where others must agree; where the caller is no administrator, or an active account has this login.
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, or an active account has this login; where a
+    /// token makes an account that somebody could log in with, or that may more than a member.
     pub async fn add_person(&self, caller: Caller, new: NewPerson) -> Result<Person, Error> {
         caller.administrator()?;
+        if new.role != SystemRole::Member || new.password.is_some() {
+            caller.interactive()?;
+        }
         let (id, wish) = self.new_person(new)?;
         self.edited(caller, id, wish).await
     }
@@ -243,6 +247,9 @@ impl Engine {
             .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
+        if person.role != SystemRole::Member {
+            caller.interactive()?;
+        }
         self.edited(caller, person.id, Wish::Reactivate).await
     }
 

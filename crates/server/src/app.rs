@@ -10,9 +10,11 @@ use ipnet::IpNet;
 use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 
 use crate::events::Told;
+use crate::http::places::Places;
 use crate::identity::limit::Limits;
 use crate::identity::password::Passwords;
 use crate::metrics::Metrics;
+use crate::probe::Probes;
 
 /// The state behind the routes. Cheap to clone.
 pub(crate) type App = Arc<Parts>;
@@ -51,16 +53,16 @@ pub(crate) struct Parts {
     pub over_tls: bool,
     /// Changes of the policy take turns.
     pub policy_turn: Mutex<()>,
-    /// One plan at a time: each takes a processor for as long as it lasts.
-    pub plan_turn: Mutex<()>,
-    /// A place for each check of a policy that is under way.
+    /// A place for each check or plan of a policy that is under way.
     pub policy_checks: Arc<Semaphore>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.
     pub listeners: AtomicUsize,
-    /// A place for each change under way; the server stops once all are free again.
-    pub changes: Arc<Semaphore>,
+    /// Who has how much under way; the server stops once no change is.
+    pub places: Places,
+    /// What connectors answered lately.
+    pub probes: Probes,
 }
 
 impl Parts {

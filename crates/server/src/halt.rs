@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -51,10 +52,20 @@ impl Halt {
         part: &'static str,
         work: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
+        self.watch_on(&Handle::current(), part, work)
+    }
+
+    /// The same, on these threads.
+    pub(crate) fn watch_on(
+        self: &Arc<Self>,
+        threads: &Handle,
+        part: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
         // Not a whole handle: a server that is dropped stops its parts.
         let halt = Arc::downgrade(self);
         let stop = self.receiver();
-        tokio::spawn(async move {
+        threads.spawn(async move {
             let ended = tokio::spawn(work).await;
             if let Err(error) = &ended {
                 tracing::error!(%error, "{part} did not end in order");

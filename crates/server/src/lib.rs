@@ -26,6 +26,7 @@ mod server;
 mod setup;
 mod stale;
 mod steady;
+mod upkeep;
 mod web;
 mod wire;
 

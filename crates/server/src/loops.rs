@@ -34,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often what has run out is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
+/// How often what was measured is taken in.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// How long an idempotency key is remembered.
 const KEYS_KEPT: Span = Span::hours(24);
 /// How long a session or token that ran out is still listed in the store.
@@ -189,6 +191,17 @@ pub(crate) async fn tidy_up(app: App, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = stopped(&mut stop) => {}
             () = edge::sleep(HOUSEKEEPING) => {}
+        }
+    }
+}
+
+/// Takes in what was measured, until told to stop.
+pub(crate) async fn measure(app: App, mut stop: watch::Receiver<bool>) {
+    while !is_stopped(&stop) {
+        app.metrics.upkeep();
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = edge::sleep(UPKEEP) => {}
         }
     }
 }

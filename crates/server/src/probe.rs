@@ -1,21 +1,60 @@
-//! Whether connectors can do their work, asked just now and within bounds: one that hangs must not hide how the others are.
+//! Whether connectors can do their work, asked within bounds: one that hangs must not hide how the others are, and whoever asks
+//! often does not keep a target busy. Each connector is asked once at a time, and its answer is everybody's for some seconds.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use daypass_core::entitlement::Fault;
+use daypass_core::name::Name;
 use daypass_providers::{Error, Provider};
+use tokio::sync::Mutex as Turn;
 
 use crate::edge;
 
 /// How long one connector may take to answer.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Asks a connector whether it can do its work.
-///
-/// # Errors
-/// Why it cannot, or that it has not answered within 20 s.
-pub(crate) async fn probe(provider: &dyn Provider) -> Result<(), Error> {
-    probe_within(LIMIT, provider).await
+/// How long an answer is everybody's.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What connectors answered lately.
+#[derive(Default)]
+pub(crate) struct Probes(Mutex<HashMap<Name, Arc<Turn<Option<Answered>>>>>);
+
+struct Answered {
+    /// Which provider that was: another policy may give the name another one.
+    by: Weak<dyn Provider>,
+    at: Instant,
+    outcome: Result<(), Error>,
+}
+
+impl Probes {
+    /// Whether a connector can do its work, as it says now or said some seconds ago.
+    ///
+    /// # Errors
+    /// Why it cannot, or that it has not answered within 20 s.
+    pub(crate) async fn ask(&self, name: &Name, provider: &Arc<dyn Provider>) -> Result<(), Error> {
+        let turn = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(name.clone()).or_default())
+        };
+        let mut last = turn.lock().await;
+        let same = |by: &Weak<dyn Provider>| std::ptr::addr_eq(by.as_ptr(), Arc::as_ptr(provider));
+        if let Some(last) = last.as_ref()
+            && same(&last.by)
+            && edge::instant().saturating_duration_since(last.at) < FRESH
+        {
+            return last.outcome.clone();
+        }
+        let outcome = probe_within(LIMIT, provider.as_ref()).await;
+        *last = Some(Answered {
+            by: Arc::downgrade(provider),
+            at: edge::instant(),
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
 }
 
 async fn probe_within(limit: Duration, provider: &dyn Provider) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use daypass_core::time::Span;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
-use daypass_store::{PostgresOptions, PostgresTls, Store};
+use daypass_store::{PostgresOptions, PostgresTls, Store, kept};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, Semaphore, broadcast, watch};
@@ -19,13 +19,16 @@ use tokio::task::JoinHandle;
 use crate::app::{App, Parts};
 use crate::config::{PostgresConfig, ReconcileConfig, ServerConfig, StoreConfig};
 use crate::halt::Halt;
-use crate::http::intake::{MAX_CHANGES, MAX_CHECKS};
+use crate::http::intake::MAX_CHECKS;
 use crate::http::listen::{self, TlsError};
+use crate::http::places::Places;
 use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
 use crate::notify::{self, NotifyError};
+use crate::probe::Probes;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing, read_tls};
+use crate::upkeep::Upkeep;
 use crate::{api, edge, loops, steady};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
@@ -69,6 +72,9 @@ pub enum StartError {
     /// Nobody could be told anything.
     #[error(transparent)]
     Notify(#[from] NotifyError),
+    /// The system gives no thread.
+    #[error("no thread for what ends access: {0}")]
+    Thread(std::io::Error),
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
@@ -82,6 +88,8 @@ pub struct Server {
     halt: Arc<Halt>,
     listener: JoinHandle<()>,
     loops: Vec<JoinHandle<()>>,
+    // Last: what the loops began there has ended by then.
+    upkeep: Upkeep,
 }
 
 struct SystemEntropy;
@@ -143,15 +151,20 @@ impl Server {
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());
         let tidy_up = loops::tidy_up(Arc::clone(&app), stopped.clone());
+        let upkeep = Upkeep::start().map_err(StartError::Thread)?;
         let mut loops = vec![
-            halt.watch("the sequencer", sequence),
-            halt.watch("the reconciler", reconcile),
+            halt.watch_on(&upkeep.handle(), "the sequencer", kept(sequence)),
+            halt.watch_on(&upkeep.handle(), "the reconciler", kept(reconcile)),
             halt.watch("the housekeeping", tidy_up),
+            halt.watch("the metrics", loops::measure(Arc::clone(&app), stopped.clone())),
         ];
         loops.extend(notices(&config, &app, couriers, &halt));
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
-        let listener = halt.watch("the listener", listen::serve(listener, tls, router, stopped));
+        let listener = halt.watch(
+            "the listener",
+            listen::serve(listener, tls, router, config.trusted_proxies.clone(), stopped),
+        );
         Ok(Self {
             address,
             tls: served,
@@ -159,6 +172,7 @@ impl Server {
             halt,
             listener,
             loops,
+            upkeep,
         })
     }
 
@@ -202,15 +216,13 @@ impl Server {
             halt,
             listener,
             loops,
+            upkeep,
             ..
         } = self;
         halt.stop();
         ended(listener, "the listener").await;
         // A change whose client hung up still runs to its end.
-        if edge::within(DRAIN, app.changes.acquire_many(MAX_CHANGES))
-            .await
-            .is_err()
-        {
+        if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
             tracing::warn!("some changes were not finished within {DRAIN:?}");
         }
         for task in loops {
@@ -218,6 +230,7 @@ impl Server {
         }
         // The last handle to the store goes with the app.
         drop(app);
+        drop(upkeep);
     }
 }
 
@@ -278,11 +291,11 @@ fn app(
         behind_proxy: config.behind_proxy,
         over_tls: config.tls.is_some() || config.behind_proxy,
         policy_turn: Mutex::new(()),
-        plan_turn: Mutex::new(()),
         policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),
-        changes: Arc::new(Semaphore::new(usize::try_from(MAX_CHANGES).unwrap_or(1))),
+        places: Places::default(),
+        probes: Probes::default(),
     }))
 }
 

@@ -71,6 +71,16 @@ impl Store {
             .await
     }
 
+    /// The changes whose ids begin so, `most` at most.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn changes_like(&self, typed: &str, most: usize) -> Result<Vec<ChangeId>> {
+        let typed = typed.to_owned();
+        self.read(move |link| Box::pin(async move { resolve::changes(link, &typed, most).await }))
+            .await
+    }
+
     /// The changes that nobody answered in time, the longest silent first.
     ///
     /// # Errors

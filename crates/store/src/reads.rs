@@ -83,6 +83,15 @@ impl Store {
         on!(read, self, |link| resolve::request(link, &typed))
     }
 
+    /// The requests whose ids begin so, `most` at most.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn requests_like(&self, typed: &str, most: usize) -> Result<Vec<RequestId>> {
+        let typed = typed.to_owned();
+        on!(read, self, |link| resolve::requests(link, &typed, most))
+    }
+
     /// A grant.
     ///
     /// # Errors
@@ -140,6 +149,15 @@ impl Store {
     pub async fn resolve_grant(&self, typed: &str) -> Result<GrantId> {
         let typed = typed.to_owned();
         on!(read, self, |link| resolve::grant(link, &typed))
+    }
+
+    /// The grants whose ids begin so, `most` at most.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn grants_like(&self, typed: &str, most: usize) -> Result<Vec<GrantId>> {
+        let typed = typed.to_owned();
+        on!(read, self, |link| resolve::grants(link, &typed, most))
     }
 }
 

@@ -9,22 +9,38 @@ use crate::error::Result;
 use crate::link::Link;
 use crate::value::Value;
 
+/// The requests whose ids begin so, in their order.
+pub(crate) async fn requests(link: &mut Link, typed: &str, most: usize) -> Result<Vec<RequestId>> {
+    alike(link, typed, RequestId::LETTER, REQUESTS, most).await
+}
+
+/// The grants whose ids begin so, in their order.
+pub(crate) async fn grants(link: &mut Link, typed: &str, most: usize) -> Result<Vec<GrantId>> {
+    alike(link, typed, GrantId::LETTER, GRANTS, most).await
+}
+
+/// The changes whose ids begin so, in their order.
+pub(crate) async fn changes(link: &mut Link, typed: &str, most: usize) -> Result<Vec<ChangeId>> {
+    alike(link, typed, ChangeId::LETTER, CHANGES, most).await
+}
+
+const REQUESTS: &str = "SELECT id FROM requests WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+const GRANTS: &str = "SELECT id FROM grants WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+const CHANGES: &str = "SELECT id FROM changes WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+
 /// How many ids an ambiguous prefix is answered with.
 const SHOWN: usize = 5;
 
 pub(crate) async fn request(link: &mut Link, typed: &str) -> Result<RequestId> {
-    let text = "SELECT id FROM requests WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
-    one(link, typed, RequestId::LETTER, "request", text).await
+    one(link, typed, RequestId::LETTER, "request", REQUESTS).await
 }
 
 pub(crate) async fn grant(link: &mut Link, typed: &str) -> Result<GrantId> {
-    let text = "SELECT id FROM grants WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
-    one(link, typed, GrantId::LETTER, "grant", text).await
+    one(link, typed, GrantId::LETTER, "grant", GRANTS).await
 }
 
 pub(crate) async fn change(link: &mut Link, typed: &str) -> Result<ChangeId> {
-    let text = "SELECT id FROM changes WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
-    one(link, typed, ChangeId::LETTER, "change", text).await
+    one(link, typed, ChangeId::LETTER, "change", CHANGES).await
 }
 
 /// The prefix in the spelling of ids: Crockford's alphabet reads O as 0, and I and L as 1. `None`: no id begins so.
@@ -38,6 +54,26 @@ fn spelled(typed: &str, letter: char) -> Option<String> {
     });
     let prefix: String = std::iter::once(first).chain(rest).collect();
     (prefix.len() <= 17 && prefix.chars().all(|c| c.is_ascii_alphanumeric())).then_some(prefix)
+}
+
+async fn alike<T: FromStr>(
+    link: &mut Link,
+    typed: &str,
+    letter: char,
+    text: &str,
+    most: usize,
+) -> Result<Vec<T>> {
+    let Some(prefix) = spelled(typed, letter) else {
+        return Ok(Vec::new());
+    };
+    // `~` is behind every letter and digit.
+    let values = [
+        prefix.as_str().into(),
+        format!("{prefix}~").into(),
+        Value::from(most),
+    ];
+    let rows = link.rows(text, &values).await?;
+    rows.iter().map(|row| row.parse(0)).collect()
 }
 
 async fn one<T: FromStr>(link: &mut Link, typed: &str, letter: char, kind: &str, text: &str) -> Result<T> {

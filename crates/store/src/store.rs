@@ -42,7 +42,7 @@ enum Engine {
         gate: Option<Arc<dyn Gate>>,
     },
     File(sqlite::File),
-    Postgres(Pool),
+    Postgres(postgres::Pools),
 }
 
 impl Store {
@@ -186,7 +186,7 @@ impl Store {
                 changes.send_modify(|count| *count += 1);
             }
         };
-        let Engine::Postgres(pool) = &self.inner.engine else {
+        let Engine::Postgres(pools) = &self.inner.engine else {
             return self
                 .write_then(
                     |link| Box::pin(async move { transition::run(link, &scope, &mut decide, &floor).await }),
@@ -194,7 +194,7 @@ impl Store {
                 )
                 .await;
         };
-        let pool = pool.clone();
+        let pool = pools.mine().clone();
         self.spawn(
             async move { attempts(&pool, &scope, &mut decide, &floor).await },
             done,
@@ -236,7 +236,7 @@ impl Store {
                 answer
             }
             Engine::File(file) => file.read(action).await,
-            Engine::Postgres(pool) => action(&mut Link::Postgres(postgres::link(pool).await?)).await,
+            Engine::Postgres(pools) => action(&mut Link::Postgres(postgres::link(pools.mine()).await?)).await,
         }
     }
 
@@ -248,8 +248,13 @@ impl Store {
     {
         match &self.inner.engine {
             Engine::Memory { .. } | Engine::File(_) => self.read(action).await,
-            Engine::Postgres(pool) => {
-                within(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", action).await
+            Engine::Postgres(pools) => {
+                within(
+                    pools.mine(),
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                    action,
+                )
+                .await
             }
         }
     }
@@ -282,8 +287,8 @@ impl Store {
                 answer
             }
             Engine::File(file) => file.write(action, done).await,
-            Engine::Postgres(pool) => {
-                let pool = pool.clone();
+            Engine::Postgres(pools) => {
+                let pool = pools.mine().clone();
                 self.spawn(async move { within(&pool, "BEGIN", action).await }, done)
                     .await
             }

@@ -45,7 +45,7 @@ impl TokenCommand {
 pub(super) enum ScopeArg {
     /// Read
     Read,
-    /// Ask for access, use it, extend it, give it back
+    /// Ask for access, use it, extend it, end one's own
     Request,
     /// Manage people and connectors
     Manage,

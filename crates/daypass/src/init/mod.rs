@@ -220,7 +220,12 @@ mod tests {
         assert_eq!(suggested.len(), keys.len(), "{suggested:#?}");
         for text in suggested {
             let own = "secrets: {own-store: {file: secrets/own-store, hosts: [\"10.0.0.9:5432\"]}}";
-            let parsed = ServerConfig::parse(file, &format!("{text}\n{own}\n"));
+            // These two go together.
+            let proxies = match text.starts_with("behind_proxy:") {
+                true => "trusted_proxies: [10.0.0.7]\n",
+                false => "",
+            };
+            let parsed = ServerConfig::parse(file, &format!("{text}\n{proxies}{own}\n"));
             assert!(parsed.is_ok(), "{text}: {parsed:?}");
         }
         let (_, after) = include_str!("server.yaml")

@@ -133,6 +133,7 @@ impl Provider for Connected {
     }
 
     async fn credential(&self, key: &str, _spec: &Spec) -> Result<Credential, Error> {
+        self.target.pass(Op::Credential).await;
         self.call(Op::Credential, |state| {
             let standing = state
                 .standing
@@ -156,6 +157,7 @@ impl Provider for Connected {
     }
 
     async fn probe(&self) -> Result<(), Error> {
+        self.target.pass(Op::Probe).await;
         self.call(Op::Probe, |_| Ok(()))
     }
 }

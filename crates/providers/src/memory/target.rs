@@ -6,12 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use daypass_core::entitlement::Fault;
 use daypass_core::time::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
+use tokio::sync::watch;
 
 use crate::{Credential, Error};
 
 /// A target in memory. Clones are the same target.
 #[derive(Clone, Default)]
-pub struct Target(Arc<Mutex<State>>);
+pub struct Target(Arc<Mutex<State>>, Arc<Holds>);
+
+/// Kinds of calls that wait until they are let go, and how many of each have come to wait.
+#[derive(Default)]
+struct Holds {
+    held: watch::Sender<BTreeMap<Op, bool>>,
+    came: watch::Sender<BTreeMap<Op, u64>>,
+}
 
 /// What may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +103,46 @@ impl Target {
     /// The next call of this kind goes wrong in this way; several queue up.
     pub fn fail_next(&self, op: Op, trouble: Trouble) {
         self.state().troubles.entry(op).or_default().push_back(trouble);
+    }
+
+    /// From now on, calls of this kind wait before they do anything, until [`Self::let_go`]. Of those kinds that people ask for.
+    pub fn hold(&self, op: Op) {
+        self.1.held.send_modify(|held| {
+            held.insert(op, true);
+        });
+    }
+
+    /// Calls of this kind no longer wait.
+    pub fn let_go(&self, op: Op) {
+        self.1.held.send_modify(|held| {
+            held.insert(op, false);
+        });
+    }
+
+    /// Returns once so many calls of this kind have been held, in all.
+    pub async fn has_held(&self, op: Op, count: u64) {
+        let mut came = self.1.came.subscribe();
+        // The sender lives as long as this target.
+        let _gone = came
+            .wait_for(|came| came.get(&op).copied().unwrap_or(0) >= count)
+            .await;
+    }
+
+    /// How many calls of this kind have been held, in all.
+    #[must_use]
+    pub fn held(&self, op: Op) -> u64 {
+        self.1.came.borrow().get(&op).copied().unwrap_or(0)
+    }
+
+    /// Waits while calls of this kind are held.
+    pub(super) async fn pass(&self, op: Op) {
+        let is_held = |held: &BTreeMap<Op, bool>| held.get(&op).copied().unwrap_or(false);
+        let mut held = self.1.held.subscribe();
+        if !is_held(&held.borrow()) {
+            return;
+        }
+        self.1.came.send_modify(|came| *came.entry(op).or_default() += 1);
+        let _gone = held.wait_for(|held| !is_held(held)).await;
     }
 
     /// While it is down every call is [`Fault::Unavailable`] and nobody gets in; sessions are gone.

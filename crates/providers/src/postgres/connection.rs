@@ -28,8 +28,12 @@ use crate::{Error, Secrets, Tls};
 /// How long to wait for the target to take a connection, and for the login after that, each.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How many calls may be under way at one target at once. The others wait: a mass expiry must leave connections to others.
+/// How many of the reconciler's calls may be under way at one target at once. The others wait: a mass expiry must leave
+/// connections to others.
 const CALLS: usize = 16;
+
+/// How many calls that people ask for may be under way at once, beside those.
+const ASKED: usize = 8;
 
 /// Set at the start of each session; these win over what is set for the database or the role.
 ///
@@ -57,6 +61,17 @@ pub(super) struct Door {
     config: Connector,
     secrets: Arc<dyn Secrets>,
     calls: Semaphore,
+    asked: Semaphore,
+}
+
+/// Who waits for a call. The two never wait for each other: whoever asks for credentials or for a connector's health as often
+/// as they can must not hold up the end of anybody's access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// The reconciler: what is due is given, looked at and taken away.
+    Reconciler,
+    /// Somebody at the other end of a request.
+    Person,
 }
 
 /// One connection, in one database. Dropping it closes the connection, whatever is under way on it.
@@ -80,6 +95,7 @@ impl Door {
             config,
             secrets,
             calls: Semaphore::new(CALLS),
+            asked: Semaphore::new(ASKED),
         }
     }
 
@@ -93,10 +109,14 @@ impl Door {
         self.secrets.as_ref()
     }
 
-    /// Waits for a place among the calls that may be under way at once. Held for the whole call.
-    pub(super) async fn enter(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
+    /// Waits for a place among the calls of its kind that may be under way at once. Held for the whole call.
+    pub(super) async fn enter(&self, whom: For) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
+        let places = match whom {
+            For::Reconciler => &self.calls,
+            For::Person => &self.asked,
+        };
         let entered = async {
-            self.calls
+            places
                 .acquire()
                 .await
                 .map_err(|_| Error::new(Fault::Bug, "the connector is closed"))
@@ -265,4 +285,46 @@ where
 {
     row.try_get(index)
         .map_err(|error| Error::new(Fault::Bug, format!("reading column {index}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use futures_util::FutureExt as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Revealed;
+
+    struct NoSecrets;
+
+    #[async_trait]
+    impl Secrets for NoSecrets {
+        async fn reveal(&self, _: &str, _: &str, _: u16) -> Result<Revealed, Error> {
+            Err(Error::new(Fault::Denied, "there are none"))
+        }
+
+        async fn replace(&self, _: &str, _: &SecretString) -> Result<(), Error> {
+            Err(Error::new(Fault::Denied, "there are none"))
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_for_much_holds_up_no_removal() {
+        let admin = json!({"user": "admin", "password": {"secret": "admin"}});
+        let config = json!({"host": "127.0.0.1", "admin": admin});
+        let door = Door::new(Connector::read(&config).unwrap(), Arc::new(NoSecrets));
+        let asked: Vec<_> = (0..ASKED)
+            .map(|_| door.enter(For::Person).now_or_never().unwrap().unwrap())
+            .collect();
+        // A reconciler that may have as many as it is set to has a place for each.
+        let calls: Vec<_> = (0..CALLS)
+            .map(|_| door.enter(For::Reconciler).now_or_never().unwrap().unwrap())
+            .collect();
+        assert_eq!((asked.len(), calls.len()), (ASKED, CALLS));
+        assert_eq!(
+            (door.asked.available_permits(), door.calls.available_permits()),
+            (0, 0)
+        );
+    }
 }

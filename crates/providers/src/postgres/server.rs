@@ -10,7 +10,7 @@ use daypass_core::time::{Span, Timestamp};
 use tokio::sync::Mutex;
 
 use super::config::Connector;
-use super::connection::Door;
+use super::connection::{Door, For};
 use super::{activity, credential, inspect, probe, provision, revoke, roles, rotate};
 use crate::within::within;
 use crate::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
@@ -50,11 +50,12 @@ impl Server {
 
     async fn call<T>(
         &self,
+        whom: For,
         limit: Duration,
         doing: &str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let _place = self.door.enter().await?;
+        let _place = self.door.enter(whom).await?;
         within(limit, doing, work).await
     }
 }
@@ -79,6 +80,7 @@ impl Provider for Server {
         until: Timestamp,
     ) -> Result<Progress, Error> {
         self.call(
+            For::Reconciler,
             CALL,
             "provisioning",
             provision::provision(self, key, spec, holder, until),
@@ -88,20 +90,35 @@ impl Provider for Server {
     }
 
     async fn revoke(&self, key: &str, spec: Option<&Spec>) -> Result<Progress, Error> {
-        self.call(REMOVAL, "revoking", revoke::revoke(self, key, spec))
-            .await?;
+        self.call(
+            For::Reconciler,
+            REMOVAL,
+            "revoking",
+            revoke::revoke(self, key, spec),
+        )
+        .await?;
         Ok(Progress::Done)
     }
 
     async fn inspect(&self, key: &str, spec: Option<&Spec>) -> Result<Inspection, Error> {
-        self.call(CALL, "inspecting", inspect::inspect(self, key, spec))
-            .await
+        self.call(
+            For::Reconciler,
+            CALL,
+            "inspecting",
+            inspect::inspect(self, key, spec),
+        )
+        .await
     }
 
     async fn activity(&self, key: &str, _spec: &Spec) -> Result<Option<Activity>, Error> {
-        self.call(CALL, "looking at sessions", activity::activity(self, key))
-            .await
-            .map(Some)
+        self.call(
+            For::Reconciler,
+            CALL,
+            "looking at sessions",
+            activity::activity(self, key),
+        )
+        .await
+        .map(Some)
     }
 
     async fn list_managed(&self) -> Result<Vec<String>, Error> {
@@ -111,11 +128,12 @@ impl Provider for Server {
             let ours = managed.into_iter().filter(|marker| marker.is_of(&self.connector));
             Ok(ours.map(|marker| marker.key).collect())
         };
-        self.call(CALL, "listing", list).await
+        self.call(For::Reconciler, CALL, "listing", list).await
     }
 
     async fn credential(&self, key: &str, spec: &Spec) -> Result<Credential, Error> {
         self.call(
+            For::Person,
             CALL,
             "setting a password",
             credential::credential(self, key, spec),
@@ -124,11 +142,16 @@ impl Provider for Server {
     }
 
     async fn rotate_admin(&self) -> Result<(), Error> {
-        self.call(CALL, "rotating the admin password", rotate::rotate(self))
-            .await
+        self.call(
+            For::Person,
+            CALL,
+            "rotating the admin password",
+            rotate::rotate(self),
+        )
+        .await
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        self.call(CALL, "probing", probe::probe(self)).await
+        self.call(For::Person, CALL, "probing", probe::probe(self)).await
     }
 }

@@ -12,6 +12,8 @@ use daypass_engine::{ChangeVerdict, Current, Effects};
 use daypass_store::ChangeFilter;
 
 use crate::api::page::Scan;
+use crate::api::policies::turn;
+use crate::api::typed::{MOST_ALIKE, only};
 use crate::app::{App, Parts};
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path, Query};
@@ -64,7 +66,15 @@ pub(super) async fn get(
 ) -> Answer<Json<Change>> {
     let id = match typed.parse() {
         Ok(id) => id,
-        Err(_) => app.engine.store().resolve_change(&typed).await?,
+        Err(_) if identity.caller.sees_all() => app.engine.store().resolve_change(&typed).await?,
+        Err(_) => {
+            let ids = app.engine.store().changes_like(&typed, MOST_ALIKE).await?;
+            let mut seen = Vec::new();
+            for id in &ids {
+                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
+            }
+            only("change", &typed, &seen, ids.len())?
+        }
     };
     let change = visible(&app, &identity, id).await?;
     let mut shown = shown(&app, &identity, &change).await?;
@@ -89,12 +99,17 @@ pub(super) async fn get(
     Ok(Json(shown))
 }
 
-/// It asks the policy about every role, which takes a while where there are many: one at a time, and nobody else waits for it.
+/// It asks the policy about every role, which takes a while where there are many: in the same few turns as other plans.
 async fn effects(app: &Parts, current: &Current, change: &Core) -> Answer<Option<Result<Effects, String>>> {
     let now = app.engine.store().now().await?;
-    let _turn = app.plan_turn.lock().await;
+    let turn = turn(&app.policy_checks)?;
     let (current, change) = (current.clone(), change.clone());
-    let effects = tokio::task::spawn_blocking(move || current.effects(&change, now)).await;
+    let effects = tokio::task::spawn_blocking(move || {
+        let effects = current.effects(&change, now);
+        drop(turn);
+        effects
+    });
+    let effects = effects.await;
     effects.map_err(|error| Failure::internal(&error))
 }
 

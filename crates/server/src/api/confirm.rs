@@ -11,8 +11,8 @@ use crate::http::access::{Client, Identity};
 use crate::http::intake::Json;
 use crate::http::problem::{Answer, Failure};
 
-/// Notes on the session that its holder has just proved anew, by their password, who they are. It is limited as logins are, out of the
-/// same budgets: a session that somebody left open is no place to guess in.
+/// Notes on the session that its holder has just proved anew, by their password, who they are. It is limited as logins are, for each
+/// session: one that somebody left open is no place to guess in, and strangers who guess at the login do not get in its way.
 #[utoipa::path(post, path = "/api/v1/session/confirm", tag = "identity", request_body = Confirm,
     responses((status = 200, body = Confirmed), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn confirm(
@@ -23,8 +23,7 @@ pub(super) async fn confirm(
 ) -> Answer<Json<Confirmed>> {
     identity.caller.interactive()?;
     let person = identity.caller.person;
-    let login = app.engine.current().directory.login(person);
-    if let Err(too_fast) = app.limits.login(client.0, &login) {
+    if let Err(too_fast) = app.limits.proof(identity.token.id) {
         app.metrics.login("limited");
         return Err(too_fast.into());
     }

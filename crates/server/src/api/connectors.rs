@@ -10,22 +10,22 @@ use crate::app::App;
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path};
 use crate::http::problem::{Answer, Failure};
-use crate::probe::probe;
 use crate::wire;
 
-/// Lists connectors. Each is asked just now whether it can do its work.
+/// Lists connectors, and whether each can do its work, as it said within the last seconds.
 #[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors",
     responses((status = 200, body = Page<Connector>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
     let current = app.engine.current();
     let now = app.engine.store().now().await?;
+    let probes = &app.probes;
     let asked = current.connectors.iter().map(|(name, provider)| {
         let kind = current
             .policy
             .connector(name.as_str())
             .map(|connector| connector.kind.clone());
         async move {
-            let probed = probe(provider.as_ref()).await;
+            let probed = probes.ask(name, provider).await;
             // What cannot be told is told as the connector's health.
             let key = match provider.certifier() {
                 Some(certifier) if probed.is_ok() => certifier.authority_key().await.ok(),
@@ -59,7 +59,7 @@ pub(super) async fn rotate(
     provider
         .rotate_admin()
         .await
-        .map_err(daypass_engine::Error::from)?;
+        .map_err(|error| Failure::target(&error, true))?;
     tracing::info!(connector = %name, by = %identity.caller.person, "the admin secret was rotated");
     Ok(Json(Rotated {
         name,

@@ -17,7 +17,6 @@ use futures_util::future::join_all;
 use crate::app::{App, Parts};
 use crate::http::intake::Json;
 use crate::http::problem::Answer;
-use crate::probe::probe;
 
 /// What waits for longer than this on a channel is worth a look.
 const STUCK: Span = Span::minutes(15);
@@ -26,7 +25,7 @@ const FEW: usize = 5;
 /// How many overdue grants are counted.
 const MOST: usize = 1_000;
 
-/// Looks everything over and says what is wrong. Each connector is asked just now.
+/// Looks everything over and says what is wrong. What connectors say is some seconds old at most.
 #[utoipa::path(get, path = "/api/v1/doctor", tag = "health",
     responses((status = 200, body = Checkup), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
@@ -41,7 +40,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
             .iter()
             .map(vacancy),
     );
-    checks.extend(connectors(&current).await);
+    checks.extend(connectors(&app, &current).await);
     checks.push(overdue(&ending(&app).await?));
     checks.push(reviews(&store.counts().await?));
     checks.extend(notices(&app, &store.notices_waiting(now).await?, now));
@@ -119,10 +118,10 @@ fn vacancy(vacancy: &Vacancy) -> Check {
     }
 }
 
-async fn connectors(current: &Current) -> Vec<Check> {
+async fn connectors(app: &Parts, current: &Current) -> Vec<Check> {
     let probes = current.connectors.iter().map(|(name, provider)| async move {
         let about = format!("connector {name}");
-        match probe(provider.as_ref()).await {
+        match app.probes.ask(name, provider).await {
             Ok(()) => Check::good(about, "can do its work"),
             Err(error) => {
                 let found = format!("{}: {}", error.fault, error.detail);

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use daypass_api::event::Event;
 use daypass_api::{Problem, ProblemCode};
+use daypass_core::id::PersonId;
 use daypass_core::refusal::Code;
 use daypass_store::{EventFilter, From};
 use futures_util::Stream;
@@ -23,6 +24,7 @@ use crate::edge;
 use crate::events::{Told, address};
 use crate::http::access::{Identity, identify};
 use crate::http::listen::stopped;
+use crate::http::places::{STREAMS_OF_ONE, Share};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
 
@@ -32,6 +34,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const MOST_LISTENERS: usize = 1_000;
 /// How many events are read at once for a client that comes back.
 const BATCH: usize = 200;
+/// How many events a client that comes back may have missed. Each is read, and whom it is for.
+const FURTHEST_BACK: u64 = 10_000;
+/// How long one stream of a person waits for what another of theirs is reading.
+const TURN: Duration = Duration::from_secs(30);
 
 /// Streams events that concern what the caller may see. It ends with the session, and when the server stops.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
@@ -42,14 +48,15 @@ pub(super) async fn stream(
     identity: Identity,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Message, Infallible>>>> {
+    let place = Place::take(&app, identity.caller.person)?;
     // Listening begins before reading, so that nothing falls between the two.
     let live = app.events.subscribe();
+    let size = app.engine.store().log_head().await?.size;
     let last = match headers.get("last-event-id") {
-        None => app.engine.store().log_head().await?.size.checked_sub(1),
-        Some(id) => Some(seen(id.to_str().unwrap_or(""))?),
+        None => size.checked_sub(1),
+        Some(id) => Some(not_too_far(seen(id.to_str().unwrap_or(""))?, size)?),
     };
     let behind = headers.contains_key("last-event-id");
-    let place = Place::take(&app)?;
     let stop = app.stop.clone();
     let listener = Listener {
         app,
@@ -74,13 +81,33 @@ fn seen(id: &str) -> Answer<u64> {
         .map_err(|_| Failure::new(Code::Invalid, "Last-Event-ID is the id of an event: a number"))
 }
 
-/// A listener's place among the others, given back when the stream ends however it ends.
-struct Place(App);
+/// What a client missed is read for it within bounds.
+fn not_too_far(last: u64, size: u64) -> Answer<u64> {
+    if size.saturating_sub(last) > FURTHEST_BACK {
+        let what = format!("a stream goes back {FURTHEST_BACK} events at most, and {last} is further back");
+        return Err(Failure::new(Code::Invalid, what)
+            .hint("begin without Last-Event-ID, and read how things are at their own paths"));
+    }
+    Ok(last)
+}
+
+/// A listener's place among the others, and among their own streams, given back when the stream ends however it ends.
+struct Place {
+    app: App,
+    _share: Share<PersonId>,
+}
 
 impl Place {
-    fn take(app: &App) -> Answer<Self> {
+    fn take(app: &App, person: PersonId) -> Answer<Self> {
+        let share = app.places.streams.try_take(person).ok_or_else(|| {
+            let what = format!("{STREAMS_OF_ONE} event streams of yours are open");
+            Failure::new(ProblemCode::RateLimited, what).retry_after(Duration::from_secs(5))
+        })?;
         let before = app.listeners.fetch_add(1, Ordering::Relaxed);
-        let place = Self(Arc::clone(app));
+        let place = Self {
+            app: Arc::clone(app),
+            _share: share,
+        };
         if before >= MOST_LISTENERS {
             return Err(
                 Failure::new(ProblemCode::Unavailable, "too many clients listen to events")
@@ -94,8 +121,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let before = self.0.listeners.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.listeners(before.saturating_sub(1));
+        let before = self.app.listeners.fetch_sub(1, Ordering::Relaxed);
+        self.app.metrics.listeners(before.saturating_sub(1));
     }
 }
 
@@ -156,6 +183,13 @@ impl Listener {
 
     async fn catch_up(&mut self) -> Option<()> {
         let from = self.last.map_or(From::First, From::After);
+        let turn = self
+            .app
+            .places
+            .replays
+            .take_within(TURN, self.identity.caller.person);
+        // Where none comes, the client comes back later.
+        let _turn = turn.await?;
         let read = async {
             let entries = self
                 .app
@@ -202,5 +236,17 @@ impl Listener {
         let event = wire::told(&told.entry, &self.app.engine.current().directory);
         let message = Message::default().id(event.seq.to_string()).event(&event.name);
         message.json_data(&event).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_the_whole_log_read_to_them() {
+        assert_eq!(not_too_far(5, 10_005).ok(), Some(5));
+        assert!(not_too_far(5, 10_006).is_err());
+        assert_eq!(not_too_far(7, 3).ok(), Some(7), "what is not there yet");
     }
 }

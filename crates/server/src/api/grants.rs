@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use daypass_api::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use daypass_api::request::Request;
-use daypass_api::{Page, Problem};
+use daypass_api::{Page, Problem, Scope};
 use daypass_core::grant::Grant as Core;
 use daypass_core::id::GrantId;
 use daypass_core::refusal::Code;
@@ -14,9 +14,10 @@ use daypass_core::time::Timestamp;
 use daypass_engine::{Ended, NewRequest as Asked};
 use daypass_store::GrantFilter;
 
+use crate::api::typed::{MOST_ALIKE, only};
 use crate::api::{page, requests};
 use crate::app::{App, Parts};
-use crate::http::access::{Identity, Origin};
+use crate::http::access::{self, Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, MaybeJson, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
@@ -110,7 +111,15 @@ pub(super) async fn get(
 ) -> Answer<Json<Grant>> {
     let id = match typed.parse() {
         Ok(id) => id,
-        Err(_) => app.engine.store().resolve_grant(&typed).await?,
+        Err(_) if identity.caller.sees_all() => app.engine.store().resolve_grant(&typed).await?,
+        Err(_) => {
+            let ids = app.engine.store().grants_like(&typed, MOST_ALIKE).await?;
+            let mut seen = Vec::new();
+            for id in &ids {
+                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
+            }
+            only("grant", &typed, &seen, ids.len())?
+        }
     };
     let grant = visible(&app, &identity, id).await?;
     Ok(Json(one(&app, grant).await?))
@@ -133,6 +142,13 @@ pub(super) async fn revoke(
     Path(id): Path<GrantId>,
     MaybeJson(body): MaybeJson<Revoke>,
 ) -> Answer<Json<Ending>> {
+    // To end others' access is to manage; one's own, whoever may ask for it may end. What the caller may not see is not there.
+    if let Some(grant) = app.engine.store().grant(id).await?
+        && grant.holder != identity.caller.person
+        && may_see(&app, &identity, &grant).await?
+    {
+        access::scoped(&identity, Scope::Manage)?;
+    }
     let end = app
         .engine
         .revoke(identity.caller, id, body.reason.as_deref())
@@ -193,6 +209,8 @@ pub(super) async fn credentials(
     MaybeJson(body): MaybeJson<AskCredential>,
 ) -> Answer<Json<Credential>> {
     let grant = visible(&app, &identity, id).await?;
+    // Each call is work for the target, which is also the one that takes access away.
+    let _places = app.places.credentials(identity.caller.person, id)?;
     let (item, credential) = app
         .engine
         .credential(identity.caller, id, body.item.map(Into::into))

@@ -23,6 +23,7 @@ mod sessions;
 mod ssh;
 mod tickets;
 mod tools;
+mod typed;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -144,8 +145,8 @@ pub(crate) fn router(app: App) -> Router {
         .route_layer(from_fn_with_state(app.clone(), idempotency::once))
         .route_layer(from_fn_with_state(app.clone(), intake::take_in))
         .route_layer(from_fn_with_state(app.clone(), access::gate))
-        .fallback(problem::no_route)
-        .method_not_allowed_fallback(problem::no_method)
+        .fallback(access::no_route)
+        .method_not_allowed_fallback(access::no_method)
         // Bodies were read whole and measured by `take_in`; what is handed on needs no second limit.
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(problem::panicked))

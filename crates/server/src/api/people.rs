@@ -16,7 +16,7 @@ use crate::api::edited::{Edited, edited};
 use crate::api::page;
 use crate::app::{App, Parts};
 use crate::edge;
-use crate::http::access::{Client, Identity};
+use crate::http::access::Identity;
 use crate::http::intake::{Json, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::identity::password;
@@ -165,7 +165,6 @@ pub(super) async fn mail(
 pub(super) async fn password(
     State(app): State<App>,
     identity: Identity,
-    client: Client,
     Path(login): Path<String>,
     Json(body): Json<SetPassword>,
 ) -> Answer<Edited<Person>> {
@@ -179,7 +178,7 @@ pub(super) async fn password(
     let mut proof = None;
     if own {
         // A session that somebody left open must not be enough to take the account over.
-        app.limits.login(client.0, &login)?;
+        app.limits.proof(identity.token.id)?;
         let wrong = || Failure::new(ProblemCode::LoginFailed, "the present password is wrong");
         let current = body.current.ok_or_else(wrong)?;
         let person = identity.caller.person;

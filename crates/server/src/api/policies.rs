@@ -158,7 +158,7 @@ async fn on_its_own_thread(
 }
 
 /// Nobody waits for a turn: what waits holds the memory of its policy.
-fn turn(turns: &Arc<Semaphore>) -> Answer<OwnedSemaphorePermit> {
+pub(super) fn turn(turns: &Arc<Semaphore>) -> Answer<OwnedSemaphorePermit> {
     Arc::clone(turns).try_acquire_owned().map_err(|_| {
         Failure::new(ProblemCode::Unavailable, "other policies are being checked now")
             .retry_after(Duration::from_secs(2))

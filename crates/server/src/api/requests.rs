@@ -1,5 +1,7 @@
 //! Requests and reviews. Who asks and who reviews is always the caller; no field of a body says so.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use daypass_api::preview::Preview;
@@ -15,6 +17,7 @@ use daypass_engine::{Made, NewRequest as Asked, Verdict};
 use daypass_store::RequestFilter;
 
 use crate::api::page::{self, Scan};
+use crate::api::typed::{MOST_ALIKE, only};
 use crate::app::{App, Parts};
 use crate::http::access::{Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, Path, Query};
@@ -109,19 +112,24 @@ pub(super) async fn list(
     let mut scan = Scan::new(query.limit, query.cursor.as_deref())?;
     while let Some((after, count)) = scan.next() {
         let found = app.engine.store().requests(filter.clone(), after, count).await?;
-        scan.take(
-            found,
-            |request: &Core| (request.created_at, request.id.to_string()),
-            |request| {
-                let visible = mine || app.engine.may_see(identity.caller, &request, now);
-                visible.then(|| shown(&app, &identity, &request, now))
-            },
-        );
+        let (app, identity) = (Arc::clone(&app), identity.clone());
+        let look = move || {
+            scan.take(
+                found,
+                |request: &Core| (request.created_at, request.id.to_string()),
+                |request| {
+                    let visible = mine || app.engine.may_see(identity.caller, &request, now);
+                    visible.then(|| shown(&app, &identity, &request, now))
+                },
+            );
+            scan
+        };
+        scan = page::aside(look).await?;
     }
     Ok(Json(scan.page()))
 }
 
-async fn inbox(app: &Parts, identity: &Identity, query: &RequestQuery) -> Answer<Json<Page<Request>>> {
+async fn inbox(app: &App, identity: &Identity, query: &RequestQuery) -> Answer<Json<Page<Request>>> {
     // Before the access, and after an emergency.
     let before = RequestFilter {
         state: Some(RequestState::Pending.as_str().to_owned()),
@@ -142,10 +150,14 @@ async fn inbox(app: &Parts, identity: &Identity, query: &RequestQuery) -> Answer
             found.extend(app.engine.store().requests(filter, None, INBOX).await?.items);
         }
     }
-    let person = identity.caller.person;
-    let mut waiting: Vec<(Timestamp, Core)> = found
+    let (engine, person) = (Arc::clone(&app.engine), identity.caller.person);
+    let awaits = move || {
+        found.retain(|request: &Core| engine.awaits(person, request, now).is_any());
+        found
+    };
+    let mut waiting: Vec<(Timestamp, Core)> = page::aside(awaits)
+        .await?
         .into_iter()
-        .filter(|request| app.engine.awaits(person, request, now).is_any())
         .filter_map(|request| match &request.state {
             CoreState::Pending { due_at, .. }
             | CoreState::Approved {
@@ -178,7 +190,15 @@ pub(super) async fn get(
 ) -> Answer<Json<Request>> {
     let id = match typed.parse() {
         Ok(id) => id,
-        Err(_) => app.engine.store().resolve_request(&typed).await?,
+        Err(_) if identity.caller.sees_all() => app.engine.store().resolve_request(&typed).await?,
+        Err(_) => {
+            let ids = app.engine.store().requests_like(&typed, MOST_ALIKE).await?;
+            let mut seen = Vec::new();
+            for id in &ids {
+                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
+            }
+            only("request", &typed, &seen, ids.len())?
+        }
     };
     let request = visible(&app, &identity, id).await?;
     let now = app.engine.store().now().await?;

@@ -81,6 +81,7 @@ pub(super) async fn login(
         session => session?,
     };
     app.metrics.login("accepted");
+    app.limits.succeeded(client.0, &body.login);
     tracing::info!(client = %client.0, person = %person.id, "logged in");
     Ok(Json(LoggedIn {
         token: minted.secret.into(),

@@ -13,7 +13,7 @@ use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_engine::{Error, Phase, Question};
 
-use crate::api::policies::sources;
+use crate::api::policies::{sources, turn};
 use crate::api::{grants, requests};
 use crate::app::{App, Parts};
 use crate::http::access::Identity;
@@ -27,9 +27,14 @@ use crate::wire;
 pub(super) async fn plan(State(app): State<App>, Json(body): Json<PolicyFiles>) -> Answer<Json<Plan>> {
     let sources = sources(body.files)?;
     let now = app.engine.store().now().await?;
-    let _turn = app.plan_turn.lock().await;
+    let turn = turn(&app.policy_checks)?;
     let engine = Arc::clone(&app.engine);
-    let planned = tokio::task::spawn_blocking(move || engine.plan_policy(&sources, now)).await;
+    let planned = tokio::task::spawn_blocking(move || {
+        let planned = engine.plan_policy(&sources, now);
+        drop(turn);
+        planned
+    })
+    .await;
     let current = app.engine.current();
     match planned.map_err(|error| Failure::internal(&error))? {
         Ok(planned) => Ok(Json(wire::plan(planned, &current))),
@@ -61,7 +66,13 @@ pub(super) async fn explain(
         Some(files) => {
             identity.caller.administrator()?;
             let sources = sources(files)?;
-            let loaded = tokio::task::spawn_blocking(move || daypass_policy::Policy::load(&sources)).await;
+            let turn = turn(&app.policy_checks)?;
+            let loaded = tokio::task::spawn_blocking(move || {
+                let loaded = daypass_policy::Policy::load(&sources);
+                drop(turn);
+                loaded
+            })
+            .await;
             let loaded = loaded.map_err(|error| Failure::internal(&error))?;
             Some(loaded.map_err(|found| Failure::from(Error::Policy(Box::new(found))))?)
         }

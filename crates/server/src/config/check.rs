@@ -27,7 +27,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         file,
         folder: file.parent().unwrap_or_else(|| Path::new("")),
     };
-    let behind_proxy = raw.behind_proxy.unwrap_or(false);
+    let behind_proxy = raw.behind_proxy.as_ref().is_some_and(|said| said.value);
     let tls = raw.tls.as_ref().map(|tls| in_file.listener_tls(tls));
     let listen = in_file.listen(raw.listen.as_ref(), tls.is_some(), behind_proxy)?;
     let secrets = raw
@@ -57,6 +57,11 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         .iter()
         .map(|text| in_file.network(text))
         .collect::<Result<Vec<_>>>()?;
+    if let Some(said) = raw.behind_proxy.as_ref().filter(|said| said.value)
+        && trusted_proxies.is_empty()
+    {
+        return Err(in_file.nameless(said));
+    }
     if let Some(last) = raw.trusted_proxies.last()
         && daypass_policy::is_everywhere(&trusted_proxies)
     {
@@ -305,6 +310,14 @@ impl InFile<'_> {
         daypass_policy::network(&text.value).map_err(|(what, hint)| self.wrong(text, what).hint(hint))
     }
 
+    fn nameless(&self, said: &Spanned<bool>) -> ConfigError {
+        self.wrong(
+            said,
+            "a proxy whose address is not named is every client: all of them would share one limit of logins, and nobody's address were known",
+        )
+        .hint("trusted_proxies: [10.0.0.7], the addresses that the proxy connects from; [127.0.0.1, \"::1\"] for one on this machine")
+    }
+
     fn everybody(&self, text: &Spanned<String>) -> ConfigError {
         self.wrong(
             text,
@@ -438,7 +451,9 @@ mod tests {
     #[test]
     fn a_listener_that_others_reach_needs_tls_or_a_proxy() {
         refused("listen: 0.0.0.0:7373\n", "1:9", "without TLS");
-        assert!(parse("listen: 0.0.0.0:7373\nbehind_proxy: true\n").is_ok());
+        let proxy = "listen: 0.0.0.0:7373\nbehind_proxy: true\n";
+        assert!(parse(&format!("{proxy}trusted_proxies: [10.0.0.7]\n")).is_ok());
+        refused(proxy, "2:15", "address is not named");
         refused("listen: localhost\n", "1:9", "no address");
     }
 

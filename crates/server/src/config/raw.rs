@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) listen: Option<Spanned<String>>,
-    pub(super) behind_proxy: Option<bool>,
+    pub(super) behind_proxy: Option<Spanned<bool>>,
     pub(super) tls: Option<RawTls>,
     pub(super) store: Option<Spanned<RawStore>>,
     #[serde(default)]

@@ -22,7 +22,7 @@ use daypass_store::{TokenKind, TokenRow};
 
 use crate::app::{App, Parts};
 use crate::http::address::{self, Peer};
-use crate::http::problem::{Answer, Failure};
+use crate::http::problem::{self, Answer, Failure};
 use crate::identity::token;
 
 /// An authenticated caller, with what they came in with.
@@ -95,6 +95,20 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         }
     }
     Ok(next.run(request).await)
+}
+
+/// The answer where no route has this path. It is anybody's, at the pace of what needs no login.
+pub(crate) async fn no_route(State(app): State<App>, request: Request) -> Failure {
+    strangers(&app, &request).err().unwrap_or_else(problem::no_route)
+}
+
+/// The answer where the path has no such method, at the same pace.
+pub(crate) async fn no_method(State(app): State<App>, request: Request) -> Failure {
+    strangers(&app, &request).err().unwrap_or_else(problem::no_method)
+}
+
+fn strangers(app: &Parts, request: &Request) -> Answer<()> {
+    Ok(app.limits.public(client(app, request)?)?)
 }
 
 fn client(app: &Parts, request: &Request) -> Answer<IpAddr> {
@@ -258,6 +272,17 @@ const fn changes(route: Route) -> bool {
             | Route::Acknowledge
             | Route::Delegate
     )
+}
+
+/// Whether an API token has this scope beside that of its route. A person at a keyboard needs none.
+///
+/// # Errors
+/// Where it lacks it.
+pub(crate) fn scoped(identity: &Identity, scope: Scope) -> Answer<()> {
+    match &identity.token.kind {
+        TokenKind::Api { scopes } if !scopes.contains(scope.as_str()) => Err(lacks(scope)),
+        TokenKind::Api { .. } | TokenKind::Session => Ok(()),
+    }
 }
 
 fn lacks(scope: Scope) -> Failure {

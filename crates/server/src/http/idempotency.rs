@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -24,8 +24,8 @@ use crate::http::problem::{Answer, Failure};
 /// Says that an answer is the first call's.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The largest answer that is kept, in bytes. None that has no secret comes near.
-const MAX_KEPT: usize = 1024 * 1024;
+/// The largest answer that is kept, in bytes.
+const MAX_KEPT: u64 = 16 * 1024;
 
 /// Carries a POST with a key out once.
 ///
@@ -56,6 +56,7 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
         .extensions
         .get::<Route>()
         .is_none_or(|route| route.answers_with_secret());
+    app.limits.keeps(identity.caller.person)?;
     // `take_in` has read and measured it.
     let body = to_bytes(body, usize::MAX)
         .await
@@ -108,7 +109,12 @@ async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) 
         }
         return Ok(response);
     }
-    if secret && status.is_success() {
+    let too_large = response
+        .body()
+        .size_hint()
+        .upper()
+        .is_none_or(|size| size > MAX_KEPT);
+    if too_large || (secret && status.is_success()) {
         note(
             app,
             command,
@@ -121,7 +127,7 @@ async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) 
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, MAX_KEPT)
+    let body = to_bytes(body, usize::MAX)
         .await
         .map_err(|error| Failure::internal(&error))?;
     note(
@@ -155,8 +161,9 @@ fn worth_keeping(status: StatusCode) -> bool {
 fn replay(kept: Kept) -> Answer<Response> {
     let status = StatusCode::from_u16(kept.status).map_err(|error| Failure::internal(&error))?;
     let Some(body) = kept.body else {
-        let what = "this was carried out; its answer held a secret, which was shown once and not kept";
-        return Err(Failure::new(Code::WrongState, what).hint("ask again, with another idempotency key"));
+        let what = "this was carried out; its answer was not kept: it held a secret, which is shown once, or was long";
+        return Err(Failure::new(Code::WrongState, what)
+            .hint("look how it stands; or ask again, with another idempotency key"));
     };
     let kind = if status.is_success() {
         "application/json"

@@ -1,7 +1,6 @@
-//! What happens to a body before a handler sees it: it is read whole, within a size and a time, and what it asks for is
-//! then carried through even where the client hangs up.
+//! What happens to a call before a handler sees it: it gets its place among the others, its body is read whole, within a size
+//! and a time, and what it asks for is then carried through even where the client hangs up.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -18,6 +17,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::edge;
+use crate::http::places::Who;
 use crate::http::problem::{Answer, Failure, panicked};
 
 /// The largest body, in bytes.
@@ -28,8 +28,6 @@ const MAX_POLICY: usize = 8 * 1024 * 1024;
 const SLOWEST_BODY: Duration = Duration::from_secs(30);
 /// How long a client is kept waiting for an answer: a little less than ours waits. A call to a target is given up before.
 const PATIENCE: Duration = Duration::from_secs(55);
-/// How many changes are under way at the same time.
-pub(crate) const MAX_CHANGES: u32 = 512;
 /// How many policies are checked at the same time: each takes a processor for a while, and memory in proportion to its size.
 pub(crate) const MAX_CHECKS: usize = 2;
 
@@ -40,21 +38,33 @@ const fn limit(route: Route) -> usize {
     }
 }
 
-/// Reads the body, then runs what follows. A change runs to its end whether or not anybody still waits for the answer: half
-/// of "switch the account off and end what it holds" must not depend on a client's patience.
+/// Takes a place, reads the body, then runs what follows. The place comes first: a body that is being sent takes memory too.
+///
+/// A change runs to its end whether or not anybody still waits for the answer: half of "switch the account off and end what it
+/// holds" must not depend on a client's patience.
 ///
 /// # Errors
-/// Where the body is too large or too slow, or the answer takes too long.
+/// Where too much is under way, the body is too large or too slow, or the answer takes too long.
 pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next) -> Answer<Response> {
+    let route = request.extensions().get::<Route>().copied();
+    let who = Who::of(&request);
     if matches!(*request.method(), Method::GET | Method::HEAD) {
+        // Whoever watches over the server is answered whatever else goes on.
+        let watches = match route {
+            Some(Route::Healthz | Route::Readyz) => true,
+            Some(Route::Metrics) => matches!(who, Who::Stranger(_)),
+            _ => false,
+        };
+        let _place = match watches {
+            true => None,
+            false => Some(app.places.read(who).await?),
+        };
         return edge::within(PATIENCE, next.run(request))
             .await
             .map_err(|_| too_slow());
     }
-    let most = request
-        .extensions()
-        .get::<Route>()
-        .map_or(MAX_BODY, |route| limit(*route));
+    let place = app.places.change(who, route).await?;
+    let most = route.map_or(MAX_BODY, limit);
     let (parts, body) = request.into_parts();
     let body = edge::within(SLOWEST_BODY, to_bytes(body, most))
         .await
@@ -67,10 +77,6 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
             ProblemCode::TooLarge,
             format!("a body has at most {most} bytes here"),
         )
-    })?;
-    let place = Arc::clone(&app.changes).try_acquire_owned().map_err(|_| {
-        Failure::new(ProblemCode::Unavailable, "too much at the same time")
-            .retry_after(Duration::from_secs(1))
     })?;
     let request = Request::from_parts(parts, Body::from(body));
     let span = tracing::Span::current();

@@ -1,15 +1,21 @@
 //! The listener: TCP, TLS where a certificate is configured, HTTP/1.1 and HTTP/2, and an end that finishes what it began.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,13 +27,19 @@ use tower::ServiceExt as _;
 use crate::config::TlsFiles;
 use crate::edge;
 use crate::http::address::Peer;
+use crate::http::places::{Share, Shares};
+use crate::identity::limit::network;
 
 /// How many connections are open at the same time; the next one waits to be accepted.
 const MAX_CONNECTIONS: usize = 4096;
+/// How many of them one address has. The proxies that are trusted speak for many, and have as many as there are.
+const OF_ONE_ADDRESS: usize = 256;
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request (Slowloris).
 const HEAD: Duration = Duration::from_secs(15);
+/// How long a connection may have no request under way. In HTTP/1, the head's limit is shorter.
+const IDLE: Duration = Duration::from_secs(60);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
 /// How many requests an HTTP/2 client may have under way on one connection.
@@ -79,11 +91,13 @@ pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     app: Router,
+    trusted: Vec<IpNet>,
     mut stop: watch::Receiver<bool>,
 ) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let addresses = Shares::new(OF_ONE_ADDRESS, 0);
     let graceful = GracefulShutdown::new();
-    let server = Arc::new(builder());
+    let speaks = Arc::new(Speaks::new(HEAD));
     loop {
         let place = tokio::select! {
             place = Arc::clone(&connections).acquire_owned() => place,
@@ -96,12 +110,19 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let address = peer.ip().to_canonical();
+                let share = addresses.try_take(network(address));
+                if share.is_none() && !trusted.iter().any(|net| net.contains(&address)) {
+                    tracing::debug!(%peer, "this address has as many connections as one may have");
+                    continue;
+                }
                 let connection = Connection {
                     app: app.clone(),
                     peer,
-                    server: Arc::clone(&server),
+                    speaks: Arc::clone(&speaks),
+                    idle: IDLE,
                     watcher: graceful.watcher(),
-                    _place: place,
+                    _place: (place, share),
                 };
                 tokio::spawn(connection.run(stream, tls.clone()));
             }
@@ -128,12 +149,28 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _gone = stop.wait_for(|stop| *stop).await;
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+/// The two ways to speak HTTP. Which one it is, TLS agrees on (ALPN); without TLS it is HTTP/1. Nobody's first bytes are waited
+/// for to find out: who sends none would be waited for without end.
+struct Speaks {
+    one: auto::Builder<TokioExecutor>,
+    two: auto::Builder<TokioExecutor>,
+}
+
+impl Speaks {
+    fn new(head: Duration) -> Self {
+        Self {
+            one: builder(head).http1_only(),
+            two: builder(head).http2_only(),
+        }
+    }
+}
+
+fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(head)
         .max_buf_size(MAX_HEAD);
     builder
         .http2()
@@ -149,9 +186,66 @@ fn builder() -> auto::Builder<TokioExecutor> {
 struct Connection {
     app: Router,
     peer: SocketAddr,
-    server: Arc<auto::Builder<TokioExecutor>>,
+    speaks: Arc<Speaks>,
+    idle: Duration,
     watcher: hyper_util::server::graceful::Watcher,
-    _place: OwnedSemaphorePermit,
+    _place: (OwnedSemaphorePermit, Option<Share<IpAddr>>),
+}
+
+/// A request that is under way until its answer has left, counted while it is.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    fn begin(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Returns once nothing has been under way for so long.
+async fn idle(limit: Duration, mut count: watch::Receiver<usize>) {
+    loop {
+        if count.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        // Any change begins the wait anew, also that of a request which was answered at once.
+        count.mark_unchanged();
+        if *count.borrow() == 0 && edge::within(limit, count.changed()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A body with the note that its request is under way.
+struct Noted {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl hyper::body::Body for Noted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl Connection {
@@ -159,28 +253,127 @@ impl Connection {
         // Small answers and events should not wait for each other; failing at it only costs time.
         let _slower = stream.set_nodelay(true);
         match tls {
-            None => self.http(stream).await,
+            None => self.http(stream, false).await,
             Some(tls) => match edge::within(HANDSHAKE, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream).await,
+                Ok(Ok(stream)) => {
+                    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    self.http(stream, two).await;
+                }
                 Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
                 Err(slow) => tracing::debug!(peer = %self.peer, %slow, "TLS handshake was not finished"),
             },
         }
     }
 
-    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let peer = Peer(self.peer);
-        let service = self
-            .app
-            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(peer);
-                request.map(axum::body::Body::new)
-            });
-        let serving = self
-            .server
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        if let Err(error) = self.watcher.watch(serving).await {
-            tracing::debug!(peer = %self.peer, %error, "connection ended");
+    /// Serves HTTP/1, or HTTP/2, until the connection ends or has been idle for too long.
+    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, two: bool) {
+        let (peer, app) = (Peer(self.peer), self.app);
+        let count = watch::Sender::new(0_usize);
+        let counted = count.subscribe();
+        let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
+            let under_way = UnderWay::begin(&count);
+            request.extensions_mut().insert(peer);
+            let answer = app.clone().oneshot(request.map(Body::new));
+            async move {
+                let answer = answer.await?;
+                Ok::<_, Infallible>(answer.map(|body| {
+                    Body::new(Noted {
+                        body,
+                        _under_way: under_way,
+                    })
+                }))
+            }
+        });
+        let speaks = if two { &self.speaks.two } else { &self.speaks.one };
+        let serving = speaks.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        tokio::select! {
+            ended = self.watcher.watch(serving) => {
+                if let Err(error) = ended {
+                    tracing::debug!(peer = %self.peer, %error, "connection ended");
+                }
+            }
+            () = idle(self.idle, counted) => tracing::debug!(peer = %self.peer, "connection was idle"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3600);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// One connection to a server of nothing, with limits of its own.
+    fn connected((head, limit): (Duration, Duration), two: bool) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connection = Connection {
+            app: Router::new(),
+            peer: SocketAddr::from(([192, 0, 2, 1], 1)),
+            speaks: Arc::new(Speaks::new(head)),
+            idle: limit,
+            watcher: GracefulShutdown::new().watcher(),
+            _place: (Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(), None),
+        };
+        tokio::spawn(connection.http(theirs, two));
+        ours
+    }
+
+    async fn ends(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {
+        let mut said = Vec::new();
+        let ended = edge::within(PATIENCE, stream.read_to_end(&mut said)).await;
+        // A reset is an end too.
+        let _how = ended.expect("the server ends the connection");
+        said
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_not_waited_for() {
+        ends(connected((SHORT, LONG), false)).await;
+        ends(connected((LONG, SHORT), true)).await;
+    }
+
+    #[tokio::test]
+    async fn http_2_without_a_request_ends() {
+        let mut stream = connected((LONG, SHORT), true);
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        stream.write_all(preface).await.unwrap();
+        assert!(!ends(stream).await.is_empty(), "it had begun to speak");
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_is_not_idle() {
+        let count = watch::Sender::new(0);
+        let answer = UnderWay::begin(&count);
+        let mut waits = Box::pin(idle(Duration::ZERO, count.subscribe()));
+        assert!((&mut waits).now_or_never().is_none(), "a stream of events lasts");
+        drop(answer);
+        edge::within(PATIENCE, waits).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_take_all_connections() {
+        let local: IpNet = "127.0.0.0/8".parse().unwrap();
+        for (trusted, taken) in [(vec![], false), (vec![local], true)] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (_stop, stopped) = watch::channel(false);
+            let serving = tokio::spawn(serve(listener, None, Router::new(), trusted, stopped));
+            let mut open = Vec::new();
+            for _ in 0..OF_ONE_ADDRESS {
+                open.push(TcpStream::connect(address).await.unwrap());
+            }
+            let mut last = TcpStream::connect(address).await.unwrap();
+            let asked = last
+                .write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                .await;
+            let said = ends(last).await;
+            assert_eq!(asked.is_ok() && said.starts_with(b"HTTP/1.1 404"), taken);
+            serving.abort();
         }
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod idempotency;
 pub(crate) mod intake;
 pub(crate) mod listen;
 pub(crate) mod observe;
+pub(crate) mod places;
 pub(crate) mod problem;

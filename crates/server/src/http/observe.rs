@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use daypass_api::{PROBLEM_JSON, Problem, ProblemCode};
@@ -49,22 +49,36 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     // Always our own: a client's id in our log would be the client's text in our log.
     let id = hex::encode(edge::random::<8>());
-    let method = request.method().clone();
+    let method = known(request.method());
     // The pattern and not the path: what a client typed may hold anything.
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("-", MatchedPath::as_str)
         .to_owned();
-    let span = tracing::info_span!("request", %id, %method, route, person = tracing::field::Empty);
+    let span = tracing::info_span!("request", %id, method, route, person = tracing::field::Empty);
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = explain(response, &id);
     carry(response.headers_mut(), &id, app.over_tls);
     let (took, status) = (began.elapsed(), response.status().as_u16());
-    app.metrics.request(method.as_str(), &route, status, took);
+    app.metrics.request(method, &route, status, took);
     let ms = took.as_millis();
     span.in_scope(|| tracing::info!(status, ms, "answered"));
     response
+}
+
+/// The method, as far as HTTP has it. Of others there are as many as a client can think of; each would stay in memory as a label.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Gives an error the body of a problem, with the request's id. An error that is none yet was made by axum or hyper.

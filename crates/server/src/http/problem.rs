@@ -59,6 +59,22 @@ impl Failure {
         Self::new(ProblemCode::Unauthenticated, detail).hint("log in with: daypass login")
     }
 
+    /// A target did not do its part. What exactly it said may name files and settings of this server: that is for the log, and
+    /// for callers to whom all is shown.
+    pub(crate) fn target(error: &daypass_providers::Error, all: bool) -> Self {
+        tracing::warn!(fault = %error.fault, detail = error.detail, "a target did not do its part");
+        let said = if all {
+            error.to_string()
+        } else {
+            error.fault.to_string()
+        };
+        Self::new(
+            ProblemCode::TargetFailed,
+            format!("the target did not do its part: {said}"),
+        )
+        .hint("try again; daypass status shows how the grant fares, and the server's log says more")
+    }
+
     /// Something nobody foresaw. The detail goes to the log, and to nobody else.
     pub(crate) fn internal(detail: &dyn std::fmt::Display) -> Self {
         tracing::error!(%detail, "internal error");
@@ -140,14 +156,7 @@ impl From<daypass_engine::Error> for Failure {
                 .into()
             }
             daypass_engine::Error::Store(error) => error.into(),
-            daypass_engine::Error::Target(error) => {
-                tracing::warn!(fault = %error.fault, detail = error.detail, "a target did not do its part");
-                Self::new(
-                    ProblemCode::TargetFailed,
-                    format!("the target did not do its part: {error}"),
-                )
-                .hint("try again; daypass status shows how the grant fares")
-            }
+            daypass_engine::Error::Target(error) => Self::target(&error, false),
         }
     }
 }
@@ -231,13 +240,13 @@ impl IntoResponse for Failure {
 }
 
 /// The answer where no route has this path.
-pub(crate) async fn no_route() -> Failure {
+pub(crate) fn no_route() -> Failure {
     Failure::new(Code::NotFound, "there is nothing at this path")
         .hint("GET /openapi.json lists what there is")
 }
 
 /// The answer where the path has no such method.
-pub(crate) async fn no_method() -> Failure {
+pub(crate) fn no_method() -> Failure {
     Failure::new(Code::Invalid, "this path does not take this method").status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
@@ -270,6 +279,18 @@ mod tests {
                 "{body}"
             );
         }
+    }
+
+    #[test]
+    fn what_a_target_said_is_for_the_log() {
+        let error = daypass_providers::Error::new(
+            daypass_core::entitlement::Fault::Misconfigured,
+            "/etc/daypass/secrets/pg-main cannot be read",
+        );
+        let shown = |failure: Failure| failure.problem.detail;
+        let members = shown(daypass_engine::Error::from(error.clone()).into());
+        assert_eq!(members, "the target did not do its part: misconfigured");
+        assert!(shown(Failure::target(&error, true)).contains("/etc/daypass"));
     }
 
     #[test]

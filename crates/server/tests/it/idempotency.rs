@@ -59,7 +59,7 @@ async fn at_the_same_time_it_is_done_once() {
     let bed = Bed::start().await;
     let ana = bed.session("ana").await;
     let body = ask("orders/write");
-    let answers = join_all((0..32).map(|_| send(&bed, &ana, "k2", &body))).await;
+    let answers = join_all((0..16).map(|_| send(&bed, &ana, "k2", &body))).await;
     let mut made = 0;
     for answer in answers {
         match answer.status().as_u16() {

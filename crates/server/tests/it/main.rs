@@ -6,6 +6,7 @@ mod bed;
 mod break_glass;
 mod changes;
 mod confirm;
+mod crowd;
 mod delegations;
 mod doctor;
 mod edits;

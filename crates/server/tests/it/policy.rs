@@ -147,6 +147,9 @@ async fn connectors_tell_how_they_are() {
     let dee = bed.client("dee").await;
     let healthy = dee.connectors().await.unwrap().items;
     assert_eq!(healthy[0].health, daypass_api::connector::Health::Healthy);
+    // What it said is told for some seconds; this one has not said anything yet.
+    let bed = Bed::start().await;
+    let dee = bed.client("dee").await;
     bed.target.fail_next(
         Op::Probe,
         Trouble::Fails(daypass_core::entitlement::Fault::Denied),

@@ -13,6 +13,7 @@ use tokio_postgres::{Config, NoTls};
 pub(crate) use self::link::Link;
 use self::link::failure;
 use crate::error::{Error, Result};
+use crate::kept::is_kept;
 
 mod migrations {
     refinery::embed_migrations!("migrations/postgres");
@@ -46,7 +47,7 @@ pub struct PostgresOptions {
     pub password: Option<SecretString>,
     /// How the connection is protected.
     pub tls: PostgresTls,
-    /// How many connections at most; at least two are used.
+    /// How many connections at most, beside the four that are kept for the loops which end access; at least two are used.
     pub connections: usize,
 }
 
@@ -62,9 +63,26 @@ pub enum PostgresTls {
     Disabled,
 }
 
+/// How many connections are kept for the loops that end access, see [`crate::kept`].
+const KEPT: usize = 4;
+
+/// The connections to a store: those for everybody, and those that are kept.
+pub(crate) struct Pools {
+    all: Pool,
+    kept: Pool,
+}
+
+impl Pools {
+    /// Those that this work may use. To be asked before it goes on in a task of its own.
+    pub(crate) fn mine(&self) -> &Pool {
+        if is_kept() { &self.kept } else { &self.all }
+    }
+}
+
 /// Connects, and makes the tables where they are missing.
-pub(crate) async fn open(options: &PostgresOptions) -> Result<Pool> {
-    let pool = pool(options)?;
+pub(crate) async fn open(options: &PostgresOptions) -> Result<Pools> {
+    let kept = pool(options, KEPT)?;
+    let pool = pool(options, options.connections.max(2))?;
     let mut client = pool.get().await.map_err(unavailable)?;
     client
         .execute("SELECT pg_advisory_lock($1)", &[&MIGRATING])
@@ -76,10 +94,10 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Pool> {
         .await
         .map_err(failure)?;
     migrated.map_err(|error| Error::Corrupt(format!("its tables are not those of this version: {error}")))?;
-    Ok(pool)
+    Ok(Pools { all: pool, kept })
 }
 
-fn pool(options: &PostgresOptions) -> Result<Pool> {
+fn pool(options: &PostgresOptions, size: usize) -> Result<Pool> {
     let mut config = Config::new();
     config
         .host(&options.host)
@@ -108,7 +126,7 @@ fn pool(options: &PostgresOptions) -> Result<Pool> {
     };
     let patience = Some(Duration::from_secs(10));
     Pool::builder(manager)
-        .max_size(options.connections.max(2))
+        .max_size(size)
         .runtime(Runtime::Tokio1)
         .timeouts(Timeouts {
             wait: patience,

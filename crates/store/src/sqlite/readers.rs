@@ -8,14 +8,19 @@ use tokio::sync::Semaphore;
 use super::open_reader;
 use crate::Clock;
 use crate::error::{Error, Result};
+use crate::kept::is_kept;
 use crate::link::{Link, Running, ready};
 
 /// How many read at the same time: more would only compete for the same cores.
 const READERS: usize = 4;
 
+/// How many more read of what has readers kept for it, see [`crate::kept`].
+const KEPT: usize = 2;
+
 pub(crate) struct Readers {
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
+    kept: Arc<Semaphore>,
 }
 
 struct Shared {
@@ -34,6 +39,7 @@ impl Readers {
         Self {
             shared: Arc::new(shared),
             permits: Arc::new(Semaphore::new(READERS)),
+            kept: Arc::new(Semaphore::new(KEPT)),
         }
     }
 
@@ -44,7 +50,8 @@ impl Readers {
         F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send + 'static,
     {
         let gone = || Error::Unavailable(String::from("it is being closed"));
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| gone())?;
+        let permits = if is_kept() { &self.kept } else { &self.permits };
+        let permit = permits.clone().acquire_owned().await.map_err(|_| gone())?;
         let shared = self.shared.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let result = shared.read(action);
@@ -77,5 +84,32 @@ fn control(link: &mut Link, text: &str) -> Result<()> {
     match link {
         Link::Sqlite(link) => link.control(text),
         Link::Postgres(_) => Err(Error::corrupt("these readers are for SQLite")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use daypass_core::time::Timestamp;
+
+    use super::*;
+    use crate::kept;
+
+    #[tokio::test]
+    async fn however_many_read_the_loops_that_end_access_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        rusqlite::Connection::open(&path).unwrap();
+        let readers = Arc::new(Readers::new(&path, Arc::new(|| Timestamp::EPOCH)));
+        let all: Vec<_> = (0..READERS)
+            .map(|_| readers.permits.clone().try_acquire_owned().unwrap())
+            .collect();
+        let read = kept(readers.read(|_| Box::pin(async { Ok(7) })));
+        assert_eq!(read.await.unwrap(), 7);
+        let mut other = Box::pin(readers.read(|_| Box::pin(async { Ok(8) })));
+        assert!(futures_util::FutureExt::now_or_never(&mut other).is_none());
+        drop(all);
+        assert_eq!(other.await.unwrap(), 8);
     }
 }
