@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::change::{Change, State};
 use daypass_core::id::PersonId;
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::Step;
 use daypass_core::time::Timestamp;
@@ -15,7 +16,7 @@ impl Policy {
     /// Who must agree before another policy replaces this one, in order; `None` where an administrator may do it alone.
     #[must_use]
     pub fn control(&self) -> Option<Vec<Step>> {
-        let control = self.document.control.as_ref()?;
+        let control = self.document.control.as_ref().filter(|_| !is(Fault::AskNobody))?;
         Some(control.steps.iter().map(|step| self.frozen(step, None)).collect())
     }
 

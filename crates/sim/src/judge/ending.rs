@@ -46,6 +46,8 @@ impl Judge {
                 },
                 overdue: false,
             };
+            held.had = held.had.map(|(since, until)| (since, until.min(at)));
+            held.noticed = Some(at);
         }
         for part in &parts {
             self.spots.entry(part.clone()).or_default().forget();
@@ -91,16 +93,13 @@ impl Judge {
             Reason::Released => cut("its holder never gave it back"),
             Reason::Revoked { by, .. } => self.no_right_to_revoke(grant, *by),
             Reason::Ineligible { .. } => {
-                let lost = match phase {
-                    Phase::Scheduled => !self.may_begin(grant),
-                    _ => false,
-                };
+                let lost = self.may_have_lost(grant, phase, at);
                 (!lost && !self.was_off(grant.holder, grant.id))
                     .then(|| (Invariant::NotCut, format!("its holder had lost nothing at {at}")))
             }
             Reason::Removed => self.nobody_removed(grant, phase),
             Reason::Locked => None,
-            Reason::Completed => cut("nothing can complete"),
+            Reason::Completed => self.is_not_completed(grant, phase),
         }
     }
 
