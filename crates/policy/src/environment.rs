@@ -153,7 +153,11 @@ impl Policy {
         let selected = self.document.resources.iter();
         let selected = selected.filter(|resource| environment.resources.admits(resource));
         selected
-            .take(if is(Fault::PartOfEnvironment) { 1 } else { usize::MAX })
+            .take(if is(Fault::PartOfEnvironment) {
+                1
+            } else {
+                usize::MAX
+            })
             .filter_map(|resource| {
                 let stands = role.stands.iter().find(|one| one.kind == resource.kind)?;
                 Some(Item {

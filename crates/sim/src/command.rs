@@ -9,9 +9,7 @@ use daypass_core::person::Kind;
 use daypass_core::review::Decision;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
-use daypass_engine::{
-    Caller, ChangeVerdict, Engine, Error, Lockable, LookBack, NewRequest, Verdict, Via,
-};
+use daypass_engine::{Caller, ChangeVerdict, Engine, Error, Lockable, LookBack, NewRequest, Verdict, Via};
 use daypass_policy::Source;
 use tokio::sync::oneshot;
 

@@ -59,7 +59,10 @@ pub(crate) fn run(seed: u64, cut: &Cut, traced: bool) -> Ran {
     let built = build(&world);
     // Without some people nobody might ever be able to change the policy, and it is not put in force.
     let cut_short = built.is_err() && cut.people.is_some();
-    let mut violation = built.err().map(|error| wrong(began, &error)).filter(|_| !cut_short);
+    let mut violation = built
+        .err()
+        .map(|error| wrong(began, &error))
+        .filter(|_| !cut_short);
     if violation.is_none() && !cut_short {
         world.judge().begin();
         world.set_troubled(true);

@@ -78,9 +78,15 @@ impl Judge {
 
     /// A change is for the policy in force, asks whom that asks, and was proposed by who says so.
     fn change_proposed(&mut self, change: &Change) {
-        let control = self.policy(self.ledger.policy).map_or(&[][..], |policy| &policy.control);
+        let control = self
+            .policy(self.ledger.policy)
+            .map_or(&[][..], |policy| &policy.control);
         let same = change.steps.len() == control.len()
-            && change.steps.iter().zip(control).all(|(frozen, own)| is_frozen(frozen, own, None));
+            && change
+                .steps
+                .iter()
+                .zip(control)
+                .all(|(frozen, own)| is_frozen(frozen, own, None));
         let wrong = if control.is_empty() || !same {
             Some("its steps are not those of the policy in force")
         } else if Some(change.policy) != self.changes.in_force {
@@ -97,7 +103,10 @@ impl Judge {
         };
         self.changes.proposed.insert(change.id, proposed);
         if let Some(what) = wrong {
-            self.accuse(Invariant::Agreed, format!("{} was proposed, and {what}", change.id));
+            self.accuse(
+                Invariant::Agreed,
+                format!("{} was proposed, and {what}", change.id),
+            );
         }
     }
 
@@ -137,7 +146,9 @@ impl Judge {
                 let who = review.reviewer;
                 review.step == number
                     && self.said_yes(id, review)
-                    && self.may_review(policy, step, who, proposed.change.proposer, at).is_ok()
+                    && self
+                        .may_review(policy, step, who, proposed.change.proposer, at)
+                        .is_ok()
             };
             let mut have = 0;
             for review in proposed.reviews.iter().filter(counts) {
@@ -153,7 +164,13 @@ impl Judge {
     }
 
     fn said_yes(&self, id: ChangeId, review: &Review) -> bool {
-        let yes = matches!(review.decision, Decision::Approve { duration: None, items: None });
+        let yes = matches!(
+            review.decision,
+            Decision::Approve {
+                duration: None,
+                items: None
+            }
+        );
         yes && self.changes.votes.iter().any(|(of, who, vote)| {
             *of == id && *who == review.reviewer && vote.agrees && !vote.token && !vote.other_digest
         })
@@ -164,7 +181,10 @@ impl Judge {
             *of == id && *who == review.reviewer && !vote.agrees && !vote.token && !vote.other_digest
         });
         if !said {
-            self.accuse(Invariant::Agreed, format!("{id} is denied by {}, who never said so", review.reviewer));
+            self.accuse(
+                Invariant::Agreed,
+                format!("{id} is denied by {}, who never said so", review.reviewer),
+            );
         }
     }
 
@@ -172,7 +192,9 @@ impl Judge {
     pub(super) fn policy_applied(&mut self, revision: Hash, files: &[(String, Hash)], by: Option<ChangeId>) {
         let is = |hash: &Hash| files.iter().any(|(_, file)| file == hash);
         let controlled = self.changes.in_force.is_some()
-            && self.policy(self.ledger.policy).is_some_and(|policy| !policy.control.is_empty());
+            && self
+                .policy(self.ledger.policy)
+                .is_some_and(|policy| !policy.control.is_empty());
         let wrong = match by {
             None if controlled => Some("others must agree to it, and nobody was asked"),
             Some(_) if self.changes.carried_out != by => Some("its change was not carried out"),
@@ -198,11 +220,15 @@ impl Judge {
 
     /// What was committed has been read: nothing is half carried out, and no change waits for a policy that is no more.
     pub(super) fn check_changes(&mut self) {
-        let stale = self.changes.proposed.iter().find(|(_, proposed)| {
-            proposed.waits && Some(proposed.change.policy) != self.changes.in_force
-        });
+        let stale =
+            self.changes.proposed.iter().find(|(_, proposed)| {
+                proposed.waits && Some(proposed.change.policy) != self.changes.in_force
+            });
         let stale = stale.map(|(id, _)| format!("{id} waits, and is for a policy that is no more"));
-        let half = self.changes.carried_out.map(|id| format!("{id} is carried out, and nothing came of it"));
+        let half = self
+            .changes
+            .carried_out
+            .map(|id| format!("{id} is carried out, and nothing came of it"));
         if let Some(what) = stale.or(half) {
             self.accuse(Invariant::Agreed, what);
         }
@@ -210,7 +236,11 @@ impl Judge {
 
     /// The changes that still wait.
     pub(super) fn waiting_changes(&self) -> impl Iterator<Item = String> {
-        let waits = self.changes.proposed.iter().filter(|(_, proposed)| proposed.waits);
+        let waits = self
+            .changes
+            .proposed
+            .iter()
+            .filter(|(_, proposed)| proposed.waits);
         waits.map(|(id, _)| format!("the change {id} waits"))
     }
 }

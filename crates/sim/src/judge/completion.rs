@@ -9,6 +9,7 @@ use daypass_core::time::{Span, Timestamp};
 
 use super::ledger::{Held, Phase};
 use super::{Invariant, Judge};
+use crate::scenario::Scenario;
 use crate::scenario::policy::End;
 use crate::target::Target;
 
@@ -21,8 +22,21 @@ const MOMENTS: Span = Span::seconds(5);
 #[derive(Debug, Default)]
 pub(super) struct Closings {
     next: u64,
+    /// Some rule ends what nobody uses.
+    idle_ends: bool,
     /// Those that have not been answered: which ticket, and when that was sent.
     under_way: BTreeMap<u64, (String, Timestamp)>,
+}
+
+impl Closings {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut rules = scenario.policies.iter().flat_map(|policy| &policy.rules);
+        let idle = |end: &End| matches!(end, End::Idle(_));
+        Self {
+            idle_ends: rules.any(|rule| rule.bounds.ends.iter().any(idle)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Judge {
@@ -82,19 +96,29 @@ impl Judge {
             }
             _ => false,
         });
-        (!so).then(|| (Invariant::Completed, "nothing that it waits for has come true".to_owned()))
+        (!so).then(|| {
+            (
+                Invariant::Completed,
+                "nothing that it waits for has come true".to_owned(),
+            )
+        })
     }
 
     fn parts(&self, id: GrantId) -> impl Iterator<Item = (&Target, &str)> {
         let parts = self.ledger.grants.get(&id).map_or(&[][..], |held| &held.parts);
-        parts.iter().filter_map(|(target, key)| Some((self.targets.get(*target)?, key.as_str())))
+        parts
+            .iter()
+            .filter_map(|(target, key)| Some((self.targets.get(*target)?, key.as_str())))
     }
 
     /// Whether a session may have been seen since then. What a read shows may be older.
     fn was_used(&self, id: GrantId, since: Timestamp) -> bool {
         self.parts(id).any(|(target, key)| {
             let since = since - (target.character.oldest_read() + target.character.timeout);
-            target.sessions(key).iter().any(|(_, until)| until.is_none_or(|until| until >= since))
+            target
+                .sessions(key)
+                .iter()
+                .any(|(_, until)| until.is_none_or(|until| until >= since))
         })
     }
 
@@ -118,6 +142,9 @@ impl Judge {
 
     /// A grant that nobody has used for as long as its rule says, and for a while longer, has ended.
     pub(super) fn look_for_idle(&mut self) {
+        if !self.closings.idle_ends {
+            return;
+        }
         let now = self.time.now();
         let idle = self.ledger.grants.values().find(|held| {
             let Phase::Active { since, .. } = held.phase else {
@@ -127,7 +154,10 @@ impl Judge {
                 End::Idle(long) => Some(*long),
                 _ => None,
             });
-            idle.is_some_and(|long| self.quiet_since(held, since).is_some_and(|quiet| now.since(quiet) > long))
+            idle.is_some_and(|long| {
+                self.quiet_since(held, since)
+                    .is_some_and(|quiet| now.since(quiet) > long)
+            })
         });
         if let Some(held) = idle {
             let what = format!("{} goes on, and nobody has used it for long", held.grant.id);

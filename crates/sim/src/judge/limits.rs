@@ -31,7 +31,9 @@ impl Judge {
     /// Whether the uses of a request's rule are more than it gives in some period in which this one lies.
     pub(super) fn over_uses(&self, asked: &Asked) -> Option<String> {
         let request = &asked.request;
-        let rule = self.policy(self.ledger.policy)?.rule(request.path.rule.as_str())?;
+        let rule = self
+            .policy(self.ledger.policy)?
+            .rule(request.path.rule.as_str())?;
         let (count, period) = rule.bounds.uses?;
         let own = begins(request);
         let counts = |other: &&Asked| {
@@ -90,7 +92,10 @@ impl Judge {
                 return None;
             }
             let ahead = match (&held.phase, &held.grant.state) {
-                (Phase::Scheduled | Phase::Activating { .. }, daypass_core::grant::State::Scheduled { start }) => {
+                (
+                    Phase::Scheduled | Phase::Activating { .. },
+                    daypass_core::grant::State::Scheduled { start },
+                ) => {
                     let from = (*start).max(at);
                     Some((from, (from + held.grant.duration).min(held.grant.latest_end)))
                 }
@@ -126,11 +131,17 @@ impl Judge {
 
     /// The guardrails over a grant's items that limit a total.
     fn totals<'j>(&'j self, grant: &Grant) -> impl Iterator<Item = (&'j Guardrail, (Span, Span))> {
-        let names: Vec<_> = grant.parts.iter().map(|part| part.item().resource.clone()).collect();
+        let names: Vec<_> = grant
+            .parts
+            .iter()
+            .map(|part| part.item().resource.clone())
+            .collect();
         let policy = self.policy(self.ledger.policy);
         let guards = policy.into_iter().flat_map(|policy| &policy.guardrails);
         guards.filter_map(move |guard| {
-            let over = names.iter().any(|name| policy.is_some_and(|policy| policy.guards(guard, name.as_str())));
+            let over = names
+                .iter()
+                .any(|name| policy.is_some_and(|policy| policy.guards(guard, name.as_str())));
             guard.total.filter(|_| over).map(|total| (guard, total))
         })
     }
@@ -149,13 +160,21 @@ impl Judge {
             let mut items = held.grant.parts.iter().map(Part::item);
             held.grant.holder == who && items.any(|item| policy.guards(guard, item.resource.as_str()))
         };
-        self.ledger.grants.values().filter(over).filter_map(when).collect()
+        self.ledger
+            .grants
+            .values()
+            .filter(over)
+            .filter_map(when)
+            .collect()
     }
 }
 
 /// When a request counts as a use.
 fn begins(request: &Request) -> Timestamp {
-    request.ask.start.map_or(request.created_at, |start| start.max(request.created_at))
+    request
+        .ask
+        .start
+        .map_or(request.created_at, |start| start.max(request.created_at))
 }
 
 /// How much of the fullest window of this length is covered, of those that share time with `new`. A window that is as full as
@@ -164,7 +183,10 @@ fn fullest(spans: &[Between], new: Between, period: Span) -> Span {
     let starts = spans.iter().flat_map(|(from, until)| [*from, *until - period]);
     let meets = |from: &Timestamp| *from <= new.1 && *from + period >= new.0;
     let edges = starts.chain([new.0 - period, new.1]).filter(meets);
-    edges.map(|from| covered(spans, (from, from + period))).max().unwrap_or(Span::ZERO)
+    edges
+        .map(|from| covered(spans, (from, from + period)))
+        .max()
+        .unwrap_or(Span::ZERO)
 }
 
 /// How much of a window is covered; what overlaps counts once.
@@ -199,7 +221,11 @@ mod tests {
         let all = [spans.as_slice(), &[new]].concat();
         assert_eq!(fullest(&all, new, Span::minutes(10)), Span::minutes(8));
         assert_eq!(fullest(&all, new, Span::minutes(23)), Span::minutes(11));
-        assert_eq!(fullest(&all, new, Span::minutes(2)), Span::minutes(2), "others are not looked at");
+        assert_eq!(
+            fullest(&all, new, Span::minutes(2)),
+            Span::minutes(2),
+            "others are not looked at"
+        );
         assert_eq!(covered(&spans, (at(3), at(21))), Span::minutes(4));
     }
 }

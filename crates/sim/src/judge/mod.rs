@@ -183,6 +183,7 @@ impl Judge {
         Self {
             disturbed: vec![beginning; targets.len()],
             ledger: Ledger::new(&scenario),
+            closings: Closings::new(&scenario),
             scenario,
             time,
             targets,
@@ -197,7 +198,6 @@ impl Judge {
             ends: Sent::new(),
             votes: Vec::new(),
             changes: Changes::default(),
-            closings: Closings::default(),
             answers: BTreeMap::new(),
             violation: None,
             looked: beginning,

@@ -22,7 +22,9 @@ impl Judge {
         let Some(current) = self.policy(self.ledger.policy) else {
             return lost("there is no policy");
         };
-        let made = self.policy(asked.policy).and_then(|made| Some((made, made.rule(request.path.rule.as_str())?)));
+        let made = self
+            .policy(asked.policy)
+            .and_then(|made| Some((made, made.rule(request.path.rule.as_str())?)));
         let (Some(rule), Some((before, made))) = (current.rule(request.path.rule.as_str()), made) else {
             return lost("its rule is gone");
         };
@@ -99,12 +101,24 @@ impl Judge {
     /// What an element's command asks for, by the policy of this moment; `None` where it takes that from a grant.
     pub(super) fn said(&self, request: &Request) -> Option<BTreeSet<Item>> {
         let element = self.scenario.elements.get(command(request)?)?;
-        let What::Ask { items, environment, .. } = &element.what else {
+        let What::Ask {
+            items, environment, ..
+        } = &element.what
+        else {
             return None;
         };
         let policy = self.policy(self.ledger.policy)?;
-        let stands = environment.iter().flat_map(|(env, role)| policy.stands_for(env, role));
-        Some(items.iter().cloned().chain(stands).filter_map(|item| item.parse().ok()).collect())
+        let stands = environment
+            .iter()
+            .flat_map(|(env, role)| policy.stands_for(env, role));
+        Some(
+            items
+                .iter()
+                .cloned()
+                .chain(stands)
+                .filter_map(|item| item.parse().ok())
+                .collect(),
+        )
     }
 }
 
@@ -125,7 +139,10 @@ pub(super) fn names(items: &BTreeSet<Item>) -> impl Iterator<Item = &str> + Clon
 /// The steps that guardrails brought to what was asked for.
 fn brought<'p>(policy: &'p Policy, rule: &'p Rule, items: &BTreeSet<Item>) -> Vec<&'p Step> {
     let steps = policy.steps(rule, names(items)).into_iter();
-    steps.filter(|(_, guard)| guard.is_some()).map(|(step, _)| step).collect()
+    steps
+        .filter(|(_, guard)| guard.is_some())
+        .map(|(step, _)| step)
+        .collect()
 }
 
 /// Whether each step that the guardrails over these items ask for has one of its own among those that were asked.
@@ -140,7 +157,12 @@ fn matched(wanted: &[&Step], asked: &[&Step]) -> bool {
     };
     (0..asked.len()).any(|at| {
         let fits = asked.get(at).is_some_and(|step| is_no_less(step, first));
-        let rest: Vec<_> = asked.iter().take(at).chain(asked.iter().skip(at + 1)).copied().collect();
+        let rest: Vec<_> = asked
+            .iter()
+            .take(at)
+            .chain(asked.iter().skip(at + 1))
+            .copied()
+            .collect();
         fits && matched(others, &rest)
     })
 }

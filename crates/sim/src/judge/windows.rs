@@ -17,9 +17,16 @@ const MOST: usize = 20;
 
 impl Judge {
     /// Until when what a request asks for may last by this policy, if it begins at this instant.
-    pub(super) fn ends_by(&self, policy: &Policy, asked: &Asked, at: Timestamp) -> Result<Option<Timestamp>, String> {
+    pub(super) fn ends_by(
+        &self,
+        policy: &Policy,
+        asked: &Asked,
+        at: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
         let request = &asked.request;
-        let rule = policy.rule(request.path.rule.as_str()).ok_or("its rule is gone")?;
+        let rule = policy
+            .rule(request.path.rule.as_str())
+            .ok_or("its rule is gone")?;
         let start = request.ask.start.map_or(at, |start| start.max(at));
         let items = match &asked.approved {
             Some(approval) => approval.items(),
@@ -35,7 +42,9 @@ impl Judge {
             None => return,
             Some(asked) => {
                 let policy = self.policy(self.ledger.policy);
-                let now = policy.map_or(Ok(None), |policy| self.ends_by(policy, asked, asked.request.created_at));
+                let now = policy.map_or(Ok(None), |policy| {
+                    self.ends_by(policy, asked, asked.request.created_at)
+                });
                 let frozen = asked.request.path.ends_by;
                 let wrong = match &now {
                     Err(what) => Some(what.clone()),
@@ -93,7 +102,13 @@ impl Judge {
     }
 
     /// A grant has a deadline now: no later than its windows and those of what lengthened it.
-    pub(super) fn check_window(&mut self, id: GrantId, deadline: Timestamp, by: Option<RequestId>, at: Timestamp) {
+    pub(super) fn check_window(
+        &mut self,
+        id: GrantId,
+        deadline: Timestamp,
+        by: Option<RequestId>,
+        at: Timestamp,
+    ) {
         let Some(held) = self.ledger.grants.get(&id) else {
             return;
         };
@@ -154,7 +169,10 @@ fn allowed_until<'a>(
     at: Timestamp,
 ) -> Result<Option<Timestamp>, String> {
     let hours = |names: &[String]| -> Vec<Hours> {
-        names.iter().filter_map(|name| policy.windows.get(name).copied()).collect()
+        names
+            .iter()
+            .filter_map(|name| policy.windows.get(name).copied())
+            .collect()
     };
     let mut end = None;
     if !rule.bounds.windows.is_empty() {

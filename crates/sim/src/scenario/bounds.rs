@@ -155,7 +155,9 @@ fn ends(dice: &mut Dice) -> Vec<End> {
 fn steps(dice: &mut Dice, policy: &Policy) -> Guardrail {
     let sets: Vec<_> = policy.sets.keys().cloned().collect();
     Guardrail {
-        steps: (0..(1 + dice.index(2))).map(|_| draw::step(dice, &sets)).collect(),
+        steps: (0..(1 + dice.index(2)))
+            .map(|_| draw::step(dice, &sets))
+            .collect(),
         ..named(dice, policy)
     }
 }

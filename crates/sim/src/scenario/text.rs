@@ -34,7 +34,9 @@ impl Policy {
             );
         }
         out.push_str("resources:\n");
-        self.resources.iter().for_each(|resource| resource.write(&mut out));
+        self.resources
+            .iter()
+            .for_each(|resource| resource.write(&mut out));
         out.push_str("environments:\n");
         let envs: BTreeSet<_> = self.resources.iter().map(|resource| &resource.env).collect();
         for env in envs {

@@ -254,7 +254,11 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
             votes.push(Vote {
                 ask,
                 who,
-                approve: dice.chance(if scenario.flavour == Flavour::Thrifty { 850 } else { 980 }),
+                approve: dice.chance(if scenario.flavour == Flavour::Thrifty {
+                    850
+                } else {
+                    980
+                }),
                 shorter: dice.chance(150).then(|| Span::minutes(dice.number(0..8))),
                 fewer: dice.chance(100),
                 token: dice.chance(40),
