@@ -63,7 +63,6 @@ faults! {
     PartOfEnvironment, "part-of-an-environment", "An environment stands for the first of its resources.";
     AnyTicket, "end-for-any-ticket", "A ticket that is closed ends what was granted for another.";
     ForgetTicket, "forget-what-waits", "What has yet to begin does not end with its ticket.";
-    TrustOldLook, "trust-an-old-look", "Sessions are what they were when somebody last looked, however long ago.";
     ApplyStale, "apply-what-is-stale", "A change comes in force in the place of another policy than it was proposed for.";
     AskNobody, "ask-nobody", "One person alone changes a policy that asks others.";
 }

@@ -44,7 +44,7 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         Fault::ForgetUses | Fault::ForgetHeld | Fault::IgnoreRoom | Fault::AskAgain => &[Limited],
         Fault::OutliveWindow | Fault::ForbidOnlyNow => &[InWindow],
         Fault::ApplyStale | Fault::AskNobody => &[Agreed],
-        Fault::AnyTicket | Fault::ForgetTicket | Fault::TrustOldLook => &[Completed],
+        Fault::AnyTicket | Fault::ForgetTicket => &[Completed],
         Fault::IgnoreLocks => &[Locked],
         Fault::AdoptStanding => &[NeverAdopted],
         Fault::RenewFromNow => &[Limit, EndsInTime],

@@ -12,7 +12,6 @@ use daypass_core::entitlement::Fault;
 use daypass_core::grant::{Grant, State};
 use daypass_core::id::GrantId;
 use daypass_core::name::Name;
-use daypass_core::planted::{Fault as Planted, is};
 use daypass_core::time::{Span, Timestamp};
 use daypass_providers::{Activity, Error as TargetError};
 use daypass_store::Due;
@@ -130,7 +129,7 @@ impl Observation {
     /// Whether the last look shows it to be over, and was made a short while ago: a store that did not answer, or a process that
     /// stood still, must not let it decide about those who have come since.
     fn is_over(&self, now: Timestamp) -> bool {
-        let fresh = self.looked_at.is_some_and(|at| now <= at + LOOK_EVERY) || is(Planted::TrustOldLook);
+        let fresh = self.looked_at.is_some_and(|at| now <= at + LOOK_EVERY);
         fresh && self.grant.end_when.iter().any(|when| when.is_so(&self.watched))
     }
 }

@@ -5,8 +5,18 @@ use daypass_core::time::Span;
 use super::{ChangeVote, Element, Scenario, What};
 use crate::dice::Dice;
 
-/// Somebody applies a policy, mostly whoever administers; where others must agree, they have their say.
+/// Somebody applies a policy, mostly whoever administers; where others must agree, they have their say. Then another one often
+/// waits at the same time.
 pub(super) fn policy(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
+    propose(dice, scenario, at);
+    let controlled = scenario.policies.iter().any(|policy| !policy.control.is_empty());
+    if controlled && dice.chance(500) {
+        let at = at + dice.span(Span::ZERO, Span::minutes(2));
+        propose(dice, scenario, at);
+    }
+}
+
+fn propose(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
     let last = scenario.people.len().saturating_sub(1);
     let who = if dice.chance(850) {
         last
@@ -52,13 +62,21 @@ pub(super) fn policy(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
     }
 }
 
-/// Tickets are closed: those that asks named, and sometimes others.
+/// Tickets are closed: some soon after somebody asked with them, some at any time.
 pub(super) fn tickets(dice: &mut Dice, scenario: &mut Scenario, over: Span) {
+    let asked = |(number, element): (usize, &Element)| match element.what {
+        What::Ask { .. } => Some((element.at, number % super::TICKETS)),
+        _ => None,
+    };
+    let asks: Vec<_> = scenario.elements.iter().enumerate().filter_map(asked).collect();
     for _ in 0..dice.number(1..5) {
-        let at = dice.span(Span::ZERO, over);
-        let what = What::CloseTicket {
-            ticket: dice.index(super::TICKETS),
+        let soon = dice.pick(&asks).copied();
+        let soon = soon.filter(|_| dice.chance(700));
+        let (at, ticket) = match soon {
+            Some((at, ticket)) => (at + dice.span(Span::seconds(1), Span::minutes(8)), ticket),
+            None => (dice.span(Span::ZERO, over), dice.index(super::TICKETS)),
         };
+        let what = What::CloseTicket { ticket };
         scenario.elements.push(Element { at, what });
     }
 }

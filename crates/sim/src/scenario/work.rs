@@ -19,13 +19,17 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
     };
     // Of a mass, all ask within a few seconds, for the same length.
     let together = dice.span(Span::ZERO, Span::minutes(5));
+    let mut last = Span::ZERO;
     for _ in 0..asks {
         let at = match scenario.flavour {
+            // Of two at the same time the second must see the first.
+            Flavour::Thrifty if dice.chance(350) => last + dice.span(Span::ZERO, Span::seconds(2)),
             Flavour::Mass => together + dice.span(Span::ZERO, Span::seconds(5)),
             Flavour::Crowded => dice.span(Span::ZERO, Span::minutes(12)),
             Flavour::Thrifty => dice.span(Span::ZERO, Span::minutes(30)),
             Flavour::Plain | Flavour::Hasty | Flavour::Debated => dice.span(Span::ZERO, LENGTH),
         };
+        last = at;
         ask(dice, scenario, at);
     }
     let changes = if scenario.flavour == Flavour::Debated {
