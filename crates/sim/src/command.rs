@@ -152,13 +152,7 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             propose(world, engine, person(who)?, (number, policy)).await
         }
         (What::VoteOnChange(vote), _) => review_change(world, engine, vote).await,
-        (What::WithdrawChange { proposal, who }, _) => {
-            let Some(change) = world.change_of(proposal) else {
-                return Ok("nothing to take back".into());
-            };
-            engine.withdraw_change(person(who)?, change).await?;
-            Ok("taken back".into())
-        }
+        (What::WithdrawChange { proposal, who }, _) => take_back(world, engine, person(who)?, proposal).await,
         (what, _) => in_the_house(world, engine, what).await,
     }
 }
@@ -200,6 +194,14 @@ async fn propose(
         }
         None => "in force".into(),
     })
+}
+
+async fn take_back(world: &World, engine: &Engine, caller: Caller, proposal: usize) -> Result<String, Error> {
+    let Some(change) = world.change_of(proposal) else {
+        return Ok("nothing to take back".into());
+    };
+    engine.withdraw_change(caller, change).await?;
+    Ok("taken back".into())
 }
 
 async fn review_change(world: &World, engine: &Engine, vote: ChangeVote) -> Result<String, Error> {
