@@ -148,7 +148,7 @@ impl Policy {
     }
 
     /// What a role of an environment stands for: that role of each of its resources.
-    pub(crate) fn stands_for<'p>(&'p self, env: &str, role: &str) -> impl Iterator<Item = String> {
+    pub(crate) fn stands_for(&self, env: &str, role: &str) -> impl Iterator<Item = String> {
         let (env, role) = (env.to_owned(), role.to_owned());
         let of = self.resources.iter().filter(move |resource| resource.env == env);
         of.map(move |resource| format!("{}/{role}", resource.name))
