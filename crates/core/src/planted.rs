@@ -54,7 +54,6 @@ faults! {
     AnyGlass, "break-glass-by-any-verb", "A rule for emergencies is taken for any request.";
     ForgetUses, "forget-uses", "What was approved does not count as a use.";
     ForgetHeld, "forget-what-was-held", "What has ended was never held.";
-    IgnoreRoom, "ignore-what-is-left", "Access lasts as long as it was granted for, whatever is left in total when it begins.";
     AskAgain, "ask-again-at-once", "Who was denied something asks for it again at once.";
     OutliveWindow, "outlive-the-window", "The end of its window does not bound a grant.";
     ForbidOnlyNow, "forbid-only-now", "A forbidden window is looked at when access begins, and not when it would reach into it.";

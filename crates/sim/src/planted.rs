@@ -41,7 +41,7 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         Fault::ForgetHolder => &[NotCut],
         Fault::CountTwice | Fault::CountLostStanding | Fault::OldDirectory | Fault::AnyGlass => &[Approved],
         Fault::AnySource | Fault::ForgetGuards | Fault::PartOfEnvironment => &[Approved],
-        Fault::ForgetUses | Fault::ForgetHeld | Fault::IgnoreRoom | Fault::AskAgain => &[Limited],
+        Fault::ForgetUses | Fault::ForgetHeld | Fault::AskAgain => &[Limited],
         Fault::OutliveWindow | Fault::ForbidOnlyNow => &[InWindow],
         Fault::ApplyStale | Fault::AskNobody => &[Agreed],
         Fault::AnyTicket | Fault::ForgetTicket => &[Completed],

@@ -8,7 +8,6 @@ use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Event as GrantEvent, Grant, Reason, State};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::plan::{Action, Limits, plan};
-use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Standing as _;
 use daypass_core::time::Timestamp;
@@ -140,9 +139,6 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
 /// A grant whose access is all there. It begins a little later than was thought when it was granted: so much may be missing at
 /// its end, where the policy limits what its holder may have in total.
 fn activate(current: &Current, world: &World, grant: &Grant, now: Timestamp) -> Result<GrantEvent, Refusal> {
-    if planted::is(planted::Fault::IgnoreRoom) {
-        return grant.activate(now);
-    }
     match current.room(grant, &world.past, now) {
         Ok(until) => grant.activate_until(until, now),
         Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now),
