@@ -10,6 +10,7 @@ use crate::ballot::Ballot;
 use crate::canonical::{self, NotCanonical};
 use crate::edit::Edit;
 use crate::id::{ChangeId, PersonId};
+use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::review::{Decision, Missing, Review, Silence, Step, Voter, counted};
 use crate::text::{Hash, Prose};
@@ -313,7 +314,7 @@ impl Change {
             reviews: self.reviews(),
         };
         ballot.open(due_at, now)?;
-        if policy != Some(self.policy) {
+        if policy != Some(self.policy) && !is(Fault::ApplyStale) {
             let what = "another policy came in force since this was proposed";
             return Err(Refusal::new(Code::Stale, what).hint(self.anew()));
         }
@@ -381,7 +382,7 @@ impl Change {
     /// What another policy in force leads to.
     #[must_use]
     pub fn outdated(&self, policy: Hash) -> Option<Event> {
-        let stale = self.is_pending() && self.policy != policy;
+        let stale = self.is_pending() && self.policy != policy && !is(Fault::ApplyStale);
         stale.then_some(Event::Lapsed { why: Lapse::Stale })
     }
 

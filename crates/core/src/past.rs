@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::grant::{Event, Grant, Reason, State};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
+use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::request::{self, Request};
 use crate::review::Decision;
@@ -147,6 +148,7 @@ impl Asked {
     #[must_use]
     pub fn of(request: &Request) -> Option<Self> {
         let answer = match &request.state {
+            request::State::Approved { .. } if is(Fault::ForgetUses) => return None,
             request::State::Pending { .. } | request::State::Approved { .. } => Answer::Counts,
             request::State::Denied { reviews, at } => {
                 let denial = reviews
@@ -227,6 +229,7 @@ impl Held {
                 from: *since,
                 until: *expires_at,
             },
+            State::Ending { .. } | State::Ended { .. } if is(Fault::ForgetHeld) => return None,
             State::Ending {
                 reason,
                 since: over,

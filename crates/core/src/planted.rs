@@ -52,6 +52,18 @@ faults! {
     IgnoreLocks, "ignore-locks", "Nothing looks whether a person or resource is locked.";
     BeginLate, "begin-however-late", "A call is begun however long ago it was looked at.";
     AnyGlass, "break-glass-by-any-verb", "A rule for emergencies is taken for any request.";
+    ForgetUses, "forget-uses", "What was approved does not count as a use.";
+    ForgetHeld, "forget-what-was-held", "What has ended was never held.";
+    AskAgain, "ask-again-at-once", "Who was denied something asks for it again at once.";
+    OutliveWindow, "outlive-the-window", "The end of its window does not bound a grant.";
+    ForbidOnlyNow, "forbid-only-now", "A forbidden window is looked at when access begins, and not when it would reach into it.";
+    AnySource, "ask-from-anywhere", "A rule with sources is taken from any address.";
+    ForgetGuards, "forget-whom-guardrails-ask", "Nobody is asked whom a guardrail asks.";
+    PartOfEnvironment, "part-of-an-environment", "An environment stands for the first of its resources.";
+    AnyTicket, "end-for-any-ticket", "A ticket that is closed ends what was granted for another.";
+    ForgetTicket, "forget-what-waits", "What has yet to begin does not end with its ticket.";
+    ApplyStale, "apply-what-is-stale", "A change comes in force in the place of another policy than it was proposed for.";
+    AskNobody, "ask-nobody", "One person alone changes a policy that asks others.";
 }
 
 #[cfg(feature = "planted")]

@@ -4,6 +4,7 @@ use daypass_core::end_when::EndWhen;
 use daypass_core::event::Actor;
 use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::GrantId;
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Request};
 use daypass_core::world::World;
@@ -36,8 +37,10 @@ impl Engine {
         let mut found = Vec::new();
         let mut after = None;
         loop {
+            let waits = (!is(Fault::ForgetTicket)).then_some("scheduled");
+            let states = waits.into_iter().chain(["activating", "active"]);
             let filter = GrantFilter {
-                states: ["scheduled", "activating", "active"].map(str::to_owned).into(),
+                states: states.map(str::to_owned).collect(),
                 ..GrantFilter::default()
             };
             let batch = self.parts.settings.batch.max(1);
@@ -68,7 +71,7 @@ impl Engine {
             .chain(lengthened.iter().filter(|request| agreed(request)));
         Ok(named.any(|request| {
             let words = request.ask.ticket.as_ref().and_then(|named| named.words());
-            words.is_some_and(|words| words.text.trim() == ticket)
+            words.is_some_and(|words| words.text.trim() == ticket || is(Fault::AnyTicket))
         }))
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use daypass_core::name::{Item, Name};
 use daypass_core::person::Person;
+use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 
@@ -247,6 +248,7 @@ impl Policy {
                 return Err(Unmet::Forbidden(guardrail, Some(until)));
             }
             if let Some(opens) = openings.opens(at)
+                && !planted::is(planted::Fault::ForbidOnlyNow)
                 && first.as_ref().is_none_or(|earlier| opens < earlier.at)
             {
                 let why = format!("the guardrail {} forbids access from then on", guardrail.name);

@@ -7,6 +7,7 @@ use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::past::Past;
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 
@@ -166,6 +167,11 @@ impl Policy {
         let selected = self.document.resources.iter();
         let selected = selected.filter(|resource| environment.resources.admits(resource));
         selected
+            .take(if is(Fault::PartOfEnvironment) {
+                1
+            } else {
+                usize::MAX
+            })
             .filter_map(|resource| {
                 let stands = role.stands.iter().find(|one| one.kind == resource.kind)?;
                 Some(Item {

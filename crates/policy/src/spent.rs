@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::past::{Answer, Asked, Past, Reach, begins};
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Request;
 use daypass_core::time::{Span, Timestamp};
@@ -110,7 +111,7 @@ impl Policy {
 
     fn cooled_down<'p>(&self, rule: &Rule, ask: &Ask<'_>) -> Result<(), Spent<'p>> {
         let cool_down = rule.cool_down.unwrap_or(self.document.defaults.cool_down);
-        if cool_down == Span::ZERO {
+        if cool_down == Span::ZERO || is(Fault::AskAgain) {
             return Ok(());
         }
         if ask.past.reach.denials.is_none_or(|reach| reach < cool_down) {

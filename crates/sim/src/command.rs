@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::person::Kind;
 use daypass_core::review::Decision;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
-use daypass_engine::{Caller, Engine, Error, Lockable, LookBack, NewRequest, Verdict, Via};
+use daypass_engine::{Caller, ChangeVerdict, Engine, Error, Lockable, LookBack, NewRequest, Verdict, Via};
 use daypass_policy::Source;
 use tokio::sync::oneshot;
 
 use crate::dice::Dice;
 use crate::judge::Verb;
-use crate::scenario::{On, Vote, What};
+use crate::scenario::{ChangeVote, On, Vote, What, address, closed, ticket};
 use crate::scheduler::Owner;
 use crate::world::World;
 
@@ -30,6 +31,7 @@ const ATTEMPTS: u32 = 4;
 pub(crate) async fn send(world: &World, number: usize, what: What) {
     let commands: Vec<_> = match what {
         What::Votes(votes) => votes.into_iter().map(What::Vote).collect(),
+        What::VotesOnChange(votes) => votes.into_iter().map(What::VoteOnChange).collect(),
         What::Ask { copies, .. }
         | What::Extend { copies, .. }
         | What::Release { copies, .. }
@@ -104,18 +106,17 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
                 duration,
                 start_after,
                 glass,
+                environment,
                 ..
             },
             _,
         ) => {
             let asked = NewRequest {
                 items: items.iter().filter_map(|item| item.parse().ok()).collect(),
-                environments: Vec::new(),
+                environments: environment.iter().filter_map(of_environment).collect(),
                 duration,
                 start: start_after.map(|after| start(world, number, after)),
-                extends: None,
-                reason: if glass { "it burns".into() } else { String::new() },
-                ticket: Some(number.to_string()),
+                ..asked(number)
             };
             ask(world, engine, (number, who), asked, glass).await
         }
@@ -147,6 +148,11 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
         (What::LookBack { who, revoke, .. }, Some(request)) => {
             look_back(world, engine, person(who)?, (request, revoke)).await
         }
+        (What::Policy { number: policy, who }, _) => {
+            propose(world, engine, person(who)?, (number, policy)).await
+        }
+        (What::VoteOnChange(vote), _) => review_change(world, engine, vote).await,
+        (What::WithdrawChange { proposal, who }, _) => take_back(world, engine, person(who)?, proposal).await,
         (what, _) => in_the_house(world, engine, what).await,
     }
 }
@@ -172,7 +178,73 @@ async fn look_back(
     Ok("looked back".into())
 }
 
-/// What every ask of an element has: its number as the ticket, by which the judge knows it again.
+/// Puts a policy in force, or proposes it.
+async fn propose(
+    world: &World,
+    engine: &Engine,
+    caller: Caller,
+    (number, policy): (usize, usize),
+) -> Result<String, Error> {
+    world.judge().proposed(caller.person, policy);
+    let checked = engine.apply_policy(caller, &sources(world, policy)).await?;
+    Ok(match checked.change {
+        Some(change) => {
+            world.proposed(number, change.id);
+            format!("{} waits", change.id)
+        }
+        None => "in force".into(),
+    })
+}
+
+async fn take_back(world: &World, engine: &Engine, caller: Caller, proposal: usize) -> Result<String, Error> {
+    let Some(change) = world.change_of(proposal) else {
+        return Ok("nothing to take back".into());
+    };
+    engine.withdraw_change(caller, change).await?;
+    Ok("taken back".into())
+}
+
+async fn review_change(world: &World, engine: &Engine, vote: ChangeVote) -> Result<String, Error> {
+    let Some(id) = world.change_of(vote.proposal) else {
+        return Ok("nothing to review".into());
+    };
+    let via = if vote.token { Via::Token } else { LOGGED_IN };
+    let caller = caller(world, engine, vote.who, via)?;
+    let Some(change) = engine.store().change(id).await? else {
+        return Ok("it is gone".into());
+    };
+    let digest = if vote.other_digest {
+        Hash::of(b"another change")
+    } else {
+        change.digest
+    };
+    world.judge().voted_on_change(id, caller.person, &vote);
+    let verdict = ChangeVerdict {
+        agrees: vote.agrees,
+        digest,
+        comment: None,
+    };
+    let change = engine.review_change(caller, id, verdict).await?;
+    Ok(format!("{id} {}", change.state.name()))
+}
+
+/// Somebody who administers says that a ticket is closed.
+async fn close(world: &World, engine: &Engine, caller: Caller, number: usize) -> Result<String, Error> {
+    let ticket = closed(number);
+    let call = world.judge().closes(&ticket);
+    let ended = engine.ticket_closed(caller, &ticket).await;
+    world.judge().closed(call, ended.is_ok());
+    Ok(format!("{} ended", ended?.len()))
+}
+
+fn of_environment((environment, role): &(String, String)) -> Option<EnvironmentRole> {
+    Some(EnvironmentRole {
+        environment: environment.parse().ok()?,
+        role: role.parse().ok()?,
+    })
+}
+
+/// What every ask of an element has: its number as the reason, by which the judge knows it again.
 fn asked(number: usize) -> NewRequest {
     NewRequest {
         items: BTreeSet::new(),
@@ -180,8 +252,8 @@ fn asked(number: usize) -> NewRequest {
         duration: None,
         start: None,
         extends: None,
-        reason: String::new(),
-        ticket: Some(number.to_string()),
+        reason: number.to_string(),
+        ticket: Some(ticket(number)),
     }
 }
 
@@ -222,9 +294,7 @@ async fn in_the_house(world: &World, engine: &Engine, what: What) -> Result<Stri
         What::Reactivate { who } => {
             engine.reactivate(root, &login(who)).await?;
         }
-        What::Policy { number } => {
-            engine.apply_policy(root, &sources(world, number)).await?;
-        }
+        What::CloseTicket { ticket } => return close(world, engine, root, ticket).await,
         What::Lock { on } => {
             let Some(what) = lockable(&on) else {
                 return Ok("nothing to lock".into());
@@ -274,11 +344,11 @@ async fn ask(
     glass: bool,
 ) -> Result<String, Error> {
     let caller = caller(world, engine, who, LOGGED_IN)?;
-    let key = number.to_string();
+    let (key, from) = (number.to_string(), address(number));
     let made = if glass {
-        engine.break_glass(caller, asked, Some(&key)).await?
+        engine.break_glass_from(caller, asked, Some(&key), from).await?
     } else {
-        engine.request(caller, asked, Some(&key)).await?
+        engine.request_from(caller, asked, Some(&key), from).await?
     };
     world.judge().answered(number, made.request.id);
     world.made(number, made.request.id);

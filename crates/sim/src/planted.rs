@@ -29,8 +29,8 @@ pub(crate) struct Caught {
 /// The invariants that a fault may break: what else breaks with it is no proof that the checkers see it.
 pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
     use Invariant::{
-        Approved, Bounded, ComesToRest, EndsInTime, Intended, Limit, Locked, NeverAdopted, NotCut, Once,
-        Replays, Seen,
+        Agreed, Approved, Bounded, ComesToRest, Completed, EndsInTime, InWindow, Intended, Limit, Limited,
+        Locked, NeverAdopted, NotCut, Once, Replays, Seen,
     };
     match fault {
         Fault::SkipReadBack
@@ -40,6 +40,11 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         | Fault::HalfBundle => &[Seen],
         Fault::ForgetHolder => &[NotCut],
         Fault::CountTwice | Fault::CountLostStanding | Fault::OldDirectory | Fault::AnyGlass => &[Approved],
+        Fault::AnySource | Fault::ForgetGuards | Fault::PartOfEnvironment => &[Approved],
+        Fault::ForgetUses | Fault::ForgetHeld | Fault::AskAgain => &[Limited],
+        Fault::OutliveWindow | Fault::ForbidOnlyNow => &[InWindow],
+        Fault::ApplyStale | Fault::AskNobody => &[Agreed],
+        Fault::AnyTicket | Fault::ForgetTicket => &[Completed],
         Fault::IgnoreLocks => &[Locked],
         Fault::AdoptStanding => &[NeverAdopted],
         Fault::RenewFromNow => &[Limit, EndsInTime],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use daypass_core::id::RequestId;
+use daypass_core::id::{ChangeId, RequestId};
 use daypass_core::time::{Span, Timestamp};
 use daypass_store::Store;
 
@@ -37,6 +37,8 @@ struct Shared {
     troubled: AtomicBool,
     /// What was asked, by the element that asked it.
     made: Mutex<BTreeMap<usize, RequestId>>,
+    /// Which changes wait, or waited, by the element that proposed each.
+    proposed: Mutex<BTreeMap<usize, ChangeId>>,
     trace: Option<Mutex<Vec<String>>>,
 }
 
@@ -69,6 +71,7 @@ impl World {
             store_full: AtomicI64::new(0),
             troubled: AtomicBool::new(false),
             made: Mutex::default(),
+            proposed: Mutex::default(),
             trace: traced.then(Mutex::default),
         }))
     }
@@ -198,6 +201,15 @@ impl World {
     /// The request that an element made, once somebody was told of it.
     pub(crate) fn request_of(&self, element: usize) -> Option<RequestId> {
         lock(&self.0.made).get(&element).copied()
+    }
+
+    pub(crate) fn proposed(&self, element: usize, change: ChangeId) {
+        lock(&self.0.proposed).insert(element, change);
+    }
+
+    /// The change that an element proposed, once somebody was told of it.
+    pub(crate) fn change_of(&self, element: usize) -> Option<ChangeId> {
+        lock(&self.0.proposed).get(&element).copied()
     }
 
     /// Reads what was recorded since the last time: after every commit, before anybody learns of it.

@@ -148,8 +148,11 @@ impl Observation {
         self.grant.parts.first().map(|part| &part.target.connector)
     }
 
-    fn is_over(&self) -> bool {
-        self.grant.end_when.iter().any(|when| when.is_so(&self.watched))
+    /// Whether the last look shows it to be over, and was made a short while ago: a store that did not answer, or a process that
+    /// stood still, must not let it decide about those who have come since.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let fresh = self.looked_at.is_some_and(|at| now <= at + LOOK_EVERY);
+        fresh && self.grant.end_when.iter().any(|when| when.is_so(&self.watched))
     }
 }
 
@@ -166,11 +169,12 @@ impl Reconciler {
     pub(super) async fn watch_sessions(&mut self, now: Timestamp) -> Result<usize, Error> {
         self.list_watched().await?;
         self.start_looks();
+        let uptime = self.pauses();
         let over: Vec<GrantId> = self
             .watch
             .grants
             .iter()
-            .filter(|(_, seen)| seen.is_over())
+            .filter(|(_, seen)| seen.is_over(uptime))
             .map(|(id, _)| *id)
             .collect();
         let mut changed = 0;

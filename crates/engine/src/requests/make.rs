@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Ask, Request};
 use daypass_core::review::Approval;
@@ -160,6 +161,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         })
         .collect::<Result<Vec<_>, _>>()?;
     let longest = start + request.path.activation + request.path.max;
+    let ends_by = request.path.ends_by.filter(|_| !is(Fault::OutliveWindow));
     Ok(Grant {
         id,
         request: request.id,
@@ -168,10 +170,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         duration: approval.duration(),
         activation: request.path.activation,
         max: request.path.max,
-        latest_end: request
-            .path
-            .ends_by
-            .map_or(longest, |ends_by| ends_by.min(longest)),
+        latest_end: ends_by.map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
         end_when: request.path.end_when.clone(),
         state: State::Scheduled { start },

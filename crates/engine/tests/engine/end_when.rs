@@ -11,7 +11,7 @@ use daypass_providers::memory::{Op, SessionId, Trouble};
 use crate::house::{House, POLICY, asked, code};
 
 /// The house's policy with one rule before the others, for everything in it.
-async fn house(end_when: &str) -> House {
+pub(crate) async fn house(end_when: &str) -> House {
     let house = House::new().await;
     house.engine.load_policy(&policy(end_when)).await.unwrap();
     house
@@ -53,7 +53,7 @@ async fn half_minutes(house: &mut House, count: u32) {
     }
 }
 
-async fn open(house: &House, grant: GrantId, item: &str) -> SessionId {
+pub(crate) async fn open(house: &House, grant: GrantId, item: &str) -> SessionId {
     let item = Some(item.parse().unwrap());
     let (_, credential) = house
         .engine

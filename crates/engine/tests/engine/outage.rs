@@ -12,6 +12,7 @@ use daypass_store::{Access, Error, Gate, Result};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use crate::end_when;
 use crate::house::{House, asked};
 
 /// The way to the store, which can be cut.
@@ -93,6 +94,38 @@ async fn what_was_lengthened_just_before_an_outage_comes_back_after_it() {
     work(&mut reconciler).await;
     assert_eq!(house.state(grant).await, "active");
     assert!(house.target.stands(&key));
+}
+
+/// A look at the sessions came back just as the store went. What it showed is old when the store is back, and somebody has come
+/// since.
+#[tokio::test]
+async fn what_was_seen_of_sessions_before_an_outage_ends_nothing_after_it() {
+    let house = end_when::house("end_when: [last_session_closed]").await;
+    let (mut reconciler, line) = server(&house, "two").await;
+    let grant = granted(&house, &mut reconciler).await;
+    let first = end_when::open(&house, grant, "staging/read").await;
+    house.pass(Span::seconds(30));
+    work(&mut reconciler).await;
+    house.target.close(first);
+    house.pass(Span::seconds(30));
+    work(&mut reconciler).await;
+    house.pass(Span::seconds(30));
+    reconciler.step().await.unwrap();
+    while reconciler.settle().await {}
+    line.cut.store(true, Ordering::SeqCst);
+    work(&mut reconciler).await;
+
+    house.pass(Span::minutes(10));
+    let second = end_when::open(&house, grant, "staging/read").await;
+    line.cut.store(false, Ordering::SeqCst);
+    work(&mut reconciler).await;
+    assert_eq!(house.state(grant).await, "active", "somebody is at work");
+    house.target.close(second);
+    for _ in 0..3 {
+        house.pass(Span::seconds(30));
+        work(&mut reconciler).await;
+    }
+    assert_eq!(house.ended_reason(grant).await, "completed");
 }
 
 /// A grant that was being set up when it was last read has become active since, for all that one knows: its activation window

@@ -206,6 +206,7 @@ impl Judge {
             return;
         }
         self.looked = now;
+        self.look_for_idle();
         for target in self.targets.clone() {
             let calm = self.disturbed.get(target.number).copied().unwrap_or(now);
             let written = calm.max(self.unwritable);

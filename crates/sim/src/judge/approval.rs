@@ -12,7 +12,7 @@ use daypass_core::request::Request;
 use daypass_core::review::{Approval, Decision, From, Review, Silence};
 use daypass_core::time::{Span, Timestamp};
 
-use super::ledger::Asked;
+use super::right::{command, names};
 use super::{Invariant, Judge};
 use crate::scenario::policy::{Policy, Rule, Set, Step};
 use crate::scenario::{Vote, What};
@@ -25,7 +25,7 @@ pub(super) struct Cast {
 }
 
 impl Judge {
-    fn policy(&self, number: usize) -> Option<&Policy> {
+    pub(super) fn policy(&self, number: usize) -> Option<&Policy> {
         self.scenario.policies.get(number)
     }
 
@@ -43,17 +43,20 @@ impl Judge {
             if rule.glass.is_some() != self.broke_glass(request) {
                 return wrong("an emergency is what somebody says is one, and nothing else");
             }
-            let same = request.path.steps.len() == rule.steps.len()
-                && request
-                    .path
-                    .steps
-                    .iter()
-                    .zip(&rule.steps)
-                    .all(|(frozen, own)| is_frozen(frozen, own));
+            let resources = names(&request.ask.items);
+            let steps = policy.steps(rule, resources.clone());
+            let mut both = request.path.steps.iter().zip(&steps);
+            let same = request.path.steps.len() == steps.len()
+                && both.all(|(frozen, (own, guard))| is_frozen(frozen, own, *guard));
             if !same {
-                return wrong("its steps are not those of its rule");
+                return wrong("its steps are not those of its rule and of the guardrails");
             }
-            let resources = request.ask.items.iter().map(|item| item.resource.as_str());
+            if self.said(request).is_some_and(|said| said != request.ask.items) {
+                return wrong("its items are not what was asked for");
+            }
+            if !self.comes_from(rule, request) {
+                return wrong("its rule does not admit anybody from there");
+            }
             let max = policy.max(rule, resources);
             (request.path.max > max || request.ask.duration > max).then(|| {
                 format!(
@@ -67,14 +70,9 @@ impl Judge {
         }
     }
 
-    /// Whether the command that made it was the one for emergencies. Its ticket names it.
+    /// Whether the command that made it was the one for emergencies. Its reason names it.
     fn broke_glass(&self, request: &Request) -> bool {
-        let number = request
-            .ask
-            .ticket
-            .as_ref()
-            .and_then(|ticket| ticket.text().parse::<usize>().ok());
-        let element = number.and_then(|number| self.scenario.elements.get(number));
+        let element = command(request).and_then(|number| self.scenario.elements.get(number));
         element.is_some_and(|element| matches!(element.what, What::Ask { glass: true, .. }))
     }
 
@@ -119,12 +117,13 @@ impl Judge {
             return self.accuse(Invariant::Approved, format!("{id} was approved and never made"));
         };
         let request = &asked.request;
-        let rule = self
+        let made = self
             .policy(asked.policy)
-            .and_then(|policy| policy.rule(request.path.rule.as_str()));
-        let (Some(rule), Some(current)) = (rule, self.policy(self.ledger.policy)) else {
+            .and_then(|policy| Some((policy, policy.rule(request.path.rule.as_str())?)));
+        let (Some((made, rule)), Some(current)) = (made, self.policy(self.ledger.policy)) else {
             return;
         };
+        let steps = made.steps(rule, names(&request.ask.items));
         let mut found = None;
         let mut wrong = |what: String| {
             found.get_or_insert(format!("{id} was approved: {what}"));
@@ -141,13 +140,13 @@ impl Judge {
             if !self.did_vote(id, review) {
                 wrong(format!("{who} never said so"));
             }
-            if let Some(step) = rule.steps.get(review.step)
+            if let Some((step, _)) = steps.get(review.step)
                 && let Err(what) = self.may_review(current, step, who, request.ask.requester, at)
             {
                 wrong(format!("{who} {what}"));
             }
         }
-        for (number, step) in rule.steps.iter().enumerate() {
+        for (number, (step, _)) in steps.iter().enumerate() {
             let have = approval
                 .reviews()
                 .iter()
@@ -157,13 +156,16 @@ impl Judge {
                 wrong(format!("step {number} has {have} of {}", step.count));
             }
         }
-        let rule = current.rule(request.path.rule.as_str());
-        if !rule.is_some_and(|rule| self.admits(current, rule, request.ask.requester, &request.ask.items)) {
-            wrong("the requester had lost the right to it".into());
+        if let Some(what) = self.lost(asked, (approval.items(), approval.duration())) {
+            wrong(what);
         }
+        let used = self.over_uses(asked);
         let request = request.clone();
         if let Some(what) = found {
             self.accuse(Invariant::Approved, what);
+        }
+        if let Some(what) = used {
+            self.accuse(Invariant::Limited, format!("{id} was approved: {what}"));
         }
         self.check_no_lock(&request, "approved");
     }
@@ -219,70 +221,11 @@ impl Judge {
         (least, items)
     }
 
-    /// When access begins, the right to it is still there.
-    pub(super) fn check_begun(&mut self, id: daypass_core::id::GrantId) {
-        let may = self
-            .ledger
-            .grants
-            .get(&id)
-            .map(|held| self.may_begin(&held.grant));
-        if may == Some(false) {
-            self.accuse(
-                Invariant::Approved,
-                format!("{id} begins although its holder has lost the right to it"),
-            );
-        }
-    }
-
-    /// Whether the rule that a grant was made under still gives its holder all of it, for so long.
-    pub(super) fn may_begin(&self, grant: &Grant) -> bool {
-        let (Some(asked), Some(current)) = (
-            self.ledger.requests.get(&grant.request),
-            self.policy(self.ledger.policy),
-        ) else {
-            return false;
-        };
-        let Some(rule) = current.rule(asked.request.path.rule.as_str()) else {
-            return false;
-        };
-        let items: BTreeSet<Item> = grant.parts.iter().map(|part| part.item().clone()).collect();
-        let max = current.max(rule, items.iter().map(|item| item.resource.as_str()));
-        self.admits(current, rule, grant.holder, &items)
-            && grant.duration <= max
-            && rule.glass.is_some() == grant.break_glass
-            && self.is_still_agreed(asked, current)
-    }
-
-    /// Whether everybody who agreed is still active, not locked, and whom their step asks. Whether they have settled since is not
-    /// asked again.
-    fn is_still_agreed(&self, asked: &Asked, current: &Policy) -> bool {
-        let made = self.policy(asked.policy);
-        let made = made.and_then(|policy| policy.rule(asked.request.path.rule.as_str()));
-        let steps = made.map_or(&[][..], |rule| &rule.steps);
-        let requester = self.ledger.people.get(&asked.request.ask.requester);
-        let reviews = asked.approved.iter().flat_map(Approval::reviews);
-        reviews.into_iter().all(|review| {
-            let (who, step) = (review.reviewer, steps.get(review.step));
-            let (Some(person), Some(step)) = (self.ledger.people.get(&who), step) else {
-                return false;
-            };
-            let is_of = |from: &str| match from {
-                "manager" => requester.is_some_and(|requester| requester.manager == Some(who)),
-                set => in_set(current, set, person),
-            };
-            let others = step.escalate.as_ref();
-            person.active
-                && person.kind == Kind::Person
-                && !self.ledger.locked.contains(&On::Person(who))
-                && (is_of(&step.from) || others.is_some_and(|(to, _)| is_of(to)))
-        })
-    }
-
     fn did_vote(&self, request: RequestId, review: &Review) -> bool {
         self.votes.iter().any(|cast| is_of(cast, request, review))
     }
 
-    fn admits(&self, policy: &Policy, rule: &Rule, who: PersonId, items: &BTreeSet<Item>) -> bool {
+    pub(super) fn admits(&self, policy: &Policy, rule: &Rule, who: PersonId, items: &BTreeSet<Item>) -> bool {
         let Some(person) = self.ledger.people.get(&who).filter(|person| person.active) else {
             return false;
         };
@@ -305,7 +248,7 @@ impl Judge {
             })
     }
 
-    fn may_review(
+    pub(super) fn may_review(
         &self,
         policy: &Policy,
         step: &Step,
@@ -348,7 +291,7 @@ impl Judge {
 }
 
 /// Whether a set has somebody in it. Groups never stand for programs.
-fn in_set(policy: &Policy, set: &str, person: &Person) -> bool {
+pub(super) fn in_set(policy: &Policy, set: &str, person: &Person) -> bool {
     match policy.sets.get(set) {
         Some(Set::Group(group)) => {
             person.kind == Kind::Person && person.groups.iter().any(|name| name.as_str() == group)
@@ -371,7 +314,8 @@ fn is_of(cast: &Cast, request: RequestId, review: &Review) -> bool {
         && cast.vote.fewer == items.is_some()
 }
 
-fn is_frozen(frozen: &daypass_core::review::Step, own: &Step) -> bool {
+/// Whether a step is that of the policy, brought by this guardrail or by none.
+pub(super) fn is_frozen(frozen: &daypass_core::review::Step, own: &Step, guard: Option<&str>) -> bool {
     let from = |from: &From, name: &str| match from {
         From::Manager => name == "manager",
         From::People(set) => set.as_str() == name,
@@ -381,5 +325,9 @@ fn is_frozen(frozen: &daypass_core::review::Step, own: &Step) -> bool {
         (Silence::Escalate { to, within }, Some((set, span))) => from(to, set) && within == span,
         _ => false,
     };
-    from(&frozen.from, &own.from) && frozen.count == own.count && frozen.within == own.within && silence
+    from(&frozen.from, &own.from)
+        && frozen.count == own.count
+        && frozen.within == own.within
+        && frozen.guardrail.as_ref().map(|name| name.as_str()) == guard
+        && silence
 }

@@ -46,6 +46,8 @@ impl Judge {
                 },
                 overdue: false,
             };
+            held.had = held.had.map(|(since, until)| (since, until.min(at)));
+            held.noticed = Some(at);
         }
         for part in &parts {
             self.spots.entry(part.clone()).or_default().forget();
@@ -91,11 +93,7 @@ impl Judge {
             Reason::Released => cut("its holder never gave it back"),
             Reason::Revoked { by, .. } => self.no_right_to_revoke(grant, *by),
             Reason::Ineligible { .. } => {
-                let lost = match phase {
-                    // It is looked at again when it is all there.
-                    Phase::Scheduled | Phase::Activating { .. } => !self.may_begin(grant),
-                    _ => false,
-                };
+                let lost = self.may_have_lost(grant, phase, at);
                 let owner = self.ledger.owner(grant.holder);
                 let was_off = |who| self.was_off(who, grant.id);
                 (!lost && !was_off(grant.holder) && !owner.is_some_and(|owner| was_off(owner.id)))
@@ -103,7 +101,7 @@ impl Judge {
             }
             Reason::Removed => self.nobody_removed(grant, phase),
             Reason::Locked => None,
-            Reason::Completed => cut("nothing can complete"),
+            Reason::Completed => self.is_not_completed(grant, phase),
         }
     }
 

@@ -61,8 +61,14 @@ impl Jumps {
 
     /// By how much a deadline that was set then may have come early.
     pub(super) fn ahead(&self, set: Timestamp) -> Span {
-        let since = self.0.iter().filter(|jump| jump.at >= set);
-        since.fold(Span::ZERO, |sum, jump| sum + jump.ahead)
+        // Of several servers one may know a later time than another when the clock is set back: what is reckoned before all of
+        // them go by the latest comes early by as much.
+        let unsettled = |jump: &Jump| jump.ahead == Span::ZERO && jump.felt >= set;
+        self.0.iter().fold(Span::ZERO, |sum, jump| match jump {
+            jump if unsettled(jump) => sum + READ_WITHIN,
+            jump if jump.at >= set => sum + jump.ahead,
+            _ => sum,
+        })
     }
 
     /// By how much a deadline that was set then may come late: time that nobody could have noticed.
@@ -101,6 +107,7 @@ mod tests {
         assert_eq!(jumps.lost(at(21)), Span::ZERO);
         jumps.started(at(30));
         assert_eq!(jumps.lost(at(21)), Span::hours(1), "a start does not know of it");
+        assert_eq!(jumps.ahead(at(31)), Span::ZERO);
     }
     #[test]
     fn a_turn_back_just_before_the_last_server_crashes_is_one_that_nobody_noticed() {

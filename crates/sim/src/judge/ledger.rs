@@ -39,6 +39,10 @@ pub(super) struct Asked {
     pub(super) pending: bool,
     /// The length that was agreed on, once it was.
     pub(super) approved: Option<daypass_core::review::Approval>,
+    /// When somebody said no, by the time that decides.
+    pub(super) denied: Option<Timestamp>,
+    /// Until when access may last by the windows that it was asked for in.
+    pub(super) ends_by: Option<Timestamp>,
     pub(super) led_to: u32,
     /// An emergency that nobody has looked back at, and that nobody was told to have been forgotten.
     pub(super) owes: bool,
@@ -55,6 +59,12 @@ pub(super) struct Held {
     pub(super) opened: Timestamp,
     /// When its window or its deadline was last set, in true time.
     pub(super) reckoned: Timestamp,
+    /// From when until when it was had, or will be, by the time that decides; once it is active.
+    pub(super) had: Option<(Timestamp, Timestamp)>,
+    /// When it began to end, by the same time.
+    pub(super) noticed: Option<Timestamp>,
+    /// Until when it may last by its windows, as they were when it began.
+    pub(super) ends_by: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -156,6 +166,9 @@ impl Ledger {
             agreed: grant.duration,
             opened: now,
             reckoned: now,
+            had: None,
+            noticed: None,
+            ends_by: None,
         };
         self.grants.insert(grant.id, held);
     }

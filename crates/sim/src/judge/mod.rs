@@ -3,10 +3,15 @@
 
 mod access;
 mod approval;
+mod changes;
+mod completion;
 mod ending;
 mod jumps;
 mod ledger;
+mod limits;
 mod record;
+mod right;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +25,8 @@ use futures_util::FutureExt as _;
 pub(crate) use self::access::Landing;
 use self::access::Spot;
 use self::approval::Cast;
+use self::changes::Changes;
+use self::completion::Closings;
 use self::ending::Sent;
 pub(crate) use self::ending::Verb;
 use self::jumps::Jumps;
@@ -41,8 +48,16 @@ pub(crate) enum Invariant {
     Approved,
     /// No longer than the rule and the reviewers allow.
     Bounded,
+    /// No more often, not for more time in all, and not sooner after a denial than the policy gives.
+    Limited,
+    /// Nothing outlives the windows of its rule, or reaches into one that is forbidden.
+    InWindow,
+    /// Another policy comes in force only by those whom the one in force asks.
+    Agreed,
     /// Nothing comes about under a lock.
     Locked,
+    /// What is over before its time is, and what should be does end.
+    Completed,
     /// Who holds a grant has the access, and overlapping ones do not cut each other.
     NotCut,
     /// Ended means seen: what is said of the end of access is true.
@@ -60,13 +75,17 @@ pub(crate) enum Invariant {
 impl Invariant {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::EndsInTime,
         Self::Limit,
         Self::Intended,
         Self::Approved,
         Self::Bounded,
+        Self::Limited,
+        Self::InWindow,
+        Self::Agreed,
         Self::Locked,
+        Self::Completed,
         Self::NotCut,
         Self::Seen,
         Self::NeverAdopted,
@@ -83,7 +102,11 @@ impl Invariant {
             Self::Intended => "intended first",
             Self::Approved => "approved",
             Self::Bounded => "bounded",
+            Self::Limited => "limited",
+            Self::InWindow => "in its window",
+            Self::Agreed => "policy agreed to",
             Self::Locked => "locked",
+            Self::Completed => "completed",
             Self::NotCut => "not cut",
             Self::Seen => "ended means seen",
             Self::NeverAdopted => "never adopted",
@@ -141,6 +164,10 @@ pub(crate) struct Judge {
     /// What people sent to end grants.
     ends: Sent,
     votes: Vec<Cast>,
+    /// What was proposed in the place of the policy in force, and what people said to it.
+    changes: Changes,
+    /// What people said of tickets.
+    closings: Closings,
     /// Which requests each element's commands were answered with.
     answers: BTreeMap<usize, BTreeSet<RequestId>>,
     violation: Option<Violation>,
@@ -156,6 +183,7 @@ impl Judge {
         Self {
             disturbed: vec![beginning; targets.len()],
             ledger: Ledger::new(&scenario),
+            closings: Closings::new(&scenario),
             scenario,
             time,
             targets,
@@ -169,6 +197,7 @@ impl Judge {
             jumps: Jumps::default(),
             ends: Sent::new(),
             votes: Vec::new(),
+            changes: Changes::default(),
             answers: BTreeMap::new(),
             violation: None,
             looked: beginning,
@@ -297,7 +326,10 @@ impl Judge {
         let mut recorded = Recorded::default();
         loop {
             match store.sequence(500).now_or_never() {
-                Some(Ok(entries)) if entries.is_empty() => return recorded,
+                Some(Ok(entries)) if entries.is_empty() => {
+                    self.check_changes();
+                    return recorded;
+                }
                 Some(Ok(entries)) => {
                     for entry in entries {
                         self.recorded(&entry.event, &mut recorded);
@@ -322,6 +354,7 @@ impl Judge {
     /// How much there is that has not come to its end.
     pub(crate) fn unfinished(&self) -> Vec<String> {
         let mut left = self.ledger.unfinished();
+        left.extend(self.waiting_changes());
         for (spot, known) in &self.ledger.entitlements {
             let gone = matches!(known.observed, Observed::Absent { .. });
             let target = self.targets.get(spot.0);

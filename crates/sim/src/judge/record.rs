@@ -8,10 +8,10 @@ use daypass_core::id::{GrantId, RequestId};
 use daypass_core::lock::Event as Locking;
 use daypass_core::person::Change;
 use daypass_core::request::Event as Requested;
-use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 
 use super::ledger::{Asked, Intended, Known, Phase};
+use super::right::command;
 use super::{Invariant, Judge, Recorded};
 
 impl Judge {
@@ -38,13 +38,17 @@ impl Judge {
                 self.ledger.people.extend(person.map(|person| (*id, person)));
                 recorded.directory |= changes_directory(event);
             }
-            (Subject::Policy, What::Policy(PolicyEvent::Applied { files, .. })) => {
-                let is = |hash: &Hash| files.iter().any(|(_, file)| file == hash);
-                if let Some(number) = self.ledger.policies.iter().position(is) {
-                    self.ledger.policy = number;
-                }
+            (Subject::Policy, What::Policy(applied)) => {
+                let PolicyEvent::Applied {
+                    revision,
+                    files,
+                    change,
+                    ..
+                } = applied;
+                self.policy_applied(*revision, files, *change);
                 recorded.policy = true;
             }
+            (Subject::Change(id), What::Change(what)) => self.change(*id, what, event.at),
             (Subject::Lock(on), What::Lock(change)) => match change {
                 Locking::Locked { .. } => {
                     self.ledger.locked.insert(on.clone());
@@ -69,17 +73,28 @@ impl Judge {
                     policy: self.ledger.policy,
                     pending: true,
                     approved: None,
+                    denied: None,
+                    ends_by: None,
                     led_to: 0,
                     owes: false,
                 };
                 self.check_once(&asked);
                 self.ledger.requests.insert(id, asked);
+                self.check_limits_made(id);
+                self.check_window_made(id);
             }
             Requested::Approved { approval, .. } => {
                 self.check_approved(id, approval, at);
                 self.decided(id, Some(approval.clone()));
+                self.check_window_approved(id, at);
             }
-            Requested::Denied { .. } | Requested::Withdrawn | Requested::Lapsed => self.decided(id, None),
+            Requested::Denied { .. } => {
+                self.decided(id, None);
+                if let Some(asked) = self.ledger.requests.get_mut(&id) {
+                    asked.denied = Some(at);
+                }
+            }
+            Requested::Withdrawn | Requested::Lapsed => self.decided(id, None),
             Requested::Acknowledged { by, .. } => self.looked_back(id, *by, at),
             Requested::ReviewOverdue => {
                 if let Some(asked) = self.ledger.requests.get_mut(&id) {
@@ -98,21 +113,10 @@ impl Judge {
         }
     }
 
-    /// Of the copies of one command, one makes a request. The ticket says which command it was.
+    /// Of the copies of one command, one makes a request. The reason says which command it was.
     fn check_once(&mut self, asked: &Asked) {
-        let ticket = |asked: &Asked| {
-            asked
-                .request
-                .ask
-                .ticket
-                .as_ref()
-                .map(|ticket| ticket.text().to_owned())
-        };
-        let other = self
-            .ledger
-            .requests
-            .values()
-            .find(|other| ticket(other) == ticket(asked));
+        let mut others = self.ledger.requests.values();
+        let other = others.find(|other| command(&other.request) == command(&asked.request));
         if let Some(other) = other {
             let what = format!(
                 "{} and {} were made by the same command",
@@ -131,10 +135,12 @@ impl Judge {
             Granted::Opened { grant } => {
                 self.led_to(grant.request);
                 self.check_opened(grant);
+                self.check_window_opened(grant);
                 self.ledger.open(grant, now);
             }
             Granted::Begun { window_ends } => {
                 self.check_begun(id);
+                self.check_window_begun(id, at);
                 if let Some(held) = self.ledger.grants.get_mut(&id) {
                     held.reckoned = now;
                     let limit = (*window_ends + held.grant.duration).min(held.grant.latest_end);
@@ -234,6 +240,7 @@ impl Judge {
             limit: expires_at,
         };
         held.reckoned = now;
+        held.had = Some((at, expires_at));
         held.grant.latest_end = latest_end;
         let (parts, duration, max) = (held.parts.clone(), held.agreed, held.grant.max);
         if expires_at.since(at) > duration || latest_end.since(at) > max {
@@ -243,6 +250,9 @@ impl Judge {
             );
             self.accuse(Invariant::Bounded, what);
         }
+        self.check_totals(id, (at, expires_at));
+        self.check_cut(id, (at, expires_at), latest_end);
+        self.check_window(id, expires_at, None, at);
         for (target, key) in parts {
             let Some(target) = self.targets.get(target) else {
                 continue;
@@ -315,7 +325,10 @@ impl Judge {
             until,
             limit: expires_at,
         };
+        held.had = held.had.map(|(since, _)| (since, expires_at));
         let (latest_end, added) = (held.grant.latest_end, expires_at.since(limit));
+        self.check_totals(id, (limit, expires_at));
+        self.check_window(id, expires_at, Some(request), at);
         if !whose {
             let what =
                 format!("{id} was lengthened by {request}, which is somebody else's or about other items");

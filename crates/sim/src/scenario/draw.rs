@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::time::Span;
 
-use super::policy::{Guardrail, Policy, Resource, Rule, Set, Step};
-use super::{Character, Flavour, Person, Scenario, trouble, work};
+use super::policy::{Bounds, Guardrail, Policy, Resource, Rule, Set, Step};
+use super::{Character, Flavour, Person, Scenario, bounds, trouble, work};
 use crate::dice::Dice;
 
 /// The labels that resources have.
@@ -15,7 +15,8 @@ const ENVS: [&str; 2] = ["prod", "stage"];
 pub(crate) fn scenario(seed: u64) -> Scenario {
     let mut dice = Dice::of(seed, "house");
     let flavour = match dice.number(0..100) {
-        0..48 => Flavour::Plain,
+        0..40 => Flavour::Plain,
+        40..48 => Flavour::Thrifty,
         48..65 => Flavour::Crowded,
         65..78 => Flavour::Hasty,
         78..98 => Flavour::Debated,
@@ -23,9 +24,15 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     };
     let targets = targets(&mut dice, flavour);
     let people = people(&mut dice);
-    let mut policies = vec![policy(&mut dice, &targets, &people, flavour)];
+    let mut first = policy(&mut dice, &targets, &people, flavour);
+    let mut more = Dice::of(seed, "bounds");
+    bounds::add(&mut more, &mut first, &people, flavour);
+    let mut policies = vec![first];
     for _ in 0..dice.number(0..3) {
-        let changed = policies.last().map(|last| change(&mut dice, last));
+        let mut changed = policies.last().map(|last| change(&mut dice, last));
+        if let Some(changed) = changed.as_mut().filter(|_| more.chance(250)) {
+            bounds::change(&mut more, changed, &people);
+        }
         policies.extend(changed);
     }
     let mut scenario = Scenario {
@@ -160,7 +167,9 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Fl
         },
         pending: Span::minutes(25),
         activation: Span::minutes(1 + dice.number(0..4)),
+        cool_down: Span::minutes(5),
         sets,
+        windows: BTreeMap::new(),
         connectors: targets
             .iter()
             .map(|target| (target.connector.clone(), target.alarm_only))
@@ -168,6 +177,7 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Fl
         resources: resources(dice, targets),
         guardrails: Vec::new(),
         rules: Vec::new(),
+        control: Vec::new(),
     };
     for number in 0..(1 + dice.index(4)) {
         let rule = rule(dice, &policy, number, flavour);
@@ -207,6 +217,8 @@ fn rule(dice: &mut Dice, policy: &Policy, number: usize, flavour: Flavour) -> Ru
     let steps = match (flavour, dice.number(0..10)) {
         (Flavour::Crowded | Flavour::Mass, _) => 0,
         (Flavour::Debated, _) => 2 + dice.index(2),
+        (Flavour::Thrifty, 0..6) => 0,
+        (Flavour::Thrifty, _) => 1,
         (_, 0..4) => 0,
         (_, 4..7) => 1,
         (_, 7..9) => 2,
@@ -229,11 +241,12 @@ fn rule(dice: &mut Dice, policy: &Policy, number: usize, flavour: Flavour) -> Ru
         steps: (0..steps).map(|_| step(dice, &names)).collect(),
         max: Span::minutes(3 + dice.number(0..25)),
         glass: None,
+        bounds: Bounds::default(),
     }
 }
 
 /// A step asks groups: a chain that a list of names cannot fill does not load.
-fn step(dice: &mut Dice, sets: &[String]) -> Step {
+pub(super) fn step(dice: &mut Dice, sets: &[String]) -> Step {
     let sets: Vec<_> = sets.iter().filter(|set| *set != "named").cloned().collect();
     let from = if dice.chance(200) {
         "manager".to_owned()
@@ -265,7 +278,8 @@ fn guardrail(dice: &mut Dice, policy: &Policy, number: usize) -> Guardrail {
     Guardrail {
         name: format!("guard{number}"),
         env: env.filter(|_| dice.chance(500)),
-        max: Span::minutes(2 + dice.number(0..15)),
+        max: Some(Span::minutes(2 + dice.number(0..15))),
+        ..Guardrail::default()
     }
 }
 

@@ -1,10 +1,15 @@
 //! What a run is about: the people, the policies, the targets' characters, and what happens when. Made from the seed alone,
 //! before anything runs, so that it can be shown, and shrunk by leaving elements out.
 
+mod agree;
+mod bounds;
 pub(crate) mod draw;
 pub(crate) mod policy;
+mod text;
 mod trouble;
 mod work;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use daypass_core::time::Span;
 
@@ -23,6 +28,32 @@ pub(crate) enum Flavour {
     Debated,
     /// Very many grants at the same time.
     Mass,
+    /// A few people ask for the same again and again, and the policy limits how often and how long.
+    Thrifty,
+}
+
+/// How many different tickets asks name.
+pub(crate) const TICKETS: usize = 3;
+
+/// The ticket that the command of an element names.
+pub(crate) fn ticket(element: usize) -> String {
+    closed(element % TICKETS)
+}
+
+/// A ticket by its number.
+pub(crate) fn closed(ticket: usize) -> String {
+    format!("PAY-{ticket}")
+}
+
+/// From where the command of an element comes; `None` where that is not certain.
+pub(crate) fn address(element: usize) -> Option<IpAddr> {
+    let last = u8::try_from(element % 200).unwrap_or(0);
+    let of = |network| Some(IpAddr::V4(Ipv4Addr::new(10, network, 0, last)));
+    match element % 5 {
+        0..3 => of(0),
+        3 => of(1),
+        _ => None,
+    }
 }
 
 /// All of it.
@@ -114,6 +145,8 @@ pub(crate) enum What {
         start_after: Option<Span>,
         /// In an emergency, by the verb for that.
         glass: bool,
+        /// A role of an environment beside the items: its name, and the role's.
+        environment: Option<(String, String)>,
         copies: u32,
     },
     /// Somebody asks for more time on what an ask led to.
@@ -171,8 +204,21 @@ pub(crate) enum What {
     Reactivate {
         who: usize,
     },
+    /// Somebody applies a policy, or proposes it where others must agree.
     Policy {
         number: usize,
+        who: usize,
+    },
+    VoteOnChange(ChangeVote),
+    /// Many vote on a change at the same moment.
+    VotesOnChange(Vec<ChangeVote>),
+    WithdrawChange {
+        proposal: usize,
+        who: usize,
+    },
+    /// It is said that a ticket is closed.
+    CloseTicket {
+        ticket: usize,
     },
     Hand {
         target: usize,
@@ -229,6 +275,19 @@ pub(crate) struct Vote {
     /// With an API token, which never reviews.
     pub(crate) token: bool,
     /// Having seen another request.
+    pub(crate) other_digest: bool,
+}
+
+/// What somebody says to a policy that was proposed.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangeVote {
+    /// The element that proposed it.
+    pub(crate) proposal: usize,
+    pub(crate) who: usize,
+    pub(crate) agrees: bool,
+    /// With an API token, which never reviews.
+    pub(crate) token: bool,
+    /// Having seen another one.
     pub(crate) other_digest: bool,
 }
 

@@ -1,8 +1,7 @@
-//! A policy as the simulation knows it: what it writes into the file, and what the judge holds every approval against.
-//! It shares no code with the policy language.
+//! A policy as the simulation knows it: what the judge holds every decision against. It shares no code with the policy
+//! language; how it is written down is in `text`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use daypass_core::time::Span;
 
@@ -11,17 +10,29 @@ pub(crate) struct Policy {
     pub(crate) settle: Span,
     pub(crate) pending: Span,
     pub(crate) activation: Span,
+    /// How long somebody waits who was denied something, where the rule does not say.
+    pub(crate) cool_down: Span,
     pub(crate) sets: BTreeMap<String, Set>,
+    pub(crate) windows: BTreeMap<String, Hours>,
     pub(crate) connectors: Vec<(String, bool)>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) guardrails: Vec<Guardrail>,
     pub(crate) rules: Vec<Rule>,
+    /// Who must agree to another policy; nobody need where it is empty.
+    pub(crate) control: Vec<Step>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Set {
     Group(String),
     Logins(Vec<String>),
+}
+
+/// Hours of every day in UTC, in minutes since midnight. What ends before it begins ends on the following day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hours {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +44,17 @@ pub(crate) struct Resource {
     pub(crate) roles: BTreeMap<String, Option<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Guardrail {
     pub(crate) name: String,
     pub(crate) env: Option<String>,
-    pub(crate) max: Span,
+    pub(crate) max: Option<Span>,
+    /// So much in any period of this length.
+    pub(crate) total: Option<(Span, Span)>,
+    /// Windows in which there must be no access.
+    pub(crate) forbid: Vec<String>,
+    /// Whom it asks after those of the rule.
+    pub(crate) steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +67,30 @@ pub(crate) struct Rule {
     pub(crate) max: Span,
     /// For emergencies: who must look back at it, and within how long.
     pub(crate) glass: Option<(String, Span)>,
+    pub(crate) bounds: Bounds,
+}
+
+/// What bounds a rule beside people and lengths.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Bounds {
+    /// So many times in any period of this length.
+    pub(crate) uses: Option<(u32, Span)>,
+    pub(crate) cool_down: Option<Span>,
+    /// One of these must be open.
+    pub(crate) windows: Vec<String>,
+    /// It is asked from an address of this network, `10.N.0.0/16`.
+    pub(crate) network: Option<u8>,
+    /// What ends access before its time.
+    pub(crate) ends: Vec<End>,
+}
+
+/// What ends access before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    TicketClosed,
+    LastSession,
+    /// Nobody has done anything for so long.
+    Idle(Span),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,113 +103,54 @@ pub(crate) struct Step {
 }
 
 impl Policy {
-    /// The file.
-    pub(crate) fn text(&self) -> String {
-        let mut out = format!(
-            "version: 1\ndefaults: {{duration: 10m, max: 40m, pending: {}, activation: {}, reason: optional, settle: {}}}\npeople:\n",
-            self.pending, self.activation, self.settle
-        );
-        for (name, set) in &self.sets {
-            let _ = match set {
-                Set::Group(group) => writeln!(out, "  {name}: {{group: {group}}}"),
-                Set::Logins(logins) => writeln!(out, "  {name}: {{logins: [{}]}}", logins.join(", ")),
-            };
-        }
-        out.push_str("connectors:\n");
-        for (name, alarm) in &self.connectors {
-            let drift = if *alarm { "alarm" } else { "remove" };
-            let _ = writeln!(
-                out,
-                "  - {{name: {name}, kind: sim, drift: {drift}, config: {{}}}}"
-            );
-        }
-        out.push_str("resources:\n");
-        for resource in &self.resources {
-            let role = |(name, opening): (&String, &Option<String>)| match opening {
-                Some(opening) => format!("{name}: {{opening: {opening}}}"),
-                None => format!("{name}: {{}}"),
-            };
-            let roles: Vec<_> = resource.roles.iter().map(role).collect();
-            let _ = writeln!(
-                out,
-                "  - {{name: {}, kind: sim, connector: {}, labels: {{env: {}}}, config: {{}}, roles: {{{}}}}}",
-                resource.name,
-                resource.connector,
-                resource.env,
-                roles.join(", ")
-            );
-        }
-        if !self.guardrails.is_empty() {
-            out.push_str("guardrails:\n");
-        }
-        for Guardrail { name, env, max } in &self.guardrails {
-            let to = env
-                .as_ref()
-                .map(|env| format!("to: {{env: {env}}}, "))
-                .unwrap_or_default();
-            let _ = writeln!(out, "  - {{name: {name}, {to}max: {max}}}");
-        }
-        out.push_str("rules:\n");
-        for rule in &self.rules {
-            rule.write(&mut out);
-        }
-        out
-    }
-
     pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
+    pub(crate) fn resource(&self, name: &str) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.name == name)
+    }
+
+    /// The guardrails over any of these resources.
+    pub(crate) fn over<'a>(
+        &self,
+        resources: impl Iterator<Item = &'a str> + Clone,
+    ) -> impl Iterator<Item = &Guardrail> {
+        self.guardrails
+            .iter()
+            .filter(move |guard| resources.clone().any(|name| self.guards(guard, name)))
+    }
+
+    /// Whether a guardrail is over this resource.
+    pub(crate) fn guards(&self, guard: &Guardrail, resource: &str) -> bool {
+        let of = |env: &String| self.resource(resource).is_some_and(|one| one.env == *env);
+        guard.env.as_ref().is_none_or(of)
+    }
+
     /// The longest that a rule gives on these resources, guardrails applied.
     pub(crate) fn max<'a>(&self, rule: &Rule, resources: impl Iterator<Item = &'a str> + Clone) -> Span {
-        let guards = |guard: &&Guardrail| {
-            guard.env.as_ref().is_none_or(|env| {
-                resources.clone().any(|name| {
-                    self.resources
-                        .iter()
-                        .any(|resource| resource.name == name && resource.env == *env)
-                })
-            })
-        };
-        let guardrails = self.guardrails.iter().filter(guards).map(|guard| guard.max);
+        let guardrails = self.over(resources).filter_map(|guard| guard.max);
         guardrails.chain([rule.max]).min().unwrap_or(rule.max)
     }
-}
 
-impl Rule {
-    fn write(&self, out: &mut String) {
-        let roles = self.roles.as_ref().map(|roles| {
-            let roles: Vec<_> = roles.iter().map(String::as_str).collect();
-            format!(", roles: [{}]", roles.join(", "))
-        });
-        let step = |step: &Step| {
-            let otherwise = match &step.escalate {
-                Some((to, within)) => format!("{{escalate: {to}, within: {within}}}"),
-                None => "deny".to_owned(),
-            };
-            format!(
-                "{{from: {}, count: {}, within: {}, else: {otherwise}}}",
-                step.from, step.count, step.within
-            )
-        };
-        let approval = match &self.glass {
-            Some((by, within)) => {
-                format!("break_glass: {{page: {by}, review_by: {by}, within: {within}}}")
-            }
-            None if self.steps.is_empty() => "approval: none".to_owned(),
-            None => {
-                let steps: Vec<_> = self.steps.iter().map(step).collect();
-                format!("approval: [{}]", steps.join(", "))
-            }
-        };
-        let _ = writeln!(
-            out,
-            "  - {{name: {}, allow: [{}], to: {{env: {}}}{}, {approval}, max: {}}}",
-            self.name,
-            self.allow.join(", "),
-            self.env,
-            roles.unwrap_or_default(),
-            self.max
-        );
+    /// Whom a request by this rule for these resources asks: each step, with the guardrail that brought it.
+    pub(crate) fn steps<'p, 'a>(
+        &'p self,
+        rule: &'p Rule,
+        resources: impl Iterator<Item = &'a str> + Clone,
+    ) -> Vec<(&'p Step, Option<&'p str>)> {
+        let own = rule.steps.iter().map(|step| (step, None));
+        let brought = self
+            .over(resources)
+            .flat_map(|guard| guard.steps.iter().map(|step| (step, Some(guard.name.as_str()))));
+        // In an emergency nobody can be waited for.
+        own.chain(brought.filter(|_| rule.glass.is_none())).collect()
+    }
+
+    /// What a role of an environment stands for: that role of each of its resources.
+    pub(crate) fn stands_for(&self, env: &str, role: &str) -> impl Iterator<Item = String> {
+        let (env, role) = (env.to_owned(), role.to_owned());
+        let of = self.resources.iter().filter(move |resource| resource.env == env);
+        of.map(move |resource| format!("{}/{role}", resource.name))
     }
 }

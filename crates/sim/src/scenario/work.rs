@@ -2,8 +2,8 @@
 
 use daypass_core::time::Span;
 
-use super::policy::Set;
-use super::{Element, Flavour, On, Person, Scenario, Vote, What, draw};
+use super::policy::{End, Set};
+use super::{Element, Flavour, On, Person, Scenario, Vote, What, agree, draw};
 use crate::dice::Dice;
 
 /// Over how long asks are spread.
@@ -14,16 +14,22 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
     let asks = match scenario.flavour {
         Flavour::Mass => 30 + dice.index(40),
         Flavour::Crowded => 5 + dice.index(8),
+        Flavour::Thrifty => 4 + dice.index(8),
         Flavour::Plain | Flavour::Hasty | Flavour::Debated => 1 + dice.index(6),
     };
     // Of a mass, all ask within a few seconds, for the same length.
     let together = dice.span(Span::ZERO, Span::minutes(5));
+    let mut last = Span::ZERO;
     for _ in 0..asks {
         let at = match scenario.flavour {
+            // Of two at the same time the second must see the first.
+            Flavour::Thrifty if dice.chance(350) => last + dice.span(Span::ZERO, Span::seconds(2)),
             Flavour::Mass => together + dice.span(Span::ZERO, Span::seconds(5)),
             Flavour::Crowded => dice.span(Span::ZERO, Span::minutes(12)),
+            Flavour::Thrifty => dice.span(Span::ZERO, Span::minutes(30)),
             Flavour::Plain | Flavour::Hasty | Flavour::Debated => dice.span(Span::ZERO, LENGTH),
         };
+        last = at;
         ask(dice, scenario, at);
     }
     let changes = if scenario.flavour == Flavour::Debated {
@@ -33,25 +39,38 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
     };
     for _ in 0..changes {
         let at = dice.span(Span::ZERO, LENGTH);
-        let what = change(dice, scenario);
-        scenario.elements.push(Element { at, what });
+        match change(dice, scenario) {
+            None => agree::policy(dice, scenario, at),
+            Some(what) => scenario.elements.push(Element { at, what }),
+        }
+    }
+    let mut rules = scenario.policies.iter().flat_map(|policy| &policy.rules);
+    if rules.any(|rule| rule.bounds.ends.contains(&End::TicketClosed)) {
+        agree::tickets(dice, scenario, LENGTH);
     }
 }
 
 fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
-    let (who, items, glass) = asked(dice, scenario);
+    let (who, mut items, glass) = asked(dice, scenario);
     let number = scenario.elements.len();
     let duration = match scenario.flavour {
         Flavour::Mass => Some(Span::minutes(3)),
         Flavour::Crowded => Some(Span::minutes(1 + dice.number(0..2))),
+        Flavour::Thrifty => Some(Span::minutes(1 + dice.number(0..6))),
         _ => dice.chance(700).then(|| Span::minutes(1 + dice.number(0..15))),
     };
     let later = dice.chance(150) && !glass;
+    let environment = items.first().filter(|_| dice.chance(60));
+    let environment = environment.and_then(|item| of_environment(scenario, item));
+    if environment.is_some() && dice.chance(700) {
+        items.clear();
+    }
     let what = What::Ask {
         who,
         items,
         duration,
         glass,
+        environment,
         start_after: later.then(|| dice.span(Span::seconds(10), Span::minutes(10))),
         copies: copies(dice, 200),
     };
@@ -86,7 +105,7 @@ fn ask(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
         };
         scenario.elements.push(Element { at, what });
     }
-    if scenario.flavour == Flavour::Hasty || dice.chance(300) {
+    if matches!(scenario.flavour, Flavour::Hasty | Flavour::Thrifty) || dice.chance(300) {
         give_back(dice, scenario, (number, who), at);
     }
 }
@@ -136,6 +155,7 @@ fn extend(
 fn give_back(dice: &mut Dice, scenario: &mut Scenario, (ask, who): (usize, usize), at: Span) {
     let (least, most) = match scenario.flavour {
         Flavour::Hasty => (Span::ZERO, Span::seconds(20)),
+        Flavour::Thrifty => (Span::seconds(30), Span::minutes(6)),
         _ => (Span::seconds(30), Span::minutes(25)),
     };
     let at = at + dice.span(least, most);
@@ -161,10 +181,16 @@ fn give_back(dice: &mut Dice, scenario: &mut Scenario, (ask, who): (usize, usize
 fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>, bool) {
     let who = dice.index(scenario.people.len());
     let policy = scenario.policies.first();
-    let Some((policy, rule)) = policy.and_then(|policy| Some((policy, dice.pick(&policy.rules)?))) else {
+    let thrifty = scenario.flavour == Flavour::Thrifty && !dice.chance(150);
+    let drawn = policy.and_then(|policy| {
+        let drawn = dice.pick(&policy.rules)?;
+        let rule = if thrifty { policy.rules.first()? } else { drawn };
+        Some((policy, rule))
+    });
+    let Some((policy, rule)) = drawn else {
         return (who, Vec::new(), false);
     };
-    if dice.chance(200) {
+    if !thrifty && dice.chance(200) {
         return (who, items(dice, scenario), dice.chance(100));
     }
     let in_set = |person: &Person| {
@@ -193,7 +219,17 @@ fn asked(dice: &mut Dice, scenario: &Scenario) -> (usize, Vec<String>, bool) {
     items.sort();
     items.dedup();
     let glass = rule.glass.is_some() != dice.chance(50);
+    if let Some(first) = admitted.first().filter(|_| thrifty && dice.chance(750)) {
+        return (*first, items, glass);
+    }
     (dice.pick(&admitted).copied().unwrap_or(who), items, glass)
+}
+
+/// The role of an environment that this item is one of.
+fn of_environment(scenario: &Scenario, item: &str) -> Option<(String, String)> {
+    let (resource, role) = item.split_once('/')?;
+    let resource = scenario.policies.first()?.resource(resource)?;
+    Some((resource.env.clone(), role.to_owned()))
 }
 
 fn items(dice: &mut Dice, scenario: &Scenario) -> Vec<String> {
@@ -222,7 +258,11 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
             votes.push(Vote {
                 ask,
                 who,
-                approve: dice.chance(980),
+                approve: dice.chance(if scenario.flavour == Flavour::Thrifty {
+                    850
+                } else {
+                    980
+                }),
                 shorter: dice.chance(150).then(|| Span::minutes(dice.number(0..8))),
                 fewer: dice.chance(100),
                 token: dice.chance(40),
@@ -267,18 +307,17 @@ fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
     }
 }
 
-fn change(dice: &mut Dice, scenario: &Scenario) -> What {
+/// A change of the house; `None` where it is the policy.
+fn change(dice: &mut Dice, scenario: &Scenario) -> Option<What> {
     let who = dice.index(scenario.people.len());
-    match dice.number(0..15) {
+    Some(match dice.number(0..15) {
         10..13 => What::Lock {
             on: lockable(dice, scenario),
         },
         13 | 14 => What::Unlock {
             on: lockable(dice, scenario),
         },
-        0..4 => What::Policy {
-            number: dice.index(scenario.policies.len()),
-        },
+        0..4 => return None,
         4..6 => What::Groups {
             who,
             groups: draw::groups(dice),
@@ -289,7 +328,7 @@ fn change(dice: &mut Dice, scenario: &Scenario) -> What {
         },
         7 | 8 => What::Deactivate { who },
         _ => What::Reactivate { who },
-    }
+    })
 }
 
 /// A person, or a resource of the first policy.

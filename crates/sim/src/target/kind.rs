@@ -47,6 +47,10 @@ impl Kind for Sim {
         Vec::new()
     }
 
+    fn tells_sessions(&self) -> bool {
+        true
+    }
+
     /// A role that names an opening shares it with everybody; another has one of its own for each grant.
     fn target_key(&self, grant: GrantId, index: usize, _: &Value, role: &Value) -> String {
         match role.get("opening").and_then(Value::as_str) {

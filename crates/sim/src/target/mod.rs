@@ -192,6 +192,21 @@ impl Target {
             .any(|(at, shown)| shown.is_usable(*at))
     }
 
+    /// From when until when somebody was connected, in order; the last may go on.
+    pub(crate) fn sessions(&self, key: &str) -> Vec<(Timestamp, Option<Timestamp>)> {
+        let state = lock(&self.state);
+        let mut all: Vec<(Timestamp, Option<Timestamp>)> = Vec::new();
+        for (at, shown) in state.shown.get(key).into_iter().flatten() {
+            let open = all.last_mut().filter(|(_, until)| until.is_none());
+            match (open, shown.sessions > 0) {
+                (None, true) => all.push((*at, None)),
+                (Some((_, until)), false) => *until = Some(*at),
+                _ => {}
+            }
+        }
+        all
+    }
+
     /// Is out of order in this way until then.
     pub(crate) fn breaks(&self, how: Outage, until: Timestamp) {
         lock(&self.state).outages.push((until, how));

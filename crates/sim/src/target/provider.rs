@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
-use daypass_providers::{Capabilities, Credential, Error, Inspection, Progress, Provider};
+use daypass_providers::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider};
 
 use super::fate::Fate;
 use super::{Effect, Shown, Target};
@@ -262,6 +262,24 @@ impl Provider for Connected {
             })
         });
         answer.await
+    }
+
+    /// Whoever is connected works all the time.
+    async fn activity(&self, key: &str, _: &Spec) -> Result<Option<Activity>, Error> {
+        self.call("activity", key, |fate| {
+            if matches!(fate, Fate::Shrugs { .. }) {
+                return Ok(None);
+            }
+            let shown = self.read("activity", key, |at| lock(&self.target.state).at(key, at));
+            if !shown.is_ours() && shown.sessions == 0 {
+                return Err(Error::new(Fault::NotFound, "the access is not there"));
+            }
+            Ok(Some(Activity {
+                sessions: shown.sessions,
+                quiet: (shown.sessions > 0).then_some(Span::ZERO),
+            }))
+        })
+        .await
     }
 
     async fn list_managed(&self) -> Result<Vec<String>, Error> {
