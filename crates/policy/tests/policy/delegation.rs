@@ -305,7 +305,7 @@ fn the_sets_of_delegates_must_be_there_and_be_readable() {
         policy(POLICY),
     );
     let lines = Policy::diff(Some(&before), &after);
-    assert_eq!(lines, ["~ defaults : delegates nobody → deputies, security"]);
+    assert_eq!(lines, ["~ defaults: delegates nobody → deputies, security"]);
 }
 
 const PEOPLE: [&str; 6] = ["ana", "bo", "cy", "di", "ed", "flo"];
