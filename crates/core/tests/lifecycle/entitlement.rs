@@ -167,3 +167,24 @@ fn what_the_ledger_never_knew_becomes_an_entitlement_without_a_spec() {
     assert_eq!((found.spec, found.observed), (None, unknown()));
     assert!(Entitlement::evolve(None, &Event::Revoked, at(0)).is_none());
 }
+
+/// A look that is no newer than a removal may show what was there before it, whatever a call answered since.
+#[test]
+fn what_was_removed_is_kept_until_it_was_seen_to_be_gone_or_back() {
+    let there = Event::Provisioned { until: None };
+    let seen = after(&entitlement("k", unknown()), &there, 1);
+    assert!(!seen.may_show_removed(at(0)), "nothing was removed");
+    let removing = after(&seen, &Event::Removing { until: at(60) }, 2);
+    assert!(removing.may_show_removed(at(60)), "it may land until then");
+    let revoked = after(&removing, &Event::Revoked, 5);
+    let intended = intend(Some(&revoked), ("me", 40), true, 6).unwrap();
+    let asked = after(&revoked, &intended, 6);
+    assert!(asked.may_show_removed(at(5)) && !asked.may_show_removed(at(6)));
+    let gone = Event::VerifiedAbsent {
+        residue: vec![],
+        shown_by: None,
+    };
+    for known in [gone, there] {
+        assert!(!after(&asked, &known, 9).may_show_removed(at(5)), "{known:?}");
+    }
+}
