@@ -430,7 +430,7 @@ fn what_is_over_or_asked_wrongly_gets_nothing() {
         ..house.nobody()
     };
     assert!(
-        api.post(ahead, &serde_json::json!({"version": 99}))
+        api.post(ahead, &serde_json::json!({"version": 9_000_000_000_000_000_u64}))
             .problem()
             .contains("invalid")
     );
