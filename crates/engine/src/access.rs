@@ -86,11 +86,11 @@ impl Engine {
                 let gateway = current
                     .policy
                     .resource(item.resource.as_str())
-                    .is_none_or(|resource| resource.access == Access::Gateway);
+                    .map(|resource| resource.access == Access::Gateway);
                 // Ownership first: who is not the holder learns nothing about the resource.
                 let event = grant.issue_credential(caller.person, &item, now)?;
                 may_use(current, world, grant, behind.as_ref())?;
-                if gateway {
+                if gateway.ok_or_else(|| left_the_policy(&item))? {
                     return Err(Refusal::new(
                         Code::GatewayOnly,
                         format!("{} never reveals its credentials", item.resource),
@@ -245,6 +245,14 @@ fn has_credentials(connectors: &Connectors, grant: &Grant, item: &Item) -> Resul
     }
     let what = format!("{item} has no credentials: the access is there without any");
     Err(Refusal::new(Code::Invalid, what).hint("daypass status shows until when"))
+}
+
+/// The policy in force does not say any more how it is reached.
+pub(crate) fn left_the_policy(item: &Item) -> Refusal {
+    let what = format!("the policy in force has no resource {} any more", item.resource);
+    not_found(what).hint(
+        "nothing more is handed out for it; what was granted ends at its deadline, or with daypass release",
+    )
 }
 
 /// The item that is meant: the one named, or the only one there is.

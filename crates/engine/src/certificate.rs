@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{self, Certificate, Grant, Part};
 use daypass_core::id::GrantId;
@@ -13,7 +14,7 @@ use daypass_providers::Provider;
 use daypass_providers::ssh::{Ask, Certifier, Draft, Issued, Krl};
 use daypass_store::{Outcome, Scope};
 
-use crate::access::{held, one_item};
+use crate::access::{held, left_the_policy, one_item};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
@@ -22,8 +23,8 @@ use crate::services::may_use;
 /// What a host is to have in place.
 #[derive(Debug, Clone)]
 pub struct HostFiles {
-    /// The line for `TrustedUserCAKeys`.
-    pub authority: String,
+    /// The line for `TrustedUserCAKeys`; none where the authority's key cannot be opened: then what a host has is left as it is.
+    pub authority: Option<String>,
     /// The list of the revoked.
     pub krl: Krl,
     /// For each user of the host, the principals that open it.
@@ -52,7 +53,8 @@ impl Engine {
         grant.issue_credential(caller.person, &item, now)?;
         let part = part(&grant, &item)?;
         let resource = current.policy.resource(item.resource.as_str());
-        if resource.is_none_or(|resource| resource.access == Access::Gateway) {
+        let resource = resource.ok_or_else(|| left_the_policy(&item))?;
+        if resource.access == Access::Gateway {
             let what = format!("{} never reveals its credentials", item.resource);
             return Err(Refusal::new(Code::GatewayOnly, what)
                 .hint("it is reached through the gateway")
@@ -78,7 +80,8 @@ impl Engine {
             key_id: &key_id,
             until,
         };
-        let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
+        let draft = certifier.draft(&part.target.key, &part.spec, &ask).await;
+        let draft = draft.map_err(at_most_so_many)?;
         self.note(caller, &grant, &item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item, draft, issued))
@@ -141,7 +144,8 @@ impl Engine {
     pub async fn ssh_host(&self, caller: Caller, connector: &Name, host: &str) -> Result<HostFiles, Error> {
         let provider = self.ssh(connector)?;
         let certifier = certifier(&provider, connector)?;
-        self.speaks_for(caller, (connector, certifier), host)?;
+        let host = self.speaks_for(caller, (connector, certifier), host)?;
+        let mut resources = BTreeSet::new();
         let mut principals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let policy = self.current().policy;
         for resource in policy
@@ -149,9 +153,10 @@ impl Engine {
             .iter()
             .filter(|resource| resource.connector == *connector)
         {
-            if certifier.host(&resource.config, host).is_none() {
+            if certifier.host(&resource.config, &host).is_none() {
                 continue;
             }
+            resources.insert(resource.name.to_string());
             for user in resource
                 .roles
                 .values()
@@ -161,8 +166,14 @@ impl Engine {
                 principals.entry(user).or_default().insert(principal);
             }
         }
+        // Before it has them; and the list is read after that, so that it has whatever was revoked while nobody knew of it.
+        certifier.give(&host, &resources).await?;
+        // What is revoked must reach hosts also while nothing can be signed.
+        let authority = certifier.authority().await;
         Ok(HostFiles {
-            authority: certifier.authority().await?,
+            authority: authority
+                .inspect_err(|error| tracing::warn!(%error, "hosts are sent no authority"))
+                .ok(),
             krl: certifier.krl().await?,
             principals,
         })
@@ -230,6 +241,14 @@ fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
 
 fn certifier<'a>(provider: &'a Arc<dyn Provider>, connector: &Name) -> Result<&'a dyn Certifier, Refusal> {
     provider.certifier().ok_or_else(|| no_authority(connector))
+}
+
+fn at_most_so_many(error: daypass_providers::Error) -> Error {
+    if error.fault != Fault::RateLimited {
+        return error.into();
+    }
+    let hint = "use the one that you have; each lasts for minutes";
+    Refusal::new(Code::TooManyOpen, error.detail).hint(hint).into()
 }
 
 fn no_authority(connector: &Name) -> Refusal {
