@@ -32,7 +32,7 @@ pub struct Certificate {
     pub key: String,
     /// Whom it names, as `user@resource`.
     pub principals: Vec<String>,
-    /// From when it is valid.
+    /// From when it is valid, by the server's clock, with which those of hosts are to agree.
     #[schema(value_type = String, format = DateTime)]
     pub valid_after: Timestamp,
     /// Until when: a few minutes, and never beyond the grant's deadline.
@@ -44,12 +44,15 @@ pub struct Certificate {
     pub port: u16,
     /// The users that it opens there.
     pub users: Vec<String>,
+    /// It runs one command only, or is taken from certain networks only.
+    #[serde(default)]
+    pub narrow: bool,
 }
 
 /// `GET /ssh/{connector}/hosts/{host}`: what a host is to have in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HostFiles {
-    /// The line for `TrustedUserCAKeys`.
+    /// The line for `TrustedUserCAKeys`; empty while the authority's key cannot be opened: what the host has stays.
     pub authority: String,
     /// The version of the list of the revoked.
     pub version: u64,

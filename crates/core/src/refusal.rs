@@ -92,7 +92,7 @@ codes! {
     Uses = "uses",
     /// The same was denied a short while ago.
     CoolDown = "cool-down",
-    /// This person has as many requests waiting for others as anybody may have.
+    /// This person has as many requests waiting for others, or certificates of one access valid, as anybody may have.
     TooManyOpen = "too-many-open",
     /// Nobody could complete the chain of reviews.
     NoReviewer = "no-reviewer",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{self, Certificate, Grant, Part};
 use daypass_core::id::GrantId;
@@ -22,8 +23,8 @@ use crate::services::may_use;
 /// What a host is to have in place.
 #[derive(Debug, Clone)]
 pub struct HostFiles {
-    /// The line for `TrustedUserCAKeys`.
-    pub authority: String,
+    /// The line for `TrustedUserCAKeys`; none where the authority's key cannot be opened: then what a host has is left as it is.
+    pub authority: Option<String>,
     /// The list of the revoked.
     pub krl: Krl,
     /// For each user of the host, the principals that open it.
@@ -73,7 +74,8 @@ impl Engine {
             key_id: &key_id,
             until,
         };
-        let draft = certifier.draft(&part.target.key, &part.spec, &ask).await?;
+        let draft = certifier.draft(&part.target.key, &part.spec, &ask).await;
+        let draft = draft.map_err(at_most_so_many)?;
         self.note(caller, (&grant, recorded), &item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item, draft, issued))
@@ -143,7 +145,8 @@ impl Engine {
     pub async fn ssh_host(&self, caller: Caller, connector: &Name, host: &str) -> Result<HostFiles, Error> {
         let provider = self.ssh(connector)?;
         let certifier = certifier(&provider, connector)?;
-        self.speaks_for(caller, (connector, certifier), host)?;
+        let host = self.speaks_for(caller, (connector, certifier), host)?;
+        let mut resources = BTreeSet::new();
         let mut principals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let policy = self.current().policy;
         for resource in policy
@@ -151,9 +154,10 @@ impl Engine {
             .iter()
             .filter(|resource| resource.connector == *connector)
         {
-            if certifier.host(&resource.config, host).is_none() {
+            if certifier.host(&resource.config, &host).is_none() {
                 continue;
             }
+            resources.insert(resource.name.to_string());
             for user in resource
                 .roles
                 .values()
@@ -163,8 +167,14 @@ impl Engine {
                 principals.entry(user).or_default().insert(principal);
             }
         }
+        // Before it has them; and the list is read after that, so that it has whatever was revoked while nobody knew of it.
+        certifier.give(&host, &resources).await?;
+        // What is revoked must reach hosts also while nothing can be signed.
+        let authority = certifier.authority().await;
         Ok(HostFiles {
-            authority: certifier.authority().await?,
+            authority: authority
+                .inspect_err(|error| tracing::warn!(%error, "hosts are sent no authority"))
+                .ok(),
             krl: certifier.krl().await?,
             principals,
         })
@@ -232,6 +242,14 @@ fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
 
 fn certifier<'a>(provider: &'a Arc<dyn Provider>, connector: &Name) -> Result<&'a dyn Certifier, Refusal> {
     provider.certifier().ok_or_else(|| no_authority(connector))
+}
+
+fn at_most_so_many(error: daypass_providers::Error) -> Error {
+    if error.fault != Fault::RateLimited {
+        return error.into();
+    }
+    let hint = "use the one that you have; each lasts for minutes";
+    Refusal::new(Code::TooManyOpen, error.detail).hint(hint).into()
 }
 
 fn no_authority(connector: &Name) -> Refusal {

@@ -207,6 +207,27 @@ impl Engine {
             }
         }
         findings.extend(self.session_findings(policy));
+        findings.extend(self.joint_findings(policy));
+        findings
+    }
+
+    /// What resources of one connector may not say together.
+    fn joint_findings(&self, policy: &Policy) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for connector in policy.connectors() {
+            let Ok(kind) = find(&self.parts.kinds, &connector.kind) else {
+                continue;
+            };
+            let all = policy.resources().iter();
+            let of = all.filter(|resource| resource.connector == connector.name);
+            let named: Vec<_> = of.map(|one| (one.name.as_str(), &one.config)).collect();
+            for (index, problem) in kind.check_together(&named) {
+                let name = named.get(index).map_or("", |(name, _)| *name);
+                let location = policy.locate(Section::Resource(name), &problem.pointer);
+                let message = problem.message;
+                findings.push(Finding { location, message });
+            }
+        }
         findings
     }
 

@@ -10,7 +10,7 @@ use daypass_policy::Access;
 
 use crate::current::Current;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, not_found};
 
 impl Engine {
     /// Whether a request of this grant, or one that lengthened it, was agreed to because its access is recorded. What a request
@@ -27,7 +27,7 @@ impl Engine {
 /// Whether this may be handed out by the policy in force; `recorded`: what [`Engine::is_to_be_recorded`] says.
 pub(crate) fn may_reveal(current: &Current, item: &Item, recorded: bool) -> Result<(), Refusal> {
     let resource = current.policy.resource(item.resource.as_str());
-    if resource.is_none_or(|resource| resource.access == Access::Gateway) {
+    if resource.ok_or_else(|| left_the_policy(item))?.access == Access::Gateway {
         let what = format!("{} never reveals its credentials", item.resource);
         return Err(Refusal::new(Code::GatewayOnly, what).hint("it is reached through the gateway"));
     }
@@ -40,4 +40,12 @@ pub(crate) fn may_reveal(current: &Current, item: &Item, recorded: bool) -> Resu
             .hint("give it back and ask again: what it takes by the policy of today is asked then"));
     }
     Ok(())
+}
+
+/// The policy in force does not say any more how it is reached.
+fn left_the_policy(item: &Item) -> Refusal {
+    let what = format!("the policy in force has no resource {} any more", item.resource);
+    not_found(what).hint(
+        "nothing more is handed out for it; what was granted ends at its deadline, or with daypass release",
+    )
 }

@@ -280,6 +280,12 @@ pub trait Kind: Send + Sync {
     /// Everything that is wrong with it.
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>>;
 
+    /// What resources of one connector, each with its name and configuration, may not say together; with the place of the one to
+    /// tell it of. Each was checked by itself.
+    fn check_together(&self, _resources: &[(&str, &Value)]) -> Vec<(usize, ConfigProblem)> {
+        Vec::new()
+    }
+
     /// Which secrets a connector's configuration names, and where they would be sent: for the server to refuse a policy
     /// that names others than `server.yaml` allows. Empty where the configuration cannot be read.
     fn secrets(&self, connector: &Value) -> Vec<SecretUse>;

@@ -1,21 +1,26 @@
 //! Where the kind `ssh` keeps its authorities: in the store, each private key sealed under the operator's own key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use daypass_core::entitlement::Fault;
 use daypass_core::refusal::Code;
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use daypass_providers::Error as TargetError;
-use daypass_providers::ssh::{Acknowledged, Register, Revoked, Standing};
-use daypass_store::{Error as StoreError, Store};
+use daypass_providers::ssh::{
+    Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told,
+};
+use daypass_store::{Error as StoreError, SshEnd, SshKeep, Store};
 use zeroize::Zeroizing;
 
 use crate::edge;
 
-/// How long after its end a certificate is still put on the list: longer than any clock is taken to be wrong.
-const LISTED_PAST_END: Span = Span::minutes(5);
+/// How much the store keeps of certificates.
+const KEEP: SshKeep = SshKeep {
+    past_end: LISTED_PAST_END,
+    most: MOST_VALID,
+};
 /// Bytes of a nonce of AES-GCM.
 const NONCE: usize = 12;
 
@@ -74,6 +79,9 @@ fn failed(error: StoreError) -> TargetError {
         StoreError::Refused(refusal) if refusal.code == Code::NotActive => {
             TargetError::new(Fault::NotFound, refusal.to_string())
         }
+        StoreError::Refused(refusal) if refusal.code == Code::TooManyOpen => {
+            TargetError::new(Fault::RateLimited, refusal.to_string())
+        }
         StoreError::Refused(refusal) => TargetError::new(Fault::Misconfigured, refusal.to_string()),
         StoreError::Full | StoreError::Unavailable(_) => {
             TargetError::new(Fault::Unavailable, "the server's store does not answer")
@@ -87,8 +95,12 @@ fn failed(error: StoreError) -> TargetError {
 
 #[async_trait]
 impl Register for Authorities {
-    async fn now(&self) -> Result<Timestamp, TargetError> {
-        self.store.now().await.map_err(failed)
+    async fn told(&self) -> Result<Told, TargetError> {
+        let told = self.store.told().await.map_err(failed)?;
+        Ok(Told {
+            now: told.now,
+            clock: told.clock,
+        })
     }
 
     async fn seed(&self, connector: &str) -> Result<Zeroizing<[u8; 32]>, TargetError> {
@@ -110,6 +122,14 @@ impl Register for Authorities {
         self.store.ssh_since(connector).await.map_err(failed)
     }
 
+    async fn public(&self, connector: &str) -> Result<Option<Vec<u8>>, TargetError> {
+        self.store.ssh_public(connector).await.map_err(failed)
+    }
+
+    async fn keep_public(&self, connector: &str, key: Vec<u8>) -> Result<(), TargetError> {
+        self.store.ssh_keep_public(connector, key).await.map_err(failed)
+    }
+
     fn nonce(&self) -> [u8; 32] {
         edge::random()
     }
@@ -118,19 +138,17 @@ impl Register for Authorities {
         self.store.ssh_open(connector, key, until).await.map_err(failed)
     }
 
-    async fn reserve(&self, connector: &str, key: &str, valid_before: Timestamp) -> Result<u64, TargetError> {
-        self.store
-            .ssh_issue(connector, key, valid_before)
-            .await
-            .map_err(failed)
+    async fn reserve(&self, connector: &str, key: &str, end: End) -> Result<u64, TargetError> {
+        let end = SshEnd {
+            until: end.until,
+            clock: end.clock,
+        };
+        let issued = self.store.ssh_issue(connector, key, end, KEEP).await;
+        issued.map_err(failed)
     }
 
     async fn close(&self, connector: &str, key: &str) -> Result<(), TargetError> {
-        let now = self.now().await?;
-        self.store
-            .ssh_close(connector, key, now - LISTED_PAST_END)
-            .await
-            .map_err(failed)
+        self.store.ssh_close(connector, key, KEEP).await.map_err(failed)
     }
 
     async fn look(&self, connector: &str, key: &str) -> Result<Option<Standing>, TargetError> {
@@ -146,9 +164,23 @@ impl Register for Authorities {
         self.store.ssh_open_targets(connector).await.map_err(failed)
     }
 
-    async fn revoked(&self, connector: &str, after: Timestamp) -> Result<Revoked, TargetError> {
-        let (version, serials) = self.store.ssh_revoked(connector, after).await.map_err(failed)?;
+    async fn revoked(&self, connector: &str) -> Result<Revoked, TargetError> {
+        let (version, serials) = self.store.ssh_revoked(connector).await.map_err(failed)?;
         Ok(Revoked { version, serials })
+    }
+
+    async fn give(
+        &self,
+        connector: &str,
+        host: &str,
+        resources: &BTreeSet<String>,
+    ) -> Result<(), TargetError> {
+        let kept = self.store.ssh_give(connector, host, resources).await;
+        kept.map_err(failed)
+    }
+
+    async fn given(&self, connector: &str, resource: &str) -> Result<BTreeSet<String>, TargetError> {
+        self.store.ssh_given(connector, resource).await.map_err(failed)
     }
 
     async fn acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<(), TargetError> {

@@ -63,10 +63,10 @@ pub use replay::Verified;
 pub use requests::RequestFilter;
 pub use scope::{MOST_OPEN, Scope};
 pub use side::Side;
-pub use ssh::{SshAccess, SshHost};
+pub use ssh::{SshAccess, SshEnd, SshHost, SshKeep};
 pub use store::Store;
 pub use tokens::{TokenKind, TokenRow};
-pub use transition::{Committed, Outcome};
+pub use transition::{Committed, Outcome, Told};
 
 /// Where an embedded store takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,11 +1,15 @@
 //! Certificate authorities for SSH: their sealed keys, what they issued and revoked, and what hosts acknowledged.
 //!
-//! Each write holds its connector's turn, so that serials and versions rise one by one.
+//! Each write holds its connector's turn, so that serials and versions only rise. Both go on from the clock's microseconds where
+//! those are ahead: a store that was put back from a copy does not give a number a second time.
+//!
+//! Hosts judge a certificate by their own clocks. So its end is kept as the certificate says it, by the clock, which is not the time
+//! that decides once a clock was set back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::floor::Floor;
@@ -18,10 +22,28 @@ use crate::transition;
 pub struct SshAccess {
     /// Until when certificates may be issued; `None` once it was closed.
     pub open_until: Option<Timestamp>,
-    /// When the last certificate runs out, if one was issued.
+    /// When the last certificate runs out by the clock, if one was issued.
     pub last_valid: Option<Timestamp>,
     /// From this version on, the list has all certificates of the key.
     pub revoked_in: u64,
+}
+
+/// Until when a certificate is to be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SshEnd {
+    /// By the time that decides.
+    pub until: Timestamp,
+    /// The same instant by the clock: what the certificate says.
+    pub clock: Timestamp,
+}
+
+/// How much is kept of certificates, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SshKeep {
+    /// So long after its end a certificate is still listed, or may be put on the list. Then it is forgotten.
+    pub past_end: Span,
+    /// How many that are not over yet a target key may have.
+    pub most: u64,
 }
 
 /// What a host acknowledged last.
@@ -65,6 +87,20 @@ async fn since(link: &mut Link, connector: &str) -> Result<Option<Timestamp>> {
     row.map_or(Ok(None), |row| row.maybe_time(0))
 }
 
+async fn public(link: &mut Link, connector: &str) -> Result<Option<Vec<u8>>> {
+    let text = "SELECT public FROM ssh_authorities WHERE connector = $1";
+    let row = link.row(text, &[connector.into()]).await?;
+    row.map_or(Ok(None), |row| {
+        row.maybe_bytes(0).map(|bytes| bytes.map(<[u8]>::to_vec))
+    })
+}
+
+async fn keep_public(link: &mut Link, connector: &str, key: Vec<u8>) -> Result<()> {
+    turn(link, connector).await?;
+    let text = "UPDATE ssh_authorities SET public = $2 WHERE connector = $1 AND public IS NULL";
+    link.run(text, &[connector.into(), key.into()]).await.map(drop)
+}
+
 async fn open(link: &mut Link, connector: &str, target: &str, until: Timestamp) -> Result<()> {
     turn(link, connector).await?;
     let text = "INSERT INTO ssh_accesses (connector, target, open_until) VALUES ($1, $2, $3) \
@@ -88,25 +124,54 @@ async fn access(link: &mut Link, connector: &str, target: &str) -> Result<Option
     .transpose()
 }
 
+/// Another version of the list, which nobody had before.
+async fn new_version(link: &mut Link, connector: &str, clock: Timestamp) -> Result<()> {
+    let text = "UPDATE ssh_authorities SET krl_version = \
+                CASE WHEN krl_version >= $2 THEN krl_version + 1 ELSE $2 END WHERE connector = $1";
+    link.run(text, &[connector.into(), clock.into()]).await.map(drop)
+}
+
+/// Forgets what ran out long ago. A list that loses a certificate is a new one.
+async fn forget(link: &mut Link, connector: &str, clock: Timestamp, past_end: Span) -> Result<()> {
+    let values = [connector.into(), (clock - past_end).into()];
+    let text = "DELETE FROM ssh_certificates WHERE connector = $1 AND valid_before <= $2 AND revoked = 1";
+    if link.run(text, &values).await? > 0 {
+        new_version(link, connector, clock).await?;
+    }
+    let text = "DELETE FROM ssh_certificates WHERE connector = $1 AND valid_before <= $2";
+    link.run(text, &values).await?;
+    let text = "DELETE FROM ssh_accesses \
+                WHERE connector = $1 AND open_until IS NULL AND (last_valid IS NULL OR last_valid <= $2)";
+    link.run(text, &values).await.map(drop)
+}
+
 async fn issue(
     link: &mut Link,
     (connector, target): (&str, &str),
-    valid_before: Timestamp,
+    end: SshEnd,
+    keep: SshKeep,
     floor: &Floor,
 ) -> Result<u64> {
     turn(link, connector).await?;
-    let (now, _) = transition::now(link, floor).await?;
+    let (told, _) = transition::told(link, floor).await?;
     let open = access(link, connector, target)
         .await?
         .and_then(|access| access.open_until);
-    if open.is_none_or(|until| until <= now || until < valid_before) {
+    if open.is_none_or(|until| until <= told.now || until < end.until) {
         return Err(Refusal::new(Code::NotActive, "no certificate may be issued for it").into());
     }
-    link.run(
-        "UPDATE ssh_authorities SET last_serial = last_serial + 1 WHERE connector = $1",
-        &[connector.into()],
-    )
-    .await?;
+    forget(link, connector, told.clock, keep.past_end).await?;
+    let text =
+        "SELECT count(*) FROM ssh_certificates WHERE connector = $1 AND target = $2 AND valid_before > $3";
+    let values = [connector.into(), target.into(), told.clock.into()];
+    let valid = link.row(text, &values).await?.map_or(Ok(0), |row| row.count(0))?;
+    if valid >= keep.most {
+        let what = format!("{valid} certificates of this access are valid already");
+        return Err(Refusal::new(Code::TooManyOpen, what).into());
+    }
+    let text = "UPDATE ssh_authorities SET last_serial = \
+                CASE WHEN last_serial >= $2 THEN last_serial + 1 ELSE $2 END WHERE connector = $1";
+    link.run(text, &[connector.into(), told.clock.into()]).await?;
     let text = "SELECT last_serial FROM ssh_authorities WHERE connector = $1";
     let row = link.row(text, &[connector.into()]).await?;
     let serial = row
@@ -116,51 +181,48 @@ async fn issue(
         "INSERT INTO ssh_certificates (connector, serial, target, valid_before) VALUES ($1, $2, $3, $4)";
     link.run(
         text,
-        &[
-            connector.into(),
-            serial.into(),
-            target.into(),
-            valid_before.into(),
-        ],
+        &[connector.into(), serial.into(), target.into(), end.clock.into()],
     )
     .await?;
     let text = "UPDATE ssh_accesses SET last_valid = $3 \
                 WHERE connector = $1 AND target = $2 AND (last_valid IS NULL OR last_valid < $3)";
-    link.run(text, &[connector.into(), target.into(), valid_before.into()])
+    link.run(text, &[connector.into(), target.into(), end.clock.into()])
         .await?;
     Ok(serial)
 }
 
-async fn close(link: &mut Link, connector: &str, target: &str, forget_before: Timestamp) -> Result<()> {
+async fn close(
+    link: &mut Link,
+    (connector, target): (&str, &str),
+    keep: SshKeep,
+    floor: &Floor,
+) -> Result<()> {
     turn(link, connector).await?;
+    let (told, _) = transition::told(link, floor).await?;
+    forget(link, connector, told.clock, keep.past_end).await?;
     let text = "UPDATE ssh_accesses SET open_until = NULL WHERE connector = $1 AND target = $2";
     link.run(text, &[connector.into(), target.into()]).await?;
     let text = "UPDATE ssh_certificates SET revoked = 1 \
-                WHERE connector = $1 AND target = $2 AND revoked = 0 AND valid_before > $3";
-    let values = [connector.into(), target.into(), forget_before.into()];
-    if link.run(text, &values).await? == 0 {
+                WHERE connector = $1 AND target = $2 AND revoked = 0";
+    if link.run(text, &[connector.into(), target.into()]).await? == 0 {
         return Ok(());
     }
-    link.run(
-        "UPDATE ssh_authorities SET krl_version = krl_version + 1 WHERE connector = $1",
-        &[connector.into()],
-    )
-    .await?;
+    new_version(link, connector, told.clock).await?;
     let text = "UPDATE ssh_accesses SET revoked_in = \
                 (SELECT krl_version FROM ssh_authorities WHERE ssh_authorities.connector = $1) \
                 WHERE connector = $1 AND target = $2";
     link.run(text, &[connector.into(), target.into()]).await.map(drop)
 }
 
-async fn revoked(link: &mut Link, connector: &str, after: Timestamp) -> Result<(u64, Vec<u64>)> {
+async fn revoked(link: &mut Link, connector: &str) -> Result<(u64, Vec<u64>)> {
     // The version first: a list with more than its version says does no harm, one with less would.
     let text = "SELECT krl_version FROM ssh_authorities WHERE connector = $1";
     let version = match link.row(text, &[connector.into()]).await? {
         Some(row) => row.count(0)?,
         None => 0,
     };
-    let text = "SELECT serial FROM ssh_certificates WHERE connector = $1 AND revoked = 1 AND valid_before > $2 ORDER BY serial";
-    let rows = link.rows(text, &[connector.into(), after.into()]).await?;
+    let text = "SELECT serial FROM ssh_certificates WHERE connector = $1 AND revoked = 1 ORDER BY serial";
+    let rows = link.rows(text, &[connector.into()]).await?;
     Ok((
         version,
         rows.iter().map(|row| row.count(0)).collect::<Result<_>>()?,
@@ -194,6 +256,22 @@ async fn hosts(link: &mut Link, connector: &str) -> Result<BTreeMap<String, SshH
         ))
     };
     rows.iter().map(host).collect()
+}
+
+async fn give(link: &mut Link, connector: &str, host: &str, resources: &[String]) -> Result<()> {
+    let text = "INSERT INTO ssh_given (connector, resource, host) VALUES ($1, $2, $3) \
+                ON CONFLICT (connector, resource, host) DO NOTHING";
+    for resource in resources {
+        link.run(text, &[connector.into(), resource.as_str().into(), host.into()])
+            .await?;
+    }
+    Ok(())
+}
+
+async fn given(link: &mut Link, connector: &str, resource: &str) -> Result<BTreeSet<String>> {
+    let text = "SELECT host FROM ssh_given WHERE connector = $1 AND resource = $2";
+    let rows = link.rows(text, &[connector.into(), resource.into()]).await?;
+    rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
 }
 
 async fn open_targets(link: &mut Link, connector: &str) -> Result<Vec<String>> {
@@ -235,32 +313,68 @@ impl Store {
         on!(read, self, |link| since(link, &connector))
     }
 
+    /// A connector's public key, if it was kept.
+    pub async fn ssh_public(&self, connector: &str) -> Result<Option<Vec<u8>>> {
+        let connector = connector.to_owned();
+        on!(read, self, |link| public(link, &connector))
+    }
+
+    /// Keeps a connector's public key, unless there is one.
+    pub async fn ssh_keep_public(&self, connector: &str, key: Vec<u8>) -> Result<()> {
+        let connector = connector.to_owned();
+        on!(write, self, |link| keep_public(link, &connector, key))
+    }
+
     /// Certificates may be issued for a target key, until then.
     pub async fn ssh_open(&self, connector: &str, target: &str, until: Timestamp) -> Result<()> {
         let (connector, target) = (connector.to_owned(), target.to_owned());
         on!(write, self, |link| open(link, &connector, &target, until))
     }
 
-    /// Keeps that a certificate is about to be issued; its serial. Refused where none may be, or not for so long.
-    pub async fn ssh_issue(&self, connector: &str, target: &str, valid_before: Timestamp) -> Result<u64> {
+    /// Keeps that a certificate is about to be issued; its serial. Refused where none may be, or not for so long, or where too many
+    /// are valid already.
+    pub async fn ssh_issue(&self, connector: &str, target: &str, end: SshEnd, keep: SshKeep) -> Result<u64> {
         let (connector, target, floor) = (connector.to_owned(), target.to_owned(), self.floor().clone());
         on!(write, self, |link| issue(
             link,
             (&connector, &target),
-            valid_before,
+            end,
+            keep,
             &floor
         ))
     }
 
-    /// No more are issued for a target key; those whose validity ends after this instant are revoked.
-    pub async fn ssh_close(&self, connector: &str, target: &str, forget_before: Timestamp) -> Result<()> {
-        let (connector, target) = (connector.to_owned(), target.to_owned());
+    /// No more are issued for a target key; those that there are, but for those that are over long since, are revoked.
+    pub async fn ssh_close(&self, connector: &str, target: &str, keep: SshKeep) -> Result<()> {
+        let (connector, target, floor) = (connector.to_owned(), target.to_owned(), self.floor().clone());
         on!(write, self, |link| close(
             link,
-            &connector,
-            &target,
-            forget_before
+            (&connector, &target),
+            keep,
+            &floor
         ))
+    }
+
+    /// Keeps that a host is about to be given the principals of these resources.
+    pub async fn ssh_give(&self, connector: &str, host: &str, resources: &BTreeSet<String>) -> Result<()> {
+        let mut new = Vec::new();
+        for resource in resources {
+            if !self.ssh_given(connector, resource).await?.contains(host) {
+                new.push(resource.clone());
+            }
+        }
+        // A host asks every few seconds; what is known already needs no write.
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (connector, host) = (connector.to_owned(), host.to_owned());
+        on!(write, self, |link| give(link, &connector, &host, &new))
+    }
+
+    /// The hosts that were ever given the principals of a resource.
+    pub async fn ssh_given(&self, connector: &str, resource: &str) -> Result<BTreeSet<String>> {
+        let (connector, resource) = (connector.to_owned(), resource.to_owned());
+        on!(read, self, |link| given(link, &connector, &resource))
     }
 
     /// What is known of a target key.
@@ -275,10 +389,10 @@ impl Store {
         on!(read, self, |link| open_targets(link, &connector))
     }
 
-    /// The list's version, and the serials on it whose validity ends after this instant.
-    pub async fn ssh_revoked(&self, connector: &str, after: Timestamp) -> Result<(u64, Vec<u64>)> {
+    /// The list's version, and the serials on it.
+    pub async fn ssh_revoked(&self, connector: &str) -> Result<(u64, Vec<u64>)> {
         let connector = connector.to_owned();
-        on!(snapshot, self, |link| revoked(link, &connector, after))
+        on!(snapshot, self, |link| revoked(link, &connector))
     }
 
     /// Keeps what a host has in place; an older version than before changes nothing.

@@ -16,7 +16,7 @@ use crate::gate::{Access, Gate};
 use crate::link::{Link, Running};
 use crate::postgres::{self, PostgresOptions};
 use crate::scope::Scope;
-use crate::transition::{self, Committed, Decide, Outcome};
+use crate::transition::{self, Committed, Decide, Outcome, Told};
 use crate::{Clock, sqlite};
 
 /// How often a transition is begun anew because others changed the same rows.
@@ -153,9 +153,17 @@ impl Store {
     /// # Errors
     /// Where the store does not answer.
     pub async fn now(&self) -> Result<Timestamp> {
+        Ok(self.told().await?.now)
+    }
+
+    /// The time that decides, and what the clock said at that moment: for what other machines judge by their own clocks.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn told(&self) -> Result<Told> {
         let floor = self.inner.floor.clone();
-        let reading = self.read(move |link| Box::pin(async move { transition::now(link, &floor).await }));
-        let (now, unkept) = reading.await?;
+        let reading = self.read(move |link| Box::pin(async move { transition::told(link, &floor).await }));
+        let (told, unkept) = reading.await?;
         if let Some(shift) = unkept {
             let (text, values) = transition::keep_shift(shift);
             let kept =
@@ -164,7 +172,7 @@ impl Store {
                 tracing::warn!(%error, %shift, "the clock was set back, and the store could not take the note of it yet");
             }
         }
-        Ok(now)
+        Ok(told)
     }
 
     /// Changes state. Loads and locks the scope, calls `decide` (once, with what is there now), and records all of what it

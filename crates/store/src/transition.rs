@@ -101,10 +101,21 @@ pub(crate) async fn run(
     Ok(Committed { world, events, now })
 }
 
+/// One reading of the time. Where the clock was set back at some time, or was ahead and was put right, the two differ for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The time that decides.
+    pub now: Timestamp,
+    /// What the clock says: what other machines take for the time.
+    pub clock: Timestamp,
+}
+
 /// What every decision takes into account beside its rows.
 struct Moment {
     /// The time that decides.
     now: Timestamp,
+    /// What the clock said just then.
+    clock: Timestamp,
     /// By how much it runs ahead of the clock, as far as that is kept in the store.
     shift: Span,
     /// The policy revision in force.
@@ -134,6 +145,7 @@ async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
     let shift = Span::from_micros(row.count(2)?);
     Ok(Moment {
         now: floor.raise(clock, recorded, shift),
+        clock,
         shift,
         policy: row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?,
         directory: row.count(3)?,
@@ -145,6 +157,17 @@ async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
 pub(crate) async fn now(link: &mut Link, floor: &Floor) -> Result<(Timestamp, Option<Span>)> {
     let moment = moment(link, floor).await?;
     Ok((moment.now, floor.unkept(moment.shift)))
+}
+
+/// The time that decides and what the clock said just then; and by how much it runs ahead of the clock, where the store does not
+/// know that yet.
+pub(crate) async fn told(link: &mut Link, floor: &Floor) -> Result<(Told, Option<Span>)> {
+    let moment = moment(link, floor).await?;
+    let told = Told {
+        now: moment.now,
+        clock: moment.clock,
+    };
+    Ok((told, floor.unkept(moment.shift)))
 }
 
 /// What keeps the shift for the next start, and for other servers.

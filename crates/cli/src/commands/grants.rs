@@ -7,7 +7,7 @@ use daypass_core::time::Span;
 
 use crate::commands::confirm::proving;
 use crate::commands::request::{Why, follow};
-use crate::commands::show;
+use crate::commands::{show, ssh};
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -73,6 +73,7 @@ impl ReleaseArgs {
             None => find::only_grant(&client).await?,
         };
         let ending = client.release(grant.id).await?;
+        ssh::forget(context, grant.id);
         show_ending(context, &ending);
         Ok(Exit::DONE)
     }

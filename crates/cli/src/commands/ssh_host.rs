@@ -1,16 +1,20 @@
 //! `ssh-host …`: what runs on a host that trusts a connector's authority.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+mod check;
+
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
-use daypass_api::Client;
 use daypass_api::ssh::HostFiles;
+use daypass_api::{Client, ProblemCode};
 use daypass_core::name::Name;
+use daypass_core::refusal::Code;
 use daypass_core::time::Span;
 
 use crate::context::Context;
@@ -18,9 +22,14 @@ use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::line::{Line, Style};
+use check::Check;
 
 /// What begins every revocation list.
 const KRL: &[u8] = b"SSHKRL\n\0";
+/// The file of the list.
+const LIST: &str = "revoked.krl";
+/// The folder of the principals.
+const PRINCIPALS: &str = "principals";
 
 /// What runs on a host that trusts a connector's authority.
 #[derive(Debug, Subcommand)]
@@ -36,7 +45,11 @@ pub enum SshHostCommand {
   daypass ssh-host sync fleet web-1.internal --once --dir /etc/ssh/daypass
 
 The token is one of the account that the policy names for the host. With --once it prints the lines for sshd_config;
-else it goes on every few seconds, and goes on with what it has while the server is not reached.")]
+else it goes on every few seconds, and goes on with what it has while the server is not reached. Where the policy does not name
+the host any more, it lets nobody in from then on.
+
+A list is acknowledged where sshd -T says that sshd reads it (RevokedKeys), for each user that is let in; else grants are known
+to have ended only when time has passed.")]
 pub struct SyncArgs {
     /// The connector, as the policy names it
     connector: Name,
@@ -47,6 +60,14 @@ pub struct SyncArgs {
     /// Where to write
     #[arg(long, value_name = "FOLDER", default_value = "/etc/ssh/daypass")]
     dir: PathBuf,
+
+    /// sshd's configuration, where it has another than its own
+    #[arg(long, value_name = "FILE")]
+    sshd_config: Option<PathBuf>,
+
+    /// Acknowledge without asking sshd -T what it reads: for hosts where it cannot be run
+    #[arg(long, conflicts_with = "sshd_config")]
+    unchecked: bool,
 
     /// Once, and then end
     #[arg(long)]
@@ -69,10 +90,18 @@ impl SshHostCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self::Sync(args) = self;
         let client = context.client()?;
+        let check = args.check(&context.env.path);
         if args.once {
-            let version = args.sync(&client, None).await?;
-            let what = format!("version {version} of the revocation list is in place and acknowledged");
-            context.out.note(Line::new().with(Style::Good, "✓ ").text(what));
+            let there = args.sync(&client, &check, None).await?;
+            if there.unread.is_none() {
+                context
+                    .out
+                    .note(Line::new().with(Style::Good, "✓ ").text(there.said()));
+            } else {
+                context
+                    .out
+                    .warn(Line::new().with(Style::Warn, "! ").text(there.said()));
+            }
             context
                 .out
                 .note(Line::new().text("sshd_config must have these lines:"));
@@ -87,18 +116,18 @@ impl SshHostCommand {
             }
             return Ok(Exit::DONE);
         }
-        let mut before: Option<Result<u64, String>> = None;
+        let mut before: Option<Result<InPlace, String>> = None;
         loop {
-            let acknowledged = before.as_ref().and_then(|last| last.as_ref().ok()).copied();
+            let last = before.as_ref().and_then(|last| last.as_ref().ok());
+            let acknowledged = last.filter(|last| last.unread.is_none()).map(|last| last.version);
             let now = args
-                .sync(&client, acknowledged)
+                .sync(&client, &check, acknowledged)
                 .await
                 .map_err(|failure| failure.told().0.to_owned());
             if before.as_ref() != Some(&now) {
                 match &now {
-                    Ok(version) => context
-                        .out
-                        .note(Line::new().text(format!("version {version} is in place"))),
+                    Ok(there) if there.unread.is_none() => context.out.note(Line::new().text(there.said())),
+                    Ok(there) => context.out.warn(Line::new().text(there.said())),
                     Err(failure) => context.out.warn(Line::new().text(failure.clone())),
                 }
             }
@@ -108,41 +137,115 @@ impl SshHostCommand {
     }
 }
 
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct InPlace {
+    version: u64,
+    /// Why it was not acknowledged.
+    unread: Option<String>,
+}
+
+impl InPlace {
+    fn said(&self) -> String {
+        let version = self.version;
+        self.unread.as_ref().map_or_else(
+            || format!("version {version} of the revocation list is in place and acknowledged"),
+            |why| format!("version {version} of the revocation list is written and not acknowledged: {why}"),
+        )
+    }
+}
+
 impl SyncArgs {
-    async fn sync(&self, client: &Client, acknowledged: Option<u64>) -> Result<u64, Failure> {
-        sync(client, (&self.connector, &self.host), &self.dir, acknowledged).await
+    fn check(&self, path: &OsStr) -> Check {
+        if self.unchecked {
+            return Check::Unchecked;
+        }
+        Check::Ask {
+            path: path.to_owned(),
+            config: self.sshd_config.clone(),
+        }
+    }
+
+    async fn sync(
+        &self,
+        client: &Client,
+        check: &Check,
+        acknowledged: Option<u64>,
+    ) -> Result<InPlace, Failure> {
+        let host = (&self.connector, self.host.as_str());
+        sync(client, host, (&self.dir, check), acknowledged).await
     }
 }
 
 /// One turn of `ssh-host sync`, for a program that looks after a host in its own process (the demo): fetches what the host is to
-/// have, writes it into the folder, and only then acknowledges it. The version that is in place; hand it in at the next turn.
+/// have, writes it into the folder, and only then acknowledges it, if the sshd of that configuration reads it. `path` is where
+/// sshd is looked for before the usual places. The version that is in place and acknowledged; hand it in at the next turn.
 ///
 /// # Errors
-/// In words, where the server does not answer or sent what is odd, or the folder cannot be written.
+/// In words, where the server does not answer or sent what is odd, the folder cannot be written, or sshd does not read it.
 pub async fn sync_host(
     client: &Client,
     host: (&Name, &str),
     folder: &Path,
+    (path, config): (&OsStr, &Path),
     acknowledged: Option<u64>,
 ) -> Result<u64, String> {
-    sync(client, host, folder, acknowledged)
+    let check = Check::Ask {
+        path: path.to_owned(),
+        config: Some(config.to_owned()),
+    };
+    let there = sync(client, host, (folder, &check), acknowledged)
         .await
-        .map_err(|failure| failure.told().0.to_owned())
+        .map_err(|failure| failure.told().0.to_owned())?;
+    if there.unread.is_some() {
+        return Err(there.said());
+    }
+    Ok(there.version)
 }
 
 /// Fetches, writes, and only then says so, unless that was what it said last.
 async fn sync(
     client: &Client,
     (connector, host): (&Name, &str),
-    folder: &Path,
+    (folder, check): (&Path, &Check),
     acknowledged: Option<u64>,
-) -> Result<u64, Failure> {
-    let files = client.ssh_host(connector, host).await?;
+) -> Result<InPlace, Failure> {
+    let files = match client.ssh_host(connector, host).await {
+        Err(error) if error.code() == Some(ProblemCode::Refusal(Code::NotFound)) => {
+            empty(folder)?;
+            return Err(Failure::error(format!(
+                "{error}; so this host lets nobody in by Daypass any more: its principals are gone"
+            ))
+            .hint("name it in the policy, or take the three lines out of sshd_config"));
+        }
+        answer => answer?,
+    };
     write(folder, &files)?;
-    if acknowledged != Some(files.version) {
-        client.ssh_acknowledge(connector, host, files.version).await?;
+    let version = files.version;
+    if acknowledged == Some(version) {
+        let unread = None;
+        return Ok(InPlace { version, unread });
     }
-    Ok(files.version)
+    let users = files.principals.keys().map(String::as_str);
+    let unread = check.list(&folder.join(LIST), users).await.err();
+    if unread.is_none() {
+        client.ssh_acknowledge(connector, host, version).await?;
+    }
+    Ok(InPlace { version, unread })
+}
+
+/// Lets nobody in any more: without principals a certificate opens no user.
+fn empty(folder: &Path) -> Result<(), Failure> {
+    let principals = folder.join(PRINCIPALS);
+    let there = match std::fs::read_dir(&principals) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        there => there.map_err(|error| cannot("read", &principals, &error))?,
+    };
+    for entry in there {
+        let path = entry.map_err(|error| cannot("read", &principals, &error))?.path();
+        std::fs::remove_file(&path).map_err(|error| cannot("remove", &path, &error))?;
+    }
+    Ok(())
 }
 
 /// Puts everything in place: the revoked first, whom to trust last. sshd reads each file anew at each login.
@@ -152,8 +255,9 @@ fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
         .ok()
         .filter(|krl| krl.starts_with(KRL));
     let krl = krl.ok_or_else(|| Failure::error("the server sent no revocation list; nothing was changed"))?;
+    let none = files.authority.is_empty();
     let one_line = files.authority.trim_end().lines().count() == 1;
-    if !one_line || !files.authority.starts_with("ssh-ed25519 ") {
+    if !none && (!one_line || !files.authority.starts_with("ssh-ed25519 ")) {
         return Err(Failure::error(
             "the server sent no authority; nothing was changed",
         ));
@@ -170,10 +274,13 @@ fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
             )));
         }
     }
-    let principals = folder.join("principals");
+    let principals = folder.join(PRINCIPALS);
     let made = DirBuilder::new().recursive(true).mode(0o755).create(&principals);
     made.map_err(|error| cannot("make", &principals, &error))?;
-    replace(&folder.join("revoked.krl"), &krl)?;
+    // sshd reads principals as the user who logs in; root's umask may be 077.
+    readable(folder, 0o755)?;
+    readable(&principals, 0o755)?;
+    replace(&folder.join(LIST), &krl)?;
     let there = std::fs::read_dir(&principals).map_err(|error| cannot("read", &principals, &error))?;
     for entry in there.flatten() {
         let known = entry
@@ -189,13 +296,16 @@ fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
         let text: String = all.iter().map(|principal| format!("{principal}\n")).collect();
         replace(&principals.join(user), text.as_bytes())?;
     }
+    if none {
+        return Ok(());
+    }
     replace(&folder.join("ca.pub"), files.authority.as_bytes())
 }
 
 /// Writes beside, makes it durable and moves it over; does nothing where it is so already.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if std::fs::read(path).is_ok_and(|there| there == bytes) {
-        return Ok(());
+        return readable(path, 0o644);
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let written = OpenOptions::new()
@@ -205,6 +315,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .mode(0o644)
         .open(&beside)
         .and_then(|mut file| {
+            file.set_permissions(Permissions::from_mode(0o644))?;
             file.write_all(bytes)?;
             file.sync_all()
         })
@@ -217,6 +328,17 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let _ = std::fs::remove_file(&beside);
     }
     written.map_err(|error| cannot("write", path, &error))
+}
+
+/// Sets the mode, whatever the umask took away.
+fn readable(path: &Path, mode: u32) -> Result<(), Failure> {
+    let set = std::fs::metadata(path).and_then(|meta| {
+        if meta.permissions().mode() & 0o7777 == mode {
+            return Ok(());
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    });
+    set.map_err(|error| cannot("set the mode of", path, &error))
 }
 
 fn cannot(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
@@ -234,6 +356,52 @@ mod tests {
             krl: STANDARD.encode(KRL),
             principals: [("deploy".into(), ["deploy@web-1".into()].into())].into(),
         }
+    }
+
+    #[test]
+    fn others_can_read_it_whatever_the_umask_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |name: &str| {
+            let meta = std::fs::metadata(dir.path().join(name)).unwrap();
+            meta.permissions().mode() & 0o777
+        };
+        let all = ["", "principals", "principals/deploy", "ca.pub", "revoked.krl"];
+        // tempfile makes 0700; the rest is made narrow by hand between the two, with the same contents.
+        for _ in 0..2 {
+            write(dir.path(), &files()).unwrap();
+            assert_eq!(all.map(mode), [0o755, 0o755, 0o644, 0o644, 0o644]);
+            for name in all.iter().rev() {
+                let path = dir.path().join(name);
+                let narrow = if path.is_dir() { 0o700 } else { 0o600 };
+                std::fs::set_permissions(&path, Permissions::from_mode(narrow)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_authority_the_list_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &files()).unwrap();
+        let longer = [KRL, b"more"].concat();
+        let without = HostFiles {
+            authority: String::new(),
+            krl: STANDARD.encode(&longer),
+            ..files()
+        };
+        write(dir.path(), &without).unwrap();
+        assert_eq!(std::fs::read(dir.path().join(LIST)).unwrap(), longer);
+        let authority = std::fs::read_to_string(dir.path().join("ca.pub")).unwrap();
+        assert_eq!(authority, files().authority, "what it trusts stays");
+    }
+
+    #[test]
+    fn a_host_that_left_lets_nobody_in() {
+        let dir = tempfile::tempdir().unwrap();
+        empty(dir.path()).unwrap();
+        write(dir.path(), &files()).unwrap();
+        empty(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path().join(PRINCIPALS)).unwrap().count(), 0);
+        assert!(dir.path().join(LIST).exists(), "what was revoked stays refused");
     }
 
     #[test]

@@ -160,8 +160,12 @@ impl Host {
     }
 }
 
+/// The sshd that is asked what it reads is the one that runs.
 async fn turn(speaks: &Client, connector: &Name, folder: &Path, had: Option<u64>) -> Result<u64, String> {
-    daypass_cli::sync_host(speaks, (connector, ADDRESS), folder, had).await
+    let program = sshd::installed().map_err(|error| error.to_string())?;
+    let path = program.parent().unwrap_or(Path::new("/")).as_os_str();
+    let config = folder.join("sshd_config");
+    daypass_cli::sync_host(speaks, (connector, ADDRESS), folder, (path, &config), had).await
 }
 
 /// As `daypass ssh-host sync` without `--once`: a server that does not answer changes nothing.

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use super::host::{ADDRESS, Host};
 use super::narrator::Narrator;
 use super::people::{People, client};
+use super::place::{self, DATA};
 use super::play::{expect, not_so};
 use crate::failure::Failure;
 
@@ -92,6 +93,7 @@ impl Visit<'_> {
     }
 
     async fn the_end_is_known(&self, grant: &str, watch: &mut EventStream) -> Result<(), Failure> {
+        let copy = self.copy_of_the_certificate()?;
         self.narrator.command("ana release web-1");
         let mut release = Command::new(self.bin.join("ana"));
         let output = ended(release.args(["release", "web-1"])).await?;
@@ -105,7 +107,7 @@ impl Visit<'_> {
             _ => None,
         });
         let shown = shown.ok_or_else(|| not_so("the host's word is the evidence of the end"))?;
-        let output = self.with_the_same_certificate().await?;
+        let output = self.with_the_same_certificate(&copy).await?;
         let named = self.host.log().lines().any(|line| line.contains("revoked"));
         expect(
             !output.status.success() && named,
@@ -117,18 +119,29 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Plain ssh, with what `daypass ssh` left in ana's folder.
-    async fn with_the_same_certificate(&self) -> Result<Output, Failure> {
-        let kept = self.folder.join("home/ana/daypass/ssh/default");
+    /// Where daypass keeps ana's key, and her certificates while their grants last.
+    fn kept(&self) -> PathBuf {
+        self.folder.join("home/ana/daypass/ssh/default")
+    }
+
+    /// Her certificate where daypass does not find it: it takes away what it keeps once she gives the access back.
+    fn copy_of_the_certificate(&self) -> Result<PathBuf, Failure> {
+        let kept = std::fs::read_to_string(self.kept().join("web-1=shell-cert.pub"));
+        let kept = kept.map_err(|error| not_so(&format!("her certificate is there: {error}")))?;
+        place::file(self.folder, "copy-cert.pub", &kept, DATA)
+    }
+
+    /// Plain ssh, with ana's key and this certificate.
+    async fn with_the_same_certificate(&self, certificate: &Path) -> Result<Output, Failure> {
         let user = self.host.user();
-        let certificate: PathBuf = kept.join(format!("{ADDRESS}_{user}-cert.pub"));
-        expect(certificate.is_file(), "her certificate is still there")?;
         let option = format!(
             "CertificateFile=\"{}\"",
             certificate.display().to_string().replace('%', "%%")
         );
         let mut ssh = Command::new(self.host.tools().join("ssh"));
-        ssh.arg("-i").arg(kept.join("id_ed25519")).args(["-o", &option]);
+        ssh.arg("-i")
+            .arg(self.kept().join("id_ed25519"))
+            .args(["-o", &option]);
         ssh.args(["-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-l", user]);
         ended(ssh.args(["-p", &self.host.port().to_string(), ADDRESS, "true"])).await
     }

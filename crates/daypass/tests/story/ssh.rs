@@ -86,11 +86,20 @@ impl Fleet {
     /// What a host's own timer runs; with which host's token.
     #[track_caller]
     fn sync_as(&self, host: usize, token: usize, code: i32) -> (String, String) {
+        let config = [&self.web, &self.other][host].folder().join("sshd_config");
+        self.sync_with((host, token), &config, code)
+    }
+
+    /// The same, of a host whose sshd has this configuration.
+    #[track_caller]
+    fn sync_with(&self, (host, token): (usize, usize), config: &Path, code: i32) -> (String, String) {
         let (name, sshd) = [("127.0.0.1", &self.web), ("localhost", &self.other)][host];
         let mut sync = self
             .house
             .cli("nobody", &["ssh-host", "sync", "fleet", name, "--once", "--dir"]);
         sync.arg(sshd.folder())
+            .arg("--sshd-config")
+            .arg(config)
             .env("DAYPASS_SERVER", format!("http://{}", self.house.nobody().addr))
             .env("DAYPASS_TOKEN", &self.tokens[token]);
         ends_with(&mut sync, code)
@@ -199,25 +208,24 @@ fn plain_tools_get_in_until_the_grant_ends_and_the_end_has_its_evidence() {
 
     let grant = first_login(&fleet);
     plain_tools_get_in(&fleet);
-    // The certificate that is there is used as long as it lasts.
+    // The certificate that is there is used as long as it lasts; daypass ssh has one of its own.
     let trail = house.audit(&[]);
     let issued = trail
         .iter()
         .filter(|event| event["name"] == "grant.credential_issued");
-    assert_eq!(issued.count(), 1, "one certificate for all of this");
+    assert_eq!(issued.count(), 2, "one certificate for all plain tools");
     let told = trail
         .iter()
         .find(|event| event["name"] == "grant.credential_issued")
         .unwrap()
         .to_string();
     assert!(
-        told.contains("certificate 1 for web-1/shell") && told.contains("SHA256:"),
+        told.contains(" for web-1/shell") && told.contains("SHA256:"),
         "{told}"
     );
     let file = fleet.kept(&format!("127.0.0.1_{user}-cert.pub"));
     let said = shown(&file);
     for expect in [
-        "Serial: 1\n",
         &format!("{user}@web-1"),
         "permit-pty",
         &format!("Key ID: \"{}", &grant[..4]),
@@ -285,6 +293,7 @@ fn the_end_has_its_evidence(fleet: &Fleet, grant: &str, file: &Path) {
     let copy = house.file("copy-cert.pub");
     std::fs::copy(file, &copy).unwrap();
     house.run("ana", &["release", grant]);
+    assert!(!file.exists(), "nothing of it is kept");
     let path = format!("/api/v1/grants/{grant}/certificate");
     let key = std::fs::read_to_string(fleet.kept("key.pub")).unwrap();
     let late = house
@@ -314,15 +323,39 @@ fn the_end_has_its_evidence(fleet: &Fleet, grant: &str, file: &Path) {
         "ending",
         "another host's word is not this one's"
     );
+    // It has the list, and an sshd that need not read it.
+    let config = std::fs::read_to_string(fleet.web.folder().join("sshd_config")).unwrap();
+    let without = config.lines().filter(|line| !line.starts_with("RevokedKeys"));
+    let without: String = without.map(|line| format!("{line}\n")).collect();
+    house.write("sshd_config", &without);
+    let (lines, told) = fleet.sync_with((0, 0), &house.file("sshd_config"), 0);
+    assert!(
+        told.contains("not acknowledged: sshd's configuration has RevokedKeys none")
+            && lines.contains("RevokedKeys"),
+        "{told}{lines}"
+    );
+    assert_eq!(house.grant(grant)["state"], "ending");
     fleet.sync(0, 0);
     fleet.refused(&fleet.web, &copy, "revoked");
     let ended = house.until_state(grant, "ended");
     let evidence = &ended["entitlements"][0]["evidence"];
     assert_eq!(evidence["proof"], "shown", "{ended}");
-    assert_eq!(
-        evidence["by"],
-        "127.0.0.1 acknowledged version 1 of the revocation list"
-    );
+    let by = evidence["by"].as_str().unwrap();
+    assert!(by.starts_with("127.0.0.1 acknowledged version "), "{by}");
+}
+
+#[test]
+fn what_was_revoked_elsewhere_is_not_used() {
+    let fleet = Fleet::open();
+    let (house, user) = (&fleet.house, fleet.web.user());
+    let grant = first_login(&fleet);
+    let helper = ["ssh-certificate", "--for", "127.0.0.1", "--user", user];
+    ends_with(&mut house.cli("ana", &helper), 0);
+    let file = fleet.kept(&format!("127.0.0.1_{user}-cert.pub"));
+    assert!(file.exists());
+    ends_with(&mut house.as_admin(&["revoke", &grant, "--reason", "over"]), 0);
+    house.fails("ana", &helper, 3);
+    assert!(!file.exists(), "though it lasts for minutes");
 }
 
 #[test]
@@ -415,6 +448,9 @@ fn what_is_over_or_asked_wrongly_gets_nothing() {
         told.contains("no host 127.0.0.1 that this account speaks for"),
         "{told}"
     );
+    assert!(told.contains("lets nobody in by Daypass any more"), "{told}");
+    let principals = std::fs::read_dir(fleet.web.folder().join("principals")).unwrap();
+    assert_eq!(principals.count(), 0, "as where it left the policy");
     // And what it has it cannot have before it exists.
     let ahead = "/api/v1/ssh/fleet/hosts/127.0.0.1/acknowledge";
     let api = crate::http::Api {
@@ -422,10 +458,16 @@ fn what_is_over_or_asked_wrongly_gets_nothing() {
         ..house.nobody()
     };
     assert!(
-        api.post(ahead, &serde_json::json!({"version": 99}))
+        api.post(ahead, &serde_json::json!({"version": 9_000_000_000_000_000_u64}))
             .problem()
             .contains("invalid")
     );
+    // Two accounts cannot speak for one host.
+    let twice = policy(&fleet.web, &fleet.other).replace("host: localhost,", "host: 127.0.0.1,");
+    house.write("policy/ssh.yaml", &twice);
+    let mut apply = house.as_admin(&["policy", "apply", "--yes"]);
+    let refused = ends_with(apply.arg(house.file("policy")), 1).1;
+    assert!(refused.contains("a host has one account"), "{refused}");
 }
 
 #[test]

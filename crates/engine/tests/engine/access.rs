@@ -314,3 +314,27 @@ async fn of_several_who_had_a_login_the_last_one_comes_back() {
         house.engine.deactivate(root, "eve").await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_resource_that_left_the_policy_is_not_told_to_be_behind_a_gateway() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/read"]).await;
+    let without = POLICY.replace("{name: orders,", "{name: orders-2,");
+    let source = Source {
+        name: "policy.yaml".into(),
+        text: without,
+    };
+    house.engine.load_policy(&[source]).await.unwrap();
+    let refused = house
+        .engine
+        .credential(house.caller("ana"), grant, None)
+        .await
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("the policy in force has no resource orders any more"),
+        "{refused}"
+    );
+    assert_eq!(code::<()>(Err(refused)), Code::NotFound);
+}

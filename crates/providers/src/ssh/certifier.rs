@@ -1,5 +1,7 @@
 //! Issuing a certificate in two steps, so that the log has it before it exists; and what hosts are to have.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
@@ -9,7 +11,8 @@ use super::authority::{Authority, Claims};
 use super::config::{Resource, Role};
 use super::key::PublicKey;
 use super::krl;
-use super::provider::{CLOCK_SKEW, Connected};
+use super::provider::Connected;
+use super::register::End;
 use crate::Error;
 use crate::config::misconfigured;
 
@@ -36,9 +39,9 @@ pub struct Draft {
     pub fingerprint: String,
     /// Whom it makes its holder at the hosts, each as `user@resource`.
     pub principals: Vec<String>,
-    /// From when it is valid.
+    /// From when it is valid, by the clock: hosts judge by theirs, and not by the time that decides.
     pub valid_after: Timestamp,
-    /// Until when.
+    /// Until when, by the clock.
     pub valid_before: Timestamp,
     pub(super) key: PublicKey,
     pub(super) key_id: String,
@@ -57,12 +60,14 @@ pub struct Issued {
     pub port: u16,
     /// The users that it opens there.
     pub users: Vec<String>,
+    /// It runs one command only, or comes from certain networks only.
+    pub narrow: bool,
 }
 
 /// The list of the revoked, as `RevokedKeys` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Krl {
-    /// Rises by one whenever something is added. What has run out falls out without a new version.
+    /// Rises whenever something is added, and whenever what ran out long ago falls out.
     pub version: u64,
     /// How many certificates are on it.
     pub count: usize,
@@ -92,7 +97,7 @@ pub trait Certifier: Send + Sync {
     ///
     /// # Errors
     /// [`Fault::Misconfigured`] where the public key is not one to certify (the detail says why); [`Fault::NotFound`] where
-    /// no certificate may be issued (any more).
+    /// no certificate may be issued (any more); [`Fault::RateLimited`] where too many are valid already.
     async fn draft(&self, key: &str, spec: &Spec, ask: &Ask<'_>) -> Result<Draft, Error>;
 
     /// Signs it.
@@ -113,11 +118,18 @@ pub trait Certifier: Send + Sync {
     /// As [`sign`](Self::sign).
     async fn authority_key(&self) -> Result<AuthorityKey, Error>;
 
-    /// The list of the revoked.
+    /// The list of the revoked, also where the authority's key cannot be had any more.
     ///
     /// # Errors
-    /// As [`sign`](Self::sign).
+    /// Where the state cannot be reached; as [`sign`](Self::sign) the first time.
     async fn krl(&self) -> Result<Krl, Error>;
+
+    /// Keeps that a host is about to be given the principals of these resources: from then on nothing of theirs is known to be over
+    /// before it has the list too.
+    ///
+    /// # Errors
+    /// Where it cannot be kept: then it must not be given them.
+    async fn give(&self, host: &str, resources: &BTreeSet<String>) -> Result<(), Error>;
 
     /// Keeps that a host has the list of this version in place.
     ///
@@ -139,6 +151,18 @@ impl Connected {
     async fn key(&self) -> Result<Authority, Error> {
         Authority::new(&*self.register()?.seed(&self.connector).await?)
     }
+
+    /// The public key, for the list of the revoked: that must go on also where the private one cannot be opened. What hosts trust
+    /// is taken from the private key alone, which nobody can put in its place.
+    async fn public(&self) -> Result<Vec<u8>, Error> {
+        let register = self.register()?;
+        if let Some(kept) = register.public(&self.connector).await? {
+            return Ok(kept);
+        }
+        let public = self.key().await?.blob();
+        register.keep_public(&self.connector, public.clone()).await?;
+        Ok(public)
+    }
 }
 
 #[async_trait]
@@ -153,15 +177,19 @@ impl Certifier for Connected {
         let role = Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
         let resource = Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
         let register = self.register()?;
-        let now = register.now().await?;
+        let told = register.told().await?;
         // What was provisioned may still be shorter than a grant that was lengthened just now.
         let standing = register.look(&self.connector, key).await?;
-        let open = standing.and_then(|standing| standing.until).unwrap_or(now);
-        let valid_before = (now + self.config.validity).min(ask.until).min(open);
-        if valid_before <= now {
+        let open = standing.and_then(|standing| standing.until).unwrap_or(told.now);
+        let until = (told.now + self.config.validity).min(ask.until).min(open);
+        if until <= told.now {
             return Err(Error::new(Fault::NotFound, "the access is over"));
         }
-        let serial = register.reserve(&self.connector, key, valid_before).await?;
+        let end = End {
+            until,
+            clock: told.by_the_clock(until),
+        };
+        let serial = register.reserve(&self.connector, key, end).await?;
         let principals = role
             .users
             .iter()
@@ -171,8 +199,8 @@ impl Certifier for Connected {
             serial,
             fingerprint: public.fingerprint.clone(),
             principals,
-            valid_after: now - BEFORE,
-            valid_before,
+            valid_after: told.clock - BEFORE,
+            valid_before: end.clock,
             key: public,
             key_id: ask.key_id.to_owned(),
             role,
@@ -210,6 +238,7 @@ impl Certifier for Connected {
                 .collect(),
             port: draft.resource.port,
             users: draft.role.users.clone(),
+            narrow: draft.role.force_command.is_some() || !draft.role.source_address.is_empty(),
         })
     }
 
@@ -225,10 +254,10 @@ impl Certifier for Connected {
 
     async fn krl(&self) -> Result<Krl, Error> {
         let register = self.register()?;
-        let now = register.now().await?;
-        let revoked = register.revoked(&self.connector, now - CLOCK_SKEW).await?;
+        let made = register.told().await?.clock;
+        let revoked = register.revoked(&self.connector).await?;
         let serials = revoked.serials.into_iter().collect();
-        let bytes = krl::write(revoked.version, now, &self.key().await?.blob(), &serials);
+        let bytes = krl::write(revoked.version, made, &self.public().await?, &serials);
         Ok(Krl {
             version: revoked.version,
             count: serials.len(),
@@ -236,10 +265,13 @@ impl Certifier for Connected {
         })
     }
 
+    async fn give(&self, host: &str, resources: &BTreeSet<String>) -> Result<(), Error> {
+        self.register()?.give(&self.connector, host, resources).await
+    }
+
     async fn acknowledge(&self, host: &str, version: u64) -> Result<(), Error> {
         let register = self.register()?;
-        let now = register.now().await?;
-        if version > register.revoked(&self.connector, now).await?.version {
+        if version > register.revoked(&self.connector).await?.version {
             return Err(Error::new(
                 Fault::NotFound,
                 format!("there is no version {version} of the list"),

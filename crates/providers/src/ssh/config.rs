@@ -1,10 +1,12 @@
 //! What policy writes for connectors, resources and roles of kind `ssh`.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use daypass_core::time::Span;
 use serde_json::Value;
 
+use crate::ConfigProblem;
 use crate::config::{self, Object, Problems, Read, unknown};
 
 /// How long a certificate is valid where the connector does not say, and at most and least.
@@ -161,11 +163,8 @@ impl Role {
         }
         let addresses = texts(&object, "source_address", problems);
         for (at, address) in &addresses {
-            if !is_network(address) {
-                problems.add(
-                    at,
-                    "this must be an address or a network, such as 10.0.0.0/8 or 2001:db8::/32",
-                );
+            if let Err(what) = network(address) {
+                problems.add(at, what);
             }
         }
         let mut extensions = texts(&object, "extensions", problems);
@@ -231,16 +230,92 @@ fn host_name(host: &str, at: &str, problems: &mut Problems) {
             at,
             "host must be a name or an address: letters, digits, dots and hyphens",
         );
+    } else if host.chars().any(|c| c.is_ascii_uppercase()) {
+        let small = host.to_ascii_lowercase();
+        problems.add(at, format!("a host has one spelling, in small letters: {small}"));
     }
 }
 
-fn is_network(text: &str) -> bool {
+/// Hosts that stand in several resources of one connector with different accounts; each at the place of its resource. What one
+/// account acknowledges for a host counts for all of its resources.
+pub(super) fn accounts(resources: &[(&str, &Value)]) -> Vec<(usize, ConfigProblem)> {
+    let mut found = Vec::new();
+    let mut known: BTreeMap<String, (&str, Option<String>)> = BTreeMap::new();
+    for (index, (name, config)) in resources.iter().enumerate() {
+        // What cannot be read was told already.
+        let hosts = Resource::read(config)
+            .map(|resource| resource.hosts)
+            .unwrap_or_default();
+        for host in hosts {
+            let first = known
+                .entry(host.name.clone())
+                .or_insert_with(|| (*name, host.account.clone()));
+            if first.1 != host.account {
+                let shown = |account: &Option<String>| account.clone().unwrap_or_else(|| "none".to_owned());
+                let message = format!(
+                    "the host {} has the account {} in the resource {} and {} here; a host has one account",
+                    host.name,
+                    shown(&first.1),
+                    first.0,
+                    shown(&host.account)
+                );
+                let pointer = String::new();
+                found.push((index, ConfigProblem { pointer, message }));
+            }
+        }
+    }
+    found
+}
+
+/// Whether sshd takes it in `source-address`: one that it does not take makes it refuse the whole certificate.
+fn network(text: &str) -> Result<(), String> {
+    let wrong = || "this must be an address or a network, such as 10.0.0.0/8 or 2001:db8::/32".to_owned();
     let (address, bits) = text
         .split_once('/')
         .map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return false;
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let most: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        None => most,
+        Some(bits) if bits.starts_with('+') => return Err(wrong()),
+        Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(wrong)?,
     };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.is_none_or(|bits| !bits.starts_with('+') && bits.parse::<u8>().is_ok_and(|bits| bits <= most))
+    // sshd compares an IPv4 address with networks of IPv4 only.
+    let mapped = match address {
+        IpAddr::V6(address) => address.to_ipv4_mapped(),
+        IpAddr::V4(_) => None,
+    };
+    let (plain, bits) = match mapped {
+        Some(v4) if bits >= 96 => (IpAddr::V4(v4), bits.saturating_sub(96)),
+        Some(_) => return Err(wrong()),
+        None => (address, bits),
+    };
+    let first = first_of(plain, bits);
+    if mapped.is_none() && first == plain {
+        return Ok(());
+    }
+    let why = if mapped.is_some() {
+        "an IPv4 network is written as one"
+    } else {
+        "a network is written with its first address"
+    };
+    Err(format!("{why}: {first}/{bits}"))
+}
+
+/// The first address of a network.
+fn first_of(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX
+                .checked_shl(32_u32.saturating_sub(bits.into()))
+                .unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX
+                .checked_shl(128_u32.saturating_sub(bits.into()))
+                .unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    }
 }

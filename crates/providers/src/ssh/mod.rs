@@ -26,7 +26,7 @@ use daypass_core::name::Name;
 use serde_json::Value;
 
 pub use certifier::{Ask, AuthorityKey, Certifier, Draft, Issued, Krl};
-pub use register::{Acknowledged, Register, Revoked, Standing};
+pub use register::{Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told};
 
 use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 
@@ -48,6 +48,10 @@ impl Kind for Ssh {
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
         config::Role::read(config).map(|_| ())
+    }
+
+    fn check_together(&self, resources: &[(&str, &Value)]) -> Vec<(usize, ConfigProblem)> {
+        config::accounts(resources)
     }
 
     fn secrets(&self, _connector: &Value) -> Vec<SecretUse> {

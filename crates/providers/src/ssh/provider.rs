@@ -1,5 +1,6 @@
 //! The provider: what may be issued, and what of it can still be used.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use super::register::{Register, Standing};
 use crate::config::misconfigured;
 use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
 
-/// How far a host's clock may be behind ours (and ours before it): for so long after its end a certificate counts as usable.
+/// How far a host's clock may be behind ours: for so long after its end a certificate counts as usable.
 pub(super) const CLOCK_SKEW: Span = Span::seconds(30);
 
 /// How soon to look again whether the hosts have the list.
@@ -35,24 +36,32 @@ impl Connected {
         &self,
         standing: Standing,
         last: Timestamp,
-        now: Timestamp,
+        clock: Timestamp,
         spec: Option<&Spec>,
     ) -> Result<Option<String>, Error> {
-        if now >= last + CLOCK_SKEW {
+        if clock >= last + CLOCK_SKEW {
             return Ok(Some(format!(
                 "the last certificate ran out at {last}, and {CLOCK_SKEW} more passed"
             )));
         }
-        let Some(resource) = spec.and_then(|spec| Resource::read(&spec.resource).ok()) else {
+        let Some(spec) = spec else {
             return Ok(None);
         };
+        let Ok(resource) = Resource::read(&spec.resource) else {
+            return Ok(None);
+        };
+        // The hosts of the time when it was granted, and those that came to the resource since: each lets in.
+        let named = resource.hosts.into_iter().map(|host| host.name);
+        let mut hosts: BTreeSet<String> = named.collect();
+        let item = spec.item.resource.as_str();
+        hosts.extend(self.register()?.given(&self.connector, item).await?);
         let acknowledged = self.register()?.acknowledged(&self.connector).await?;
         let has = |name: &str| {
             acknowledged
                 .get(name)
                 .is_some_and(|has| has.version >= standing.revoked_in)
         };
-        let hosts: Vec<_> = resource.hosts.iter().map(|host| host.name.as_str()).collect();
+        let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
         let all = !hosts.is_empty() && hosts.iter().all(|host| has(host));
         Ok(all.then(|| {
             let version = standing.revoked_in;
@@ -120,8 +129,8 @@ impl Provider for Connected {
         let Some(last) = standing.last_valid else {
             return Ok(Inspection::Absent { residue: Vec::new() });
         };
-        let now = register.now().await?;
-        Ok(match self.shown_gone(standing, last, now, spec).await? {
+        let clock = register.told().await?.clock;
+        Ok(match self.shown_gone(standing, last, clock, spec).await? {
             Some(shown_by) => Inspection::Gone { shown_by },
             None => Inspection::Present {
                 until: Some(last),

@@ -1,13 +1,38 @@
 //! What the kind `ssh` must keep: its authorities, the certificates that it issued, and what hosts acknowledged. The server
 //! keeps it in its store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::Error;
+
+/// How long after its end a revoked certificate is still on the list, at least, and may still be put there: longer than any host's
+/// clock is taken to be wrong.
+pub const LISTED_PAST_END: Span = Span::hours(1);
+
+/// How many certificates of one access may be valid at the same time. What asks for more is broken, or fills the list.
+pub const MOST_VALID: u64 = 50;
+
+/// One reading of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The time that decides.
+    pub now: Timestamp,
+    /// What the clock says. It lies behind `now` for good once it was set back, or was ahead and was put right. Hosts judge a
+    /// certificate by clocks of their own, which are taken to agree with this one.
+    pub clock: Timestamp,
+}
+
+impl Told {
+    /// What the clock says at an instant of the time that decides.
+    #[must_use]
+    pub fn by_the_clock(self, at: Timestamp) -> Timestamp {
+        at - self.now.since(self.clock)
+    }
+}
 
 /// Durable state of the connectors of the kind `ssh`. Each call takes effect as a whole or not at all.
 ///
@@ -15,8 +40,8 @@ use crate::Error;
 /// then nothing is issued.
 #[async_trait]
 pub trait Register: Send + Sync {
-    /// The time that decides.
-    async fn now(&self) -> Result<Timestamp, Error>;
+    /// The time that decides, and the clock's.
+    async fn told(&self) -> Result<Told, Error>;
 
     /// The private key of a connector's authority; made the first time that somebody asks.
     async fn seed(&self, connector: &str) -> Result<Zeroizing<[u8; 32]>, Error>;
@@ -24,21 +49,29 @@ pub trait Register: Send + Sync {
     /// Since when that key is kept; nothing where nobody asked for it yet.
     async fn since(&self, connector: &str) -> Result<Option<Timestamp>, Error>;
 
+    /// The public key of a connector's authority in SSH's encoding, if it was kept. It is not sealed: only what nobody trusts is made with
+    /// it.
+    async fn public(&self, connector: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Keeps the public key of a connector's authority, unless there is one.
+    async fn keep_public(&self, connector: &str, key: Vec<u8>) -> Result<(), Error>;
+
     /// Random bytes that go into a certificate, so that nobody knows beforehand what is signed.
     fn nonce(&self) -> [u8; 32];
 
     /// From now on certificates may be issued for this key, until then. Moves the limit in either direction.
     async fn open(&self, connector: &str, key: &str, until: Timestamp) -> Result<(), Error>;
 
-    /// Keeps that a certificate is about to be issued, and answers its serial: unique and rising for each connector, from 1.
+    /// Keeps that a certificate is about to be issued, and answers its serial: unique and rising for each connector, also
+    /// after the state was put back from a copy.
     ///
     /// # Errors
     /// [`Fault::NotFound`](daypass_core::entitlement::Fault::NotFound) where no certificate may be issued for this key (any
-    /// more) for so long.
-    async fn reserve(&self, connector: &str, key: &str, valid_before: Timestamp) -> Result<u64, Error>;
+    /// more) for so long; [`Fault::RateLimited`](daypass_core::entitlement::Fault::RateLimited) where [`MOST_VALID`] are valid.
+    async fn reserve(&self, connector: &str, key: &str, end: End) -> Result<u64, Error>;
 
-    /// From now on none is issued for this key, and those that were are on the list of the revoked until `forget_after` past
-    /// their validity. Where that changes the list, its version rises by one.
+    /// From now on none is issued for this key, and those that were are on the list of the revoked until [`LISTED_PAST_END`] past
+    /// their validity at least. Whatever changes the list raises its version, also that it loses one.
     async fn close(&self, connector: &str, key: &str) -> Result<(), Error>;
 
     /// What is known of a key.
@@ -47,8 +80,14 @@ pub trait Register: Send + Sync {
     /// The keys that are not [`Self::close`]d.
     async fn keys(&self, connector: &str) -> Result<Vec<String>, Error>;
 
-    /// The list of the revoked: its version, and the serials whose validity ends after this instant.
-    async fn revoked(&self, connector: &str, after: Timestamp) -> Result<Revoked, Error>;
+    /// The list of the revoked.
+    async fn revoked(&self, connector: &str) -> Result<Revoked, Error>;
+
+    /// Keeps that a host is about to be given the principals of these resources.
+    async fn give(&self, connector: &str, host: &str, resources: &BTreeSet<String>) -> Result<(), Error>;
+
+    /// The hosts that were ever given the principals of a resource, whatever the policy says by now.
+    async fn given(&self, connector: &str, resource: &str) -> Result<BTreeSet<String>, Error>;
 
     /// Keeps that a host has the list of this version in place. An older one than it had before changes nothing.
     async fn acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<(), Error>;
@@ -57,12 +96,21 @@ pub trait Register: Send + Sync {
     async fn acknowledged(&self, connector: &str) -> Result<BTreeMap<String, Acknowledged>, Error>;
 }
 
+/// Until when a certificate is to be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// By the time that decides.
+    pub until: Timestamp,
+    /// The same instant by the clock: what the certificate says.
+    pub clock: Timestamp,
+}
+
 /// What is known of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// Until when certificates may be issued; `None` once it is closed.
     pub until: Option<Timestamp>,
-    /// When the last certificate that was issued runs out, if any was.
+    /// When the last certificate that was issued runs out by the clock, if any was.
     pub last_valid: Option<Timestamp>,
     /// From this version on, the list has all certificates of the key.
     pub revoked_in: u64,
@@ -71,7 +119,7 @@ pub struct Standing {
 /// The list of the revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
-    /// Rises by one with each change.
+    /// Rises with each change.
     pub version: u64,
     /// The certificates on it.
     pub serials: Vec<u64>,

@@ -232,9 +232,38 @@ fn what_would_open_more_than_is_meant_does_not_load() {
         json!({"host": "a b"}),
         json!({"host": "-oProxyCommand=x"}),
         json!({"host": "a", "port": 0}),
+        json!({"host": "Web-1.internal"}),
         json!({"account": "x", "hosts": [{"host": "a"}]}),
         json!({"hosts": [{"host": "a"}, {"host": "A"}]}),
     ] {
         assert!(Resource::read(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_network_is_one_that_sshd_takes() {
+    for (address, mended) in [
+        ("10.1.2.3/8", Some("10.0.0.0/8")),
+        ("192.0.2.129/25", Some("192.0.2.128/25")),
+        ("1.2.3.4/0", Some("0.0.0.0/0")),
+        ("2001:db8::1/32", Some("2001:db8::/32")),
+        ("::ffff:10.0.0.0/104", Some("10.0.0.0/8")),
+        ("::ffff:192.0.2.7", Some("192.0.2.7/32")),
+        ("::ffff:0.0.0.0/80", None),
+        ("10.0.0.0/8", Some("")),
+        ("192.0.2.7", Some("")),
+        ("0.0.0.0/0", Some("")),
+        ("2001:db8::1", Some("")),
+        ("::/0", Some("")),
+    ] {
+        let read = Role::read(&json!({"principals": ["a"], "source_address": [address]}));
+        let told = read
+            .err()
+            .map_or_else(String::new, |found| found[0].message.clone());
+        match mended {
+            Some("") => assert_eq!(told, "", "{address}"),
+            Some(mended) => assert!(told.ends_with(&format!(": {mended}")), "{address}: {told}"),
+            None => assert!(told.contains("such as"), "{address}: {told}"),
+        }
     }
 }

@@ -44,6 +44,7 @@ pub(super) async fn certificate(
         hosts: issued.hosts,
         port: issued.port,
         users: issued.users,
+        narrow: issued.narrow,
     }))
 }
 
@@ -94,7 +95,7 @@ pub(super) async fn host(
 ) -> Answer<Json<HostFiles>> {
     let files = app.engine.ssh_host(identity.caller, &connector, &host).await?;
     Ok(Json(HostFiles {
-        authority: files.authority,
+        authority: files.authority.unwrap_or_default(),
         version: files.krl.version,
         krl: STANDARD.encode(files.krl.bytes),
         principals: files.principals,

@@ -360,6 +360,8 @@ CREATE TABLE ssh_authorities (
     sealed BYTEA,
     -- Since when the key is kept.
     since BIGINT,
+    -- The public key: what is revoked is listed with it, also where the private one cannot be opened.
+    public BYTEA,
     last_serial BIGINT NOT NULL DEFAULT 0,
     krl_version BIGINT NOT NULL DEFAULT 0
 );
@@ -370,23 +372,34 @@ CREATE TABLE ssh_accesses (
     target TEXT COLLATE "C" NOT NULL,
     -- Nothing once it was closed.
     open_until BIGINT,
-    -- When the last certificate runs out.
+    -- When the last certificate runs out, by the clock, as hosts see it.
     last_valid BIGINT,
     -- From this version on, the list has all of them.
     revoked_in BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (connector, target)
 );
+CREATE INDEX ssh_accesses_closed ON ssh_accesses (connector, last_valid) WHERE open_until IS NULL;
 
 CREATE TABLE ssh_certificates (
     connector TEXT COLLATE "C" NOT NULL,
     serial BIGINT NOT NULL,
     target TEXT COLLATE "C" NOT NULL,
+    -- By the clock, as the certificate says it.
     valid_before BIGINT NOT NULL,
     revoked BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (connector, serial)
 );
 CREATE INDEX ssh_certificates_target ON ssh_certificates (connector, target);
-CREATE INDEX ssh_certificates_revoked ON ssh_certificates (connector, valid_before) WHERE revoked = 1;
+CREATE INDEX ssh_certificates_age ON ssh_certificates (connector, valid_before);
+CREATE INDEX ssh_certificates_revoked ON ssh_certificates (connector, serial) WHERE revoked = 1;
+
+-- Which hosts were ever given the principals of a resource: until they say otherwise, they let in who has them.
+CREATE TABLE ssh_given (
+    connector TEXT COLLATE "C" NOT NULL,
+    resource TEXT COLLATE "C" NOT NULL,
+    host TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (connector, resource, host)
+);
 
 -- Which list each host has in place.
 CREATE TABLE ssh_hosts (

@@ -357,6 +357,8 @@ CREATE TABLE ssh_authorities (
     sealed BLOB,
     -- Since when the key is kept.
     since INTEGER,
+    -- The public key: what is revoked is listed with it, also where the private one cannot be opened.
+    public BLOB,
     last_serial INTEGER NOT NULL DEFAULT 0,
     krl_version INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
@@ -367,23 +369,34 @@ CREATE TABLE ssh_accesses (
     target TEXT NOT NULL,
     -- Nothing once it was closed.
     open_until INTEGER,
-    -- When the last certificate runs out.
+    -- When the last certificate runs out, by the clock, as hosts see it.
     last_valid INTEGER,
     -- From this version on, the list has all of them.
     revoked_in INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (connector, target)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX ssh_accesses_closed ON ssh_accesses (connector, last_valid) WHERE open_until IS NULL;
 
 CREATE TABLE ssh_certificates (
     connector TEXT NOT NULL,
     serial INTEGER NOT NULL,
     target TEXT NOT NULL,
+    -- By the clock, as the certificate says it.
     valid_before INTEGER NOT NULL,
     revoked INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (connector, serial)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ssh_certificates_target ON ssh_certificates (connector, target);
-CREATE INDEX ssh_certificates_revoked ON ssh_certificates (connector, valid_before) WHERE revoked = 1;
+CREATE INDEX ssh_certificates_age ON ssh_certificates (connector, valid_before);
+CREATE INDEX ssh_certificates_revoked ON ssh_certificates (connector, serial) WHERE revoked = 1;
+
+-- Which hosts were ever given the principals of a resource: until they say otherwise, they let in who has them.
+CREATE TABLE ssh_given (
+    connector TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    host TEXT NOT NULL,
+    PRIMARY KEY (connector, resource, host)
+) STRICT, WITHOUT ROWID;
 
 -- Which list each host has in place.
 CREATE TABLE ssh_hosts (

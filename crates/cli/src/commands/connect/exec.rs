@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Args;
 use daypass_api::Client;
-use daypass_api::catalogue::ResourceQuery;
 use daypass_api::grant::{AskCredential, Credential, Grant};
 use daypass_api::request::Request;
 use daypass_api::{Item, ProblemCode};
@@ -40,8 +39,8 @@ const GRACE: Duration = Duration::from_secs(5);
   daypass exec orders-prod/read --release -- psql -c 'select 1'      gives it back though it was there before
 
 Ends with the command's own exit code; with 125 where it did not run, and with 7 where the access ended under it: it is told
-to end then (SIGTERM), and killed after 5 s. A grant that was there before stays, unless --release. SIGINT, SIGTERM and SIGHUP
-are passed on, and the grant is given back all the same.")]
+to end then (SIGTERM), and killed after 5 s. A grant that was there before stays, unless --release. SIGINT, SIGTERM, SIGHUP
+and SIGQUIT are passed on, and the grant is given back all the same.")]
 pub struct ExecArgs {
     #[command(flatten)]
     reach: Reach,
@@ -60,6 +59,7 @@ struct Signals {
     interrupt: Caught,
     terminate: Caught,
     hangup: Caught,
+    quit: Caught,
 }
 
 impl Signals {
@@ -71,6 +71,7 @@ impl Signals {
             interrupt: caught(SignalKind::interrupt())?,
             terminate: caught(SignalKind::terminate())?,
             hangup: caught(SignalKind::hangup())?,
+            quit: caught(SignalKind::quit())?,
         })
     }
 
@@ -79,6 +80,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.terminate.recv() => Signal::TERM,
             _ = self.hangup.recv() => Signal::HUP,
+            _ = self.quit.recv() => Signal::QUIT,
         }
     }
 }
@@ -103,7 +105,9 @@ impl ExecArgs {
         // What would fail in the end fails before anybody is asked.
         let program = program(&context.env.path, name)?;
         let client = context.client()?;
-        is_known_kind(&client, &reach.target).await?;
+        reach
+            .before_asking(&client, psql::KIND, |kind| no_client(&reach.target, kind))
+            .await?;
         let mut signals = Signals::catch()?;
         let found = reach.find_or_ask(context, &client).await?;
         let asked = match &found {
@@ -144,19 +148,6 @@ impl ExecArgs {
             ));
         }
         outcome
-    }
-}
-
-/// Refuses what has no client before anybody is asked for it. One that is not listed may still be held.
-async fn is_known_kind(client: &Client, target: &Target) -> Result<(), Failure> {
-    let query = ResourceQuery {
-        resource: Some(target.resource.to_string()),
-        ..ResourceQuery::default()
-    };
-    let offers = client.resources(&query).await?.items;
-    match offers.iter().find(|offer| offer.kind.as_str() != psql::KIND) {
-        Some(offer) => Err(no_client(target, offer.kind.as_str())),
-        None => Ok(()),
     }
 }
 
@@ -255,7 +246,8 @@ impl Run<'_> {
                 status = child.wait() => return ended(status),
                 signal = signals.next() => {
                     // A terminal has told the whole foreground group already; twice is more than was meant.
-                    if signal != Signal::INT || !self.context.env.interactive {
+                    let typed = signal == Signal::INT || signal == Signal::QUIT;
+                    if !typed || !self.context.env.interactive {
                         tell(&child, signal);
                     }
                 }

@@ -135,19 +135,14 @@ impl ConnectArgs {
 
     async fn connect(self, context: &Context) -> Result<Exit, Failure> {
         // What would fail in the end fails before anybody is asked.
-        let program = psql::find(&context.env.path)?;
         let client = context.client()?;
+        let other = |kind: &str| self.no_client(kind);
+        self.reach.before_asking(&client, psql::KIND, other).await?;
+        let program = psql::find(&context.env.path)?;
         let grant = self.reach.access(context, &client).await?;
         let part = self.reach.part(&grant)?;
-        if part.kind.as_str() == ssh::KIND {
-            let what = format!("{} is reached with ssh", self.reach.target);
-            return Err(Failure::error(what).hint(format!("daypass ssh {}", self.reach.target)));
-        }
         if part.kind.as_str() != psql::KIND {
-            let what = format!("daypass has no client for {} ({})", self.reach.target, part.kind);
-            return Err(
-                Failure::error(what).hint(format!("daypass status {} shows where it is", grant.id.short()))
-            );
+            return Err(self.no_client(part.kind.as_str()));
         }
         let item = Item {
             resource: part.resource.clone(),
@@ -179,7 +174,36 @@ impl ConnectArgs {
     }
 }
 
+impl ConnectArgs {
+    fn no_client(&self, kind: &str) -> Failure {
+        let target = &self.reach.target;
+        if kind == ssh::KIND {
+            return Failure::error(format!("{target} is reached with ssh"))
+                .hint(format!("daypass ssh {target}"));
+        }
+        Failure::error(format!("daypass has no client for {target} ({kind})")).hint(format!(
+            "daypass request {target}; daypass status shows where it is"
+        ))
+    }
+}
+
 impl Reach {
+    /// Refuses what is of another kind than this one before anybody is asked for it. One that is not listed may still be held.
+    pub(crate) async fn before_asking(
+        &self,
+        client: &Client,
+        kind: &str,
+        other: impl Fn(&str) -> Failure,
+    ) -> Result<(), Failure> {
+        let query = ResourceQuery {
+            resource: Some(self.target.resource.to_string()),
+            ..ResourceQuery::default()
+        };
+        let offers = client.resources(&query).await?.items;
+        let odd = offers.iter().find(|offer| offer.kind.as_str() != kind);
+        odd.map_or(Ok(()), |offer| Err(other(offer.kind.as_str())))
+    }
+
     /// What of a grant is meant.
     pub(crate) fn part<'a>(&self, grant: &'a Grant) -> Result<&'a Entitlement, Failure> {
         let gone = || {

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use daypass_api::Item;
 use daypass_api::ssh::Certificate;
+use daypass_core::id::GrantId;
 use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use super::pick::leads;
 use super::program;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -31,11 +33,17 @@ pub(super) struct Keep {
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     valid_before: Timestamp,
+    /// Whose it is: what is kept is worth nothing once that is over.
+    grant: GrantId,
+    /// The public key that it is for.
+    key: String,
 }
 
-/// Where an item leads, from its last certificate.
+/// Where an item of a grant leads, from its last certificate. A grant keeps what its resource was when it was asked for.
 #[derive(Debug, Serialize, Deserialize)]
 struct Leads {
+    item: Item,
+    narrow: bool,
     hosts: Vec<String>,
     users: Vec<String>,
 }
@@ -78,79 +86,157 @@ impl Keep {
         })
     }
 
-    /// Whether there is a certificate that lasts until then.
-    pub(super) fn has(&self, host: &str, user: &str, until: Timestamp) -> Result<bool, Failure> {
-        let file = self.file(host, user)?;
-        let note = read::<Note>(&file.with_extension("json"));
-        Ok(file.exists() && note.is_some_and(|note| until < note.valid_before))
+    /// A folder that is there, with a key that is not made.
+    #[cfg(test)]
+    pub(super) fn at(folder: &Path, public_key: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            key: folder.join(KEY),
+            public_key: public_key.to_owned(),
+        }
     }
 
-    /// Keeps a certificate for a host and a user; its file.
+    /// The grant of a certificate that is there and lasts until then.
+    pub(super) fn has(&self, host: &str, user: &str, until: Timestamp) -> Result<Option<GrantId>, Failure> {
+        let file = self.file(host, user)?;
+        let note = read::<Note>(&file.with_extension("json")).filter(|_| file.exists());
+        let good = note.filter(|note| until < note.valid_before && note.key == self.public_key);
+        Ok(good.map(|note| note.grant))
+    }
+
+    /// Keeps a certificate for plain ssh to a host as a user.
     pub(super) fn certificate(
         &self,
-        host: &str,
-        user: &str,
+        (host, user): (&str, &str),
+        grant: GrantId,
         certificate: &Certificate,
-    ) -> Result<PathBuf, Failure> {
-        self.remember(certificate)?;
-        let file = self.file(host, user)?;
-        replace(&file, certificate.certificate.as_bytes())?;
+    ) -> Result<(), Failure> {
+        self.put(&self.file(host, user)?, grant, certificate)
+    }
+
+    /// Keeps a certificate for one login to an item, beside what plain ssh uses: another role may open the same user. Its file.
+    pub(super) fn for_item(&self, grant: GrantId, certificate: &Certificate) -> Result<PathBuf, Failure> {
+        self.remember(grant, certificate)?;
+        let item = &certificate.item;
+        let file = self
+            .folder
+            .join(format!("{}={}-cert.pub", item.resource, item.role));
+        self.put(&file, grant, certificate)?;
+        Ok(file)
+    }
+
+    fn put(&self, file: &Path, grant: GrantId, certificate: &Certificate) -> Result<(), Failure> {
+        replace(file, certificate.certificate.as_bytes())?;
         // After the certificate: a note without its certificate would promise what is not there.
         write(
             &file.with_extension("json"),
             &Note {
                 valid_before: certificate.valid_before,
+                grant,
+                key: self.public_key.clone(),
             },
-        )?;
-        Ok(file)
+        )
     }
 
     /// Takes away what no grant gives any more.
     pub(super) fn forget(&self, host: &str, user: &str) -> Result<(), Failure> {
         let file = self.file(host, user)?;
-        for file in [file.with_extension("json"), file] {
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(cannot("remove", &file, &error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        remove(&file.with_extension("json"))?;
+        remove(&file)
     }
 
-    /// Keeps where an item leads.
-    pub(super) fn remember(&self, certificate: &Certificate) -> Result<(), Failure> {
+    /// Keeps where an item of a grant leads.
+    pub(super) fn remember(&self, grant: GrantId, certificate: &Certificate) -> Result<(), Failure> {
         let leads = Leads {
+            item: certificate.item.clone(),
+            narrow: certificate.narrow,
             hosts: certificate.hosts.clone(),
             users: certificate.users.clone(),
         };
-        write(&self.leads(&certificate.item), &leads)
+        write(&self.leads(grant, &certificate.item), &leads)
     }
 
-    /// Whether an item is known to lead elsewhere.
-    pub(super) fn rules_out(&self, item: &Item, host: &str, user: &str) -> bool {
-        let known = read::<Leads>(&self.leads(item));
-        known.is_some_and(|leads| {
-            !leads.hosts.iter().any(|one| one == host) || !leads.users.iter().any(|one| one == user)
-        })
+    /// Whether an item of a grant is known to lead elsewhere.
+    pub(super) fn rules_out(&self, grant: GrantId, item: &Item, host: &str, user: &str) -> bool {
+        let known = self.known(grant, item);
+        known.is_some_and(|known| !leads(&known.hosts, host) || !known.users.iter().any(|one| one == user))
     }
 
-    fn leads(&self, item: &Item) -> PathBuf {
-        // Names hold no slash and do not begin with a dot.
-        self.folder.join(format!("{}_{}.item", item.resource, item.role))
+    /// Whether an item of a grant is known to run one command only, or to be taken from some networks only.
+    pub(super) fn narrow(&self, grant: GrantId, item: &Item) -> bool {
+        self.known(grant, item).is_some_and(|known| known.narrow)
+    }
+
+    fn known(&self, grant: GrantId, item: &Item) -> Option<Leads> {
+        // A folder may take two names for one that differ in upper and lower case.
+        read::<Leads>(&self.leads(grant, item)).filter(|known| known.item == *item)
+    }
+
+    fn leads(&self, grant: GrantId, item: &Item) -> PathBuf {
+        // Names hold no slash and no `=`, and do not begin with a dot.
+        self.folder
+            .join(format!("{grant}={}={}.item", item.resource, item.role))
+    }
+
+    /// Takes away what is known of grants that are over.
+    pub(super) fn only(&self, grants: &[GrantId]) {
+        for (name, path) in entries(&self.folder) {
+            let of = name.strip_suffix(".item").and_then(|name| name.split_once('='));
+            let live = of.is_none_or(|(of, _)| grants.iter().any(|grant| grant.to_string() == of));
+            if !live {
+                // What cannot be taken away is not used: it is asked for by its grant.
+                let _ = remove(&path);
+            }
+        }
     }
 
     /// The certificate's file, named as `CertificateFile` of `ssh-config` has it.
     fn file(&self, host: &str, user: &str) -> Result<PathBuf, Failure> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
-        for name in [host, user] {
-            let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-            if !plain || name.len() > 253 || !name.chars().all(fits) {
-                return Err(Failure::usage(format!("{name:?} is no name of a host or user")));
-            }
-        }
+        plain_name(host)?;
+        plain_name(user)?;
         Ok(self.folder.join(format!("{host}_{user}-cert.pub")))
+    }
+}
+
+/// Refuses what is no name of a host or user.
+pub(super) fn plain_name(name: &str) -> Result<(), Failure> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if !plain || name.len() > 253 || !name.chars().all(fits) {
+        return Err(Failure::usage(format!("{name:?} is no name of a host or user")));
+    }
+    Ok(())
+}
+
+/// Takes away everything of a grant in a folder: its certificates and where it leads.
+pub(super) fn forget_grant(folder: &Path, grant: GrantId) -> Result<(), Failure> {
+    for (name, path) in entries(folder) {
+        let leads = name.ends_with(".item") && name.starts_with(&format!("{grant}="));
+        if leads {
+            remove(&path)?;
+        } else if name.ends_with("-cert.json") && read::<Note>(&path).is_some_and(|note| note.grant == grant)
+        {
+            remove(&path)?;
+            remove(&path.with_extension("pub"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of a folder by their names; none where there is no folder.
+fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
+    let there = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    let named = |entry: std::fs::DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
+    there.filter_map(named).collect()
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(cannot("remove", path, &error)),
+        _ => Ok(()),
     }
 }
 

@@ -1,15 +1,22 @@
 //! `ssh`, `ssh-config` and what plain ssh calls: a key of the client's own, and certificates for it that last minutes.
 
+mod block;
 mod keep;
+mod pick;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use daypass_api::Item;
 use daypass_api::grant::GrantState;
 use daypass_api::ssh::{AskCertificate, Certificate};
+use daypass_api::{Item, ProblemCode};
+use daypass_core::id::GrantId;
+use daypass_core::refusal::Code;
 use daypass_core::time::Span;
 use tokio::process::Command;
 
@@ -21,13 +28,19 @@ use crate::failure::Failure;
 use crate::find;
 use crate::human::left;
 use crate::line::{Line, Style};
+use block::{block, quoted};
 use keep::Keep;
+use pick::{Picked, leads, pick};
 
 /// The kind of target that this is the client of.
 pub(crate) const KIND: &str = "ssh";
 
 /// A certificate that runs out sooner is not used any more: the login itself takes time.
 const FRESH: Span = Span::minutes(1);
+
+/// How long a login waits to hear whether the grant of a certificate that is there is still there. A server that does not answer is
+/// not waited for: the host decides.
+const ASK: Duration = Duration::from_secs(2);
 
 /// Log in to a host: ask first if needed, wait, run ssh with a certificate.
 #[derive(Debug, Args)]
@@ -64,12 +77,19 @@ impl SshArgs {
 
     async fn log_in(self, context: &Context) -> Result<Exit, Failure> {
         let (ssh, keep) = (program(&context.env.path, "ssh")?, Keep::open(context).await?);
+        for name in self.host.iter().chain(&self.login) {
+            keep::plain_name(name)?;
+        }
         let client = context.client()?;
+        let no_host = |kind: &str| {
+            let what = format!("{} is no host to log in to ({kind})", self.reach.target);
+            Failure::error(what).hint(format!("daypass connect {}", self.reach.target))
+        };
+        self.reach.before_asking(&client, KIND, no_host).await?;
         let grant = self.reach.access(context, &client).await?;
         let part = self.reach.part(&grant)?;
         if part.kind.as_str() != KIND {
-            let what = format!("{} is no host to log in to ({})", self.reach.target, part.kind);
-            return Err(Failure::error(what).hint(format!("daypass connect {}", self.reach.target)));
+            return Err(no_host(part.kind.as_str()));
         }
         let item = Item {
             resource: part.resource.clone(),
@@ -81,7 +101,7 @@ impl SshArgs {
         };
         let certificate = client.certificate(grant.id, &ask).await?;
         let (host, user) = (self.host(&certificate)?, self.user(&certificate)?);
-        let file = keep.certificate(&host, &user, &certificate)?;
+        let file = keep.for_item(grant.id, &certificate)?;
         let until = grant
             .expires_at
             .map_or_else(String::new, |at| format!(", {}", left(at, edge::now())));
@@ -98,6 +118,9 @@ impl SshArgs {
             .args([
                 "-o",
                 "IdentitiesOnly=yes",
+                // One that is shared would be used beyond the end of a grant.
+                "-o",
+                "ControlPath=none",
                 "-l",
                 &user,
                 "-p",
@@ -119,7 +142,7 @@ impl SshArgs {
     fn host(&self, certificate: &Certificate) -> Result<String, Failure> {
         let known = certificate.hosts.join(", ");
         match (&self.host, certificate.hosts.as_slice()) {
-            (Some(host), hosts) if hosts.contains(host) => Ok(host.clone()),
+            (Some(host), hosts) if leads(hosts, host) => Ok(host.to_ascii_lowercase()),
             (Some(host), _) => Err(Failure::usage(format!(
                 "{} has no host {host}; it has {known}",
                 self.reach.target
@@ -185,15 +208,9 @@ impl SshConfigArgs {
             .profile
             .as_deref()
             .or(context.env.profile.as_deref());
-        let profile = profile.map_or_else(String::new, |name| format!("--profile {name} "));
-        let text = format!(
-            "# Written by daypass ssh-config. What is asked of daypass here is answered without a question to anybody.\n\
-             Match host {} exec \"'{program}' {profile}ssh-certificate --for '%h' --user '%r'\"\n    \
-             IdentityFile \"{}\"\n    CertificateFile \"{}/%h_%r-cert.pub\"\n    IdentitiesOnly yes\n",
-            self.hosts.join(","),
-            quoted(&folder.join(keep::KEY)),
-            quoted(&folder),
-        );
+        let profile = profile.map_or_else(String::new, |name| format!(" --profile {name}"));
+        let program = format!("'{program}'{profile}");
+        let text = block(&program, &self.hosts, &folder.join(keep::KEY), &folder);
         if !self.install {
             print(&text)?;
             return Ok(Exit::DONE);
@@ -224,18 +241,13 @@ fn print(text: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::error(format!("nothing could be printed: {error}")))
 }
 
-/// A path inside quotes of ssh_config, where `%` begins a token.
-fn quoted(path: &std::path::Path) -> String {
-    path.display().to_string().replace('%', "%%")
-}
-
 /// Have a fresh certificate at hand for a host; plain ssh calls this.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass ssh-certificate --for web-1.internal --user deploy
 
-Ends with 0 where a certificate is there that lasts for another minute, or was fetched; else it says why not. It never
-asks for access.")]
+Ends with 0 where a certificate is there that lasts for another minute and whose grant is still there, or where one was
+fetched; else it says why not. It never asks for access.")]
 pub struct SshCertificateArgs {
     /// The host
     #[arg(long = "for", value_name = "HOST")]
@@ -249,51 +261,54 @@ pub struct SshCertificateArgs {
 impl SshCertificateArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let keep = Keep::open(context).await?;
-        if keep.has(&self.host, &self.user, edge::now() + FRESH)? {
+        let to = (self.host.as_str(), self.user.as_str());
+        if let Some(grant) = keep.has(to.0, to.1, edge::now() + FRESH)?
+            && may_be_there(context, grant).await
+        {
             return Ok(Exit::DONE);
         }
         let client = context.client()?;
-        let mut over = None;
-        for grant in find::live(&client).await? {
-            for part in grant
-                .entitlements
-                .iter()
-                .filter(|part| part.kind.as_str() == KIND)
-            {
-                let item = Item {
-                    resource: part.resource.clone(),
-                    role: part.role.clone(),
-                };
-                // Which hosts an item has is known from its first certificate on.
-                if keep.rules_out(&item, &self.host, &self.user) {
-                    continue;
-                }
-                if grant.state != GrantState::Active {
-                    over = Some(format!(
-                        "{item} is {} (grant {})",
-                        grant.state.as_str(),
-                        grant.id.short()
-                    ));
-                    continue;
-                }
-                let ask = AskCertificate {
-                    public_key: keep.public_key.clone(),
-                    item: Some(item),
-                };
-                let certificate = client.certificate(grant.id, &ask).await?;
-                keep.remember(&certificate)?;
-                if certificate.hosts.contains(&self.host) && certificate.users.contains(&self.user) {
-                    keep.certificate(&self.host, &self.user, &certificate)?;
-                    return Ok(Exit::DONE);
-                }
+        let grants = find::live(&client).await?;
+        let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+        keep.only(&ids);
+        let why = match pick(&client, &keep, &grants, to).await? {
+            Picked::Certificate(grant, certificate) => {
+                keep.certificate(to, grant, &certificate)?;
+                return Ok(Exit::DONE);
             }
-        }
-        keep.forget(&self.host, &self.user)?;
-        let why = over.unwrap_or_else(|| format!("you hold no grant for {}@{}", self.user, self.host));
+            Picked::Nothing(why) => why,
+        };
+        keep.forget(to.0, to.1)?;
+        let (exit, why) = why.map_or_else(
+            || {
+                let none = format!("you hold no grant for {}@{}", self.user, self.host);
+                (Exit::NOT_ELIGIBLE, none)
+            },
+            |failure| (failure.exit, failure.told().0.to_owned()),
+        );
         Err(Failure::new(
-            Exit::NOT_ELIGIBLE,
+            exit,
             format!("{why}; daypass ls shows what to ask for"),
         ))
+    }
+}
+
+/// Whether a grant may still be there: only the server's word that it is not counts against it.
+async fn may_be_there(context: &Context, grant: GrantId) -> bool {
+    let Ok(client) = context.client() else {
+        return true;
+    };
+    match edge::at_most(ASK, client.grant(&grant.to_string())).await {
+        Some(Ok(grant)) => grant.state == GrantState::Active,
+        Some(Err(error)) => error.code() != Some(ProblemCode::Refusal(Code::NotFound)),
+        None => true,
+    }
+}
+
+/// Takes away what is kept here of a grant that was given back. What cannot be taken away is of no use, and plain ssh asks.
+pub(crate) fn forget(context: &Context, grant: GrantId) {
+    if let Ok(folder) = keep::folder(context) {
+        let _ = keep::forget_grant(&folder, grant);
     }
 }
 

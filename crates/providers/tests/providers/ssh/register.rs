@@ -1,13 +1,15 @@
 //! A register in memory, which several installations share, with a clock and a switch to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Fault;
 use daypass_core::time::{Span, Timestamp};
 use daypass_providers::Error;
-use daypass_providers::ssh::{Acknowledged, Register, Revoked, Standing};
+use daypass_providers::ssh::{
+    Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told,
+};
 use zeroize::Zeroizing;
 
 #[derive(Clone)]
@@ -15,23 +17,58 @@ pub(super) struct State(Arc<Mutex<Kept>>);
 
 struct Kept {
     now: Timestamp,
+    /// By how much it runs ahead of the clock.
+    ahead: Span,
     down: bool,
+    /// The private key cannot be opened.
+    sealed: bool,
+    public: Option<Vec<u8>>,
     standing: BTreeMap<String, (String, Standing)>,
-    /// Key, end, revoked; the serial is the place.
-    issued: Vec<(String, Timestamp, bool)>,
+    /// The serial is the place.
+    issued: Vec<Issued>,
     version: u64,
     hosts: BTreeMap<String, Acknowledged>,
+    /// Resources and hosts.
+    given: BTreeSet<(String, String)>,
+}
+
+struct Issued {
+    key: String,
+    end: Timestamp,
+    revoked: bool,
+}
+
+impl Kept {
+    fn clock(&self) -> Timestamp {
+        Timestamp::from_micros(self.now.micros() - i64::try_from(self.ahead.micros()).unwrap())
+    }
+
+    /// A list that loses one is a new one.
+    fn forget(&mut self) {
+        let clock = self.clock();
+        let mut fewer = false;
+        for one in &mut self.issued {
+            if one.revoked && one.end + LISTED_PAST_END <= clock {
+                (one.revoked, fewer) = (false, true);
+            }
+        }
+        self.version += u64::from(fewer);
+    }
 }
 
 impl Default for State {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Kept {
             now: "2026-03-07T12:00:00Z".parse().unwrap(),
+            ahead: Span::ZERO,
             down: false,
+            sealed: false,
+            public: None,
             standing: BTreeMap::new(),
             issued: Vec::new(),
             version: 0,
             hosts: BTreeMap::new(),
+            given: BTreeSet::new(),
         })))
     }
 }
@@ -48,6 +85,16 @@ impl State {
     pub(super) fn pass(&self, span: Span) {
         let now = self.now();
         self.kept().now = now + span;
+    }
+
+    /// The clock was ahead by so much, and is put right: time goes on from where it was.
+    pub(super) fn put_right(&self, by: Span) {
+        let ahead = self.kept().ahead;
+        self.kept().ahead = ahead + by;
+    }
+
+    pub(super) fn lose_the_key(&self) {
+        self.kept().sealed = true;
     }
 
     pub(super) fn set_down(&self, down: bool) {
@@ -102,12 +149,28 @@ impl InMemory {
 
 #[async_trait]
 impl Register for InMemory {
-    async fn now(&self) -> Result<Timestamp, Error> {
-        Ok(self.up()?.now)
+    async fn told(&self) -> Result<Told, Error> {
+        let kept = self.up()?;
+        Ok(Told {
+            now: kept.now,
+            clock: kept.clock(),
+        })
     }
 
     async fn seed(&self, _: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
-        self.up().map(|_| Zeroizing::new([7; 32]))
+        if self.up()?.sealed {
+            return Err(Error::new(Fault::Misconfigured, "it cannot be opened"));
+        }
+        Ok(Zeroizing::new([7; 32]))
+    }
+
+    async fn public(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.up()?.public.clone())
+    }
+
+    async fn keep_public(&self, _: &str, key: Vec<u8>) -> Result<(), Error> {
+        self.up()?.public.get_or_insert(key);
+        Ok(())
     }
 
     async fn since(&self, _: &str) -> Result<Option<Timestamp>, Error> {
@@ -136,30 +199,39 @@ impl Register for InMemory {
         Ok(())
     }
 
-    async fn reserve(&self, _: &str, key: &str, valid_before: Timestamp) -> Result<u64, Error> {
+    async fn reserve(&self, _: &str, key: &str, end: End) -> Result<u64, Error> {
         let mut kept = self.up()?;
-        let now = kept.now;
+        kept.forget();
+        let (now, clock) = (kept.now, kept.clock());
+        let of_key = kept.issued.iter().filter(|one| one.key == key);
+        let valid = of_key.filter(|one| clock < one.end).count();
         let standing = kept
             .standing
             .get_mut(key)
             .filter(|(owner, _)| *owner == self.owner);
-        let open = standing.filter(|(_, one)| {
-            one.until
-                .is_some_and(|until| now < until && valid_before <= until)
-        });
+        let open =
+            standing.filter(|(_, one)| one.until.is_some_and(|until| now < until && end.until <= until));
         let (_, standing) = open.ok_or_else(|| Error::new(Fault::NotFound, "it is not open"))?;
-        standing.last_valid = standing.last_valid.max(Some(valid_before));
-        kept.issued.push((key.to_owned(), valid_before, false));
+        if valid as u64 >= MOST_VALID {
+            return Err(Error::new(Fault::RateLimited, "there are too many"));
+        }
+        standing.last_valid = standing.last_valid.max(Some(end.clock));
+        kept.issued.push(Issued {
+            key: key.to_owned(),
+            end: end.clock,
+            revoked: false,
+        });
         Ok(kept.issued.len() as u64)
     }
 
     async fn close(&self, _: &str, key: &str) -> Result<(), Error> {
         let mut kept = self.up()?;
-        let now = kept.now;
+        kept.forget();
+        let clock = kept.clock();
         let mut more = false;
-        for (of, until, revoked) in &mut kept.issued {
-            if of == key && !*revoked && now < *until {
-                (*revoked, more) = (true, true);
+        for one in &mut kept.issued {
+            if one.key == key && !one.revoked && clock < one.end + LISTED_PAST_END {
+                (one.revoked, more) = (true, true);
             }
         }
         kept.version += u64::from(more);
@@ -190,11 +262,23 @@ impl Register for InMemory {
         Ok(ours.map(|(key, _)| key.clone()).collect())
     }
 
-    async fn revoked(&self, _: &str, after: Timestamp) -> Result<Revoked, Error> {
+    async fn give(&self, _: &str, host: &str, resources: &BTreeSet<String>) -> Result<(), Error> {
+        let mut kept = self.up()?;
+        for resource in resources {
+            kept.given.insert((resource.clone(), host.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn given(&self, _: &str, resource: &str) -> Result<BTreeSet<String>, Error> {
         let kept = self.up()?;
-        let listed = (1..)
-            .zip(&kept.issued)
-            .filter(|(_, (_, until, revoked))| *revoked && after < *until);
+        let of = kept.given.iter().filter(|(one, _)| one == resource);
+        Ok(of.map(|(_, host)| host.clone()).collect())
+    }
+
+    async fn revoked(&self, _: &str) -> Result<Revoked, Error> {
+        let kept = self.up()?;
+        let listed = (1..).zip(&kept.issued).filter(|(_, one)| one.revoked);
         Ok(Revoked {
             version: kept.version,
             serials: listed.map(|(serial, _)| serial).collect(),

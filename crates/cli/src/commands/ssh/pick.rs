@@ -1,0 +1,87 @@
+//! Which of the grants that somebody holds plain ssh uses for a host: one that is there, is known to lead there or may, and
+//! gives the most.
+
+use std::cmp::Reverse;
+
+use daypass_api::grant::{Grant, GrantState};
+use daypass_api::ssh::{AskCertificate, Certificate};
+use daypass_api::{Client, Item};
+use daypass_core::id::GrantId;
+
+use super::KIND;
+use super::keep::Keep;
+use crate::failure::Failure;
+
+/// What was found for a host and a user.
+pub(super) enum Picked {
+    /// A certificate, and the grant that gives it.
+    Certificate(GrantId, Box<Certificate>),
+    /// None; why, where a grant is there that leads there or may.
+    Nothing(Option<Failure>),
+}
+
+/// Looks for a certificate. A role that runs one command only, or is taken from some networks only, is used where nothing else
+/// leads there; then what lasts longest. One grant that cannot be certified does not keep the others from being used.
+pub(super) async fn pick(
+    client: &Client,
+    keep: &Keep,
+    grants: &[Grant],
+    (host, user): (&str, &str),
+) -> Result<Picked, Failure> {
+    let mut candidates: Vec<_> = grants
+        .iter()
+        .flat_map(|grant| {
+            let of_kind = grant
+                .entitlements
+                .iter()
+                .filter(|part| part.kind.as_str() == KIND);
+            of_kind.map(move |part| {
+                let (resource, role) = (part.resource.clone(), part.role.clone());
+                (grant, Item { resource, role })
+            })
+        })
+        // Which hosts an item has is known from its grant's first certificate on.
+        .filter(|(grant, item)| !keep.rules_out(grant.id, item, host, user))
+        .collect();
+    candidates.sort_by_key(|(grant, item)| (keep.narrow(grant.id, item), Reverse(grant.expires_at)));
+    let (mut narrow, mut failed) = (None, None);
+    for (grant, item) in candidates {
+        if grant.state != GrantState::Active {
+            let (state, id) = (grant.state.as_str(), grant.id.short());
+            let over = format!("{item} is {state} (grant {id})");
+            failed.get_or_insert_with(|| Failure::new(crate::exit::Exit::NOT_ELIGIBLE, over));
+            continue;
+        }
+        let ask = AskCertificate {
+            public_key: keep.public_key.clone(),
+            item: Some(item.clone()),
+        };
+        let certificate = match client.certificate(grant.id, &ask).await {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                let failure = Failure::from(error);
+                let what = format!("{item} could not be certified: {}", failure.told().0);
+                // Rather than that something else is over.
+                failed = Some(Failure::new(failure.exit, what));
+                continue;
+            }
+        };
+        keep.remember(grant.id, &certificate)?;
+        if !leads(&certificate.hosts, host) || !certificate.users.iter().any(|one| one == user) {
+            continue;
+        }
+        if !certificate.narrow {
+            return Ok(Picked::Certificate(grant.id, Box::new(certificate)));
+        }
+        narrow.get_or_insert((grant.id, certificate));
+    }
+    Ok(match narrow {
+        Some((grant, certificate)) => Picked::Certificate(grant, Box::new(certificate)),
+        None => Picked::Nothing(failed),
+    })
+}
+
+/// Whether a host is among these, in whatever letters it was typed.
+pub(super) fn leads(hosts: &[String], host: &str) -> bool {
+    hosts.iter().any(|one| one.eq_ignore_ascii_case(host))
+}
