@@ -151,13 +151,46 @@ impl Policy {
             directory,
             now,
         };
-        let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
-        if let Some(owner) = &request.ask.owner {
-            asked.remove(owner);
-        }
+        let asked = self.asked_of(request, (step, *escalated), scene);
         self.unheard(asked, request.reviews(), scene)
             .into_iter()
             .collect()
+    }
+
+    /// The same without those who would answer in somebody's place.
+    #[must_use]
+    pub fn waiting_themselves(
+        &self,
+        request: &Request,
+        directory: &dyn Directory,
+        now: Timestamp,
+    ) -> Vec<PersonId> {
+        let (Some((_, step)), State::Pending { escalated, .. }) = (request.open_step(), &request.state)
+        else {
+            return Vec::new();
+        };
+        let scene = Scene {
+            requester: request.ask.requester,
+            directory,
+            now,
+        };
+        let asked = self.asked_of(request, (step, *escalated), scene);
+        let unheard = self.unheard(asked.clone(), request.reviews(), scene);
+        asked.intersection(&unheard).copied().collect()
+    }
+
+    /// Whom the step of a request asks now, whether or not they were heard.
+    fn asked_of(
+        &self,
+        request: &Request,
+        (step, escalated): (&Step, bool),
+        scene: Scene<'_>,
+    ) -> BTreeSet<PersonId> {
+        let mut asked = self.asked(step, escalated, &counted_elsewhere(request, step), scene);
+        if let Some(owner) = &request.ask.owner {
+            asked.remove(owner);
+        }
+        asked
     }
 
     /// Who could ever fill this step: those it asks first and those it escalates to; so many of them at most. Of those who have

@@ -144,7 +144,7 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
     let reviewers = |_| {
         current
             .policy
-            .waiting_for(request, current.directory.as_ref(), now)
+            .waiting_themselves(request, current.directory.as_ref(), now)
     };
     chain.step((index, step), mfa, reviewers, current)
 }

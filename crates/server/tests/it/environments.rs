@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use daypass_api::catalogue::How;
 use daypass_api::environment::{EnvironmentQuery, EnvironmentRole};
+use daypass_api::grant::GrantState;
 use daypass_api::preview::Preview;
 use daypass_api::request::NewRequest;
 use daypass_api::{ProblemCode, Route};
@@ -133,7 +134,9 @@ async fn an_environment_whose_limit_is_spent_says_so() {
         listed.items.into_iter().next().unwrap().how
     };
     assert!(matches!(staging().await, How::Instant { .. }));
-    ana.add_request(&look("test")).await.unwrap();
+    let made = ana.add_request(&look("test")).await.unwrap();
+    // Until its clock runs another one at the same moment would share its time.
+    bed.reaches(made.grant.unwrap(), GrantState::Active).await;
     let How::Closed { code, .. } = staging().await else {
         panic!("nothing of the 30 minutes is left")
     };

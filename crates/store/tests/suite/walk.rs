@@ -34,7 +34,7 @@ impl Dice {
 
 async fn the_log_replayed_gives_the_tables(bench: Bench) {
     let store = &bench.store;
-    let mut dice = Dice(7);
+    let mut dice = Dice(8);
     let mut names: BTreeMap<&'static str, u32> = BTreeMap::new();
     for n in 0..3000u16 {
         match step(&bench, &mut dice, n / 60).await {

@@ -1,5 +1,7 @@
 //! The formats of the log, held against their definitions, published vectors, and what others wrote for them.
 
+#![cfg(test)]
+
 mod checkpoint;
 mod forest;
 mod note;
