@@ -7,7 +7,7 @@ use daypass_core::grant::Grant;
 use daypass_core::id::GrantId;
 use daypass_core::time::{Span, Timestamp};
 
-use super::ledger::{Held, Phase};
+use super::ledger::{Asked, Held, Phase};
 use super::{Invariant, Judge};
 use crate::scenario::Scenario;
 use crate::scenario::policy::End;
@@ -66,10 +66,19 @@ impl Judge {
         }
     }
 
+    /// Whether a grant was asked for with this ticket.
     fn is_for(&self, grant: &Grant, ticket: &str) -> bool {
         let asked = self.ledger.requests.get(&grant.request);
-        let named = asked.and_then(|asked| asked.request.ask.ticket.as_ref());
-        named.is_some_and(|named| named.text() == ticket)
+        asked.is_some_and(|asked| names(asked, ticket))
+    }
+
+    /// Whether it was lengthened with this ticket.
+    fn was_lengthened_for(&self, grant: &Grant, ticket: &str) -> bool {
+        let mut requests = self.ledger.requests.values();
+        requests.any(|asked| {
+            let lengthens = asked.request.ask.extends == Some(grant.id) && asked.approved.is_some();
+            lengthens && names(asked, ticket)
+        })
     }
 
     /// What ends a grant before its time, by the rule that it was asked for under.
@@ -86,7 +95,8 @@ impl Judge {
         let so = self.ends(grant).iter().any(|end| match (end, phase) {
             (End::TicketClosed, _) => {
                 let mut closing = self.closings.under_way.values();
-                closing.any(|(ticket, _)| self.is_for(grant, ticket))
+                closing
+                    .any(|(ticket, _)| self.is_for(grant, ticket) || self.was_lengthened_for(grant, ticket))
             }
             (End::LastSession, Phase::Active { since, .. }) => {
                 self.was_used(grant.id, *since) && self.was_quiet(grant.id, Span::ZERO)
@@ -189,4 +199,9 @@ impl Judge {
     fn looked_at_within(&self, target: &Target) -> Span {
         OLD + MOMENTS + target.character.timeout.times(2) + target.character.oldest_read().times(2)
     }
+}
+
+fn names(asked: &Asked, ticket: &str) -> bool {
+    let named = asked.request.ask.ticket.as_ref();
+    named.is_some_and(|named| named.text() == ticket)
 }
