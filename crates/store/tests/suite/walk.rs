@@ -36,7 +36,7 @@ async fn the_log_replayed_gives_the_tables(bench: Bench) {
     let store = &bench.store;
     let mut dice = Dice(8);
     let mut names: BTreeMap<&'static str, u32> = BTreeMap::new();
-    for n in 0..3000u16 {
+    for n in 0..5000u16 {
         match step(&bench, &mut dice, n / 60).await {
             Ok(committed) => {
                 for event in &committed.events {
