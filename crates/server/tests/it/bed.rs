@@ -7,6 +7,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use daypass_api::client::{Client, Connection, EventStream};
+use daypass_api::event::AuditEvent;
 use daypass_api::grant::{Grant, GrantState};
 use daypass_api::request::{Decision, NewRequest, NewReview, Request};
 use daypass_api::{Item, Route};
@@ -291,6 +292,22 @@ impl Bed {
         let request = self.ask("ana", "orders/write").await;
         self.approve("bo", &request).await;
         self.approve("cy", &request).await.grant.unwrap()
+    }
+
+    /// The log, once something of this name is in it: what happens gets its place there a moment later.
+    pub(crate) async fn log_with(&self, name: &str) -> Vec<AuditEvent> {
+        let auditor = self.client("dee").await;
+        let mut stream = auditor.events(None).await.unwrap();
+        soon("an event in the log", async {
+            loop {
+                let trail = auditor.audit_events(&Default::default()).await.unwrap().items;
+                if trail.iter().any(|event| event.name == name) {
+                    return trail;
+                }
+                stream.next().await.unwrap().unwrap();
+            }
+        })
+        .await
     }
 
     /// Waits until a grant is in a state, woken by events.

@@ -94,7 +94,7 @@ async fn a_change_of_an_account_is_read_agreed_to_and_done() {
     let done = decide(&cy, &proposed, Decision::Approve).await.unwrap();
     assert_eq!(done.state, ChangeState::Applied);
     assert!(cy.change(&proposed.id.to_string()).await.unwrap().plan.is_none());
-    let trail = root.audit_events(&Default::default()).await.unwrap().items;
+    let trail = bed.log_with("change.applied").await;
     let told = trail
         .iter()
         .find(|event| event.name == "change.proposed")
