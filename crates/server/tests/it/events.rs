@@ -29,6 +29,7 @@ async fn everybody_is_told_what_they_may_see_and_nothing_else() {
         open.push(bed.client(login).await.events(None).await.unwrap());
     }
     let id = bed.granted().await;
+    bed.reaches(id, daypass_api::grant::GrantState::Active).await;
     bed.client("ana").await.release(id).await.unwrap();
     // Eve's own, at the end, shows that nothing of ana's came before it.
     let [ana, bo, cy, eve, dee, root] = &mut open[..] else {
