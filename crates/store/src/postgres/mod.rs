@@ -63,7 +63,7 @@ pub enum PostgresTls {
     Disabled,
 }
 
-/// How many connections are kept for the loops that end access, see [`crate::kept`].
+/// How many connections are kept for the loops that end access, see [`mod@crate::kept`].
 const KEPT: usize = 4;
 
 /// The connections to a store: those for everybody, and those that are kept.

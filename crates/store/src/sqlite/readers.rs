@@ -14,7 +14,7 @@ use crate::link::{Link, Running, ready};
 /// How many read at the same time: more would only compete for the same cores.
 const READERS: usize = 4;
 
-/// How many more read of what has readers kept for it, see [`crate::kept`].
+/// How many more read of what has readers kept for it, see [`mod@crate::kept`].
 const KEPT: usize = 2;
 
 pub(crate) struct Readers {
