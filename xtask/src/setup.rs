@@ -79,9 +79,14 @@ fn rsync() -> anyhow::Result<()> {
         eprintln!("✓ rsync");
         return Ok(());
     }
+    debian(("rsync", RSYNC_BY_HAND), "rsync")
+}
+
+/// Installs a package of Debian's that starts nothing. `what`: in words, and how to have it by hand.
+fn debian(what: (&str, &str), package: &str) -> anyhow::Result<()> {
     let root = Root::of_this_process();
-    refuse(("rsync", RSYNC_BY_HAND), &os_release(), has_apt(), &root)?;
-    step("installing Debian's rsync package", || {
+    refuse(what, &os_release(), has_apt(), &root)?;
+    step(&format!("installing Debian's {package} package"), || {
         run(&mut root.command(&["apt-get", "update", "-q"]))?;
         let install = [
             "apt-get",
@@ -89,7 +94,7 @@ fn rsync() -> anyhow::Result<()> {
             "-q",
             "-y",
             "--no-install-recommends",
-            "rsync",
+            package,
         ];
         run(&mut root.command(&install))
     })?;
@@ -128,21 +133,7 @@ fn python() -> anyhow::Result<()> {
         eprintln!("✓ python3");
         return Ok(());
     }
-    let root = Root::of_this_process();
-    refuse(("Python 3", PYTHON_BY_HAND), &os_release(), has_apt(), &root)?;
-    step("installing Debian's python3 package", || {
-        run(&mut root.command(&["apt-get", "update", "-q"]))?;
-        let install = [
-            "apt-get",
-            "install",
-            "-q",
-            "-y",
-            "--no-install-recommends",
-            "python3",
-        ];
-        run(&mut root.command(&install))
-    })?;
-    Ok(())
+    debian(("Python 3", PYTHON_BY_HAND), "python3")
 }
 
 fn os_release() -> String {

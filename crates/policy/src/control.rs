@@ -44,11 +44,7 @@ impl Policy {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let others = Others::new(directory, proposer, about);
-        let scene = Scene {
-            requester: proposer,
-            directory: &others,
-            now,
-        };
+        let scene = Scene::new(proposer, &others, now);
         let Err(unfilled) = self.fillable(steps, scene) else {
             return Ok(());
         };
@@ -79,11 +75,7 @@ impl Policy {
             return Err(Refusal::new(Code::OwnRequest, what));
         }
         let others = Others::new(directory, change.proposer, change.about());
-        let scene = Scene {
-            requester: change.proposer,
-            directory: &others,
-            now,
-        };
+        let scene = Scene::new(change.proposer, &others, now);
         let elsewhere = elsewhere(change, step);
         self.may_answer((step, escalated), voter, (change.reviews(), &elsewhere), scene)
     }
@@ -101,11 +93,7 @@ impl Policy {
             return Vec::new();
         };
         let others = Others::new(directory, change.proposer, change.about());
-        let scene = Scene {
-            requester: change.proposer,
-            directory: &others,
-            now,
-        };
+        let scene = Scene::new(change.proposer, &others, now);
         let asked = self.asked(step, *escalated, &elsewhere(change, step), scene);
         self.unheard(asked, change.reviews(), scene).into_iter().collect()
     }

@@ -150,11 +150,7 @@ impl Policy {
         if rules.is_empty() {
             return Err(self.not_eligible(person, ask));
         }
-        let scene = Scene {
-            requester: ask.who,
-            directory,
-            now: ask.now,
-        };
+        let scene = Scene::new(ask.who, directory, ask.now);
         let judged = rules
             .into_iter()
             .map(|(place, rule)| (rule, self.judge((place, rule), ask, (person, scene), supposing)));

@@ -90,11 +90,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> BTreeSet<PersonId> {
-        let scene = Scene {
-            requester,
-            directory,
-            now,
-        };
+        let scene = Scene::new(requester, directory, now);
         let instead = |person: &PersonId| self.stand_in(*person, scene).unwrap_or(*person);
         people.iter().map(instead).collect()
     }

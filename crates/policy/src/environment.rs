@@ -86,18 +86,8 @@ impl Policy {
         Ok(items)
     }
 
-    /// Every role of every environment, and what it takes this person to have it, in file order.
-    #[must_use]
-    pub fn environments(
-        &self,
-        who: PersonId,
-        directory: &dyn Directory,
-        now: Timestamp,
-    ) -> Vec<EnvironmentOffer> {
-        self.environments_after(who, directory, Past::nothing(), now)
-    }
-
-    /// The same for somebody with this past: what a limit no longer leaves is refused.
+    /// Every role of every environment, and what it takes somebody with this past to have it, in file order: what a limit no longer
+    /// leaves is refused.
     #[must_use]
     pub fn environments_after(
         &self,

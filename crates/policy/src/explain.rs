@@ -118,11 +118,7 @@ impl Policy {
             let sets = sets.map(|(set, _)| self.describe(&From::People(set.clone())));
             return Outcome::AdmitsOthers(sets.collect::<Vec<_>>().join(" and "));
         }
-        let scene = Scene {
-            requester: ask.who,
-            directory,
-            now: ask.now,
-        };
+        let scene = Scene::new(ask.who, directory, ask.now);
         match self.judge((place, rule), ask, (person, scene), Supposing::Nothing) {
             Ok(Fit {
                 demands: Demands {

@@ -51,11 +51,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene {
-            requester: request.ask.requester,
-            directory,
-            now,
-        };
+        let scene = Scene::new(request.ask.requester, directory, now);
         request.still_agreed(|step, review| {
             let whose = review.on_behalf.unwrap_or(review.reviewer);
             let apart = |who: PersonId| !scene.is_own(who) && request.ask.owner != Some(who);

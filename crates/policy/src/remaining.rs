@@ -25,11 +25,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene {
-            requester: request.ask.requester,
-            directory,
-            now,
-        };
+        let scene = Scene::new(request.ask.requester, directory, now);
         self.uses_nobody_up((&request.path.steps, request.reviews()), vote, scene)
     }
 
@@ -44,11 +40,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene {
-            requester: change.proposer,
-            directory,
-            now,
-        };
+        let scene = Scene::new(change.proposer, directory, now);
         self.uses_nobody_up((&change.steps, change.reviews()), vote, scene)
     }
 

@@ -22,6 +22,16 @@ pub(crate) struct Scene<'d> {
     pub(crate) now: Timestamp,
 }
 
+impl<'d> Scene<'d> {
+    pub(crate) const fn new(requester: PersonId, directory: &'d dyn Directory, now: Timestamp) -> Self {
+        Self {
+            requester,
+            directory,
+            now,
+        }
+    }
+}
+
 impl Policy {
     /// Whether this person may review this step of the request: the step asks them, and their account is active, a person's,
     /// settled, and not the requester's. `Some`: in the place of one of whom that is true, who is away and delegated to them.
@@ -42,11 +52,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<Option<PersonId>, Refusal> {
-        let scene = Scene {
-            requester: request.ask.requester,
-            directory,
-            now,
-        };
+        let scene = Scene::new(request.ask.requester, directory, now);
         if request.ask.owner == Some(voter.person()) {
             return Err(owners_own());
         }
@@ -110,11 +116,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Vec<PersonId> {
-        let scene = Scene {
-            requester,
-            directory,
-            now,
-        };
+        let scene = Scene::new(requester, directory, now);
         self.asked(step, escalated, &BTreeSet::new(), scene)
             .into_iter()
             .collect()
@@ -130,11 +132,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> BTreeSet<PersonId> {
-        let scene = Scene {
-            requester,
-            directory,
-            now,
-        };
+        let scene = Scene::new(requester, directory, now);
         self.asked(step, escalated, counted, scene)
     }
 
@@ -142,19 +140,9 @@ impl Policy {
     /// delegates of those who are away among them. Empty where the request waits for nobody.
     #[must_use]
     pub fn waiting_for(&self, request: &Request, directory: &dyn Directory, now: Timestamp) -> Vec<PersonId> {
-        let (Some((_, step)), State::Pending { escalated, .. }) = (request.open_step(), &request.state)
-        else {
-            return Vec::new();
-        };
-        let scene = Scene {
-            requester: request.ask.requester,
-            directory,
-            now,
-        };
-        let asked = self.asked_of(request, (step, *escalated), scene);
-        self.unheard(asked, request.reviews(), scene)
-            .into_iter()
-            .collect()
+        let scene = Scene::new(request.ask.requester, directory, now);
+        let waiting = self.unheard(self.asked_now(request, scene), request.reviews(), scene);
+        waiting.into_iter().collect()
     }
 
     /// The same without those who would answer in somebody's place.
@@ -165,28 +153,19 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Vec<PersonId> {
-        let (Some((_, step)), State::Pending { escalated, .. }) = (request.open_step(), &request.state)
-        else {
-            return Vec::new();
-        };
-        let scene = Scene {
-            requester: request.ask.requester,
-            directory,
-            now,
-        };
-        let asked = self.asked_of(request, (step, *escalated), scene);
-        let unheard = self.unheard(asked.clone(), request.reviews(), scene);
-        asked.intersection(&unheard).copied().collect()
+        let asked = self.asked_now(request, Scene::new(request.ask.requester, directory, now));
+        let mut waiting = self.waiting_for(request, directory, now);
+        waiting.retain(|person| asked.contains(person));
+        waiting
     }
 
-    /// Whom the step of a request asks now, whether or not they were heard.
-    fn asked_of(
-        &self,
-        request: &Request,
-        (step, escalated): (&Step, bool),
-        scene: Scene<'_>,
-    ) -> BTreeSet<PersonId> {
-        let mut asked = self.asked(step, escalated, &counted_elsewhere(request, step), scene);
+    /// Whom the open step of a request asks now, whether or not they were heard; nobody where none is open.
+    fn asked_now(&self, request: &Request, scene: Scene<'_>) -> BTreeSet<PersonId> {
+        let (Some((_, step)), State::Pending { escalated, .. }) = (request.open_step(), &request.state)
+        else {
+            return BTreeSet::new();
+        };
+        let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
         if let Some(owner) = &request.ask.owner {
             asked.remove(owner);
         }

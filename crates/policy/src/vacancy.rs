@@ -46,11 +46,7 @@ impl Policy {
     /// has none sees that in the preview.
     #[must_use]
     pub fn vacancies(&self, directory: &dyn Directory, now: Timestamp) -> Vec<Vacancy> {
-        let scene = Scene {
-            requester: PersonId::from_bytes([0; 10]),
-            directory,
-            now,
-        };
+        let scene = Scene::new(PersonId::from_bytes([0; 10]), directory, now);
         let mut reviewing: BTreeMap<&Name, Named<'_>> = BTreeMap::new();
         let mut asking: BTreeMap<&Name, Named<'_>> = BTreeMap::new();
         for rule in &self.document.rules {

@@ -101,11 +101,7 @@ fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
     let (policy, directory) = (side.policy, side.directory);
     let person = directory.person(id).filter(|person| person.active)?;
     cared_for(person, directory).ok()?;
-    let mine = Scene {
-        requester: id,
-        directory,
-        now: side.now,
-    };
+    let mine = Scene::new(id, directory, side.now);
     // Anybody else's request.
     let other = if id == NOBODY { SOMEBODY } else { NOBODY };
     let theirs = Scene {
@@ -270,11 +266,7 @@ fn steps(side: &Side<'_>, rule: (usize, &Rule), item: &Item, person: PersonId) -
         break_glass: rule.1.break_glass.is_some(),
         ..Ask::new(person, &items, side.now)
     };
-    let scene = Scene {
-        requester: person,
-        directory,
-        now: side.now,
-    };
+    let scene = Scene::new(person, directory, side.now);
     // The rule of this policy, with its lifetime.
     let Some(written) = side.policy.document.rules.get(rule.0) else {
         return Vec::new();

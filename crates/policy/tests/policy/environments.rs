@@ -149,7 +149,7 @@ fn a_refusal_names_the_environment_and_what_stands_in_the_way() {
 #[test]
 fn the_catalogue_lists_each_role_with_what_it_takes() {
     let policy = policy(POLICY);
-    let offers = policy.environments(id("ana"), &office(), now());
+    let offers = policy.environments_after(id("ana"), &office(), Past::nothing(), now());
     let told: Vec<_> = offers
         .iter()
         .map(|offer| {
@@ -171,7 +171,7 @@ fn the_catalogue_lists_each_role_with_what_it_takes() {
             ("env:everything/look".into(), 3, Err(Code::NoCommonRule), false),
         ]
     );
-    let sams = policy.environments(id("sam"), &office(), now());
+    let sams = policy.environments_after(id("sam"), &office(), Past::nothing(), now());
     assert_eq!(sams[0].terms.as_ref().unwrap_err().code, Code::NotEligible);
     assert!(sams[0].break_glass);
 }

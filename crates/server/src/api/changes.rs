@@ -13,7 +13,7 @@ use daypass_store::ChangeFilter;
 
 use crate::api::page::Scan;
 use crate::api::policies::turn;
-use crate::api::typed::{MOST_ALIKE, only};
+use crate::api::typed::{MOST_ALIKE, only_seen};
 use crate::app::{App, Parts};
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path, Query};
@@ -69,11 +69,11 @@ pub(super) async fn get(
         Err(_) if identity.caller.sees_all() => app.engine.store().resolve_change(&typed).await?,
         Err(_) => {
             let ids = app.engine.store().changes_like(&typed, MOST_ALIKE).await?;
-            let mut seen = Vec::new();
-            for id in &ids {
-                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
-            }
-            only("change", &typed, &seen, ids.len())?
+            let sees = |id| {
+                let seen = visible(&app, &identity, id);
+                async { seen.await.is_ok() }
+            };
+            only_seen("change", &typed, &ids, sees).await?
         }
     };
     let change = visible(&app, &identity, id).await?;

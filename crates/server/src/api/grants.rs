@@ -14,7 +14,7 @@ use daypass_core::time::Timestamp;
 use daypass_engine::{Ended, NewRequest as Asked};
 use daypass_store::GrantFilter;
 
-use crate::api::typed::{MOST_ALIKE, only};
+use crate::api::typed::{MOST_ALIKE, only_seen};
 use crate::api::{page, requests};
 use crate::app::{App, Parts};
 use crate::http::access::{self, Identity, Origin};
@@ -114,11 +114,11 @@ pub(super) async fn get(
         Err(_) if identity.caller.sees_all() => app.engine.store().resolve_grant(&typed).await?,
         Err(_) => {
             let ids = app.engine.store().grants_like(&typed, MOST_ALIKE).await?;
-            let mut seen = Vec::new();
-            for id in &ids {
-                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
-            }
-            only("grant", &typed, &seen, ids.len())?
+            let sees = |id| {
+                let seen = visible(&app, &identity, id);
+                async { seen.await.is_ok() }
+            };
+            only_seen("grant", &typed, &ids, sees).await?
         }
     };
     let grant = visible(&app, &identity, id).await?;

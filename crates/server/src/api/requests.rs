@@ -17,7 +17,7 @@ use daypass_engine::{Made, NewRequest as Asked, Verdict};
 use daypass_store::RequestFilter;
 
 use crate::api::page::{self, Scan};
-use crate::api::typed::{MOST_ALIKE, only};
+use crate::api::typed::{MOST_ALIKE, only_seen};
 use crate::app::{App, Parts};
 use crate::http::access::{Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, Path, Query};
@@ -193,11 +193,11 @@ pub(super) async fn get(
         Err(_) if identity.caller.sees_all() => app.engine.store().resolve_request(&typed).await?,
         Err(_) => {
             let ids = app.engine.store().requests_like(&typed, MOST_ALIKE).await?;
-            let mut seen = Vec::new();
-            for id in &ids {
-                seen.extend(visible(&app, &identity, *id).await.is_ok().then_some(*id));
-            }
-            only("request", &typed, &seen, ids.len())?
+            let sees = |id| {
+                let seen = visible(&app, &identity, id);
+                async { seen.await.is_ok() }
+            };
+            only_seen("request", &typed, &ids, sees).await?
         }
     };
     let request = visible(&app, &identity, id).await?;

@@ -11,16 +11,30 @@ pub(super) const MOST_ALIKE: usize = 50;
 /// How many ids an ambiguous prefix is answered with.
 const SHOWN: usize = 5;
 
+/// The one of these, whose ids begin as was typed, that the caller sees.
+///
+/// # Errors
+/// Where they see none of them, or several.
+pub(super) async fn only_seen<I: Copy + std::fmt::Display, F: Future<Output = bool>>(
+    kind: &str,
+    typed: &str,
+    alike: &[I],
+    sees: impl Fn(I) -> F,
+) -> Answer<I> {
+    let mut seen = Vec::new();
+    for id in alike {
+        if sees(*id).await {
+            seen.push(*id);
+        }
+    }
+    only(kind, typed, &seen, alike.len())
+}
+
 /// The one that the caller sees, of those that they see among so many that were looked at.
 ///
 /// # Errors
 /// Where they see none of them, or several.
-pub(super) fn only<I: Copy + std::fmt::Display>(
-    kind: &str,
-    typed: &str,
-    seen: &[I],
-    looked_at: usize,
-) -> Answer<I> {
+fn only<I: Copy + std::fmt::Display>(kind: &str, typed: &str, seen: &[I], looked_at: usize) -> Answer<I> {
     let shown: String = typed.chars().take(40).collect();
     let more = looked_at >= MOST_ALIKE;
     match seen {
