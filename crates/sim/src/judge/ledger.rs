@@ -61,6 +61,8 @@ pub(super) struct Held {
     pub(super) reckoned: Timestamp,
     /// From when until when it was had, or will be, by the time that decides; once it is active.
     pub(super) had: Option<(Timestamp, Timestamp)>,
+    /// When it began to be set up, by the same time.
+    pub(super) begun: Option<Timestamp>,
     /// When it began to end, by the same time.
     pub(super) noticed: Option<Timestamp>,
     /// Until when it may last by its windows, as they were when it began.
@@ -116,6 +118,11 @@ impl Held {
         !matches!(self.phase, Phase::Ending { .. } | Phase::Ended)
     }
 
+    /// From when until when it counts towards a total: while it was had, and where it never all came to be, while it was set up.
+    pub(super) fn used(&self) -> Option<(Timestamp, Timestamp)> {
+        self.had.or_else(|| self.begun.zip(self.noticed))
+    }
+
     /// Whether it gives the right to access at this true time, and with which limit at the target.
     pub(super) fn holds(&self, now: Timestamp) -> Option<Timestamp> {
         match self.phase {
@@ -167,6 +174,7 @@ impl Ledger {
             opened: now,
             reckoned: now,
             had: None,
+            begun: None,
             noticed: None,
             ends_by: None,
         };

@@ -71,9 +71,8 @@ impl Judge {
     /// What becomes held between these instants is no more than the guardrails of this moment give in any of their periods.
     pub(super) fn check_totals(&mut self, id: GrantId, new: Between) {
         let found = self.ledger.grants.get(&id).and_then(|held| {
-            let had = |other: &Held| other.had;
             self.totals(&held.grant).find_map(|(guard, (most, period))| {
-                let mut spans = self.spans(held.grant.holder, guard, had);
+                let mut spans = self.spans(held.grant.holder, guard, Held::used);
                 spans.push(new);
                 let worst = fullest(&spans, new, period);
                 (worst > most).then(|| format!("{worst} of {most} in {period} ({})", guard.name))
@@ -102,7 +101,7 @@ impl Judge {
                 _ => None,
             };
             let noticed = |(from, until): Between| (from, held.noticed.unwrap_or(until).max(until));
-            ahead.or(held.had.map(noticed))
+            ahead.or(held.used().map(noticed))
         };
         self.totals(grant).any(|(guard, (most, period))| {
             let mut spans = self.spans(grant.holder, guard, most_had);
