@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use daypass_core::entitlement::Fault;
 use daypass_core::name::Name;
-use daypass_providers::{Error, Provider};
+use daypass_providers::{Error, Listed, Provider};
 use tokio::sync::Mutex as Turn;
 
 use crate::edge;
@@ -100,7 +100,7 @@ mod tests {
             std::future::pending().await
         }
 
-        async fn list_managed(&self) -> Result<Vec<String>, Error> {
+        async fn list_managed(&self) -> Result<Listed, Error> {
             std::future::pending().await
         }
 
