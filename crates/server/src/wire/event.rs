@@ -262,7 +262,9 @@ fn of_entitlement(what: &entitlement::Event) -> String {
             format!("the target was read: it is gone; left behind: {}", list(residue))
         }
         E::Failing { fault, doing, detail } => format!("{doing} fails ({fault}): {detail}"),
-        E::DriftFound { key } => format!("what stood at {key} was not what the grants give: added or changed by hand, or left by a crash"),
+        E::DriftFound { key } => format!(
+            "what stood at {key} was not what the grants give: added or changed by hand, or left by a crash"
+        ),
     }
 }
 
