@@ -152,7 +152,9 @@ impl Standing {
             (Key::Ssh(_), Some(Phase::Staged { next }), Event::Changed { to, from, .. }) if to == next => {
                 Phase::Retiring { old: from.clone() }
             }
-            (Key::Ssh(_), Some(Phase::Retiring { old }), Event::Withdrawn { old: gone, .. }) if gone == old => {
+            (Key::Ssh(_), Some(Phase::Retiring { old }), Event::Withdrawn { old: gone, .. })
+                if gone == old =>
+            {
                 Phase::Settled
             }
             _ => return None,

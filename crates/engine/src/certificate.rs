@@ -244,7 +244,10 @@ fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
     found.ok_or_else(|| not_found(format!("{item} is not in this grant")))
 }
 
-pub(crate) fn certifier<'a>(provider: &'a Arc<dyn Provider>, connector: &Name) -> Result<&'a dyn Certifier, Refusal> {
+pub(crate) fn certifier<'a>(
+    provider: &'a Arc<dyn Provider>,
+    connector: &Name,
+) -> Result<&'a dyn Certifier, Refusal> {
     provider.certifier().ok_or_else(|| no_authority(connector))
 }
 

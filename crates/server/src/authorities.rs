@@ -47,7 +47,10 @@ impl Authorities {
     /// first line of our file yet; it has that one.
     async fn usual(&self, ring: &Keyring) -> Result<Option<KeyId>, TargetError> {
         let all = self.store.sealed().await.map_err(failed)?;
-        let last = all.iter().filter_map(|one: &Sealed| sealed_by(&one.bytes)).next_back();
+        let last = all
+            .iter()
+            .filter_map(|one: &Sealed| sealed_by(&one.bytes))
+            .next_back();
         Ok(last.filter(|last| ring.ids().any(|id| id == *last)))
     }
 }

@@ -27,8 +27,11 @@ const ROUNDS: usize = 5;
 
 fn file(app: &Parts) -> Answer<&KeyFile> {
     app.sealing.as_ref().ok_or_else(|| {
-        Failure::new(Code::NotFound, "server.yaml names no sealing_key, so nothing is sealed")
-            .hint("docs/operations.md says how to make one")
+        Failure::new(
+            Code::NotFound,
+            "server.yaml names no sealing_key, so nothing is sealed",
+        )
+        .hint("docs/operations.md says how to make one")
     })
 }
 
@@ -125,7 +128,7 @@ async fn anew(store: &Store, ring: &Keyring) -> Answer<Vec<(Sealed, Vec<u8>)>> {
             .and_then(|plain| ring.seal(None, &about, &plain));
         let again = again.map_err(|error| {
             Failure::new(Code::Invalid, format!("{}: {}", value.connector, error.detail))
-                .hint("nothing was changed; a key that is lost for good is replaced by another connector (docs/providers/ssh.md)")
+                .hint("run this again then: nothing was changed; an authority whose key is lost is replaced by another connector (docs/providers/ssh.md)")
         })?;
         all.push((value, again));
     }

@@ -244,7 +244,10 @@ mod tests {
         assert_eq!(*ours.open("fleet", &sealed).unwrap(), [1; 32]);
         let lacks = other.open("fleet", &sealed).unwrap_err().detail;
         let id = ours.ids().next().unwrap().to_string();
-        assert!(lacks.contains(&id) && lacks.contains("put that line back"), "{lacks}");
+        assert!(
+            lacks.contains(&id) && lacks.contains("put that line back"),
+            "{lacks}"
+        );
         assert!(ours.open("other", &sealed).is_err(), "as another connector's");
         for at in [0, 6, 20, 40, 71] {
             let mut broken = sealed.clone();
@@ -297,8 +300,15 @@ mod tests {
         assert!(ids.len() == 2 && ids[0] != old && ids[1] == old);
         file.keep_first().await.unwrap();
         assert_eq!(file.read().await.unwrap().ids().collect::<Vec<_>>(), ids[..1]);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(file.read().await.is_err_and(|error| error.detail.contains("chmod 600")));
+        assert!(
+            file.read()
+                .await
+                .is_err_and(|error| error.detail.contains("chmod 600"))
+        );
     }
 }

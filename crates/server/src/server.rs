@@ -166,7 +166,10 @@ impl Server {
             halt.watch("the housekeeping", tidy_up),
             halt.watch("the metrics", loops::measure(Arc::clone(&app), stopped.clone())),
         ];
-        loops.push(halt.watch("the rotation of keys", loops::rotate(Arc::clone(&app), stopped.clone())));
+        loops.push(halt.watch(
+            "the rotation of keys",
+            loops::rotate(Arc::clone(&app), stopped.clone()),
+        ));
         loops.extend(notices(&config, &app, couriers, &halt));
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();

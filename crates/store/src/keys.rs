@@ -148,13 +148,12 @@ pub(crate) fn ssh_step(connector: String, step: SshStep) -> Vec<Statement> {
 pub(crate) fn reseal(was: Sealed, sealed: Vec<u8>) -> Statement {
     let text = match was.slot {
         SshSlot::Current => "UPDATE ssh_authorities SET sealed = $3 WHERE connector = $1 AND sealed = $2",
-        SshSlot::Next => "UPDATE ssh_authorities SET next_sealed = $3 WHERE connector = $1 AND next_sealed = $2",
+        SshSlot::Next => {
+            "UPDATE ssh_authorities SET next_sealed = $3 WHERE connector = $1 AND next_sealed = $2"
+        }
         SshSlot::Old => "UPDATE ssh_authorities SET old_sealed = $3 WHERE connector = $1 AND old_sealed = $2",
     };
-    (
-        text,
-        vec![was.connector.into(), was.bytes.into(), sealed.into()],
-    )
+    (text, vec![was.connector.into(), was.bytes.into(), sealed.into()])
 }
 
 /// Loads a key's row and holds what belongs to it still: nothing is issued by an authority while it changes its key.

@@ -109,7 +109,10 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
     locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
     changes::take(&mut world, &link.rows("SELECT document FROM changes", &[]).await?)?;
-    keys::take(&mut world, &link.rows("SELECT document FROM key_states", &[]).await?)?;
+    keys::take(
+        &mut world,
+        &link.rows("SELECT document FROM key_states", &[]).await?,
+    )?;
     world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;

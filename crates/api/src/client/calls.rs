@@ -146,12 +146,7 @@ impl Client {
     }
 
     /// A host has this version of the list in place, and these lines for `TrustedUserCAKeys`.
-    pub async fn ssh_acknowledge(
-        &self,
-        connector: &Name,
-        host: &str,
-        said: &ssh::Acknowledge,
-    ) -> Result<()> {
+    pub async fn ssh_acknowledge(&self, connector: &Name, host: &str, said: &ssh::Acknowledge) -> Result<()> {
         self.send(Route::SshAcknowledge, &[connector.as_str(), host], said)
             .await
     }

@@ -78,7 +78,9 @@ impl KeysCommand {
                     .list(&connectors, |connector| connector.name.to_string(), &grid, empty);
                 // A server without such a key says so; one of an older version has no such call.
                 if let Ok(sealing) = client.sealing().await {
-                    sealed(&sealing).into_iter().for_each(|line| context.out.note(line));
+                    sealed(&sealing)
+                        .into_iter()
+                        .for_each(|line| context.out.note(line));
                 }
             }
             Self::Rotate(args) if args.key.as_str() == "sealing" => {
@@ -158,11 +160,15 @@ fn steps(name: &Name, authority: &Authority) -> Vec<Line> {
             let see = format!(
                 "See: daypass keys ls. Not to wait for hosts, which then refuse logins until they sync: daypass keys rotate {name} --now"
             );
-            let made = format!("{name} has a next key, {next}; hosts are told to trust it beside the present one");
+            let made =
+                format!("{name} has a next key, {next}; hosts are told to trust it beside the present one");
             vec![good(made), Line::new().text(then), Line::new().text(see)]
         }
         Some(Rotation::Retiring { old, until, .. }) => {
-            let until = until.map_or_else(|| String::from("for a moment"), |until| format!("until {}", instant(until)));
+            let until = until.map_or_else(
+                || String::from("for a moment"),
+                |until| format!("until {}", instant(until)),
+            );
             vec![
                 good(format!("{name} signs with {}", authority.fingerprint)),
                 Line::new().text(format!(
@@ -184,13 +190,19 @@ fn sealed(sealing: &Sealing) -> Vec<Line> {
     ))];
     for other in &sealing.others {
         let id = other.id.as_deref().unwrap_or("without an id");
-        lines.push(Line::new().with(Style::Warn, "! ").text(match (other.here, other.values) {
-            (true, 0) => format!("key {id} seals nothing any more: take its line out of the file, on every server"),
-            (true, values) => format!("key {id} still seals {values}: daypass keys rotate sealing"),
-            (false, values) => {
-                format!("key {id} seals {values} and is not in the server's file: put its line back")
-            }
-        }));
+        lines.push(
+            Line::new()
+                .with(Style::Warn, "! ")
+                .text(match (other.here, other.values) {
+                    (true, 0) => format!(
+                        "key {id} seals nothing any more: take its line out of the file, on every server"
+                    ),
+                    (true, values) => format!("key {id} still seals {values}: daypass keys rotate sealing"),
+                    (false, values) => {
+                        format!("key {id} seals {values} and is not in the server's file: put its line back")
+                    }
+                }),
+        );
     }
     lines
 }

@@ -96,7 +96,12 @@ impl Fleet {
 
     /// The same, of a host whose sshd has this configuration.
     #[track_caller]
-    fn sync_with(&self, (host, token): (usize, usize), config: &Path, code: i32) -> (String, String) {
+    pub(crate) fn sync_with(
+        &self,
+        (host, token): (usize, usize),
+        config: &Path,
+        code: i32,
+    ) -> (String, String) {
         let (name, sshd) = [("127.0.0.1", &self.web), ("localhost", &self.other)][host];
         let mut sync = self
             .house

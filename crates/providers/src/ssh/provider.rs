@@ -153,7 +153,8 @@ impl Provider for Connected {
     }
 
     async fn rotate_admin(&self) -> Result<(), Error> {
-        let what = "ssh has no admin secret; the key of its authority is rotated in steps (docs/providers/ssh.md)";
+        let what =
+            "ssh has no admin secret; the key of its authority is rotated in steps (docs/providers/ssh.md)";
         Err(Error::new(Fault::Misconfigured, what))
     }
 

@@ -170,6 +170,10 @@ impl Rotate for Connected {
         let ours = [Some(ours.current), ours.next, ours.old.map(|(old, _)| old)];
         let read = lines.iter().filter_map(|line| PublicKey::read(line).ok());
         let said: BTreeSet<String> = read.map(|key| key.fingerprint).collect();
-        Ok(ours.into_iter().flatten().filter(|one| said.contains(one)).collect())
+        Ok(ours
+            .into_iter()
+            .flatten()
+            .filter(|one| said.contains(one))
+            .collect())
     }
 }

@@ -60,9 +60,19 @@ pub(super) async fn looked_over(app: &Parts, current: &Current, now: Timestamp) 
 
 fn sealed(sealing: &Sealing) -> Check {
     let about = "sealing key";
-    let named = |other: &OtherKey| other.id.clone().unwrap_or_else(|| String::from("a key without an id"));
+    let named = |other: &OtherKey| {
+        other
+            .id
+            .clone()
+            .unwrap_or_else(|| String::from("a key without an id"))
+    };
     let all = |those: fn(&OtherKey) -> bool| {
-        let names: Vec<_> = sealing.others.iter().filter(|one| those(one)).map(named).collect();
+        let names: Vec<_> = sealing
+            .others
+            .iter()
+            .filter(|one| those(one))
+            .map(named)
+            .collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     if let Some(lacks) = all(|other| !other.here) {
@@ -75,10 +85,17 @@ fn sealed(sealing: &Sealing) -> Check {
     }
     if let Some(old) = all(|_| true) {
         let found = format!("the file still has {old}, which seals nothing any more");
-        let advice = "take that line out, on every server: who finds the old key can open old copies of the store";
+        let advice =
+            "take that line out, on every server: who finds the old key can open old copies of the store";
         return Check::warning(about, found, advice);
     }
-    Check::good(about, format!("{} seals everything that is kept sealed ({})", sealing.id, sealing.values))
+    Check::good(
+        about,
+        format!(
+            "{} seals everything that is kept sealed ({})",
+            sealing.id, sealing.values
+        ),
+    )
 }
 
 fn under_way(name: &str, rotation: &Rotation, now: Timestamp) -> Check {
@@ -90,7 +107,9 @@ fn under_way(name: &str, rotation: &Rotation, now: Timestamp) -> Check {
                 waiting.join(", ")
             );
             if now.since(*since) > SLOW {
-                let advice = format!("daypass ssh-host sync on each of them; daypass keys rotate {name} --now does not wait");
+                let advice = format!(
+                    "daypass ssh-host sync on each of them; daypass keys rotate {name} --now does not wait"
+                );
                 return Check::warning(about, found, advice);
             }
             Check::good(about, found)

@@ -114,7 +114,12 @@ pub(super) async fn acknowledge(
     Json(body): Json<Acknowledge>,
 ) -> Answer<StatusCode> {
     app.engine
-        .ssh_acknowledge(identity.caller, &connector, &host, (body.version, &body.authorities))
+        .ssh_acknowledge(
+            identity.caller,
+            &connector,
+            &host,
+            (body.version, &body.authorities),
+        )
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

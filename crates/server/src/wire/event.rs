@@ -81,7 +81,9 @@ fn of_key(what: &key::Event) -> String {
     match what {
         E::Resealed { id, values } => format!("everything is sealed by {id} now ({values} sealed anew)"),
         E::Staged { next } => format!("hosts are told to trust {next}, which signs nothing yet"),
-        E::Changed { to, from, without } if without.is_empty() => format!("{to} signs in the place of {from}"),
+        E::Changed { to, from, without } if without.is_empty() => {
+            format!("{to} signs in the place of {from}")
+        }
         E::Changed { to, from, without } => format!(
             "{to} signs in the place of {from}, without waiting for {}",
             without.join(", ")
