@@ -21,6 +21,8 @@ mod loops;
 mod metrics;
 mod notify;
 mod probe;
+mod reseal;
+mod sealing;
 mod secrets;
 mod server;
 mod setup;

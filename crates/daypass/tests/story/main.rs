@@ -22,5 +22,6 @@ mod running;
 mod server;
 mod services;
 mod ssh;
+mod ssh_keys;
 mod ssh_tools;
 mod target;

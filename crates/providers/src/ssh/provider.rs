@@ -155,9 +155,8 @@ impl Provider for Connected {
     }
 
     async fn rotate_admin(&self) -> Result<(), Error> {
-        let what = "this version does not rotate the key of an authority: hosts would have to trust the old and the new \
-                    one for a while; make another connector, set its hosts up, and move the resources to it \
-                    (docs/providers/ssh.md)";
+        let what =
+            "ssh has no admin secret; the key of its authority is rotated in steps (docs/providers/ssh.md)";
         Err(Error::new(Fault::Misconfigured, what))
     }
 

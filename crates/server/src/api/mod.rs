@@ -13,6 +13,7 @@ mod environments;
 mod events;
 mod grants;
 mod health;
+mod keys;
 mod locks;
 mod page;
 mod people;
@@ -106,6 +107,8 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
+        (R::Sealing, routes!(keys::sealing)),
+        (R::RotateSealing, routes!(keys::rotate_sealing)),
         (R::Doctor, routes!(doctor::look)),
         (R::Healthz, routes!(health::healthz)),
         (R::Readyz, routes!(health::readyz)),
