@@ -63,8 +63,14 @@ const LANES: &[Lane] = &[
     Lane {
         name: "server",
         needs_postgres: true,
-        about: "use cases, reconciler, HTTP API, command line",
-        packages: &["daypass-engine", "daypass-api", "daypass-server", "daypass-cli"],
+        about: "use cases, reconciler, HTTP API, command line, hostile bytes",
+        packages: &[
+            "daypass-engine",
+            "daypass-api",
+            "daypass-server",
+            "daypass-cli",
+            "daypass-fuzz",
+        ],
         simulations: &[],
         budget: Duration::from_secs(180),
     },
