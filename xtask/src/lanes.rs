@@ -72,7 +72,7 @@ const LANES: &[Lane] = &[
             "daypass-fuzz",
         ],
         simulations: &[],
-        budget: Duration::from_secs(180),
+        budget: Duration::from_secs(300),
     },
     Lane {
         name: "simulation",

@@ -1,6 +1,8 @@
 //! Every target with its seeds, and with what becomes of them by chance. The same inputs each time; change the seed to look
 //! further, or use `cargo fuzz`.
 
+#![cfg(test)]
+
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
