@@ -69,7 +69,7 @@ fn webhook(stream: TcpStream, keep: &Mutex<String>) -> std::io::Result<()> {
 
 fn mail(stream: TcpStream, keep: &Mutex<String>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let mut say = |text: &str| (&stream).write_all(text.as_bytes());
+    let say = |text: &str| (&stream).write_all(text.as_bytes());
     say("220 mail.example ESMTP\r\n")?;
     let (mut line, mut in_message) = (String::new(), false);
     loop {

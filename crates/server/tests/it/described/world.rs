@@ -307,7 +307,7 @@ fn robots() -> Calls {
 fn roots(things: &Things) -> Calls {
     let mut calls = Calls::default();
     let files = serde_json::to_value(policy("")).unwrap();
-    let zoe = json!({"person": "zoe"});
+    let yan = json!({"person": "yan"});
     calls
         .id(Route::Revoke, things.others, json!({"reason": "enough"}))
         .body(Route::ApplyPolicy, files.clone())
@@ -345,7 +345,7 @@ fn roots(things: &Things) -> Calls {
         )
         .login(Route::PersonDeactivate, "zoe", Value::Null)
         .login(Route::PersonReactivate, "yan", Value::Null)
-        .body(Route::Lock, json!({"on": zoe, "reason": "lost"}))
+        .body(Route::Lock, json!({"on": yan, "reason": "lost"}))
         .body(Route::Unlock, json!({"on": {"person": "xia"}, "reason": "found"}))
         .login(Route::EndDelegation, "cy", Value::Null)
         .body(Route::TicketClosed, json!({"ticket": "PAY-7"}))
