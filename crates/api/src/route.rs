@@ -406,6 +406,15 @@ impl Route {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
     }
 
+    /// Whether its body may hold a password.
+    #[must_use]
+    pub const fn takes_password(self) -> bool {
+        matches!(
+            self,
+            Self::Login | Self::Confirm | Self::AddPerson | Self::PersonPassword
+        )
+    }
+
     /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, or it
     /// changes nothing, and repeating it does no harm.
     #[must_use]

@@ -68,6 +68,7 @@ pub struct HostFiles {
 /// `POST /ssh/{connector}/hosts/{host}/acknowledge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = HostAcknowledge)]
 pub struct Acknowledge {
     /// The version that is in place.
     pub version: u64,

@@ -66,7 +66,7 @@ pub(super) async fn rotate(
         provider
             .rotate_admin()
             .await
-            .map_err(|error| Failure::target(&error, true))?;
+            .map_err(|error| Failure::rotation(&error))?;
         tracing::info!(connector = %name, by = %identity.caller.person, "the admin secret was rotated");
     }
     Ok(Json(Rotated {

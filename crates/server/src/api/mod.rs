@@ -194,6 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn no_two_types_share_a_name_in_the_description() {
+        let mut known = std::collections::BTreeMap::new();
+        for (route, (schemas, _, _)) in handlers() {
+            for (name, schema) in schemas {
+                let schema = serde_json::to_value(&schema).unwrap();
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(
+                    *first, schema,
+                    "{route:?}: give one of the two called {name} #[schema(as = …)]"
+                );
+            }
+        }
+        assert!(known.len() > 50, "they are looked at");
+    }
+
+    #[test]
     fn what_is_served_is_the_list_and_nothing_else() {
         let listed: BTreeSet<_> = Route::ALL.iter().copied().collect();
         let mut served: BTreeSet<_> = handlers().iter().map(|(route, _)| *route).collect();
