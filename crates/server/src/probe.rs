@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use daypass_core::entitlement::Fault;
 use daypass_core::name::Name;
-use daypass_providers::{Error, Listed, Provider};
+use daypass_providers::{Error, Provider};
 use tokio::sync::Mutex as Turn;
 
 use crate::edge;
@@ -69,7 +69,7 @@ mod tests {
     use async_trait::async_trait;
     use daypass_core::entitlement::Spec;
     use daypass_core::time::{Span, Timestamp};
-    use daypass_providers::{Capabilities, Credential, Inspection, Progress};
+    use daypass_providers::{Capabilities, Credential, Inspection, Listed, Progress};
 
     use super::*;
 
