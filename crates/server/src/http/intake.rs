@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::edge;
+use crate::http::leaving::Holds;
 use crate::http::places::Who;
 use crate::http::problem::{Answer, Failure, panicked};
 
@@ -39,6 +40,7 @@ const fn limit(route: Route) -> usize {
 }
 
 /// Takes a place, reads the body, then runs what follows. The place comes first: a body that is being sent takes memory too.
+/// So does an answer: the caller's share is taken until theirs has left, while the place is anybody's again.
 ///
 /// A change runs to its end whether or not anybody still waits for the answer: half of "switch the account off and end what it
 /// holds" must not depend on a client's patience.
@@ -55,13 +57,16 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
             Some(Route::Metrics) => matches!(who, Who::Stranger(_)),
             _ => false,
         };
-        let _place = match watches {
+        let place = match watches {
             true => None,
             false => Some(app.places.read(who).await?),
         };
-        return edge::within(PATIENCE, next.run(request))
-            .await
-            .map_err(|_| too_slow());
+        let answer = edge::within(PATIENCE, next.run(request)).await;
+        let mut answer = answer.map_err(|_| too_slow())?;
+        if let Some(place) = place {
+            Holds::put(place.done(), &mut answer);
+        }
+        return Ok(answer);
     }
     let place = app.places.change(who, route).await?;
     let most = route.map_or(MAX_BODY, limit);
@@ -82,8 +87,8 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
     let span = tracing::Span::current();
     let change = tokio::spawn(
         async move {
-            let response = next.run(request).await;
-            drop(place);
+            let mut response = next.run(request).await;
+            Holds::put(place.done(), &mut response);
             response
         }
         .instrument(span),

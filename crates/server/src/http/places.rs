@@ -165,8 +165,16 @@ impl<K: Eq + Hash> Drop for Share<K> {
 
 /// A call's place, given back when it is dropped.
 pub(crate) struct Place {
-    _share: Share<Who>,
+    share: Share<Who>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Gives the place back to all, and leaves the caller's own share: for what is done and has still to leave.
+    #[must_use]
+    pub(crate) fn done(self) -> Share<Who> {
+        self.share
+    }
 }
 
 /// All shares and places of a server.
@@ -222,7 +230,7 @@ impl Places {
             Who::Person(_) => free(&self.changes).or_else(|| free(&self.ends).filter(|_| ends)),
         };
         Ok(Place {
-            _share: share,
+            share,
             _permit: permit.ok_or_else(full)?,
         })
     }
@@ -240,7 +248,7 @@ impl Places {
         };
         let permit = edge::within(PATIENCE, Arc::clone(places).acquire_owned()).await;
         Ok(Place {
-            _share: share,
+            share,
             _permit: permit.ok().and_then(Result::ok).ok_or_else(full)?,
         })
     }
