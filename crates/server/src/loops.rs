@@ -2,6 +2,7 @@
 //!
 //! Time comes from `edge`; what is done when, and when to look again, the engine decides.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const OWN_POLL: Duration = Duration::from_secs(5);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The longest pause of the reconciler: clocks of two machines differ, and readiness asks whether it looks at all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a step may take before the log says so, and again after as long.
+const SLOW: Duration = Duration::from_secs(30);
 /// How long calls to targets that are under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often what has run out is forgotten.
@@ -162,7 +165,18 @@ pub(crate) async fn reconcile(
 /// One step, and how long to pause after it.
 async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
     let began = edge::instant();
-    let outcome = reconciler.step().await;
+    let outcome = {
+        let mut stepping = pin!(reconciler.step());
+        loop {
+            match edge::within(SLOW, &mut stepping).await {
+                Ok(outcome) => break outcome,
+                Err(_) => tracing::error!(
+                    for_seconds = began.elapsed().as_secs(),
+                    "the reconciler still waits for the store; nothing that is due begins or ends meanwhile"
+                ),
+            }
+        }
+    };
     let now = edge::now();
     let label = if outcome.is_ok() { "done" } else { "failed" };
     app.metrics.pass(label, began.elapsed(), now);

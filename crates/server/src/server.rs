@@ -34,7 +34,9 @@ use crate::{api, edge, loops, steady};
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
 /// A reconciler that has not looked for so long makes the server unready.
-const FRESH: Span = Span::seconds(30);
+const FRESH: Duration = Duration::from_secs(30);
+/// How long one statement at a store on PostgreSQL may take.
+const STATEMENT: Duration = Duration::from_secs(60);
 /// How long changes under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -358,6 +360,7 @@ fn options(postgres: &PostgresConfig, secrets: &ConfiguredSecrets) -> Result<Pos
         user: postgres.user.clone(),
         password,
         tls,
+        patience: STATEMENT,
         connections: usize::from(postgres.connections),
     })
 }
