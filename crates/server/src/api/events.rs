@@ -148,7 +148,7 @@ impl Listener {
                     continue;
                 }
                 self.last = Some(told.entry.index);
-                if told.concerns(self.identity.caller.person) && !self.still_welcome().await {
+                if told.concerns(&self.identity.person) && !self.still_welcome().await {
                     return None;
                 }
                 if told.is_for(self.identity.caller) {
