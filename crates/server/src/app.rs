@@ -1,9 +1,10 @@
 //! What every handler gets: the engine, who may come in, and what goes on at the moment.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Span;
 use daypass_engine::Engine;
 use daypass_engine::reconcile::Health;
 use ipnet::IpNet;
@@ -40,9 +41,9 @@ pub(crate) struct Parts {
     /// How connectors fare.
     pub health: Arc<Health>,
     /// When the reconciler last ended a pass; see [`Parts::passed`].
-    pub last_pass: AtomicI64,
+    pub last_pass: watch::Sender<Option<Instant>>,
     /// A pass that is older than this makes the server unready.
-    pub pass_fresh_for: Span,
+    pub pass_fresh_for: Duration,
     /// How long a login lasts.
     pub session_lifetime: Span,
     /// Whose `X-Forwarded-For` is believed.
@@ -66,9 +67,10 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Notes a pass of the reconciler.
-    pub(crate) fn passed(&self, at: Timestamp) {
-        self.last_pass.store(at.micros(), Ordering::Relaxed);
+    /// Notes a pass of the reconciler. It is measured by what no clock moves: the store's time and this machine's may differ
+    /// for good.
+    pub(crate) fn passed(&self, at: Instant) {
+        self.last_pass.send_replace(Some(at));
     }
 
     /// Notes that directory and policy were read anew after every entry before this place of the log.
@@ -84,8 +86,8 @@ impl Parts {
 
     /// Whether the reconciler has looked lately.
     #[must_use]
-    pub(crate) fn reconciles(&self, now: Timestamp) -> bool {
-        let last = Timestamp::from_micros(self.last_pass.load(Ordering::Relaxed));
-        last > Timestamp::EPOCH && now.since(last) <= self.pass_fresh_for
+    pub(crate) fn reconciles(&self, now: Instant) -> bool {
+        let last = *self.last_pass.borrow();
+        last.is_some_and(|last| now.saturating_duration_since(last) <= self.pass_fresh_for)
     }
 }

@@ -30,7 +30,8 @@ impl Told {
         caller.sees_all() || self.audience.contains(&caller.person)
     }
 
-    /// Whether it is about this account: its sessions may have ended with it.
+    /// Whether it is about this account, or about who answers for it: its sessions may have ended with it, and its role is no
+    /// more than theirs.
     #[must_use]
     pub(crate) fn concerns(&self, person: &Person) -> bool {
         let about = |id: PersonId| self.entry.event.subject == Subject::Person(id);

@@ -182,7 +182,7 @@ async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
     app.metrics.pass(label, began.elapsed(), now);
     match outcome {
         Ok(step) => {
-            app.passed(now);
+            app.passed(edge::instant());
             // The deadlines are in the store's time.
             let now = app.engine.store().now().await.unwrap_or(now);
             step.next

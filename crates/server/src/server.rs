@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
-use daypass_core::time::Span;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
@@ -286,7 +285,7 @@ fn app(
         known: AtomicU64::new(0),
         stop,
         health: reconciler.health(),
-        last_pass: AtomicI64::new(0),
+        last_pass: watch::Sender::new(None),
         pass_fresh_for: FRESH,
         session_lifetime: config.session_lifetime,
         trusted_proxies: config.trusted_proxies.clone(),
@@ -360,7 +359,7 @@ fn options(postgres: &PostgresConfig, secrets: &ConfiguredSecrets) -> Result<Pos
         user: postgres.user.clone(),
         password,
         tls,
-        patience: STATEMENT,
         connections: usize::from(postgres.connections),
+        patience: STATEMENT,
     })
 }

@@ -15,6 +15,7 @@ use daypass_store::{Backlog, Counts, GrantFilter};
 use futures_util::future::join_all;
 
 use crate::app::{App, Parts};
+use crate::edge;
 use crate::http::intake::Json;
 use crate::http::problem::Answer;
 
@@ -32,7 +33,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     let store = app.engine.store();
     let now = store.now().await?;
     let current = app.engine.current();
-    let mut checks = vec![reconciler(&app, now), policy(&current)];
+    let mut checks = vec![reconciler(&app), policy(&current)];
     checks.extend(
         current
             .policy
@@ -50,8 +51,8 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     Ok(Json(Checkup { checks, at: now }))
 }
 
-fn reconciler(app: &Parts, now: Timestamp) -> Check {
-    if app.reconciles(now) {
+fn reconciler(app: &Parts) -> Check {
+    if app.reconciles(edge::instant()) {
         Check::good("reconciler", "looks at what is due")
     } else {
         let advice = "see the server's log; what is due is neither given nor taken away meanwhile";
