@@ -5,8 +5,8 @@ use std::time::Duration;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::refusal::Code;
 use daypass_store::{Error, Outcome, PostgresOptions, PostgresTls, Scope, Store, kept};
-use daypass_testbed::{Postgres, TcpProxy};
 use daypass_testbed::postgres::Stop;
+use daypass_testbed::{Postgres, TcpProxy};
 use futures_util::future::join_all;
 
 use crate::bench::{Bench, On, options};
