@@ -64,7 +64,7 @@ impl Who {
 const NOWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// Whether a call takes access away, or tells that it is gone, and does nothing else.
-const fn takes_away(route: Route) -> bool {
+pub(crate) const fn takes_away(route: Route) -> bool {
     matches!(
         route,
         Route::Lock
@@ -223,7 +223,15 @@ impl Places {
     pub(crate) async fn change(&self, who: Who, route: Option<Route>) -> Answer<Place> {
         let ends = route.is_some_and(takes_away);
         let shares = if ends { &self.of_ends } else { &self.of_changes };
-        let share = shares.take_within(PATIENCE, who).await.ok_or_else(too_much)?;
+        self.share(shares, who).await
+    }
+
+    /// A place for a change.
+    ///
+    /// # Errors
+    /// Where all together have as much under way as is taken.
+    pub(crate) fn change(&self, own: Own, who: Who, route: Option<Route>) -> Answer<Place> {
+        let ends = route.is_some_and(takes_away);
         let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
         let permit = match who {
             Who::Stranger(_) => free(&self.strangers),
