@@ -206,6 +206,9 @@ async fn a_token_makes_nobody_who_could_log_in_or_do_more_than_a_member() {
     for (route, login, status) in [
         (Route::PersonDeactivate, dee, 200),
         (Route::PersonReactivate, dee, 403),
+        // A member who left, with a password that is still good.
+        (Route::PersonDeactivate, ["cy"], 200),
+        (Route::PersonReactivate, ["cy"], 403),
         (Route::PersonDeactivate, ["mal"], 200),
         (Route::PersonReactivate, ["mal"], 200),
     ] {
