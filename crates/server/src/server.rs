@@ -39,6 +39,8 @@ const STATEMENT: Duration = Duration::from_secs(60);
 /// How long changes under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How long all of it may take then: less than those wait who stop a server and kill it otherwise.
+const LAST: Duration = Duration::from_secs(25);
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -221,13 +223,21 @@ impl Server {
             ..
         } = self;
         halt.stop();
-        ended(listener, "the listener").await;
-        // A change whose client hung up still runs to its end.
-        if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
-            tracing::warn!("some changes were not finished within {DRAIN:?}");
-        }
-        for task in loops {
-            ended(task, "a loop").await;
+        // All of them end at the same time; each has its own limit, and this is the one over all.
+        let orderly = async {
+            ended(listener, "the listener").await;
+            // A change whose client hung up still runs to its end.
+            if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
+                tracing::warn!("some changes were not finished within {DRAIN:?}");
+            }
+            for task in loops {
+                ended(task, "a loop").await;
+            }
+        };
+        if edge::within(LAST, orderly).await.is_err() {
+            tracing::warn!(
+                "not everything came to its end within {LAST:?}; the next start finds what was left"
+            );
         }
         // The last handle to the store goes with the app.
         drop(app);
