@@ -59,6 +59,8 @@ pub(crate) struct Parts {
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.
+    /// Whoever has the policy looked over takes turns.
+    pub doctor_turn: Mutex<()>,
     pub listeners: AtomicUsize,
     /// Who has how much under way; the server stops once no change is.
     pub places: Places,

@@ -11,12 +11,13 @@ use daypass_core::event::What;
 use daypass_core::time::Span;
 use daypass_engine::Error as EngineError;
 use daypass_engine::reconcile::Reconciler;
-use daypass_store::{Entry, Error, EventFilter, From};
+use daypass_store::{Entry, Error, EventFilter, From, kept};
 use tokio::sync::{Notify, watch};
 
 use crate::app::App;
 use crate::edge;
 use crate::events::address;
+use crate::heavy::aside;
 use crate::http::listen::{is_stopped, stopped};
 use crate::notify::MAX_AGE;
 use crate::stale::Stale;
@@ -99,7 +100,10 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
     let entries = store.events(from, EventFilter::default(), BATCH).await?;
     let more = placed == BATCH || entries.len() == BATCH;
     told.stale.note(&entries);
-    let (directory, policy) = (app.engine.refresh_directory(), app.engine.refresh_policy());
+    let engine = Arc::clone(&app.engine);
+    // The reconciler is on the same thread as this loop; a policy of thousands of rules must not hold it up.
+    let policy = aside(kept(async move { engine.refresh_policy().await }));
+    let directory = app.engine.refresh_directory();
     // Who is told what hangs on the directory: with an old one, nobody is told anything yet.
     told.stale.mend(directory, policy).await?;
     let last = entries.last().map(|entry| entry.index).or(told.last);

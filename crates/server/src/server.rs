@@ -305,6 +305,7 @@ fn app(
         policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),
+        doctor_turn: Mutex::new(()),
         places: Places::default(),
         probes: Probes::default(),
     }))
