@@ -213,10 +213,8 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
         Audience::Administrator => role == SystemRole::Administrator,
     };
     if !enough {
-        return Err(Failure::new(
-            Code::Forbidden,
-            format!("a {} may not do this", name(role)),
-        ));
+        let refused = Failure::new(Code::Forbidden, format!("a {} may not do this", name(role)));
+        return Err(refused.hint(instead(route)));
     }
     if role == SystemRole::Auditor && changes(route) {
         return Err(Failure::new(
@@ -260,6 +258,17 @@ async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()
 /// Routes by which a member takes part in what an auditor only watches. Less access is never refused: what somebody still
 /// holds when they become an auditor, they can give back.
 const fn changes(route: Route) -> bool {
+/// Whom to turn to for what one may not do oneself.
+const fn instead(route: Route) -> &'static str {
+    match (route, route.audience()) {
+        (Route::People, _) => {
+            "ask an auditor or an administrator; what a service account of yours has: daypass token ls --of LOGIN"
+        }
+        (_, Audience::Auditor) => "ask an auditor or an administrator",
+        _ => "ask an administrator",
+    }
+}
+
     matches!(
         route,
         Route::AddRequest
