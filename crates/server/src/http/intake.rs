@@ -34,7 +34,7 @@ pub(crate) const MAX_CHECKS: usize = 2;
 
 const fn limit(route: Route) -> usize {
     match route {
-        Route::ApplyPolicy | Route::CheckPolicy => MAX_POLICY,
+        Route::ApplyPolicy | Route::CheckPolicy | Route::PlanPolicy | Route::ExplainPolicy => MAX_POLICY,
         _ => MAX_BODY,
     }
 }
