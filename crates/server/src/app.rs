@@ -1,7 +1,7 @@
 //! What every handler gets: the engine, who may come in, and what goes on at the moment.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use daypass_core::time::Span;
@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 
 use crate::events::Told;
 use crate::http::places::Places;
+use crate::identity::familiar::Familiar;
 use crate::identity::limit::Limits;
 use crate::identity::password::Passwords;
 use crate::metrics::Metrics;
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub passwords: Passwords,
     /// How fast somebody may try.
     pub limits: Limits,
+    /// Tokens that were good lately.
+    pub familiar: Familiar,
     /// What is counted.
     pub metrics: Metrics,
     /// The channels that notices leave by.
@@ -56,11 +59,11 @@ pub(crate) struct Parts {
     pub policy_turn: Mutex<()>,
     /// A place for each check or plan of a policy that is under way.
     pub policy_checks: Arc<Semaphore>,
+    /// Whoever has the policy looked over takes turns.
+    pub doctor_turn: Mutex<()>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.
-    /// Whoever has the policy looked over takes turns.
-    pub doctor_turn: Mutex<()>,
     pub listeners: AtomicUsize,
     /// Who has how much under way; the server stops once no change is.
     pub places: Places,

@@ -21,6 +21,7 @@ use crate::halt::Halt;
 use crate::http::intake::MAX_CHECKS;
 use crate::http::listen::{self, TlsError};
 use crate::http::places::Places;
+use crate::identity::familiar::Familiar;
 use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
@@ -38,9 +39,9 @@ const FRESH: Duration = Duration::from_secs(30);
 const STATEMENT: Duration = Duration::from_secs(60);
 /// How long changes under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
-
 /// How long all of it may take then: less than those wait who stop a server and kill it otherwise.
 const LAST: Duration = Duration::from_secs(25);
+
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -285,6 +286,7 @@ fn app(
         engine,
         passwords: Passwords::new(edge::random())?,
         limits: Limits::default(),
+        familiar: Familiar::default(),
         metrics: Metrics::default(),
         notices: notify::rules(&config.notices)
             .channels
@@ -303,9 +305,9 @@ fn app(
         over_tls: config.tls.is_some() || config.behind_proxy,
         policy_turn: Mutex::new(()),
         policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
+        doctor_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
         listeners: AtomicUsize::new(0),
-        doctor_turn: Mutex::new(()),
         places: Places::default(),
         probes: Probes::default(),
     }))

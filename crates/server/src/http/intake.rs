@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts as RequestParts;
@@ -25,8 +25,12 @@ use crate::http::problem::{Answer, Failure, panicked};
 const MAX_BODY: usize = 256 * 1024;
 /// The largest policy, in bytes: some ten thousand rules.
 const MAX_POLICY: usize = 8 * 1024 * 1024;
+/// The largest body of a stranger, who sends a login and a password.
+const MAX_STRANGERS: usize = 8 * 1024;
 /// How long a client may take to send its body.
 const SLOWEST_BODY: Duration = Duration::from_secs(30);
+/// How long a stranger may.
+const SLOWEST_OF_STRANGERS: Duration = Duration::from_secs(5);
 /// How long a client is kept waiting for an answer: a little less than ours waits. A call to a target is given up before.
 const PATIENCE: Duration = Duration::from_secs(55);
 /// How many policies are checked at the same time: each takes a processor for a while, and memory in proportion to its size.
@@ -68,21 +72,20 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
         }
         return Ok(answer);
     }
-    let place = app.places.change(who, route).await?;
-    let most = route.map_or(MAX_BODY, limit);
+    let own = app.places.own(who, route).await?;
     let (parts, body) = request.into_parts();
-    let body = edge::within(SLOWEST_BODY, to_bytes(body, most))
-        .await
-        .map_err(|_| {
-            Failure::new(ProblemCode::Unavailable, "the body did not come within 30 s")
-                .status(axum::http::StatusCode::REQUEST_TIMEOUT)
-        })?;
-    let body = body.map_err(|_| {
-        Failure::new(
-            ProblemCode::TooLarge,
-            format!("a body has at most {most} bytes here"),
-        )
-    })?;
+    let (body, place) = match who {
+        Who::Person(_) => {
+            let place = app.places.change(own, who, route)?;
+            let most = route.map_or(MAX_BODY, limit);
+            (whole(body, most, SLOWEST_BODY).await?, place)
+        }
+        // What little a stranger sends waits in their own share: one who sends nothing takes no place from others.
+        Who::Stranger(_) => {
+            let body = whole(body, MAX_STRANGERS, SLOWEST_OF_STRANGERS).await?;
+            (body, app.places.change(own, who, route)?)
+        }
+    };
     let request = Request::from_parts(parts, Body::from(body));
     let span = tracing::Span::current();
     let change = tokio::spawn(
@@ -99,6 +102,20 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
         Ok(Err(error)) => Err(Failure::internal(&error)),
         Err(_) => Err(too_slow()),
     }
+}
+
+/// A body, read whole.
+async fn whole(body: Body, most: usize, slowest: Duration) -> Answer<Bytes> {
+    let body = edge::within(slowest, to_bytes(body, most)).await.map_err(|_| {
+        let what = format!("the body did not come within {} s", slowest.as_secs());
+        Failure::new(ProblemCode::Unavailable, what).status(axum::http::StatusCode::REQUEST_TIMEOUT)
+    })?;
+    body.map_err(|_| {
+        Failure::new(
+            ProblemCode::TooLarge,
+            format!("a body has at most {most} bytes here"),
+        )
+    })
 }
 
 fn too_slow() -> Failure {

@@ -17,16 +17,19 @@ use hyper::body::{Body as _, Buf, Frame, SizeHint};
 use tokio::sync::watch;
 
 use crate::edge;
-use crate::http::places::{Share, Who};
+use crate::http::places::Own;
 
 /// A caller's share, in the extensions of an answer: it is given back when the answer has left.
 #[derive(Clone)]
-pub(crate) struct Holds(Arc<Share<Who>>);
+pub(crate) struct Holds {
+    _own: Arc<Own>,
+}
 
 impl Holds {
     /// Puts a share with an answer.
-    pub(crate) fn put(share: Share<Who>, answer: &mut Response) {
-        answer.extensions_mut().insert(Self(Arc::new(share)));
+    pub(crate) fn put(own: Own, answer: &mut Response) {
+        let _own = Arc::new(own);
+        answer.extensions_mut().insert(Self { _own });
     }
 }
 
@@ -102,9 +105,18 @@ pub(crate) async fn idle(limit: Duration, mut traffic: watch::Receiver<Traffic>)
 /// Returns once an answer of a known size has been on its way for so long.
 pub(crate) async fn late(limit: Duration, mut traffic: watch::Receiver<Traffic>) {
     loop {
-        let first = |traffic: &Traffic| traffic.leaving.first_key_value().map(|(number, at)| (*number, *at));
+        let first = |traffic: &Traffic| {
+            traffic
+                .leaving
+                .first_key_value()
+                .map(|(number, at)| (*number, *at))
+        };
         let Some((number, since)) = first(&traffic.borrow()) else {
-            if traffic.wait_for(|traffic| !traffic.leaving.is_empty()).await.is_err() {
+            if traffic
+                .wait_for(|traffic| !traffic.leaving.is_empty())
+                .await
+                .is_err()
+            {
                 return;
             }
             continue;

@@ -27,12 +27,14 @@ use crate::edge;
 use crate::http::address::Peer;
 use crate::http::leaving::{Traffic, UnderWay, idle, late};
 use crate::http::places::{Share, Shares};
-use crate::identity::limit::network;
+use crate::identity::limit::{network, site};
 
 /// How many connections are open at the same time; the next one waits to be accepted.
 const MAX_CONNECTIONS: usize = 4096;
 /// How many of them one address has. The proxies that are trusted speak for many, and have as many as there are.
 const OF_ONE_ADDRESS: usize = 256;
+/// How many all networks of one site have together.
+const OF_ONE_SITE: usize = 1024;
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request (Slowloris).
@@ -97,6 +99,7 @@ pub(crate) async fn serve(
 ) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let addresses = Shares::new(OF_ONE_ADDRESS, 0);
+    let sites = Shares::new(OF_ONE_SITE, 0);
     let graceful = GracefulShutdown::new();
     let speaks = Arc::new(Speaks::new(HEAD));
     loop {
@@ -112,7 +115,9 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let address = peer.ip().to_canonical();
-                let share = addresses.try_take(network(address));
+                let share = addresses
+                    .try_take(network(address))
+                    .and_then(|share| Some((share, sites.try_take(site(address))?)));
                 if share.is_none() && !trusted.iter().any(|net| net.contains(&address)) {
                     tracing::debug!(%peer, "this address has as many connections as one may have");
                     continue;
@@ -192,7 +197,7 @@ struct Connection {
     idle: Duration,
     leaving: Duration,
     watcher: hyper_util::server::graceful::Watcher,
-    _place: (OwnedSemaphorePermit, Option<Share<IpAddr>>),
+    _place: (OwnedSemaphorePermit, Option<(Share<IpAddr>, Share<IpAddr>)>),
 }
 
 impl Connection {
