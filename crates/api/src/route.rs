@@ -416,7 +416,8 @@ impl Route {
     }
 
     /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, or it
-    /// changes nothing, and repeating it does no harm.
+    /// changes nothing, or repeating it does no harm. Programs send the last two for each host, and would spend on them what their
+    /// account may have kept.
     #[must_use]
     pub const fn keeps_nothing(self) -> bool {
         matches!(
@@ -427,6 +428,8 @@ impl Route {
                 | Self::ExplainPolicy
                 | Self::CheckPolicy
                 | Self::PlanPolicy
+                | Self::Certificate
+                | Self::SshAcknowledge
         )
     }
 

@@ -41,6 +41,8 @@ pub struct World {
     pub policy: Option<Hash>,
     /// What the person whom a decision is about has had; known only where the decision asked for it.
     pub past: Past,
+    /// How many grants they have that have not ended; known only where the decision asked for it.
+    pub holds: u64,
 }
 
 /// From which state to which an event led; each pair must be in the table of legal transitions.

@@ -198,11 +198,14 @@ impl Engine {
         let provider = self.ssh(connector)?;
         let certifier = certifier(&provider, connector)?;
         let host = self.speaks_for(caller, (connector, certifier), host)?;
-        if version > certifier.krl().await?.version {
+        let kept = certifier.acknowledge(&host, version, authorities).await;
+        kept.map_err(|error| {
+            if error.fault != Fault::NotFound {
+                return error.into();
+            }
             let what = format!("there is no version {version} of the list yet");
-            return Err(Refusal::new(Code::Invalid, what).into());
-        }
-        Ok(certifier.acknowledge(&host, version, authorities).await?)
+            Refusal::new(Code::Invalid, what).into()
+        })
     }
 
     pub(crate) fn ssh(&self, connector: &Name) -> Result<Arc<dyn Provider>, Refusal> {

@@ -14,6 +14,7 @@ pub mod config;
 pub mod edge;
 mod events;
 mod halt;
+mod heavy;
 mod http;
 mod identity;
 pub mod log;

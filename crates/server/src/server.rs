@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
-use daypass_core::time::Span;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
@@ -22,6 +21,7 @@ use crate::halt::Halt;
 use crate::http::intake::MAX_CHECKS;
 use crate::http::listen::{self, TlsError};
 use crate::http::places::Places;
+use crate::identity::familiar::Familiar;
 use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
@@ -35,9 +35,13 @@ use crate::{api, edge, loops, steady};
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
 /// A reconciler that has not looked for so long makes the server unready.
-const FRESH: Span = Span::seconds(30);
+const FRESH: Duration = Duration::from_secs(30);
+/// How long one statement at a store on PostgreSQL may take.
+const STATEMENT: Duration = Duration::from_secs(60);
 /// How long changes under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long all of it may take then: less than those wait who stop a server and kill it otherwise.
+const LAST: Duration = Duration::from_secs(25);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -232,13 +236,21 @@ impl Server {
             ..
         } = self;
         halt.stop();
-        ended(listener, "the listener").await;
-        // A change whose client hung up still runs to its end.
-        if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
-            tracing::warn!("some changes were not finished within {DRAIN:?}");
-        }
-        for task in loops {
-            ended(task, "a loop").await;
+        // All of them end at the same time; each has its own limit, and this is the one over all.
+        let orderly = async {
+            ended(listener, "the listener").await;
+            // A change whose client hung up still runs to its end.
+            if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
+                tracing::warn!("some changes were not finished within {DRAIN:?}");
+            }
+            for task in loops {
+                ended(task, "a loop").await;
+            }
+        };
+        if edge::within(LAST, orderly).await.is_err() {
+            tracing::warn!(
+                "not everything came to its end within {LAST:?}; the next start finds what was left"
+            );
         }
         // The last handle to the store goes with the app.
         drop(app);
@@ -286,6 +298,7 @@ fn app(
         engine,
         passwords: Passwords::new(edge::random())?,
         limits: Limits::default(),
+        familiar: Familiar::default(),
         metrics: Metrics::default(),
         notices: notify::rules(&config.notices)
             .channels
@@ -296,7 +309,7 @@ fn app(
         known: AtomicU64::new(0),
         stop,
         health: reconciler.health(),
-        last_pass: AtomicI64::new(0),
+        last_pass: watch::Sender::new(None),
         pass_fresh_for: FRESH,
         session_lifetime: config.session_lifetime,
         trusted_proxies: config.trusted_proxies.clone(),
@@ -304,6 +317,7 @@ fn app(
         over_tls: config.tls.is_some() || config.behind_proxy,
         policy_turn: Mutex::new(()),
         policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
+        doctor_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
         sealing: sealing(config),
         listeners: AtomicUsize::new(0),
@@ -372,5 +386,6 @@ fn options(postgres: &PostgresConfig, secrets: &ConfiguredSecrets) -> Result<Pos
         password,
         tls,
         connections: usize::from(postgres.connections),
+        patience: STATEMENT,
     })
 }

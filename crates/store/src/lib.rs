@@ -63,7 +63,7 @@ pub use policies::Revision;
 pub use postgres::{PostgresOptions, PostgresTls};
 pub use replay::Verified;
 pub use requests::RequestFilter;
-pub use scope::{MOST_OPEN, Scope};
+pub use scope::{MOST_HELD, MOST_OPEN, Scope};
 pub use side::Side;
 pub use ssh::{SshAccess, SshEnd, SshHost, SshKeep};
 pub use store::Store;

@@ -136,6 +136,7 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         policy,
         // Made from the others.
         past: _,
+        holds: _,
     } = load(link).await?;
     if requests != replayed.requests {
         return Err(differs("the requests"));

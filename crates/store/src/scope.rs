@@ -18,11 +18,15 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{changes, keys, locks, past, people, texts};
+use crate::{changes, counts, keys, locks, past, people, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
 pub const MOST_OPEN: usize = 50;
+
+/// How many grants of one person have not ended at most, emergencies apart: each is work at a target, now and when it ends, and
+/// that of others waits behind it.
+pub const MOST_HELD: u64 = 1_000;
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +38,8 @@ pub enum Scope {
         id: RequestId,
         /// The grant that it is to extend.
         extends: Option<GrantId>,
-        /// Whose other requests that wait are loaded too, up to [`MOST_OPEN`]. Nobody else makes one for them meanwhile.
+        /// Whose other requests that wait are loaded too, up to [`MOST_OPEN`], and whose grants are counted that
+        /// have not ended. Nobody else makes a request for them meanwhile.
         beside: Option<PersonId>,
     },
     /// A request, with the grant that it led to or extends.
@@ -122,6 +127,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             if let Some(person) = beside {
                 link.reserve(&format!("requests of {person}")).await?;
                 take_requests(part, &open_of(link, *person).await?)?;
+                part.holds = counts::held_by(link, *person).await?;
             }
             request(link, part, *id, *extends).await?;
         }

@@ -124,10 +124,13 @@ impl SshHostCommand {
         loop {
             let last = before.as_ref().and_then(|last| last.as_ref().ok());
             let acknowledged = last.filter(|last| last.is_read()).map(|last| last.version);
-            let now = args
-                .sync(&client, &check, acknowledged)
-                .await
-                .map_err(|failure| failure.told().0.to_owned());
+            let now =
+                args.sync(&client, &check, acknowledged)
+                    .await
+                    .map_err(|failure| match failure.told() {
+                        (what, Some(hint)) => format!("{what} (try: {hint})"),
+                        (what, None) => what.to_owned(),
+                    });
             if before.as_ref() != Some(&now) {
                 match &now {
                     Ok(there) if there.is_read() => context.out.note(Line::new().text(there.said())),

@@ -8,6 +8,7 @@ mod backoff;
 mod calls;
 mod elapsed;
 mod health;
+mod lane;
 mod ledger;
 mod sweep;
 mod watch;
@@ -32,6 +33,7 @@ use self::backoff::Backoff;
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
+use self::lane::Lane;
 use self::watch::Watch;
 use crate::directory::Snapshot;
 use crate::engine::Engine;
@@ -73,7 +75,7 @@ pub struct Reconciler {
     unrecorded: BTreeSet<TargetKey>,
     /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
     uncertain: BTreeSet<TargetKey>,
-    lanes: HashMap<Name, Lane>,
+    lanes: HashMap<Name, Lane<Call>>,
     running: FuturesUnordered<BoxFuture<'static, Report>>,
     arrived: VecDeque<Report>,
     /// Where the last step stopped reading what is due, if it did not read all of it.
@@ -95,20 +97,6 @@ pub struct Reconciler {
     directory: Option<Arc<Snapshot>>,
     off: BTreeSet<PersonId>,
     health: Arc<Health>,
-}
-
-/// The calls of one connector: how many are under way, and those that wait for a place.
-#[derive(Default)]
-struct Lane {
-    under_way: usize,
-    waiting: VecDeque<Call>,
-}
-
-impl Lane {
-    /// Whether more than half a batch waits.
-    fn is_full(&self, batch: usize) -> bool {
-        self.waiting.len() >= batch.div_ceil(2)
-    }
 }
 
 /// What one round looks at.
@@ -374,14 +362,15 @@ impl Reconciler {
         let connector = call.key().connector.clone();
         let batch = self.batch();
         let lane = self.lanes.entry(connector.clone()).or_default();
-        if lane.waiting.len() >= batch
+        let queue = lane.queue(matches!(call, Call::Revoke { .. }));
+        if queue.len() >= batch
             || self.busy.contains(call.key())
             || !self.backoff.ready(call.key(), call.doing(), now)
         {
             return;
         }
         self.busy.insert(call.key().clone());
-        lane.waiting.push_back(call);
+        queue.push_back(call);
         self.launch(&connector);
     }
 
@@ -408,7 +397,7 @@ impl Reconciler {
             .lanes
             .get_mut(connector)
             .filter(|lane| lane.under_way < most)?;
-        let call = lane.waiting.pop_front()?;
+        let call = lane.next()?;
         lane.under_way += 1;
         Some(call)
     }

@@ -149,6 +149,7 @@ impl Engine {
         };
         let open = self.store().requests(open, None, MOST_OPEN).await?.items;
         locked.requests.extend(open.into_iter().map(|one| (one.id, one)));
+        locked.holds = self.store().held_by(caller.person).await?;
         let (who, extended) = (caller.as_if_confirmed(now), extended.as_ref());
         let decision = match decide(
             &current,

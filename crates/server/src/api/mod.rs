@@ -26,10 +26,12 @@ mod tickets;
 mod tools;
 mod typed;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::{Json, Router};
 use daypass_api::Route;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
@@ -38,6 +40,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::http::problem::Failure;
 use crate::http::{access, idempotency, intake, observe, problem};
 use crate::web;
 
@@ -140,8 +143,13 @@ fn described(mut api: OpenApi) -> OpenApi {
 /// The whole server as a service: routes, the gate before each, and what every answer carries.
 pub(crate) fn router(app: App) -> Router {
     let (routes, api) = assembled().split_for_parts();
-    let api = described(api);
-    let described = move || async move { Json(api) };
+    // Written once: whoever asks is given the same bytes.
+    let text = serde_json::to_vec(&described(api)).map(Bytes::from);
+    let text = text.map_err(|error| error.to_string());
+    let described = move || async move {
+        let text = text.map_err(|error| Failure::internal(&error))?;
+        Ok::<_, Failure>(([(CONTENT_TYPE, "application/json")], text))
+    };
     // From here on, the last layer is the first that a request meets.
     routes
         .route(Route::OpenApi.path(), get(described))

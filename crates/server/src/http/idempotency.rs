@@ -19,6 +19,7 @@ use daypass_store::{Answer as Kept, Begun, Command};
 use crate::app::{App, Parts};
 use crate::http::access::Identity;
 use crate::http::intake::IdempotencyKey;
+use crate::http::places::takes_away;
 use crate::http::problem::{Answer, Failure};
 
 /// Says that an answer is the first call's.
@@ -55,7 +56,8 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
     let route = parts.extensions.get::<Route>().copied();
     let secret = route.is_none_or(Route::answers_with_secret);
     let password = route.is_none_or(Route::takes_password);
-    app.limits.keeps(identity.caller.person)?;
+    let ends = route.is_some_and(takes_away);
+    let person = identity.caller.person;
     // `take_in` has read and measured it.
     let body = to_bytes(body, usize::MAX)
         .await
@@ -81,7 +83,19 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
             );
         }
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    let request = Request::from_parts(parts, Body::from(body));
+    // Counted only now: who asks for the answer to what was carried out leaves nothing more behind.
+    if let Err(spent) = app.limits.keeps(person) {
+        give_up(&app, &command).await;
+        // Whoever has spent the budget, or somebody with a token of theirs, must not thereby keep what is to be taken away. To
+        // take it away twice does no harm.
+        return if ends {
+            Ok(next.run(request).await)
+        } else {
+            Err(spent.into())
+        };
+    }
+    let response = next.run(request).await;
     keep(&app, &command, response, secret).await
 }
 
@@ -108,11 +122,8 @@ fn what_is_asked(body: &[u8], password: bool) -> Hash {
 /// Keeps what an answer says, unless the command may do better another time.
 async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) -> Answer<Response> {
     let status = response.status();
-    let store = app.engine.store();
     if !worth_keeping(status) {
-        if let Err(error) = store.give_up(command).await {
-            tracing::warn!(%error, "an idempotency key could not be given up; it is free again in a minute");
-        }
+        give_up(app, command).await;
         return Ok(response);
     }
     let too_large = response
@@ -146,6 +157,12 @@ async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) 
     )
     .await;
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+async fn give_up(app: &Parts, command: &Command) {
+    if let Err(error) = app.engine.store().give_up(command).await {
+        tracing::warn!(%error, "an idempotency key could not be given up; it is free again in a minute");
+    }
 }
 
 async fn note(app: &Parts, command: &Command, answer: Kept) {

@@ -175,6 +175,8 @@ CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
 -- Who holds what and has not begun to end: what a lock looks for.
 CREATE INDEX grants_live ON grants (holder) WHERE state IN ('scheduled', 'activating', 'active');
+-- What somebody holds, and what is on its way out.
+CREATE INDEX grants_held ON grants (holder) WHERE state <> 'ended';
 CREATE INDEX grants_due ON grants (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 
