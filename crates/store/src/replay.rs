@@ -131,6 +131,8 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         policy,
         // Made from the others.
         past: _,
+        owners: _,
+        connectors: _,
     } = load(link).await?;
     if requests != replayed.requests {
         return Err(differs("the requests"));
