@@ -315,11 +315,13 @@ impl Engine {
         self.involved_in(change, now).contains(&caller.person)
     }
 
-    /// Who proposed a change, who may be asked, their delegates, and who answered.
+    /// Who proposed a change or answers for the program that did, who may be asked, their delegates, and who answered.
     #[must_use]
     pub fn involved_in(&self, change: &Change, now: Timestamp) -> BTreeSet<PersonId> {
         let current = self.current();
         let mut people = BTreeSet::from([change.proposer]);
+        let proposer = current.directory.person(change.proposer);
+        people.extend(proposer.and_then(|account| account.owner));
         people.extend(change.reviews().iter().flat_map(Review::voices));
         for step in &change.steps {
             let directory = current.directory.as_ref();

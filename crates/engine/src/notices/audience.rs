@@ -393,7 +393,7 @@ impl Scene<'_> {
     }
 
     /// Who hears what somebody is to hear: of a service account, which reads nothing, its owner.
-    fn hears_for(&self, id: PersonId) -> PersonId {
+    pub(super) fn hears_for(&self, id: PersonId) -> PersonId {
         let account = self.directory.person(id);
         let owner = account.and_then(|account| owner_of(account, self.directory));
         owner.map_or(id, |owner| owner.id)

@@ -37,7 +37,11 @@ pub(super) fn of(change: &Change, happened: &Event, at: Timestamp, scene: &Scene
             vec![notice(Kind::ChangeAsked, at, instead(more))]
         }
         Event::Applied { .. } | Event::Denied { .. } | Event::Lapsed { .. } => {
-            vec![notice(Kind::ChangeDecided, at, [change.proposer])]
+            vec![notice(
+                Kind::ChangeDecided,
+                at,
+                [scene.hears_for(change.proposer)],
+            )]
         }
         Event::Withdrawn => vec![notice(Kind::ChangeDecided, at, [])],
     }

@@ -205,7 +205,12 @@ async fn who_answers_for_a_program_takes_back_what_it_proposed() {
     let house = with_bot().await;
     let change = waits(join(&house, "bot", "ed", "security").await);
     let withdraw = async |who: &str| house.engine.withdraw_change(house.caller(who), change.id).await;
+    let root = house.caller("root");
     assert_eq!(code(withdraw("root").await), Code::NotHolder);
+    let role = SystemRole::Member;
+    house.engine.set_role(root, "max", role).await.unwrap();
+    let max = house.caller("max");
+    assert!(house.engine.may_see_change(max, &change, house.now()));
     assert_eq!(withdraw("max").await.unwrap().state.name(), "withdrawn");
     house.engine.store().verify().await.unwrap();
 }
