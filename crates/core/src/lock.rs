@@ -292,19 +292,19 @@ fn absent(what: &What) -> Option<PersonId> {
 fn may_still(world: &World, person: PersonId, subject: &Subject, what: &What) -> bool {
     match (subject, what) {
         (_, What::Request(request::Event::Withdrawn) | What::Change(change::Event::Withdrawn)) => true,
+        // What a program whose owner is locked tells of ends is taken all the same.
+        (
+            _,
+            What::Grant(grant::Event::Ending {
+                reason: Reason::Completed,
+            }),
+        ) if world.locked(&On::Person(person)).is_none() => true,
         (Subject::Grant(id), What::Grant(grant::Event::Ending { .. })) => {
             world.grants.get(id).is_some_and(|grant| grant.holder == person)
         }
         (Subject::Person(id), What::Person(Change::TokenIssued { .. } | Change::TokenRevoked { .. })) => {
             *id == person
         }
-        // A program whose owner is locked: what it tells of ends is taken all the same.
-        (
-            _,
-            What::Grant(grant::Event::Ending {
-                reason: Reason::Completed,
-            }),
-        ) => world.locked(&On::Person(person)).is_none(),
         _ => false,
     }
 }
