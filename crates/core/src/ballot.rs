@@ -3,7 +3,7 @@
 use crate::id::PersonId;
 use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
-use crate::review::Review;
+use crate::review::{Decision, Review};
 use crate::text::Hash;
 use crate::time::Timestamp;
 
@@ -46,7 +46,10 @@ impl Ballot<'_> {
             let found = self.reviews.iter().find(|earlier| earlier.is_of(who));
             found.filter(|_| !is(Fault::CountTwice))
         };
-        if let Some(earlier) = heard(review.reviewer) {
+        // Who was heard through their delegate alone may still say no: that is not counted.
+        let themselves =
+            |earlier: &&Review| review.decision != Decision::Deny || earlier.reviewer == review.reviewer;
+        if let Some(earlier) = heard(review.reviewer).filter(themselves) {
             let what = if earlier.reviewer == review.reviewer {
                 format!("you reviewed this {what} already; one person counts once")
             } else {

@@ -3,7 +3,7 @@
 //! A live write applies events to the rows that it locked; a replay applies all events to an empty world. Both call
 //! [`World::apply`], so what the log says and what the tables say cannot come apart unnoticed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::behind::changes_directory;
 use crate::change::{self, Change as Proposed};
@@ -13,6 +13,7 @@ use crate::grant::{self, Grant};
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
 use crate::key::{Key, Standing};
 use crate::lock::{Lock, On};
+use crate::name::Name;
 use crate::past::Past;
 use crate::person::{Change, Person};
 use crate::request::{self, Request};
@@ -43,6 +44,12 @@ pub struct World {
     pub past: Past,
     /// How many grants they have that have not ended; known only where the decision asked for it.
     pub holds: u64,
+    /// The service accounts whose owner is locked, with who that is. Made from the accounts, and seen by a transition beside the
+    /// locks that are shut.
+    pub owners: BTreeMap<PersonId, PersonId>,
+    /// The connectors with access that is not seen to be gone, or on its way. Made from the others, and seen by a transition that
+    /// may put a policy in force.
+    pub connectors: BTreeSet<Name>,
 }
 
 /// From which state to which an event led; each pair must be in the table of legal transitions.

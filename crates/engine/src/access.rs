@@ -86,7 +86,7 @@ impl Engine {
                 let item = one_item(grant, item.clone())?;
                 // Ownership first: who is not the holder learns nothing about the resource.
                 let event = grant.issue_credential(caller.person, &item, now)?;
-                may_use(current, world, grant, behind.as_ref())?;
+                may_use(current, world, grant, &behind)?;
                 may_reveal(current, &item, recorded)?;
                 has_credentials(&current.connectors, grant, &item)?;
                 Ok(Outcome::one(

@@ -104,7 +104,7 @@ impl Engine {
         let noted = self.decide(Scope::Grant(id), move |current, world, now| {
             let grant = held(world, id)?;
             let event = grant.issue_credential(caller.person, &item, now)?;
-            may_use(current, world, grant, behind.as_ref())?;
+            may_use(current, world, grant, &behind)?;
             may_reveal(current, &item, recorded)?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {

@@ -27,6 +27,7 @@ pub mod reconcile;
 mod requests;
 mod reveal;
 mod services;
+mod succession;
 mod tickets;
 mod tokens;
 

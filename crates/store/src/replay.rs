@@ -137,6 +137,8 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         // Made from the others.
         past: _,
         holds: _,
+        owners: _,
+        connectors: _,
     } = load(link).await?;
     if requests != replayed.requests {
         return Err(differs("the requests"));

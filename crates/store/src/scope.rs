@@ -18,7 +18,7 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{changes, counts, keys, locks, past, people, texts};
+use crate::{changes, counts, entitlements, keys, locks, past, people, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
@@ -67,10 +67,10 @@ pub enum Scope {
     /// An account that may cease to be an administrator. Where it is an active one, with all others; nobody else ceases to be
     /// one meanwhile, as long as all who do come this way.
     Administrator(PersonId),
-    /// A lock.
+    /// A lock, with the account where it is on a person.
     Lock(On),
     /// A change that waits for others, or that is to be proposed; with all others that wait, and the policy, which it may
-    /// put in force.
+    /// put in force; with the connectors in use.
     Change(ChangeId),
     /// A change of an account that waits for others, or that is to be proposed: as [`Self::Change`], with the account, any active
     /// one of the login, and where it is an active administrator, all others.
@@ -82,7 +82,7 @@ pub enum Scope {
         /// The login of an account that is to be made.
         login: Option<String>,
     },
-    /// The policy, with all changes that wait: they are proposals to change this one.
+    /// The policy, with all changes that wait: they are proposals to change this one; with the connectors in use.
     Policy,
     /// A key of Daypass's own. An authority issues nothing meanwhile.
     Key(Key),
@@ -151,6 +151,10 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::Proved { person, password } => proved(link, part, *person, *password).await?,
         Scope::Administrator(id) => administrator(link, part, *id).await?,
         Scope::Lock(on) => {
+            if let On::Person(person) = on {
+                let text = "SELECT document FROM people WHERE id = $1 FOR UPDATE";
+                take_people(part, &link.rows(text, &[(*person).into()]).await?)?;
+            }
             let text = "SELECT document FROM locks WHERE id = $1 FOR UPDATE";
             locks::take(part, &link.rows(text, &[on.to_string().into()]).await?)?;
         }
@@ -158,6 +162,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             changes::waiting(link, part).await?;
             changes::one(link, part, *id).await?;
             policy(link).await?;
+            part.connectors = entitlements::connectors_in_use(link).await?;
         }
         Scope::Edit {
             change,
@@ -172,6 +177,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::Policy => {
             changes::waiting(link, part).await?;
             policy(link).await?;
+            part.connectors = entitlements::connectors_in_use(link).await?;
         }
         Scope::Key(key) => keys::load(link, part, key).await?,
         // Never: that is what it is not about.

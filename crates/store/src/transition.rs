@@ -81,6 +81,7 @@ pub(crate) async fn run(
     if moment.locked {
         let locks = locks::shut(link).await?.into_iter();
         world.locks.extend(locks.map(|lock| (lock.on.clone(), lock)));
+        world.owners = people::owners_locked(link).await?;
     }
     past::recall(link, scope, &mut world, now).await?;
     let decide = decide

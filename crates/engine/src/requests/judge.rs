@@ -19,7 +19,7 @@ use super::{NewRequest, Verb};
 use crate::caller::Caller;
 use crate::current::Current;
 use crate::error::not_found;
-use crate::services::{lock_for, locked};
+use crate::services::locked;
 
 /// The items of an ask: those it names and those that its environments stand for by this policy, or those of the grant that it
 /// lengthens.
@@ -63,7 +63,7 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
     let who = caller.person;
-    if let Some(lock) = lock_for(current, world, who, items) {
+    if let Some(lock) = world.locked_for(who, items) {
         let refusal = locked(current, lock, who);
         return Err(in_the_way_of(&asked.environments, refusal));
     }

@@ -228,10 +228,12 @@ CREATE TABLE people (
     previous_state TEXT COLLATE "C" NOT NULL DEFAULT 'none',
     state TEXT COLLATE "C" NOT NULL,
     login TEXT COLLATE "C" NOT NULL,
+    owner TEXT COLLATE "C",
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
 CREATE UNIQUE INDEX people_login ON people (lower(login)) WHERE state = 'active';
+CREATE INDEX people_owner ON people (owner) WHERE owner IS NOT NULL;
 
 CREATE TABLE passwords (
     person TEXT COLLATE "C" PRIMARY KEY REFERENCES people (id),

@@ -225,10 +225,12 @@ CREATE TABLE people (
     previous_state TEXT NOT NULL DEFAULT 'none',
     state TEXT NOT NULL,
     login TEXT NOT NULL,
+    owner TEXT,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX people_login ON people (lower(login)) WHERE state = 'active';
+CREATE INDEX people_owner ON people (owner) WHERE owner IS NOT NULL;
 
 CREATE TABLE passwords (
     person TEXT PRIMARY KEY REFERENCES people (id),
