@@ -9,6 +9,7 @@ use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::{self, Lock, On};
 use daypass_core::name::Item;
 use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Request;
 use daypass_core::world::World;
@@ -212,7 +213,10 @@ pub fn owner_locked(current: &Current, locks: &World, who: PersonId) -> Option<R
 /// Why what an account holds ends, whoever agreed to it: it is switched off, or nobody answers for it.
 pub(crate) fn lost(directory: &Snapshot, account: PersonId) -> Option<Reason> {
     let why = match directory.person(account) {
-        Some(person) if person.active => cared_for(person, directory).err()?.what,
+        Some(person) if person.active => {
+            let orphaned = cared_for(person, directory).err();
+            orphaned.filter(|_| !planted::is(Fault::OrphansKeep))?.what
+        }
         _ => String::from("the account was switched off"),
     };
     Some(Reason::Ineligible { why })
@@ -238,7 +242,7 @@ pub(crate) fn may_use(
     }
     let agreed = |owner: &PersonId| {
         let mut reviews = behind.iter().flat_map(|request| request.reviews());
-        reviews.any(|review| review.reviewer == *owner)
+        reviews.any(|review| review.is_of(*owner))
     };
     if account.owner.as_ref().is_some_and(agreed) {
         let what = format!(

@@ -28,7 +28,7 @@ impl Policy {
     #[must_use]
     pub fn covers(&self, areas: &BTreeSet<Area>) -> bool {
         let control = self.document.control.as_ref();
-        control.is_some_and(|control| !control.covers.is_disjoint(areas))
+        control.is_some_and(|control| !control.covers.is_disjoint(areas) && !is(Fault::EditAlone))
     }
 
     /// Whether different people could agree to a change that this person proposes: none of them the proposer, none of them the
@@ -70,7 +70,8 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<Option<PersonId>, Refusal> {
-        if voter.person() != change.proposer && change.about() == Some(voter.person()) {
+        let theirs = change.about() == Some(voter.person()) && !is(Fault::OwnEdit);
+        if voter.person() != change.proposer && theirs {
             let what = "nobody reviews a change of their own account";
             return Err(Refusal::new(Code::OwnRequest, what));
         }
@@ -101,14 +102,14 @@ impl Policy {
 
 /// The directory without the person whose account a change is about: they review it as little as who proposes it. The proposer
 /// stays, whose manager may be asked; they are left out for themselves.
-struct Others<'d> {
+pub(crate) struct Others<'d> {
     directory: &'d dyn Directory,
     without: Option<PersonId>,
 }
 
 impl<'d> Others<'d> {
-    fn new(directory: &'d dyn Directory, proposer: PersonId, about: Option<PersonId>) -> Self {
-        let without = about.filter(|about| *about != proposer);
+    pub(crate) fn new(directory: &'d dyn Directory, proposer: PersonId, about: Option<PersonId>) -> Self {
+        let without = about.filter(|about| *about != proposer && !is(Fault::OwnEdit));
         Self { directory, without }
     }
 }

@@ -6,6 +6,7 @@
 
 use daypass_core::id::PersonId;
 use daypass_core::person::{Kind, Person};
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 
 use crate::Directory;
@@ -24,7 +25,8 @@ pub fn owner_of<'d>(account: &Person, directory: &'d dyn Directory) -> Option<&'
 /// # Errors
 /// [`Code::Orphaned`], with what is missing and who can mend it.
 pub fn cared_for(account: &Person, directory: &dyn Directory) -> Result<(), Refusal> {
-    if account.kind == Kind::Person || owner_of(account, directory).is_some() {
+    let cared = account.kind == Kind::Person || owner_of(account, directory).is_some();
+    if cared || is(Fault::AnyOwner) {
         return Ok(());
     }
     let login = account.login.text();
@@ -39,10 +41,12 @@ pub fn cared_for(account: &Person, directory: &dyn Directory) -> Result<(), Refu
 }
 
 impl<'d> Scene<'d> {
-    /// Whether this is this person's own: they ask, or answer for the service account that does, whether or not they still may.
+    /// Whether this is this person's own: they ask, or answer for the service account that does, whether or not they still may,
+    /// or answered for it when it asked.
     pub(crate) fn is_own(&self, person: PersonId) -> bool {
         let owner = || self.directory.person(self.requester)?.owner;
-        person == self.requester || owner() == Some(person)
+        let answers = self.owner == Some(person) || owner() == Some(person);
+        person == self.requester || (answers && !is(Fault::OwnersAgree))
     }
 
     /// The refusal for whose own it is.
@@ -50,7 +54,8 @@ impl<'d> Scene<'d> {
         if person == self.requester {
             return Refusal::new(Code::OwnRequest, "nobody reviews their own request");
         }
-        owners_own()
+        let what = "nobody reviews what a service account asks for that they answer for, or answered for when it asked";
+        Refusal::new(Code::OwnRequest, what)
     }
 
     /// Whose manager `from: manager` means: the requester's, or that of who answers for it.
@@ -61,11 +66,4 @@ impl<'d> Scene<'d> {
             Kind::Service => owner_of(requester, self.directory),
         }
     }
-}
-
-/// What an owner is told who would review what their service account asks for.
-pub(crate) fn owners_own() -> Refusal {
-    let what =
-        "nobody reviews what a service account asks for that they answer for, or answered for when it asked";
-    Refusal::new(Code::OwnRequest, what)
 }

@@ -4,6 +4,7 @@
 use daypass_core::behind::Hand;
 use daypass_core::id::PersonId;
 use daypass_core::person::Kind;
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Request;
 use daypass_core::review::{From, Silence, Step};
@@ -21,6 +22,7 @@ impl Policy {
     pub(crate) fn no_puppet(&self, reviewer: PersonId, scene: Scene<'_>) -> Result<(), Refusal> {
         let requester = scene.directory.person(scene.requester);
         let hand = requester.and_then(|requester| requester.behind.hand(reviewer, scene.now));
+        let hand = hand.filter(|_| !is(Fault::PuppetsAgree));
         let settle = self.document.defaults.settle;
         let what = match hand {
             Some(Hand::Token { until }) => {
@@ -51,13 +53,12 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene::new(request.ask.requester, directory, now);
+        let scene = Scene::of(request, directory, now);
         request.still_agreed(|step, review| {
             let whose = review.on_behalf.unwrap_or(review.reviewer);
-            let apart = |who: PersonId| !scene.is_own(who) && request.ask.owner != Some(who);
             [review.reviewer, whose]
                 .into_iter()
-                .all(|who| apart(who) && is_there(who, scene))
+                .all(|who| !scene.is_own(who) && is_there(who, scene))
                 && self.is_still_asked(step, whose, scene)
         })
     }

@@ -10,6 +10,7 @@ use daypass_core::request::Request;
 use daypass_core::review::{Decision, Review, Step, Voter};
 use daypass_core::time::Timestamp;
 
+use crate::control::Others;
 use crate::standing::Scene;
 use crate::{Directory, Policy, chain};
 
@@ -25,7 +26,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene::new(request.ask.requester, directory, now);
+        let scene = Scene::of(request, directory, now);
         self.uses_nobody_up((&request.path.steps, request.reviews()), vote, scene)
     }
 
@@ -40,7 +41,8 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene::new(change.proposer, directory, now);
+        let others = Others::new(directory, change.proposer, change.about());
+        let scene = Scene::new(change.proposer, &others, now);
         self.uses_nobody_up((&change.steps, change.reviews()), vote, scene)
     }
 

@@ -11,13 +11,14 @@ use daypass_core::review::{From, Review, Silence, Step, Voter};
 use daypass_core::time::Timestamp;
 
 use crate::document::{People, Who};
-use crate::owner::owners_own;
 use crate::{Directory, Policy};
 
 /// A question about reviewers: for whose request, by which directory, when.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'d> {
     pub(crate) requester: PersonId,
+    /// Who answered for the service account that asks when it asked. The directory says who does now.
+    pub(crate) owner: Option<PersonId>,
     pub(crate) directory: &'d dyn Directory,
     pub(crate) now: Timestamp,
 }
@@ -26,8 +27,17 @@ impl<'d> Scene<'d> {
     pub(crate) const fn new(requester: PersonId, directory: &'d dyn Directory, now: Timestamp) -> Self {
         Self {
             requester,
+            owner: None,
             directory,
             now,
+        }
+    }
+
+    /// The question about a request that was made.
+    pub(crate) fn of(request: &Request, directory: &'d dyn Directory, now: Timestamp) -> Self {
+        Self {
+            owner: request.ask.owner,
+            ..Self::new(request.ask.requester, directory, now)
         }
     }
 }
@@ -52,10 +62,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<Option<PersonId>, Refusal> {
-        let scene = Scene::new(request.ask.requester, directory, now);
-        if request.ask.owner == Some(voter.person()) {
-            return Err(owners_own());
-        }
+        let scene = Scene::of(request, directory, now);
         let elsewhere = counted_elsewhere(request, step);
         self.may_answer((step, escalated), voter, (request.reviews(), &elsewhere), scene)
     }
@@ -140,7 +147,7 @@ impl Policy {
     /// delegates of those who are away among them. Empty where the request waits for nobody.
     #[must_use]
     pub fn waiting_for(&self, request: &Request, directory: &dyn Directory, now: Timestamp) -> Vec<PersonId> {
-        let scene = Scene::new(request.ask.requester, directory, now);
+        let scene = Scene::of(request, directory, now);
         let waiting = self.unheard(self.asked_now(request, scene), request.reviews(), scene);
         waiting.into_iter().collect()
     }
@@ -153,7 +160,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Vec<PersonId> {
-        let asked = self.asked_now(request, Scene::new(request.ask.requester, directory, now));
+        let asked = self.asked_now(request, Scene::of(request, directory, now));
         let mut waiting = self.waiting_for(request, directory, now);
         waiting.retain(|person| asked.contains(person));
         waiting
@@ -165,11 +172,7 @@ impl Policy {
         else {
             return BTreeSet::new();
         };
-        let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
-        if let Some(owner) = &request.ask.owner {
-            asked.remove(owner);
-        }
-        asked
+        self.asked(step, *escalated, &counted_elsewhere(request, step), scene)
     }
 
     /// Who could ever fill this step: those it asks first and those it escalates to; so many of them at most. Of those who have
@@ -332,8 +335,7 @@ fn enough(step: &Step, have: usize) -> bool {
     u32::try_from(have).unwrap_or(u32::MAX) >= step.count.max(1)
 }
 
-/// Who cannot fill this step beside what they are to the request already: who reviewed another step of it, and who answered for
-/// the service account that made it.
+/// Who cannot fill this step beside what they are to the request already: who reviewed another step of it.
 fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
     let open = request.open_step().filter(|(_, open)| *open == step);
     let open = open
@@ -344,6 +346,5 @@ fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
         .iter()
         .filter(|review| Some(review.step) != open)
         .flat_map(Review::voices)
-        .chain(request.ask.owner)
         .collect()
 }
