@@ -114,7 +114,7 @@ fn one(dice: &mut Dice, scenario: &Scenario) -> What {
     }
 }
 
-fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
+pub(super) fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
     What::Crash {
         server: dice.index(scenario.servers),
         points: dice.number(0..60),
