@@ -337,7 +337,8 @@ impl Change {
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
         // Nobody says yes to a change of their own account, whoever proposed it, and whatever the policy would let them do.
-        if self.concerns(review.reviewer) && review.reviewer != self.proposer {
+        let concerned = self.concerns(review.reviewer) && !is(Fault::OwnEdit);
+        if concerned && review.reviewer != self.proposer {
             return Err(Refusal::new(Code::OwnRequest, CONCERNED));
         }
         let voter = review.cast();

@@ -69,6 +69,20 @@ faults! {
     ForgetTicket, "forget-what-waits", "What has yet to begin does not end with its ticket.";
     ApplyStale, "apply-what-is-stale", "A change comes in force in the place of another policy than it was proposed for.";
     AskNobody, "ask-nobody", "One person alone changes a policy that asks others.";
+    HeardTwice, "hear-one-voice-twice", "Who delegated and their delegate count as two.";
+    AnyDelegate, "delegate-to-anybody", "Anybody is a delegate, whomever the policy names.";
+    HandOn, "hand-a-delegation-on", "What was delegated to somebody is delegated further.";
+    OutliveDelegation, "outlive-a-delegation", "A delegation whose time is over goes on.";
+    TakenBack, "count-what-was-taken-back", "A vote counts by a delegation that was taken back.";
+    EndlessDelegation, "delegate-for-ever", "A delegation lasts as long as somebody says.";
+    OwnersAgree, "owners-agree", "Who answers for a program agrees to what it asks for.";
+    AnyOwner, "answered-for-by-nobody", "A program asks whose owner is switched off.";
+    OrphansKeep, "orphans-keep", "What a program holds does not end when its owner is switched off.";
+    EditAlone, "edit-alone", "One person alone changes accounts that the policy covers.";
+    OwnEdit, "agree-to-ones-own-edit", "Whose account it is agrees to a change of it.";
+    EditAnyway, "edit-what-is-another", "A change of an account is carried out although the account is another by then.";
+    HalfAnEdit, "agree-and-do-nothing", "The last review of a change of an account does not carry it out.";
+    PuppetsAgree, "puppets-agree", "Who made an account or has a token to it agrees to what it asks for.";
 }
 
 #[cfg(feature = "planted")]

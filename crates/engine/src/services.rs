@@ -8,6 +8,7 @@ use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::{self, Lock, On};
 use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
 use daypass_core::world::World;
@@ -191,7 +192,10 @@ pub fn owner_locked(current: &Current, locks: &World, who: PersonId) -> Option<R
 /// Why what an account holds ends, whoever agreed to it: it is switched off, or nobody answers for it.
 pub(crate) fn lost(directory: &Snapshot, account: PersonId) -> Option<Reason> {
     let why = match directory.person(account) {
-        Some(person) if person.active => cared_for(person, directory).err()?.what,
+        Some(person) if person.active => {
+            let orphaned = cared_for(person, directory).err();
+            orphaned.filter(|_| !planted::is(Fault::OrphansKeep))?.what
+        }
         _ => String::from("the account was switched off"),
     };
     Some(Reason::Ineligible { why })

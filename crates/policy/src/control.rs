@@ -25,7 +25,7 @@ impl Policy {
     #[must_use]
     pub fn covers(&self, areas: &BTreeSet<Area>) -> bool {
         let control = self.document.control.as_ref();
-        control.is_some_and(|control| !control.covers.is_disjoint(areas))
+        control.is_some_and(|control| !control.covers.is_disjoint(areas) && !is(Fault::EditAlone))
     }
 
     /// Whether different people could agree to this change, or to any that this person proposes: none of them the proposer, none

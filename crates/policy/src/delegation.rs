@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::id::PersonId;
 use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Review, Step, Voter};
 use daypass_core::time::Timestamp;
@@ -34,7 +35,8 @@ impl Policy {
         let theirs = self.index.sets_of(person);
         let named = |place: Option<usize>| place.is_some_and(|place| theirs.contains(&place));
         let reviews = person.kind == Kind::Person && person.role != SystemRole::Auditor;
-        if reviews && sets.iter().any(|(set, _)| named(self.index.set(set))) {
+        let among = sets.iter().any(|(set, _)| named(self.index.set(set)));
+        if reviews && (among || is(Fault::AnyDelegate)) {
             return Ok(());
         }
         let sets: Vec<String> = sets
@@ -115,6 +117,9 @@ impl Policy {
 
     /// The one who stands for everybody who has one voice with this person.
     pub(crate) fn voice(&self, person: PersonId, scene: Scene<'_>) -> PersonId {
+        if is(Fault::HeardTwice) {
+            return person;
+        }
         let mut way = vec![person];
         let mut last = person;
         while let Some(next) = self.bound(last, scene) {
@@ -178,8 +183,16 @@ impl Policy {
             return own;
         }
         let heard = |absent: &PersonId| scene.reviews().any(|review| review.is_of(*absent));
-        let mut absent: Vec<PersonId> = self
-            .delegators_of(person, scene.directory, scene.now)
+        let mut delegators = self.delegators_of(person, scene.directory, scene.now);
+        if is(Fault::HandOn) {
+            let further = |one: &PersonId| self.delegators_of(*one, scene.directory, scene.now);
+            delegators = delegators
+                .iter()
+                .flat_map(further)
+                .chain(delegators.clone())
+                .collect();
+        }
+        let mut absent: Vec<PersonId> = delegators
             .into_iter()
             .filter(|absent| self.own_right(step, *absent, counted, scene).is_ok())
             .collect();
@@ -203,7 +216,11 @@ impl Policy {
         scene: Scene<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
         let delegation = scene.directory.delegation(absent);
-        let stands = delegation.is_some_and(|one| one.to == person && one.covers(at));
+        let handed_on = |to: PersonId| {
+            is(Fault::HandOn) && self.delegate_of(to, scene.directory, scene.now) == Some(person)
+        };
+        let stands = delegation.is_some_and(|one| one.covers(at) && (one.to == person || handed_on(one.to)));
+        let stands = stands || is(Fault::TakenBack);
         let Some(account) = scene.directory.person(person).filter(|_| stands) else {
             let what = "the delegation by which this was reviewed was taken back";
             return Err(Refusal::new(Code::NotReviewer, what));

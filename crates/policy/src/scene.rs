@@ -164,10 +164,14 @@ fn near(matter: Matter<'_>, directory: &dyn Directory) -> [Option<PersonId>; NEA
         }
     };
     note(Some(matter.of()));
-    note(owner(matter.of()));
+    if !is(Fault::OwnersAgree) {
+        note(owner(matter.of()));
+    }
     match matter {
         Matter::Ask(_) => {}
+        Matter::Request(_) if is(Fault::OwnersAgree) => {}
         Matter::Request(request) => note(request.ask.owner),
+        Matter::Change(_) if is(Fault::OwnEdit) => {}
         Matter::Change(change) => {
             if let Proposal::Directory { edit } = &change.proposal {
                 note(owner(edit.person));

@@ -29,8 +29,8 @@ pub(crate) struct Caught {
 /// The invariants that a fault may break: what else breaks with it is no proof that the checkers see it.
 pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
     use Invariant::{
-        Agreed, Approved, Bounded, ComesToRest, Completed, EndsInTime, InWindow, Intended, Limit, Limited,
-        Locked, NeverAdopted, NotCut, Once, Replays, Seen,
+        Agreed, Approved, Bounded, ComesToRest, Completed, Delegated, EndsInTime, InWindow, Intended, Limit,
+        Limited, Locked, NeverAdopted, NotCut, Once, Replays, Seen,
     };
     match fault {
         Fault::SkipReadBack
@@ -46,6 +46,13 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         Fault::ForgetUses | Fault::ForgetHeld | Fault::AskAgain => &[Limited],
         Fault::OutliveWindow | Fault::ForbidOnlyNow => &[InWindow],
         Fault::ApplyStale | Fault::AskNobody => &[Agreed],
+        Fault::EditAlone | Fault::OwnEdit | Fault::EditAnyway | Fault::HalfAnEdit => &[Agreed],
+        // Who speaks for whom is the same at a request and at a change.
+        Fault::HeardTwice | Fault::HandOn | Fault::TakenBack | Fault::PuppetsAgree => &[Approved, Agreed],
+        Fault::OwnersAgree | Fault::AnyOwner => &[Approved],
+        Fault::AnyDelegate | Fault::EndlessDelegation => &[Delegated],
+        Fault::OutliveDelegation => &[Delegated, Approved, Agreed],
+        Fault::OrphansKeep => &[EndsInTime],
         Fault::AnyTicket | Fault::ForgetTicket => &[Completed],
         Fault::IgnoreLocks => &[Locked],
         Fault::AdoptStanding => &[NeverAdopted],

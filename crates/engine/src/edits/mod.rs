@@ -12,6 +12,7 @@ use daypass_core::edit::{Act, Edit};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::person::{Change as Happened, Person};
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
@@ -291,7 +292,7 @@ pub(crate) fn follow(
         }
         Err(refusal) => return Err(refusal),
     };
-    let last = matches!(event, Event::Applied { .. });
+    let last = matches!(event, Event::Applied { .. }) && !planted::is(Fault::HalfAnEdit);
     let mut outcome = on(event);
     if last {
         let others = overtaken(change, edit, &done, moment);

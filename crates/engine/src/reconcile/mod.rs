@@ -23,7 +23,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::Drift;
+use daypass_policy::{Directory as _, Drift};
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -93,9 +93,10 @@ pub struct Reconciler {
     remembered_event: Option<u64>,
     /// The time that decides beside this process's own.
     elapsed: Elapsed,
-    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
+    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left; with when
+    /// they, or who answers for them, last changed.
     directory: Option<Arc<Snapshot>>,
-    off: BTreeSet<PersonId>,
+    off: BTreeMap<PersonId, Timestamp>,
     health: Arc<Health>,
 }
 
@@ -138,7 +139,7 @@ impl Reconciler {
             remembered_event: None,
             elapsed: Elapsed::default(),
             directory: None,
-            off: BTreeSet::new(),
+            off: BTreeMap::new(),
             health: Arc::new(Health::default()),
         }
     }
@@ -286,11 +287,15 @@ impl Reconciler {
             return Ok(0);
         }
         let mut ended = 0;
-        self.off.retain(|id| lost(&directory, *id).is_some());
+        self.off.retain(|id, _| lost(&directory, *id).is_some());
         for person in directory.people() {
-            if !self.off.contains(&person.id) && lost(&directory, person.id).is_some() {
+            // Who was on and off again since the last look may have got something in between.
+            let owner = person.owner.and_then(|owner| directory.person(owner));
+            let changed = owner.map_or(person.changed_at, |owner| owner.changed_at.max(person.changed_at));
+            let ended_since = self.off.get(&person.id) == Some(&changed);
+            if !ended_since && lost(&directory, person.id).is_some() {
                 ended += self.engine.end_all_of(Actor::System, person.id).await?;
-                self.off.insert(person.id);
+                self.off.insert(person.id, changed);
             }
         }
         self.directory = Some(directory);

@@ -194,6 +194,7 @@ impl Judge {
         }
         self.looked = now;
         self.look_for_idle();
+        self.look_for_orphans();
         for target in self.targets.clone() {
             let calm = self.disturbed.get(target.number).copied().unwrap_or(now);
             let written = calm.max(self.unwritable);

@@ -5,6 +5,7 @@ mod agree;
 mod bounds;
 pub(crate) mod draw;
 pub(crate) mod policy;
+mod states;
 mod text;
 mod trouble;
 mod work;
@@ -88,6 +89,8 @@ pub(crate) struct Person {
     pub(crate) manager: Option<usize>,
     /// Left out of this run.
     pub(crate) absent: bool,
+    /// Not there at the beginning: somebody may make the account.
+    pub(crate) late: bool,
 }
 
 /// What a target is like.
@@ -204,6 +207,26 @@ pub(crate) enum What {
     Reactivate {
         who: usize,
     },
+    /// Somebody says who reviews in their place for so long, from now on or from later on. `proved`: by a session with a proof
+    /// that is fresh.
+    Delegate {
+        who: usize,
+        to: usize,
+        after: Option<Span>,
+        lasts: Span,
+        proved: bool,
+    },
+    /// Somebody takes a delegation back.
+    EndDelegation {
+        of: usize,
+        by: usize,
+    },
+    /// Somebody changes an account, or thinks that they may.
+    Edit {
+        by: usize,
+        of: usize,
+        act: Act,
+    },
     /// Somebody applies a policy, or proposes it where others must agree.
     Policy {
         number: usize,
@@ -256,6 +279,25 @@ pub(crate) enum What {
     Jump {
         by: i64,
     },
+}
+
+/// What somebody does to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// It is made.
+    Add,
+    Join(String),
+    Leave(String),
+    Manager(Option<usize>),
+    /// Somebody else answers for the program.
+    Owner(usize),
+    /// It administers from now on, or does no more.
+    Administers(bool),
+    Reactivate,
+    /// It gets another password.
+    Password,
+    /// The program gets a token that is taken for so long.
+    Token(Span),
 }
 
 /// What is locked.

@@ -126,7 +126,7 @@ const POINTS: [&str; 6] = [
     "list",
 ];
 
-fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
+pub(super) fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
     let server = dice.index(scenario.servers);
     // A server that waits reads, most of the time: what is rarer has to be aimed at.
     if dice.chance(500) {
