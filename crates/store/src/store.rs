@@ -243,7 +243,10 @@ impl Store {
                 answer
             }
             Engine::File(file) => file.read(action).await,
-            Engine::Postgres(pools) => action(&mut Link::Postgres(postgres::link(pools.mine()).await?)).await,
+            Engine::Postgres(pools) => {
+                let line = pools.mine().clone();
+                apart(async move { action(&mut Link::Postgres(postgres::link(&line).await?)).await }).await
+            }
         }
     }
 
@@ -256,12 +259,9 @@ impl Store {
         match &self.inner.engine {
             Engine::Memory { .. } | Engine::File(_) => self.read(action).await,
             Engine::Postgres(pools) => {
-                within(
-                    pools.mine(),
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                    action,
-                )
-                .await
+                let line = pools.mine().clone();
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                apart(async move { within(&line, begin, action).await }).await
             }
         }
     }
@@ -318,6 +318,15 @@ impl Store {
         let failed = |_| Error::corrupt("deciding it failed unexpectedly; nothing was recorded");
         running.await.map_err(failed)?
     }
+}
+
+/// Reads on a task of its own. Whoever asks may look at something else for a while, as the reconciler does at the calls that it made
+/// before; what waits for a connection or has one must go on meanwhile, or it holds up who is being looked at, for ever.
+pub(crate) async fn apart<T: Send + 'static>(
+    reading: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let failed = |_| Error::corrupt("reading failed unexpectedly");
+    tokio::spawn(reading).await.map_err(failed)?
 }
 
 /// One transaction on PostgreSQL.
