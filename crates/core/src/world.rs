@@ -11,13 +11,14 @@ use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
-use crate::key::{Key, Standing};
+use crate::key::{self, Key, Standing};
 use crate::lock::{Lock, On};
 use crate::name::Name;
 use crate::past::Past;
 use crate::person::{Change, Person};
 use crate::request::{self, Request};
 use crate::text::Hash;
+use crate::time::Timestamp;
 
 /// Some or all of the state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -227,14 +228,16 @@ impl World {
                 self.policy = Some(*revision);
                 Some("applied")
             }
-            (Subject::Key(key), What::Key(what)) => {
-                let next = Standing::evolve(self.keys.get(key), key, what, event.at)?;
-                let name = next.phase.name();
-                self.keys.insert(key.clone(), next);
-                Some(name)
-            }
+            (Subject::Key(key), What::Key(what)) => self.rotate(key, what, event.at),
             _ => None,
         }
+    }
+
+    fn rotate(&mut self, key: &Key, what: &key::Event, at: Timestamp) -> Option<&'static str> {
+        let next = Standing::evolve(self.keys.get(key), key, what, at)?;
+        let name = next.phase.name();
+        self.keys.insert(key.clone(), next);
+        Some(name)
     }
 }
 
