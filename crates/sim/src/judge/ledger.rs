@@ -66,6 +66,8 @@ pub(super) struct Held {
     pub(super) opened: Timestamp,
     /// When its window or its deadline was last set, in true time.
     pub(super) reckoned: Timestamp,
+    /// Since when it was set up, by the time that decides.
+    pub(super) begun: Option<Timestamp>,
     /// From when until when it was had, or will be, by the time that decides; once it is active.
     pub(super) had: Option<(Timestamp, Timestamp)>,
     /// When it began to end, by the same time.
@@ -175,6 +177,7 @@ impl Ledger {
             agreed: grant.duration,
             opened: now,
             reckoned: now,
+            begun: None,
             had: None,
             noticed: None,
             ends_by: None,

@@ -102,7 +102,9 @@ impl Judge {
                 _ => None,
             };
             let noticed = |(from, until): Between| (from, held.noticed.unwrap_or(until).max(until));
-            ahead.or(held.had.map(noticed))
+            // Of what was never all there, a part may have been, for as long as it was set up.
+            let tried = || held.begun.zip(held.noticed);
+            ahead.or(held.had.map(noticed)).or_else(tried)
         };
         self.totals(grant).any(|(guard, (most, period))| {
             let mut spans = self.spans(grant.holder, guard, most_had);

@@ -155,6 +155,7 @@ impl Judge {
                 self.check_window_begun(id, at);
                 if let Some(held) = self.ledger.grants.get_mut(&id) {
                     held.reckoned = now;
+                    held.begun = Some(at);
                     let limit = (*window_ends + held.grant.duration).min(held.grant.latest_end);
                     held.phase = Phase::Activating {
                         begun: now,
