@@ -34,7 +34,7 @@ impl Delegation {
     /// Whether this instant lies in it.
     #[must_use]
     pub fn covers(&self, at: Timestamp) -> bool {
-        self.from <= at && (at < self.until || is(Fault::OutliveDelegation))
+        self.from <= at && at < self.until
     }
 
     /// Whether its time is over.

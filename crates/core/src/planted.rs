@@ -71,9 +71,6 @@ faults! {
     AskNobody, "ask-nobody", "One person alone changes a policy that asks others.";
     HeardTwice, "hear-one-voice-twice", "Who delegated and their delegate count as two.";
     AnyDelegate, "delegate-to-anybody", "Anybody is a delegate, whomever the policy names.";
-    HandOn, "hand-a-delegation-on", "What was delegated to somebody is delegated further.";
-    OutliveDelegation, "outlive-a-delegation", "A delegation whose time is over goes on.";
-    TakenBack, "count-what-was-taken-back", "A vote counts by a delegation that was taken back.";
     EndlessDelegation, "delegate-for-ever", "A delegation lasts as long as somebody says.";
     OwnersAgree, "owners-agree", "Who answers for a program agrees to what it asks for.";
     AnyOwner, "answered-for-by-nobody", "A program asks whose owner is switched off.";

@@ -183,16 +183,8 @@ impl Policy {
             return own;
         }
         let heard = |absent: &PersonId| scene.reviews().any(|review| review.is_of(*absent));
-        let mut delegators = self.delegators_of(person, scene.directory, scene.now);
-        if is(Fault::HandOn) {
-            let further = |one: &PersonId| self.delegators_of(*one, scene.directory, scene.now);
-            delegators = delegators
-                .iter()
-                .flat_map(further)
-                .chain(delegators.clone())
-                .collect();
-        }
-        let mut absent: Vec<PersonId> = delegators
+        let mut absent: Vec<PersonId> = self
+            .delegators_of(person, scene.directory, scene.now)
             .into_iter()
             .filter(|absent| self.own_right(step, *absent, counted, scene).is_ok())
             .collect();
@@ -216,11 +208,7 @@ impl Policy {
         scene: Scene<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
         let delegation = scene.directory.delegation(absent);
-        let handed_on = |to: PersonId| {
-            is(Fault::HandOn) && self.delegate_of(to, scene.directory, scene.now) == Some(person)
-        };
-        let stands = delegation.is_some_and(|one| one.covers(at) && (one.to == person || handed_on(one.to)));
-        let stands = stands || is(Fault::TakenBack);
+        let stands = delegation.is_some_and(|one| one.to == person && one.covers(at));
         let Some(account) = scene.directory.person(person).filter(|_| stands) else {
             let what = "the delegation by which this was reviewed was taken back";
             return Err(Refusal::new(Code::NotReviewer, what));

@@ -48,10 +48,9 @@ pub(crate) const fn breaks(fault: Fault) -> &'static [Invariant] {
         Fault::ApplyStale | Fault::AskNobody => &[Agreed],
         Fault::EditAlone | Fault::OwnEdit | Fault::EditAnyway | Fault::HalfAnEdit => &[Agreed],
         // Who speaks for whom is the same at a request and at a change.
-        Fault::HeardTwice | Fault::HandOn | Fault::TakenBack | Fault::PuppetsAgree => &[Approved, Agreed],
+        Fault::HeardTwice | Fault::PuppetsAgree => &[Approved, Agreed],
         Fault::OwnersAgree | Fault::AnyOwner => &[Approved],
         Fault::AnyDelegate | Fault::EndlessDelegation => &[Delegated],
-        Fault::OutliveDelegation => &[Delegated, Approved, Agreed],
         Fault::OrphansKeep => &[EndsInTime],
         Fault::AnyTicket | Fault::ForgetTicket => &[Completed],
         Fault::IgnoreLocks => &[Locked],

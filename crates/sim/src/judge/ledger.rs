@@ -66,10 +66,10 @@ pub(super) struct Held {
     pub(super) opened: Timestamp,
     /// When its window or its deadline was last set, in true time.
     pub(super) reckoned: Timestamp,
+    /// Since when it was set up, by the time that decides.
+    pub(super) begun: Option<Timestamp>,
     /// From when until when it was had, or will be, by the time that decides; once it is active.
     pub(super) had: Option<(Timestamp, Timestamp)>,
-    /// When it began to be set up, by the same time.
-    pub(super) begun: Option<Timestamp>,
     /// When it began to end, by the same time.
     pub(super) noticed: Option<Timestamp>,
     /// Until when it may last by its windows, as they were when it began.
@@ -182,8 +182,8 @@ impl Ledger {
             agreed: grant.duration,
             opened: now,
             reckoned: now,
-            had: None,
             begun: None,
+            had: None,
             noticed: None,
             ends_by: None,
         };

@@ -142,9 +142,9 @@ fn asks(scenario: &Scenario) -> Vec<Asked> {
     scenario.elements.iter().enumerate().filter_map(asked).collect()
 }
 
-/// Within a minute before this or some minutes after.
+/// Within a minute before this or after.
 fn around(dice: &mut Dice, at: Span) -> Span {
-    let at = at + dice.span(Span::ZERO, Span::minutes(4));
+    let at = at + dice.span(Span::ZERO, Span::minutes(2));
     Span::millis((at.micros() / 1000).saturating_sub(60_000))
 }
 
@@ -161,7 +161,7 @@ fn delegations(dice: &mut Dice, scenario: &mut Scenario, asks: &[Asked]) {
             return;
         };
         let at = around(dice, asked);
-        let who = dice.index(count);
+        let who = deputy(dice, count, &asked_people(scenario));
         let to = deputy(dice, count, &deputies);
         away(dice, scenario, at, (who, to));
         let further = at + dice.span(Span::ZERO, Span::minutes(1));
@@ -208,6 +208,24 @@ fn deputies(scenario: &Scenario) -> Vec<usize> {
         .filter(|(_, person)| is_one(person))
         .map(|(at, _)| at)
         .collect()
+}
+
+/// Those whom some step of the first policy asks, as they are at the beginning.
+fn asked_people(scenario: &Scenario) -> Vec<usize> {
+    let policy = scenario.policies.first();
+    let steps = policy.into_iter().flat_map(|policy| {
+        let steps = policy.rules.iter().flat_map(|rule| &rule.steps);
+        steps.filter_map(|step| match policy.sets.get(&step.from) {
+            Some(Set::Group(group)) => Some(group),
+            _ => None,
+        })
+    });
+    let groups: BTreeSet<_> = steps.collect();
+    let is_one = |at: &usize| {
+        let person = scenario.people.get(*at);
+        person.is_some_and(|person| person.groups.iter().any(|group| groups.contains(group)))
+    };
+    (0..scenario.people.len()).filter(is_one).collect()
 }
 
 /// Mostly one of them; sometimes anybody.
