@@ -194,6 +194,10 @@ pub mod path {
     pub const CONNECTORS: &str = "/api/v1/connectors";
     /// Give a connector another admin secret.
     pub const CONNECTOR_ROTATE: &str = "/api/v1/connectors/{name}/rotate";
+    /// The key that seals.
+    pub const SEALING: &str = "/api/v1/keys/sealing";
+    /// Seal everything by another one.
+    pub const SEALING_ROTATE: &str = "/api/v1/keys/sealing/rotate";
     /// How the whole server is.
     pub const DOCTOR: &str = "/api/v1/doctor";
     /// Is the process alive?
@@ -374,8 +378,12 @@ routes! {
     TicketClosed: Post TICKETS_CLOSED, Administrator, TICKETS;
     /// Lists connectors and how they are.
     Connectors: Get CONNECTORS, Auditor, READ;
-    /// Gives a connector another admin secret.
+    /// Gives a connector another admin secret, or its authority another key.
     RotateConnector: Post CONNECTOR_ROTATE, Administrator, MANAGE;
+    /// Shows by which keys the server seals what it keeps.
+    Sealing: Get SEALING, Auditor, READ;
+    /// Seals everything by another key.
+    RotateSealing: Post SEALING_ROTATE, Administrator, MANAGE;
     /// Looks everything over and says what is wrong.
     Doctor: Get DOCTOR, Auditor, READ;
     /// Says that the process lives.
@@ -396,6 +404,15 @@ impl Route {
     #[must_use]
     pub const fn answers_with_secret(self) -> bool {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
+    }
+
+    /// Whether its body may hold a password.
+    #[must_use]
+    pub const fn takes_password(self) -> bool {
+        matches!(
+            self,
+            Self::Login | Self::Confirm | Self::AddPerson | Self::PersonPassword
+        )
     }
 
     /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, or

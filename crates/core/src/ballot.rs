@@ -37,7 +37,7 @@ impl Ballot<'_> {
         may: impl FnOnce() -> Result<Option<PersonId>, Refusal>,
     ) -> Result<(), Refusal> {
         let what = self.what;
-        if review.reviewer == self.owner {
+        if review.reviewer == self.owner && !is(Fault::OwnRequest) {
             let what = format!("nobody reviews their own {what}");
             return Err(Refusal::new(Code::OwnRequest, what));
         }

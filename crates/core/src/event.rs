@@ -10,7 +10,7 @@ use crate::entitlement::TargetKey;
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
 use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
-use crate::{change, entitlement, grant, lock, person, request};
+use crate::{change, entitlement, grant, key, lock, person, request};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
@@ -43,6 +43,8 @@ pub enum Subject {
     Change(ChangeId),
     /// The policy. There is one.
     Policy,
+    /// A key of Daypass's own.
+    Key(key::Key),
 }
 
 impl Subject {
@@ -57,6 +59,7 @@ impl Subject {
             Self::Lock(_) => "lock",
             Self::Change(_) => "change",
             Self::Policy => "policy",
+            Self::Key(_) => "key",
         }
     }
 
@@ -71,6 +74,7 @@ impl Subject {
             Self::Lock(on) => on.to_string(),
             Self::Change(id) => id.to_string(),
             Self::Policy => String::from("policy"),
+            Self::Key(key) => key.to_string(),
         }
     }
 }
@@ -93,6 +97,8 @@ pub enum What {
     Change(change::Event),
     /// To the policy.
     Policy(PolicyEvent),
+    /// To a key of Daypass's own.
+    Key(key::Event),
 }
 
 /// What happened to the policy.
@@ -120,6 +126,7 @@ impl What {
         use change::Event as C;
         use entitlement::Event as E;
         use grant::Event as G;
+        use key::Event as K;
         use lock::Event as L;
         use person::Change as P;
         use request::Event as R;
@@ -171,6 +178,10 @@ impl What {
             Self::Change(C::Withdrawn) => "change.withdrawn",
             Self::Change(C::Lapsed { .. }) => "change.lapsed",
             Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
+            Self::Key(K::Resealed { .. }) => "key.resealed",
+            Self::Key(K::Staged { .. }) => "key.staged",
+            Self::Key(K::Changed { .. }) => "key.changed",
+            Self::Key(K::Withdrawn { .. }) => "key.withdrawn",
         }
     }
 
@@ -248,7 +259,8 @@ impl What {
             | Self::Entitlement(_)
             | Self::Person(_)
             | Self::Change(_)
-            | Self::Policy(_) => Vec::new(),
+            | Self::Policy(_)
+            | Self::Key(_) => Vec::new(),
         }
     }
 }

@@ -31,6 +31,8 @@ faults! {
     ForgetHolder, "forget-a-holder", "What one grant ends is taken away although another holds it.";
     TrustStaleFence, "trust-a-stale-fence", "A worker that was overtaken writes down what it saw, and nobody waits for another's claim.";
     CountTwice, "count-one-person-twice", "One person counts once for each step.";
+    CountShort, "count-short", "A step that wants several has enough with one fewer.";
+    OwnRequest, "approve-ones-own", "Who asks may agree.";
     CountLostStanding, "count-lost-standing", "A vote counts although its voter may not review any more.";
     AdoptStanding, "adopt-standing-access", "What stood there before is taken for ours.";
     RenewFromNow, "renew-from-connect-time", "A deadline is counted from now on, each time that somebody looks.";
@@ -40,6 +42,7 @@ faults! {
     ForgetTheShift, "forget-the-shift", "A start does not know how far the clock was set back.";
     IgnoreKeys, "ignore-idempotency-keys", "The same command makes another request.";
     NoSweep, "no-sweep", "Nobody asks the targets what is there.";
+    BelieveLimits, "believe-limits", "Nobody looks whether a limit was changed by hand.";
     IgnoreLag, "ignore-propagation", "A read proves something although the change may not show yet.";
     ForgetDoubt, "forget-doubt", "A provisioning without an answer counts as one that did nothing.";
     TrustOldSight, "trust-old-sight", "What was seen before a grant began counts as seen for it.";
@@ -50,6 +53,8 @@ faults! {
     ApproveForMore, "ignore-lesser-approvals", "What a reviewer bounded is not bounded.";
     WaitForTheStore, "wait-for-the-store", "A removal waits until the store takes the note of it.";
     IgnoreLocks, "ignore-locks", "Nothing looks whether a person or resource is locked.";
+    KeepLeavers, "keep-what-leavers-hold", "What somebody holds goes on when their account is switched off.";
+    SaidEnded, "end-in-words-only", "Whoever ends a grant is told that it ends, and it goes on.";
     BeginLate, "begin-however-late", "A call is begun however long ago it was looked at.";
     AnyGlass, "break-glass-by-any-verb", "A rule for emergencies is taken for any request.";
     ForgetUses, "forget-uses", "What was approved does not count as a use.";

@@ -11,6 +11,7 @@ use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
+use crate::key::{Key, Standing};
 use crate::lock::{Lock, On};
 use crate::past::Past;
 use crate::person::{Change, Person};
@@ -32,6 +33,8 @@ pub struct World {
     pub locks: BTreeMap<On, Lock>,
     /// Changes that wait for others, or did. A transition that may put a policy in force sees all that wait.
     pub changes: BTreeMap<ChangeId, Proposed>,
+    /// Keys of Daypass's own that were ever rotated. A transition sees the one that it is about.
+    pub keys: BTreeMap<Key, Standing>,
     /// How often the directory changed.
     pub directory: u64,
     /// The policy revision in force.
@@ -104,6 +107,12 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("change", "pending", "lapsed"),
     ("policy", "none", "applied"),
     ("policy", "applied", "applied"),
+    ("key", "none", "settled"),
+    ("key", "settled", "settled"),
+    ("key", "none", "staged"),
+    ("key", "settled", "staged"),
+    ("key", "staged", "retiring"),
+    ("key", "retiring", "settled"),
 ];
 
 impl World {
@@ -140,6 +149,7 @@ impl World {
             Subject::Lock(on) => self.locks.get(on).map(|lock| lock.state.name()),
             Subject::Change(id) => self.changes.get(id).map(|change| change.state.name()),
             Subject::Policy => self.policy.map(|_| "applied"),
+            Subject::Key(key) => self.keys.get(key).map(|standing| standing.phase.name()),
         };
         state.unwrap_or("none")
     }
@@ -209,6 +219,12 @@ impl World {
             (Subject::Policy, What::Policy(PolicyEvent::Applied { revision, .. })) => {
                 self.policy = Some(*revision);
                 Some("applied")
+            }
+            (Subject::Key(key), What::Key(what)) => {
+                let next = Standing::evolve(self.keys.get(key), key, what, event.at)?;
+                let name = next.phase.name();
+                self.keys.insert(key.clone(), next);
+                Some(name)
             }
             _ => None,
         }

@@ -6,6 +6,7 @@
 
 use daypass_core::id::PersonId;
 use daypass_core::person::{Kind, Person};
+use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 
 use crate::Directory;
@@ -42,7 +43,7 @@ impl<'d> Scene<'d> {
     /// Whether this is this person's own: they ask, or answer for the service account that does, whether or not they still may.
     pub(crate) fn is_own(&self, person: PersonId) -> bool {
         let owner = || self.directory.person(self.requester)?.owner;
-        person == self.requester || owner() == Some(person)
+        (person == self.requester || owner() == Some(person)) && !planted::is(planted::Fault::OwnRequest)
     }
 
     /// The refusal for whose own it is.

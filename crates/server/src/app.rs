@@ -17,6 +17,7 @@ use crate::identity::limit::Limits;
 use crate::identity::password::Passwords;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
+use crate::sealing::KeyFile;
 
 /// The state behind the routes. Cheap to clone.
 pub(crate) type App = Arc<Parts>;
@@ -61,6 +62,8 @@ pub(crate) struct Parts {
     pub policy_checks: Arc<Semaphore>,
     /// Whoever has the policy looked over takes turns.
     pub doctor_turn: Mutex<()>,
+    /// The file of the keys that seal, where there is one.
+    pub sealing: Option<KeyFile>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.

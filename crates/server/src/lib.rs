@@ -22,6 +22,8 @@ mod loops;
 mod metrics;
 mod notify;
 mod probe;
+mod reseal;
+mod sealing;
 mod secrets;
 mod server;
 mod setup;

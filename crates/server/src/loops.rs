@@ -38,6 +38,8 @@ const SLOW: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often what has run out is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
+/// How often it is looked whether a rotation can go on.
+const ROTATION: Duration = Duration::from_secs(5);
 /// How often what was measured is taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long an idempotency key is remembered.
@@ -196,6 +198,19 @@ async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
         Err(error) => {
             tracing::warn!(%error, "the reconciler could not look; it tries again");
             AFTER_ERROR
+        }
+    }
+}
+
+/// Takes the next step of each rotation of an authority's key that waits for nothing any more, until told to stop.
+pub(crate) async fn rotate(app: App, mut stop: watch::Receiver<bool>) {
+    while !is_stopped(&stop) {
+        if let Err(error) = app.engine.advance_authorities().await {
+            tracing::warn!(%error, "the rotation of an authority's key does not go on; it is tried again");
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = edge::sleep(ROTATION) => {}
         }
     }
 }

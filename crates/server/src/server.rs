@@ -27,7 +27,8 @@ use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
 use crate::notify::{self, NotifyError};
 use crate::probe::Probes;
-use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing, read_tls};
+use crate::sealing::KeyFile;
+use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::upkeep::Upkeep;
 use crate::{api, edge, loops, steady};
 
@@ -111,7 +112,8 @@ impl Entropy for SystemEntropy {
 pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Arc<Engine>, StartError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
     let store = open_store(config, &secrets).await?;
-    let sealing = config.sealing_key.as_deref().map(read_sealing).transpose()?;
+    let sealing = sealing(config);
+    sealing.as_ref().map(KeyFile::read_blocking).transpose()?;
     let secrets = secrets.with_authorities(&store, sealing);
     let parts = EngineParts {
         store,
@@ -122,6 +124,12 @@ pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<
         settings: settings(&config.reconcile),
     };
     Ok(Arc::new(Engine::open(parts).await?))
+}
+
+/// The file of keys that seal, where there is one. Servers that share a store have one each, which none of them may change alone.
+fn sealing(config: &ServerConfig) -> Option<KeyFile> {
+    let ours = !matches!(config.store, StoreConfig::Postgres(_));
+    config.sealing_key.clone().map(|path| KeyFile::new(path, ours))
 }
 
 impl Server {
@@ -162,6 +170,10 @@ impl Server {
             halt.watch("the housekeeping", tidy_up),
             halt.watch("the metrics", loops::measure(Arc::clone(&app), stopped.clone())),
         ];
+        loops.push(halt.watch(
+            "the rotation of keys",
+            loops::rotate(Arc::clone(&app), stopped.clone()),
+        ));
         loops.extend(notices(&config, &app, couriers, &halt));
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
@@ -307,6 +319,7 @@ fn app(
         policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
         doctor_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
+        sealing: sealing(config),
         listeners: AtomicUsize::new(0),
         places: Places::default(),
         probes: Probes::default(),

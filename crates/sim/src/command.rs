@@ -137,12 +137,14 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             let caller = person(who)?;
             world.judge().sent_end(request, caller.person, Verb::Release);
             engine.release(caller, request.into()).await?;
+            world.judge().said_ended(request);
             Ok("released".into())
         }
         (What::Revoke { who, .. }, Some(request)) => {
             let caller = person(who)?;
             world.judge().sent_end(request, caller.person, Verb::Revoke);
             engine.revoke(caller, request.into(), None).await?;
+            world.judge().said_ended(request);
             Ok("revoked".into())
         }
         (What::LookBack { who, revoke, .. }, Some(request)) => {

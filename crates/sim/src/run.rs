@@ -270,6 +270,7 @@ mod tests {
             Flavour::Hasty,
             Flavour::Debated,
             Flavour::Mass,
+            Flavour::Thrifty,
         ] {
             let of_it = (1..2000).filter(|seed| Scenario::of(*seed, &Cut::default()).flavour == flavour);
             let grants: u64 = of_it

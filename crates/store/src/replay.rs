@@ -12,7 +12,7 @@ use crate::people;
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
 use crate::value::{Row, Value};
-use crate::{changes, locks};
+use crate::{changes, keys, locks};
 
 /// How many events are read at once.
 const PAGE: i64 = 1000;
@@ -109,6 +109,10 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
     locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
     changes::take(&mut world, &link.rows("SELECT document FROM changes", &[]).await?)?;
+    keys::take(
+        &mut world,
+        &link.rows("SELECT document FROM key_states", &[]).await?,
+    )?;
     world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;
@@ -127,6 +131,7 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
         people,
         locks,
         changes,
+        keys,
         directory,
         policy,
         // Made from the others.
@@ -150,6 +155,9 @@ pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
     }
     if changes != replayed.changes {
         return Err(differs("the changes that wait for others"));
+    }
+    if keys != replayed.keys {
+        return Err(differs("the keys"));
     }
     if directory != replayed.directory {
         return Err(differs("the changes of the directory"));

@@ -7,6 +7,7 @@
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId};
+use daypass_core::key::Key;
 use daypass_core::lock::On;
 use daypass_core::past::Reach;
 use daypass_core::person::{Person, SystemRole};
@@ -17,7 +18,7 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{changes, counts, locks, past, people, texts};
+use crate::{changes, counts, keys, locks, past, people, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
@@ -83,6 +84,8 @@ pub enum Scope {
     },
     /// The policy, with all changes that wait: they are proposals to change this one.
     Policy,
+    /// A key of Daypass's own. An authority issues nothing meanwhile.
+    Key(Key),
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
     /// person meanwhile who counts it too.
     Remembering {
@@ -170,6 +173,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             changes::waiting(link, part).await?;
             policy(link).await?;
         }
+        Scope::Key(key) => keys::load(link, part, key).await?,
         // Never: that is what it is not about.
         Scope::Remembering { .. } => {}
     }

@@ -37,6 +37,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     let mut checks = vec![reconciler(&app)];
     checks.extend(of_policy(&app, &current, now).await?);
     checks.extend(connectors(&app, &current).await);
+    checks.extend(super::keys::looked_over(&app, &current, now).await);
     checks.push(overdue(&ending(&app).await?));
     checks.push(reviews(&store.counts().await?));
     checks.extend(notices(&app, &store.notices_waiting(now).await?, now));

@@ -24,7 +24,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Says that the process lives: it answers, and nothing else is asked of it.
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()),
-    responses((status = 200, body = String, content_type = "text/plain")))]
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn healthz() -> &'static str {
     "alive\n"
 }

@@ -13,6 +13,7 @@ mod environments;
 mod events;
 mod grants;
 mod health;
+mod keys;
 mod locks;
 mod page;
 mod people;
@@ -109,6 +110,8 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
+        (R::Sealing, routes!(keys::sealing)),
+        (R::RotateSealing, routes!(keys::rotate_sealing)),
         (R::Doctor, routes!(doctor::look)),
         (R::Healthz, routes!(health::healthz)),
         (R::Readyz, routes!(health::readyz)),
@@ -196,6 +199,22 @@ mod tests {
             let expect = (route.method().as_str().to_owned(), route.path().to_owned());
             assert_eq!(named(&api), BTreeSet::from([expect]), "{route:?}");
         }
+    }
+
+    #[test]
+    fn no_two_types_share_a_name_in_the_description() {
+        let mut known = std::collections::BTreeMap::new();
+        for (route, (schemas, _, _)) in handlers() {
+            for (name, schema) in schemas {
+                let schema = serde_json::to_value(&schema).unwrap();
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(
+                    *first, schema,
+                    "{route:?}: give one of the two called {name} #[schema(as = …)]"
+                );
+            }
+        }
+        assert!(known.len() > 50, "they are looked at");
     }
 
     #[test]

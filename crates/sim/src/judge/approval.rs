@@ -128,6 +128,9 @@ impl Judge {
         let mut wrong = |what: String| {
             found.get_or_insert(format!("{id} was approved: {what}"));
         };
+        if !asked.pending {
+            wrong("it was decided already".to_owned());
+        }
         let mut people = BTreeSet::new();
         for review in approval.reviews() {
             let who = review.reviewer;

@@ -31,6 +31,15 @@ impl Judge {
         self.ends.insert((request, by, verb));
     }
 
+    /// Whoever sent one was told that the grant ends.
+    pub(crate) fn said_ended(&mut self, request: RequestId) {
+        let held = self.ledger.grants.get(&request.into());
+        if let Some(held) = held.filter(|held| held.is_live()) {
+            let what = format!("{} is said to end, and goes on", held.grant.id);
+            self.accuse(Invariant::EndsInTime, what);
+        }
+    }
+
     pub(super) fn ending(&mut self, id: GrantId, reason: &Reason, at: Timestamp) {
         let Some(held) = self.ledger.grants.get(&id) else {
             return;

@@ -201,9 +201,15 @@ impl Ledger {
         self.sharing_free(spot).filter_map(|held| held.holds(now)).max()
     }
 
-    /// The grants that ever had a part under this key and are under no lock.
+    /// The grants that ever had a part under this key and may go on: they are under no lock, and their holder's account is on, and
+    /// that of who answers for it.
     pub(super) fn sharing_free(&self, spot: &(usize, String)) -> impl Iterator<Item = &Held> {
-        let free = |held: &&Held| !self.is_locked(held.grant.holder, held.grant.parts.iter().map(Part::item));
+        let on = |who: PersonId| self.people.get(&who).is_some_and(|person| person.active);
+        let free = move |held: &&Held| {
+            let holder = held.grant.holder;
+            let looked_after = self.owner(holder).is_none_or(|owner| owner.active);
+            on(holder) && looked_after && !self.is_locked(holder, held.grant.parts.iter().map(Part::item))
+        };
         self.sharing(spot).filter(free)
     }
 

@@ -31,11 +31,11 @@ use self::ending::Sent;
 pub(crate) use self::ending::Verb;
 use self::jumps::Jumps;
 use self::ledger::Ledger;
-use crate::scenario::{Deed, Scenario, Vote};
+use crate::scenario::{Scenario, Vote};
 use crate::scheduler::{Owner, Time};
 use crate::target::Target;
 
-/// What must hold. The numbers are those of docs/reliability.md.
+/// What must hold; docs/reliability.md says how it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
     /// Once everything works again, access that nobody holds is gone within the bound.
@@ -287,11 +287,10 @@ impl Judge {
         self.jumps.started(self.time.now());
     }
 
-    pub(crate) fn changed_by_hand(&mut self, target: &Target, key: &str, deed: Deed) {
+    pub(crate) fn changed_by_hand(&mut self, target: &Target, key: &str) {
         let now = self.time.now();
         let spot = self.spots.entry((target.number, key.to_owned())).or_default();
         spot.by_hand = Some(now);
-        spot.foreign = deed == Deed::AddForeign;
         self.disturbed(Some(target.number));
     }
 

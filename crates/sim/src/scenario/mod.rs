@@ -240,10 +240,12 @@ pub(crate) enum What {
         server: usize,
         lasts: Span,
     },
-    /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer.
+    /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer. `at`: only points
+    /// of this kind count.
     Crash {
         server: usize,
         points: u64,
+        at: Option<&'static str>,
     },
     /// A server stands still, and then goes on as if nothing had been.
     Stall {
@@ -302,6 +304,8 @@ pub(crate) enum Deed {
     Remove,
     /// Puts back what was ours and is gone.
     PutBack,
+    /// Gives what is ours another limit: none, a near one or a far one.
+    Change,
 }
 
 /// How a target is out of order.
