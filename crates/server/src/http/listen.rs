@@ -189,6 +189,9 @@ fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// A connection's share of its address and of its site.
+type OfAddress = (Share<IpAddr>, Share<IpAddr>);
+
 /// One accepted connection and what it needs to be served.
 struct Connection {
     app: Router,
@@ -197,7 +200,7 @@ struct Connection {
     idle: Duration,
     leaving: Duration,
     watcher: hyper_util::server::graceful::Watcher,
-    _place: (OwnedSemaphorePermit, Option<(Share<IpAddr>, Share<IpAddr>)>),
+    _place: (OwnedSemaphorePermit, Option<OfAddress>),
 }
 
 impl Connection {
