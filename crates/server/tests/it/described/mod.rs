@@ -109,7 +109,11 @@ fn named(route: Route) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_one_that_the_description_does_not_allow() {
     let Some(python) = VENV.python() else { return };
-    let World { bed, callers } = world::build().await;
+    let World {
+        bed,
+        callers,
+        secrets: _secrets,
+    } = world::build().await;
     let (server, folder) = (bed.server.url(), tempfile::tempdir().unwrap());
     let mut answered = BTreeSet::new();
     let mut failed = String::new();

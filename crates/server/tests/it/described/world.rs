@@ -1,6 +1,7 @@
 //! A server on which every route has something to answer about, and for each caller: which calls of theirs succeed.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use daypass_api::delegation::NewDelegation;
 use daypass_api::grant::GrantState;
@@ -14,6 +15,7 @@ use daypass_core::person::{Kind, SystemRole};
 use daypass_core::time::Span;
 use daypass_policy::Source;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::bed::{Bed, PASSWORD, ask};
 use crate::described::named;
@@ -64,6 +66,8 @@ pub(super) struct Caller {
 pub(super) struct World {
     pub(super) bed: Bed,
     pub(super) callers: Vec<Caller>,
+    /// Where the sealing key is: it is read anew each time.
+    pub(super) secrets: TempDir,
 }
 
 /// Calls that succeed, as `calls.py` makes them, in this order.
@@ -116,9 +120,8 @@ fn policy(more: &str) -> PolicyFiles {
     }
 }
 
-async fn start() -> Bed {
-    let secrets = tempfile::tempdir().unwrap();
-    let sealing_key = secrets.path().join("sealing-key");
+async fn start(secrets: &Path) -> Bed {
+    let sealing_key = secrets.join("sealing-key");
     std::fs::write(&sealing_key, format!("{}=\n", "A".repeat(43))).unwrap();
     std::fs::set_permissions(&sealing_key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let bed = Bed::with(|config| {
@@ -417,7 +420,8 @@ fn known(things: &Things) -> Value {
 
 /// Makes it all.
 pub(super) async fn build() -> World {
-    let bed = start().await;
+    let secrets = tempfile::tempdir().unwrap();
+    let bed = start(secrets.path()).await;
     let things = things(&bed).await;
     let (root, cy) = (bed.client("root").await, bed.client("cy").await);
     let yan = "yan".parse().unwrap();
@@ -469,5 +473,9 @@ pub(super) async fn build() -> World {
         };
         callers.push(Caller { name, phases, told });
     }
-    World { bed, callers }
+    World {
+        bed,
+        callers,
+        secrets,
+    }
 }
