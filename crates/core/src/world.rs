@@ -102,6 +102,7 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("change", "pending", "lapsed"),
     ("policy", "none", "applied"),
     ("policy", "applied", "applied"),
+    ("log", "kept", "kept"),
 ];
 
 impl World {
@@ -138,6 +139,8 @@ impl World {
             Subject::Lock(on) => self.locks.get(on).map(|lock| lock.state.name()),
             Subject::Change(id) => self.changes.get(id).map(|change| change.state.name()),
             Subject::Policy => self.policy.map(|_| "applied"),
+            // It has no state of its own.
+            Subject::Log => Some("kept"),
         };
         state.unwrap_or("none")
     }
@@ -208,6 +211,7 @@ impl World {
                 self.policy = Some(*revision);
                 Some("applied")
             }
+            (Subject::Log, What::Log(_)) => Some("kept"),
             _ => None,
         }
     }

@@ -78,6 +78,8 @@ pub enum Scope {
     },
     /// The policy, with all changes that wait: they are proposals to change this one.
     Policy,
+    /// The log itself. Nothing is loaded.
+    Log,
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
     /// person meanwhile who counts it too.
     Remembering {
@@ -165,7 +167,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             policy(link).await?;
         }
         // Never: that is what it is not about.
-        Scope::Remembering { .. } => {}
+        Scope::Remembering { .. } | Scope::Log => {}
     }
     past::hold(link, scope, part).await?;
     texts::open(link, &mut world).await?;

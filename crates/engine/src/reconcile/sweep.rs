@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
+use daypass_core::evidence;
 use daypass_core::name::Name;
 use daypass_core::planted;
 use daypass_core::time::Timestamp;
@@ -165,8 +166,8 @@ async fn missing(
     }
     let key = &entitlement.key;
     let gone = match provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
-        Inspection::Absent { residue } => Some((residue, None)),
-        Inspection::Gone { shown_by } => Some((Vec::new(), Some(shown_by))),
+        Inspection::Absent { residue } => Some((evidence::recorded_residue(residue), None)),
+        Inspection::Gone { shown_by } => Some((Vec::new(), Some(evidence::recorded_proof(&shown_by)))),
         Inspection::Present { .. } | Inspection::Unknown => None,
     };
     if let Some((residue, shown_by)) = gone {

@@ -49,7 +49,8 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('change', 'pending', 'withdrawn'),
     ('change', 'pending', 'lapsed'),
     ('policy', 'none', 'applied'),
-    ('policy', 'applied', 'applied');
+    ('policy', 'applied', 'applied'),
+    ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
 CREATE TABLE meta (
@@ -116,6 +117,22 @@ CREATE TABLE log_head (
     peaks BYTEA NOT NULL
 );
 INSERT INTO log_head (id, size, peaks) VALUES (1, 0, '');
+
+-- Nodes of the log's tree: those of every eighth level above the leaves, 256 leaves to one of level 8. With the leaves' own
+-- hashes they are what tiles and proofs are made of.
+CREATE TABLE nodes (
+    level BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (level, place)
+);
+
+-- What the server signed: signed notes (C2SP tlog-checkpoint), by the size of the log.
+CREATE TABLE checkpoints (
+    size BIGINT PRIMARY KEY,
+    note TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL
+);
 
 CREATE TABLE requests (
     id TEXT COLLATE "C" PRIMARY KEY,
