@@ -17,6 +17,7 @@ pub mod explain;
 pub mod grant;
 pub mod item;
 pub mod lock;
+pub mod log;
 pub mod page;
 pub mod person;
 pub mod plan;

@@ -15,6 +15,7 @@ use crate::identity::limit::Limits;
 use crate::identity::password::Passwords;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
+use crate::signing::Signing;
 
 /// The state behind the routes. Cheap to clone.
 pub(crate) type App = Arc<Parts>;
@@ -63,6 +64,8 @@ pub(crate) struct Parts {
     pub places: Places,
     /// What connectors answered lately.
     pub probes: Probes,
+    /// How the log is signed.
+    pub signing: Signing,
 }
 
 impl Parts {

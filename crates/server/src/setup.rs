@@ -12,6 +12,7 @@ use crate::edge;
 use crate::identity::password::{self, Passwords, check_new};
 use crate::notify;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing};
+use crate::signing;
 
 /// Why a password is not hashed.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,10 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
         }
     }
     config.sealing_key.as_deref().map(read_sealing).transpose()?;
+    // One that is missing, a first start makes.
+    if let Some(key) = config.signing_key.as_ref().filter(|key| key.file.exists()) {
+        signing::read(&key.file)?;
+    }
     for hook in &config.notices.webhooks {
         let (host, port) = hook.address();
         let revealed = secrets.reveal_blocking(&hook.key, &host, port)?;

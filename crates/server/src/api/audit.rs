@@ -100,6 +100,9 @@ async fn about(app: &Parts, subject: Option<&str>) -> Answer<About> {
     if text == "policy" {
         return Ok(About::Filter(Some(Subject::Policy)));
     }
+    if text == "log" {
+        return Ok(About::Filter(Some(Subject::Log)));
+    }
     if let Ok(person) = PersonId::from_str(text) {
         return Ok(About::Filter(Some(Subject::Person(person))));
     }

@@ -14,6 +14,7 @@ mod events;
 mod grants;
 mod health;
 mod locks;
+mod log;
 mod page;
 mod people;
 mod policies;
@@ -43,6 +44,24 @@ use crate::web;
 /// Each route's handler. A handler that is not in here is not served; an entry of the list that is not in here fails a test,
 /// and so does a handler whose own description names another method or path than its entry.
 fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
+    let mut all = of_the_log();
+    all.extend(of_all_else());
+    all
+}
+
+fn of_the_log() -> Vec<(Route, UtoipaMethodRouter<App>)> {
+    use Route as R;
+    vec![
+        (R::AuditCheckpoint, routes!(log::checkpoint)),
+        (R::AuditKey, routes!(log::key)),
+        (R::AuditTile, routes!(log::tile)),
+        (R::AuditEntries, routes!(log::entries)),
+        (R::AuditProof, routes!(log::proof)),
+        (R::GrantProof, routes!(log::grant)),
+    ]
+}
+
+fn of_all_else() -> Vec<(Route, UtoipaMethodRouter<App>)> {
     use Route as R;
     vec![
         (R::Login, routes!(sessions::login)),
@@ -129,6 +148,12 @@ fn described(mut api: OpenApi) -> OpenApi {
     api.components
         .get_or_insert_default()
         .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    // OpenAPI knows no name for "the rest of the path": there it is a parameter like any other.
+    let paths = std::mem::take(&mut api.paths.paths);
+    api.paths.paths = paths
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect();
     let none: [&str; 0] = [];
     api.security = Some(vec![SecurityRequirement::new("bearer", none)]);
     api

@@ -24,6 +24,7 @@ mod policy;
 mod problems;
 mod replicas;
 mod services;
+mod signing;
 mod smuggling;
 mod sources;
 mod stop;
