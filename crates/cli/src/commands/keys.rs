@@ -1,6 +1,7 @@
 //! `keys …`: the secrets that the connectors themselves work with, and the public keys of authorities.
 
 use clap::{Args, Subcommand};
+use daypass_api::client;
 use daypass_api::connector::{Connector, Health};
 use daypass_core::name::Name;
 
@@ -26,7 +27,8 @@ pub enum KeysCommand {
   daypass keys ls
   daypass keys ls -o name | xargs -n1 daypass keys rotate
 
-Of a connector of kind ssh the fingerprint of its authority is shown, as `ssh-keygen -lf /etc/ssh/daypass/ca.pub` on a host.")]
+Of a connector of kind ssh the fingerprint of its authority is shown, as `ssh-keygen -lf /etc/ssh/daypass/ca.pub` on a host.
+Last comes the public key of the log, which `daypass audit verify` takes; have it from the operator too, who has the file.")]
 pub struct LsArgs {}
 
 /// Give a connector another admin password.
@@ -65,6 +67,9 @@ impl KeysCommand {
                 context
                     .out
                     .list(&connectors, |connector| connector.name.to_string(), &grid, empty);
+                if context.out.is_for_people() {
+                    context.out.note(log_key(client.log_key().await));
+                }
             }
             Self::Rotate(args) => {
                 let rotated = client.rotate(&args.connector).await?;
@@ -83,6 +88,17 @@ impl KeysCommand {
             }
         }
         Ok(Exit::DONE)
+    }
+}
+
+/// The key that the log is signed with, as the server says.
+fn log_key(answer: Result<Vec<u8>, client::Error>) -> String {
+    match answer {
+        Ok(key) => format!(
+            "The log is signed by {}",
+            String::from_utf8_lossy(&key).trim_end()
+        ),
+        Err(error) => format!("The log's key is not to be had: {error}"),
     }
 }
 
