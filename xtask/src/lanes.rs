@@ -63,10 +63,16 @@ const LANES: &[Lane] = &[
     Lane {
         name: "server",
         needs_postgres: true,
-        about: "use cases, reconciler, HTTP API, command line",
-        packages: &["daypass-engine", "daypass-api", "daypass-server", "daypass-cli"],
+        about: "use cases, reconciler, HTTP API, command line, hostile bytes",
+        packages: &[
+            "daypass-engine",
+            "daypass-api",
+            "daypass-server",
+            "daypass-cli",
+            "daypass-fuzz",
+        ],
         simulations: &[],
-        budget: Duration::from_secs(180),
+        budget: Duration::from_secs(300),
     },
     Lane {
         name: "simulation",

@@ -38,6 +38,7 @@ pub struct BreakGlass {
 /// How the review of an emergency stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "review", rename_all = "lowercase")]
+#[schema(as = EmergencyReview)]
 pub enum Review {
     /// Nobody has looked at it yet, and there is time.
     Owed {

@@ -35,6 +35,46 @@ pub struct Authority {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
+    /// How far it is on its way to another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+}
+
+/// How far an authority is on its way to another key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "phase", rename_all = "lowercase")]
+pub enum Rotation {
+    /// Hosts are told to trust the next key, which does not sign yet.
+    Staged {
+        /// Its fingerprint.
+        next: String,
+        /// Since when.
+        #[schema(value_type = String, format = DateTime)]
+        since: Timestamp,
+        /// The hosts that have not said that they trust it. When there are none, it signs.
+        waiting: Vec<String>,
+    },
+    /// The next key signs. The one before is trusted while what it signed may be valid.
+    Retiring {
+        /// The fingerprint of the one before.
+        old: String,
+        /// Since when it signs no more.
+        #[schema(value_type = String, format = DateTime)]
+        since: Timestamp,
+        /// Until when it is trusted, by the server's clock; none where that is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, format = DateTime)]
+        until: Option<Timestamp>,
+    },
+}
+
+/// `POST /connectors/{name}/rotate`; it may be left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// Of the kind `ssh`: take the next step without waiting for hosts, or for certificates to run out.
+    #[serde(default)]
+    pub now: bool,
 }
 
 /// How a connector is.
@@ -52,7 +92,8 @@ pub enum Health {
     },
 }
 
-/// The answer of `POST /connectors/{name}/rotate`: its own admin secret is another one now.
+/// The answer of `POST /connectors/{name}/rotate`: its own admin secret is another one now, or its authority is on its way to another
+/// key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rotated {
     /// Which connector.
@@ -61,4 +102,7 @@ pub struct Rotated {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub rotated_at: Timestamp,
+    /// Of the kind `ssh`: how far that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Authority>,
 }

@@ -80,6 +80,7 @@ pub struct Explanation {
 
 /// What one rule said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RuleVerdict)]
 pub struct Verdict {
     /// The rule.
     #[schema(value_type = String, example = "prod-write")]

@@ -16,6 +16,7 @@ pub mod event;
 pub mod explain;
 pub mod grant;
 pub mod item;
+pub mod key;
 pub mod lock;
 pub mod log;
 pub mod page;

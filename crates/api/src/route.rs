@@ -206,6 +206,10 @@ pub mod path {
     pub const CONNECTORS: &str = "/api/v1/connectors";
     /// Give a connector another admin secret.
     pub const CONNECTOR_ROTATE: &str = "/api/v1/connectors/{name}/rotate";
+    /// The key that seals.
+    pub const SEALING: &str = "/api/v1/keys/sealing";
+    /// Seal everything by another one.
+    pub const SEALING_ROTATE: &str = "/api/v1/keys/sealing/rotate";
     /// How the whole server is.
     pub const DOCTOR: &str = "/api/v1/doctor";
     /// Is the process alive?
@@ -398,8 +402,12 @@ routes! {
     TicketClosed: Post TICKETS_CLOSED, Administrator, TICKETS;
     /// Lists connectors and how they are.
     Connectors: Get CONNECTORS, Auditor, READ;
-    /// Gives a connector another admin secret.
+    /// Gives a connector another admin secret, or its authority another key.
     RotateConnector: Post CONNECTOR_ROTATE, Administrator, MANAGE;
+    /// Shows by which keys the server seals what it keeps.
+    Sealing: Get SEALING, Auditor, READ;
+    /// Seals everything by another key.
+    RotateSealing: Post SEALING_ROTATE, Administrator, MANAGE;
     /// Looks everything over and says what is wrong.
     Doctor: Get DOCTOR, Auditor, READ;
     /// Says that the process lives.
@@ -422,8 +430,18 @@ impl Route {
         matches!(self, Self::Login | Self::AddToken | Self::Credentials)
     }
 
+    /// Whether its body may hold a password.
+    #[must_use]
+    pub const fn takes_password(self) -> bool {
+        matches!(
+            self,
+            Self::Login | Self::Confirm | Self::AddPerson | Self::PersonPassword
+        )
+    }
+
     /// Whether an idempotency key means nothing to it, and nothing of it is kept, not even a hash: its body is a password, or it
-    /// changes nothing, and repeating it does no harm.
+    /// changes nothing, or repeating it does no harm. Programs send the last two for each host, and would spend on them what their
+    /// account may have kept.
     #[must_use]
     pub const fn keeps_nothing(self) -> bool {
         matches!(
@@ -434,6 +452,8 @@ impl Route {
                 | Self::ExplainPolicy
                 | Self::CheckPolicy
                 | Self::PlanPolicy
+                | Self::Certificate
+                | Self::SshAcknowledge
         )
     }
 

@@ -52,8 +52,11 @@ pub struct Certificate {
 /// `GET /ssh/{connector}/hosts/{host}`: what a host is to have in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HostFiles {
-    /// The line for `TrustedUserCAKeys`; empty while the authority's key cannot be opened: what the host has stays.
+    /// The line for `TrustedUserCAKeys` of the key that signs; empty while the authority's key cannot be opened: what the host has stays.
     pub authority: String,
+    /// All lines for `TrustedUserCAKeys`, that one first: while an authority gets another key, a host trusts two.
+    #[serde(default)]
+    pub authorities: Vec<String>,
     /// The version of the list of the revoked.
     pub version: u64,
     /// The list, as `RevokedKeys` takes it, in base64.
@@ -65,7 +68,11 @@ pub struct HostFiles {
 /// `POST /ssh/{connector}/hosts/{host}/acknowledge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = HostAcknowledge)]
 pub struct Acknowledge {
     /// The version that is in place.
     pub version: u64,
+    /// The lines for `TrustedUserCAKeys` that are in place, and that sshd reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<String>,
 }

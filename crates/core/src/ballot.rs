@@ -3,7 +3,7 @@
 use crate::id::PersonId;
 use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
-use crate::review::Review;
+use crate::review::{Decision, Review};
 use crate::text::Hash;
 use crate::time::Timestamp;
 
@@ -37,7 +37,7 @@ impl Ballot<'_> {
         may: impl FnOnce() -> Result<Option<PersonId>, Refusal>,
     ) -> Result<(), Refusal> {
         let what = self.what;
-        if review.reviewer == self.owner {
+        if review.reviewer == self.owner && !is(Fault::OwnRequest) {
             let what = format!("nobody reviews their own {what}");
             return Err(Refusal::new(Code::OwnRequest, what));
         }
@@ -46,7 +46,10 @@ impl Ballot<'_> {
             let found = self.reviews.iter().find(|earlier| earlier.is_of(who));
             found.filter(|_| !is(Fault::CountTwice))
         };
-        if let Some(earlier) = heard(review.reviewer) {
+        // Who was heard through their delegate alone may still say no: that is not counted.
+        let themselves =
+            |earlier: &&Review| review.decision != Decision::Deny || earlier.reviewer == review.reviewer;
+        if let Some(earlier) = heard(review.reviewer).filter(themselves) {
             let what = if earlier.reviewer == review.reviewer {
                 format!("you reviewed this {what} already; one person counts once")
             } else {

@@ -186,6 +186,10 @@ pub enum Event {
 /// others in. `Some`: in the place of somebody who delegated to them. The engine answers, by the policy in force.
 pub type MayReview<'a> = dyn Fn(&Step, bool, Voter<'_>) -> Result<Option<PersonId>, Refusal> + 'a;
 
+/// What somebody is told who has something of their own in a change.
+pub const CONCERNED: &str = "nobody reviews a change of their own account, nor one by which they answer for an account or become \
+                             somebody's manager";
+
 impl Change {
     /// A change that waits for its first step.
     ///
@@ -224,6 +228,16 @@ impl Change {
         match &self.proposal {
             Proposal::Policy { .. } => None,
             Proposal::Directory { edit } => Some(edit.person),
+        }
+    }
+
+    /// Whether somebody has something of their own in it: it is their account, or they would answer for it, do so now, or would
+    /// be its manager. They never agree to it.
+    #[must_use]
+    pub fn concerns(&self, person: PersonId) -> bool {
+        match &self.proposal {
+            Proposal::Policy { .. } => false,
+            Proposal::Directory { edit } => edit.concerned().any(|one| one == person),
         }
     }
 
@@ -323,13 +337,13 @@ impl Change {
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
         // Nobody says yes to a change of their own account, whoever proposed it, and whatever the policy would let them do.
-        if self.about() == Some(review.reviewer) && review.reviewer != self.proposer {
-            let what = "nobody reviews a change of their own account";
-            return Err(Refusal::new(Code::OwnRequest, what));
+        let concerned = self.concerns(review.reviewer) && !is(Fault::OwnEdit);
+        if concerned && review.reviewer != self.proposer {
+            return Err(Refusal::new(Code::OwnRequest, CONCERNED));
         }
-        let voter = Voter::Would(review.reviewer);
+        let voter = review.cast();
         ballot.admit(&mut review, || may(open, escalated, voter))?;
-        if review.on_behalf.is_some() && review.on_behalf == self.about() {
+        if review.on_behalf.is_some_and(|absent| self.concerns(absent)) {
             let what = "nobody reviews a change of an account in the place of whose it is";
             return Err(Refusal::new(Code::OwnRequest, what));
         }

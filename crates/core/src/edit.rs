@@ -11,6 +11,7 @@ use crate::id::{PersonId, TokenId};
 use crate::lock::On;
 use crate::name::Name;
 use crate::person::{Change, Kind, Person, SystemRole};
+use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::text::Prose;
 use crate::time::{Span, Timestamp};
@@ -144,6 +145,22 @@ impl Edit {
         }
     }
 
+    /// Who has something of their own in it: whose account it is, who answers for it before and after, and its new manager.
+    pub fn concerned(&self) -> impl Iterator<Item = PersonId> + use<> {
+        let others = match &self.act {
+            Act::Add { person, .. } => [person.owner, person.manager],
+            Act::Owner { from, to } => [*from, Some(*to)],
+            Act::Manager { to, .. } => [*to, None],
+            Act::Token { owner, .. } => [Some(*owner), None],
+            Act::Groups { .. }
+            | Act::Role { .. }
+            | Act::Mail { .. }
+            | Act::Reactivate { .. }
+            | Act::Password => [None, None],
+        };
+        std::iter::once(self.person).chain(others.into_iter().flatten())
+    }
+
     /// Whether something secret belongs to it, which is kept beside it.
     #[must_use]
     pub const fn has_secret(&self) -> bool {
@@ -232,7 +249,11 @@ impl Edit {
             Act::Password => account.active,
             Act::Token { owner, .. } => account.active && account.owner == Some(*owner),
         };
-        if still { Ok(()) } else { Err(overtaken()) }
+        if still || is(Fault::EditAnyway) {
+            Ok(())
+        } else {
+            Err(overtaken())
+        }
     }
 
     /// Whether another one would do the same, or cannot be done beside it: there can be one account of a login.
@@ -242,6 +263,8 @@ impl Edit {
             (Act::Add { person, .. }, Act::Add { person: another, .. }) => {
                 person.login.text().eq_ignore_ascii_case(another.login.text())
             }
+            // One token at a time for an account: each is another one, and whoever is no administrator may propose them.
+            (Act::Token { .. }, Act::Token { .. }) => self.person == other.person,
             _ => self.is_same(other),
         }
     }

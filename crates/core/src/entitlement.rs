@@ -227,7 +227,8 @@ pub enum Event {
         /// What the provider said of it; no secrets.
         detail: String,
     },
-    /// Access stood at the target that no grant holds: added by hand, or left by a crash.
+    /// What stands at the target is not what the grants give: access that none of them holds, or with another limit. Added or changed
+    /// by hand, or left by a crash.
     DriftFound {
         /// Where.
         key: TargetKey,

@@ -10,7 +10,7 @@ use crate::entitlement::TargetKey;
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
 use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
-use crate::{change, entitlement, grant, lock, person, request};
+use crate::{change, entitlement, grant, key, lock, person, request};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
@@ -45,6 +45,8 @@ pub enum Subject {
     Policy,
     /// The log itself.
     Log,
+    /// A key of Daypass's own.
+    Key(key::Key),
 }
 
 impl Subject {
@@ -60,6 +62,7 @@ impl Subject {
             Self::Change(_) => "change",
             Self::Policy => "policy",
             Self::Log => "log",
+            Self::Key(_) => "key",
         }
     }
 
@@ -75,6 +78,7 @@ impl Subject {
             Self::Change(id) => id.to_string(),
             Self::Policy => String::from("policy"),
             Self::Log => String::from("log"),
+            Self::Key(key) => key.to_string(),
         }
     }
 }
@@ -99,6 +103,8 @@ pub enum What {
     Policy(PolicyEvent),
     /// To the log itself.
     Log(LogEvent),
+    /// To a key of Daypass's own.
+    Key(key::Event),
 }
 
 /// What happened to the log itself. It changes no state.
@@ -144,6 +150,7 @@ impl What {
         use change::Event as C;
         use entitlement::Event as E;
         use grant::Event as G;
+        use key::Event as K;
         use lock::Event as L;
         use person::Change as P;
         use request::Event as R;
@@ -196,6 +203,10 @@ impl What {
             Self::Change(C::Lapsed { .. }) => "change.lapsed",
             Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
             Self::Log(LogEvent::Continued { .. }) => "log.continued",
+            Self::Key(K::Resealed { .. }) => "key.resealed",
+            Self::Key(K::Staged { .. }) => "key.staged",
+            Self::Key(K::Changed { .. }) => "key.changed",
+            Self::Key(K::Withdrawn { .. }) => "key.withdrawn",
         }
     }
 
@@ -274,7 +285,8 @@ impl What {
             | Self::Person(_)
             | Self::Change(_)
             | Self::Policy(_)
-            | Self::Log(_) => Vec::new(),
+            | Self::Log(_)
+            | Self::Key(_) => Vec::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod event;
 pub mod evidence;
 pub mod grant;
 pub mod id;
+pub mod key;
 pub mod lock;
 pub mod name;
 pub mod past;

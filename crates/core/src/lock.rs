@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::change;
 use crate::event::{Actor, Subject, What};
-use crate::grant::{self, Grant, Part};
+use crate::grant::{self, Grant, Part, Reason};
 use crate::id::PersonId;
 use crate::name::{Item, Name};
 use crate::person::Change;
@@ -208,17 +208,24 @@ impl World {
         self.locks.get(on).filter(locked)
     }
 
-    /// The lock that keeps somebody from holding these items, if one does: theirs, or that of a resource.
+    /// The lock on this account, or on who answers for it, while it is shut: whoever has the laptop has their tokens.
+    #[must_use]
+    pub fn locked_account(&self, who: PersonId) -> Option<&Lock> {
+        let owner = || self.locked(&On::Person(*self.owners.get(&who)?));
+        self.locked(&On::Person(who)).or_else(owner)
+    }
+
+    /// The lock that keeps somebody from holding these items, if one does: theirs, that of who answers for them, or that of a
+    /// resource.
     #[must_use]
     pub fn locked_for<'a>(&self, who: PersonId, items: impl IntoIterator<Item = &'a Item>) -> Option<&Lock> {
         if self.locks.is_empty() {
             return None;
         }
         let resources: BTreeSet<_> = items.into_iter().map(|item| item.resource.clone()).collect();
-        let on = resources.into_iter().map(On::Resource);
-        std::iter::once(On::Person(who))
-            .chain(on)
-            .find_map(|on| self.locked(&on))
+        let mut on = resources.into_iter().map(On::Resource);
+        self.locked_account(who)
+            .or_else(|| on.find_map(|on| self.locked(&on)))
     }
 
     /// The lock under which a grant may not go on, if there is one.
@@ -232,14 +239,14 @@ impl World {
 /// would record it: no use case can forget to.
 ///
 /// # Errors
-/// Where whoever causes it is locked (they may still take back, give back, log in and out), and where it would bring access
+/// Where whoever causes it, or who answers for that account, is locked (they may still take back, give back, log in and out), and where it would bring access
 /// nearer for a person or on a resource that is.
 pub fn check(world: &World, actor: Actor, subject: &Subject, what: &What) -> Result<(), Refusal> {
     if world.locks.is_empty() {
         return Ok(());
     }
     if let Actor::Person(person) = actor
-        && let Some(lock) = world.locked(&On::Person(person))
+        && let Some(lock) = world.locked_account(person)
         && !may_still(world, person, subject, what)
     {
         return Err(refusal(lock, Some(person)));
@@ -285,6 +292,13 @@ fn absent(what: &What) -> Option<PersonId> {
 fn may_still(world: &World, person: PersonId, subject: &Subject, what: &What) -> bool {
     match (subject, what) {
         (_, What::Request(request::Event::Withdrawn) | What::Change(change::Event::Withdrawn)) => true,
+        // What a program whose owner is locked tells of ends is taken all the same.
+        (
+            _,
+            What::Grant(grant::Event::Ending {
+                reason: Reason::Completed,
+            }),
+        ) if world.locked(&On::Person(person)).is_none() => true,
         (Subject::Grant(id), What::Grant(grant::Event::Ending { .. })) => {
             world.grants.get(id).is_some_and(|grant| grant.holder == person)
         }
@@ -310,8 +324,8 @@ fn nearer<'a>(world: &'a World, subject: &Subject, what: &What) -> Option<&'a Lo
             Subject::Change(id),
             What::Change(change::Event::Reviewed { .. } | change::Event::Applied { .. }),
         ) => {
-            let proposer = world.changes.get(id).map(|change| On::Person(change.proposer));
-            proposer.and_then(|proposer| world.locked(&proposer))
+            let change = world.changes.get(id);
+            change.and_then(|change| world.locked_account(change.proposer))
         }
         (_, What::Grant(grant::Event::Opened { grant })) => world.lock_over(grant),
         (
@@ -339,7 +353,7 @@ pub fn refusal(lock: &Lock, to: Option<PersonId>) -> Refusal {
         }
         On::Person(_) => Refusal::new(
             Code::Locked,
-            format!("the account that this is for is locked since {since}"),
+            format!("the account that this is for, or who answers for it, is locked since {since}"),
         )
         .hint("an administrator can unlock it; daypass locks shows who did it and why"),
         On::Resource(name) => {

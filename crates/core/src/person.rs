@@ -198,7 +198,8 @@ impl Person {
                 self.delegation = None;
                 return self;
             }
-            Change::Credentials => {}
+            // Whoever had the account by the password before may have made it: a delegation ends with that.
+            Change::Credentials => self.delegation = None,
             Change::Deactivated => {
                 self.active = false;
                 // Whoever switches the account on again does not bring this back with it.

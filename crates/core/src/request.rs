@@ -353,7 +353,7 @@ impl Request {
             .steps
             .get(step)
             .ok_or_else(|| Refusal::new(Code::WrongState, "no step is open"))?;
-        let voter = Voter::Would(review.reviewer);
+        let voter = review.cast();
         ballot.admit(&mut review, || standing.may_review(self, open, escalated, voter))?;
         review.step = step;
         review.at = now;

@@ -109,13 +109,23 @@ impl Review {
     pub fn is_of(&self, person: PersonId) -> bool {
         self.voices().any(|one| one == person)
     }
+
+    /// The question whether this one, which is not cast yet, may be.
+    pub(crate) const fn cast(&self) -> Voter<'static> {
+        match self.decision {
+            Decision::Approve { .. } => Voter::Would(self.reviewer),
+            Decision::Deny => Voter::WouldDeny(self.reviewer),
+        }
+    }
 }
 
 /// Of whom it is asked whether they may review.
 #[derive(Debug, Clone, Copy)]
 pub enum Voter<'a> {
-    /// Of somebody who would.
+    /// Of somebody who would agree.
     Would(PersonId),
+    /// Of somebody who would say no. That is not counted, so that in their own right nobody else's vote keeps them from it.
+    WouldDeny(PersonId),
     /// Of somebody who did: whether it still counts.
     Did(&'a Review),
 }
@@ -125,7 +135,7 @@ impl Voter<'_> {
     #[must_use]
     pub const fn person(self) -> PersonId {
         match self {
-            Self::Would(person) => person,
+            Self::Would(person) | Self::WouldDeny(person) => person,
             Self::Did(review) => review.reviewer,
         }
     }
@@ -220,7 +230,8 @@ pub fn counted<'r>(
             have += 1;
             all.push(review);
         }
-        let wanted = step.count.max(1);
+        let short = u32::from(step.count > 1 && is(Fault::CountShort));
+        let wanted = step.count.max(1) - short;
         if have < wanted {
             return Err(Missing {
                 step: index,

@@ -3,7 +3,7 @@
 //! A live write applies events to the rows that it locked; a replay applies all events to an empty world. Both call
 //! [`World::apply`], so what the log says and what the tables say cannot come apart unnoticed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::behind::changes_directory;
 use crate::change::{self, Change as Proposed};
@@ -11,11 +11,14 @@ use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
+use crate::key::{self, Key, Standing};
 use crate::lock::{Lock, On};
+use crate::name::Name;
 use crate::past::Past;
 use crate::person::{Change, Person};
 use crate::request::{self, Request};
 use crate::text::Hash;
+use crate::time::Timestamp;
 
 /// Some or all of the state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,12 +35,22 @@ pub struct World {
     pub locks: BTreeMap<On, Lock>,
     /// Changes that wait for others, or did. A transition that may put a policy in force sees all that wait.
     pub changes: BTreeMap<ChangeId, Proposed>,
+    /// Keys of Daypass's own that were ever rotated. A transition sees the one that it is about.
+    pub keys: BTreeMap<Key, Standing>,
     /// How often the directory changed.
     pub directory: u64,
     /// The policy revision in force.
     pub policy: Option<Hash>,
     /// What the person whom a decision is about has had; known only where the decision asked for it.
     pub past: Past,
+    /// How many grants they have that have not ended; known only where the decision asked for it.
+    pub holds: u64,
+    /// The service accounts whose owner is locked, with who that is. Made from the accounts, and seen by a transition beside the
+    /// locks that are shut.
+    pub owners: BTreeMap<PersonId, PersonId>,
+    /// The connectors with access that is not seen to be gone, or on its way. Made from the others, and seen by a transition that
+    /// may put a policy in force.
+    pub connectors: BTreeSet<Name>,
 }
 
 /// From which state to which an event led; each pair must be in the table of legal transitions.
@@ -103,6 +116,12 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("policy", "none", "applied"),
     ("policy", "applied", "applied"),
     ("log", "kept", "kept"),
+    ("key", "none", "settled"),
+    ("key", "settled", "settled"),
+    ("key", "none", "staged"),
+    ("key", "settled", "staged"),
+    ("key", "staged", "retiring"),
+    ("key", "retiring", "settled"),
 ];
 
 impl World {
@@ -141,6 +160,7 @@ impl World {
             Subject::Policy => self.policy.map(|_| "applied"),
             // It has no state of its own.
             Subject::Log => Some("kept"),
+            Subject::Key(key) => self.keys.get(key).map(|standing| standing.phase.name()),
         };
         state.unwrap_or("none")
     }
@@ -212,8 +232,16 @@ impl World {
                 Some("applied")
             }
             (Subject::Log, What::Log(_)) => Some("kept"),
+            (Subject::Key(key), What::Key(what)) => self.rotate(key, what, event.at),
             _ => None,
         }
+    }
+
+    fn rotate(&mut self, key: &Key, what: &key::Event, at: Timestamp) -> Option<&'static str> {
+        let next = Standing::evolve(self.keys.get(key), key, what, at)?;
+        let name = next.phase.name();
+        self.keys.insert(key.clone(), next);
+        Some(name)
     }
 }
 

@@ -23,8 +23,9 @@ use crate::services::may_use;
 /// What a host is to have in place.
 #[derive(Debug, Clone)]
 pub struct HostFiles {
-    /// The line for `TrustedUserCAKeys`; none where the authority's key cannot be opened: then what a host has is left as it is.
-    pub authority: Option<String>,
+    /// The lines for `TrustedUserCAKeys`, the key that signs first; none where the authority's key cannot be opened: then what a host
+    /// has is left as it is.
+    pub authorities: Vec<String>,
     /// The list of the revoked.
     pub krl: Krl,
     /// For each user of the host, the principals that open it.
@@ -103,7 +104,7 @@ impl Engine {
         let noted = self.decide(Scope::Grant(id), move |current, world, now| {
             let grant = held(world, id)?;
             let event = grant.issue_credential(caller.person, &item, now)?;
-            may_use(current, world, grant, behind.as_ref())?;
+            may_use(current, world, grant, &behind)?;
             may_reveal(current, &item, recorded)?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
@@ -122,12 +123,15 @@ impl Engine {
         Ok(())
     }
 
-    /// The line for `TrustedUserCAKeys` of a connector.
+    /// The lines for `TrustedUserCAKeys` of a connector, one for each key that hosts are to trust.
     ///
     /// # Errors
     /// Where it has no authority, or the store does not answer.
     pub async fn ssh_authority(&self, connector: &Name) -> Result<String, Error> {
-        Ok(certifier(&self.ssh(connector)?, connector)?.authority().await?)
+        Ok(certifier(&self.ssh(connector)?, connector)?
+            .authority()
+            .await?
+            .concat())
     }
 
     /// The list of the revoked of a connector.
@@ -170,17 +174,17 @@ impl Engine {
         // Before it has them; and the list is read after that, so that it has whatever was revoked while nobody knew of it.
         certifier.give(&host, &resources).await?;
         // What is revoked must reach hosts also while nothing can be signed.
-        let authority = certifier.authority().await;
+        let authorities = certifier.authority().await;
         Ok(HostFiles {
-            authority: authority
+            authorities: authorities
                 .inspect_err(|error| tracing::warn!(%error, "hosts are sent no authority"))
-                .ok(),
+                .unwrap_or_default(),
             krl: certifier.krl().await?,
             principals,
         })
     }
 
-    /// A host has this version of the list in place.
+    /// A host has this version of the list in place, and these lines for `TrustedUserCAKeys`.
     ///
     /// # Errors
     /// As [`ssh_host`](Self::ssh_host); also where there is no such version yet.
@@ -189,19 +193,22 @@ impl Engine {
         caller: Caller,
         connector: &Name,
         host: &str,
-        version: u64,
+        (version, authorities): (u64, &[String]),
     ) -> Result<(), Error> {
         let provider = self.ssh(connector)?;
         let certifier = certifier(&provider, connector)?;
         let host = self.speaks_for(caller, (connector, certifier), host)?;
-        if version > certifier.krl().await?.version {
+        let kept = certifier.acknowledge(&host, version, authorities).await;
+        kept.map_err(|error| {
+            if error.fault != Fault::NotFound {
+                return error.into();
+            }
             let what = format!("there is no version {version} of the list yet");
-            return Err(Refusal::new(Code::Invalid, what).into());
-        }
-        Ok(certifier.acknowledge(&host, version).await?)
+            Refusal::new(Code::Invalid, what).into()
+        })
     }
 
-    fn ssh(&self, connector: &Name) -> Result<Arc<dyn Provider>, Refusal> {
+    pub(crate) fn ssh(&self, connector: &Name) -> Result<Arc<dyn Provider>, Refusal> {
         let current = self.current();
         current
             .connectors
@@ -240,7 +247,10 @@ fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
     found.ok_or_else(|| not_found(format!("{item} is not in this grant")))
 }
 
-fn certifier<'a>(provider: &'a Arc<dyn Provider>, connector: &Name) -> Result<&'a dyn Certifier, Refusal> {
+pub(crate) fn certifier<'a>(
+    provider: &'a Arc<dyn Provider>,
+    connector: &Name,
+) -> Result<&'a dyn Certifier, Refusal> {
     provider.certifier().ok_or_else(|| no_authority(connector))
 }
 

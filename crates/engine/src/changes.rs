@@ -8,13 +8,13 @@ use daypass_core::change::{Change, Event, Proposal, State};
 use daypass_core::edit::Act;
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
-use daypass_core::person::{Kind, SystemRole};
+use daypass_core::person::{Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Decision, Review, Step, Voter};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
-use daypass_policy::{Directory as _, Policy, Source};
+use daypass_policy::{Directory as _, Policy, Source, cared_for};
 use daypass_store::{Committed, Outcome, Scope, Side};
 
 use crate::caller::Caller;
@@ -24,11 +24,16 @@ use crate::edits::{self, Moment};
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
+use crate::services::{locked, role_of};
 
 /// How many changes may wait at the same time: each keeps a whole policy.
 const MOST_WAITING: usize = 50;
 /// The most that is recorded of what changes, in bytes.
 const LONGEST_SUMMARY: usize = 24 * 1024;
+
+/// How many of them may be of one person who is no administrator: owners of service accounts propose tokens, and must not
+/// keep the others from proposing anything.
+const MOST_OF_A_MEMBER: usize = 5;
 
 /// A reviewer's decision on a change, as they sent it.
 #[derive(Debug, Clone)]
@@ -67,7 +72,7 @@ impl ChangeVerdict {
 /// A policy that is to come in force, with what is kept of it.
 #[derive(Clone)]
 pub(crate) struct Next {
-    policy: Arc<Policy>,
+    pub(crate) policy: Arc<Policy>,
     files: Vec<(String, String)>,
 }
 
@@ -163,16 +168,12 @@ pub(crate) fn proposed(
 ) -> Result<Outcome, Refusal> {
     let nobody = || Refusal::new(Code::WrongState, "the policy in force asks nobody");
     let steps = current.policy.control().ok_or_else(nobody)?;
-    if world.changes.values().filter(|one| one.is_pending()).count() >= MOST_WAITING {
-        let what = format!("{MOST_WAITING} changes wait for others already");
-        return Err(Refusal::new(Code::InUse, what).hint("daypass change ls shows them"));
-    }
+    few_wait(caller.person, current, world)?;
     let base = current.policy.revision();
     let change = Change::new(id, caller.person, proposal, base, steps, now)
         .map_err(|error| Refusal::new(Code::Invalid, error.to_string()))?;
     let directory = current.directory.as_ref();
-    let whose = (caller.person, change.about());
-    current.policy.can_agree(whose, &change.steps, directory, now)?;
+    current.policy.can_agree(&change, &change.steps, directory, now)?;
     let event = Event::Proposed {
         change: Box::new(change),
     };
@@ -180,6 +181,28 @@ pub(crate) fn proposed(
     let mut outcome = Outcome::one(actor, Subject::Change(id), What::Change(event));
     outcome.side.extend(side);
     Ok(outcome)
+}
+
+/// Each change that waits asks people. Those of who could do nothing any more themselves stand in nobody's way.
+fn few_wait(proposer: PersonId, current: &Current, world: &World) -> Result<(), Refusal> {
+    let pending = || world.changes.values().filter(|one| one.is_pending());
+    let theirs = pending().filter(|one| one.proposer == proposer).count();
+    if may_still_propose(current, world, proposer).is_err() && theirs >= MOST_OF_A_MEMBER {
+        let what = format!(
+            "{MOST_OF_A_MEMBER} changes of yours wait for others already, and only administrators may have more"
+        );
+        let hint = "take back those that are not needed: daypass cancel ID";
+        return Err(Refusal::new(Code::InUse, what).hint(hint));
+    }
+    let could = |one: &&Change| {
+        let account = current.directory.person(one.proposer);
+        account.is_some_and(|account| account.active) && world.locked_account(one.proposer).is_none()
+    };
+    if pending().filter(could).count() >= MOST_WAITING {
+        let what = format!("{MOST_WAITING} changes wait for others already");
+        return Err(Refusal::new(Code::InUse, what).hint("daypass change ls shows them"));
+    }
+    Ok(())
 }
 
 /// The change by which this person has proposed this policy already, if it waits.
@@ -199,6 +222,7 @@ impl Engine {
         let policy = Arc::clone(&next.policy);
         let committed = self
             .decide(Scope::Change(id), move |current, world, now| {
+                next.may_come(current, world)?;
                 match current.policy.control() {
                     Some(_) => next.propose((caller, id), current, world, now),
                     None => Ok(next.in_force(Actor::Person(caller.person), current, world, None)),
@@ -210,31 +234,6 @@ impl Engine {
             self.install(policy.as_ref().clone())?;
         }
         Ok(waits)
-    }
-
-    /// Whether others could agree to the changes that some administrator proposes once this policy is in force. Who has not
-    /// settled yet will have: a policy that nobody could ever replace is not put in force.
-    pub(crate) fn can_be_changed(&self, next: &Policy) -> Result<(), Refusal> {
-        let Some(steps) = next.control() else {
-            return Ok(());
-        };
-        let directory = self.current().directory;
-        let proposes = |id: PersonId| {
-            next.can_agree((id, None), &steps, directory.as_ref(), Timestamp::MAX)
-                .is_ok()
-        };
-        let mut people = directory.people();
-        if people.any(|person| {
-            person.active
-                && person.kind == Kind::Person
-                && person.role == SystemRole::Administrator
-                && proposes(person.id)
-        }) {
-            return Ok(());
-        }
-        let what = "with this policy in force nobody could ever change it: whoever proposes a change, too few others could agree to it";
-        Err(Refusal::new(Code::NoReviewer, what)
-            .hint("enter the people whom `policy: {approval: …}` asks first, or ask others"))
     }
 
     /// Records a review of a change. The last one that was needed carries it out in the same transaction.
@@ -276,6 +275,9 @@ impl Engine {
                         .policy
                         .leaves_change_open(change, review, directory, now)?;
                 }
+                if let Some(next) = &next {
+                    next.may_come(current, world)?;
+                }
                 let Proposal::Directory { edit } = &change.proposal else {
                     return follow(current, world, (caller, change), event, next);
                 };
@@ -302,16 +304,17 @@ impl Engine {
         committed_change(&committed, id)
     }
 
-    /// Takes a change back.
+    /// Takes a change back: who proposed it, or answers for the program that did.
     ///
     /// # Errors
     /// Where it is somebody else's, or decided already.
     pub async fn withdraw_change(&self, caller: Caller, id: ChangeId) -> Result<Change, Error> {
         let committed = self
-            .store()
-            .transition(Scope::Change(id), move |world, _| {
+            .decide(Scope::Change(id), move |current, world, _| {
                 let change = world.changes.get(&id).ok_or_else(|| absent(id))?;
-                let event = change.withdraw(caller.person)?;
+                let proposer = current.directory.person(change.proposer);
+                let theirs = proposer.is_some_and(|account| account.owner == Some(caller.person));
+                let event = change.withdraw(if theirs { change.proposer } else { caller.person })?;
                 let actor = Actor::Person(caller.person);
                 Ok(Outcome::one(actor, Subject::Change(id), What::Change(event)))
             })
@@ -329,11 +332,13 @@ impl Engine {
         self.involved_in(change, now).contains(&caller.person)
     }
 
-    /// Who proposed a change, who may be asked, their delegates, and who answered.
+    /// Who proposed a change or answers for the program that did, who may be asked, their delegates, and who answered.
     #[must_use]
     pub fn involved_in(&self, change: &Change, now: Timestamp) -> BTreeSet<PersonId> {
         let current = self.current();
         let mut people = BTreeSet::from([change.proposer]);
+        let proposer = current.directory.person(change.proposer);
+        people.extend(proposer.and_then(|account| account.owner));
         people.extend(change.reviews().iter().flat_map(Review::voices));
         for step in &change.steps {
             let directory = current.directory.as_ref();
@@ -405,8 +410,6 @@ impl Engine {
             let what = "the files that are kept are not those that were proposed";
             return Err(Refusal::new(Code::PolicyInvalid, what).into());
         }
-        self.connectors_in_use(&checked.policy).await?;
-        self.can_be_changed(&checked.policy)?;
         Ok(Some(Next::new(&checked.policy, &sources)))
     }
 }
@@ -437,7 +440,7 @@ fn follow(
     let actor = Actor::Person(caller.person);
     let last = matches!(event, Event::Applied { .. });
     if !matches!(event, Event::Denied { .. }) {
-        may_still_propose(current, change.proposer)?;
+        may_still_propose(current, world, change.proposer)?;
     }
     let mut outcome = Outcome::one(actor, Subject::Change(change.id), What::Change(event));
     if last {
@@ -447,11 +450,18 @@ fn follow(
     Ok(outcome)
 }
 
-/// What somebody proposed is not carried out once they could not do it themselves any more.
-pub(crate) fn may_still_propose(current: &Current, proposer: PersonId) -> Result<(), Refusal> {
-    let known = current.directory.person(proposer);
-    if known.is_some_and(|person| person.active && person.role == SystemRole::Administrator) {
-        return Ok(());
+/// What somebody proposed is not carried out once they could not do it themselves any more: a program may no more than who
+/// answers for it.
+pub(crate) fn may_still_propose(current: &Current, world: &World, proposer: PersonId) -> Result<(), Refusal> {
+    let directory = current.directory.as_ref();
+    let may = |person: &Person| {
+        person.active
+            && role_of(person, directory) == SystemRole::Administrator
+            && cared_for(person, directory).is_ok()
+    };
+    if directory.person(proposer).is_some_and(may) {
+        let lock = world.locked_account(proposer);
+        return lock.map_or(Ok(()), |lock| Err(locked(current, lock, proposer)));
     }
     let what = "whoever proposed this is no administrator any more; it can only be denied";
     Err(Refusal::new(Code::Forbidden, what).hint("an administrator can propose it anew"))

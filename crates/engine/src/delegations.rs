@@ -1,6 +1,7 @@
 //! Delegation for absence: somebody says who reviews in their place, and takes it back.
 
 use daypass_core::delegation::Delegation;
+use daypass_core::demand::is_fresh;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
@@ -10,6 +11,7 @@ use daypass_core::time::{Span, Timestamp};
 use daypass_store::{Outcome, Scope};
 
 use crate::caller::Caller;
+use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
@@ -63,7 +65,7 @@ impl Engine {
     /// The caller delegates: somebody whom the policy lets be a delegate reviews in their place for so long.
     ///
     /// # Errors
-    /// Where the caller came by a token or has not proved freshly who they are, the policy does not let this person be a
+    /// Where the caller came by a token or has not proved freshly who they are, their account has not settled, the policy does not let this person be a
     /// delegate, they are locked or switched off, the caller has a delegation already, or the time is none or too long.
     pub async fn delegate(&self, caller: Caller, new: NewDelegation) -> Result<Person, Error> {
         caller.interactive()?;
@@ -90,6 +92,7 @@ impl Engine {
                     why,
                 };
                 let change = delegation.make(of, to, now)?;
+                has_settled(of, current, now)?;
                 current.policy.may_be_delegate(to)?;
                 if let Some(lock) = world.locked(&On::Person(to.id)) {
                     return Err(lock::refusal(lock, Some(id)));
@@ -146,12 +149,21 @@ impl Engine {
 }
 
 fn proved(caller: Caller, now: Timestamp) -> Result<(), Refusal> {
-    let fresh = |at: &Timestamp| now.since(*at) <= PROVED;
-    if caller.confirmed_at().as_ref().is_some_and(fresh) {
+    if is_fresh(caller.confirmed_at(), PROVED, now) {
         return Ok(());
     }
     let what = format!("who delegates must have proved who they are less than {PROVED} ago");
     Err(Refusal::new(Code::MfaRequired, what).hint("prove it: daypass confirm"))
+}
+
+/// Who may not review yet has nothing to hand over. Whoever has set somebody's password does not make themselves their delegate
+/// by it: their votes would outlast that the password is taken back.
+fn has_settled(of: &Person, current: &Current, now: Timestamp) -> Result<(), Refusal> {
+    current.policy.has_settled(of, now).map_err(|refusal| {
+        let what = format!("nothing is delegated yet: {}", refusal.what);
+        Refusal::new(refusal.code, what)
+            .hint("an administrator can put somebody else in the set that is asked")
+    })
 }
 
 fn unknown(login: &str) -> Refusal {

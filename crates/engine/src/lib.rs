@@ -5,6 +5,7 @@
 //! store's, random bytes come through [`Entropy`], and whoever owns the event loop wakes the reconciler.
 
 mod access;
+mod authorities;
 mod break_glass;
 mod caller;
 mod certificate;
@@ -26,10 +27,12 @@ pub mod reconcile;
 mod requests;
 mod reveal;
 mod services;
+mod succession;
 mod tickets;
 mod tokens;
 
 pub use access::Ended;
+pub use authorities::{Authority, Rotation};
 pub use break_glass::LookBack;
 pub use caller::{Caller, Via};
 pub use certificate::HostFiles;

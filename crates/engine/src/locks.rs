@@ -1,5 +1,8 @@
 //! Locks: shut a person or a resource at once, and end what is held under a lock.
 
+use std::collections::BTreeMap;
+
+use daypass_core::delegation::Delegation;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::PersonId;
@@ -7,6 +10,7 @@ use daypass_core::lock::{Lock, On};
 use daypass_core::name::Name;
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::Directory as _;
 use daypass_store::{Outcome, Scope};
@@ -17,7 +21,6 @@ use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
 use crate::requests::check_text;
-use crate::services::lock_over;
 
 /// What is to be locked, as people call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,8 @@ pub struct LockedNow {
 }
 
 impl Engine {
-    /// Locks a person or a resource: nothing new comes about from this instant on, and what is held begins to end.
+    /// Locks a person or a resource: nothing new comes about from this instant on, and what is held begins to end. What a person
+    /// has delegated ends with it, for good.
     ///
     /// # Errors
     /// Where the caller is no administrator, there is no such thing, it is locked already, or nobody could unlock anything
@@ -54,16 +58,20 @@ impl Engine {
         let ending = self.live_under(&on).await?;
         let (by, why) = (caller.person, self.prose(why));
         let lock = self
-            .change_lock(on.clone(), move |current, world| {
+            .change_lock(on.clone(), move |current, world, now| {
                 if let On::Person(id) = &on {
                     somebody_left(world, &current.directory, *id)?;
                 }
                 let event = Lock::lock(world.locks.get(&on), by, why)?;
-                Ok(Outcome::one(
-                    Actor::Person(by),
-                    Subject::Lock(on),
-                    What::Lock(event),
-                ))
+                let mut outcome = Outcome::default();
+                if let On::Person(id) = &on
+                    && let Some(Ok(ended)) = world.people.get(id).map(|of| Delegation::end(of, now))
+                {
+                    // Whoever has the account may have made it: unlocking must not revive it.
+                    outcome.push(Actor::Person(by), Subject::Person(*id), What::Person(ended));
+                }
+                outcome.push(Actor::Person(by), Subject::Lock(on), What::Lock(event));
+                Ok(outcome)
             })
             .await?;
         // The lock stands, whatever becomes of this: the next round of a reconciler ends what is held.
@@ -83,7 +91,7 @@ impl Engine {
         reason(why)?;
         let on = self.find_locked(what).await?;
         let (by, why) = (caller.person, self.prose(why));
-        self.change_lock(on.clone(), move |_, world| {
+        self.change_lock(on.clone(), move |_, world, _| {
             let event = Lock::unlock(world.locks.get(&on), by, why)?;
             Ok(Outcome::one(
                 Actor::Person(by),
@@ -101,7 +109,16 @@ impl Engine {
     /// Where the store does not answer.
     pub async fn locked_now(&self) -> Result<World, Error> {
         let locks = self.store().locks().await?;
+        let directory = self.current().directory;
+        let mut owners = BTreeMap::new();
+        for lock in &locks {
+            if let On::Person(owner) = lock.on {
+                let services = directory.services_of(owner).iter();
+                owners.extend(services.map(|service| (*service, owner)));
+            }
+        }
         Ok(World {
+            owners,
             locks: locks.into_iter().map(|lock| (lock.on.clone(), lock)).collect(),
             ..World::default()
         })
@@ -114,9 +131,8 @@ impl Engine {
         loop {
             let mut held = self.store().held_under_locks(self.parts.settings.batch).await?;
             held.extend(self.held_under_owners().await?);
-            let locked = |current: &Current, world: &World, grant: &Grant| {
-                lock_over(current, world, grant).map(|_| Reason::Locked)
-            };
+            let locked =
+                |_: &Current, world: &World, grant: &Grant| world.lock_over(grant).map(|_| Reason::Locked);
             let changed = self.end_each(Actor::System, held, locked).await?;
             ended += changed;
             if changed == 0 {
@@ -128,13 +144,9 @@ impl Engine {
     async fn change_lock(
         &self,
         on: On,
-        decide: impl FnOnce(&Current, &World) -> Result<Outcome, Refusal> + Clone + Send + 'static,
+        decide: impl FnOnce(&Current, &World, Timestamp) -> Result<Outcome, Refusal> + Clone + Send + 'static,
     ) -> Result<Lock, Error> {
-        let committed = self
-            .decide(Scope::Lock(on.clone()), move |current, world, _| {
-                decide(current, world)
-            })
-            .await?;
+        let committed = self.decide(Scope::Lock(on.clone()), decide).await?;
         // Only what is shown hangs on it; a reading that fails is made up for by the loop that follows the log.
         if let Err(error) = self.refresh_directory().await {
             tracing::warn!(%error, "who is locked could not be read anew yet");

@@ -247,7 +247,8 @@ impl Engine {
             .max_by_key(|person| person.changed_at)
             .cloned();
         let person = gone.ok_or_else(|| unknown(login))?;
-        if person.role != SystemRole::Member {
+        // Who has a password can log in again with it: whether somebody is back, a person says.
+        if person.role != SystemRole::Member || self.store().password(person.id).await?.is_some() {
             caller.interactive()?;
         }
         self.edited(caller, person.id, Wish::Reactivate).await

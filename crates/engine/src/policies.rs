@@ -4,7 +4,7 @@ use daypass_core::change::Change;
 use daypass_core::event::Actor;
 use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_policy::{Connector, Location, Policy, Section, Source, TestOutcome};
+use daypass_policy::{Location, Policy, Section, Source, TestOutcome};
 use daypass_providers::ConfigProblem;
 use daypass_store::Scope;
 
@@ -76,8 +76,6 @@ impl Engine {
         if checked.policy.revision() == self.current().policy.revision() {
             return Ok(checked);
         }
-        self.connectors_in_use(&checked.policy).await?;
-        self.can_be_changed(&checked.policy)?;
         let next = Next::new(&checked.policy, sources);
         checked.change = self.apply_or_propose(caller, next).await?.map(Box::new);
         Ok(checked)
@@ -90,18 +88,15 @@ impl Engine {
     /// As [`Self::apply_policy`].
     pub async fn load_policy(&self, sources: &[Source]) -> Result<Checked, Error> {
         let checked = self.sound(sources)?;
-        let current = self.current();
-        if checked.policy.revision() == current.policy.revision() {
+        if checked.policy.revision() == self.current().policy.revision() {
             return Ok(checked);
         }
-        self.connectors_in_use(&checked.policy).await?;
-        self.can_be_changed(&checked.policy)?;
         let next = Next::new(&checked.policy, sources);
-        self.store()
-            .transition(Scope::Policy, move |world, _| {
-                Ok(next.in_force(Actor::System, &current, world, None))
-            })
-            .await?;
+        self.decide(Scope::Policy, move |current, world, _| {
+            next.may_come(current, world)?;
+            Ok(next.in_force(Actor::System, current, world, None))
+        })
+        .await?;
         self.install(Policy::load(sources).map_err(|found| Error::Policy(Box::new(found)))?)?;
         Ok(checked)
     }
@@ -134,38 +129,6 @@ impl Engine {
                 .into());
         }
         Ok(checked)
-    }
-
-    /// A connector may not vanish, or move, while access of its making stands, or is on its way: it could never be taken away.
-    pub(crate) async fn connectors_in_use(&self, next: &Policy) -> Result<(), Error> {
-        let used = self.store().connectors_in_use().await?;
-        let current = self.current();
-        for name in used {
-            let what = match (
-                current.policy.connector(name.as_str()),
-                next.connector(name.as_str()),
-            ) {
-                (_, None) => "a policy without it would forget that",
-                (Some(now), Some(then)) if !self.same_target(now, then) => {
-                    "another target under its name would be read instead, and never had it"
-                }
-                _ => continue,
-            };
-            let what = format!("the connector {name} still has access to take away; {what}");
-            let hint =
-                "end its grants first (daypass audit ls shows them), or give the new target another name";
-            return Err(Refusal::new(Code::InUse, what).hint(hint).into());
-        }
-        Ok(())
-    }
-
-    /// Whether two configurations of a connector reach the same target, as far as their kind can tell.
-    fn same_target(&self, one: &Connector, other: &Connector) -> bool {
-        let reached = |connector: &Connector| {
-            let kind = find(&self.parts.kinds, &connector.kind).ok()?;
-            Some((connector.kind.clone(), kind.reaches(&connector.config)))
-        };
-        reached(one) == reached(other)
     }
 
     fn provider_findings(&self, policy: &Policy) -> Vec<Finding> {

@@ -20,7 +20,7 @@ use crate::caller::Caller;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
-use crate::services::{self, lock_for};
+use crate::services;
 
 /// How many grants of a person are looked through, newest first.
 const MOST: usize = 5_000;
@@ -163,7 +163,7 @@ impl Engine {
         };
         let world = self.locked_now().await?;
         let current = self.current().under(&world);
-        let locked = lock_for(&current, &world, subject, &question.items);
+        let locked = world.locked_for(subject, &question.items);
         let policy = candidate.unwrap_or(current.policy.as_ref());
         // What somebody has had is known up to now: of another time nothing is counted, and that is said.
         let past = match question.at {

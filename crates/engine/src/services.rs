@@ -4,13 +4,13 @@
 //! an owner, and what the engine asks besides: whether the owner is locked, and what an orphan still holds.
 
 use daypass_core::event::Actor;
-use daypass_core::grant::{Grant, Part, Reason};
+use daypass_core::grant::{Grant, Reason};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::{self, Lock, On};
-use daypass_core::name::Item;
 use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::request::Request;
+use daypass_core::request::{Request, State};
 use daypass_core::world::World;
 use daypass_policy::{Directory as _, cared_for, owner_of};
 
@@ -68,15 +68,19 @@ impl Engine {
         Ok(held)
     }
 
-    /// The request behind a grant, where whoever takes its credentials now may be somebody else than when it was agreed to:
-    /// where its holder is a service account.
-    pub(crate) async fn behind(&self, grant: GrantId, holder: PersonId) -> Result<Option<Request>, Error> {
+    /// The requests behind a grant, those by which it was lengthened among them, where whoever takes its credentials now may be
+    /// somebody else than when they were agreed to: where its holder is a service account.
+    pub(crate) async fn behind(&self, grant: GrantId, holder: PersonId) -> Result<Vec<Request>, Error> {
         let current = self.current();
         let account = current.directory.person(holder);
         if account.is_none_or(|account| account.kind == Kind::Person) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        Ok(self.store().request(RequestId::from_bytes(grant.bytes())).await?)
+        let mut behind = self.store().requests_extending(grant).await?;
+        // What nobody agreed to in the end lengthened nothing.
+        behind.retain(|request| matches!(request.state, State::Approved { .. }));
+        behind.extend(self.store().request(RequestId::from_bytes(grant.bytes())).await?);
+        Ok(behind)
     }
 }
 
@@ -155,34 +159,10 @@ pub(crate) fn not_of_services(directory: &Snapshot, account: &Person, what: &str
     })
 }
 
-/// What somebody may do in Daypass now: a service account never more than who answers for it, who has its tokens.
+/// What an account may do in Daypass now, as `daypass_policy::role_of` says.
 #[must_use]
 pub fn role_of(account: &Person, directory: &Snapshot) -> SystemRole {
-    match account.kind {
-        Kind::Person => account.role,
-        Kind::Service => {
-            let owner = owner_of(account, directory).map(|owner| owner.role);
-            owner.unwrap_or(SystemRole::Member).min(account.role)
-        }
-    }
-}
-
-/// The lock under which somebody may not have these items: theirs, that of a resource, or that of who answers for them.
-pub(crate) fn lock_for<'w, 'i>(
-    current: &Current,
-    world: &'w World,
-    who: PersonId,
-    items: impl IntoIterator<Item = &'i Item>,
-) -> Option<&'w Lock> {
-    let owner = || current.directory.person(who)?.owner;
-    world
-        .locked_for(who, items)
-        .or_else(|| world.locked(&On::Person(owner()?)))
-}
-
-/// The same for what a grant gives.
-pub(crate) fn lock_over<'w>(current: &Current, world: &'w World, grant: &Grant) -> Option<&'w Lock> {
-    lock_for(current, world, grant.holder, grant.parts.iter().map(Part::item))
+    daypass_policy::role_of(account, directory)
 }
 
 /// What somebody is told who meets that lock.
@@ -212,13 +192,17 @@ pub fn owner_locked(current: &Current, locks: &World, who: PersonId) -> Option<R
 /// Why what an account holds ends, whoever agreed to it: it is switched off, or nobody answers for it.
 pub(crate) fn lost(directory: &Snapshot, account: PersonId) -> Option<Reason> {
     let why = match directory.person(account) {
-        Some(person) if person.active => cared_for(person, directory).err()?.what,
+        Some(person) if person.active => {
+            let orphaned = cared_for(person, directory).err();
+            orphaned.filter(|_| !planted::is(Fault::OrphansKeep))?.what
+        }
         _ => String::from("the account was switched off"),
     };
     Some(Reason::Ineligible { why })
 }
 
-/// Whether the holder of a grant may take its credentials now. `behind`: the request that led to it, for a service account.
+/// Whether the holder of a grant may take its credentials now. `behind`: the requests that led to it and lengthened it, for a
+/// service account.
 ///
 /// # Errors
 /// Where nobody answers for the holder, whoever does is locked, or agreed to this access when it was another who did: whoever
@@ -227,22 +211,22 @@ pub(crate) fn may_use(
     current: &Current,
     world: &World,
     grant: &Grant,
-    behind: Option<&Request>,
+    behind: &[Request],
 ) -> Result<(), Refusal> {
     let Some(account) = current.directory.person(grant.holder) else {
         return Err(gone());
     };
     cared_for(account, current.directory.as_ref())?;
-    if let Some(lock) = lock_over(current, world, grant) {
+    if let Some(lock) = world.lock_over(grant) {
         return Err(locked(current, lock, grant.holder));
     }
     let agreed = |owner: &PersonId| {
-        let mut reviews = behind.iter().flat_map(|request| request.reviews());
-        reviews.any(|review| review.reviewer == *owner)
+        let mut reviews = behind.iter().flat_map(Request::reviews);
+        reviews.any(|review| review.is_of(*owner))
     };
     if account.owner.as_ref().is_some_and(agreed) {
         let what = format!(
-            "who answers for {} now agreed to this access when somebody else did",
+            "who answers for {} now agreed to this access when somebody else did, or their delegate did for them",
             account.login.text()
         );
         return Err(Refusal::new(Code::OwnRequest, what).hint("end it and ask again; others must agree"));

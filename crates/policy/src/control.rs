@@ -3,17 +3,14 @@
 use std::collections::BTreeSet;
 
 use daypass_core::change::{Change, State};
-use daypass_core::delegation::Delegation;
 use daypass_core::edit::Area;
 use daypass_core::id::PersonId;
-use daypass_core::name::Name;
-use daypass_core::person::Person;
 use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::review::{Review, Step, Voter};
+use daypass_core::review::{Step, Voter};
 use daypass_core::time::Timestamp;
 
-use crate::standing::Scene;
+use crate::scene::{Matter, Scene};
 use crate::{Directory, Policy};
 
 impl Policy {
@@ -28,23 +25,22 @@ impl Policy {
     #[must_use]
     pub fn covers(&self, areas: &BTreeSet<Area>) -> bool {
         let control = self.document.control.as_ref();
-        control.is_some_and(|control| !control.covers.is_disjoint(areas))
+        control.is_some_and(|control| !control.covers.is_disjoint(areas) && !is(Fault::EditAlone))
     }
 
-    /// Whether different people could agree to a change that this person proposes: none of them the proposer, none of them the
-    /// one whose account it is about.
+    /// Whether different people could agree to this change, or to any that this person proposes: none of them the proposer, none
+    /// of them somebody whom it concerns.
     ///
     /// # Errors
     /// The first step that cannot be filled, and whom it asks.
-    pub fn can_agree(
+    pub fn can_agree<'a>(
         &self,
-        (proposer, about): (PersonId, Option<PersonId>),
+        of: impl Into<Matter<'a>>,
         steps: &[Step],
-        directory: &dyn Directory,
+        directory: &'a dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let others = Others::new(directory, proposer, about);
-        let scene = Scene::new(proposer, &others, now);
+        let scene = Scene::new(of, directory, now);
         let Err(unfilled) = self.fillable(steps, scene) else {
             return Ok(());
         };
@@ -70,14 +66,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<Option<PersonId>, Refusal> {
-        if voter.person() != change.proposer && change.about() == Some(voter.person()) {
-            let what = "nobody reviews a change of their own account";
-            return Err(Refusal::new(Code::OwnRequest, what));
-        }
-        let others = Others::new(directory, change.proposer, change.about());
-        let scene = Scene::new(change.proposer, &others, now);
-        let elsewhere = elsewhere(change, step);
-        self.may_answer((step, escalated), voter, (change.reviews(), &elsewhere), scene)
+        self.may_answer((step, escalated), voter, Scene::new(change, directory, now))
     }
 
     /// Who may review the open step of this change now and has not yet, in the order of their ids; the delegates of those who
@@ -92,70 +81,8 @@ impl Policy {
         let (Some((_, step)), State::Pending { escalated, .. }) = (change.open_step(), &change.state) else {
             return Vec::new();
         };
-        let others = Others::new(directory, change.proposer, change.about());
-        let scene = Scene::new(change.proposer, &others, now);
-        let asked = self.asked(step, *escalated, &elsewhere(change, step), scene);
-        self.unheard(asked, change.reviews(), scene).into_iter().collect()
+        let scene = Scene::new(change, directory, now);
+        let asked = self.asked(step, *escalated, &self.used(step, scene), scene);
+        self.unheard(asked, scene).into_iter().collect()
     }
-}
-
-/// The directory without the person whose account a change is about: they review it as little as who proposes it. The proposer
-/// stays, whose manager may be asked; they are left out for themselves.
-struct Others<'d> {
-    directory: &'d dyn Directory,
-    without: Option<PersonId>,
-}
-
-impl<'d> Others<'d> {
-    fn new(directory: &'d dyn Directory, proposer: PersonId, about: Option<PersonId>) -> Self {
-        let without = about.filter(|about| *about != proposer);
-        Self { directory, without }
-    }
-}
-
-impl Directory for Others<'_> {
-    fn person(&self, id: PersonId) -> Option<&Person> {
-        self.directory.person(id).filter(|_| self.without != Some(id))
-    }
-
-    fn by_login(&self, login: &str) -> Option<&Person> {
-        let found = self.directory.by_login(login);
-        found.filter(|person| self.without != Some(person.id))
-    }
-
-    fn members(&self, group: &Name) -> Vec<PersonId> {
-        let mut members = self.directory.members(group);
-        members.retain(|member| self.without != Some(*member));
-        members
-    }
-
-    fn is_locked(&self, id: PersonId) -> bool {
-        self.directory.is_locked(id)
-    }
-
-    fn delegation(&self, of: PersonId) -> Option<&Delegation> {
-        let delegation = self.directory.delegation(of)?;
-        let among = |id: PersonId| self.without != Some(id);
-        (among(of) && among(delegation.to)).then_some(delegation)
-    }
-
-    fn delegators(&self, to: PersonId) -> Vec<PersonId> {
-        let mut all = self.directory.delegators(to);
-        all.retain(|of| self.delegation(*of).is_some());
-        all
-    }
-}
-
-/// Who has reviewed another step of the change than this one.
-fn elsewhere(change: &Change, step: &Step) -> BTreeSet<PersonId> {
-    let open = change.open_step().filter(|(_, open)| *open == step);
-    let open = open
-        .map(|(index, _)| index)
-        .or_else(|| change.steps.iter().position(|one| one == step));
-    change
-        .reviews()
-        .iter()
-        .filter(|review| Some(review.step) != open)
-        .flat_map(Review::voices)
-        .collect()
 }

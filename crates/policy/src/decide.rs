@@ -7,7 +7,7 @@ use daypass_core::break_glass::BreakGlass;
 use daypass_core::demand::{Demands, is_fresh};
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::person::Person;
+use daypass_core::person::{Person, SystemRole};
 use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::Path;
@@ -19,9 +19,9 @@ use crate::condition::{EndsBy, Hardness, Supposing, Unmet};
 use crate::demand::Unrecordable;
 use crate::diagnostic::Location;
 use crate::document::{self, Guardrail, Rule};
-use crate::owner::cared_for;
+use crate::owner::{cared_for, role_of};
+use crate::scene::Scene;
 use crate::spent::Spent;
-use crate::standing::Scene;
 use crate::{Ask, Directory, Policy};
 
 /// The policy's answer.
@@ -310,6 +310,10 @@ impl Policy {
             return Err(Refusal::new(Code::NotEligible, what).hint("an administrator can switch it on"));
         }
         cared_for(person, directory)?;
+        if role_of(person, directory) == SystemRole::Auditor {
+            let what = "an auditor reads everything and changes nothing: they ask for no access";
+            return Err(Refusal::new(Code::Forbidden, what));
+        }
         Ok(person)
     }
 

@@ -10,17 +10,18 @@
 use std::collections::BTreeSet;
 
 use daypass_core::id::PersonId;
-use daypass_core::person::{Kind, Person};
+use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Review, Step, Voter};
 use daypass_core::time::Timestamp;
 
 use crate::nearest::list;
-use crate::standing::Scene;
+use crate::scene::{Matter, Scene};
 use crate::{Directory, Policy};
 
 impl Policy {
-    /// Whether this person may be a delegate: an active person in one of the sets that the policy names for that.
+    /// Whether this person may be a delegate: a person, no auditor, in one of the sets that the policy names for that.
     ///
     /// # Errors
     /// The refusal that whoever would delegate to them is shown.
@@ -33,7 +34,9 @@ impl Policy {
         }
         let theirs = self.index.sets_of(person);
         let named = |place: Option<usize>| place.is_some_and(|place| theirs.contains(&place));
-        if person.kind == Kind::Person && sets.iter().any(|(set, _)| named(self.index.set(set))) {
+        let reviews = person.kind == Kind::Person && person.role != SystemRole::Auditor;
+        let among = sets.iter().any(|(set, _)| named(self.index.set(set)));
+        if reviews && (among || is(Fault::AnyDelegate)) {
             return Ok(());
         }
         let sets: Vec<String> = sets
@@ -81,16 +84,16 @@ impl Policy {
     }
 
     /// Who is to be asked in the place of these people: the delegate of each who is away, where that one could answer for them;
-    /// else they themselves. `requester`: whose request it is, who never answers.
+    /// else they themselves. `of`: what it is about, to which some never answer.
     #[must_use]
-    pub fn instead_of(
+    pub fn instead_of<'a>(
         &self,
         people: &BTreeSet<PersonId>,
-        requester: PersonId,
-        directory: &dyn Directory,
+        of: impl Into<Matter<'a>>,
+        directory: &'a dyn Directory,
         now: Timestamp,
     ) -> BTreeSet<PersonId> {
-        let scene = Scene::new(requester, directory, now);
+        let scene = Scene::new(of, directory, now);
         let instead = |person: &PersonId| self.stand_in(*person, scene).unwrap_or(*person);
         people.iter().map(instead).collect()
     }
@@ -101,15 +104,25 @@ impl Policy {
         self.may(delegate, scene).then_some(delegate)
     }
 
-    /// The one who stands for everybody who has one voice with this person. A delegation to the requester binds nobody: they
-    /// could not vote.
+    /// The delegate with whom this person has one voice in this. A delegation to somebody who could not vote anyway binds nobody,
+    /// nor does one that was made after the vote of who made it: they were two people when it was cast, and whoever has voted
+    /// takes nobody else's vote from them by it.
+    fn bound(&self, person: PersonId, scene: Scene<'_>) -> Option<PersonId> {
+        let delegate = self.delegate_of(person, scene.directory, scene.now)?;
+        let from = scene.directory.delegation(person)?.from;
+        let had_voted = |review: &Review| review.is_of(person) && review.at < from;
+        let binds = !scene.is_own(delegate) && !scene.reviews().any(had_voted);
+        binds.then_some(delegate)
+    }
+
+    /// The one who stands for everybody who has one voice with this person.
     pub(crate) fn voice(&self, person: PersonId, scene: Scene<'_>) -> PersonId {
+        if is(Fault::HeardTwice) {
+            return person;
+        }
         let mut way = vec![person];
         let mut last = person;
-        while let Some(next) = self.delegate_of(last, scene.directory, scene.now) {
-            if next == scene.requester {
-                break;
-            }
+        while let Some(next) = self.bound(last, scene) {
             if let Some(begin) = way.iter().position(|one| *one == next) {
                 // They delegate in a circle: one of it stands for all.
                 return way.iter().skip(begin).min().copied().unwrap_or(next);
@@ -130,15 +143,10 @@ impl Policy {
     }
 
     /// Refuses somebody with whom one voice somebody else has voted already.
-    pub(crate) fn not_heard(
-        &self,
-        person: PersonId,
-        reviews: &[Review],
-        scene: Scene<'_>,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn not_heard(&self, person: PersonId, scene: Scene<'_>) -> Result<(), Refusal> {
         let voice = self.voice(person, scene);
         let one_voice = |other: &PersonId| *other != person && self.voice(*other, scene) == voice;
-        let Some(other) = reviews.iter().flat_map(Review::voices).find(one_voice) else {
+        let Some(other) = scene.reviews().flat_map(Review::voices).find(one_voice) else {
             return Ok(());
         };
         let known = scene.directory.person(other);
@@ -174,10 +182,23 @@ impl Policy {
         if matches!(voter, Voter::Did(_)) || refused.code != Code::NotReviewer {
             return own;
         }
-        let absent = self
-            .delegators_of(person, scene.directory, scene.now)
+        let heard = |absent: &PersonId| scene.reviews().any(|review| review.is_of(*absent));
+        let mut delegators = self.delegators_of(person, scene.directory, scene.now);
+        if is(Fault::HandOn) {
+            let further = |one: &PersonId| self.delegators_of(*one, scene.directory, scene.now);
+            delegators = delegators
+                .iter()
+                .flat_map(further)
+                .chain(delegators.clone())
+                .collect();
+        }
+        let mut absent: Vec<PersonId> = delegators
             .into_iter()
-            .find(|absent| self.own_right(step, *absent, counted, scene).is_ok());
+            .filter(|absent| self.own_right(step, *absent, counted, scene).is_ok())
+            .collect();
+        // Who has been heard already has nothing left to say: of another one that may be different.
+        absent.sort_by_key(heard);
+        let absent = absent.first().copied();
         let (Some(absent), Some(account)) = (absent, scene.directory.person(person)) else {
             return own;
         };
@@ -195,7 +216,11 @@ impl Policy {
         scene: Scene<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
         let delegation = scene.directory.delegation(absent);
-        let stands = delegation.is_some_and(|one| one.to == person && one.covers(at));
+        let handed_on = |to: PersonId| {
+            is(Fault::HandOn) && self.delegate_of(to, scene.directory, scene.now) == Some(person)
+        };
+        let stands = delegation.is_some_and(|one| one.covers(at) && (one.to == person || handed_on(one.to)));
+        let stands = stands || is(Fault::TakenBack);
         let Some(account) = scene.directory.person(person).filter(|_| stands) else {
             let what = "the delegation by which this was reviewed was taken back";
             return Err(Refusal::new(Code::NotReviewer, what));
@@ -207,19 +232,13 @@ impl Policy {
     }
 
     /// Who may answer now, of those whom a step asks and of the delegates of those who are away: nobody who was heard.
-    pub(crate) fn unheard(
-        &self,
-        asked: BTreeSet<PersonId>,
-        reviews: &[Review],
-        scene: Scene<'_>,
-    ) -> BTreeSet<PersonId> {
+    pub(crate) fn unheard(&self, asked: BTreeSet<PersonId>, scene: Scene<'_>) -> BTreeSet<PersonId> {
         let stand_ins: Vec<PersonId> = asked
             .iter()
             .filter_map(|person| self.stand_in(*person, scene))
             .collect();
         let heard = |person: PersonId| {
-            reviews.iter().any(|review| review.is_of(person))
-                || self.not_heard(person, reviews, scene).is_err()
+            scene.reviews().any(|review| review.is_of(person)) || self.not_heard(person, scene).is_err()
         };
         let mut may = asked;
         may.extend(stand_ins);

@@ -13,7 +13,7 @@ use crate::condition::Supposing;
 use crate::decide::{Decision, Fit};
 use crate::diagnostic::Location;
 use crate::document::Rule;
-use crate::standing::Scene;
+use crate::scene::Scene;
 use crate::trial::told;
 use crate::{Ask, Directory, Policy};
 

@@ -4,12 +4,12 @@
 //! of what it asks for, and count as the requester of it. One whose owner is gone is orphaned, and gets nothing until
 //! it has another.
 
-use daypass_core::id::PersonId;
-use daypass_core::person::{Kind, Person};
+use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 
 use crate::Directory;
-use crate::standing::Scene;
+use crate::scene::Scene;
 
 /// Who answers for a service account, if somebody does: a person whose account is switched on. `None` for a person.
 #[must_use]
@@ -19,12 +19,25 @@ pub fn owner_of<'d>(account: &Person, directory: &'d dyn Directory) -> Option<&'
     (owner.active && owner.kind == Kind::Person).then_some(owner)
 }
 
+/// What an account may do in Daypass now: a service account never more than who answers for it, who has its tokens.
+#[must_use]
+pub fn role_of(account: &Person, directory: &dyn Directory) -> SystemRole {
+    match account.kind {
+        Kind::Person => account.role,
+        Kind::Service => {
+            let owner = owner_of(account, directory).map(|owner| owner.role);
+            owner.unwrap_or(SystemRole::Member).min(account.role)
+        }
+    }
+}
+
 /// Whether somebody answers for this account: for a person they do themselves.
 ///
 /// # Errors
 /// [`Code::Orphaned`], with what is missing and who can mend it.
 pub fn cared_for(account: &Person, directory: &dyn Directory) -> Result<(), Refusal> {
-    if account.kind == Kind::Person || owner_of(account, directory).is_some() {
+    let cared = account.kind == Kind::Person || owner_of(account, directory).is_some();
+    if cared || is(Fault::AnyOwner) {
         return Ok(());
     }
     let login = account.login.text();
@@ -39,20 +52,6 @@ pub fn cared_for(account: &Person, directory: &dyn Directory) -> Result<(), Refu
 }
 
 impl<'d> Scene<'d> {
-    /// Whether this is this person's own: they ask, or answer for the service account that does, whether or not they still may.
-    pub(crate) fn is_own(&self, person: PersonId) -> bool {
-        let owner = || self.directory.person(self.requester)?.owner;
-        person == self.requester || owner() == Some(person)
-    }
-
-    /// The refusal for whose own it is.
-    pub(crate) fn own(&self, person: PersonId) -> Refusal {
-        if person == self.requester {
-            return Refusal::new(Code::OwnRequest, "nobody reviews their own request");
-        }
-        owners_own()
-    }
-
     /// Whose manager `from: manager` means: the requester's, or that of who answers for it.
     pub(crate) fn managed(&self) -> Option<&'d Person> {
         let requester = self.directory.person(self.requester)?;
@@ -61,11 +60,4 @@ impl<'d> Scene<'d> {
             Kind::Service => owner_of(requester, self.directory),
         }
     }
-}
-
-/// What an owner is told who would review what their service account asks for.
-pub(crate) fn owners_own() -> Refusal {
-    let what =
-        "nobody reviews what a service account asks for that they answer for, or answered for when it asked";
-    Refusal::new(Code::OwnRequest, what)
 }

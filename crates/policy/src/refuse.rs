@@ -11,7 +11,7 @@ use daypass_core::time::Span;
 use crate::decide::Bounds;
 use crate::document::Rule;
 use crate::nearest::{did_you_mean, list};
-use crate::standing::Scene;
+use crate::scene::Scene;
 use crate::{Ask, Policy};
 
 /// The most roles of one request, environments' included. Every decision about it looks at each of them, within a transaction.

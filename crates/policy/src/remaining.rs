@@ -10,7 +10,7 @@ use daypass_core::request::Request;
 use daypass_core::review::{Decision, Review, Step, Voter};
 use daypass_core::time::Timestamp;
 
-use crate::standing::Scene;
+use crate::scene::Scene;
 use crate::{Directory, Policy, chain};
 
 impl Policy {
@@ -25,7 +25,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene::new(request.ask.requester, directory, now);
+        let scene = Scene::new(request, directory, now);
         self.uses_nobody_up((&request.path.steps, request.reviews()), vote, scene)
     }
 
@@ -40,7 +40,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let scene = Scene::new(change.proposer, directory, now);
+        let scene = Scene::new(change, directory, now);
         self.uses_nobody_up((&change.steps, change.reviews()), vote, scene)
     }
 

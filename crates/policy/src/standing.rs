@@ -1,36 +1,18 @@
-//! Who is in a set, and who may review: active people, settled, and never the requester.
+//! Who is in a set, and who may review: active people, settled, no auditors, and never the requester.
 
 use std::collections::BTreeSet;
 
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
-use daypass_core::person::{Kind, Person};
+use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
 use daypass_core::review::{From, Review, Silence, Step, Voter};
 use daypass_core::time::Timestamp;
 
 use crate::document::{People, Who};
-use crate::owner::owners_own;
+use crate::scene::{Matter, Scene};
 use crate::{Directory, Policy};
-
-/// A question about reviewers: for whose request, by which directory, when.
-#[derive(Clone, Copy)]
-pub(crate) struct Scene<'d> {
-    pub(crate) requester: PersonId,
-    pub(crate) directory: &'d dyn Directory,
-    pub(crate) now: Timestamp,
-}
-
-impl<'d> Scene<'d> {
-    pub(crate) const fn new(requester: PersonId, directory: &'d dyn Directory, now: Timestamp) -> Self {
-        Self {
-            requester,
-            directory,
-            now,
-        }
-    }
-}
 
 impl Policy {
     /// Whether this person may review this step of the request: the step asks them, and their account is active, a person's,
@@ -52,28 +34,41 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Result<Option<PersonId>, Refusal> {
-        let scene = Scene::new(request.ask.requester, directory, now);
-        if request.ask.owner == Some(voter.person()) {
-            return Err(owners_own());
-        }
-        let elsewhere = counted_elsewhere(request, step);
-        self.may_answer((step, escalated), voter, (request.reviews(), &elsewhere), scene)
+        self.may_answer((step, escalated), voter, Scene::new(request, directory, now))
     }
 
-    /// Whether this person may answer this step, of a request or of a change, and in whose place. `elsewhere`: who has counted
-    /// in another step.
+    /// Whether this person may answer this step, of a request or of a change, and in whose place.
     pub(crate) fn may_answer(
         &self,
         step: (&Step, bool),
         voter: Voter<'_>,
-        (reviews, elsewhere): (&[Review], &BTreeSet<PersonId>),
         scene: Scene<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
-        // Before the question whether they may: the next step asks others, and "not you" would not say why.
-        if let Voter::Would(person) = voter {
-            self.not_heard(person, reviews, scene)?;
+        let used = self.used(step.0, scene);
+        // One voice is about being counted, and a denial is not: whom the step asks themselves may always say no.
+        if let Voter::WouldDeny(person) = voter
+            && self.own_right(step, person, &used, scene).is_ok()
+        {
+            return Ok(None);
         }
-        self.right(step, voter, elsewhere, scene)
+        // Before the question whether they may: the next step asks others, and "not you" would not say why.
+        if let Voter::Would(person) | Voter::WouldDeny(person) = voter {
+            self.not_heard(person, scene)?;
+        }
+        self.right(step, voter, &used, scene)
+    }
+
+    /// Who cannot fill this step any more: who reviewed another one, and whose vote in this one does not count.
+    pub(crate) fn used(&self, step: &Step, scene: Scene<'_>) -> BTreeSet<PersonId> {
+        let place = scene.place(step);
+        let counts = |review: &Review| {
+            let voter = Voter::Did(review);
+            self.right((step, true), voter, &BTreeSet::new(), scene).is_ok()
+        };
+        let gone = scene
+            .reviews()
+            .filter(|review| Some(review.step) != place || !counts(review));
+        gone.flat_map(Review::voices).collect()
     }
 
     /// Whether the step asks this person themselves.
@@ -104,44 +99,45 @@ impl Policy {
         self.may_review_at_all(account, scene)
     }
 
-    /// Whom this step asks, in the order of their ids: those who may review it now, whether or not they did already.
+    /// Whom this step asks, in the order of their ids: those who may review it now, whether or not they did already, or have
+    /// reviewed another one.
     ///
     /// Where too few of those it asks first can review, those it escalates to are asked at once.
     #[must_use]
-    pub fn reviewers(
+    pub fn reviewers<'a>(
         &self,
-        requester: PersonId,
+        of: impl Into<Matter<'a>>,
         step: &Step,
         escalated: bool,
-        directory: &dyn Directory,
+        directory: &'a dyn Directory,
         now: Timestamp,
     ) -> Vec<PersonId> {
-        let scene = Scene::new(requester, directory, now);
+        let scene = Scene::new(of, directory, now);
         self.asked(step, escalated, &BTreeSet::new(), scene)
             .into_iter()
             .collect()
     }
 
-    /// The same where these have reviewed other steps of the request already: they cannot fill this one too.
+    /// The same at an instant, beside the votes that had been cast by then: who reviewed another step cannot fill this one too.
     #[must_use]
-    pub fn reviewers_beside(
+    pub fn reviewers_beside<'a>(
         &self,
-        (requester, counted): (PersonId, &BTreeSet<PersonId>),
+        of: impl Into<Matter<'a>>,
         step: &Step,
         escalated: bool,
-        directory: &dyn Directory,
-        now: Timestamp,
+        directory: &'a dyn Directory,
+        at: Timestamp,
     ) -> BTreeSet<PersonId> {
-        let scene = Scene::new(requester, directory, now);
-        self.asked(step, escalated, counted, scene)
+        let scene = Scene::new(of, directory, at);
+        self.asked(step, escalated, &self.used(step, scene), scene)
     }
 
     /// Who may review the open step of this request now and has not reviewed the request yet, in the order of their ids; the
     /// delegates of those who are away among them. Empty where the request waits for nobody.
     #[must_use]
     pub fn waiting_for(&self, request: &Request, directory: &dyn Directory, now: Timestamp) -> Vec<PersonId> {
-        let scene = Scene::new(request.ask.requester, directory, now);
-        let waiting = self.unheard(self.asked_now(request, scene), request.reviews(), scene);
+        let scene = Scene::new(request, directory, now);
+        let waiting = self.unheard(self.asked_now(request, scene), scene);
         waiting.into_iter().collect()
     }
 
@@ -153,7 +149,7 @@ impl Policy {
         directory: &dyn Directory,
         now: Timestamp,
     ) -> Vec<PersonId> {
-        let asked = self.asked_now(request, Scene::new(request.ask.requester, directory, now));
+        let asked = self.asked_now(request, Scene::new(request, directory, now));
         let mut waiting = self.waiting_for(request, directory, now);
         waiting.retain(|person| asked.contains(person));
         waiting
@@ -165,11 +161,7 @@ impl Policy {
         else {
             return BTreeSet::new();
         };
-        let mut asked = self.asked(step, *escalated, &counted_elsewhere(request, step), scene);
-        if let Some(owner) = &request.ask.owner {
-            asked.remove(owner);
-        }
-        asked
+        self.asked(step, *escalated, &self.used(step, scene), scene)
     }
 
     /// Who could ever fill this step: those it asks first and those it escalates to; so many of them at most. Of those who have
@@ -212,7 +204,7 @@ impl Policy {
         asked
     }
 
-    /// Whether those whom the step asks first can fill it, without those who have counted in another step.
+    /// Whether those whom the step asks first can fill it, without those who cannot any more (`used`).
     fn can_fill(&self, step: &Step, counted: &BTreeSet<PersonId>, scene: Scene<'_>) -> bool {
         self.suffice(step, &self.eligible(&step.from, scene), counted, scene)
     }
@@ -279,8 +271,9 @@ impl Policy {
     fn manager(&self, scene: Scene<'_>) -> Option<PersonId> {
         let requester = scene.directory.person(scene.requester)?;
         let managed = scene.managed()?;
-        let settled =
-            |person: &Person| scene.now.since(person.manager_since) >= self.document.defaults.settle;
+        let settled = |person: &Person| {
+            !scene.settling || scene.now.since(person.manager_since) >= self.document.defaults.settle
+        };
         managed.manager.filter(|_| settled(requester) && settled(managed))
     }
 
@@ -299,15 +292,30 @@ impl Policy {
         if person.kind == Kind::Service {
             return refuse(String::from("a service account never reviews"));
         }
-        let settle = self.document.defaults.settle;
-        if scene.now.since(person.changed_at) < settle {
-            let until = person.changed_at + settle;
-            let what = format!(
-                "the groups, manager or password of this account changed less than {settle} ago; it may review from {until}"
-            );
-            return refuse(what);
+        if person.role == SystemRole::Auditor {
+            return refuse(String::from("an auditor reads everything and changes nothing"));
         }
+        if !scene.settling {
+            return Ok(());
+        }
+        self.has_settled(person, scene.now)?;
         self.no_puppet(person.id, scene)
+    }
+
+    /// Whether this account has been left alone for as long as it has to settle, so that it may review, and delegate that.
+    ///
+    /// # Errors
+    /// [`Code::MayNotReview`], with from when on it may.
+    pub fn has_settled(&self, person: &Person, now: Timestamp) -> Result<(), Refusal> {
+        let settle = self.document.defaults.settle;
+        if now.since(person.changed_at) >= settle {
+            return Ok(());
+        }
+        let until = person.changed_at + settle;
+        let what = format!(
+            "the groups, manager or password of this account changed less than {settle} ago; it may review from {until}"
+        );
+        Err(Refusal::new(Code::MayNotReview, what))
     }
 
     pub(crate) fn people(&self, name: &Name) -> Option<&People> {
@@ -330,20 +338,4 @@ impl Policy {
 
 fn enough(step: &Step, have: usize) -> bool {
     u32::try_from(have).unwrap_or(u32::MAX) >= step.count.max(1)
-}
-
-/// Who cannot fill this step beside what they are to the request already: who reviewed another step of it, and who answered for
-/// the service account that made it.
-fn counted_elsewhere(request: &Request, step: &Step) -> BTreeSet<PersonId> {
-    let open = request.open_step().filter(|(_, open)| *open == step);
-    let open = open
-        .map(|(index, _)| index)
-        .or_else(|| request.path.steps.iter().position(|one| one == step));
-    request
-        .reviews()
-        .iter()
-        .filter(|review| Some(review.step) != open)
-        .flat_map(Review::voices)
-        .chain(request.ask.owner)
-        .collect()
 }

@@ -9,7 +9,7 @@ use daypass_core::time::Timestamp;
 
 use crate::diagnostic::{At, Location};
 use crate::document::{Rule, Who};
-use crate::standing::Scene;
+use crate::scene::Scene;
 use crate::{Directory, Policy};
 
 /// A set of people that has too few of them.

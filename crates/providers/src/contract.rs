@@ -89,12 +89,12 @@ pub trait Provider: Send + Sync {
         Ok(None)
     }
 
-    /// The keys of all that this installation made and did not finish taking away. Foreign things are not listed, nor is
-    /// what a finished removal left as residue.
+    /// All that this installation made and did not finish taking away. Foreign things are not listed, nor is what a finished
+    /// removal left as residue.
     ///
     /// # Errors
     /// Where the target cannot be read.
-    async fn list_managed(&self) -> Result<Vec<String>, Error>;
+    async fn list_managed(&self) -> Result<Listed, Error>;
 
     /// A fresh secret for access that is there, set at the target now, and all that is needed to use it.
     ///
@@ -120,6 +120,18 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// What is missing, in words that say how to grant it.
     async fn probe(&self) -> Result<(), Error>;
+}
+
+/// What stands at a target, by key, with its limit: one that somebody changed by hand is found without a look at each key.
+pub type Listed = BTreeMap<String, Limit>;
+
+/// What a list tells of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The one that [`Provider::inspect`] would tell; `None` where none stands there.
+    Told(Option<Timestamp>),
+    /// Nothing: only a look at each key would.
+    Untold,
 }
 
 /// What a target can do.

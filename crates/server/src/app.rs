@@ -1,9 +1,10 @@
 //! What every handler gets: the engine, who may come in, and what goes on at the moment.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Span;
 use daypass_engine::Engine;
 use daypass_engine::reconcile::Health;
 use ipnet::IpNet;
@@ -11,10 +12,12 @@ use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 
 use crate::events::Told;
 use crate::http::places::Places;
+use crate::identity::familiar::Familiar;
 use crate::identity::limit::Limits;
 use crate::identity::password::Passwords;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
+use crate::sealing::KeyFile;
 use crate::signing::Signing;
 
 /// The state behind the routes. Cheap to clone.
@@ -28,6 +31,8 @@ pub(crate) struct Parts {
     pub passwords: Passwords,
     /// How fast somebody may try.
     pub limits: Limits,
+    /// Tokens that were good lately.
+    pub familiar: Familiar,
     /// What is counted.
     pub metrics: Metrics,
     /// The channels that notices leave by.
@@ -41,9 +46,9 @@ pub(crate) struct Parts {
     /// How connectors fare.
     pub health: Arc<Health>,
     /// When the reconciler last ended a pass; see [`Parts::passed`].
-    pub last_pass: AtomicI64,
+    pub last_pass: watch::Sender<Option<Instant>>,
     /// A pass that is older than this makes the server unready.
-    pub pass_fresh_for: Span,
+    pub pass_fresh_for: Duration,
     /// How long a login lasts.
     pub session_lifetime: Span,
     /// Whose `X-Forwarded-For` is believed.
@@ -56,6 +61,10 @@ pub(crate) struct Parts {
     pub policy_turn: Mutex<()>,
     /// A place for each check or plan of a policy that is under way.
     pub policy_checks: Arc<Semaphore>,
+    /// The file of the keys that seal, where there is one.
+    pub sealing: Option<KeyFile>,
+    /// Whoever has the policy looked over takes turns.
+    pub doctor_turn: Mutex<()>,
     /// Rotations of admin secrets take turns.
     pub rotation_turn: Mutex<()>,
     /// How many clients listen to events.
@@ -69,9 +78,10 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Notes a pass of the reconciler.
-    pub(crate) fn passed(&self, at: Timestamp) {
-        self.last_pass.store(at.micros(), Ordering::Relaxed);
+    /// Notes a pass of the reconciler. It is measured by what no clock moves: the store's time and this machine's may differ
+    /// for good.
+    pub(crate) fn passed(&self, at: Instant) {
+        self.last_pass.send_replace(Some(at));
     }
 
     /// Notes that directory and policy were read anew after every entry before this place of the log.
@@ -87,8 +97,8 @@ impl Parts {
 
     /// Whether the reconciler has looked lately.
     #[must_use]
-    pub(crate) fn reconciles(&self, now: Timestamp) -> bool {
-        let last = Timestamp::from_micros(self.last_pass.load(Ordering::Relaxed));
-        last > Timestamp::EPOCH && now.since(last) <= self.pass_fresh_for
+    pub(crate) fn reconciles(&self, now: Instant) -> bool {
+        let last = *self.last_pass.borrow();
+        last.is_some_and(|last| now.saturating_duration_since(last) <= self.pass_fresh_for)
     }
 }

@@ -3,74 +3,55 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use daypass_core::entitlement::Fault;
 use daypass_core::refusal::Code;
 use daypass_core::time::Timestamp;
 use daypass_providers::Error as TargetError;
 use daypass_providers::ssh::{
-    Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told,
+    Acknowledged, End, LISTED_PAST_END, MOST_VALID, Old, Publics, Register, Revoked, Standing, Told, Trusted,
 };
-use daypass_store::{Error as StoreError, SshEnd, SshKeep, Store};
+use daypass_store::{Error as StoreError, Sealed, SshEnd, SshKeep, SshSlot, Store};
 use zeroize::Zeroizing;
 
 use crate::edge;
+use crate::sealing::{KeyFile, KeyId, Keyring, sealed_by};
 
 /// How much the store keeps of certificates.
 const KEEP: SshKeep = SshKeep {
     past_end: LISTED_PAST_END,
     most: MOST_VALID,
 };
-/// Bytes of a nonce of AES-GCM.
-const NONCE: usize = 12;
-
-/// What seals. It has no `Debug`.
-pub(crate) struct Sealing(LessSafeKey);
-
-impl Sealing {
-    /// A key of 32 bytes; `None` where it has another length.
-    pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        Some(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?)))
-    }
-
-    /// A fresh nonce, then what it became. `about` must be the same to open it: no row can be put in another's place.
-    fn seal(&self, about: &str, plain: &[u8; 32]) -> Result<Vec<u8>, TargetError> {
-        let nonce: [u8; NONCE] = edge::random();
-        let mut sealed = Zeroizing::new(plain.to_vec());
-        let into = self.0.seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(about),
-            &mut *sealed,
-        );
-        into.map_err(|_| TargetError::new(Fault::Bug, "a key could not be sealed"))?;
-        Ok([&nonce[..], &sealed[..]].concat())
-    }
-
-    fn open(&self, about: &str, sealed: &[u8]) -> Result<Zeroizing<[u8; 32]>, TargetError> {
-        let wrong = || {
-            let what = "the authority's key cannot be opened: sealing_key in server.yaml is not the one that it was \
-                        sealed with, or the store was tampered with";
-            TargetError::new(Fault::Misconfigured, what)
-        };
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or_else(wrong)?;
-        let mut plain = Zeroizing::new(sealed.to_vec());
-        let opened = self
-            .0
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(about), &mut plain);
-        let opened: [u8; 32] = (*opened.map_err(|_| wrong())?).try_into().map_err(|_| wrong())?;
-        Ok(Zeroizing::new(opened))
-    }
-}
 
 /// The register over a store.
 pub(crate) struct Authorities {
     pub(crate) store: Store,
-    pub(crate) sealing: Sealing,
+    pub(crate) file: KeyFile,
+}
+
+/// What a value of an authority is bound to: a private key that does not sign yet is of the same kind as the one that does, and the
+/// public key that did is none.
+pub(crate) fn about(store: &Store, slot: SshSlot, connector: &str) -> String {
+    let installation = store.installation();
+    match slot {
+        SshSlot::Current | SshSlot::Next => format!("daypass ssh authority {installation} {connector}"),
+        SshSlot::Old => format!("daypass ssh authority before {installation} {connector}"),
+    }
 }
 
 impl Authorities {
-    fn about(&self, connector: &str) -> String {
-        format!("daypass ssh authority {} {connector}", self.store.installation())
+    fn about(&self, slot: SshSlot, connector: &str) -> String {
+        about(&self.store, slot, connector)
+    }
+
+    /// By which key to seal something new: the one that everything else is sealed by. Another server of this store may not have the
+    /// first line of our file yet; it has that one.
+    async fn usual(&self, ring: &Keyring) -> Result<Option<KeyId>, TargetError> {
+        let all = self.store.sealed().await.map_err(failed)?;
+        let last = all
+            .iter()
+            .filter_map(|one: &Sealed| sealed_by(&one.bytes))
+            .next_back();
+        Ok(last.filter(|last| ring.ids().any(|id| id == *last)))
     }
 }
 
@@ -104,26 +85,77 @@ impl Register for Authorities {
     }
 
     async fn seed(&self, connector: &str) -> Result<Zeroizing<[u8; 32]>, TargetError> {
-        let about = self.about(connector);
+        let about = self.about(SshSlot::Current, connector);
+        let ring = self.file.read().await?;
         if let Some(sealed) = self.store.ssh_sealed(connector).await.map_err(failed)? {
-            return self.sealing.open(&about, &sealed);
+            return ring.open(&about, &sealed);
         }
         let fresh = Zeroizing::new(edge::random());
-        let sealed = self.sealing.seal(&about, &fresh)?;
+        let sealed = ring.seal(self.usual(&ring).await?, &about, &fresh)?;
         let kept = self
             .store
             .ssh_keep_sealed(connector, sealed)
             .await
             .map_err(failed)?;
-        self.sealing.open(&about, &kept)
+        ring.open(&about, &kept)
     }
 
-    async fn since(&self, connector: &str) -> Result<Option<Timestamp>, TargetError> {
-        self.store.ssh_since(connector).await.map_err(failed)
+    async fn trusted(&self, connector: &str) -> Result<Trusted, TargetError> {
+        let mut keys = self.store.ssh_keys(connector).await.map_err(failed)?;
+        if keys.sealed.is_none() {
+            self.seed(connector).await?;
+            keys = self.store.ssh_keys(connector).await.map_err(failed)?;
+        }
+        let ring = self.file.read().await?;
+        let open = |slot, sealed: &[u8]| ring.open(&self.about(slot, connector), sealed);
+        let current = keys
+            .sealed
+            .ok_or_else(|| TargetError::new(Fault::Bug, "an authority was lost"))?;
+        let old = match keys.old {
+            Some(old) => Some(Old {
+                public: *open(SshSlot::Old, &old.sealed)?,
+                last_valid: old.last_valid,
+            }),
+            None => None,
+        };
+        Ok(Trusted {
+            current: open(SshSlot::Current, &current)?,
+            since: keys.since,
+            next: keys
+                .next
+                .map(|next| open(SshSlot::Next, &next.sealed))
+                .transpose()?,
+            old,
+        })
     }
 
-    async fn public(&self, connector: &str) -> Result<Option<Vec<u8>>, TargetError> {
-        self.store.ssh_public(connector).await.map_err(failed)
+    async fn fresh(&self, connector: &str) -> Result<(Zeroizing<[u8; 32]>, Vec<u8>), TargetError> {
+        let ring = self.file.read().await?;
+        let fresh = Zeroizing::new(edge::random());
+        let about = self.about(SshSlot::Next, connector);
+        let sealed = ring.seal(self.usual(&ring).await?, &about, &fresh)?;
+        Ok((fresh, sealed))
+    }
+
+    async fn seal_old(&self, connector: &str, public: &[u8; 32]) -> Result<Vec<u8>, TargetError> {
+        let ring = self.file.read().await?;
+        let about = self.about(SshSlot::Old, connector);
+        ring.seal(self.usual(&ring).await?, &about, public)
+    }
+
+    async fn publics(&self, connector: &str) -> Result<Publics, TargetError> {
+        let keys = self.store.ssh_keys(connector).await.map_err(failed)?;
+        let mut signing = Vec::new();
+        // Without the one that signs it is not whole.
+        if let Some(current) = keys.public {
+            signing.push(current);
+            signing.extend(keys.next.map(|next| next.public));
+            signing.extend(keys.old.map(|old| old.public));
+        }
+        Ok(Publics {
+            signing,
+            withdrawn: keys.withdrawn,
+        })
     }
 
     async fn keep_public(&self, connector: &str, key: Vec<u8>) -> Result<(), TargetError> {
@@ -183,9 +215,15 @@ impl Register for Authorities {
         self.store.ssh_given(connector, resource).await.map_err(failed)
     }
 
-    async fn acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<(), TargetError> {
+    async fn acknowledge(
+        &self,
+        connector: &str,
+        host: &str,
+        version: u64,
+        trusts: &BTreeSet<String>,
+    ) -> Result<(), TargetError> {
         self.store
-            .ssh_acknowledge(connector, host, version)
+            .ssh_acknowledge(connector, host, version, trusts)
             .await
             .map_err(failed)
     }
@@ -199,40 +237,11 @@ impl Register for Authorities {
                     name,
                     Acknowledged {
                         version: host.version,
+                        trusts: host.trusts,
                         at: host.at,
                     },
                 )
             })
             .collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_sealed_opens_with_its_key_and_for_its_own_row_only() {
-        let (ours, other) = (Sealing::new(&[7; 32]).unwrap(), Sealing::new(&[8; 32]).unwrap());
-        let sealed = ours.seal("fleet", &[1; 32]).unwrap();
-        assert!(
-            !sealed.windows(8).any(|part| part == [1; 8]),
-            "nothing of it can be read"
-        );
-        assert_ne!(
-            sealed,
-            ours.seal("fleet", &[1; 32]).unwrap(),
-            "each is sealed anew"
-        );
-        assert_eq!(*ours.open("fleet", &sealed).unwrap(), [1; 32]);
-        assert!(other.open("fleet", &sealed).is_err());
-        assert!(ours.open("other", &sealed).is_err(), "as another connector's");
-        let mut broken = sealed.clone();
-        broken[20] ^= 1;
-        assert!(ours.open("fleet", &broken).is_err());
-        for length in [0, 5, 12, 30] {
-            assert!(ours.open("fleet", &sealed[..length]).is_err());
-        }
-        assert!(Sealing::new(&[7; 31]).is_none());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use daypass_core::event::{Event, Subject, What};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::lock::On;
-use daypass_core::person::Change;
+use daypass_core::person::{Change, Person};
 use daypass_core::request::Request;
 use daypass_core::review::Review;
 use daypass_core::time::Timestamp;
@@ -30,10 +30,12 @@ impl Told {
         caller.sees_all() || self.audience.contains(&caller.person)
     }
 
-    /// Whether it is about this account: its sessions may have ended with it.
+    /// Whether it is about this account, or about who answers for it: its sessions may have ended with it, and its role is no
+    /// more than theirs.
     #[must_use]
-    pub(crate) fn concerns(&self, person: PersonId) -> bool {
-        self.entry.event.subject == Subject::Person(person)
+    pub(crate) fn concerns(&self, person: &Person) -> bool {
+        let about = |id: PersonId| self.entry.event.subject == Subject::Person(id);
+        about(person.id) || person.owner.is_some_and(about)
     }
 }
 
@@ -76,7 +78,9 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
             .await?
             .map_or_else(BTreeSet::new, |change| engine.involved_in(&change, event.at))),
         Subject::Lock(On::Person(id)) => Ok(BTreeSet::from([*id])),
-        Subject::Lock(On::Resource(_)) | Subject::Policy | Subject::Log => Ok(BTreeSet::new()),
+        Subject::Lock(On::Resource(_)) | Subject::Policy | Subject::Key(_) | Subject::Log => {
+            Ok(BTreeSet::new())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Time comes from `edge`; what is done when, and when to look again, the engine decides.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use daypass_core::event::What;
 use daypass_core::time::Span;
 use daypass_engine::Error as EngineError;
 use daypass_engine::reconcile::Reconciler;
-use daypass_store::{Entry, Error, EventFilter, From};
+use daypass_store::{Entry, Error, EventFilter, From, kept};
 use tokio::sync::{Notify, watch};
 
 use crate::app::App;
 use crate::edge;
 use crate::events::address;
+use crate::heavy::aside;
 use crate::http::listen::{is_stopped, stopped};
 use crate::notify::MAX_AGE;
 use crate::stale::Stale;
@@ -30,10 +32,14 @@ const OWN_POLL: Duration = Duration::from_secs(5);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The longest pause of the reconciler: clocks of two machines differ, and readiness asks whether it looks at all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a step may take before the log says so, and again after as long.
+const SLOW: Duration = Duration::from_secs(30);
 /// How long calls to targets that are under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often what has run out is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
+/// How often it is looked whether a rotation can go on.
+const ROTATION: Duration = Duration::from_secs(5);
 /// How often what was measured is taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long an idempotency key is remembered.
@@ -96,7 +102,10 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
     let entries = store.events(from, EventFilter::default(), BATCH).await?;
     let more = placed == BATCH || entries.len() == BATCH;
     told.stale.note(&entries);
-    let (directory, policy) = (app.engine.refresh_directory(), app.engine.refresh_policy());
+    let engine = Arc::clone(&app.engine);
+    // The reconciler is on the same thread as this loop; a policy of thousands of rules must not hold it up.
+    let policy = aside(kept(async move { engine.refresh_policy().await }));
+    let directory = app.engine.refresh_directory();
     // Who is told what hangs on the directory: with an old one, nobody is told anything yet.
     told.stale.mend(directory, policy).await?;
     let last = entries.last().map(|entry| entry.index).or(told.last);
@@ -163,13 +172,24 @@ pub(crate) async fn reconcile(
 /// One step, and how long to pause after it.
 async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
     let began = edge::instant();
-    let outcome = reconciler.step().await;
+    let outcome = {
+        let mut stepping = pin!(reconciler.step());
+        loop {
+            match edge::within(SLOW, &mut stepping).await {
+                Ok(outcome) => break outcome,
+                Err(_) => tracing::error!(
+                    for_seconds = began.elapsed().as_secs(),
+                    "the reconciler still waits for the store; nothing that is due begins or ends meanwhile"
+                ),
+            }
+        }
+    };
     let now = edge::now();
     let label = if outcome.is_ok() { "done" } else { "failed" };
     app.metrics.pass(label, began.elapsed(), now);
     match outcome {
         Ok(step) => {
-            app.passed(now);
+            app.passed(edge::instant());
             // The deadlines are in the store's time.
             let now = app.engine.store().now().await.unwrap_or(now);
             step.next
@@ -179,6 +199,19 @@ async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
         Err(error) => {
             tracing::warn!(%error, "the reconciler could not look; it tries again");
             AFTER_ERROR
+        }
+    }
+}
+
+/// Takes the next step of each rotation of an authority's key that waits for nothing any more, until told to stop.
+pub(crate) async fn rotate(app: App, mut stop: watch::Receiver<bool>) {
+    while !is_stopped(&stop) {
+        if let Err(error) = app.engine.advance_authorities().await {
+            tracing::warn!(%error, "the rotation of an authority's key does not go on; it is tried again");
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = edge::sleep(ROTATION) => {}
         }
     }
 }

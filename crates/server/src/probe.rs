@@ -69,7 +69,7 @@ mod tests {
     use async_trait::async_trait;
     use daypass_core::entitlement::Spec;
     use daypass_core::time::{Span, Timestamp};
-    use daypass_providers::{Capabilities, Credential, Inspection, Progress};
+    use daypass_providers::{Capabilities, Credential, Inspection, Listed, Progress};
 
     use super::*;
 
@@ -100,7 +100,7 @@ mod tests {
             std::future::pending().await
         }
 
-        async fn list_managed(&self) -> Result<Vec<String>, Error> {
+        async fn list_managed(&self) -> Result<Listed, Error> {
             std::future::pending().await
         }
 

@@ -11,18 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use daypass_core::entitlement::Fault;
 use daypass_providers::ssh::Register;
 use daypass_providers::{Error as TargetError, Program, Revealed, Secrets, Tls};
 use daypass_store::Store;
 use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
-use crate::authorities::{Authorities, Sealing};
+use crate::authorities::Authorities;
 use crate::config::{ProgramConfig, SecretFrom, SecretSource, TlsMode};
 use crate::durable::replace;
+use crate::sealing::KeyFile;
 
 /// The longest secret that is read, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -103,10 +102,10 @@ impl ConfiguredSecrets {
 
     /// The same with authorities for SSH, sealed under the operator's key.
     #[must_use]
-    pub(crate) fn with_authorities(mut self, store: &Store, sealing: Option<Sealing>) -> Self {
-        let over = |sealing| -> Arc<dyn Register> {
+    pub(crate) fn with_authorities(mut self, store: &Store, sealing: Option<KeyFile>) -> Self {
+        let over = |file| -> Arc<dyn Register> {
             let store = store.clone();
-            Arc::new(Authorities { store, sealing })
+            Arc::new(Authorities { store, file })
         };
         self.register = sealing.map(over);
         self
@@ -238,20 +237,6 @@ impl ConfiguredSecrets {
     }
 }
 
-/// The key under which the server seals what it makes. Blocks on a small file.
-///
-/// # Errors
-/// Where it cannot be read, others can read it too, or it is no such key.
-pub(crate) fn read_sealing(path: &Path) -> Result<Sealing, SecretError> {
-    const NAME: &str = "sealing_key";
-    let text = read(NAME, path)?;
-    let key = STANDARD.decode(text.expose_secret()).map(Zeroizing::new).ok();
-    key.and_then(|key| Sealing::new(&key)).ok_or_else(|| {
-        let why = "it must be the base64 of 32 bytes: head -c 32 /dev/urandom | base64";
-        file_error(NAME, path, &why)
-    })
-}
-
 /// How a connection is protected, with the certificates read. `name` is whose they are, for errors.
 ///
 /// # Errors
@@ -325,7 +310,7 @@ impl Secrets for ConfiguredSecrets {
     }
 }
 
-async fn off_thread<T: Send + 'static>(
+pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SecretError> + Send + 'static,
 ) -> Result<T, TargetError> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -387,7 +372,7 @@ pub(crate) fn read(name: &str, path: &Path) -> Result<SecretString, SecretError>
     Ok(secret)
 }
 
-fn write(path: &Path, new: &SecretString) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, new: &SecretString) -> std::io::Result<()> {
     replace(path, new.expose_secret().as_bytes())
 }
 

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
-use daypass_core::time::Span;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
@@ -22,12 +21,14 @@ use crate::halt::Halt;
 use crate::http::intake::MAX_CHECKS;
 use crate::http::listen::{self, TlsError};
 use crate::http::places::Places;
+use crate::identity::familiar::Familiar;
 use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
 use crate::notify::{self, NotifyError};
 use crate::probe::Probes;
-use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing, read_tls};
+use crate::sealing::KeyFile;
+use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
 use crate::{api, edge, loops, steady};
@@ -35,9 +36,13 @@ use crate::{api, edge, loops, steady};
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
 /// A reconciler that has not looked for so long makes the server unready.
-const FRESH: Span = Span::seconds(30);
+const FRESH: Duration = Duration::from_secs(30);
+/// How long one statement at a store on PostgreSQL may take.
+const STATEMENT: Duration = Duration::from_secs(60);
 /// How long changes under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long all of it may take then: less than those wait who stop a server and kill it otherwise.
+const LAST: Duration = Duration::from_secs(25);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +116,8 @@ impl Entropy for SystemEntropy {
 pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Arc<Engine>, StartError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
     let store = open_store(config, &secrets).await?;
-    let sealing = config.sealing_key.as_deref().map(read_sealing).transpose()?;
+    let sealing = sealing(config);
+    sealing.as_ref().map(KeyFile::read_blocking).transpose()?;
     let secrets = secrets.with_authorities(&store, sealing);
     let parts = EngineParts {
         store,
@@ -134,6 +140,12 @@ pub async fn verify(config: &ServerConfig, expect: Expect) -> Result<Verified, S
     }
     let secrets = ConfiguredSecrets::new(config.secrets.clone());
     Ok(open_store(config, &secrets).await?.verify_signed(expect).await?)
+}
+
+/// The file of keys that seal, where there is one. Servers that share a store have one each, which none of them may change alone.
+fn sealing(config: &ServerConfig) -> Option<KeyFile> {
+    let ours = !matches!(config.store, StoreConfig::Postgres(_));
+    config.sealing_key.clone().map(|path| KeyFile::new(path, ours))
 }
 
 impl Server {
@@ -179,6 +191,10 @@ impl Server {
             halt.watch("the housekeeping", tidy_up),
             halt.watch("the metrics", loops::measure(Arc::clone(&app), stopped.clone())),
         ];
+        loops.push(halt.watch(
+            "the rotation of keys",
+            loops::rotate(Arc::clone(&app), stopped.clone()),
+        ));
         loops.extend(notices(&config, &app, couriers, &halt));
         match signer {
             Some(signer) => {
@@ -250,13 +266,21 @@ impl Server {
             ..
         } = self;
         halt.stop();
-        ended(listener, "the listener").await;
-        // A change whose client hung up still runs to its end.
-        if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
-            tracing::warn!("some changes were not finished within {DRAIN:?}");
-        }
-        for task in loops {
-            ended(task, "a loop").await;
+        // All of them end at the same time; each has its own limit, and this is the one over all.
+        let orderly = async {
+            ended(listener, "the listener").await;
+            // A change whose client hung up still runs to its end.
+            if edge::within(DRAIN, app.places.all_changed()).await.is_err() {
+                tracing::warn!("some changes were not finished within {DRAIN:?}");
+            }
+            for task in loops {
+                ended(task, "a loop").await;
+            }
+        };
+        if edge::within(LAST, orderly).await.is_err() {
+            tracing::warn!(
+                "not everything came to its end within {LAST:?}; the next start finds what was left"
+            );
         }
         // The last handle to the store goes with the app.
         drop(app);
@@ -304,6 +328,7 @@ fn app(
         engine,
         passwords: Passwords::new(edge::random())?,
         limits: Limits::default(),
+        familiar: Familiar::default(),
         metrics: Metrics::default(),
         notices: notify::rules(&config.notices)
             .channels
@@ -314,7 +339,7 @@ fn app(
         known: AtomicU64::new(0),
         stop,
         health: reconciler.health(),
-        last_pass: AtomicI64::new(0),
+        last_pass: watch::Sender::new(None),
         pass_fresh_for: FRESH,
         session_lifetime: config.session_lifetime,
         trusted_proxies: config.trusted_proxies.clone(),
@@ -322,7 +347,9 @@ fn app(
         over_tls: config.tls.is_some() || config.behind_proxy,
         policy_turn: Mutex::new(()),
         policy_checks: Arc::new(Semaphore::new(MAX_CHECKS)),
+        doctor_turn: Mutex::new(()),
         rotation_turn: Mutex::new(()),
+        sealing: sealing(config),
         listeners: AtomicUsize::new(0),
         places: Places::default(),
         probes: Probes::default(),
@@ -390,5 +417,6 @@ fn options(postgres: &PostgresConfig, secrets: &ConfiguredSecrets) -> Result<Pos
         password,
         tls,
         connections: usize::from(postgres.connections),
+        patience: STATEMENT,
     })
 }

@@ -1,17 +1,15 @@
 //! What commands beside a running server need of it: the hash of a first password, and whether its secrets and programs
 //! are there.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use daypass_core::refusal::Refusal;
-use secrecy::SecretString;
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::ServerConfig;
 use crate::edge;
 use crate::identity::password::{self, Passwords, check_new};
 use crate::notify;
-use crate::secrets::{ConfiguredSecrets, SecretError, read_sealing};
+use crate::sealing::{KeyFile, fresh};
+use crate::secrets::{ConfiguredSecrets, SecretError};
 use crate::signing;
 
 /// Why a password is not hashed.
@@ -53,7 +51,9 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
             secrets.reveal_to_program_blocking(secret, name)?;
         }
     }
-    config.sealing_key.as_deref().map(read_sealing).transpose()?;
+    if let Some(path) = &config.sealing_key {
+        KeyFile::new(path.clone(), false).read_blocking()?;
+    }
     // One that is missing, a first start makes.
     if let Some(key) = config.signing_key.as_ref().filter(|key| key.file.exists()) {
         signing::read(&key.file)?;
@@ -71,8 +71,7 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
 /// A fresh key for `sealing_key`: the line that its file has.
 #[must_use]
 pub fn new_sealing_key() -> String {
-    let key = Zeroizing::new(edge::random::<32>());
-    STANDARD.encode(key.as_slice()) + "\n"
+    fresh().expose_secret().to_owned()
 }
 
 /// Looks at the file of every program that connectors may run. None is run.

@@ -13,14 +13,15 @@ use daypass_engine::{Caller, ChangeVerdict, Engine, Error, Lockable, LookBack, N
 use daypass_policy::Source;
 use tokio::sync::oneshot;
 
+use crate::accounts;
 use crate::dice::Dice;
-use crate::judge::Verb;
+use crate::judge::{Verb, Wanted};
 use crate::scenario::{ChangeVote, On, Vote, What, address, closed, ticket};
 use crate::scheduler::Owner;
 use crate::world::World;
 
 /// Somebody who logged in. No policy of the simulation wants a fresher proof than that.
-const LOGGED_IN: Via = Via::Session {
+pub(crate) const LOGGED_IN: Via = Via::Session {
     confirmed_at: Timestamp::EPOCH,
 };
 
@@ -67,7 +68,13 @@ async fn deliver(world: &World, number: usize, what: &What, dice: &mut Dice) -> 
     let (answer, answered) = oneshot::channel();
     let (command, engine, there) = (what.clone(), Arc::clone(&up.engine), world.clone());
     world.time().spawn(up.process.owner(), async move {
-        let done = carry_out(&there, &engine, number, command).await;
+        let done = match carry_out(&there, &engine, number, command).await {
+            Err(Error::Waits(change)) => {
+                there.proposed(number, change.id);
+                Ok(format!("{} waits", change.id))
+            }
+            done => done,
+        };
         // The client may not be waiting any more.
         let _ = answer.send(done);
     });
@@ -137,12 +144,14 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
             let caller = person(who)?;
             world.judge().sent_end(request, caller.person, Verb::Release);
             engine.release(caller, request.into()).await?;
+            world.judge().said_ended(request);
             Ok("released".into())
         }
         (What::Revoke { who, .. }, Some(request)) => {
             let caller = person(who)?;
             world.judge().sent_end(request, caller.person, Verb::Revoke);
             engine.revoke(caller, request.into(), None).await?;
+            world.judge().said_ended(request);
             Ok("revoked".into())
         }
         (What::LookBack { who, revoke, .. }, Some(request)) => {
@@ -153,7 +162,7 @@ async fn carry_out(world: &World, engine: &Engine, number: usize, what: What) ->
         }
         (What::VoteOnChange(vote), _) => review_change(world, engine, vote).await,
         (What::WithdrawChange { proposal, who }, _) => take_back(world, engine, person(who)?, proposal).await,
-        (what, _) => in_the_house(world, engine, what).await,
+        (what, _) => in_the_house(world, engine, number, what).await,
     }
 }
 
@@ -257,17 +266,14 @@ fn asked(number: usize) -> NewRequest {
     }
 }
 
-/// What the administrator does: to people, to the policy, and to what is to be shut.
-async fn in_the_house(world: &World, engine: &Engine, what: What) -> Result<String, Error> {
+/// What the administrator does, to people, to the policy, and to what is to be shut; and what people do to accounts.
+async fn in_the_house(world: &World, engine: &Engine, number: usize, what: What) -> Result<String, Error> {
+    if let Some(said) = accounts::carry_out(world, engine, number, &what).await? {
+        return Ok(said);
+    }
     let root = caller(world, engine, world.scenario().people.len() - 1, LOGGED_IN)?;
-    let login = |who: usize| {
-        world
-            .scenario()
-            .people
-            .get(who)
-            .map(|person| person.login.clone())
-            .unwrap_or_default()
-    };
+    let login = |who: usize| accounts::login(world, who);
+    let wants = |who: usize, wanted: Wanted| world.judge().wants(root.person, &login(who), wanted);
     let lockable = |on: &On| match on {
         On::Person(who) => Some(Lockable::Person(login(*who))),
         On::Resource(name) => name.parse().ok().map(Lockable::Resource),
@@ -281,17 +287,18 @@ async fn in_the_house(world: &World, engine: &Engine, what: What) -> Result<Stri
                 .difference(&wanted)
                 .cloned()
                 .collect();
-            engine.change_groups(root, &login(who), wanted, leaves).await?;
+            accounts::change_groups(world, engine, root, &login(who), (wanted, leaves)).await?;
         }
         What::Manager { who, manager } => {
-            engine
-                .set_manager(root, &login(who), manager.map(login).as_deref())
-                .await?;
+            let manager = manager.map(login);
+            wants(who, Wanted::Manager(manager.clone()));
+            engine.set_manager(root, &login(who), manager.as_deref()).await?;
         }
         What::Deactivate { who } => {
             engine.deactivate(root, &login(who)).await?;
         }
         What::Reactivate { who } => {
+            wants(who, Wanted::Reactivate);
             engine.reactivate(root, &login(who)).await?;
         }
         What::CloseTicket { ticket } => return close(world, engine, root, ticket).await,
@@ -391,13 +398,8 @@ async fn review(world: &World, engine: &Engine, vote: Vote) -> Result<String, Er
 }
 
 /// Who calls, as the server's login would have established it.
-fn caller(world: &World, engine: &Engine, who: usize, via: Via) -> Result<Caller, Error> {
-    let login = world
-        .scenario()
-        .people
-        .get(who)
-        .map_or("", |person| person.login.as_str());
-    let person = engine.find(login)?;
+pub(crate) fn caller(world: &World, engine: &Engine, who: usize, via: Via) -> Result<Caller, Error> {
+    let person = engine.find(&accounts::login(world, who))?;
     // A program does not log in as a person does.
     let via = if person.kind == Kind::Service {
         Via::Token

@@ -47,9 +47,9 @@ async fn one(world: &World, number: usize, what: What) {
             world.cuts_off(server, now + lasts);
             world.judge().cut_off_until(server, now + lasts);
         }
-        What::Crash { server, points } => {
+        What::Crash { server, points, at } => {
             if let Some(up) = world.server(server) {
-                up.process.crash_after(points);
+                up.process.crash_after(points, at);
             }
         }
         What::Stall { server, lasts } => {
@@ -65,7 +65,7 @@ async fn one(world: &World, number: usize, what: What) {
                 && let Some(key) = target.by_hand(deed, drawn)
             {
                 world.say(|| format!("  {}:{key} changed by hand", target.character.connector));
-                world.judge().changed_by_hand(target, &key, deed);
+                world.judge().changed_by_hand(target, &key);
             }
         }
         What::Connect { ask, stays } => connect(world, ask, stays).await,

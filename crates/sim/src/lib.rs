@@ -5,6 +5,7 @@
 //! recorded, at every instant. What it finds is shrunk and printed with the command that replays it. Nothing in here knows
 //! the real time, so a seed runs the same everywhere.
 
+mod accounts;
 mod campaign;
 mod command;
 mod dice;

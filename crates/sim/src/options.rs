@@ -13,7 +13,7 @@ cargo xtask simulate [OPTIONS]
 
 Runs Daypass with everything that can fail failing, and checks the invariants of docs/reliability.md.
 
-  --seeds N        how many seeds to run (100)
+  --seeds N        how many seeds to run (100; with --trace 1); after three that break something it ends
   --from S         the first seed (1)
   --threads T      how many runs at the same time (one for each core)
   --trace          print everything that happens in each run
@@ -87,7 +87,19 @@ impl Options {
                 other => return Err(other.unexpected()),
             }
         }
-        Ok(options)
+        options.sensible()
+    }
+
+    /// The options, if they make sense together.
+    fn sensible(self) -> Result<Self, lexopt::Error> {
+        if self.planted.is_none() && self.table != Table::Print {
+            return Err("--check and --write are about the table of planted faults: add --planted".into());
+        }
+        let seeds = self.seeds.unwrap_or(1);
+        if seeds == 0 || self.from.checked_add(seeds).is_none() {
+            return Err("there are no such seeds".into());
+        }
+        Ok(self)
     }
 }
 
@@ -153,5 +165,9 @@ mod tests {
         assert!(parsed("--seeds many").is_err());
         assert!(parsed("--keep 1,x").is_err());
         assert!(parsed("7").is_err());
+        assert!(parsed("--seeds 0").is_err());
+        assert!(parsed("--seeds 2 --from 18446744073709551615").is_err());
+        assert!(parsed("--check docs/reliability.md").is_err());
+        assert!(parsed("--planted --check docs/reliability.md").is_ok());
     }
 }

@@ -37,17 +37,21 @@ pub(crate) struct Process {
 
 /// The places where a process waits for somebody else: there it can crash.
 struct Points {
-    passed: u64,
-    crash_at: Option<u64>,
+    crash: Option<Crash>,
     dice: Dice,
+}
+
+/// A crash to come: after so many points, of this kind where one is named.
+struct Crash {
+    left: u64,
+    at: Option<&'static str>,
 }
 
 impl Process {
     fn new(world: World, number: usize, start: u64) -> Self {
         let name = format!("s{number}.{start}");
         let points = Points {
-            passed: 0,
-            crash_at: None,
+            crash: None,
             dice: Dice::of(world.seed(), &name),
         };
         Self {
@@ -78,18 +82,23 @@ impl Process {
         }
     }
 
-    /// Crashes when so many points more have been passed.
-    pub(crate) fn crash_after(&self, points: u64) {
-        let mut state = lock(&self.points);
-        state.crash_at = Some(state.passed + points);
+    /// Crashes when so many points more, of this kind where one is named, have been passed.
+    pub(crate) fn crash_after(&self, points: u64, at: Option<&'static str>) {
+        lock(&self.points).crash = Some(Crash { left: points, at });
     }
 
     /// A point where others may go first, time may pass, or the process may end.
     pub(crate) async fn point(&self, what: &'static str) {
         let (crash, pause) = {
             let mut state = lock(&self.points);
-            state.passed += 1;
-            let crash = state.crash_at.is_some_and(|at| state.passed >= at);
+            let aimed = state.crash.as_mut();
+            let crash = aimed
+                .filter(|crash| crash.at.is_none_or(|at| at == what))
+                .is_some_and(|crash| {
+                    let now = crash.left == 0;
+                    crash.left = crash.left.saturating_sub(1);
+                    now
+                });
             let pause = match state.dice.number(0..20) {
                 0..12 => None,
                 12..19 => Some(Span::ZERO),
@@ -231,6 +240,11 @@ pub(crate) fn builder(world: &World) -> Arc<Process> {
 pub(crate) fn start(world: &World, number: usize) {
     let process = Arc::new(Process::new(world.clone(), number, world.next_start()));
     world.say(|| format!("{} starts", process.name));
+    // Sometimes it crashes again before it is up.
+    let mut dice = Dice::of(world.seed(), &format!("{} start", process.name));
+    if world.is_troubled() && dice.chance(60) {
+        process.crash_after(dice.number(0..40), None);
+    }
     let owner = process.owner;
     world.time().spawn(owner, serve(process));
 }

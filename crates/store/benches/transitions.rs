@@ -12,7 +12,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
@@ -70,6 +70,7 @@ async fn postgres() {
         password: Some(server.password().into()),
         tls: PostgresTls::Disabled,
         connections: 16,
+        patience: Duration::from_secs(60),
     };
     let store = Store::open_postgres(&options, "bench").await.unwrap();
     people(&store).await;

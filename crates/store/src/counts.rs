@@ -1,9 +1,12 @@
-//! How many there are of what, for metrics: counted by the database, by state.
+//! How many there are of what, for metrics and limits: counted by the database.
 
 use std::collections::BTreeMap;
 
+use daypass_core::id::PersonId;
+
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::store::Store;
 
 /// How many there are at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,4 +47,22 @@ pub(crate) async fn counts(link: &mut Link) -> Result<Counts> {
             .map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?)))
             .collect::<Result<_>>()?,
     })
+}
+
+/// How many grants of somebody have not ended.
+pub(crate) async fn held_by(link: &mut Link, person: PersonId) -> Result<u64> {
+    let text = "SELECT count(*) FROM grants WHERE holder = $1 AND state <> 'ended'";
+    let row = link.row(text, &[person.into()]).await?;
+    row.map_or(Ok(0), |row| row.count(0))
+}
+
+impl Store {
+    /// How many grants of somebody have not ended. It may have changed when the answer is there.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn held_by(&self, person: PersonId) -> Result<u64> {
+        self.read(move |link| Box::pin(async move { held_by(link, person).await }))
+            .await
+    }
 }

@@ -35,7 +35,7 @@ pub struct Entry {
 pub struct EventFilter {
     /// About this.
     pub subject: Option<Subject>,
-    /// About things of this kind: `request`, `grant`, `entitlement`, `person`, `lock` or `policy`.
+    /// About things of this kind: `request`, `grant`, `entitlement`, `person`, `lock`, `key` or `policy`.
     pub kind: Option<String>,
     /// Caused by this person.
     pub actor: Option<PersonId>,

@@ -1,5 +1,7 @@
 //! People and their passwords.
 
+use std::collections::BTreeMap;
+
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::Person;
@@ -15,9 +17,14 @@ use crate::value::{Statement, Value};
 pub(crate) fn write(person: Option<&Person>, step: Step) -> Result<Vec<Statement>> {
     let person = person.ok_or_else(|| Error::corrupt("an event about a person made none"))?;
     let document = Value::json(person)?;
+    let owner = Value::from(person.owner.map(|owner| owner.to_string()));
     if step.from != "none" {
-        let text = "UPDATE people SET previous_state = state, state = $2, document = $3 WHERE id = $1";
-        return Ok(vec![(text, vec![person.id.into(), step.to.into(), document])]);
+        let text =
+            "UPDATE people SET previous_state = state, state = $2, document = $3, owner = $4 WHERE id = $1";
+        return Ok(vec![(
+            text,
+            vec![person.id.into(), step.to.into(), document, owner],
+        )]);
     }
     // Two logins that look alike must be alike: what is no name is not let in here either.
     let login: Name = person
@@ -25,11 +32,21 @@ pub(crate) fn write(person: Option<&Person>, step: Step) -> Result<Vec<Statement
         .text()
         .parse()
         .map_err(|bad: daypass_core::name::BadName| Refusal::new(Code::Invalid, bad.to_string()))?;
-    let text = "INSERT INTO people (id, state, login, document) VALUES ($1, $2, $3, $4)";
+    let text = "INSERT INTO people (id, state, login, document, owner) VALUES ($1, $2, $3, $4, $5)";
     Ok(vec![(
         text,
-        vec![person.id.into(), step.to.into(), (&login).into(), document],
+        vec![person.id.into(), step.to.into(), (&login).into(), document, owner],
     )])
+}
+
+/// The service accounts whose owner is locked, with who that is. From the few locks to their accounts, on SQLite too.
+pub(crate) async fn owners_locked(link: &mut Link) -> Result<BTreeMap<PersonId, PersonId>> {
+    let text = "SELECT people.id, people.owner FROM locks CROSS JOIN people \
+                WHERE locks.state = 'locked' AND people.owner = locks.person";
+    let rows = link.rows(text, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((row.parse(0)?, row.parse(1)?)))
+        .collect()
 }
 
 /// What counts a change of the directory.

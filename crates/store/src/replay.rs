@@ -13,7 +13,7 @@ use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
 use crate::value::{Row, Value};
 use crate::verify::Check;
-use crate::{changes, locks, people, tiles};
+use crate::{changes, keys, locks, people, tiles};
 
 /// How many events are read at once.
 const PAGE: i64 = 1000;
@@ -141,6 +141,10 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     take_people(&mut world, &link.rows("SELECT document FROM people", &[]).await?)?;
     locks::take(&mut world, &link.rows("SELECT document FROM locks", &[]).await?)?;
     changes::take(&mut world, &link.rows("SELECT document FROM changes", &[]).await?)?;
+    keys::take(
+        &mut world,
+        &link.rows("SELECT document FROM key_states", &[]).await?,
+    )?;
     world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;

@@ -7,6 +7,7 @@
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
 use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId};
+use daypass_core::key::Key;
 use daypass_core::lock::On;
 use daypass_core::past::Reach;
 use daypass_core::person::{Person, SystemRole};
@@ -17,11 +18,15 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{changes, locks, past, people, texts};
+use crate::{changes, counts, entitlements, keys, locks, past, people, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
 pub const MOST_OPEN: usize = 50;
+
+/// How many grants of one person have not ended at most, emergencies apart: each is work at a target, now and when it ends, and
+/// that of others waits behind it.
+pub const MOST_HELD: u64 = 1_000;
 
 /// What a transition is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +38,8 @@ pub enum Scope {
         id: RequestId,
         /// The grant that it is to extend.
         extends: Option<GrantId>,
-        /// Whose other requests that wait are loaded too, up to [`MOST_OPEN`]. Nobody else makes one for them meanwhile.
+        /// Whose other requests that wait are loaded too, up to [`MOST_OPEN`], and whose grants are counted that
+        /// have not ended. Nobody else makes a request for them meanwhile.
         beside: Option<PersonId>,
     },
     /// A request, with the grant that it led to or extends.
@@ -61,10 +67,10 @@ pub enum Scope {
     /// An account that may cease to be an administrator. Where it is an active one, with all others; nobody else ceases to be
     /// one meanwhile, as long as all who do come this way.
     Administrator(PersonId),
-    /// A lock.
+    /// A lock, with the account where it is on a person.
     Lock(On),
     /// A change that waits for others, or that is to be proposed; with all others that wait, and the policy, which it may
-    /// put in force.
+    /// put in force; with the connectors in use.
     Change(ChangeId),
     /// A change of an account that waits for others, or that is to be proposed: as [`Self::Change`], with the account, any active
     /// one of the login, and where it is an active administrator, all others.
@@ -76,10 +82,12 @@ pub enum Scope {
         /// The login of an account that is to be made.
         login: Option<String>,
     },
-    /// The policy, with all changes that wait: they are proposals to change this one.
+    /// The policy, with all changes that wait: they are proposals to change this one; with the connectors in use.
     Policy,
     /// The log itself. Nothing is loaded.
     Log,
+    /// A key of Daypass's own. An authority issues nothing meanwhile.
+    Key(Key),
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
     /// person meanwhile who counts it too.
     Remembering {
@@ -121,6 +129,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             if let Some(person) = beside {
                 link.reserve(&format!("requests of {person}")).await?;
                 take_requests(part, &open_of(link, *person).await?)?;
+                part.holds = counts::held_by(link, *person).await?;
             }
             request(link, part, *id, *extends).await?;
         }
@@ -144,6 +153,10 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::Proved { person, password } => proved(link, part, *person, *password).await?,
         Scope::Administrator(id) => administrator(link, part, *id).await?,
         Scope::Lock(on) => {
+            if let On::Person(person) = on {
+                let text = "SELECT document FROM people WHERE id = $1 FOR UPDATE";
+                take_people(part, &link.rows(text, &[(*person).into()]).await?)?;
+            }
             let text = "SELECT document FROM locks WHERE id = $1 FOR UPDATE";
             locks::take(part, &link.rows(text, &[on.to_string().into()]).await?)?;
         }
@@ -151,6 +164,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             changes::waiting(link, part).await?;
             changes::one(link, part, *id).await?;
             policy(link).await?;
+            part.connectors = entitlements::connectors_in_use(link).await?;
         }
         Scope::Edit {
             change,
@@ -165,7 +179,9 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::Policy => {
             changes::waiting(link, part).await?;
             policy(link).await?;
+            part.connectors = entitlements::connectors_in_use(link).await?;
         }
+        Scope::Key(key) => keys::load(link, part, key).await?,
         // Never: that is what it is not about.
         Scope::Remembering { .. } | Scope::Log => {}
     }

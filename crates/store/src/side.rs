@@ -5,6 +5,7 @@ use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 
 use crate::error::Result;
+use crate::keys::{self, Sealed, SshStep};
 use crate::tokens::{self, TokenRow};
 use crate::value::Statement;
 use crate::{changes, people};
@@ -61,6 +62,20 @@ pub enum Side {
         /// The name and text of each file.
         sources: Vec<(String, String)>,
     },
+    /// What an event about an authority does to its keys.
+    SshKeys {
+        /// Of which connector.
+        connector: String,
+        /// What.
+        step: SshStep,
+    },
+    /// A value is sealed anew, where it is still the one that was read.
+    Resealed {
+        /// What it was.
+        was: Sealed,
+        /// What it becomes.
+        sealed: Vec<u8>,
+    },
 }
 
 /// What writes it.
@@ -72,6 +87,8 @@ pub(crate) fn write(side: Side) -> Result<Vec<Statement>> {
         Side::EndToken { token } => vec![tokens::end(token)],
         Side::Proposed { change, sources } => vec![changes::keep_files(change, &sources)?],
         Side::Withheld { change, secret } => vec![changes::keep_secret(change, secret)],
+        Side::SshKeys { connector, step } => keys::ssh_step(connector, step),
+        Side::Resealed { was, sealed } => vec![keys::reseal(was, sealed)],
         Side::EndTokens { person } => vec![tokens::end_all(person)],
         // Written with its event; see `policies::write`.
         Side::PolicySource { .. } => Vec::new(),

@@ -47,16 +47,18 @@ pub struct SshKeep {
 }
 
 /// What a host acknowledged last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshHost {
     /// The version.
     pub version: u64,
+    /// The fingerprints of the keys that it trusts.
+    pub trusts: BTreeSet<String>,
     /// When.
     pub at: Timestamp,
 }
 
 /// Waits for the connector's turn, and makes its row where there is none.
-async fn turn(link: &mut Link, connector: &str) -> Result<()> {
+pub(crate) async fn turn(link: &mut Link, connector: &str) -> Result<()> {
     link.reserve(&format!("ssh {connector}")).await?;
     let text = "INSERT INTO ssh_authorities (connector) VALUES ($1) ON CONFLICT (connector) DO NOTHING";
     link.run(text, &[connector.into()]).await.map(drop)
@@ -232,19 +234,25 @@ async fn revoked(link: &mut Link, connector: &str) -> Result<(u64, Vec<u64>)> {
 async fn acknowledge(
     link: &mut Link,
     (connector, host): (&str, &str),
-    version: u64,
+    (version, trusts): (u64, &str),
     floor: &Floor,
 ) -> Result<()> {
     let (now, _) = transition::now(link, floor).await?;
-    let text = "INSERT INTO ssh_hosts (connector, host, version, at) VALUES ($1, $2, $3, $4) \
-                ON CONFLICT (connector, host) DO UPDATE SET version = $3, at = $4 WHERE ssh_hosts.version <= $3";
-    link.run(text, &[connector.into(), host.into(), version.into(), now.into()])
-        .await
-        .map(drop)
+    let text = "INSERT INTO ssh_hosts (connector, host, version, at, trusts) VALUES ($1, $2, $3, $4, $5) \
+                ON CONFLICT (connector, host) DO UPDATE SET version = $3, at = $4, trusts = $5 \
+                WHERE ssh_hosts.version <= $3";
+    let values = [
+        connector.into(),
+        host.into(),
+        version.into(),
+        now.into(),
+        trusts.into(),
+    ];
+    link.run(text, &values).await.map(drop)
 }
 
 async fn hosts(link: &mut Link, connector: &str) -> Result<BTreeMap<String, SshHost>> {
-    let text = "SELECT host, version, at FROM ssh_hosts WHERE connector = $1";
+    let text = "SELECT host, version, at, trusts FROM ssh_hosts WHERE connector = $1";
     let rows = link.rows(text, &[connector.into()]).await?;
     let host = |row: &crate::value::Row| {
         Ok((
@@ -252,6 +260,7 @@ async fn hosts(link: &mut Link, connector: &str) -> Result<BTreeMap<String, SshH
             SshHost {
                 version: row.count(1)?,
                 at: row.time(2)?,
+                trusts: row.text(3)?.split_whitespace().map(str::to_owned).collect(),
             },
         ))
     };
@@ -395,13 +404,20 @@ impl Store {
         on!(snapshot, self, |link| revoked(link, &connector))
     }
 
-    /// Keeps what a host has in place; an older version than before changes nothing.
-    pub async fn ssh_acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<()> {
+    /// Keeps what a host has in place, and the fingerprints of the keys that it trusts; an older version than before changes nothing.
+    pub async fn ssh_acknowledge(
+        &self,
+        connector: &str,
+        host: &str,
+        version: u64,
+        trusts: &BTreeSet<String>,
+    ) -> Result<()> {
+        let trusts = trusts.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let (connector, host, floor) = (connector.to_owned(), host.to_owned(), self.floor().clone());
         on!(write, self, |link| acknowledge(
             link,
             (&connector, &host),
-            version,
+            (version, &trusts),
             &floor
         ))
     }

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use daypass_core::refusal::Refusal;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
-use deadpool_postgres::Pool;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::floor::Floor;
 use crate::gate::{Access, Gate};
 use crate::link::{Link, Running};
-use crate::postgres::{self, PostgresOptions};
+use crate::postgres::{self, Line, PostgresOptions};
 use crate::scope::Scope;
 use crate::transition::{self, Committed, Decide, Outcome, Told};
 use crate::{Clock, sqlite};
@@ -202,9 +201,9 @@ impl Store {
                 )
                 .await;
         };
-        let pool = pools.mine().clone();
+        let line = pools.mine().clone();
         self.spawn(
-            async move { attempts(&pool, &scope, &mut decide, &floor).await },
+            async move { attempts(&line, &scope, &mut decide, &floor).await },
             done,
         )
         .await
@@ -244,7 +243,10 @@ impl Store {
                 answer
             }
             Engine::File(file) => file.read(action).await,
-            Engine::Postgres(pools) => action(&mut Link::Postgres(postgres::link(pools.mine()).await?)).await,
+            Engine::Postgres(pools) => {
+                let line = pools.mine().clone();
+                apart(async move { action(&mut Link::Postgres(postgres::link(&line).await?)).await }).await
+            }
         }
     }
 
@@ -257,12 +259,9 @@ impl Store {
         match &self.inner.engine {
             Engine::Memory { .. } | Engine::File(_) => self.read(action).await,
             Engine::Postgres(pools) => {
-                within(
-                    pools.mine(),
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                    action,
-                )
-                .await
+                let line = pools.mine().clone();
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                apart(async move { within(&line, begin, action).await }).await
             }
         }
     }
@@ -296,8 +295,8 @@ impl Store {
             }
             Engine::File(file) => file.write(action, done).await,
             Engine::Postgres(pools) => {
-                let pool = pools.mine().clone();
-                self.spawn(async move { within(&pool, "BEGIN", action).await }, done)
+                let line = pools.mine().clone();
+                self.spawn(async move { within(&line, "BEGIN", action).await }, done)
                     .await
             }
         }
@@ -321,12 +320,21 @@ impl Store {
     }
 }
 
+/// Reads on a task of its own. Whoever asks may look at something else for a while, as the reconciler does at the calls that it made
+/// before; what waits for a connection or has one must go on meanwhile, or it holds up who is being looked at, for ever.
+pub(crate) async fn apart<T: Send + 'static>(
+    reading: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let failed = |_| Error::corrupt("reading failed unexpectedly");
+    tokio::spawn(reading).await.map_err(failed)?
+}
+
 /// One transaction on PostgreSQL.
-async fn within<T, F>(pool: &Pool, begin: &str, action: F) -> Result<T>
+async fn within<T, F>(line: &Line, begin: &str, action: F) -> Result<T>
 where
     F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send,
 {
-    let mut link = postgres::link(pool).await?;
+    let mut link = postgres::link(line).await?;
     link.begin(begin).await?;
     let mut any = Link::Postgres(link);
     let result = action(&mut any).await;
@@ -335,14 +343,14 @@ where
 
 /// A transition on PostgreSQL: where others stood in its way before anything was decided, it begins anew.
 async fn attempts(
-    pool: &Pool,
+    line: &Line,
     scope: &Scope,
     decide: &mut Option<Decide>,
     floor: &Floor,
 ) -> Result<Committed> {
     let mut attempt = 1;
     loop {
-        let mut link = postgres::link(pool).await?;
+        let mut link = postgres::link(line).await?;
         link.begin(&postgres::deciding(scope.is_exclusive())).await?;
         let mut any = Link::Postgres(link);
         let result = transition::run(&mut any, scope, decide, floor).await;

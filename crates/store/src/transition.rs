@@ -18,7 +18,7 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
-use crate::{changes, entitlements, grants, locks, past, people, policies, requests};
+use crate::{changes, entitlements, grants, keys, locks, past, people, policies, requests};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]
@@ -81,6 +81,7 @@ pub(crate) async fn run(
     if moment.locked {
         let locks = locks::shut(link).await?.into_iter();
         world.locks.extend(locks.map(|lock| (lock.on.clone(), lock)));
+        world.owners = people::owners_locked(link).await?;
     }
     past::recall(link, scope, &mut world, now).await?;
     let decide = decide
@@ -207,6 +208,7 @@ fn writes(
             Subject::Person(id) => people::write(world.people.get(id), step)?,
             Subject::Lock(on) => locks::write(world.locks.get(on), step)?,
             Subject::Change(id) => changes::write(world.changes.get(id), step)?,
+            Subject::Key(key) => keys::write(world.keys.get(key), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
             Subject::Log => Vec::new(),
         });

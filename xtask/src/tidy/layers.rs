@@ -119,6 +119,9 @@ pub(super) fn only_the_simulation_plants_faults(tree: &Tree) -> Vec<Finding> {
 fn manifests(tree: &Tree) -> impl Iterator<Item = (&str, &File)> {
     tree.files().iter().filter_map(|file| {
         let dir = file.path.strip_suffix("/Cargo.toml")?;
+        if file.is_of_another_workspace() {
+            return None;
+        }
         Some((dir.strip_prefix("crates/").unwrap_or(dir), file))
     })
 }

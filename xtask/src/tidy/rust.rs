@@ -83,7 +83,7 @@ fn words_of(name: &str) -> impl Iterator<Item = &str> {
 pub(super) fn crates_take_the_lints(tree: &Tree) -> Vec<Finding> {
     tree.files()
         .iter()
-        .filter(|file| file.path.ends_with("/Cargo.toml"))
+        .filter(|file| file.path.ends_with("/Cargo.toml") && !file.is_of_another_workspace())
         .filter(|file| !file.text.contains("[lints]\nworkspace = true"))
         .map(|file| Finding {
             path: file.path.clone(),
@@ -151,6 +151,7 @@ mod tests {
             ("Cargo.toml", "[workspace]"),
             ("a/Cargo.toml", "[lints]\nworkspace = true\n"),
             ("b/Cargo.toml", "[package]"),
+            ("other/Cargo.toml", "[package]\n[workspace]\n"),
         ];
         finds(crates_take_the_lints, &files, &["b/Cargo.toml:1"]);
     }

@@ -99,6 +99,11 @@ impl File {
             .filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
+    /// Whether this is the manifest of another workspace (`fuzz/`): no crate of ours, and its lints are its own.
+    pub(super) fn is_of_another_workspace(&self) -> bool {
+        self.path.contains('/') && self.lines().any(|(_, line)| line == "[workspace]")
+    }
+
     /// Whether this is test code by its place.
     pub(super) fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("tests.rs")

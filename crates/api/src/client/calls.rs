@@ -7,13 +7,14 @@ use super::{Client, Error};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::change::{Change, ChangeQuery, NewChangeReview};
-use crate::connector::{Connector, Rotated};
+use crate::connector::{Connector, Rotate, Rotated};
 use crate::delegation::{Delegation, DelegationEnded, DelegationQuery, NewDelegation};
 use crate::doctor::Checkup;
 use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
+use crate::key::Sealing;
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::log::{GrantProof, LogProof, ProofQuery};
 use crate::page::Page;
@@ -145,10 +146,9 @@ impl Client {
         self.get(Route::SshHost, &[connector.as_str(), host], &ALL).await
     }
 
-    /// A host has this version of the list in place.
-    pub async fn ssh_acknowledge(&self, connector: &Name, host: &str, version: u64) -> Result<()> {
-        let body = ssh::Acknowledge { version };
-        self.send(Route::SshAcknowledge, &[connector.as_str(), host], &body)
+    /// A host has this version of the list in place, and these lines for `TrustedUserCAKeys`.
+    pub async fn ssh_acknowledge(&self, connector: &Name, host: &str, said: &ssh::Acknowledge) -> Result<()> {
+        self.send(Route::SshAcknowledge, &[connector.as_str(), host], said)
             .await
     }
 
@@ -361,10 +361,23 @@ impl Client {
         self.get(Route::Connectors, &[], &ALL).await
     }
 
-    /// Gives a connector another admin secret.
-    pub async fn rotate(&self, connector: &Name) -> Result<Rotated> {
-        self.send(Route::RotateConnector, &[connector.as_str()], &NOTHING)
-            .await
+    /// Gives a connector another admin secret, or its authority another key.
+    pub async fn rotate(&self, connector: &Name, how: Rotate) -> Result<Rotated> {
+        let at = [connector.as_str()];
+        if how.now {
+            return self.send(Route::RotateConnector, &at, &how).await;
+        }
+        self.send(Route::RotateConnector, &at, &NOTHING).await
+    }
+
+    /// By which keys the server seals what it keeps.
+    pub async fn sealing(&self) -> Result<Sealing> {
+        self.get(Route::Sealing, &[], &ALL).await
+    }
+
+    /// Seals everything by another key.
+    pub async fn rotate_sealing(&self) -> Result<Sealing> {
+        self.send(Route::RotateSealing, &[], &NOTHING).await
     }
 
     /// What the server finds when it looks itself over.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
-use daypass_api::ssh::HostFiles;
+use daypass_api::ssh::{Acknowledge, HostFiles};
 use daypass_api::{Client, ProblemCode};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;
@@ -28,6 +28,10 @@ use check::Check;
 const KRL: &[u8] = b"SSHKRL\n\0";
 /// The file of the list.
 const LIST: &str = "revoked.krl";
+/// The file of those who are trusted.
+const AUTHORITIES: &str = "ca.pub";
+/// How many are trusted at most: one, and another while one follows the other.
+const MOST_TRUSTED: usize = 3;
 /// The folder of the principals.
 const PRINCIPALS: &str = "principals";
 
@@ -93,7 +97,7 @@ impl SshHostCommand {
         let check = args.check(&context.env.path);
         if args.once {
             let there = args.sync(&client, &check, None).await?;
-            if there.unread.is_none() {
+            if there.is_read() {
                 context
                     .out
                     .note(Line::new().with(Style::Good, "✓ ").text(there.said()));
@@ -119,14 +123,17 @@ impl SshHostCommand {
         let mut before: Option<Result<InPlace, String>> = None;
         loop {
             let last = before.as_ref().and_then(|last| last.as_ref().ok());
-            let acknowledged = last.filter(|last| last.unread.is_none()).map(|last| last.version);
-            let now = args
-                .sync(&client, &check, acknowledged)
-                .await
-                .map_err(|failure| failure.told().0.to_owned());
+            let acknowledged = last.filter(|last| last.is_read()).map(|last| last.version);
+            let now =
+                args.sync(&client, &check, acknowledged)
+                    .await
+                    .map_err(|failure| match failure.told() {
+                        (what, Some(hint)) => format!("{what} (try: {hint})"),
+                        (what, None) => what.to_owned(),
+                    });
             if before.as_ref() != Some(&now) {
                 match &now {
-                    Ok(there) if there.unread.is_none() => context.out.note(Line::new().text(there.said())),
+                    Ok(there) if there.is_read() => context.out.note(Line::new().text(there.said())),
                     Ok(there) => context.out.warn(Line::new().text(there.said())),
                     Err(failure) => context.out.warn(Line::new().text(failure.clone())),
                 }
@@ -143,15 +150,26 @@ struct InPlace {
     version: u64,
     /// Why it was not acknowledged.
     unread: Option<String>,
+    /// Why it was not said which authorities sshd trusts.
+    untrusted: Option<String>,
 }
 
 impl InPlace {
+    fn is_read(&self) -> bool {
+        self.unread.is_none() && self.untrusted.is_none()
+    }
+
     fn said(&self) -> String {
         let version = self.version;
-        self.unread.as_ref().map_or_else(
-            || format!("version {version} of the revocation list is in place and acknowledged"),
-            |why| format!("version {version} of the revocation list is written and not acknowledged: {why}"),
-        )
+        match (&self.unread, &self.untrusted) {
+            (Some(why), _) => {
+                format!("version {version} of the revocation list is written and not acknowledged: {why}")
+            }
+            (None, Some(why)) => format!(
+                "version {version} of the revocation list is in place and acknowledged; which authorities are trusted here is not: {why}"
+            ),
+            (None, None) => format!("version {version} of the revocation list is in place and acknowledged"),
+        }
     }
 }
 
@@ -197,7 +215,7 @@ pub async fn sync_host(
     let there = sync(client, host, (folder, &check), acknowledged)
         .await
         .map_err(|failure| failure.told().0.to_owned())?;
-    if there.unread.is_some() {
+    if !there.is_read() {
         return Err(there.said());
     }
     Ok(there.version)
@@ -223,15 +241,32 @@ async fn sync(
     write(folder, &files)?;
     let version = files.version;
     if acknowledged == Some(version) {
-        let unread = None;
-        return Ok(InPlace { version, unread });
+        return Ok(InPlace {
+            version,
+            unread: None,
+            untrusted: None,
+        });
     }
-    let users = files.principals.keys().map(String::as_str);
-    let unread = check.list(&folder.join(LIST), users).await.err();
+    let users = || files.principals.keys().map(String::as_str);
+    let unread = check.list(&folder.join(LIST), users()).await.err();
+    // A server that says nothing of several authorities wants to hear nothing of them.
+    let untrusted = match files.authorities.is_empty() {
+        true => None,
+        false => check.authorities(&folder.join(AUTHORITIES), users()).await.err(),
+    };
     if unread.is_none() {
-        client.ssh_acknowledge(connector, host, version).await?;
+        let authorities = match untrusted {
+            Some(_) => Vec::new(),
+            None => files.authorities,
+        };
+        let said = Acknowledge { version, authorities };
+        client.ssh_acknowledge(connector, host, &said).await?;
     }
-    Ok(InPlace { version, unread })
+    Ok(InPlace {
+        version,
+        unread,
+        untrusted,
+    })
 }
 
 /// Lets nobody in any more: without principals a certificate opens no user.
@@ -255,9 +290,13 @@ fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
         .ok()
         .filter(|krl| krl.starts_with(KRL));
     let krl = krl.ok_or_else(|| Failure::error("the server sent no revocation list; nothing was changed"))?;
+    let authorities = match files.authorities.as_slice() {
+        [] => std::slice::from_ref(&files.authority),
+        several => several,
+    };
     let none = files.authority.is_empty();
-    let one_line = files.authority.trim_end().lines().count() == 1;
-    if !none && (!one_line || !files.authority.starts_with("ssh-ed25519 ")) {
+    let is_line = |line: &String| line.trim_end().lines().count() == 1 && line.starts_with("ssh-ed25519 ");
+    if !none && (authorities.len() > MOST_TRUSTED || !authorities.iter().all(is_line)) {
         return Err(Failure::error(
             "the server sent no authority; nothing was changed",
         ));
@@ -299,7 +338,11 @@ fn write(folder: &Path, files: &HostFiles) -> Result<(), Failure> {
     if none {
         return Ok(());
     }
-    replace(&folder.join("ca.pub"), files.authority.as_bytes())
+    let lines: String = authorities
+        .iter()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
+    replace(&folder.join(AUTHORITIES), lines.as_bytes())
 }
 
 /// Writes beside, makes it durable and moves it over; does nothing where it is so already.
@@ -352,6 +395,7 @@ mod tests {
     fn files() -> HostFiles {
         HostFiles {
             authority: "ssh-ed25519 AAAA daypass fleet\n".into(),
+            authorities: Vec::new(),
             version: 3,
             krl: STANDARD.encode(KRL),
             principals: [("deploy".into(), ["deploy@web-1".into()].into())].into(),
@@ -395,6 +439,21 @@ mod tests {
     }
 
     #[test]
+    fn a_host_trusts_two_while_one_follows_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let two = HostFiles {
+            authorities: vec![files().authority, "ssh-ed25519 BBBB daypass fleet next\n".into()],
+            ..files()
+        };
+        write(dir.path(), &two).unwrap();
+        let authority = std::fs::read_to_string(dir.path().join(AUTHORITIES)).unwrap();
+        assert_eq!(authority, two.authorities.concat());
+        write(dir.path(), &files()).unwrap();
+        let authority = std::fs::read_to_string(dir.path().join(AUTHORITIES)).unwrap();
+        assert_eq!(authority, files().authority, "and then one again");
+    }
+
+    #[test]
     fn a_host_that_left_lets_nobody_in() {
         let dir = tempfile::tempdir().unwrap();
         empty(dir.path()).unwrap();
@@ -420,6 +479,9 @@ mod tests {
             |files| files.krl = "%".into(),
             |files| files.authority = "ssh-ed25519 AAAA a\nssh-ed25519 BBBB b\n".into(),
             |files| files.authority = "cert-authority".into(),
+            |files| files.authorities = vec!["ssh-ed25519 AAAA a\nssh-ed25519 BBBB b\n".into()],
+            |files| files.authorities = vec!["ssh-ed25519 AAAA a\n".into(), "cert-authority".into()],
+            |files| files.authorities = vec!["ssh-ed25519 AAAA a\n".into(); 4],
             |files| files.principals = [("../../x".into(), ["a".into()].into())].into(),
             |files| files.principals = [("x".into(), ["a\nroot".into()].into())].into(),
             |files| files.principals = [("x".into(), ["command=\"x\" a".into()].into())].into(),

@@ -156,9 +156,9 @@ impl Standing for Instead {
         voter: Voter<'_>,
     ) -> Result<Option<PersonId>, Refusal> {
         Ok(match voter {
-            Voter::Would(who) if who == person(3) => None,
-            Voter::Would(who) if who == person(4) => Some(self.0),
-            Voter::Would(_) => Some(person(3)),
+            Voter::Would(who) | Voter::WouldDeny(who) if who == person(3) => None,
+            Voter::Would(who) | Voter::WouldDeny(who) if who == person(4) => Some(self.0),
+            Voter::Would(_) | Voter::WouldDeny(_) => Some(person(3)),
             Voter::Did(review) => review.on_behalf,
         })
     }

@@ -189,6 +189,34 @@ fn nothing_comes_nearer_for_who_or_what_is_locked() {
 }
 
 #[test]
+fn a_lock_of_the_owner_is_one_of_the_service() {
+    let request = sample(vec![]);
+    let mut world = with_both(locked(&[On::Person(person(5))]), &request);
+    for (actor, subject, what) in steps(&request) {
+        lock::check(&world, actor, &subject, &what).unwrap();
+    }
+    world.owners.insert(person(1), person(5));
+    for (actor, subject, what) in steps(&request) {
+        refused(lock::check(&world, actor, &subject, &what), &what);
+    }
+    // What a program tells of ends is taken all the same, until it is locked itself.
+    let program = Actor::Person(person(9));
+    world.owners.insert(person(9), person(5));
+    let grant = Subject::Grant(active(1, "k", 3600).id);
+    let ending = |reason| What::Grant(grant::Event::Ending { reason });
+    let revoked = ending(Reason::Revoked {
+        by: person(9),
+        why: None,
+    });
+    refused(lock::check(&world, program, &grant, &revoked), &revoked);
+    let completed = ending(Reason::Completed);
+    lock::check(&world, program, &grant, &completed).unwrap();
+    let own = locked(&[On::Person(person(9))]);
+    world.locks.extend(own.locks);
+    refused(lock::check(&world, program, &grant, &completed), &completed);
+}
+
+#[test]
 fn a_lock_is_on_what_it_names_and_on_nothing_else() {
     let request = sample(vec![]);
     let others = [

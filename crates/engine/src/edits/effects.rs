@@ -14,6 +14,7 @@ use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::{Directory, Plan};
 
+use super::{Moment, event};
 use crate::current::Current;
 use crate::directory::Snapshot;
 
@@ -37,7 +38,7 @@ impl Current {
         if !change.is_pending() {
             return None;
         }
-        let (before, after) = match both(edit, &self.directory, now) {
+        let (before, after) = match both(edit, self, now) {
             Ok(both) => both,
             Err(why) => return Some(Err(why)),
         };
@@ -62,7 +63,13 @@ impl Current {
         let gained = gained.map(|(set, times)| line("+", set, *times, "may review"));
         let lost = was.iter().filter(|(set, _)| !is.contains_key(*set));
         let lost = lost.map(|(set, times)| line("-", set, *times, "no longer reviews"));
-        gained.chain(lost).collect()
+        let votes = |person: &Person| person.active && self.policy.may_be_delegate(person).is_ok();
+        let delegate = match (votes(before), votes(after)) {
+            (false, true) => Some("+ may be a delegate, and review in the place of who delegates to them"),
+            (true, false) => Some("- is nobody's delegate any more"),
+            _ => None,
+        };
+        gained.chain(lost).chain(delegate.map(str::to_owned)).collect()
     }
 
     fn with(&self, person: Person) -> Instead<'_> {
@@ -74,15 +81,30 @@ impl Current {
 }
 
 /// The account before and after. One that is not active now is asked about as if it were and had nothing, for it gains all.
-fn both(edit: &Edit, directory: &Snapshot, now: Timestamp) -> Result<(Person, Person), String> {
+fn both(edit: &Edit, current: &Current, now: Timestamp) -> Result<(Person, Person), String> {
+    let directory = current.directory.as_ref();
     let known = directory.person(edit.person);
-    let is_administrator = |person: &&Person| person.active && person.role == SystemRole::Administrator;
-    let around = directory.people().filter(is_administrator).chain(known);
+    let login = match &edit.act {
+        Act::Add { person, .. } => Some(person.login.text()),
+        _ => known.map(|known| known.login.text()),
+    };
+    let is_in_it = |person: &&Person| {
+        let alike = login.is_some_and(|login| person.login.text().eq_ignore_ascii_case(login));
+        person.active && (alike || person.role == SystemRole::Administrator)
+    };
+    let around = directory.people().filter(is_in_it).chain(known);
     let world = World {
         people: around.map(|person| (person.id, person.clone())).collect(),
         ..World::default()
     };
-    let event = edit.follows(&world, now).map_err(|refusal| refusal.to_string())?;
+    // What would keep it from being carried out keeps it from being shown as if it could be.
+    let moment = Moment {
+        actor: Actor::System,
+        current,
+        world: &world,
+        now,
+    };
+    let event = event(edit, moment).map_err(|refusal| refusal.to_string())?;
     let account = match (&edit.act, known) {
         (Act::Add { person, .. }, _) => person.as_ref().clone(),
         (_, Some(known)) => known.clone(),

@@ -11,7 +11,8 @@ use daypass_core::change::{Change, Event, Lapse, Proposal};
 use daypass_core::edit::{Act, Edit};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{ChangeId, PersonId};
-use daypass_core::person::Person;
+use daypass_core::person::{Change as Happened, Person};
+use daypass_core::planted::{self, Fault};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
@@ -59,7 +60,12 @@ impl Engine {
                 };
                 return (scope, Basis::PolicyAndDirectory);
             }
-            (for_scope.scope(id), Basis::Policy)
+            // Whether who issues a token is who they say is asked of the owner's account, which is not in the scope.
+            let basis = match for_scope {
+                Wish::Token(_) => Basis::PolicyAndDirectory,
+                _ => Basis::Policy,
+            };
+            (for_scope.scope(id), basis)
         };
         let committed = self
             .decide_by(scope, move |current, world, now| {
@@ -165,11 +171,16 @@ fn propose(
 
 /// What an edit does, now: the one way in which an account changes, whether others had to agree or not.
 pub(crate) fn carry_out(edit: &Edit, secret: Option<String>, moment: Moment<'_>) -> Result<Outcome, Refusal> {
+    let event = event(edit, moment)?;
+    let mut outcome = Outcome::one(moment.actor, Subject::Person(edit.person), What::Person(event));
+    outcome.side = beside(edit, secret, moment.now)?;
+    Ok(outcome)
+}
+
+/// The event that an edit leads to now, where it could be done.
+fn event(edit: &Edit, moment: Moment<'_>) -> Result<Happened, Refusal> {
     let Moment {
-        actor,
-        current,
-        world,
-        now,
+        current, world, now, ..
     } = moment;
     let manager = match &edit.act {
         Act::Add { person, .. } => person.manager,
@@ -195,10 +206,13 @@ pub(crate) fn carry_out(edit: &Edit, secret: Option<String>, moment: Moment<'_>)
     if let Some(owner) = owner {
         may_own(owner, current, world)?;
     }
-    let event = edit.follows(world, now)?;
-    let mut outcome = Outcome::one(actor, Subject::Person(edit.person), What::Person(event));
-    outcome.side = beside(edit, secret, now)?;
-    Ok(outcome)
+    if let Act::Token { owner, .. } = &edit.act
+        && let Some(owner) = current.directory.person(*owner)
+    {
+        // Whoever has borrowed the owner's account would keep the token when that one has it back.
+        current.policy.not_borrowed(owner, now)?;
+    }
+    edit.follows(world, now)
 }
 
 /// Whether an active person proposes a token of a service account that they answer for. For that nobody need be an administrator.
@@ -262,7 +276,7 @@ pub(crate) fn follow(
         return Ok(on(event));
     }
     if !proposes_for_their_own(edit, change.proposer, moment.current) {
-        may_still_propose(moment.current, change.proposer)?;
+        may_still_propose(moment.current, moment.world, change.proposer)?;
     }
     // Who wanted it is who did it: those who agreed stand beside the change.
     let theirs = Moment {
@@ -278,7 +292,7 @@ pub(crate) fn follow(
         }
         Err(refusal) => return Err(refusal),
     };
-    let last = matches!(event, Event::Applied { .. });
+    let last = matches!(event, Event::Applied { .. }) && !planted::is(Fault::HalfAnEdit);
     let mut outcome = on(event);
     if last {
         let others = overtaken(change, edit, &done, moment);

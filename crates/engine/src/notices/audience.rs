@@ -14,7 +14,7 @@ use daypass_core::lock::{self, On};
 use daypass_core::name::Name;
 use daypass_core::person::SystemRole;
 use daypass_core::request::{self, Request, State};
-use daypass_core::review::{Decision, From, Review, Silence, Step};
+use daypass_core::review::{Decision, From, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
 use daypass_policy::{Directory as _, Policy, owner_of};
 
@@ -77,7 +77,7 @@ pub fn of(event: &Event, around: &Around, scene: &Scene<'_>) -> Vec<Notice> {
             None => Vec::new(),
         },
         What::Person(_) => super::delegation::of(event),
-        What::Entitlement(_) | What::Policy(_) | What::Log(_) => Vec::new(),
+        What::Entitlement(_) | What::Policy(_) | What::Key(_) | What::Log(_) => Vec::new(),
     }
 }
 
@@ -147,12 +147,7 @@ impl Scene<'_> {
         let (Some(step), State::Pending { due_at, .. }) = (request.path.steps.first(), &request.state) else {
             return Vec::new();
         };
-        self.asked(
-            request,
-            self.reviewers(request, (0, step), false, at),
-            at,
-            *due_at,
-        )
+        self.asked(request, self.reviewers(request, step, false, at), at, *due_at)
     }
 
     fn of_request(&self, request: &Request, happened: &request::Event, at: Timestamp) -> Vec<Notice> {
@@ -163,17 +158,12 @@ impl Scene<'_> {
                 let Some(open) = request.path.steps.get(*step) else {
                     return Vec::new();
                 };
-                self.asked(
-                    request,
-                    self.reviewers(request, (*step, open), false, at),
-                    at,
-                    *due_at,
-                )
+                self.asked(request, self.reviewers(request, open, false, at), at, *due_at)
             }
             // The step goes on waiting for those who were asked.
             E::Reviewed { .. } | E::Created { .. } => Vec::new(),
             E::Escalated { due_at } => {
-                let Some(open) = escalated_step(request, at, *due_at) else {
+                let Some((_, open)) = escalated_step(request, at, *due_at) else {
                     return Vec::new();
                 };
                 let before = self.reviewers(request, open, false, at);
@@ -380,16 +370,12 @@ impl Scene<'_> {
     fn reviewers(
         &self,
         request: &Request,
-        (index, step): (usize, &Step),
+        step: &Step,
         escalated: bool,
         at: Timestamp,
     ) -> BTreeSet<PersonId> {
-        let reviews = request.reviews().iter();
-        let elsewhere = reviews.filter(|review| review.step != index && review.at <= at);
-        let counted = elsewhere.flat_map(Review::voices).collect();
-        let who = (request.ask.requester, &counted);
         self.policy
-            .reviewers_beside(who, step, escalated, self.directory, at)
+            .reviewers_beside(request, step, escalated, self.directory, at)
     }
 
     /// Whom a step asks that stands beside the chain.
@@ -402,12 +388,12 @@ impl Scene<'_> {
     ) -> BTreeSet<PersonId> {
         let people = self
             .policy
-            .reviewers(request.ask.requester, step, escalated, self.directory, at);
+            .reviewers(request, step, escalated, self.directory, at);
         people.into_iter().collect()
     }
 
     /// Who hears what somebody is to hear: of a service account, which reads nothing, its owner.
-    fn hears_for(&self, id: PersonId) -> PersonId {
+    pub(super) fn hears_for(&self, id: PersonId) -> PersonId {
         let account = self.directory.person(id);
         let owner = account.and_then(|account| owner_of(account, self.directory));
         owner.map_or(id, |owner| owner.id)
@@ -415,8 +401,7 @@ impl Scene<'_> {
 
     /// Whom to ask in the place of these.
     fn instead(&self, people: &BTreeSet<PersonId>, request: &Request, at: Timestamp) -> BTreeSet<PersonId> {
-        self.policy
-            .instead_of(people, request.ask.requester, self.directory, at)
+        self.policy.instead_of(people, request, self.directory, at)
     }
 
     fn administrators(&self) -> BTreeSet<PersonId> {

@@ -17,11 +17,7 @@ const MOST_LINES: usize = 20;
 
 /// What an event of a change leads to.
 pub(super) fn of(change: &Change, happened: &Event, at: Timestamp, scene: &Scene<'_>) -> Vec<Notice> {
-    let instead = |people: BTreeSet<PersonId>| {
-        scene
-            .policy
-            .instead_of(&people, change.proposer, scene.directory, at)
-    };
+    let instead = |people: BTreeSet<PersonId>| scene.policy.instead_of(&people, change, scene.directory, at);
     let waiting = || asked(change, scene, at);
     match happened {
         Event::Proposed { .. } => vec![notice(Kind::ChangeAsked, at, instead(waiting()))],
@@ -34,14 +30,18 @@ pub(super) fn of(change: &Change, happened: &Event, at: Timestamp, scene: &Scene
             let mut more = waiting();
             if let Some((_, step)) = change.open_step() {
                 let policy = scene.policy;
-                for person in policy.reviewers(change.proposer, step, false, scene.directory, at) {
+                for person in policy.reviewers(change, step, false, scene.directory, at) {
                     more.remove(&person);
                 }
             }
             vec![notice(Kind::ChangeAsked, at, instead(more))]
         }
         Event::Applied { .. } | Event::Denied { .. } | Event::Lapsed { .. } => {
-            vec![notice(Kind::ChangeDecided, at, [change.proposer])]
+            vec![notice(
+                Kind::ChangeDecided,
+                at,
+                [scene.hears_for(change.proposer)],
+            )]
         }
         Event::Withdrawn => vec![notice(Kind::ChangeDecided, at, [])],
     }

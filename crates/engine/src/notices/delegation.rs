@@ -12,13 +12,16 @@ use super::kind::Kind;
 use super::words::Writer;
 use crate::directory::Snapshot;
 
-/// What a change of the directory leads to: the delegate hears of it, and whoever delegated where somebody else took it back.
+/// What a change of the directory leads to: the delegate hears of it, and so does who delegated. If it was somebody else in their
+/// name, they must know; who takes it back themselves does.
 pub(super) fn of(event: &Event) -> Vec<Notice> {
     let (Subject::Person(of), What::Person(change)) = (&event.subject, &event.what) else {
         return Vec::new();
     };
     match change {
-        Change::Delegated { delegation } => vec![notice(Kind::DelegationMade, event.at, [delegation.to])],
+        Change::Delegated { delegation } => {
+            vec![notice(Kind::DelegationMade, event.at, [delegation.to, *of])]
+        }
         Change::DelegationEnded { to } => {
             let mut people = BTreeSet::from([*to]);
             people.extend((event.actor != Actor::Person(*of)).then_some(*of));

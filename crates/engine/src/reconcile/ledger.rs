@@ -17,7 +17,6 @@ use futures_util::{StreamExt as _, stream};
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::services::lock_over;
 
 /// How many transitions are offered to the store at once, so that it can commit them as a group.
 const AT_ONCE: usize = 64;
@@ -84,7 +83,7 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
         };
         let event = match action {
             // Nothing begins under a lock, whoever should have ended it.
-            Action::Begin(_) | Action::Activate(_) if lock_over(current, world, grant).is_some() => {
+            Action::Begin(_) | Action::Activate(_) if world.lock_over(grant).is_some() => {
                 grant.end(Reason::Locked, now)?
             }
             Action::Begin(_) => match current.still_right(request.as_ref(), world, now) {

@@ -8,6 +8,7 @@ mod backoff;
 mod calls;
 mod elapsed;
 mod health;
+mod lane;
 mod ledger;
 mod sweep;
 mod watch;
@@ -22,7 +23,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::Drift;
+use daypass_policy::{Directory as _, Drift};
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -32,6 +33,7 @@ use self::backoff::Backoff;
 use self::calls::{Call, Caller, Outcome, PROVISION, Report};
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
+use self::lane::Lane;
 use self::watch::Watch;
 use crate::directory::Snapshot;
 use crate::engine::Engine;
@@ -73,7 +75,7 @@ pub struct Reconciler {
     unrecorded: BTreeSet<TargetKey>,
     /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
     uncertain: BTreeSet<TargetKey>,
-    lanes: HashMap<Name, Lane>,
+    lanes: HashMap<Name, Lane<Call>>,
     running: FuturesUnordered<BoxFuture<'static, Report>>,
     arrived: VecDeque<Report>,
     /// Where the last step stopped reading what is due, if it did not read all of it.
@@ -91,24 +93,11 @@ pub struct Reconciler {
     remembered_event: Option<u64>,
     /// The time that decides beside this process's own.
     elapsed: Elapsed,
-    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left.
+    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left; with when
+    /// they, or who answers for them, last changed.
     directory: Option<Arc<Snapshot>>,
-    off: BTreeSet<PersonId>,
+    off: BTreeMap<PersonId, Timestamp>,
     health: Arc<Health>,
-}
-
-/// The calls of one connector: how many are under way, and those that wait for a place.
-#[derive(Default)]
-struct Lane {
-    under_way: usize,
-    waiting: VecDeque<Call>,
-}
-
-impl Lane {
-    /// Whether more than half a batch waits.
-    fn is_full(&self, batch: usize) -> bool {
-        self.waiting.len() >= batch.div_ceil(2)
-    }
 }
 
 /// What one round looks at.
@@ -150,7 +139,7 @@ impl Reconciler {
             remembered_event: None,
             elapsed: Elapsed::default(),
             directory: None,
-            off: BTreeSet::new(),
+            off: BTreeMap::new(),
             health: Arc::new(Health::default()),
         }
     }
@@ -298,11 +287,15 @@ impl Reconciler {
             return Ok(0);
         }
         let mut ended = 0;
-        self.off.retain(|id| lost(&directory, *id).is_some());
+        self.off.retain(|id, _| lost(&directory, *id).is_some());
         for person in directory.people() {
-            if !self.off.contains(&person.id) && lost(&directory, person.id).is_some() {
+            // Who was on and off again since the last look may have got something in between.
+            let owner = person.owner.and_then(|owner| directory.person(owner));
+            let changed = owner.map_or(person.changed_at, |owner| owner.changed_at.max(person.changed_at));
+            let ended_since = self.off.get(&person.id) == Some(&changed);
+            if !ended_since && lost(&directory, person.id).is_some() {
                 ended += self.engine.end_all_of(Actor::System, person.id).await?;
-                self.off.insert(person.id);
+                self.off.insert(person.id, changed);
             }
         }
         self.directory = Some(directory);
@@ -374,14 +367,15 @@ impl Reconciler {
         let connector = call.key().connector.clone();
         let batch = self.batch();
         let lane = self.lanes.entry(connector.clone()).or_default();
-        if lane.waiting.len() >= batch
+        let queue = lane.queue(matches!(call, Call::Revoke { .. }));
+        if queue.len() >= batch
             || self.busy.contains(call.key())
             || !self.backoff.ready(call.key(), call.doing(), now)
         {
             return;
         }
         self.busy.insert(call.key().clone());
-        lane.waiting.push_back(call);
+        queue.push_back(call);
         self.launch(&connector);
     }
 
@@ -408,7 +402,7 @@ impl Reconciler {
             .lanes
             .get_mut(connector)
             .filter(|lane| lane.under_way < most)?;
-        let call = lane.waiting.pop_front()?;
+        let call = lane.next()?;
         lane.under_way += 1;
         Some(call)
     }

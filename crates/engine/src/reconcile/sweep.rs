@@ -1,7 +1,7 @@
-//! The sweep: asks each connector what is there, and finds what no grant holds (left by a crash, or added by hand) and what
-//! is missing (taken away by hand). At the start of a process, then every so often. What it finds, the plan then deals with.
+//! The sweep: asks each connector what is there, and finds what no grant holds (left by a crash, or added by hand), what is
+//! missing (taken away by hand) and what has another limit (changed by hand). At the start of a process, then every so often. What it finds, the plan then deals with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use daypass_core::evidence;
 use daypass_core::name::Name;
 use daypass_core::planted;
 use daypass_core::time::Timestamp;
-use daypass_providers::{Error as TargetError, Inspection, Provider};
+use daypass_providers::{Error as TargetError, Inspection, Limit, Provider};
 use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
 
@@ -72,7 +72,7 @@ async fn connector(
     if planted::is(planted::Fault::NoSweep) {
         return Ok(());
     }
-    let listed: BTreeSet<String> = provider.list_managed().await?.into_iter().collect();
+    let listed = provider.list_managed().await?;
     // The ledger is read after the target: what was provisioned in between has its intent written down by then.
     let ledger = match engine.store().entitlements_of(name).await {
         Ok(ledger) => ledger,
@@ -87,7 +87,7 @@ async fn connector(
         .collect();
     // One that cannot be looked at must not hide the others.
     let mut unseen = Ok(());
-    for key in &listed {
+    for key in listed.keys() {
         let known = ledger.get(key).map(|entitlement| &entitlement.observed);
         if matches!(known, None | Some(Observed::Absent { .. })) {
             let spec = ledger
@@ -96,7 +96,7 @@ async fn connector(
             match provider.inspect(key, spec).await {
                 Ok(Inspection::Present { .. }) => {
                     let (connector, key) = (name.clone(), key.clone());
-                    note_drift(engine, TargetKey { connector, key }).await;
+                    note_drift(engine, TargetKey { connector, key }, None).await;
                 }
                 Ok(_) => {}
                 Err(error) => unseen = unseen.and(only_this_key(error)?),
@@ -104,10 +104,15 @@ async fn connector(
         }
     }
     for (key, entitlement) in &ledger {
-        if let Observed::Present { at, .. } = entitlement.observed
-            && !listed.contains(key)
-            && let Err(error) = missing(engine, caller, provider, entitlement, at).await
-        {
+        let Observed::Present { until, at } = entitlement.observed else {
+            continue;
+        };
+        let as_known = match listed.get(key) {
+            None => false,
+            Some(Limit::Told(limit)) => *limit == until || planted::is(planted::Fault::BelieveLimits),
+            Some(Limit::Untold) => true,
+        };
+        if !as_known && let Err(error) = look(engine, caller, provider, entitlement, (until, at)).await {
             unseen = unseen.and(only_this_key(error)?);
         }
     }
@@ -122,18 +127,20 @@ fn only_this_key(error: TargetError) -> Result<Result<(), TargetError>, TargetEr
     }
 }
 
-/// Access that nobody holds. Once noted, the plan takes it away (or, where the connector says so, leaves it to people).
-async fn note_drift(engine: &Engine, key: TargetKey) {
-    tracing::warn!(%key, "access at the target that no grant holds");
+/// Access that nobody holds, or not so. Once noted, the plan takes it away (or, where the connector says so, leaves it to people), or
+/// makes it as its holders have it. `known`: what was known when it was looked at, where it was known to be there.
+async fn note_drift(engine: &Engine, key: TargetKey, known: Option<Observed>) {
+    tracing::warn!(%key, held = known.is_some(), "the target shows what no grant gives");
     let noted = engine
         .store()
         .transition(Scope::Entitlement(key.clone()), move |world, _| {
             // Provisioned meanwhile, or noted before: nothing to add.
-            if world
-                .entitlements
-                .get(&key)
-                .is_some_and(|known| !matches!(known.observed, Observed::Absent { .. }))
-            {
+            let as_before = match (&known, world.entitlements.get(&key)) {
+                (Some(known), now) => now.is_some_and(|now| now.observed == *known),
+                (None, None) => true,
+                (None, Some(now)) => matches!(now.observed, Observed::Absent { .. }),
+            };
+            if !as_before {
                 return Ok(store::Outcome::default());
             }
             let event = Event::DriftFound { key: key.clone() };
@@ -149,33 +156,37 @@ async fn note_drift(engine: &Engine, key: TargetKey) {
     }
 }
 
-/// Access that should be there and is not listed: looked at once more, then written down as taken away by hand.
-async fn missing(
+/// Access that should be there and is not listed, or with another limit than was last seen: looked at once more. What is gone is
+/// written down as taken away by hand; what is changed is noted, and the plan has it put right.
+async fn look(
     engine: &Engine,
     caller: &Caller,
     provider: &dyn Provider,
     entitlement: &Entitlement,
-    provisioned_at: Timestamp,
+    (known, seen_at): (Option<Timestamp>, Timestamp),
 ) -> Result<(), TargetError> {
     let now = engine.now().await;
     let looked = caller.certain_now(engine, provider.capabilities().ceiling).await;
     // Not to be seen yet, or perhaps cut by a removal that was on its way when somebody came to hold it: then it is
     // provisioned once more, and was not taken away by hand.
-    if now < provisioned_at + calls::propagation(provider) || entitlement.unsettled_until().is_some() {
+    if now < seen_at + calls::propagation(provider) || entitlement.unsettled_until().is_some() {
         return Ok(());
     }
     let key = &entitlement.key;
     let gone = match provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
-        Inspection::Absent { residue } => Some((evidence::recorded_residue(residue), None)),
-        Inspection::Gone { shown_by } => Some((Vec::new(), Some(evidence::recorded_proof(&shown_by)))),
-        Inspection::Present { .. } | Inspection::Unknown => None,
-    };
-    if let Some((residue, shown_by)) = gone {
-        let seen = vec![Event::VerifiedAbsent { residue, shown_by }];
-        let by = caller.observer(entitlement.epoch, looked - calls::propagation(provider));
-        if let Err(error) = calls::record(engine, key, &by, false, seen).await {
-            tracing::debug!(%key, %error, "what the sweep saw was overtaken");
+        Inspection::Absent { residue } => (evidence::recorded_residue(residue), None),
+        Inspection::Gone { shown_by } => (Vec::new(), Some(evidence::recorded_proof(&shown_by))),
+        Inspection::Present { until, .. } if until != known => {
+            note_drift(engine, key.clone(), Some(entitlement.observed.clone())).await;
+            return Ok(());
         }
+        Inspection::Present { .. } | Inspection::Unknown => return Ok(()),
+    };
+    let (residue, shown_by) = gone;
+    let seen = vec![Event::VerifiedAbsent { residue, shown_by }];
+    let by = caller.observer(entitlement.epoch, looked - calls::propagation(provider));
+    if let Err(error) = calls::record(engine, key, &by, false, seen).await {
+        tracing::debug!(%key, %error, "what the sweep saw was overtaken");
     }
     Ok(())
 }

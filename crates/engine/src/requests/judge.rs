@@ -13,13 +13,13 @@ use daypass_core::request::{self, Request};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::{Allowed, Decision, Policy};
-use daypass_store::MOST_OPEN;
+use daypass_store::{MOST_HELD, MOST_OPEN};
 
 use super::{NewRequest, Verb};
 use crate::caller::Caller;
 use crate::current::Current;
 use crate::error::not_found;
-use crate::services::{lock_for, locked};
+use crate::services::locked;
 
 /// The items of an ask: those it names and those that its environments stand for by this policy, or those of the grant that it
 /// lengthens.
@@ -63,7 +63,7 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Result<Allowed, Refusal> {
     let who = caller.person;
-    if let Some(lock) = lock_for(current, world, who, items) {
+    if let Some(lock) = world.locked_for(who, items) {
         let refusal = locked(current, lock, who);
         return Err(in_the_way_of(&asked.environments, refusal));
     }
@@ -88,6 +88,9 @@ pub(super) fn decide(
     };
     if verb == Verb::Ask && !allowed.path.steps.is_empty() {
         few_wait(world, who)?;
+    }
+    if verb == Verb::Ask && extended.is_none() {
+        few_are_held(world)?;
     }
     if let Some(grant) = extended {
         grant.may_extend(allowed.duration, allowed.path.ends_by, now)?;
@@ -130,6 +133,16 @@ fn few_wait(world: &World, who: PersonId) -> Result<(), Refusal> {
     }
     let what = format!("{MOST_OPEN} of your requests wait for others already, and nobody may have more");
     Err(Refusal::new(Code::TooManyOpen, what).hint("take back those that are not needed: daypass cancel ID"))
+}
+
+/// Each grant is work at a target, now and when it ends: those of one person must not stand before the end of others'. An
+/// emergency is never held up by it.
+fn few_are_held(world: &World) -> Result<(), Refusal> {
+    if world.holds < MOST_HELD {
+        return Ok(());
+    }
+    let what = format!("{MOST_HELD} grants of yours have not ended yet, and nobody may have more");
+    Err(Refusal::new(Code::TooManyOpen, what).hint("give back those that are not needed: daypass release ID"))
 }
 
 /// What a grant may last in total was frozen into it; a policy that allows less by now does not lengthen it beyond that.

@@ -23,7 +23,7 @@ use crate::current::Current;
 use crate::delegations::Awaits;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
-use crate::services::{lock_for, locked};
+use crate::services::locked;
 
 mod judge;
 mod make;
@@ -149,9 +149,11 @@ impl Engine {
         };
         let open = self.store().requests(open, None, MOST_OPEN).await?.items;
         locked.requests.extend(open.into_iter().map(|one| (one.id, one)));
+        locked.holds = self.store().held_by(caller.person).await?;
         let (who, extended) = (caller.as_if_confirmed(now), extended.as_ref());
+        // Who is locked since this process last looked reviews nothing: preview says so as enforcement does.
         let decision = match decide(
-            &current,
+            &current.under(&locked),
             &locked,
             (who, from),
             (asked, verb),
@@ -268,7 +270,7 @@ impl Engine {
                 }
                 let (requester, items) = (request.ask.requester, &request.ask.items);
                 if !matches!(event, request::Event::Denied { .. })
-                    && let Some(lock) = lock_for(current, world, requester, items)
+                    && let Some(lock) = world.locked_for(requester, items)
                 {
                     return Err(locked(current, lock, requester));
                 }

@@ -275,6 +275,43 @@ async fn what_an_account_holds_ends_although_nobody_is_left_to_end_it() {
     assert_eq!(house.state(again).await, "active");
 }
 
+/// It was on and off again before this reconciler looked, and whoever switched it off died over that.
+#[tokio::test]
+async fn what_an_account_got_between_two_looks_ends_too() {
+    let mut house = House::new().await;
+    let ana = house.caller("ana").person;
+    let change = async |house: &House, change: Change| {
+        let done = move |_: &_, _| {
+            Ok(Outcome::one(
+                Actor::System,
+                Subject::Person(ana),
+                What::Person(change),
+            ))
+        };
+        let transition = house.engine.store().transition(Scope::Person(ana), done);
+        transition.await.unwrap();
+        house.engine.refresh_directory().await.unwrap();
+    };
+    change(&house, Change::Deactivated).await;
+    house.reconcile().await;
+    house.pass(Span::seconds(1));
+    change(&house, Change::Reactivated).await;
+    let grant = house
+        .ask("ana", &["staging/read"])
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
+    house.pass(Span::seconds(1));
+    change(&house, Change::Deactivated).await;
+    house.reconcile().await;
+    assert_eq!(
+        (house.state(grant).await, house.ended_reason(grant).await),
+        ("ended", "ineligible")
+    );
+}
+
 #[tokio::test]
 async fn an_extension_is_bounded_by_what_the_policy_allows_by_now() {
     let mut house = House::new().await;

@@ -216,6 +216,9 @@ async fn nothing_is_delegated_while_one_of_the_two_is_locked() {
     let waits = house.approve("cy", &voted).await.unwrap();
     assert!(waits.grant.is_none());
     house.engine.unlock(root, &bo, "found").await.unwrap();
+    // Unlocking revives nothing: who is found again delegates anew.
+    assert_eq!(code(house.approve("dep", &second).await), Code::NotReviewer);
+    away(&house, "bo", "dep").await;
     house.approve("dep", &second).await.unwrap();
     assert_eq!(
         waits.request.open_step().map(|(step, _)| step),

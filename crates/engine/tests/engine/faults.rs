@@ -121,6 +121,28 @@ async fn access_taken_away_by_hand_ends_the_grant() {
 }
 
 #[tokio::test]
+async fn a_limit_that_was_changed_by_hand_is_found_and_set_right() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    let key = house.key(grant).await;
+    let limit = house.target.until(&key);
+    assert!(limit.is_some());
+    let hours = [
+        limit.map(|limit| limit + Span::hours(9)),
+        limit.map(|limit| limit - Span::hours(9)),
+    ];
+    for other in [None, hours[0], hours[1]] {
+        assert!(house.target.limit_by_hand(&key, other));
+        house.live(Span::minutes(2)).await;
+        assert_eq!(house.target.until(&key), limit, "it was {other:?}");
+    }
+    assert_eq!(house.state(grant).await, "active");
+    let log = house.log().await;
+    let found = log.iter().filter(|name| **name == "entitlement.drift_found");
+    assert_eq!(found.count(), 3, "{log:?}");
+}
+
+#[tokio::test]
 async fn access_that_no_grant_holds_is_found_and_removed() {
     let mut house = House::new().await;
     house.target.add_unrecorded("stray", "test");

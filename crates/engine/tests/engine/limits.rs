@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use daypass_core::entitlement::Fault;
 use daypass_core::grant::State;
@@ -422,6 +423,7 @@ async fn postgres() -> House {
         password: Some(server().password().into()),
         tls: PostgresTls::Disabled,
         connections: 16,
+        patience: Duration::from_secs(60),
     };
     let store = Store::open_postgres(&options, "test").await.unwrap();
     let now = store.now().await.unwrap().micros();

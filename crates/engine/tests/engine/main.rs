@@ -17,6 +17,7 @@ mod house;
 mod limits;
 mod locks;
 mod maximum;
+mod near;
 mod notices;
 mod open;
 mod outage;

@@ -6,7 +6,7 @@ use daypass_core::person::{Change, Kind, SystemRole};
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_core::time::Span;
-use daypass_engine::{Lockable, NewPerson, NewToken};
+use daypass_engine::{Lockable, NewDelegation, NewPerson, NewToken};
 use daypass_policy::{Decision, Source};
 use daypass_store::{Outcome, Scope, TokenKind};
 
@@ -39,14 +39,18 @@ async fn with_ci(owner: &str) -> House {
     let house = House::new().await;
     let root = house.caller("root");
     house.engine.add_person(root, service("ci", owner)).await.unwrap();
+    load(&house, POLICY).await;
+    house
+}
+
+async fn load(house: &House, text: &str) {
     let people = "people:\n  robots: {logins: [ci, old]}\n";
-    let text = POLICY.replacen("people:\n", people, 1) + RULES;
+    let text = text.replacen("people:\n", people, 1) + RULES;
     let sources = [Source {
         name: "policy.yaml".into(),
         text,
     }];
     house.engine.load_policy(&sources).await.unwrap();
-    house
 }
 
 async fn give(house: &House, owner: &str) {
@@ -247,6 +251,37 @@ async fn credentials_are_not_for_an_owner_who_agreed_to_the_access() {
         .revoke(house.caller("bo"), grant, None)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn nor_for_an_owner_in_whose_place_somebody_agreed() {
+    let mut house = with_ci("ed").await;
+    load(
+        &house,
+        &POLICY.replace("settle: 0s}", "settle: 0s, delegates: [leads]}"),
+    )
+    .await;
+    let away = NewDelegation {
+        to: "bo".into(),
+        from: None,
+        until: house.now() + Span::hours(24),
+        why: None,
+    };
+    house.engine.delegate(house.caller("di"), away).await.unwrap();
+    let request = house.ask("ci", &["orders/write"]).await.unwrap().request;
+    let made = house.approve("bo", &request).await.unwrap();
+    assert_eq!(
+        made.request.reviews()[0].on_behalf,
+        Some(house.caller("di").person)
+    );
+    let grant = made.grant.unwrap().id;
+    house.reconcile().await;
+    let ci = house.caller("ci");
+    for (owner, refused) in [("di", true), ("bo", true), ("cy", false)] {
+        give(&house, owner).await;
+        let answer = house.engine.credential(ci, grant, None).await;
+        assert_eq!(answer.is_err(), refused, "{owner}");
+    }
 }
 
 #[tokio::test]

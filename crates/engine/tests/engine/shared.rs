@@ -62,7 +62,7 @@ async fn many_that_expire_at_once_go_beside_an_idle_connector() {
     }];
     house.engine.load_policy(&sources).await.unwrap();
     let mut grants = Vec::new();
-    for _ in 0..1_200 {
+    for _ in 0..1_000 {
         let made = house.ask("ana", &["staging/read"]).await.unwrap();
         grants.push(made.grant.unwrap().id);
     }

@@ -3,7 +3,7 @@
 //! What a policy knows of a person is the sets that they are in. Who they are matters in two more ways, both about whether a
 //! chain can be filled: nobody reviews their own request, nor that of their service account, so that it counts in which of the
 //! sets that are asked they, or its owner, would otherwise review; and their manager may be one who is asked by another step as well. Two people who agree in all of that
-//! can change places without any answer changing.
+//! can change places without any answer changing. Whom a delegation makes one with somebody else is like nobody else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,8 +15,8 @@ use super::compare::Side;
 use crate::condition::Supposing;
 use crate::decide::Obstacle;
 use crate::document::Rule;
-use crate::owner::{cared_for, owner_of};
-use crate::standing::Scene;
+use crate::owner::owner_of;
+use crate::scene::Scene;
 use crate::{Ask, Directory};
 
 /// Places of sets of people in a policy.
@@ -32,8 +32,10 @@ pub(super) struct Known {
     manager: Option<Sets>,
     /// The sets of the owner of a service account, if they may review the requests of others.
     owner: Option<Sets>,
-    /// Who may not review what they ask, because of what those have done to the account.
+    /// Who may not review what they ask, because of what those have done to the account, or to that of its owner.
     barred: BTreeSet<PersonId>,
+    /// Who of them, their manager and their owner delegates or is a delegate: who counts as one with whom depends on who it is.
+    tied: BTreeSet<PersonId>,
 }
 
 /// What both policies know of a person.
@@ -99,26 +101,30 @@ impl Crowd {
 
 fn known(side: &Side<'_>, id: PersonId) -> Option<Known> {
     let (policy, directory) = (side.policy, side.directory);
-    let person = directory.person(id).filter(|person| person.active)?;
-    cared_for(person, directory).ok()?;
+    let person = policy.asker(id, directory).ok()?;
     let mine = Scene::new(id, directory, side.now);
     // Anybody else's request.
     let other = if id == NOBODY { SOMEBODY } else { NOBODY };
-    let theirs = Scene {
-        requester: other,
-        ..mine
-    };
+    let theirs = Scene::new(other, directory, side.now);
     let managers = policy.eligible(&From::Manager, mine);
     let manager = managers.first().and_then(|manager| directory.person(*manager));
-    let barred = person.behind.people();
+    let owner = owner_of(person, directory);
+    let hands = [Some(person), owner].into_iter().flatten();
+    let hands = hands.flat_map(|account| account.behind.people());
+    let delegates = |one: &PersonId| {
+        policy.delegate_of(*one, directory, side.now).is_some()
+            || !policy.delegators_of(*one, directory, side.now).is_empty()
+    };
+    let around = [Some(id), managers.first().copied(), owner.map(|owner| owner.id)];
     Some(Known {
-        barred: barred
+        barred: hands
             .filter(|one| policy.no_puppet(*one, mine).is_err())
             .collect(),
+        tied: around.into_iter().flatten().filter(delegates).collect(),
         sets: policy.index.sets_of(person),
         reviews: policy.may_review_at_all(person, theirs).is_ok(),
         manager: manager.map(|manager| policy.index.sets_of(manager)),
-        owner: owner_of(person, directory)
+        owner: owner
             .filter(|owner| policy.may_review_at_all(owner, theirs).is_ok())
             .map(|owner| policy.index.sets_of(owner)),
     })
@@ -172,6 +178,7 @@ impl Concern {
             manager: manager.map(|sets| common(sets, &self.asked)),
             owner: known.owner.as_ref().map(|sets| common(sets, &self.asked)),
             barred: known.barred.clone(),
+            tied: known.tied.clone(),
         })
     }
 

@@ -5,7 +5,7 @@ use daypass_core::edit::{Act, Area, Edit};
 use daypass_core::id::ChangeId;
 use daypass_core::person::SystemRole;
 use daypass_core::refusal::Code;
-use daypass_core::review::Voter;
+use daypass_core::review::{Decision, Review, Voter};
 use daypass_core::text::Hash;
 use daypass_policy::{Directory as _, Effect};
 
@@ -80,6 +80,10 @@ fn another_cover_is_told_among_what_changes() {
 }
 
 fn about(login: &str) -> Change {
+    by("root", login)
+}
+
+fn by(proposer: &str, login: &str) -> Change {
     let edit = Edit {
         person: id(login),
         act: Act::Role {
@@ -91,7 +95,7 @@ fn about(login: &str) -> Change {
     let proposal = Proposal::Directory { edit: Box::new(edit) };
     Change::new(
         ChangeId::from_bytes([1; 10]),
-        id("root"),
+        id(proposer),
         proposal,
         Hash::of(b"p"),
         steps,
@@ -121,9 +125,47 @@ fn whose_account_it_is_reviews_it_as_little_as_who_proposes_it() {
     // With them alone it could not be agreed to.
     let mut alone = office.clone();
     alone.leave("di", "security");
-    let agree = |about| policy.can_agree((id("root"), about), &change.steps, &alone, now());
-    assert!(agree(None).is_ok() && agree(Some(id("ana"))).is_ok());
-    assert_eq!(agree(Some(id("cy"))).unwrap_err().code, Code::NoReviewer);
+    let agree = |login: &str| policy.can_agree(&about(login), &change.steps, &alone, now());
+    let any = policy.can_agree(id("root"), &change.steps, &alone, now());
+    assert!(any.is_ok() && agree("ana").is_ok());
+    assert_eq!(agree("cy").unwrap_err().code, Code::NoReviewer);
+}
+
+/// A vote uses up nobody whom a later step has only with the help of whose account it is.
+#[test]
+fn whose_account_it_is_is_not_counted_on_for_a_later_step() {
+    let text = covering("[policy, people]").replace(
+        "policy: {approval: [{from: security}]",
+        "policy: {approval: [{from: both}, {from: security}]",
+    );
+    let text = text.replace(
+        "  leads: {group: eng-leads}",
+        "  leads: {group: eng-leads}\n  both: {logins: [bo, di]}",
+    );
+    let (policy, office) = (policy(&text), Office::new(PEOPLE));
+    let change = Change {
+        steps: policy.control().unwrap(),
+        ..about("cy")
+    };
+    let vote = |who: &str| Review {
+        reviewer: id(who),
+        on_behalf: None,
+        step: 0,
+        decision: Decision::Approve {
+            duration: None,
+            items: None,
+        },
+        digest: change.digest,
+        comment: None,
+        at: now(),
+    };
+    let leaves = |who: &str| policy.leaves_change_open(&change, &vote(who), &office, now());
+    assert!(leaves("bo").is_ok());
+    assert_eq!(
+        leaves("di").unwrap_err().code,
+        Code::NoReviewer,
+        "cy is all that is left"
+    );
 }
 
 /// The manager of who proposes is asked, also where the proposer changes their own account; unless it is the manager's.
@@ -135,7 +177,7 @@ fn a_manager_is_asked_about_others_only() {
     );
     let (policy, office) = (policy(&text), Office::new(PEOPLE));
     let steps = policy.control().unwrap();
-    let agree = |about: &str| policy.can_agree((id("bo"), Some(id(about))), &steps, &office, now());
+    let agree = |login: &str| policy.can_agree(&by("bo", login), &steps, &office, now());
     assert!(agree("ana").is_ok() && agree("bo").is_ok());
     assert_eq!(agree("cy").unwrap_err().code, Code::NoReviewer);
 }

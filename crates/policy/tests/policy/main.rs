@@ -29,6 +29,8 @@ mod hostile;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod near;
+#[cfg(test)]
 mod office;
 #[cfg(test)]
 mod plan;

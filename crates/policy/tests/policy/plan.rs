@@ -343,3 +343,18 @@ fn other_ways_that_come_or_go_are_told() {
     let back = new.plan(&old, everybody(), &office, now());
     assert_eq!(back.changes[0].added[0].asks, "b");
 }
+
+/// Who counts as one with somebody is like nobody else: of three leads, what one may ask for another may not.
+#[test]
+fn whom_a_delegation_ties_is_like_nobody_else() {
+    let base = BASE.replace("pending: 9d", "pending: 9d, delegates: [a]");
+    let office = Office::new("ana a to=bo\nbo a\ncy a");
+    let own = "rules:\n  - {name: own, allow: d, to: {env: s}, approval: none}\n";
+    let two = "  - {name: two, allow: a, to: {resource: one}, roles: [r], approval: [{from: a, count: 2}]}\n";
+    let (old, new) = (
+        policy(&format!("{base}{own}")),
+        policy(&format!("{base}{own}{two}")),
+    );
+    let plan = old.plan(&new, everybody(), &office, now());
+    assert_eq!(told(&office, &plan), ["Gained ana,bo one/r: – → two"]);
+}

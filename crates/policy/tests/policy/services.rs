@@ -142,3 +142,43 @@ fn who_answered_for_it_when_it_asked_and_who_does_now_review_nothing() {
     assert_eq!(few.logins(&policy.waiting_for(&request, &few, now())), ["di"]);
     assert_eq!(may(&few, "di"), None);
 }
+
+/// Who answered for it when it asked is as absent from its chain as one who asks: nobody speaks for them either.
+#[test]
+fn nobody_reviews_in_the_place_of_who_answered_for_it_when_it_asked() {
+    let text = POLICY.replace("{settle: 1h}", "{settle: 1h, delegates: [leads, security]}");
+    let policy = policy(&text);
+    let then = Office::new("ci service owner=bo\nbo leads\ncy leads\ndi security\ned leads");
+    let Decision::Allowed(allowed) = ask(&policy, &then, "ci orders/write") else {
+        panic!("it is refused")
+    };
+    let asked = Asked {
+        requester: id("ci"),
+        items: items("orders/write"),
+        duration: allowed.duration,
+        start: None,
+        extends: None,
+        reason: Prose::new([0; 16], "why"),
+        ticket: None,
+        source: None,
+        owner: Some(id("bo")),
+    };
+    let request = Request::new(RequestId::from_bytes([1; 10]), asked, allowed.path, now()).unwrap();
+    // bo, who answered for it then, is away; so is ed, who has nothing to do with it.
+    let later = |away: &str| {
+        Office::new(&format!(
+            "ci service owner=cy\nbo leads {}\ncy leads\ndi security\ned leads {}",
+            if away == "bo" { "to=di" } else { "" },
+            if away == "ed" { "to=di" } else { "" },
+        ))
+    };
+    let may = |office: &Office| {
+        let step = &request.path.steps[0];
+        policy.may_review(&request, step, false, Voter::Would(id("di")), office, now())
+    };
+    assert_eq!(may(&later("ed")).unwrap(), Some(id("ed")));
+    let refusal = may(&later("bo")).unwrap_err();
+    assert_eq!(refusal.code.as_str(), "not-reviewer", "{refusal}");
+    let waiting = policy.waiting_for(&request, &later("bo"), now());
+    assert_eq!(then.logins(&waiting), ["ed"]);
+}

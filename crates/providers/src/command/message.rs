@@ -93,7 +93,11 @@ pub(super) enum Answer {
     /// To `inspect`: nothing tells.
     Unknown,
     /// To `list`.
-    Keys { keys: Vec<String> },
+    Keys {
+        keys: Vec<String>,
+        /// Those that have one, where the program tells.
+        limits: Option<BTreeMap<String, Timestamp>>,
+    },
     /// To everything.
     Error {
         error: Fault,

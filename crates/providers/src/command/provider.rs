@@ -17,7 +17,7 @@ use super::run::{self, SLACK};
 use super::{Program, answer, keys};
 use crate::config::misconfigured;
 use crate::within::within;
-use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
+use crate::{Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider, Secrets};
 
 /// How soon and how late a program may want to be asked again.
 const POLL: (Span, Span) = (Span::seconds(1), Span::hours(1));
@@ -179,16 +179,17 @@ fn clean(answer: Answer, redactor: &Redactor) -> Answer {
         Answer::Absent { residue } => Answer::Absent {
             residue: shown(residue),
         },
-        Answer::Keys { keys } => Answer::Keys {
+        Answer::Keys { keys, limits } => {
             // What is no key stays none: a secret is replaced by what stands in brackets.
-            keys: keys
-                .into_iter()
-                .map(|key| match keys::heard(&key) {
-                    Some(_) => key,
-                    None => redactor.clean(key.as_bytes()),
-                })
-                .collect(),
-        },
+            let clean = |key: String| match keys::heard(&key) {
+                Some(_) => key,
+                None => redactor.clean(key.as_bytes()),
+            };
+            Answer::Keys {
+                keys: keys.into_iter().map(clean).collect(),
+                limits,
+            }
+        }
         other => other,
     }
 }
@@ -249,17 +250,21 @@ impl Provider for Connected {
         }
     }
 
-    async fn list_managed(&self) -> Result<Vec<String>, Error> {
-        let keys = match self.ask(Verb::List, About::default()).await? {
-            Answer::Keys { keys } => keys,
+    async fn list_managed(&self) -> Result<Listed, Error> {
+        let (keys, limits) = match self.ask(Verb::List, About::default()).await? {
+            Answer::Keys { keys, limits } => (keys, limits),
             other => return Err(self.unexpected(Verb::List, &other)),
         };
         let heard = |told: &String| {
-            keys::heard(told).ok_or_else(|| {
+            let key = keys::heard(told).ok_or_else(|| {
                 let shown: String = told.chars().take(80).collect();
                 let what = format!("{} list: {shown:?} is no key", self.connector.program);
                 Error::new(Fault::Bug, what)
-            })
+            })?;
+            let limit = limits
+                .as_ref()
+                .map_or(Limit::Untold, |limits| Limit::Told(limits.get(told).copied()));
+            Ok((key, limit))
         };
         keys.iter().map(heard).collect()
     }

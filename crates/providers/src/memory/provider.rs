@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::target::{Op, Standing, State, Target, Trouble};
 use super::{misconfigured, role};
-use crate::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider};
+use crate::{Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider};
 
 pub(super) struct Connected {
     pub(super) target: Target,
@@ -122,13 +122,15 @@ impl Provider for Connected {
         })
     }
 
-    async fn list_managed(&self) -> Result<Vec<String>, Error> {
+    async fn list_managed(&self) -> Result<Listed, Error> {
         self.call(Op::ListManaged, |state| {
             let ours = state
                 .standing
                 .iter()
                 .filter(|(_, standing)| self.is_ours(standing));
-            Ok(ours.map(|(key, _)| key.clone()).collect())
+            Ok(ours
+                .map(|(key, standing)| (key.clone(), Limit::Told(standing.until)))
+                .collect())
         })
     }
 

@@ -189,6 +189,13 @@ impl Target {
         self.state().standing.insert(key.to_owned(), standing);
     }
 
+    /// Changes the limit of what stands under this key by hand. Says whether it was there.
+    pub fn limit_by_hand(&self, key: &str, until: Option<Timestamp>) -> bool {
+        let mut state = self.state();
+        let standing = state.standing.get_mut(key);
+        standing.map(|standing| standing.until = until).is_some()
+    }
+
     /// Removes something by hand, its sessions included. Says whether it was there.
     pub fn remove_by_hand(&self, key: &str) -> bool {
         let mut state = self.state();

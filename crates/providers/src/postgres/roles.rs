@@ -36,17 +36,23 @@ pub(super) async fn find(session: &Session, role: &str, installation: &str) -> R
 }
 
 /// The marks of all roles of ours whose removal is not through, or that can be used again: a role that had to stay as
-/// residue may be given back its login by hand.
-pub(super) async fn managed(session: &Session, installation: &str) -> Result<Vec<Marker>, Error> {
+/// residue may be given back its login by hand. Each with the end of its passwords.
+pub(super) async fn managed(
+    session: &Session,
+    installation: &str,
+) -> Result<Vec<(Marker, Option<Timestamp>)>, Error> {
     let sql = "SELECT r.rolname::text, shobj_description(r.oid, 'pg_authid'), \
-               r.rolcanlogin OR EXISTS (SELECT FROM pg_stat_activity a WHERE a.usesysid = r.oid) FROM pg_roles r \
-               WHERE starts_with(r.rolname::text, $1) ORDER BY 1";
+               r.rolcanlogin OR EXISTS (SELECT FROM pg_stat_activity a WHERE a.usesysid = r.oid), \
+               CASE WHEN r.rolcanlogin AND isfinite(r.rolvaliduntil) \
+               THEN (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint END FROM pg_roles r WHERE starts_with(r.rolname::text, $1) ORDER BY 1";
     let rows = session.query(sql, &[&PREFIX], "listing roles").await?;
     let mut markers = Vec::new();
     for row in &rows {
         let (role, comment): (&str, Option<&str>) = (column(row, 0)?, column(row, 1)?);
         let usable: bool = column(row, 2)?;
-        markers.extend(Marker::read(comment, installation, role).filter(|marker| usable || !marker.left));
+        let marker = Marker::read(comment, installation, role).filter(|marker| usable || !marker.left);
+        let until: Option<i64> = column(row, 3)?;
+        markers.extend(marker.map(|marker| (marker, until.map(Timestamp::from_micros))));
     }
     Ok(markers)
 }

@@ -13,7 +13,9 @@ use super::config::Connector;
 use super::connection::{Door, For};
 use super::{activity, credential, inspect, probe, provision, revoke, roles, rotate};
 use crate::within::within;
-use crate::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider, Secrets};
+use crate::{
+    Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider, Secrets,
+};
 
 /// How long a call may take, once it has a place among the others (ten seconds at most) …
 const CALL: Duration = Duration::from_secs(20);
@@ -121,12 +123,16 @@ impl Provider for Server {
         .map(Some)
     }
 
-    async fn list_managed(&self) -> Result<Vec<String>, Error> {
+    async fn list_managed(&self) -> Result<Listed, Error> {
         let list = async {
             let session = self.door.connect(&self.door.config().database).await?;
             let managed = roles::managed(&session, &self.installation).await?;
-            let ours = managed.into_iter().filter(|marker| marker.is_of(&self.connector));
-            Ok(ours.map(|marker| marker.key).collect())
+            let ours = managed
+                .into_iter()
+                .filter(|(marker, _)| marker.is_of(&self.connector));
+            Ok(ours
+                .map(|(marker, until)| (marker.key, Limit::Told(until)))
+                .collect())
         };
         self.call(For::Reconciler, CALL, "listing", list).await
     }

@@ -54,6 +54,15 @@ impl Authority {
         out.0
     }
 
+    /// Its public key as it is.
+    ///
+    /// # Errors
+    /// Where it is not one of Ed25519, which is a defect.
+    pub(super) fn public(&self) -> Result<[u8; 32], Error> {
+        let public = self.pair.public_key().as_ref().try_into();
+        public.map_err(|_| Error::new(Fault::Bug, "the authority's public key has another length"))
+    }
+
     /// Its public key's fingerprint, as `ssh-keygen -l` shows it.
     pub(super) fn fingerprint(&self) -> String {
         super::key::fingerprint(&self.blob())

@@ -1,6 +1,6 @@
 //! Issuing a certificate in two steps, so that the log has it before it exists; and what hosts are to have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
@@ -13,6 +13,7 @@ use super::key::PublicKey;
 use super::krl;
 use super::provider::Connected;
 use super::register::End;
+use super::rotation::{Publics, Rotate};
 use crate::Error;
 use crate::config::misconfigured;
 
@@ -75,15 +76,6 @@ pub struct Krl {
     pub bytes: Vec<u8>,
 }
 
-/// The key that an authority signs with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorityKey {
-    /// `SHA256:…`, as `ssh-keygen -l` shows it.
-    pub fingerprint: String,
-    /// Since when it is kept.
-    pub since: Option<Timestamp>,
-}
-
 /// A provider whose access is a certificate for the holder's own key.
 #[async_trait]
 pub trait Certifier: Send + Sync {
@@ -106,17 +98,14 @@ pub trait Certifier: Send + Sync {
     /// Where the authority's key cannot be had.
     async fn sign(&self, draft: &Draft) -> Result<Issued, Error>;
 
-    /// The line for `TrustedUserCAKeys`.
+    /// The lines for `TrustedUserCAKeys`: the key that signs, then those beside it while it is rotated.
     ///
     /// # Errors
     /// As [`sign`](Self::sign).
-    async fn authority(&self) -> Result<String, Error>;
+    async fn authority(&self) -> Result<Vec<String>, Error>;
 
-    /// The key that it signs with, to be compared with what hosts have.
-    ///
-    /// # Errors
-    /// As [`sign`](Self::sign).
-    async fn authority_key(&self) -> Result<AuthorityKey, Error>;
+    /// How it gets another key.
+    fn rotation(&self) -> &dyn Rotate;
 
     /// The list of the revoked, also where the authority's key cannot be had any more.
     ///
@@ -131,11 +120,20 @@ pub trait Certifier: Send + Sync {
     /// Where it cannot be kept: then it must not be given them.
     async fn give(&self, host: &str, resources: &BTreeSet<String>) -> Result<(), Error>;
 
-    /// Keeps that a host has the list of this version in place.
+    /// Keeps that a host has the list of this version in place, and these lines for `TrustedUserCAKeys`.
     ///
     /// # Errors
     /// [`Fault::NotFound`] where there is no such version yet.
-    async fn acknowledge(&self, host: &str, version: u64) -> Result<(), Error>;
+    async fn acknowledge(&self, host: &str, version: u64, authorities: &[String]) -> Result<(), Error>;
+
+    /// The fingerprints of the keys that each host said it trusts.
+    ///
+    /// # Errors
+    /// Where the state cannot be reached.
+    async fn trusting(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error>;
+
+    /// The hosts of a resource.
+    fn hosts(&self, resource: &Value) -> Vec<String>;
 
     /// The host of this name of a resource, if it has it, as it is written there; and whose token speaks for it.
     fn host(&self, resource: &Value, host: &str) -> Option<(String, Option<String>)>;
@@ -152,16 +150,17 @@ impl Connected {
         Authority::new(&*self.register()?.seed(&self.connector).await?)
     }
 
-    /// The public key, for the list of the revoked: that must go on also where the private one cannot be opened. What hosts trust
-    /// is taken from the private key alone, which nobody can put in its place.
-    async fn public(&self) -> Result<Vec<u8>, Error> {
+    /// The public keys, for the list of the revoked: that must go on also where the private one cannot be opened. What hosts trust
+    /// is taken from what is sealed alone, which nobody can put in its place.
+    async fn publics(&self) -> Result<Publics, Error> {
         let register = self.register()?;
-        if let Some(kept) = register.public(&self.connector).await? {
+        let kept = register.publics(&self.connector).await?;
+        if !kept.signing.is_empty() {
             return Ok(kept);
         }
         let public = self.key().await?.blob();
-        register.keep_public(&self.connector, public.clone()).await?;
-        Ok(public)
+        register.keep_public(&self.connector, public).await?;
+        register.publics(&self.connector).await
     }
 }
 
@@ -242,14 +241,12 @@ impl Certifier for Connected {
         })
     }
 
-    async fn authority(&self) -> Result<String, Error> {
-        Ok(self.key().await?.line(&format!("daypass {}", self.connector)))
+    async fn authority(&self) -> Result<Vec<String>, Error> {
+        self.lines().await
     }
 
-    async fn authority_key(&self) -> Result<AuthorityKey, Error> {
-        let fingerprint = self.key().await?.fingerprint();
-        let since = self.register()?.since(&self.connector).await?;
-        Ok(AuthorityKey { fingerprint, since })
+    fn rotation(&self) -> &dyn Rotate {
+        self
     }
 
     async fn krl(&self) -> Result<Krl, Error> {
@@ -257,7 +254,8 @@ impl Certifier for Connected {
         let made = register.told().await?.clock;
         let revoked = register.revoked(&self.connector).await?;
         let serials = revoked.serials.into_iter().collect();
-        let bytes = krl::write(revoked.version, made, &self.public().await?, &serials);
+        // The keys after the serials: whatever signed one of these is among them, or was withdrawn.
+        let bytes = krl::write(revoked.version, made, &self.publics().await?, &serials);
         Ok(Krl {
             version: revoked.version,
             count: serials.len(),
@@ -269,7 +267,7 @@ impl Certifier for Connected {
         self.register()?.give(&self.connector, host, resources).await
     }
 
-    async fn acknowledge(&self, host: &str, version: u64) -> Result<(), Error> {
+    async fn acknowledge(&self, host: &str, version: u64, authorities: &[String]) -> Result<(), Error> {
         let register = self.register()?;
         if version > register.revoked(&self.connector).await?.version {
             return Err(Error::new(
@@ -277,7 +275,25 @@ impl Certifier for Connected {
                 format!("there is no version {version} of the list"),
             ));
         }
-        register.acknowledge(&self.connector, host, version).await
+        // A list is acknowledged also where no key can be opened.
+        let trusts = match authorities {
+            [] => BTreeSet::new(),
+            lines => self.known(lines).await.unwrap_or_default(),
+        };
+        register
+            .acknowledge(&self.connector, host, version, &trusts)
+            .await
+    }
+
+    async fn trusting(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+        let said = self.register()?.acknowledged(&self.connector).await?;
+        Ok(said.into_iter().map(|(host, has)| (host, has.trusts)).collect())
+    }
+
+    fn hosts(&self, resource: &Value) -> Vec<String> {
+        let hosts = Resource::read(resource).map(|resource| resource.hosts);
+        let hosts = hosts.unwrap_or_default().into_iter();
+        hosts.map(|host| host.name).collect()
     }
 
     fn principal(&self, user: &str, resource: &str) -> String {

@@ -14,6 +14,7 @@ mod key;
 mod krl;
 mod provider;
 mod register;
+mod rotation;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -25,8 +26,9 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use serde_json::Value;
 
-pub use certifier::{Ask, AuthorityKey, Certifier, Draft, Issued, Krl};
+pub use certifier::{Ask, Certifier, Draft, Issued, Krl};
 pub use register::{Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told};
+pub use rotation::{Fingerprints, Made, Old, Publics, Rotate, Trusted};
 
 use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 

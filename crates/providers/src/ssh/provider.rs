@@ -12,7 +12,7 @@ use super::config::{Connector, Resource, Role};
 use super::no_register;
 use super::register::{Register, Standing};
 use crate::config::misconfigured;
-use crate::{Capabilities, Credential, Error, Inspection, Progress, Provider};
+use crate::{Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider};
 
 /// How far a host's clock may be behind ours: for so long after its end a certificate counts as usable.
 pub(super) const CLOCK_SKEW: Span = Span::seconds(30);
@@ -139,8 +139,10 @@ impl Provider for Connected {
         })
     }
 
-    async fn list_managed(&self) -> Result<Vec<String>, Error> {
-        self.register()?.keys(&self.connector).await
+    /// A certificate's end is nobody's to change by hand.
+    async fn list_managed(&self) -> Result<Listed, Error> {
+        let keys = self.register()?.keys(&self.connector).await?;
+        Ok(keys.into_iter().map(|key| (key, Limit::Untold)).collect())
     }
 
     async fn credential(&self, _key: &str, _spec: &Spec) -> Result<Credential, Error> {
@@ -153,9 +155,8 @@ impl Provider for Connected {
     }
 
     async fn rotate_admin(&self) -> Result<(), Error> {
-        let what = "this version does not rotate the key of an authority: hosts would have to trust the old and the new \
-                    one for a while; make another connector, set its hosts up, and move the resources to it \
-                    (docs/providers/ssh.md)";
+        let what =
+            "ssh has no admin secret; the key of its authority is rotated in steps (docs/providers/ssh.md)";
         Err(Error::new(Fault::Misconfigured, what))
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use daypass_core::time::{Span, Timestamp};
 use zeroize::Zeroizing;
 
+use super::rotation::{Publics, Trusted};
 use crate::Error;
 
 /// How long after its end a revoked certificate is still on the list, at least, and may still be put there: longer than any host's
@@ -46,12 +47,17 @@ pub trait Register: Send + Sync {
     /// The private key of a connector's authority; made the first time that somebody asks.
     async fn seed(&self, connector: &str) -> Result<Zeroizing<[u8; 32]>, Error>;
 
-    /// Since when that key is kept; nothing where nobody asked for it yet.
-    async fn since(&self, connector: &str) -> Result<Option<Timestamp>, Error>;
+    /// That key, and those beside it that hosts are to trust, all from one moment; the first is made where there is none.
+    async fn trusted(&self, connector: &str) -> Result<Trusted, Error>;
 
-    /// The public key of a connector's authority in SSH's encoding, if it was kept. It is not sealed: only what nobody trusts is made with
-    /// it.
-    async fn public(&self, connector: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// A private key that is kept nowhere yet, and the same sealed.
+    async fn fresh(&self, connector: &str) -> Result<(Zeroizing<[u8; 32]>, Vec<u8>), Error>;
+
+    /// A public key, sealed as the one that signed before.
+    async fn seal_old(&self, connector: &str, public: &[u8; 32]) -> Result<Vec<u8>, Error>;
+
+    /// The public keys that were kept. They are not sealed: only what nobody trusts is made with them.
+    async fn publics(&self, connector: &str) -> Result<Publics, Error>;
 
     /// Keeps the public key of a connector's authority, unless there is one.
     async fn keep_public(&self, connector: &str, key: Vec<u8>) -> Result<(), Error>;
@@ -89,8 +95,15 @@ pub trait Register: Send + Sync {
     /// The hosts that were ever given the principals of a resource, whatever the policy says by now.
     async fn given(&self, connector: &str, resource: &str) -> Result<BTreeSet<String>, Error>;
 
-    /// Keeps that a host has the list of this version in place. An older one than it had before changes nothing.
-    async fn acknowledge(&self, connector: &str, host: &str, version: u64) -> Result<(), Error>;
+    /// Keeps that a host has the list of this version in place, and trusts the keys of these fingerprints. An older version than it had
+    /// before changes nothing.
+    async fn acknowledge(
+        &self,
+        connector: &str,
+        host: &str,
+        version: u64,
+        trusts: &BTreeSet<String>,
+    ) -> Result<(), Error>;
 
     /// What each host acknowledged last, and when.
     async fn acknowledged(&self, connector: &str) -> Result<BTreeMap<String, Acknowledged>, Error>;
@@ -126,10 +139,12 @@ pub struct Revoked {
 }
 
 /// What a host acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledged {
     /// The version.
     pub version: u64,
+    /// The fingerprints of the keys that it trusts.
+    pub trusts: BTreeSet<String>,
     /// When.
     pub at: Timestamp,
 }

@@ -14,6 +14,7 @@ use super::authority::{Authority, Claims};
 use super::config::{Connector, Resource, Role};
 use super::key::PublicKey;
 use super::krl;
+use super::rotation::Publics;
 use super::wire::Writer;
 
 fn authority() -> Authority {
@@ -24,6 +25,13 @@ fn authority() -> Authority {
 fn fingerprint() -> String {
     let line = authority().line("x");
     PublicKey::read(&line).unwrap().fingerprint
+}
+
+fn publics() -> Publics {
+    Publics {
+        signing: vec![authority().blob()],
+        withdrawn: Vec::new(),
+    }
 }
 
 fn at() -> Timestamp {
@@ -120,7 +128,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list");
-        std::fs::write(&file, krl::write(version, at(), &authority().blob(), &serials)).unwrap();
+        std::fs::write(&file, krl::write(version, at(), &publics(), &serials)).unwrap();
         let (good, shown) = keygen(&["-Q", "-l", "-f"], &file);
         prop_assert!(good, "{shown}");
         prop_assert!(shown.contains(&format!("KRL version {version}\n")), "{}", shown);
@@ -137,6 +145,43 @@ proptest! {
     fn no_line_makes_reading_a_key_fail_otherwise_than_with_words(line in ".{0,200}") {
         let _ = PublicKey::read(&line);
         let _ = PublicKey::read(&format!("ssh-ed25519 {}", STANDARD.encode(&line)));
+    }
+}
+
+#[test]
+fn one_list_is_about_all_keys_of_an_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let [current, old, gone] = [7, 8, 9].map(|seed| Authority::new(&[seed; 32]).unwrap());
+    let publics = Publics {
+        signing: vec![current.blob(), old.blob()],
+        withdrawn: vec![gone.blob()],
+    };
+    let list = folder.path().join("list");
+    std::fs::write(&list, krl::write(3, at(), &publics, &[41].into())).unwrap();
+    let key = PublicKey::read(&generated(folder.path(), &["ed25519"])).unwrap();
+    for (signed_by, serial, revoked) in [
+        (&current, 41, true),
+        (&current, 42, false),
+        (&old, 41, true),
+        (&old, 42, false),
+        (&gone, 42, true),
+    ] {
+        let claims = Claims {
+            key: &key,
+            serial,
+            key_id: "x",
+            principals: &["deploy@web-1".to_owned()],
+            valid_after: at(),
+            valid_before: at() + Span::minutes(5),
+            force_command: None,
+            source_address: &[],
+            extensions: &[],
+        };
+        let file = folder.path().join("asked-cert.pub");
+        std::fs::write(&file, signed_by.sign([9; 32], &claims)).unwrap();
+        let list = list.display().to_string();
+        let (_, shown) = keygen(&["-Q", "-f", &list], &file);
+        assert_eq!(shown.contains("REVOKED"), revoked, "{serial}: {shown}");
     }
 }
 

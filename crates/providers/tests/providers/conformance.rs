@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
-use daypass_providers::{Credential, Inspection, Progress, Provider};
+use daypass_providers::{Credential, Inspection, Limit, Progress, Provider};
 use secrecy::ExposeSecret as _;
 
-use crate::stand::{Ability, Stand, Use, spec_of};
+use crate::stand::{Ability, Stand, Use, keys, spec_of};
 
 /// Runs the whole suite. What a target cannot do by its nature (its capabilities say so) is left out.
 pub(crate) async fn all(stand: &dyn Stand) {
@@ -124,7 +124,7 @@ async fn twice_is_once(stand: &dyn Stand) {
     let case = Case::begin(stand, 2, "twice is once").await;
     case.provision().await;
     case.provision().await;
-    assert_eq!(case.provider.list_managed().await, Ok(vec![case.key.clone()]));
+    assert_eq!(keys(&*case.provider).await, Ok(vec![case.key.clone()]));
     let first = case.until().await;
     assert_eq!(case.until().await, first, "inspecting changes nothing");
     case.revoke().await;
@@ -194,7 +194,7 @@ async fn what_stood_before_is_not_adopted(stand: &dyn Stand) {
         matches!(seen, Ok(Inspection::Absent { .. })),
         "{seen:?}: nothing of ours is there"
     );
-    assert!(!case.provider.list_managed().await.unwrap().contains(&case.key));
+    assert!(!keys(&*case.provider).await.unwrap().contains(&case.key));
     assert_eq!(stand.everything_else().await, before, "it stands as it stood");
 }
 
@@ -212,9 +212,9 @@ async fn another_installation_is_not_adopted(stand: &dyn Stand) {
         .unwrap_err();
     assert_eq!(refused.fault, Fault::AlreadyStanding);
     case.revoke().await;
-    assert!(!case.provider.list_managed().await.unwrap().contains(&case.key));
+    assert!(!keys(&*case.provider).await.unwrap().contains(&case.key));
     assert!(
-        other.list_managed().await.unwrap().contains(&case.key),
+        keys(&*other).await.unwrap().contains(&case.key),
         "it is still there, for the other"
     );
     let seen = other.inspect(&case.key, Some(&case.spec)).await;
@@ -227,7 +227,7 @@ async fn the_list_is_exactly_ours(stand: &dyn Stand) {
     println!("conformance: the list is exactly ours");
     let provider = stand.provider();
     assert_eq!(
-        provider.list_managed().await,
+        keys(&*provider).await,
         Ok(Vec::new()),
         "the cases before left nothing"
     );
@@ -238,12 +238,22 @@ async fn the_list_is_exactly_ours(stand: &dyn Stand) {
     for (key, spec) in &made {
         provider.provision(key, spec, "ana", until).await.unwrap();
     }
-    let listed: BTreeSet<_> = provider.list_managed().await.unwrap().into_iter().collect();
-    assert_eq!(listed, made.iter().map(|(key, _)| key.clone()).collect());
+    let listed = provider.list_managed().await.unwrap();
+    let listed_keys: BTreeSet<_> = listed.keys().cloned().collect();
+    assert_eq!(listed_keys, made.iter().map(|(key, _)| key.clone()).collect());
     for (key, spec) in &made {
+        let seen = provider.inspect(key, Some(spec)).await.unwrap();
+        let Inspection::Present { until: shown, .. } = seen else {
+            panic!("{seen:?}");
+        };
+        let told = listed[key];
+        assert!(
+            told == Limit::Told(shown) || told == Limit::Untold,
+            "{told:?} is listed, and {shown:?} shown"
+        );
         provider.revoke(key, Some(spec)).await.unwrap();
     }
-    assert_eq!(provider.list_managed().await, Ok(Vec::new()));
+    assert_eq!(keys(&*provider).await, Ok(Vec::new()));
 }
 
 /// Text that ends a string or a name in one language or another, or is longer than a name may be.
@@ -269,7 +279,7 @@ async fn hostile_text_is_harmless(stand: &dyn Stand) {
             .await;
         assert_eq!(done, Ok(Progress::Done), "as a holder: {text:?}");
         assert_eq!(
-            case.provider.list_managed().await,
+            keys(&*case.provider).await,
             Ok(vec![case.key.clone()]),
             "{text:?}"
         );
@@ -280,7 +290,7 @@ async fn hostile_text_is_harmless(stand: &dyn Stand) {
             .await
             .unwrap();
         assert_eq!(
-            case.provider.list_managed().await,
+            keys(&*case.provider).await,
             Ok(vec![text.to_owned()]),
             "as a key: {text:?}"
         );
@@ -333,7 +343,7 @@ async fn what_is_in_the_way_of_one_is_in_nobody_elses(stand: &dyn Stand) {
     for done in futures_util::future::join_all(revoke).await {
         assert_eq!(done, Ok(Progress::Done));
     }
-    assert_eq!(case.provider.list_managed().await, Ok(Vec::new()));
+    assert_eq!(keys(&*case.provider).await, Ok(Vec::new()));
 }
 
 async fn credentials_work_and_are_fresh(stand: &dyn Stand) {

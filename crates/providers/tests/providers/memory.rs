@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::conformance::{self, HOSTILE_TEXT};
-use crate::stand::{Ability, Stand, Use, spec_of};
+use crate::stand::{Ability, Stand, Use, keys, spec_of};
 
 struct Here {
     kind: Memory,
@@ -259,7 +259,7 @@ async fn what_a_hand_does_at_the_target_is_seen() {
     let absent = Ok(Inspection::Absent { residue: Vec::new() });
     assert_eq!(provider.inspect(&key, Some(&spec)).await, absent);
     here.target().add_unrecorded(&key, "this");
-    assert_eq!(provider.list_managed().await, Ok(vec![key.clone()]));
+    assert_eq!(keys(&*provider).await, Ok(vec![key.clone()]));
     provider.revoke(&key, None).await.unwrap();
     assert!(!here.target().stands(&key));
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use daypass_core::entitlement::Spec;
 use daypass_core::id::{GrantId, PersonId};
 use daypass_core::time::Timestamp;
-use daypass_providers::{Credential, Kind, Provider};
+use daypass_providers::{Credential, Error, Kind, Provider};
 use serde_json::Value;
 
 /// What a spec of the suite gives.
@@ -14,6 +14,11 @@ use serde_json::Value;
 pub(crate) enum Ability {
     Read,
     Write,
+}
+
+/// What a provider lists, without limits.
+pub(crate) async fn keys(provider: &dyn Provider) -> Result<Vec<String>, Error> {
+    Ok(provider.list_managed().await?.into_keys().collect())
 }
 
 /// A target, with the provider under test in front of it. What is not the provider goes round it: to the target itself.

@@ -103,6 +103,9 @@ async fn about(app: &Parts, subject: Option<&str>) -> Answer<About> {
     if text == "log" {
         return Ok(About::Filter(Some(Subject::Log)));
     }
+    if let Ok(key) = text.parse() {
+        return Ok(About::Filter(Some(Subject::Key(key))));
+    }
     if let Ok(person) = PersonId::from_str(text) {
         return Ok(About::Filter(Some(Subject::Person(person))));
     }

@@ -1,5 +1,7 @@
 //! Changes that wait for others: who proposes and who reviews is always the caller; no field of a body says so.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use daypass_api::change::{Change, ChangeQuery, NewChangeReview};
 use daypass_api::request::Decision;
@@ -15,6 +17,7 @@ use crate::api::page::Scan;
 use crate::api::policies::turn;
 use crate::api::typed::{MOST_ALIKE, only_seen};
 use crate::app::{App, Parts};
+use crate::heavy::aside;
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path, Query};
 use crate::http::problem::{Answer, Failure};
@@ -145,7 +148,9 @@ pub(super) async fn review(
         digest: body.digest,
         comment: body.comment,
     };
-    let change = app.engine.review_change(identity.caller, id, verdict).await?;
+    let (engine, caller) = (Arc::clone(&app.engine), identity.caller);
+    let reviewed = aside(async move { engine.review_change(caller, id, verdict).await });
+    let change = reviewed.await?;
     Ok(Json(shown(&app, &identity, &change).await?))
 }
 

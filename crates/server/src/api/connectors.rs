@@ -1,14 +1,14 @@
 //! Connectors: whether each can do its work, and another admin secret for one.
 
 use axum::extract::State;
-use daypass_api::connector::{Connector, Rotated};
+use daypass_api::connector::{Connector, Rotate, Rotated};
 use daypass_api::{Page, Problem};
 use daypass_core::name::Name;
 use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::http::access::Identity;
-use crate::http::intake::{Json, Path};
+use crate::http::intake::{Json, MaybeJson, Path};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
 
@@ -18,7 +18,7 @@ use crate::wire;
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
     let current = app.engine.current();
     let now = app.engine.store().now().await?;
-    let probes = &app.probes;
+    let (probes, app) = (&app.probes, &app);
     let asked = current.connectors.iter().map(|(name, provider)| {
         let kind = current
             .policy
@@ -28,7 +28,7 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
             let probed = probes.ask(name, provider).await;
             // What cannot be told is told as the connector's health.
             let key = match provider.certifier() {
-                Some(certifier) if probed.is_ok() => certifier.authority_key().await.ok(),
+                Some(_) if probed.is_ok() => app.engine.authority(name).await.ok(),
                 _ => None,
             };
             kind.map(|kind| wire::connector(name, &kind, probed, key, now))
@@ -38,13 +38,15 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
     Ok(Json(Page::all(items)))
 }
 
-/// Gives a connector another admin secret, at the target and where the server keeps it.
+/// Gives a connector another admin secret, at the target and where the server keeps it; or its authority another key, in steps.
 #[utoipa::path(post, path = "/api/v1/connectors/{name}/rotate", tag = "connectors", params(("name" = String, Path)),
+    request_body = Option<Rotate>,
     responses((status = 200, body = Rotated), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn rotate(
     State(app): State<App>,
     identity: Identity,
     Path(name): Path<Name>,
+    MaybeJson(how): MaybeJson<Rotate>,
 ) -> Answer<Json<Rotated>> {
     identity.caller.administrator()?;
     let current = app.engine.current();
@@ -56,13 +58,20 @@ pub(super) async fn rotate(
     };
     // Two rotations at a time could each stage a secret over the other's.
     let _turn = app.rotation_turn.lock().await;
-    provider
-        .rotate_admin()
-        .await
-        .map_err(|error| Failure::target(&error, true))?;
-    tracing::info!(connector = %name, by = %identity.caller.person, "the admin secret was rotated");
+    let mut authority = None;
+    if provider.certifier().is_some() {
+        let rotated = app.engine.rotate_authority(identity.caller, &name, how.now);
+        authority = Some(wire::authority(rotated.await?));
+    } else {
+        provider
+            .rotate_admin()
+            .await
+            .map_err(|error| Failure::rotation(&error))?;
+        tracing::info!(connector = %name, by = %identity.caller.person, "the admin secret was rotated");
+    }
     Ok(Json(Rotated {
         name,
         rotated_at: app.engine.store().now().await?,
+        authority,
     }))
 }

@@ -14,7 +14,9 @@ use daypass_policy::{Lack, Vacancy, cared_for};
 use daypass_store::{Backlog, Counts, GrantFilter};
 use futures_util::future::join_all;
 
+use crate::api::page::aside;
 use crate::app::{App, Parts};
+use crate::edge;
 use crate::http::intake::Json;
 use crate::http::problem::Answer;
 use crate::signing::Standing;
@@ -33,15 +35,10 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     let store = app.engine.store();
     let now = store.now().await?;
     let current = app.engine.current();
-    let mut checks = vec![reconciler(&app, now), policy(&current)];
-    checks.extend(
-        current
-            .policy
-            .vacancies(current.directory.as_ref(), now)
-            .iter()
-            .map(vacancy),
-    );
+    let mut checks = vec![reconciler(&app)];
+    checks.extend(of_policy(&app, &current, now).await?);
     checks.extend(connectors(&app, &current).await);
+    checks.extend(super::keys::looked_over(&app, &current, now).await);
     checks.push(overdue(&ending(&app).await?));
     checks.push(reviews(&store.counts().await?));
     checks.extend(notices(&app, &store.notices_waiting(now).await?, now));
@@ -52,13 +49,26 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     Ok(Json(Checkup { checks, at: now }))
 }
 
-fn reconciler(app: &Parts, now: Timestamp) -> Check {
-    if app.reconciles(now) {
+fn reconciler(app: &Parts) -> Check {
+    if app.reconciles(edge::instant()) {
         Check::good("reconciler", "looks at what is due")
     } else {
         let advice = "see the server's log; what is due is neither given nor taken away meanwhile";
         Check::failing("reconciler", "has not looked lately", advice)
     }
+}
+
+/// What is found by running the policy: on a thread of its own, for one who asks at a time.
+async fn of_policy(app: &Parts, current: &Current, now: Timestamp) -> Answer<Vec<Check>> {
+    let _turn = app.doctor_turn.lock().await;
+    let current = current.clone();
+    aside(move || {
+        let mut checks = vec![policy(&current)];
+        let vacancies = current.policy.vacancies(current.directory.as_ref(), now);
+        checks.extend(vacancies.iter().map(vacancy));
+        checks
+    })
+    .await
 }
 
 /// The policy in force, and whether its own tests still pass: they did when it was put in force, perhaps by another version.

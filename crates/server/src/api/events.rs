@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -19,7 +19,7 @@ use futures_util::stream::unfold;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use crate::app::App;
+use crate::app::{App, Parts};
 use crate::edge;
 use crate::events::{Told, address};
 use crate::http::access::{Identity, identify};
@@ -58,9 +58,11 @@ pub(super) async fn stream(
     };
     let behind = headers.contains_key("last-event-id");
     let stop = app.stop.clone();
+    let ends = ends(&app, &identity).await?;
     let listener = Listener {
         app,
         identity,
+        ends,
         live,
         stop,
         last,
@@ -73,6 +75,15 @@ pub(super) async fn stream(
         Some((Ok(message), listener))
     });
     Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// When this session or token runs out, measured from here on: it is said in the store's time, which this machine's clock may
+/// differ from for good.
+async fn ends(app: &Parts, identity: &Identity) -> Result<Instant, daypass_store::Error> {
+    let left = edge::until(identity.token.expires_at, app.engine.store().now().await?);
+    // What lasts longer than can be added lasts for a year at least; nobody's connection does.
+    let (now, year) = (edge::instant(), Duration::from_secs(365 * 24 * 3600));
+    Ok(now.checked_add(left).unwrap_or(now + year))
 }
 
 fn seen(id: &str) -> Answer<u64> {
@@ -129,6 +140,8 @@ impl Drop for Place {
 struct Listener {
     app: App,
     identity: Identity,
+    /// When the session or token has run out.
+    ends: Instant,
     live: broadcast::Receiver<Arc<Told>>,
     stop: watch::Receiver<bool>,
     /// The last event that was looked at, whether or not it was shown; `None` before the first of all.
@@ -148,7 +161,7 @@ impl Listener {
                     continue;
                 }
                 self.last = Some(told.entry.index);
-                if told.concerns(self.identity.caller.person) && !self.still_welcome().await {
+                if told.concerns(&self.identity.person) && !self.still_welcome().await {
                     return None;
                 }
                 if told.is_for(self.identity.caller) {
@@ -165,7 +178,7 @@ impl Listener {
 
     /// Waits for an event, the end of the session, or the end of the server.
     async fn wait(&mut self) -> Option<()> {
-        let lifetime = edge::until(self.identity.token.expires_at, edge::now());
+        let lifetime = self.ends.saturating_duration_since(edge::instant());
         tokio::select! {
             () = stopped(&mut self.stop) => None,
             () = edge::sleep(lifetime) => None,

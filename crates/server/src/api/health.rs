@@ -24,7 +24,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Says that the process lives: it answers, and nothing else is asked of it.
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()),
-    responses((status = 200, body = String, content_type = "text/plain")))]
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn healthz() -> &'static str {
     "alive\n"
 }
@@ -43,14 +43,13 @@ async fn lacking(app: &Parts) -> Option<&'static str> {
     if is_stopped(&app.stop) {
         return Some("the server is stopping");
     }
-    let now = match edge::within(STORE, app.engine.store().now()).await {
-        Ok(Ok(now)) => now,
-        Ok(Err(_)) | Err(_) => return Some("the store does not answer"),
-    };
+    if !matches!(edge::within(STORE, app.engine.store().now()).await, Ok(Ok(_))) {
+        return Some("the store does not answer");
+    }
     if app.engine.current().policy.sources().is_empty() {
         return Some("no policy is in force: nobody may have anything");
     }
-    if app.reconciles(now) {
+    if app.reconciles(edge::instant()) {
         None
     } else {
         Some("the reconciler has not looked lately")

@@ -13,6 +13,7 @@ mod environments;
 mod events;
 mod grants;
 mod health;
+mod keys;
 mod locks;
 mod log;
 mod page;
@@ -26,10 +27,12 @@ mod tickets;
 mod tools;
 mod typed;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::{Json, Router};
 use daypass_api::Route;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
@@ -38,11 +41,13 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::http::problem::Failure;
 use crate::http::{access, idempotency, intake, observe, problem};
 use crate::web;
 
 /// Each route's handler. A handler that is not in here is not served; an entry of the list that is not in here fails a test,
 /// and so does a handler whose own description names another method or path than its entry.
+#[expect(clippy::too_many_lines, reason = "one line for each route")]
 fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
     let mut all = of_the_log();
     all.extend(of_all_else());
@@ -125,6 +130,8 @@ fn of_all_else() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
+        (R::Sealing, routes!(keys::sealing)),
+        (R::RotateSealing, routes!(keys::rotate_sealing)),
         (R::Doctor, routes!(doctor::look)),
         (R::Healthz, routes!(health::healthz)),
         (R::Readyz, routes!(health::readyz)),
@@ -162,8 +169,13 @@ fn described(mut api: OpenApi) -> OpenApi {
 /// The whole server as a service: routes, the gate before each, and what every answer carries.
 pub(crate) fn router(app: App) -> Router {
     let (routes, api) = assembled().split_for_parts();
-    let api = described(api);
-    let described = move || async move { Json(api) };
+    // Written once: whoever asks is given the same bytes.
+    let text = serde_json::to_vec(&described(api)).map(Bytes::from);
+    let text = text.map_err(|error| error.to_string());
+    let described = move || async move {
+        let text = text.map_err(|error| Failure::internal(&error))?;
+        Ok::<_, Failure>(([(CONTENT_TYPE, "application/json")], text))
+    };
     // From here on, the last layer is the first that a request meets.
     routes
         .route(Route::OpenApi.path(), get(described))
@@ -213,6 +225,22 @@ mod tests {
             let expect = (route.method().as_str().to_owned(), route.path().to_owned());
             assert_eq!(named(&api), BTreeSet::from([expect]), "{route:?}");
         }
+    }
+
+    #[test]
+    fn no_two_types_share_a_name_in_the_description() {
+        let mut known = std::collections::BTreeMap::new();
+        for (route, (schemas, _, _)) in handlers() {
+            for (name, schema) in schemas {
+                let schema = serde_json::to_value(&schema).unwrap();
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(
+                    *first, schema,
+                    "{route:?}: give one of the two called {name} #[schema(as = …)]"
+                );
+            }
+        }
+        assert!(known.len() > 50, "they are looked at");
     }
 
     #[test]

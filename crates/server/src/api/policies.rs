@@ -12,6 +12,7 @@ use daypass_policy::Source;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::app::App;
+use crate::heavy::aside;
 use crate::http::access::Identity;
 use crate::http::intake::Json;
 use crate::http::problem::{Answer, Failure, diagnostics};
@@ -79,7 +80,9 @@ pub(super) async fn apply(
         );
     }
     let sources = sources(body.files)?;
-    let checked = match app.engine.apply_policy(identity.caller, &sources).await {
+    let (engine, caller, files) = (Arc::clone(&app.engine), identity.caller, sources.clone());
+    let applied = aside(async move { engine.apply_policy(caller, &files).await });
+    let checked = match applied.await {
         Ok(checked) => checked,
         Err(Error::Refused(refusal)) => return Err(unsound(&app, refusal.into(), sources).await),
         Err(error) => return Err(error.into()),

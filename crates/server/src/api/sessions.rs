@@ -113,7 +113,10 @@ async fn room_for_another(app: &Parts, person: PersonId) -> Answer<()> {
         return Ok(());
     }
     let what = format!("this account has {MOST_TOKENS} sessions and tokens already");
-    Err(Failure::new(Code::InUse, what).hint("end some: daypass token ls, daypass token revoke ID"))
+    Err(Failure::new(Code::InUse, what).hint(
+        "end some, where somebody is still logged in: daypass token ls, daypass token revoke ID; or an administrator does, with \
+         daypass token ls --of LOGIN, daypass token revoke ID --of LOGIN",
+    ))
 }
 
 /// Ends the session or token that this call was made with.

@@ -48,7 +48,7 @@ pub(super) async fn certificate(
     }))
 }
 
-/// The public key of a connector's authority: the line for `TrustedUserCAKeys`.
+/// The public keys of a connector's authority that hosts are to trust: the lines for `TrustedUserCAKeys`.
 #[utoipa::path(get, path = "/api/v1/ssh/{connector}/ca.pub", tag = "ssh", params(("connector" = String, Path)), security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn authority(State(app): State<App>, Path(connector): Path<Name>) -> Answer<Response> {
@@ -95,7 +95,8 @@ pub(super) async fn host(
 ) -> Answer<Json<HostFiles>> {
     let files = app.engine.ssh_host(identity.caller, &connector, &host).await?;
     Ok(Json(HostFiles {
-        authority: files.authority.unwrap_or_default(),
+        authority: files.authorities.first().cloned().unwrap_or_default(),
+        authorities: files.authorities,
         version: files.krl.version,
         krl: STANDARD.encode(files.krl.bytes),
         principals: files.principals,
@@ -113,7 +114,12 @@ pub(super) async fn acknowledge(
     Json(body): Json<Acknowledge>,
 ) -> Answer<StatusCode> {
     app.engine
-        .ssh_acknowledge(identity.caller, &connector, &host, body.version)
+        .ssh_acknowledge(
+            identity.caller,
+            &connector,
+            &host,
+            (body.version, &body.authorities),
+        )
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

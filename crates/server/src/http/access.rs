@@ -16,13 +16,16 @@ use daypass_api::{Audience, ProblemCode, Route, Scope};
 use daypass_core::lock::{self, On};
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::refusal::Code;
+use daypass_core::text::Hash;
 use daypass_engine::{Caller, Via, owner_locked, role_of};
 use daypass_policy::Directory as _;
 use daypass_store::{TokenKind, TokenRow};
 
 use crate::app::{App, Parts};
 use crate::http::address::{self, Peer};
+use crate::http::places::Presented;
 use crate::http::problem::{self, Answer, Failure};
+use crate::identity::limit::network;
 use crate::identity::token;
 
 /// An authenticated caller, with what they came in with.
@@ -79,7 +82,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         app.limits.public(client)?;
         return Ok(next.run(request).await);
     }
-    match authenticate(&app, request.headers()).await {
+    match authenticate(&app, request.headers(), client).await {
         Ok(identity) => {
             admit(route, &identity)?;
             not_locked(&app, route, &identity).await?;
@@ -88,8 +91,6 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         Err(failure) => {
             let local = route == Route::Metrics && scrapes_locally(&app, &request);
             if !local {
-                // Guessing at tokens is hopeless; it need not be free.
-                app.limits.public(client)?;
                 return Err(failure);
             }
         }
@@ -140,29 +141,48 @@ fn scrapes_locally(app: &Parts, request: &Request) -> bool {
 
 /// Who presents this token, if it is still good and its owner's account is switched on.
 ///
+/// Guessing at tokens is hopeless; it need not be free, nor wait in front of others. What is no token that was good lately is
+/// paid for by its address before it is looked up.
+///
 /// # Errors
-/// Where there is none, or it is not taken (any more); which of these it is, is not told.
-pub(crate) async fn authenticate(app: &Parts, headers: &HeaderMap) -> Answer<Identity> {
-    let mut presented = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (presented.next(), presented.next()) else {
+/// Where there is none, or it is not taken (any more); which of these it is, is not told. And where too many come at once.
+async fn authenticate(app: &Parts, headers: &HeaderMap, client: IpAddr) -> Answer<Identity> {
+    let refused = || Failure::unauthenticated("this token is not taken (any more)");
+    let Some(presented) = presented(headers) else {
+        app.limits.public(client)?;
         return Err(Failure::unauthenticated("nobody is logged in"));
     };
-    let refused = || Failure::unauthenticated("this token is not taken (any more)");
-    let (scheme, secret) = value
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .ok_or_else(refused)?;
-    let hash = Some(secret)
-        .filter(|_| scheme.eq_ignore_ascii_case("bearer"))
-        .and_then(token::recognise);
-    let token = app
-        .engine
-        .store()
-        .token(hash.ok_or_else(refused)?)
-        .await?
-        .ok_or_else(refused)?;
-    identify(app, token).await?.ok_or_else(refused)
+    let Some(hash) = presented else {
+        app.limits.public(client)?;
+        return Err(refused());
+    };
+    let of = if app.familiar.knows(hash) {
+        Presented::Familiar(hash)
+    } else {
+        app.limits.public(client)?;
+        Presented::From(network(client))
+    };
+    let _share = app.places.lookup(of).await?;
+    let identity = match app.engine.store().token(hash).await? {
+        Some(token) => identify(app, token).await?,
+        None => None,
+    };
+    match &identity {
+        Some(_) => app.familiar.note(hash),
+        None => app.familiar.forget(hash),
+    }
+    identity.ok_or_else(refused)
+}
+
+/// The hash of the one token that is presented: `Some(None)` where it can be none of ours, `None` where there is none.
+fn presented(headers: &HeaderMap) -> Option<Option<Hash>> {
+    let mut presented = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (presented.next(), presented.next()) else {
+        return None;
+    };
+    let split = value.to_str().ok().and_then(|value| value.split_once(' '));
+    let bearer = split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Some(bearer.and_then(|(_, secret)| token::recognise(secret)))
 }
 
 /// The caller behind a token row, unless it has run out or the account was switched off.
@@ -213,10 +233,8 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
         Audience::Administrator => role == SystemRole::Administrator,
     };
     if !enough {
-        return Err(Failure::new(
-            Code::Forbidden,
-            format!("a {} may not do this", name(role)),
-        ));
+        let refused = Failure::new(Code::Forbidden, format!("a {} may not do this", name(role)));
+        return Err(refused.hint(instead(route)));
     }
     if role == SystemRole::Auditor && changes(route) {
         return Err(Failure::new(
@@ -237,6 +255,17 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
         }
         (TokenKind::Api { scopes }, Some(scope)) if scopes.contains(scope.as_str()) => Ok(()),
         (TokenKind::Api { .. }, Some(scope)) => Err(lacks(scope)),
+    }
+}
+
+/// Whom to turn to for what one may not do oneself.
+const fn instead(route: Route) -> &'static str {
+    match (route, route.audience()) {
+        (Route::People, _) => {
+            "ask an auditor or an administrator; what a service account of yours has: daypass token ls --of LOGIN"
+        }
+        (_, Audience::Auditor) => "ask an auditor or an administrator",
+        _ => "ask an administrator",
     }
 }
 

@@ -19,6 +19,7 @@ use daypass_store::{Answer as Kept, Begun, Command};
 use crate::app::{App, Parts};
 use crate::http::access::Identity;
 use crate::http::intake::IdempotencyKey;
+use crate::http::places::takes_away;
 use crate::http::problem::{Answer, Failure};
 
 /// Says that an answer is the first call's.
@@ -52,16 +53,21 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
         route: format!("POST {path}"),
         key,
     };
-    let secret = parts
-        .extensions
-        .get::<Route>()
-        .is_none_or(|route| route.answers_with_secret());
-    app.limits.keeps(identity.caller.person)?;
+    let route = parts.extensions.get::<Route>().copied();
+    let secret = route.is_none_or(Route::answers_with_secret);
+    let password = route.is_none_or(Route::takes_password);
+    let ends = route.is_some_and(takes_away);
+    let person = identity.caller.person;
     // `take_in` has read and measured it.
     let body = to_bytes(body, usize::MAX)
         .await
         .map_err(|error| Failure::internal(&error))?;
-    match app.engine.store().begin(&command, what_is_asked(&body)).await? {
+    match app
+        .engine
+        .store()
+        .begin(&command, what_is_asked(&body, password))
+        .await?
+    {
         Begun::First => {}
         Begun::Done(kept) => return replay(kept),
         Begun::InProgress => {
@@ -77,36 +83,47 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
             );
         }
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    let request = Request::from_parts(parts, Body::from(body));
+    // Counted only now: who asks for the answer to what was carried out leaves nothing more behind.
+    if let Err(spent) = app.limits.keeps(person) {
+        give_up(&app, &command).await;
+        // Whoever has spent the budget, or somebody with a token of theirs, must not thereby keep what is to be taken away. To
+        // take it away twice does no harm.
+        return if ends {
+            Ok(next.run(request).await)
+        } else {
+            Err(spent.into())
+        };
+    }
+    let response = next.run(request).await;
     keep(&app, &command, response, secret).await
 }
 
-/// The fields of bodies that hold passwords.
-const PASSWORDS: [&str; 2] = ["password", "current"];
+/// The fields that are no passwords, of bodies that may hold one.
+const HARMLESS: [&str; 9] = [
+    "login", "display", "kind", "role", "groups", "manager", "owner", "mail", "profile",
+];
 
-/// The hash of a body without the passwords in it: a hash of those would let whoever reads the table try passwords fast. Two
-/// calls that differ in a password alone count as the same.
-fn what_is_asked(body: &[u8]) -> Hash {
+/// The hash of a body; of one that may hold a password, without what could be one: a hash of that would let whoever reads the
+/// table try passwords fast. A field that nobody knows may be a misspelt one. Two calls that differ in a password alone count as
+/// the same.
+fn what_is_asked(body: &[u8], password: bool) -> Hash {
+    if !password {
+        return Hash::of(body);
+    }
     let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(body) else {
         // Of what has no fields nobody knows where a password stands.
         return Hash::of(b"");
     };
-    let before = fields.len();
-    fields.retain(|name, _| !PASSWORDS.contains(&name.as_str()));
-    if fields.len() == before {
-        return Hash::of(body);
-    }
+    fields.retain(|name, _| HARMLESS.contains(&name.as_str()));
     Hash::of(serde_json::Value::Object(fields).to_string().as_bytes())
 }
 
 /// Keeps what an answer says, unless the command may do better another time.
 async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) -> Answer<Response> {
     let status = response.status();
-    let store = app.engine.store();
     if !worth_keeping(status) {
-        if let Err(error) = store.give_up(command).await {
-            tracing::warn!(%error, "an idempotency key could not be given up; it is free again in a minute");
-        }
+        give_up(app, command).await;
         return Ok(response);
     }
     let too_large = response
@@ -140,6 +157,12 @@ async fn keep(app: &Parts, command: &Command, response: Response, secret: bool) 
     )
     .await;
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+async fn give_up(app: &Parts, command: &Command) {
+    if let Err(error) = app.engine.store().give_up(command).await {
+        tracing::warn!(%error, "an idempotency key could not be given up; it is free again in a minute");
+    }
 }
 
 async fn note(app: &Parts, command: &Command, answer: Kept) {
@@ -187,14 +210,18 @@ mod tests {
 
     #[test]
     fn no_password_is_in_what_is_kept_of_a_body() {
-        let of = |text: &str| what_is_asked(text.as_bytes());
+        let of = |text: &str| what_is_asked(text.as_bytes(), true);
         let first = of(r#"{"login":"ana","password":"one"}"#);
         assert_eq!(first, of(r#"{"login":"ana", "password":"two"}"#));
         assert_eq!(first, Hash::of(br#"{"login":"ana"}"#));
         assert_ne!(first, of(r#"{"login":"bo","password":"one"}"#));
         assert_eq!(of(r#"{"current":"a","password":"b"}"#), Hash::of(b"{}"));
-        // What holds none is bound byte by byte.
-        assert_ne!(of(r#"{"login":"ana"}"#), of(r#"{"login": "ana"}"#));
+        assert_eq!(of(r#"{"login":"ana","pasword":"one"}"#), first, "misspelt");
         assert_eq!(of(r#"["ana","one"]"#), of(r#"["ana","two"]"#));
+        assert_eq!(of(r#"{"login":"ana","password":"one""#), Hash::of(b""), "cut off");
+        // What holds none is bound byte by byte.
+        let of = |text: &str| what_is_asked(text.as_bytes(), false);
+        assert_ne!(of(r#"{"reason":"x"}"#), of(r#"{"reason": "x"}"#));
+        assert_ne!(of(r#"["ana","one"]"#), of(r#"["ana","two"]"#));
     }
 }

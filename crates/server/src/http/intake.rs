@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts as RequestParts;
@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::edge;
+use crate::http::leaving::Holds;
 use crate::http::places::Who;
 use crate::http::problem::{Answer, Failure, panicked};
 
@@ -24,8 +25,12 @@ use crate::http::problem::{Answer, Failure, panicked};
 const MAX_BODY: usize = 256 * 1024;
 /// The largest policy, in bytes: some ten thousand rules.
 const MAX_POLICY: usize = 8 * 1024 * 1024;
+/// The largest body of a stranger, who sends a login and a password.
+const MAX_STRANGERS: usize = 8 * 1024;
 /// How long a client may take to send its body.
 const SLOWEST_BODY: Duration = Duration::from_secs(30);
+/// How long a stranger may.
+const SLOWEST_OF_STRANGERS: Duration = Duration::from_secs(5);
 /// How long a client is kept waiting for an answer: a little less than ours waits. A call to a target is given up before.
 const PATIENCE: Duration = Duration::from_secs(55);
 /// How many policies are checked at the same time: each takes a processor for a while, and memory in proportion to its size.
@@ -33,12 +38,13 @@ pub(crate) const MAX_CHECKS: usize = 2;
 
 const fn limit(route: Route) -> usize {
     match route {
-        Route::ApplyPolicy | Route::CheckPolicy => MAX_POLICY,
+        Route::ApplyPolicy | Route::CheckPolicy | Route::PlanPolicy | Route::ExplainPolicy => MAX_POLICY,
         _ => MAX_BODY,
     }
 }
 
 /// Takes a place, reads the body, then runs what follows. The place comes first: a body that is being sent takes memory too.
+/// So does an answer: the caller's share is taken until theirs has left, while the place is anybody's again.
 ///
 /// A change runs to its end whether or not anybody still waits for the answer: half of "switch the account off and end what it
 /// holds" must not depend on a client's patience.
@@ -55,35 +61,37 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
             Some(Route::Metrics) => matches!(who, Who::Stranger(_)),
             _ => false,
         };
-        let _place = match watches {
+        let place = match watches {
             true => None,
             false => Some(app.places.read(who).await?),
         };
-        return edge::within(PATIENCE, next.run(request))
-            .await
-            .map_err(|_| too_slow());
+        let answer = edge::within(PATIENCE, next.run(request)).await;
+        let mut answer = answer.map_err(|_| too_slow())?;
+        if let Some(place) = place {
+            Holds::put(place.done(), &mut answer);
+        }
+        return Ok(answer);
     }
-    let place = app.places.change(who, route).await?;
-    let most = route.map_or(MAX_BODY, limit);
+    let own = app.places.own(who, route).await?;
     let (parts, body) = request.into_parts();
-    let body = edge::within(SLOWEST_BODY, to_bytes(body, most))
-        .await
-        .map_err(|_| {
-            Failure::new(ProblemCode::Unavailable, "the body did not come within 30 s")
-                .status(axum::http::StatusCode::REQUEST_TIMEOUT)
-        })?;
-    let body = body.map_err(|_| {
-        Failure::new(
-            ProblemCode::TooLarge,
-            format!("a body has at most {most} bytes here"),
-        )
-    })?;
+    let (body, place) = match who {
+        Who::Person(_) => {
+            let place = app.places.change(own, who, route)?;
+            let most = route.map_or(MAX_BODY, limit);
+            (whole(body, most, SLOWEST_BODY).await?, place)
+        }
+        // What little a stranger sends waits in their own share: one who sends nothing takes no place from others.
+        Who::Stranger(_) => {
+            let body = whole(body, MAX_STRANGERS, SLOWEST_OF_STRANGERS).await?;
+            (body, app.places.change(own, who, route)?)
+        }
+    };
     let request = Request::from_parts(parts, Body::from(body));
     let span = tracing::Span::current();
     let change = tokio::spawn(
         async move {
-            let response = next.run(request).await;
-            drop(place);
+            let mut response = next.run(request).await;
+            Holds::put(place.done(), &mut response);
             response
         }
         .instrument(span),
@@ -94,6 +102,20 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
         Ok(Err(error)) => Err(Failure::internal(&error)),
         Err(_) => Err(too_slow()),
     }
+}
+
+/// A body, read whole.
+async fn whole(body: Body, most: usize, slowest: Duration) -> Answer<Bytes> {
+    let body = edge::within(slowest, to_bytes(body, most)).await.map_err(|_| {
+        let what = format!("the body did not come within {} s", slowest.as_secs());
+        Failure::new(ProblemCode::Unavailable, what).status(axum::http::StatusCode::REQUEST_TIMEOUT)
+    })?;
+    body.map_err(|_| {
+        Failure::new(
+            ProblemCode::TooLarge,
+            format!("a body has at most {most} bytes here"),
+        )
+    })
 }
 
 fn too_slow() -> Failure {

@@ -3,14 +3,12 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use hyper::body::{Frame, Incoming, SizeHint};
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -27,19 +25,24 @@ use tower::ServiceExt as _;
 use crate::config::TlsFiles;
 use crate::edge;
 use crate::http::address::Peer;
+use crate::http::leaving::{Traffic, UnderWay, idle, late};
 use crate::http::places::{Share, Shares};
-use crate::identity::limit::network;
+use crate::identity::limit::{network, site};
 
 /// How many connections are open at the same time; the next one waits to be accepted.
 const MAX_CONNECTIONS: usize = 4096;
 /// How many of them one address has. The proxies that are trusted speak for many, and have as many as there are.
 const OF_ONE_ADDRESS: usize = 256;
+/// How many all networks of one site have together.
+const OF_ONE_SITE: usize = 1024;
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request (Slowloris).
 const HEAD: Duration = Duration::from_secs(15);
 /// How long a connection may have no request under way. In HTTP/1, the head's limit is shorter.
 const IDLE: Duration = Duration::from_secs(60);
+/// How long a client may take to take an answer of a known size.
+const LEAVING: Duration = Duration::from_secs(60);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
 /// How many requests an HTTP/2 client may have under way on one connection.
@@ -96,6 +99,7 @@ pub(crate) async fn serve(
 ) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let addresses = Shares::new(OF_ONE_ADDRESS, 0);
+    let sites = Shares::new(OF_ONE_SITE, 0);
     let graceful = GracefulShutdown::new();
     let speaks = Arc::new(Speaks::new(HEAD));
     loop {
@@ -111,7 +115,9 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let address = peer.ip().to_canonical();
-                let share = addresses.try_take(network(address));
+                let share = addresses
+                    .try_take(network(address))
+                    .and_then(|share| Some((share, sites.try_take(site(address))?)));
                 if share.is_none() && !trusted.iter().any(|net| net.contains(&address)) {
                     tracing::debug!(%peer, "this address has as many connections as one may have");
                     continue;
@@ -121,6 +127,7 @@ pub(crate) async fn serve(
                     peer,
                     speaks: Arc::clone(&speaks),
                     idle: IDLE,
+                    leaving: LEAVING,
                     watcher: graceful.watcher(),
                     _place: (place, share),
                 };
@@ -188,64 +195,9 @@ struct Connection {
     peer: SocketAddr,
     speaks: Arc<Speaks>,
     idle: Duration,
+    leaving: Duration,
     watcher: hyper_util::server::graceful::Watcher,
-    _place: (OwnedSemaphorePermit, Option<Share<IpAddr>>),
-}
-
-/// A request that is under way until its answer has left, counted while it is.
-struct UnderWay(watch::Sender<usize>);
-
-impl UnderWay {
-    fn begin(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Returns once nothing has been under way for so long.
-async fn idle(limit: Duration, mut count: watch::Receiver<usize>) {
-    loop {
-        if count.wait_for(|count| *count == 0).await.is_err() {
-            return;
-        }
-        // Any change begins the wait anew, also that of a request which was answered at once.
-        count.mark_unchanged();
-        if *count.borrow() == 0 && edge::within(limit, count.changed()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// A body with the note that its request is under way.
-struct Noted {
-    body: Body,
-    _under_way: UnderWay,
-}
-
-impl hyper::body::Body for Noted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    _place: (OwnedSemaphorePermit, Option<(Share<IpAddr>, Share<IpAddr>)>),
 }
 
 impl Connection {
@@ -265,24 +217,16 @@ impl Connection {
         }
     }
 
-    /// Serves HTTP/1, or HTTP/2, until the connection ends or has been idle for too long.
+    /// Serves HTTP/1, or HTTP/2, until the connection ends, has been idle for too long, or an answer was not taken in time.
     async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, two: bool) {
         let (peer, app) = (Peer(self.peer), self.app);
-        let count = watch::Sender::new(0_usize);
-        let counted = count.subscribe();
+        let traffic = watch::Sender::new(Traffic::default());
+        let (quiet, slow) = (traffic.subscribe(), traffic.subscribe());
         let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
-            let under_way = UnderWay::begin(&count);
+            let under_way = UnderWay::begin(&traffic);
             request.extensions_mut().insert(peer);
             let answer = app.clone().oneshot(request.map(Body::new));
-            async move {
-                let answer = answer.await?;
-                Ok::<_, Infallible>(answer.map(|body| {
-                    Body::new(Noted {
-                        body,
-                        _under_way: under_way,
-                    })
-                }))
-            }
+            async move { Ok::<_, Infallible>(under_way.answer(answer.await?)) }
         });
         let speaks = if two { &self.speaks.two } else { &self.speaks.one };
         let serving = speaks.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
@@ -292,14 +236,17 @@ impl Connection {
                     tracing::debug!(peer = %self.peer, %error, "connection ended");
                 }
             }
-            () = idle(self.idle, counted) => tracing::debug!(peer = %self.peer, "connection was idle"),
+            () = idle(self.idle, quiet) => tracing::debug!(peer = %self.peer, "connection was idle"),
+            () = late(self.leaving, slow) => {
+                tracing::debug!(peer = %self.peer, "an answer was not taken in time");
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
     use super::*;
@@ -310,12 +257,17 @@ mod tests {
 
     /// One connection to a server of nothing, with limits of its own.
     fn connected((head, limit): (Duration, Duration), two: bool) -> DuplexStream {
+        served(Router::new(), (head, limit, LONG), two)
+    }
+
+    fn served(app: Router, (head, idle, leaving): (Duration, Duration, Duration), two: bool) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let connection = Connection {
-            app: Router::new(),
+            app,
             peer: SocketAddr::from(([192, 0, 2, 1], 1)),
             speaks: Arc::new(Speaks::new(head)),
-            idle: limit,
+            idle,
+            leaving,
             watcher: GracefulShutdown::new().watcher(),
             _place: (Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(), None),
         };
@@ -346,13 +298,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_under_way_is_not_idle() {
-        let count = watch::Sender::new(0);
-        let answer = UnderWay::begin(&count);
-        let mut waits = Box::pin(idle(Duration::ZERO, count.subscribe()));
-        assert!((&mut waits).now_or_never().is_none(), "a stream of events lasts");
-        drop(answer);
-        edge::within(PATIENCE, waits).await.unwrap();
+    async fn who_takes_no_answer_is_not_waited_for() {
+        // Once with a window of nothing, once with one of a byte: what is behind that byte the connection itself would keep.
+        for window in [0_u8, 1] {
+            let app = Router::new().route("/", get(|| async { "a".repeat(4096) }));
+            let mut stream = served(app, (LONG, LONG, SHORT), true);
+            let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            // SETTINGS with INITIAL_WINDOW_SIZE (4). Source: RFC 9113, section 6.5.2.
+            said.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, window]);
+            // HEADERS that end a stream: GET, http and / by their places in the static table (RFC 7541, appendix A), `:authority` a.
+            said.extend([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1, b'a']);
+            stream.write_all(&said).await.unwrap();
+            ends(stream).await;
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod address;
 pub(crate) mod idempotency;
 pub(crate) mod intake;
+pub(crate) mod leaving;
 pub(crate) mod listen;
 pub(crate) mod observe;
 pub(crate) mod places;

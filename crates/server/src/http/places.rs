@@ -12,12 +12,13 @@ use std::time::Duration;
 use axum::extract::Request;
 use daypass_api::{ProblemCode, Route};
 use daypass_core::id::{GrantId, PersonId};
+use daypass_core::text::Hash as TokenHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::edge;
 use crate::http::access::{Client, Identity};
 use crate::http::problem::{Answer, Failure};
-use crate::identity::limit::network;
+use crate::identity::limit::{network, site};
 
 /// How many changes of people who are logged in are under way at the same time.
 const CHANGES: u32 = 512;
@@ -31,6 +32,10 @@ const READS: usize = 128;
 const OF_ONE: usize = 16;
 /// How many reads of one caller.
 const READS_OF_ONE: usize = 8;
+/// How many calls one site of strangers has under way: somebody at home may have as many networks as there are places.
+const OF_ONE_SITE: usize = 32;
+/// How many lookups of one token are under way at the same time, and of all that one address presents for the first time.
+const LOOKUPS: usize = 16;
 /// How many calls of one caller wait for a share.
 const QUEUE: usize = 64;
 /// How long a call waits for a share or a place before it is told to come again.
@@ -60,11 +65,20 @@ impl Who {
     }
 }
 
+/// Whose token is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Presented {
+    /// One that was good lately.
+    Familiar(TokenHash),
+    /// Any other, from this address.
+    From(IpAddr),
+}
+
 /// Who comes from no known address shares with all who do.
 const NOWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// Whether a call takes access away, or tells that it is gone, and does nothing else.
-const fn takes_away(route: Route) -> bool {
+pub(crate) const fn takes_away(route: Route) -> bool {
     matches!(
         route,
         Route::Lock
@@ -163,10 +177,24 @@ impl<K: Eq + Hash> Drop for Share<K> {
     }
 }
 
+/// A caller's share, given back when it is dropped.
+pub(crate) struct Own {
+    _share: Share<Who>,
+    _site: Option<Share<IpAddr>>,
+}
+
 /// A call's place, given back when it is dropped.
 pub(crate) struct Place {
-    _share: Share<Who>,
+    own: Own,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Gives the place back to all, and leaves the caller's own share: for what is done and has still to leave.
+    #[must_use]
+    pub(crate) fn done(self) -> Own {
+        self.own
+    }
 }
 
 /// All shares and places of a server.
@@ -179,6 +207,8 @@ pub(crate) struct Places {
     of_changes: Shares<Who>,
     of_ends: Shares<Who>,
     of_reads: Shares<Who>,
+    of_sites: Shares<IpAddr>,
+    of_tokens: Shares<Presented>,
     of_credentials: Shares<PersonId>,
     of_grants: Shares<GrantId>,
     /// Event streams of each person.
@@ -199,6 +229,8 @@ impl Default for Places {
             of_changes: Shares::new(OF_ONE, QUEUE),
             of_ends: Shares::new(OF_ONE, QUEUE),
             of_reads: Shares::new(READS_OF_ONE, QUEUE),
+            of_sites: Shares::new(OF_ONE_SITE, QUEUE),
+            of_tokens: Shares::new(LOOKUPS, QUEUE),
             of_credentials: Shares::new(CREDENTIALS_OF_ONE, 0),
             of_grants: Shares::new(1, 0),
             streams: Shares::new(STREAMS_OF_ONE, 0),
@@ -208,21 +240,29 @@ impl Default for Places {
 }
 
 impl Places {
+    /// A caller's share of changes, whose place comes later: [`Self::change`].
+    ///
+    /// # Errors
+    /// Where the caller, or their site, has as much under way as is taken.
+    pub(crate) async fn own(&self, who: Who, route: Option<Route>) -> Answer<Own> {
+        let ends = route.is_some_and(takes_away);
+        let shares = if ends { &self.of_ends } else { &self.of_changes };
+        self.share(shares, who).await
+    }
+
     /// A place for a change.
     ///
     /// # Errors
-    /// Where the caller, or all together, have as much under way as is taken.
-    pub(crate) async fn change(&self, who: Who, route: Option<Route>) -> Answer<Place> {
+    /// Where all together have as much under way as is taken.
+    pub(crate) fn change(&self, own: Own, who: Who, route: Option<Route>) -> Answer<Place> {
         let ends = route.is_some_and(takes_away);
-        let shares = if ends { &self.of_ends } else { &self.of_changes };
-        let share = shares.take_within(PATIENCE, who).await.ok_or_else(too_much)?;
         let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
         let permit = match who {
             Who::Stranger(_) => free(&self.strangers),
             Who::Person(_) => free(&self.changes).or_else(|| free(&self.ends).filter(|_| ends)),
         };
         Ok(Place {
-            _share: share,
+            own,
             _permit: permit.ok_or_else(full)?,
         })
     }
@@ -230,19 +270,42 @@ impl Places {
     /// A place for a read.
     ///
     /// # Errors
-    /// As [`Self::change`].
+    /// Where the caller, or all together, have as much under way as is taken.
     pub(crate) async fn read(&self, who: Who) -> Answer<Place> {
-        let share = self.of_reads.take_within(PATIENCE, who).await;
-        let share = share.ok_or_else(too_much)?;
+        let own = self.share(&self.of_reads, who).await?;
         let places = match who {
             Who::Person(_) => &self.reads,
             Who::Stranger(_) => &self.strangers_reads,
         };
         let permit = edge::within(PATIENCE, Arc::clone(places).acquire_owned()).await;
         Ok(Place {
-            _share: share,
+            own,
             _permit: permit.ok().and_then(Result::ok).ok_or_else(full)?,
         })
+    }
+
+    async fn share(&self, shares: &Shares<Who>, who: Who) -> Answer<Own> {
+        let share = shares.take_within(PATIENCE, who).await.ok_or_else(too_much)?;
+        let site = match who {
+            Who::Person(_) => None,
+            Who::Stranger(network) => {
+                let site = self.of_sites.take_within(PATIENCE, site(network)).await;
+                Some(site.ok_or_else(too_much)?)
+            }
+        };
+        Ok(Own {
+            _share: share,
+            _site: site,
+        })
+    }
+
+    /// A share for looking a token up, before anybody knows whose it is.
+    ///
+    /// # Errors
+    /// Where as many lookups of this one, or from this address, are under way as are made at the same time.
+    pub(crate) async fn lookup(&self, presented: Presented) -> Answer<Share<Presented>> {
+        let share = self.of_tokens.take_within(PATIENCE, presented).await;
+        share.ok_or_else(too_much)
     }
 
     /// A place for a call for credentials, of which a grant has one at a time.
@@ -296,7 +359,12 @@ mod tests {
 
     /// As many places as one gets without waiting.
     fn takes(places: &Places, who: Who, route: Route) -> Vec<Place> {
-        std::iter::from_fn(|| places.change(who, Some(route)).now_or_never()?.ok()).collect()
+        std::iter::from_fn(|| take(places, who, route)?.ok()).collect()
+    }
+
+    fn take(places: &Places, who: Who, route: Route) -> Option<Answer<Place>> {
+        let own = places.own(who, Some(route)).now_or_never()?;
+        Some(own.and_then(|own| places.change(own, who, Some(route))))
     }
 
     #[tokio::test]
@@ -320,18 +388,44 @@ mod tests {
             .collect();
         assert_eq!(held.iter().map(Vec::len).sum::<usize>(), 512);
         let late = person(100);
-        let refused = places.change(late, Some(Route::AddRequest)).now_or_never();
-        assert!(refused.unwrap().is_err());
+        assert!(take(&places, late, Route::AddRequest).unwrap().is_err());
         for route in [
             Route::Lock,
             Route::Revoke,
             Route::Release,
             Route::PersonDeactivate,
         ] {
-            assert!(places.change(late, Some(route)).now_or_never().unwrap().is_ok());
+            assert!(take(&places, late, route).unwrap().is_ok());
         }
         let stranger = Who::Stranger(NOWHERE);
         assert_eq!(takes(&places, stranger, Route::Login).len(), OF_ONE);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_with_many_networks_has_no_more_than_a_site() {
+        let places = Places::default();
+        let of = |site: u16, network: u16| {
+            let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, site, network, 0, 0, 0, 1);
+            Who::Stranger(super::network(address.into()))
+        };
+        let held: Vec<_> = (0..100)
+            .flat_map(|n| takes(&places, of(1, n), Route::Login))
+            .collect();
+        assert_eq!(held.len(), OF_ONE_SITE);
+        assert_eq!(takes(&places, of(2, 1), Route::Login).len(), OF_ONE);
+    }
+
+    #[tokio::test]
+    async fn lookups_of_one_address_are_few_and_a_familiar_token_has_its_own() {
+        let places = Places::default();
+        let takes = |presented| -> Vec<_> {
+            std::iter::from_fn(|| places.lookup(presented).now_or_never()?.ok()).collect()
+        };
+        let held = takes(Presented::From(NOWHERE));
+        assert_eq!(held.len(), LOOKUPS);
+        assert!(takes(Presented::From(NOWHERE)).is_empty());
+        let familiar = Presented::Familiar(TokenHash::of(b"ana"));
+        assert_eq!(takes(familiar).len(), LOOKUPS);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use daypass_api::policy::Diagnostic;
 use daypass_api::{PROBLEM_JSON, Problem, ProblemCode};
+use daypass_core::entitlement::Fault;
 use daypass_core::refusal::{Code, Refusal};
 
 use crate::identity::limit::TooFast;
@@ -73,6 +74,14 @@ impl Failure {
             format!("the target did not do its part: {said}"),
         )
         .hint("try again; daypass status shows how the grant fares, and the server's log says more")
+    }
+
+    /// A connector's secret was not rotated. Of a kind that has none, or whose is not Daypass's to change, no target failed.
+    pub(crate) fn rotation(error: &daypass_providers::Error) -> Self {
+        if error.fault == Fault::Misconfigured {
+            return Self::new(Code::WrongState, error.detail.clone());
+        }
+        Self::target(error, true)
     }
 
     /// Something nobody foresaw. The detail goes to the log, and to nobody else.
@@ -284,13 +293,27 @@ mod tests {
     #[test]
     fn what_a_target_said_is_for_the_log() {
         let error = daypass_providers::Error::new(
-            daypass_core::entitlement::Fault::Misconfigured,
+            Fault::Misconfigured,
             "/etc/daypass/secrets/pg-main cannot be read",
         );
         let shown = |failure: Failure| failure.problem.detail;
         let members = shown(daypass_engine::Error::from(error.clone()).into());
         assert_eq!(members, "the target did not do its part: misconfigured");
         assert!(shown(Failure::target(&error, true)).contains("/etc/daypass"));
+    }
+
+    #[test]
+    fn a_connector_that_has_nothing_to_rotate_is_no_target_that_failed() {
+        let of = |fault| {
+            let error = daypass_providers::Error::new(fault, "this kind has no admin secret");
+            Failure::rotation(&error).problem
+        };
+        let nothing = of(Fault::Misconfigured);
+        assert_eq!(
+            (nothing.status, nothing.detail.as_str()),
+            (409, "this kind has no admin secret")
+        );
+        assert_eq!(of(Fault::Denied).status, 502);
     }
 
     #[test]

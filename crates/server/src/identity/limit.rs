@@ -175,12 +175,23 @@ fn shortened(login: &str) -> String {
     login.chars().take(64).collect::<String>().to_ascii_lowercase()
 }
 
-/// Whose budget it is: an IPv6 customer has a whole /64, so the budget is the network's.
+/// Whose budget it is: an IPv6 customer has a whole /64 at least, so the budget is the network's.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Where many such networks are in one hand: an IPv6 customer may have a whole /48.
+pub(crate) fn site(address: IpAddr) -> IpAddr {
+    match network(address) {
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
         }
         v4 @ IpAddr::V4(_) => v4,
     }

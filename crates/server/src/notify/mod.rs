@@ -37,6 +37,8 @@ use webhook::Form;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The pause after the store did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// How long what is being delivered may take once the server is told to stop.
+const LAST: Duration = Duration::from_secs(10);
 
 /// Why notices cannot be sent as `server.yaml` says.
 #[derive(Debug, thiserror::Error)]
@@ -139,12 +141,25 @@ pub(crate) async fn queue(
     }
 }
 
+/// Returns once the server is told to stop, and what is under way has had a little while.
+async fn given_time(stop: &mut watch::Receiver<bool>) {
+    stopped(stop).await;
+    edge::sleep(LAST).await;
+}
+
 /// Tells what is due on one channel, until told to stop.
 pub(crate) async fn tell(app: App, courier: Courier, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     while !is_stopped(&stop) {
-        let turn = match app.engine.store().now().await {
-            Ok(now) => courier.turn(now, &edge::dice).await,
-            Err(error) => Err((Turn::default(), error.into())),
+        let turn = async {
+            match app.engine.store().now().await {
+                Ok(now) => courier.turn(now, &edge::dice).await,
+                Err(error) => Err((Turn::default(), error.into())),
+            }
+        };
+        let turn = tokio::select! {
+            turn = turn => turn,
+            // What is then still on its way is told again after the next start, or by another server: its claim runs out.
+            () = given_time(&mut stop) => return,
         };
         let (Ok(done) | Err((done, _))) = &turn;
         app.metrics

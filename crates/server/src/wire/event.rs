@@ -5,7 +5,7 @@ use daypass_core::event::{Actor, Event, LogEvent, PolicyEvent, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::person::Change;
 use daypass_core::review::Review;
-use daypass_core::{change, entitlement, grant, lock, request};
+use daypass_core::{change, entitlement, grant, key, lock, request};
 use daypass_engine::{Snapshot, told as told_edit};
 use daypass_store::Entry;
 
@@ -79,6 +79,26 @@ fn summary(event: &Event, people: &Snapshot) -> String {
         }) => format!(
             "the operator went on from {kept_size} entries, where {signed_size} had been signed: the store was put back from a copy"
         ),
+        What::Key(what) => of_key(what),
+    }
+}
+
+fn of_key(what: &key::Event) -> String {
+    use key::Event as E;
+    match what {
+        E::Resealed { id, values } => format!("everything is sealed by {id} now ({values} sealed anew)"),
+        E::Staged { next } => format!("hosts are told to trust {next}, which signs nothing yet"),
+        E::Changed { to, from, without } if without.is_empty() => {
+            format!("{to} signs in the place of {from}")
+        }
+        E::Changed { to, from, without } => format!(
+            "{to} signs in the place of {from}, without waiting for {}",
+            without.join(", ")
+        ),
+        E::Withdrawn { old, early: false } => format!("hosts are told to trust {old} no more"),
+        E::Withdrawn { old, early: true } => {
+            format!("hosts are told to trust {old} no more, before what it signed had run out")
+        }
     }
 }
 
@@ -269,7 +289,9 @@ fn of_entitlement(what: &entitlement::Event) -> String {
             format!("the target was read: it is gone; left behind: {}", list(residue))
         }
         E::Failing { fault, doing, detail } => format!("{doing} fails ({fault}): {detail}"),
-        E::DriftFound { key } => format!("access stood at {key} that no grant holds"),
+        E::DriftFound { key } => format!(
+            "what stood at {key} was not what the grants give: added or changed by hand, or left by a crash"
+        ),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
 pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
-pub(crate) use policy::{check, connector, environment, offer, preview};
+pub(crate) use policy::{authority, check, connector, environment, offer, preview};
 pub(crate) use request::request;
 pub(crate) use tools::{explanation, plan};
 

@@ -195,7 +195,7 @@ pub(crate) fn connector(
     name: &Name,
     kind: &Name,
     probed: Result<(), daypass_providers::Error>,
-    authority: Option<daypass_providers::ssh::AuthorityKey>,
+    authority: Option<daypass_engine::Authority>,
     now: Timestamp,
 ) -> api_connector::Connector {
     let health = match probed {
@@ -210,9 +210,20 @@ pub(crate) fn connector(
         kind: kind.clone(),
         health,
         checked_at: now,
-        authority: authority.map(|key| api_connector::Authority {
-            fingerprint: key.fingerprint,
-            since: key.since,
+        authority: authority.map(self::authority),
+    }
+}
+
+/// The keys of an authority.
+#[must_use]
+pub(crate) fn authority(authority: daypass_engine::Authority) -> api_connector::Authority {
+    use daypass_engine::Rotation as R;
+    api_connector::Authority {
+        fingerprint: authority.fingerprint,
+        since: authority.since,
+        rotation: authority.rotation.map(|rotation| match rotation {
+            R::Staged { next, since, waiting } => api_connector::Rotation::Staged { next, since, waiting },
+            R::Retiring { old, since, until } => api_connector::Rotation::Retiring { old, since, until },
         }),
     }
 }

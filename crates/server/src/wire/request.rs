@@ -152,11 +152,6 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
 /// Who may look back at an emergency.
 fn look_back(request: &Request, step: &Step, current: &Current, now: Timestamp) -> Vec<String> {
     let directory = current.directory.as_ref();
-    let asked = current
-        .policy
-        .reviewers(request.ask.requester, step, false, directory, now);
-    let asked = asked
-        .into_iter()
-        .filter(|person| request.ask.owner != Some(*person));
-    asked.map(|person| directory.login(person)).collect()
+    let asked = current.policy.reviewers(request, step, false, directory, now);
+    asked.into_iter().map(|person| directory.login(person)).collect()
 }

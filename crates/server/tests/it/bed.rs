@@ -147,7 +147,7 @@ impl Bed {
         let mut config = ServerConfig::ephemeral(folder.path());
         change(&mut config);
         let kind: &'static Memory = Box::leak(Box::new(Memory::new()));
-        let kinds: [&'static dyn TargetKind; 1] = [kind];
+        let kinds: [&'static dyn TargetKind; 2] = [kind, &daypass_providers::ssh::Ssh];
         let server = Server::start(config, &kinds).await.unwrap();
         Self {
             server,

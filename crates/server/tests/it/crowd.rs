@@ -206,6 +206,9 @@ async fn a_token_makes_nobody_who_could_log_in_or_do_more_than_a_member() {
     for (route, login, status) in [
         (Route::PersonDeactivate, dee, 200),
         (Route::PersonReactivate, dee, 403),
+        // A member who left, with a password that is still good.
+        (Route::PersonDeactivate, ["cy"], 200),
+        (Route::PersonReactivate, ["cy"], 403),
         (Route::PersonDeactivate, ["mal"], 200),
         (Route::PersonReactivate, ["mal"], 200),
     ] {
@@ -239,4 +242,62 @@ async fn to_end_others_access_a_token_must_be_one_to_manage_with() {
         .await
         .unwrap();
     assert_eq!(revoked.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn who_guesses_at_tokens_is_slowed_and_whoever_was_here_lately_is_not() {
+    let bed = Bed::start().await;
+    let ana = bed.session("ana").await;
+    let first = bed.call(Route::Whoami, &[], Some(&ana)).send().await.unwrap();
+    assert_eq!(first.status().as_u16(), 200);
+    let guess = |n: usize| {
+        bed.call(Route::Whoami, &[], Some(&format!("dp_t_{n:064x}")))
+            .send()
+    };
+    let spend = async {
+        loop {
+            let guesses = join_all((0..50).map(guess)).await;
+            if guesses
+                .into_iter()
+                .any(|answer| answer.unwrap().status().as_u16() == 429)
+            {
+                return;
+            }
+        }
+    };
+    soon("the budget's end", spend).await;
+    // Among as many guesses as there are, so that none comes when there is some of it again.
+    let others = (0..200).map(guess);
+    let own = (0..8).map(|_| bed.call(Route::Whoami, &[], Some(&ana)).send());
+    let (others, own) = futures_util::future::join(join_all(others), join_all(own)).await;
+    let statuses = |answers: Vec<Result<reqwest::Response, reqwest::Error>>| -> Vec<u16> {
+        let status = |answer: Result<reqwest::Response, _>| answer.unwrap().status().as_u16();
+        answers.into_iter().map(status).collect()
+    };
+    assert!(statuses(others).contains(&429));
+    assert_eq!(statuses(own), [200; 8]);
+}
+
+#[tokio::test]
+async fn a_policy_may_be_as_large_to_be_planned_as_to_be_applied() {
+    let bed = Bed::start().await;
+    let root = bed.session("root").await;
+    let text = format!("{}{}", crate::bed::POLICY, "# a long remark\n".repeat(20_000));
+    let files = json!({"files": [{"name": "policy.yaml", "text": text}]});
+    let plan = bed.call(Route::PlanPolicy, &[], Some(&root)).json(&files);
+    let planned = plan.send().await.unwrap();
+    assert_eq!(
+        planned.status().as_u16(),
+        200,
+        "{}",
+        planned.text().await.unwrap()
+    );
+    let login = bed
+        .call(Route::Login, &[], None)
+        .json(&json!({"login": "ana", "password": "x".repeat(9_000)}));
+    assert_eq!(
+        login.send().await.unwrap().status().as_u16(),
+        413,
+        "a stranger sends little"
+    );
 }

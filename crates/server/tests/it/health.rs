@@ -1,6 +1,17 @@
 //! Alive, ready, and counted.
 
+use std::sync::Arc;
+
 use daypass_api::{ProblemCode, Route};
+use daypass_core::event::{Actor, Subject, What};
+use daypass_core::id::PersonId;
+use daypass_core::lock::{Lock, On};
+use daypass_core::text::Prose;
+use daypass_core::time::{Span, Timestamp};
+use daypass_core::world::World;
+use daypass_server::config::StoreConfig;
+use daypass_server::edge;
+use daypass_store::{Outcome, Scope, Store, TokenKind};
 use reqwest::Method;
 
 use crate::bed::{Bed, problem, soon};
@@ -24,6 +35,40 @@ async fn a_server_that_serves_is_alive_and_ready() {
         while text(&bed, "/readyz").await != "ready\n" {}
     })
     .await;
+}
+
+/// What was recorded while the clock was an hour ahead makes the store's time run ahead of the clock for good.
+#[tokio::test]
+async fn a_clock_that_was_put_back_makes_nobody_unready() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("daypass.sqlite");
+    let ahead = Arc::new(|| edge::now() + Span::hours(1));
+    let store = Store::open_sqlite(&path, ahead, "test").await.unwrap();
+    let lock = |world: &World, _: Timestamp| {
+        let on = On::Resource("orders".parse().unwrap());
+        let why = Prose::new([0; 16], "odd");
+        let event = Lock::lock(world.locks.get(&on), PersonId::from_bytes([1; 10]), why)?;
+        Ok(Outcome::one(Actor::System, Subject::Lock(on), What::Lock(event)))
+    };
+    let scope = Scope::Lock(On::Resource("orders".parse().unwrap()));
+    store.transition(scope, lock).await.unwrap();
+    drop(store);
+
+    let bed = Bed::with(move |config| config.store = StoreConfig::Sqlite { path }).await;
+    let now = bed.server.engine().store().now().await.unwrap();
+    assert!(now > edge::now() + Span::minutes(59), "the two differ");
+    soon("readiness", async {
+        while text(&bed, "/readyz").await != "ready\n" {}
+    })
+    .await;
+    // Streams go by the store's time too.
+    let ana = bed.token("ana", TokenKind::Session, Span::seconds(2)).await;
+    let mut stream = bed.client_of(&ana).events(None).await.unwrap();
+    soon("the end of the session", async {
+        while let Ok(Some(_)) = stream.next().await {}
+    })
+    .await;
+    drop(folder);
 }
 
 #[tokio::test]

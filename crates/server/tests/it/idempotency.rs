@@ -173,3 +173,57 @@ async fn keys_are_short_and_plain() {
         400
     );
 }
+
+/// Somebody with a token of an administrator's, or a script of their own, has spent what may be kept: they lock all the same.
+#[tokio::test]
+async fn what_takes_access_away_needs_nothing_that_is_kept() {
+    let bed = Bed::start().await;
+    let grant = bed.granted().await.to_string();
+    let root = bed.session("root").await;
+    let first = || {
+        let call = bed
+            .call(Route::AddRequest, &[], Some(&root))
+            .json(&ask("nowhere/read"));
+        call.header(IDEMPOTENCY_KEY, "first").send()
+    };
+    let status = first().await.unwrap().status();
+    let spend = (0..12).map(|worker| {
+        let (bed, root) = (&bed, &root);
+        async move {
+            for n in 0.. {
+                let call = bed
+                    .call(Route::AddRequest, &[], Some(root))
+                    .json(&ask("nowhere/read"));
+                let answer = call.header(IDEMPOTENCY_KEY, format!("{worker}-{n}")).send().await;
+                if answer.unwrap().status().as_u16() == 429 {
+                    return;
+                }
+            }
+        }
+    });
+    join_all(spend).await;
+    // What was carried out is answered again.
+    let again = first().await.unwrap();
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(again.status(), status);
+    for resource in ["staging", "orders"] {
+        let lock = bed
+            .call(Route::Lock, &[], Some(&root))
+            .header(IDEMPOTENCY_KEY, resource);
+        let lock = lock.json(&serde_json::json!({"on": {"resource": resource}, "reason": "odd"}));
+        let answer = lock.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+    let revoke = bed
+        .call(Route::Revoke, &[&grant], Some(&root))
+        .header(IDEMPOTENCY_KEY, "end");
+    assert_ne!(revoke.send().await.unwrap().status().as_u16(), 429);
+}
+
+/// Programs send these for each host: what their account may have kept is not spent on them.
+#[tokio::test]
+async fn certificates_and_acknowledgements_of_hosts_keep_nothing() {
+    for route in [Route::Certificate, Route::SshAcknowledge] {
+        assert!(route.keeps_nothing(), "{route:?}");
+    }
+}

@@ -15,9 +15,14 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::bed::{Bed, PATIENCE, ask};
+use crate::venv::Venv;
 
 /// What is installed from PyPI.
-const PACKAGES: [&str; 2] = ["aiosmtpd==1.4.6", "standardwebhooks==1.1.0"];
+const VENV: Venv = Venv {
+    name: "notices-python-1",
+    install: &["aiosmtpd==1.4.6", "standardwebhooks==1.1.0"],
+    modules: "aiosmtpd, standardwebhooks",
+};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// A reason that would like to be something else.
@@ -25,39 +30,10 @@ const HOSTILE: &str = "PAY-7 – grüße\nSubject: Approved\n\n<a href=\"https:/
 
 const PASSWORD: &str = "a canary in the mail server";
 
-/// A Python of our own with the packages, made once. `None`: this machine has no Python; CI's has.
+/// Its Python, made once. `None`: this machine has no Python; CI's has.
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = PYTHON.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("notices-python-1");
-        let python = folder.join("bin/python");
-        let quiet = |command: &mut Command| {
-            let done = command.stdin(Stdio::null()).output();
-            done.is_ok_and(|done| done.status.success())
-        };
-        let works = || quiet(Command::new(&python).args(["-c", "import aiosmtpd, standardwebhooks"]));
-        if works() {
-            return Some(python);
-        }
-        let program = std::env::var("DAYPASS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        if !quiet(Command::new(&program).args(["-c", "import venv, ensurepip"])) {
-            assert!(std::env::var_os("CI").is_none(), "CI has no {program} with venv");
-            eprintln!("NOT TESTED: no {program} with venv here, so nobody else receives our notices");
-            return None;
-        }
-        let venv = quiet(
-            Command::new(&program)
-                .args(["-m", "venv", "--clear"])
-                .arg(&folder),
-        );
-        assert!(venv, "{program} -m venv {}", folder.display());
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(PACKAGES);
-        assert!(quiet(&mut pip) && works(), "pip cannot install {PACKAGES:?}");
-        Some(python)
-    });
-    made.as_deref()
+    PYTHON.get_or_init(|| VENV.python()).as_deref()
 }
 
 /// The receivers, and what they say.

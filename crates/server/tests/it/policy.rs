@@ -2,6 +2,7 @@
 
 use daypass_api::ProblemCode;
 use daypass_api::catalogue::{How, ResourceQuery};
+use daypass_api::connector::Rotate;
 use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_core::refusal::Code;
 use daypass_providers::memory::{Op, Trouble};
@@ -158,7 +159,11 @@ async fn connectors_tell_how_they_are() {
     assert!(
         matches!(&failing[0].health, daypass_api::connector::Health::Failing { fault, .. } if fault == "denied")
     );
-    let rotated = bed.client("root").await.rotate(&"box".parse().unwrap()).await;
+    let rotated = bed
+        .client("root")
+        .await
+        .rotate(&"box".parse().unwrap(), Rotate::default())
+        .await;
     assert!(
         matches!(rotated, Ok(_) | Err(daypass_api::client::Error::Problem(_))),
         "{rotated:?}"

@@ -10,9 +10,10 @@ use daypass_api::{ProblemCode, Route, Scope};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::bed::{Bed, problem};
+use crate::bed::{Bed, next, problem, soon};
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -195,4 +196,38 @@ async fn what_is_no_owner_is_refused_as_such() {
         problem(call.send().await.unwrap()).await.code,
         Code::Forbidden.into()
     );
+}
+
+/// A program sees no more than who answers for it, at once, on a stream that is open too.
+#[tokio::test]
+async fn a_stream_of_a_program_follows_the_role_of_its_owner() {
+    let bed = Bed::start().await;
+    let (root, dee) = (bed.client("root").await, bed.client("dee").await);
+    let siem = NewPerson {
+        role: SystemRole::Auditor,
+        ..service("siem", Some("dee"))
+    };
+    root.add_person(&siem).await.unwrap();
+    let read = NewToken {
+        scopes: BTreeSet::from([Scope::Read]),
+        ..token("siem")
+    };
+    let issued = dee.add_token(&read).await.unwrap();
+    let secret = issued.secret.into_inner();
+    let siem = bed.client_of(secret.expose_secret());
+    let mut stream = siem.events(None).await.unwrap();
+    bed.ask("ana", "staging/read").await;
+    while next(&mut stream).await.name != "request.created" {}
+    let member = SetRole {
+        role: SystemRole::Member,
+    };
+    root.set_role(&name("dee"), &member).await.unwrap();
+    let later = bed.ask("ana", "orders/write").await;
+    root.deactivate(&name("siem")).await.unwrap();
+    let rest = async {
+        while let Ok(Some(event)) = stream.next().await {
+            assert_ne!(event.subject.id, later.id.to_string(), "{}", event.name);
+        }
+    };
+    soon("the end of the stream", rest).await;
 }

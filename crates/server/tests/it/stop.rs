@@ -1,8 +1,9 @@
 //! Stopping in order, and starting again on what was kept.
 
 use daypass_api::grant::GrantState;
+use daypass_api::person::SetMail;
 use daypass_providers::Kind;
-use daypass_server::config::{ServerConfig, StoreConfig};
+use daypass_server::config::{MailConfig, MailTls, ServerConfig, StoreConfig};
 use daypass_server::{Server, StartError};
 
 use crate::bed::{Bed, soon};
@@ -116,4 +117,31 @@ async fn an_address_that_is_taken_is_said() {
             .starts_with(&format!("cannot listen on {}", bed.server.address())),
         "{error}"
     );
+}
+
+/// A mail server that takes a connection and says nothing holds up no stop: whoever stops a server kills it after a while.
+#[tokio::test]
+async fn a_mail_server_that_hangs_holds_up_no_stop() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let bed = Bed::with(|config| {
+        config.notices.base_url = Some(String::from("https://daypass.example"));
+        config.notices.mail = Some(MailConfig {
+            host: String::from("127.0.0.1"),
+            port,
+            tls: MailTls::None,
+            from: "Daypass <daypass@example.com>".parse().unwrap(),
+            login: None,
+            kinds: None,
+        });
+    })
+    .await;
+    let mail = SetMail {
+        mail: Some(String::from("bo@example.com")),
+    };
+    let root = bed.client("root").await;
+    root.set_mail(&"bo".parse().unwrap(), &mail).await.unwrap();
+    bed.ask("ana", "orders/write").await;
+    let _taken = soon("the letter", silent.accept()).await.unwrap();
+    soon("the stop", bed.server.stop()).await;
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use daypass_api::Route;
 use daypass_server::config::{ServerConfig, TlsFiles};
 use daypass_server::{Server, StartError};
 use reqwest::{Certificate, Client, Version};
@@ -62,6 +63,49 @@ async fn clients_that_trust_the_certificate_talk_http_1_and_2() {
         stranger.get(&url).send().await.is_err(),
         "who does not know the certificate does not talk"
     );
+}
+
+/// Somebody who asks and takes no answer has so many of them, and no more; others do not notice.
+#[tokio::test]
+async fn an_answer_that_is_not_taken_keeps_its_callers_share() {
+    let pair = certificate();
+    let files = pair.files.clone();
+    let bed = Bed::with(move |config| config.tls = Some(files)).await;
+    let client = |window: u32| {
+        let certificate = Certificate::from_pem(pair.pem.as_bytes()).unwrap();
+        let client = Client::builder()
+            .tls_certs_only([certificate])
+            .resolve("localhost", bed.server.address())
+            .http2_initial_stream_window_size(window);
+        client.build().unwrap()
+    };
+    let url = format!(
+        "https://localhost:{}{}",
+        bed.server.address().port(),
+        Route::Whoami.path()
+    );
+    let (ana, cy) = (bed.session("ana").await, bed.session("cy").await);
+    let (slow, usual) = (client(1), client(65_535));
+    let mut untaken = Vec::new();
+    for _ in 0..8 {
+        let answer = slow.get(&url).bearer_auth(&ana).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        untaken.push(answer);
+    }
+    let ninth = usual.get(&url).bearer_auth(&ana).send().await.unwrap();
+    assert_eq!(ninth.status().as_u16(), 429);
+    let others = usual.get(&url).bearer_auth(&cy).send().await.unwrap();
+    assert_eq!(others.status().as_u16(), 200);
+    drop(others);
+    // Taken, it is nobody's any more.
+    for answer in untaken {
+        assert!(soon("an answer", answer.text()).await.unwrap().contains("ana"));
+    }
+    for _ in 0..20 {
+        let own = usual.get(&url).bearer_auth(&ana).send().await.unwrap();
+        assert_eq!(own.status().as_u16(), 200);
+        own.text().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -30,8 +30,6 @@ pub(super) struct Spot {
     pub(super) by_hand: Option<Timestamp>,
     /// When a server that could not know better last took it away: it had stood still, or had no store.
     pub(super) unknowing: Option<Timestamp>,
-    /// What stands there was put there by somebody else.
-    pub(super) foreign: bool,
 }
 
 /// A call that takes effect.
@@ -87,17 +85,6 @@ impl Judge {
         self.check_landing(target, key, landing);
         if landing.removed {
             self.check_removal(target, key, landing);
-        }
-        let foreign = self
-            .spots
-            .get(&(target.number, key.to_owned()))
-            .is_some_and(|spot| spot.foreign);
-        if foreign && !target.shows(key).is_foreign() {
-            let what = format!(
-                "{}:{key} stood there before, and was changed",
-                target.character.connector
-            );
-            self.accuse(Invariant::NeverAdopted, what);
         }
     }
 
@@ -207,6 +194,7 @@ impl Judge {
         }
         self.looked = now;
         self.look_for_idle();
+        self.look_for_orphans();
         for target in self.targets.clone() {
             let calm = self.disturbed.get(target.number).copied().unwrap_or(now);
             let written = calm.max(self.unwritable);

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use daypass_core::grant::Grant;
 use daypass_core::id::{PersonId, RequestId};
-use daypass_core::lock::On;
 use daypass_core::name::Item;
 use daypass_core::person::{Kind, Person};
 use daypass_core::request::Request;
@@ -13,6 +12,7 @@ use daypass_core::review::{Approval, Decision, From, Review, Silence};
 use daypass_core::time::{Span, Timestamp};
 
 use super::right::{command, names};
+use super::standing::{Said, Whose};
 use super::{Invariant, Judge};
 use crate::scenario::policy::{Policy, Rule, Set, Step};
 use crate::scenario::{Vote, What};
@@ -51,6 +51,10 @@ impl Judge {
             if !same {
                 return wrong("its steps are not those of its rule and of the guardrails");
             }
+            let program = self.ledger.people.get(&request.ask.requester);
+            if request.ask.owner != program.and_then(|program| program.owner) {
+                return wrong("it names somebody else as who answers for the program that asks");
+            }
             if self.said(request).is_some_and(|said| said != request.ask.items) {
                 return wrong("its items are not what was asked for");
             }
@@ -77,13 +81,18 @@ impl Judge {
     }
 
     /// Who looks back at an emergency is asked to, could, and is somebody else.
-    pub(super) fn looked_back(&mut self, id: RequestId, by: PersonId, at: Timestamp) {
+    pub(super) fn looked_back(
+        &mut self,
+        id: RequestId,
+        (by, absent): (PersonId, Option<PersonId>),
+        at: Timestamp,
+    ) {
         let Some(asked) = self.ledger.requests.get_mut(&id) else {
             return;
         };
         asked.owes = false;
-        let (requester, made, rule) = (
-            asked.request.ask.requester,
+        let (whose, made, rule) = (
+            Whose::of(&asked.request),
             asked.policy,
             asked.request.path.rule.clone(),
         );
@@ -102,12 +111,34 @@ impl Judge {
             within,
             escalate: None,
         };
-        let may = self.may_review(current, &step, by, requester, at);
-        if by == requester || may.is_err() {
+        let said = Said { who: by, absent, at };
+        let may = self.counts((current, &step), said, whose, at);
+        if may.is_err() {
             self.accuse(
                 Invariant::Approved,
                 format!("{by} looked back at {id}, and {may:?}"),
             );
+        }
+    }
+
+    /// Somebody says something to a request that waits: one whom the step asks, or in the place of one, who was not heard.
+    pub(super) fn reviewed(&mut self, id: RequestId, review: Option<&Review>, at: Timestamp) {
+        let (Some(review), Some(asked)) = (review, self.ledger.requests.get(&id)) else {
+            return;
+        };
+        let request = &asked.request;
+        let wrong = self.policy(asked.policy).and_then(|made| {
+            let rule = made.rule(request.path.rule.as_str())?;
+            let steps = made.steps(rule, names(&request.ask.items));
+            let (step, _) = steps.get(review.step)?;
+            let current = self.policy(self.ledger.policy)?;
+            self.wrong_to_say((current, *step), (&asked.reviews, review), Whose::of(request), at)
+        });
+        if let Some(asked) = self.ledger.requests.get_mut(&id) {
+            asked.reviews.push(review.clone());
+        }
+        if let Some(what) = wrong {
+            self.accuse(Invariant::Approved, format!("{id} is reviewed: {what}"));
         }
     }
 
@@ -128,20 +159,25 @@ impl Judge {
         let mut wrong = |what: String| {
             found.get_or_insert(format!("{id} was approved: {what}"));
         };
+        if !asked.pending {
+            wrong("it was decided already".to_owned());
+        }
         let mut people = BTreeSet::new();
         for review in approval.reviews() {
-            let who = review.reviewer;
-            if !people.insert(who) {
-                wrong(format!("{who} counts twice"));
-            }
-            if who == request.ask.requester || request.ask.owner == Some(who) {
-                wrong(format!("{who} agreed to their own request"));
+            let (who, whose) = (review.reviewer, Whose::of(request));
+            for voice in review.voices() {
+                if !people.insert(voice) {
+                    wrong(format!("{voice} counts twice"));
+                }
+                if self.is_own(voice, whose) {
+                    wrong(format!("{voice} agreed to their own request"));
+                }
             }
             if !self.did_vote(id, review) {
                 wrong(format!("{who} never said so"));
             }
             if let Some((step, _)) = steps.get(review.step)
-                && let Err(what) = self.may_review(current, step, who, request.ask.requester, at)
+                && let Err(what) = self.counts((current, *step), Said::by(review), whose, at)
             {
                 wrong(format!("{who} {what}"));
             }
@@ -246,47 +282,6 @@ impl Judge {
                         && rule.roles.as_ref().is_none_or(|roles| roles.contains(role))
                 })
             })
-    }
-
-    pub(super) fn may_review(
-        &self,
-        policy: &Policy,
-        step: &Step,
-        who: PersonId,
-        requester: PersonId,
-        at: Timestamp,
-    ) -> Result<(), String> {
-        let person = self.ledger.people.get(&who).ok_or("is nobody")?;
-        if !person.active || person.kind == Kind::Service {
-            return Err("is no active person".into());
-        }
-        if self.ledger.locked.contains(&On::Person(who)) {
-            return Err("is locked".into());
-        }
-        if at.since(person.changed_at) < policy.settle {
-            return Err("had not settled".into());
-        }
-        let owner = self.ledger.owner(requester);
-        if owner.is_some_and(|owner| owner.id == who) {
-            return Err("answers for the requester".into());
-        }
-        let asked = |from: &str| {
-            if from != "manager" {
-                return in_set(policy, from, person);
-            }
-            let settled = |one: &Person| at.since(one.manager_since) >= policy.settle;
-            let requester = self.ledger.people.get(&requester);
-            requester.is_some_and(|requester| {
-                let managed = owner.unwrap_or(requester);
-                managed.manager == Some(who) && settled(managed) && settled(requester)
-            })
-        };
-        let escalated = step.escalate.as_ref().is_some_and(|(to, _)| asked(to));
-        if asked(&step.from) || escalated {
-            Ok(())
-        } else {
-            Err(format!("is not of {step:?}"))
-        }
     }
 }
 

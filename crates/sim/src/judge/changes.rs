@@ -1,6 +1,9 @@
-//! Invariants about the policy itself: where the one in force asks others, another comes in force only by what they said.
+//! Invariants about changes that wait for others: where the policy in force asks them, another comes in force, and accounts that it
+//! covers change, only by what they said.
 
 use daypass_core::change::{Change, Event, Lapse, Proposal};
+use daypass_core::edit::{Act, Edit};
+use daypass_core::event::Actor;
 use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::review::{Decision, Review};
@@ -8,8 +11,11 @@ use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 
 use super::approval::is_frozen;
+use super::edits::Sent;
+use super::standing::{Said, Whose};
 use super::{Invariant, Judge};
 use crate::scenario::ChangeVote;
+use crate::scenario::policy::Area;
 
 /// A change that was proposed.
 pub(super) struct Proposed {
@@ -18,7 +24,17 @@ pub(super) struct Proposed {
     waits: bool,
 }
 
-/// What is known of changes of the policy.
+impl Proposed {
+    const fn whose(&self) -> Whose {
+        Whose {
+            requester: self.change.proposer,
+            owner: None,
+            about: self.change.about(),
+        }
+    }
+}
+
+/// What is known of changes that wait or waited.
 #[derive(Default)]
 pub(super) struct Changes {
     /// The hash of the policy in force; none at the very beginning.
@@ -26,9 +42,22 @@ pub(super) struct Changes {
     proposed: std::collections::BTreeMap<ChangeId, Proposed>,
     /// Who applied which of the scenario's policies.
     sent: Vec<(PersonId, usize)>,
+    /// What was sent about accounts.
+    pub(super) wanted: Vec<Sent>,
     votes: Vec<(ChangeId, PersonId, ChangeVote)>,
-    /// A change was carried out, and what it proposes has not come in force yet.
-    carried_out: Option<ChangeId>,
+    /// A change was carried out, and what it proposes has not come about yet.
+    pub(super) carried_out: Option<ChangeId>,
+}
+
+impl Changes {
+    pub(super) const fn is_policy_in_force(&self) -> bool {
+        self.in_force.is_some()
+    }
+
+    /// What was proposed.
+    pub(super) fn proposed(&self, id: ChangeId) -> Option<&Change> {
+        self.proposed.get(&id).map(|proposed| &proposed.change)
+    }
 }
 
 impl Judge {
@@ -43,7 +72,7 @@ impl Judge {
     }
 
     /// Takes in what happened to a change.
-    pub(super) fn change(&mut self, id: ChangeId, what: &Event, at: Timestamp) {
+    pub(super) fn change(&mut self, id: ChangeId, what: &Event, actor: Actor, at: Timestamp) {
         if let Event::Proposed { change } = what {
             return self.change_proposed(change);
         }
@@ -53,19 +82,26 @@ impl Judge {
         if !proposed.waits {
             return self.accuse(Invariant::Agreed, format!("{id} waits no more, and {what:?}"));
         }
+        let proposer = proposed.change.proposer;
         match what {
-            Event::Reviewed { review, .. } => proposed.reviews.push(review.clone()),
+            Event::Reviewed { review, .. } => self.change_reviewed(id, review, at),
             Event::Applied { review } => {
-                proposed.reviews.push(review.clone());
+                self.change_reviewed(id, review, at);
                 self.changes.carried_out = Some(id);
                 self.check_agreed(id, at);
             }
+            Event::Withdrawn if actor != Actor::Person(proposer) => {
+                self.accuse(Invariant::Agreed, format!("{id} is taken back by {actor:?}"));
+            }
+            Event::Lapsed {
+                why: Lapse::Overtaken,
+            } => self.check_overtaken(id),
             Event::Lapsed { why: Lapse::Stale } if Some(proposed.change.policy) == self.changes.in_force => {
                 self.accuse(Invariant::Agreed, format!("{id} lapses as stale, and is not"));
             }
             Event::Denied { review } => {
-                let denied = review.clone();
-                self.check_denied(id, &denied);
+                self.change_reviewed(id, review, at);
+                self.check_denied(id, review);
             }
             Event::Proposed { .. } | Event::Escalated { .. } | Event::Withdrawn | Event::Lapsed { .. } => {}
         }
@@ -73,6 +109,35 @@ impl Judge {
             && let Some(proposed) = self.changes.proposed.get_mut(&id)
         {
             proposed.waits = false;
+        }
+    }
+
+    /// Somebody says something to a change: one whom the step asks, or in the place of one, who was not heard.
+    fn change_reviewed(&mut self, id: ChangeId, review: &Review, at: Timestamp) {
+        let wrong = self.changes.proposed.get(&id).and_then(|proposed| {
+            let policy = self.policy(self.ledger.policy)?;
+            let step = policy.control.get(review.step)?;
+            let reviews = (proposed.reviews.as_slice(), review);
+            self.wrong_to_say((policy, step), reviews, proposed.whose(), at)
+        });
+        if let Some(proposed) = self.changes.proposed.get_mut(&id) {
+            proposed.reviews.push(review.clone());
+        }
+        if let Some(what) = wrong {
+            self.accuse(Invariant::Agreed, format!("{id} is reviewed: {what}"));
+        }
+    }
+
+    /// An account that a change is about is another than the one that was to be changed.
+    fn check_overtaken(&mut self, id: ChangeId) {
+        let proposal = self.changes.proposed(id).map(|change| &change.proposal);
+        let as_it_was = match proposal {
+            Some(Proposal::Directory { edit }) => self.is_as_it_was(edit),
+            _ => true,
+        };
+        if as_it_was {
+            let what = format!("{id} lapses as overtaken, and the account is as it was");
+            self.accuse(Invariant::Agreed, what);
         }
     }
 
@@ -110,11 +175,16 @@ impl Judge {
         }
     }
 
-    /// Whether who proposes a change administers, and sent that policy.
+    /// Whether who proposes a change administers, and sent that policy; or sent that edit of an account, which others must agree to.
     fn may_propose(&self, change: &Change) -> bool {
-        let Proposal::Policy { files, .. } = &change.proposal else {
-            // Nobody proposes a change of an account here.
-            return false;
+        let files = match &change.proposal {
+            Proposal::Policy { files, .. } => files,
+            // Whether they administer is looked at when it is carried out.
+            Proposal::Directory { edit } => {
+                let policy = self.policy(self.ledger.policy);
+                let covered = policy.is_some_and(|policy| policy.is_covered(&areas(edit)));
+                return covered && self.is_as_it_was(edit) && self.was_wanted(change.proposer, edit);
+            }
         };
         self.administers(change.proposer)
             && self.changes.sent.iter().any(|(by, policy)| {
@@ -123,7 +193,7 @@ impl Judge {
             })
     }
 
-    fn administers(&self, id: PersonId) -> bool {
+    pub(super) fn administers(&self, id: PersonId) -> bool {
         self.ledger.people.get(&id).is_some_and(|person| {
             person.active && person.role == SystemRole::Administrator && person.kind == Kind::Person
         })
@@ -140,22 +210,20 @@ impl Judge {
         if Some(proposed.change.policy) != self.changes.in_force {
             wrong = Some("it was proposed for another policy than the one in force".to_owned());
         }
-        if !self.administers(proposed.change.proposer) {
-            wrong = Some("who proposed it does not administer any more".to_owned());
+        if !self.could_do(&proposed.change) {
+            wrong = Some("who proposed it could not do it any more".to_owned());
         }
         let mut people = std::collections::BTreeSet::from([proposed.change.proposer]);
         for (number, step) in policy.control.iter().enumerate() {
             let counts = |review: &&Review| {
-                let who = review.reviewer;
-                review.step == number
-                    && self.said_yes(id, review)
-                    && self
-                        .may_review(policy, step, who, proposed.change.proposer, at)
-                        .is_ok()
+                let counts = self.counts((policy, step), Said::by(review), proposed.whose(), at);
+                review.step == number && self.said_yes(id, review) && counts.is_ok()
             };
             let mut have = 0;
             for review in proposed.reviews.iter().filter(counts) {
-                have += u32::from(people.insert(review.reviewer));
+                let heard = review.voices().any(|voice| people.contains(&voice));
+                people.extend(review.voices());
+                have += u32::from(!heard);
             }
             if have < step.count {
                 wrong = Some(format!("step {number} has {have} of {}", step.count));
@@ -244,5 +312,22 @@ impl Judge {
             .iter()
             .filter(|(_, proposed)| proposed.waits);
         waits.map(|(id, _)| format!("the change {id} waits"))
+    }
+}
+
+/// To what others may have to agree before an account is edited so.
+fn areas(edit: &Edit) -> Vec<Area> {
+    let with_groups = |any: bool| {
+        [Area::People]
+            .into_iter()
+            .chain(any.then_some(Area::Groups))
+            .collect()
+    };
+    match &edit.act {
+        Act::Add { person, .. } => with_groups(!person.groups.is_empty()),
+        Act::Reactivate { groups, .. } => with_groups(!groups.is_empty()),
+        Act::Groups { .. } => vec![Area::Groups],
+        Act::Manager { .. } | Act::Owner { .. } | Act::Role { .. } | Act::Mail { .. } => vec![Area::People],
+        Act::Password | Act::Token { .. } => vec![Area::Credentials],
     }
 }

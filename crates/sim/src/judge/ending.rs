@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use daypass_core::grant::{Evidence, Grant, Proof, Reason};
 use daypass_core::id::{GrantId, PersonId, RequestId};
-use daypass_core::person::SystemRole;
 use daypass_core::time::Timestamp;
 
 use super::access::Spot;
@@ -29,6 +28,15 @@ impl Judge {
     /// Somebody sends a command that ends the grant that a request led to.
     pub(crate) fn sent_end(&mut self, request: RequestId, by: PersonId, verb: Verb) {
         self.ends.insert((request, by, verb));
+    }
+
+    /// Whoever sent one was told that the grant ends.
+    pub(crate) fn said_ended(&mut self, request: RequestId) {
+        let held = self.ledger.grants.get(&request.into());
+        if let Some(held) = held.filter(|held| held.is_live()) {
+            let what = format!("{} is said to end, and goes on", held.grant.id);
+            self.accuse(Invariant::EndsInTime, what);
+        }
     }
 
     pub(super) fn ending(&mut self, id: GrantId, reason: &Reason, at: Timestamp) {
@@ -120,7 +128,8 @@ impl Judge {
         self.ends.contains(&(grant.request, by, verb))
     }
 
-    /// The holder, an administrator or whoever reviewed it may; and who looks back, which is judged where that is recorded.
+    /// The holder, who answers for it, an administrator or whoever reviewed it may, or had it reviewed in their place; and who looks
+    /// back, which is judged where that is recorded.
     fn no_right_to_revoke(&self, grant: &Grant, by: PersonId) -> Option<(Invariant, String)> {
         if self.was_sent(grant, by, Verb::LookBack) && grant.break_glass {
             return None;
@@ -128,16 +137,12 @@ impl Judge {
         if !self.was_sent(grant, by, Verb::Revoke) {
             return Some((Invariant::NotCut, format!("{by} never said so")));
         }
-        let administers = self
-            .ledger
-            .people
-            .get(&by)
-            .is_some_and(|person| person.role == SystemRole::Administrator);
-        let reviewed = self
-            .votes
-            .iter()
-            .any(|cast| cast.request == grant.request && cast.person == by && !cast.vote.token);
-        let may = by == grant.holder || administers || reviewed;
+        let administers = self.ledger.administered.contains(&by);
+        let answers = self.ledger.standings.answered.contains(&(by, grant.holder));
+        let asked = self.ledger.requests.get(&grant.request);
+        let reviews = asked.map_or(&[][..], |asked| &asked.reviews);
+        let reviewed = reviews.iter().any(|review| review.is_of(by));
+        let may = by == grant.holder || answers || administers || reviewed;
         (!may).then(|| (Invariant::Approved, format!("{by} may not end it")))
     }
 

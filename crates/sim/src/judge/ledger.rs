@@ -12,6 +12,7 @@ use daypass_core::request::Request;
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 
+use super::standing::Standings;
 use crate::scenario::Scenario;
 
 pub(super) struct Ledger {
@@ -19,6 +20,10 @@ pub(super) struct Ledger {
     pub(super) grants: BTreeMap<GrantId, Held>,
     pub(super) entitlements: BTreeMap<(usize, String), Known>,
     pub(super) people: BTreeMap<PersonId, Person>,
+    /// Who is away, and who has had a hand in whose account.
+    pub(super) standings: Standings,
+    /// Who administers, or ever did. A server may not know for a moment that somebody does no more.
+    pub(super) administered: BTreeSet<PersonId>,
     /// When an account was last switched off, in true time.
     pub(super) off: BTreeMap<PersonId, Timestamp>,
     pub(super) locked: BTreeSet<On>,
@@ -37,6 +42,8 @@ pub(super) struct Asked {
     /// The policy that it was made under.
     pub(super) policy: usize,
     pub(super) pending: bool,
+    /// What people said, one after the other.
+    pub(super) reviews: Vec<daypass_core::review::Review>,
     /// The length that was agreed on, once it was.
     pub(super) approved: Option<daypass_core::review::Approval>,
     /// When somebody said no, by the time that decides.
@@ -142,6 +149,8 @@ impl Ledger {
             grants: BTreeMap::new(),
             entitlements: BTreeMap::new(),
             people: BTreeMap::new(),
+            standings: Standings::default(),
+            administered: BTreeSet::new(),
             off: BTreeMap::new(),
             locked: BTreeSet::new(),
             policy: 0,
@@ -201,9 +210,15 @@ impl Ledger {
         self.sharing_free(spot).filter_map(|held| held.holds(now)).max()
     }
 
-    /// The grants that ever had a part under this key and are under no lock.
+    /// The grants that ever had a part under this key and may go on: they are under no lock, and their holder's account is on, and
+    /// that of who answers for it.
     pub(super) fn sharing_free(&self, spot: &(usize, String)) -> impl Iterator<Item = &Held> {
-        let free = |held: &&Held| !self.is_locked(held.grant.holder, held.grant.parts.iter().map(Part::item));
+        let on = |who: PersonId| self.people.get(&who).is_some_and(|person| person.active);
+        let free = move |held: &&Held| {
+            let holder = held.grant.holder;
+            let looked_after = self.owner(holder).is_none_or(|owner| owner.active);
+            on(holder) && looked_after && !self.is_locked(holder, held.grant.parts.iter().map(Part::item))
+        };
         self.sharing(spot).filter(free)
     }
 

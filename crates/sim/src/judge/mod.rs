@@ -1,16 +1,20 @@
 //! The judge: knows what really stands at the targets, who really voted, and what was recorded, and says what is wrong. It
 //! asks nothing of the system that it judges: it reads the log as anybody could, and the targets as nobody else can.
 
+mod absence;
 mod access;
 mod approval;
 mod changes;
 mod completion;
+mod edits;
 mod ending;
 mod jumps;
 mod ledger;
 mod limits;
+mod programs;
 mod record;
 mod right;
+mod standing;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,15 +31,16 @@ use self::access::Spot;
 use self::approval::Cast;
 use self::changes::Changes;
 use self::completion::Closings;
+pub(crate) use self::edits::Wanted;
 use self::ending::Sent;
 pub(crate) use self::ending::Verb;
 use self::jumps::Jumps;
 use self::ledger::Ledger;
-use crate::scenario::{Deed, Scenario, Vote};
+use crate::scenario::{Scenario, Vote};
 use crate::scheduler::{Owner, Time};
 use crate::target::Target;
 
-/// What must hold. The numbers are those of docs/reliability.md.
+/// What must hold; docs/reliability.md says how it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
     /// Once everything works again, access that nobody holds is gone within the bound.
@@ -52,8 +57,10 @@ pub(crate) enum Invariant {
     Limited,
     /// Nothing outlives the windows of its rule, or reaches into one that is forbidden.
     InWindow,
-    /// Another policy comes in force only by those whom the one in force asks.
+    /// Another policy comes in force, and accounts that it covers change, only by those whom the one in force asks.
     Agreed,
+    /// Who is away has said so, for so long at most, and names one whom the policy lets be a delegate.
+    Delegated,
     /// Nothing comes about under a lock.
     Locked,
     /// What is over before its time is, and what should be does end.
@@ -75,7 +82,7 @@ pub(crate) enum Invariant {
 impl Invariant {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::EndsInTime,
         Self::Limit,
         Self::Intended,
@@ -84,6 +91,7 @@ impl Invariant {
         Self::Limited,
         Self::InWindow,
         Self::Agreed,
+        Self::Delegated,
         Self::Locked,
         Self::Completed,
         Self::NotCut,
@@ -104,7 +112,8 @@ impl Invariant {
             Self::Bounded => "bounded",
             Self::Limited => "limited",
             Self::InWindow => "in its window",
-            Self::Agreed => "policy agreed to",
+            Self::Agreed => "agreed to",
+            Self::Delegated => "delegated",
             Self::Locked => "locked",
             Self::Completed => "completed",
             Self::NotCut => "not cut",
@@ -164,8 +173,10 @@ pub(crate) struct Judge {
     /// What people sent to end grants.
     ends: Sent,
     votes: Vec<Cast>,
-    /// What was proposed in the place of the policy in force, and what people said to it.
+    /// What was proposed in the place of the policy in force, or of accounts as they are, and what people said to it.
     changes: Changes,
+    /// Who said that they are away.
+    delegated: Vec<absence::Sent>,
     /// What people said of tickets.
     closings: Closings,
     /// Which requests each element's commands were answered with.
@@ -198,6 +209,7 @@ impl Judge {
             ends: Sent::new(),
             votes: Vec::new(),
             changes: Changes::default(),
+            delegated: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
             looked: beginning,
@@ -287,11 +299,10 @@ impl Judge {
         self.jumps.started(self.time.now());
     }
 
-    pub(crate) fn changed_by_hand(&mut self, target: &Target, key: &str, deed: Deed) {
+    pub(crate) fn changed_by_hand(&mut self, target: &Target, key: &str) {
         let now = self.time.now();
         let spot = self.spots.entry((target.number, key.to_owned())).or_default();
         spot.by_hand = Some(now);
-        spot.foreign = deed == Deed::AddForeign;
         self.disturbed(Some(target.number));
     }
 

@@ -6,7 +6,7 @@ use daypass_core::event::{Event, PolicyEvent, Subject, What};
 use daypass_core::grant::{Event as Granted, Reason};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::lock::Event as Locking;
-use daypass_core::person::Change;
+use daypass_core::person::{Change, SystemRole};
 use daypass_core::request::Event as Requested;
 use daypass_core::time::Timestamp;
 
@@ -31,11 +31,19 @@ impl Judge {
                 if matches!(change, Change::Deactivated) {
                     self.ledger.off.insert(*id, self.time.now());
                 }
+                self.check_delegation(*id, change, event.actor, event.at);
+                self.check_account(*id, change, event.actor, event.at);
+                self.ledger.standings.note(*id, change, event.actor, event.at);
                 let person = match (self.ledger.people.remove(id), change) {
                     (_, Change::Added { person }) => Some(person.clone()),
                     (person, change) => person.map(|person| person.evolve(change, event.actor, event.at)),
                 };
-                self.ledger.people.extend(person.map(|person| (*id, person)));
+                if let Some(person) = person {
+                    if person.role == SystemRole::Administrator {
+                        self.ledger.administered.insert(*id);
+                    }
+                    self.ledger.people.insert(*id, person);
+                }
                 recorded.directory |= changes_directory(event);
             }
             (Subject::Policy, What::Policy(applied)) => {
@@ -48,7 +56,7 @@ impl Judge {
                 self.policy_applied(*revision, files, *change);
                 recorded.policy = true;
             }
-            (Subject::Change(id), What::Change(what)) => self.change(*id, what, event.at),
+            (Subject::Change(id), What::Change(what)) => self.change(*id, what, event.actor, event.at),
             (Subject::Lock(on), What::Lock(change)) => match change {
                 Locking::Locked { .. } => {
                     self.ledger.locked.insert(on.clone());
@@ -72,6 +80,7 @@ impl Judge {
                     request: request.as_ref().clone(),
                     policy: self.ledger.policy,
                     pending: true,
+                    reviews: Vec::new(),
                     approved: None,
                     denied: None,
                     ends_by: None,
@@ -83,25 +92,28 @@ impl Judge {
                 self.check_limits_made(id);
                 self.check_window_made(id);
             }
-            Requested::Approved { approval, .. } => {
+            Requested::Approved { approval, review } => {
+                self.reviewed(id, review.as_ref(), at);
                 self.check_approved(id, approval, at);
                 self.decided(id, Some(approval.clone()));
                 self.check_window_approved(id, at);
             }
-            Requested::Denied { .. } => {
+            Requested::Denied { review } => {
+                self.reviewed(id, Some(review), at);
                 self.decided(id, None);
                 if let Some(asked) = self.ledger.requests.get_mut(&id) {
                     asked.denied = Some(at);
                 }
             }
             Requested::Withdrawn | Requested::Lapsed => self.decided(id, None),
-            Requested::Acknowledged { by, .. } => self.looked_back(id, *by, at),
+            Requested::Acknowledged { by, on_behalf, .. } => self.looked_back(id, (*by, *on_behalf), at),
             Requested::ReviewOverdue => {
                 if let Some(asked) = self.ledger.requests.get_mut(&id) {
                     asked.owes = false;
                 }
             }
-            Requested::Reviewed { .. } | Requested::Escalated { .. } => {}
+            Requested::Reviewed { review, .. } => self.reviewed(id, Some(review), at),
+            Requested::Escalated { .. } => {}
         }
     }
 

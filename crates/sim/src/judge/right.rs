@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::grant::Grant;
-use daypass_core::id::GrantId;
+use daypass_core::id::{GrantId, PersonId};
 use daypass_core::lock::On;
 use daypass_core::name::Item;
 use daypass_core::person::Kind;
@@ -14,6 +14,7 @@ use daypass_core::time::{Span, Timestamp};
 
 use super::approval::in_set;
 use super::ledger::{Asked, Phase};
+use super::standing::Whose;
 use super::{Invariant, Judge};
 use crate::scenario::policy::{Policy, Rule, Step};
 use crate::scenario::{What, address};
@@ -66,8 +67,10 @@ impl Judge {
         let managed = self.ledger.owner(request.ask.requester).or(requester);
         let reviews = asked.approved.iter().flat_map(Approval::reviews);
         reviews.into_iter().all(|review| {
-            let (who, step) = (review.reviewer, steps.get(review.step));
-            let (Some(person), Some((step, _))) = (self.ledger.people.get(&who), step) else {
+            // Whom the step asks is who is away, where somebody spoke for them.
+            let who = review.on_behalf.unwrap_or(review.reviewer);
+            let (Some(person), Some((step, _))) = (self.ledger.people.get(&who), steps.get(review.step))
+            else {
                 return false;
             };
             let is_of = |from: &str| match from {
@@ -75,11 +78,17 @@ impl Judge {
                 set => in_set(current, set, person),
             };
             let others = step.escalate.as_ref();
-            person.active
-                && person.kind == Kind::Person
-                && !self.ledger.locked.contains(&On::Person(who))
-                && (is_of(&step.from) || others.is_some_and(|(to, _)| is_of(to)))
+            let asked = is_of(&step.from) || others.is_some_and(|(to, _)| is_of(to));
+            asked && review.voices().all(|voice| self.is_there(voice, request))
         })
+    }
+
+    /// Whether somebody is an active person who is not locked, and has nothing to do with who asks.
+    fn is_there(&self, who: PersonId, request: &Request) -> bool {
+        let person = self.ledger.people.get(&who);
+        person.is_some_and(|person| person.active && person.kind == Kind::Person)
+            && !self.ledger.locked.contains(&On::Person(who))
+            && !self.is_own(who, Whose::of(request))
     }
 
     /// Whether a request comes from where its rule admits. Its reason names the command.

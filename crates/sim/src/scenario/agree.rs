@@ -27,9 +27,13 @@ fn propose(dice: &mut Dice, scenario: &mut Scenario, at: Span) {
     let proposal = scenario.elements.len();
     let what = What::Policy { number, who };
     scenario.elements.push(Element { at, what });
-    if scenario.policies.iter().all(|policy| policy.control.is_empty()) {
-        return;
+    if scenario.policies.iter().any(|policy| !policy.control.is_empty()) {
+        say(dice, scenario, (proposal, who), at);
     }
+}
+
+/// What people say to what the element `proposal` proposes, and whether `who` proposes it takes it back.
+pub(super) fn say(dice: &mut Dice, scenario: &mut Scenario, (proposal, who): (usize, usize), at: Span) {
     let mut votes = Vec::new();
     for who in 0..scenario.people.len() {
         for _ in 0..*dice.pick(&[0, 1, 1, 1, 2]).unwrap_or(&1) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use daypass_core::time::Span;
 
 use super::policy::{Bounds, Guardrail, Policy, Resource, Rule, Set, Step};
-use super::{Character, Flavour, Person, Scenario, bounds, trouble, work};
+use super::{Character, Flavour, Person, Scenario, bounds, states, trouble, work};
 use crate::dice::Dice;
 
 /// The labels that resources have.
@@ -23,15 +23,20 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         _ => Flavour::Mass,
     };
     let targets = targets(&mut dice, flavour);
-    let people = people(&mut dice);
+    let mut people = people(&mut dice);
     let mut first = policy(&mut dice, &targets, &people, flavour);
     let mut more = Dice::of(seed, "bounds");
     bounds::add(&mut more, &mut first, &people, flavour);
+    let mut of_people = Dice::of(seed, "states");
+    states::house(&mut of_people, &mut people, &mut first, flavour);
     let mut policies = vec![first];
     for _ in 0..dice.number(0..3) {
         let mut changed = policies.last().map(|last| change(&mut dice, last));
         if let Some(changed) = changed.as_mut().filter(|_| more.chance(250)) {
             bounds::change(&mut more, changed, &people);
+        }
+        if let Some(changed) = changed.as_mut() {
+            states::change(&mut of_people, changed);
         }
         policies.extend(changed);
     }
@@ -58,6 +63,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     };
     work::draw(&mut Dice::of(seed, "work"), &mut scenario);
     trouble::draw(&mut Dice::of(seed, "trouble"), &mut scenario);
+    states::draw(&mut of_people, &mut scenario);
     scenario
 }
 
@@ -100,6 +106,7 @@ fn people(dice: &mut Dice) -> Vec<Person> {
             administrator: dice.chance(150),
             groups: groups(dice),
             absent: false,
+            late: false,
             manager: dice
                 .chance(600)
                 .then(|| dice.index(number.max(1)))
@@ -113,6 +120,7 @@ fn people(dice: &mut Dice) -> Vec<Person> {
         groups: groups(dice),
         manager: None,
         absent: false,
+        late: false,
     });
     people
 }
@@ -178,6 +186,8 @@ fn policy(dice: &mut Dice, targets: &[Character], people: &[Person], flavour: Fl
         guardrails: Vec::new(),
         rules: Vec::new(),
         control: Vec::new(),
+        covers: BTreeSet::new(),
+        delegates: Vec::new(),
     };
     for number in 0..(1 + dice.index(4)) {
         let rule = rule(dice, &policy, number, flavour);

@@ -5,6 +5,7 @@ mod agree;
 mod bounds;
 pub(crate) mod draw;
 pub(crate) mod policy;
+mod states;
 mod text;
 mod trouble;
 mod work;
@@ -88,6 +89,8 @@ pub(crate) struct Person {
     pub(crate) manager: Option<usize>,
     /// Left out of this run.
     pub(crate) absent: bool,
+    /// Not there at the beginning: somebody may make the account.
+    pub(crate) late: bool,
 }
 
 /// What a target is like.
@@ -204,6 +207,26 @@ pub(crate) enum What {
     Reactivate {
         who: usize,
     },
+    /// Somebody says who reviews in their place for so long, from now on or from later on. `proved`: by a session with a proof
+    /// that is fresh.
+    Delegate {
+        who: usize,
+        to: usize,
+        after: Option<Span>,
+        lasts: Span,
+        proved: bool,
+    },
+    /// Somebody takes a delegation back.
+    EndDelegation {
+        of: usize,
+        by: usize,
+    },
+    /// Somebody changes an account, or thinks that they may.
+    Edit {
+        by: usize,
+        of: usize,
+        act: Act,
+    },
     /// Somebody applies a policy, or proposes it where others must agree.
     Policy {
         number: usize,
@@ -240,10 +263,12 @@ pub(crate) enum What {
         server: usize,
         lasts: Span,
     },
-    /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer.
+    /// A server crashes after it has gone so many points further: an access to the store, a call, or its answer. `at`: only points
+    /// of this kind count.
     Crash {
         server: usize,
         points: u64,
+        at: Option<&'static str>,
     },
     /// A server stands still, and then goes on as if nothing had been.
     Stall {
@@ -254,6 +279,25 @@ pub(crate) enum What {
     Jump {
         by: i64,
     },
+}
+
+/// What somebody does to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// It is made.
+    Add,
+    Join(String),
+    Leave(String),
+    Manager(Option<usize>),
+    /// Somebody else answers for the program.
+    Owner(usize),
+    /// It administers from now on, or does no more.
+    Administers(bool),
+    Reactivate,
+    /// It gets another password.
+    Password,
+    /// The program gets a token that is taken for so long.
+    Token(Span),
 }
 
 /// What is locked.
@@ -302,6 +346,8 @@ pub(crate) enum Deed {
     Remove,
     /// Puts back what was ours and is gone.
     PutBack,
+    /// Gives what is ours another limit: none, a near one or a far one.
+    Change,
 }
 
 /// How a target is out of order.

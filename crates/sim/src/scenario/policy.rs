@@ -20,6 +20,21 @@ pub(crate) struct Policy {
     pub(crate) rules: Vec<Rule>,
     /// Who must agree to another policy; nobody need where it is empty.
     pub(crate) control: Vec<Step>,
+    /// To what else they must.
+    pub(crate) covers: BTreeSet<Area>,
+    /// The sets of those who may be delegates.
+    pub(crate) delegates: Vec<String>,
+}
+
+/// What a policy may cover beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Area {
+    /// Accounts: making one, its role, manager, owner, and switching it on.
+    People,
+    /// Who is in which group.
+    Groups,
+    /// Passwords of others, and tokens of programs.
+    Credentials,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +124,11 @@ impl Policy {
 
     pub(crate) fn resource(&self, name: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.name == name)
+    }
+
+    /// Whether others must agree to a change of accounts of this kind.
+    pub(crate) fn is_covered(&self, areas: &[Area]) -> bool {
+        !self.control.is_empty() && areas.iter().any(|area| self.covers.contains(area))
     }
 
     /// The guardrails over any of these resources.

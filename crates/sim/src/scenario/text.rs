@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::policy::{End, Guardrail, Hours, Policy, Resource, Rule, Set, Step};
+use super::policy::{Area, End, Guardrail, Hours, Policy, Resource, Rule, Set, Step};
 
 impl Policy {
     /// The file.
     pub(crate) fn text(&self) -> String {
         let mut out = format!(
-            "version: 1\ndefaults: {{duration: 10m, max: 40m, pending: {}, activation: {}, reason: optional, settle: {}, cool_down: {}}}\npeople:\n",
-            self.pending, self.activation, self.settle, self.cool_down
+            "version: 1\ndefaults: {{duration: 10m, max: 40m, pending: {}, activation: {}, reason: optional, settle: {}, cool_down: {}{}}}\npeople:\n",
+            self.pending,
+            self.activation,
+            self.settle,
+            self.cool_down,
+            self.delegates()
         );
         for (name, set) in &self.sets {
             let _ = match set {
@@ -52,9 +56,35 @@ impl Policy {
         out.push_str("rules:\n");
         self.rules.iter().for_each(|rule| rule.write(&mut out));
         if !self.control.is_empty() {
-            let _ = writeln!(out, "policy: {{approval: {}}}", chain(&self.control));
+            let _ = writeln!(
+                out,
+                "policy: {{approval: {}, covers: [{}]}}",
+                chain(&self.control),
+                self.covers()
+            );
         }
         out
+    }
+
+    /// Who may be a delegate, as one more of the defaults.
+    fn delegates(&self) -> String {
+        if self.delegates.is_empty() {
+            return String::new();
+        }
+        format!(", delegates: [{}]", self.delegates.join(", "))
+    }
+
+    fn covers(&self) -> String {
+        let word = |area: &Area| match area {
+            Area::People => "people",
+            Area::Groups => "groups",
+            Area::Credentials => "credentials",
+        };
+        let words: Vec<_> = ["policy"]
+            .into_iter()
+            .chain(self.covers.iter().map(word))
+            .collect();
+        words.join(", ")
     }
 }
 

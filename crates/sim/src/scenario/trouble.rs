@@ -25,6 +25,7 @@ pub(super) fn draw(dice: &mut Dice, scenario: &mut Scenario) {
                 let what = What::Crash {
                     server,
                     points: dice.number(0..6),
+                    at: None,
                 };
                 scenario.elements.push(Element { at, what });
             }
@@ -97,6 +98,7 @@ fn one(dice: &mut Dice, scenario: &Scenario) -> What {
                     Deed::Remove,
                     Deed::Remove,
                     Deed::PutBack,
+                    Deed::Change,
                 ])
                 .unwrap_or(&Deed::Remove),
         },
@@ -114,10 +116,30 @@ fn one(dice: &mut Dice, scenario: &Scenario) -> What {
     }
 }
 
-fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
+/// The kinds of points that crashes are aimed at: twice in each call, before it is sent and when its answer has come.
+const POINTS: [&str; 6] = [
+    "a write",
+    "the answer to a write",
+    "provision",
+    "revoke",
+    "inspect",
+    "list",
+];
+
+pub(super) fn crash(dice: &mut Dice, scenario: &Scenario) -> What {
+    let server = dice.index(scenario.servers);
+    // A server that waits reads, most of the time: what is rarer has to be aimed at.
+    if dice.chance(500) {
+        return What::Crash {
+            server,
+            points: dice.number(0..4),
+            at: dice.pick(&POINTS).copied(),
+        };
+    }
     What::Crash {
-        server: dice.index(scenario.servers),
+        server,
         points: dice.number(0..60),
+        at: None,
     }
 }
 

@@ -251,7 +251,7 @@ fn items(dice: &mut Dice, scenario: &Scenario) -> Vec<String> {
 }
 
 /// Most of the people have an opinion, whether or not anybody asked them; the requester too.
-fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
+pub(super) fn votes(dice: &mut Dice, scenario: &mut Scenario, ask: usize, asked_at: Span) {
     let mut votes = Vec::new();
     for who in 0..scenario.people.len() {
         for _ in 0..*dice.pick(&[0, 1, 1, 1, 2]).unwrap_or(&1) {

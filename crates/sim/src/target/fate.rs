@@ -86,6 +86,7 @@ impl Target {
                         Fault::RateLimited,
                         Fault::Conflict,
                         Fault::Unavailable,
+                        Fault::Misconfigured,
                         Fault::Bug,
                     ])
                     .unwrap_or(&Fault::Bug),

@@ -8,7 +8,7 @@ mod provider;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 
 pub(crate) use self::kind::Sim;
 use crate::lock;
@@ -76,6 +76,11 @@ impl Shown {
     pub(crate) fn is_open(&self, now: Timestamp) -> bool {
         let open = |standing: Standing| standing.ours && standing.until.is_none_or(|until| now < until);
         self.standing.is_some_and(open)
+    }
+
+    /// After when what stands there lets nobody in.
+    fn limit(&self) -> Option<Timestamp> {
+        self.standing.and_then(|standing| standing.until)
     }
 
     pub(crate) fn is_ours(&self) -> bool {
@@ -233,6 +238,8 @@ impl Target {
             .filter(|key| match (deed, state.now(key)) {
                 (Deed::Remove, shown) => shown.is_usable(now),
                 (Deed::PutBack, shown) => shown == Shown::default(),
+                // Where the target keeps limits: what has none is none of those.
+                (Deed::Change, shown) => shown.is_open(now) && shown.limit().is_some(),
                 _ => false,
             })
             .cloned()
@@ -243,10 +250,22 @@ impl Target {
                 .map(|key| (*key).to_owned())
         };
         let key = match deed {
-            Deed::Remove | Deed::PutBack => keys.get(drawn % keys.len().max(1)).cloned(),
+            Deed::Remove | Deed::PutBack | Deed::Change => keys.get(drawn % keys.len().max(1)).cloned(),
             Deed::AddMarked | Deed::AddForeign => ghost().filter(|key| state.now(key) == Shown::default()),
         }?;
+        let before = state.now(&key);
+        if deed == Deed::Change {
+            let until = match drawn / 7 % 3 {
+                0 => None,
+                1 => Some(now + Span::minutes(1)),
+                _ => Some(now + Span::hours(2)),
+            };
+            let standing = Some(Standing { ours: true, until });
+            state.set(&key, Shown { standing, ..before }, now);
+            return Some(key);
+        }
         let standing = match deed {
+            Deed::Change => before.standing,
             Deed::Remove => None,
             Deed::PutBack | Deed::AddMarked => Some(Standing {
                 ours: true,

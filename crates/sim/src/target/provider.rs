@@ -7,7 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
-use daypass_providers::{Activity, Capabilities, Credential, Error, Inspection, Progress, Provider};
+use daypass_providers::{
+    Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider,
+};
 
 use super::fate::Fate;
 use super::{Effect, Shown, Target};
@@ -282,18 +284,20 @@ impl Provider for Connected {
         .await
     }
 
-    async fn list_managed(&self) -> Result<Vec<String>, Error> {
+    async fn list_managed(&self) -> Result<Listed, Error> {
         self.call("list", "", |fate| {
             if matches!(fate, Fate::Shrugs { .. }) {
                 return Err(shrug());
             }
             self.read("list", "", |at| {
                 let state = lock(&self.target.state);
-                let ours = |key: &&String| {
+                let ours = |key: &String| {
                     let shown = state.at(key, at);
-                    shown.sessions > 0 || shown.standing.is_some_and(|standing| standing.ours)
+                    let standing = shown.standing.filter(|standing| standing.ours);
+                    let limit = Limit::Told(standing.and_then(|standing| standing.until));
+                    (shown.sessions > 0 || standing.is_some()).then(|| (key.clone(), limit))
                 };
-                Ok(state.shown.keys().filter(ours).cloned().collect())
+                Ok(state.shown.keys().filter_map(ours).collect())
             })
         })
         .await

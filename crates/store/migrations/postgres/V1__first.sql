@@ -50,6 +50,12 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('change', 'pending', 'lapsed'),
     ('policy', 'none', 'applied'),
     ('policy', 'applied', 'applied'),
+    ('key', 'none', 'settled'),
+    ('key', 'settled', 'settled'),
+    ('key', 'none', 'staged'),
+    ('key', 'settled', 'staged'),
+    ('key', 'staged', 'retiring'),
+    ('key', 'retiring', 'settled'),
     ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
@@ -186,6 +192,8 @@ CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
 -- Who holds what and has not begun to end: what a lock looks for.
 CREATE INDEX grants_live ON grants (holder) WHERE state IN ('scheduled', 'activating', 'active');
+-- What somebody holds, and what is on its way out.
+CREATE INDEX grants_held ON grants (holder) WHERE state <> 'ended';
 CREATE INDEX grants_due ON grants (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 
@@ -237,10 +245,12 @@ CREATE TABLE people (
     previous_state TEXT COLLATE "C" NOT NULL DEFAULT 'none',
     state TEXT COLLATE "C" NOT NULL,
     login TEXT COLLATE "C" NOT NULL,
+    owner TEXT COLLATE "C",
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
 CREATE UNIQUE INDEX people_login ON people (lower(login)) WHERE state = 'active';
+CREATE INDEX people_owner ON people (owner) WHERE owner IS NOT NULL;
 
 CREATE TABLE passwords (
     person TEXT COLLATE "C" PRIMARY KEY REFERENCES people (id),
@@ -371,6 +381,16 @@ CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'wait
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
 
+-- Keys of Daypass's own that were ever rotated, and how far each is.
+CREATE TABLE key_states (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    kind TEXT COLLATE "C" NOT NULL DEFAULT 'key' CHECK (kind = 'key'),
+    previous_state TEXT COLLATE "C" NOT NULL DEFAULT 'none',
+    state TEXT COLLATE "C" NOT NULL,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+);
+
 -- The certificate authorities of connectors: the private key, sealed by the server's own, and the counters.
 CREATE TABLE ssh_authorities (
     connector TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -379,8 +399,23 @@ CREATE TABLE ssh_authorities (
     since BIGINT,
     -- The public key: what is revoked is listed with it, also where the private one cannot be opened.
     public BYTEA,
+    -- The next key, which hosts are told to trust and nothing is signed with yet: private and sealed, and public.
+    next_sealed BYTEA,
+    next_public BYTEA,
+    -- The key before, while what it signed may be valid: the public key alone, sealed and as it is; and the last serial of its time.
+    old_sealed BYTEA,
+    old_public BYTEA,
+    old_serial BIGINT,
     last_serial BIGINT NOT NULL DEFAULT 0,
     krl_version BIGINT NOT NULL DEFAULT 0
+);
+
+-- The public keys that signed once and are not to be trusted any more. Lists of the revoked name them, for hosts that still do.
+CREATE TABLE ssh_withdrawn (
+    connector TEXT COLLATE "C" NOT NULL,
+    public BYTEA NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (connector, public)
 );
 
 -- For what certificates may be issued, or were.
@@ -422,6 +457,8 @@ CREATE TABLE ssh_given (
 CREATE TABLE ssh_hosts (
     connector TEXT COLLATE "C" NOT NULL,
     host TEXT COLLATE "C" NOT NULL,
+    -- The fingerprints of the keys that it trusts, with a blank between two.
+    trusts TEXT COLLATE "C" NOT NULL DEFAULT '',
     version BIGINT NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (connector, host)
@@ -466,4 +503,8 @@ CREATE TRIGGER changes_steps BEFORE UPDATE OF previous_state, state ON changes
 CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER policy_state_steps BEFORE UPDATE OF previous_state, state ON policy_state
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER key_states_begins BEFORE INSERT ON key_states
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER key_states_steps BEFORE UPDATE OF previous_state, state ON key_states
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();

@@ -50,6 +50,12 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('change', 'pending', 'lapsed'),
     ('policy', 'none', 'applied'),
     ('policy', 'applied', 'applied'),
+    ('key', 'none', 'settled'),
+    ('key', 'settled', 'settled'),
+    ('key', 'none', 'staged'),
+    ('key', 'settled', 'staged'),
+    ('key', 'staged', 'retiring'),
+    ('key', 'retiring', 'settled'),
     ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
@@ -183,6 +189,8 @@ CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
 -- Who holds what and has not begun to end: what a lock looks for.
 CREATE INDEX grants_live ON grants (holder) WHERE state IN ('scheduled', 'activating', 'active');
+-- What somebody holds, and what is on its way out.
+CREATE INDEX grants_held ON grants (holder) WHERE state <> 'ended';
 CREATE INDEX grants_due ON grants (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX grants_wake ON grants (wakes_at) WHERE wakes_at IS NOT NULL;
 
@@ -234,10 +242,12 @@ CREATE TABLE people (
     previous_state TEXT NOT NULL DEFAULT 'none',
     state TEXT NOT NULL,
     login TEXT NOT NULL,
+    owner TEXT,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX people_login ON people (lower(login)) WHERE state = 'active';
+CREATE INDEX people_owner ON people (owner) WHERE owner IS NOT NULL;
 
 CREATE TABLE passwords (
     person TEXT PRIMARY KEY REFERENCES people (id),
@@ -368,6 +378,16 @@ CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'wait
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
 
+-- Keys of Daypass's own that were ever rotated, and how far each is.
+CREATE TABLE key_states (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'key' CHECK (kind = 'key'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+
 -- The certificate authorities of connectors: the private key, sealed by the server's own, and the counters.
 CREATE TABLE ssh_authorities (
     connector TEXT NOT NULL PRIMARY KEY,
@@ -376,8 +396,23 @@ CREATE TABLE ssh_authorities (
     since INTEGER,
     -- The public key: what is revoked is listed with it, also where the private one cannot be opened.
     public BLOB,
+    -- The next key, which hosts are told to trust and nothing is signed with yet: private and sealed, and public.
+    next_sealed BLOB,
+    next_public BLOB,
+    -- The key before, while what it signed may be valid: the public key alone, sealed and as it is; and the last serial of its time.
+    old_sealed BLOB,
+    old_public BLOB,
+    old_serial INTEGER,
     last_serial INTEGER NOT NULL DEFAULT 0,
     krl_version INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- The public keys that signed once and are not to be trusted any more. Lists of the revoked name them, for hosts that still do.
+CREATE TABLE ssh_withdrawn (
+    connector TEXT NOT NULL,
+    public BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (connector, public)
 ) STRICT, WITHOUT ROWID;
 
 -- For what certificates may be issued, or were.
@@ -419,6 +454,8 @@ CREATE TABLE ssh_given (
 CREATE TABLE ssh_hosts (
     connector TEXT NOT NULL,
     host TEXT NOT NULL,
+    -- The fingerprints of the keys that it trusts, with a blank between two.
+    trusts TEXT NOT NULL DEFAULT '',
     version INTEGER NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (connector, host)
@@ -453,4 +490,8 @@ BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); E
 CREATE TRIGGER policy_state_begins BEFORE INSERT ON policy_state WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
 CREATE TRIGGER policy_state_steps BEFORE UPDATE OF previous_state, state ON policy_state WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER key_states_begins BEFORE INSERT ON key_states WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER key_states_steps BEFORE UPDATE OF previous_state, state ON key_states WHEN NEW.previous_state <> OLD.state
 BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;

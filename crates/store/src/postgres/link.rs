@@ -1,5 +1,7 @@
 //! One connection to a PostgreSQL database, from the pool.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use daypass_core::refusal::{Code, Refusal};
 use deadpool_postgres::Object;
@@ -7,21 +9,27 @@ use futures_util::future::join_all;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
+use super::edge::within;
 use crate::error::{Error, Result};
 use crate::value::{Row, Statement, Value};
 
-/// A connection. Dropped within a transaction it is not given back to the pool but closed, which rolls back.
+/// A connection. Dropped within a transaction it is not given back to the pool but closed, which rolls back. So is one on which
+/// no answer came, and with it those that were idle beside it: they lead to the same place.
 pub(crate) struct Link {
     client: Option<Object>,
+    patience: Duration,
     open: bool,
+    silent: bool,
     contended: bool,
 }
 
 impl Link {
-    pub(super) const fn new(client: Object) -> Self {
+    pub(super) const fn new(client: Object, patience: Duration) -> Self {
         Self {
             client: Some(client),
+            patience,
             open: false,
+            silent: false,
             contended: false,
         }
     }
@@ -56,7 +64,7 @@ impl Link {
     }
 
     async fn control(&mut self, text: &str) -> Result<()> {
-        let done = self.client()?.batch_execute(text).await;
+        let done = within(self.patience, self.client()?.batch_execute(text)).await;
         self.note(done)
     }
 
@@ -66,8 +74,8 @@ impl Link {
             client
                 .query(&client.prepare_cached(text).await?, &parameters(values))
                 .await
-        }
-        .await;
+        };
+        let found = within(self.patience, found).await;
         self.note(found)?.iter().map(row).collect()
     }
 
@@ -77,46 +85,52 @@ impl Link {
             client
                 .execute(&client.prepare_cached(text).await?, &parameters(values))
                 .await
-        }
-        .await;
+        };
+        let done = within(self.patience, done).await;
         self.note(done)
     }
 
     /// Sends all of them, then waits: the answers come in the same order.
     pub(crate) async fn batch(&mut self, statements: &[Statement]) -> Result<()> {
         let client = self.client()?;
-        let mut prepared = Vec::with_capacity(statements.len());
-        for (text, values) in statements {
-            match client.prepare_cached(text).await {
-                Ok(statement) => prepared.push((statement, parameters(values))),
-                Err(error) => return self.note(Err(error)),
+        let done = async {
+            let mut prepared = Vec::with_capacity(statements.len());
+            for (text, values) in statements {
+                prepared.push((client.prepare_cached(text).await?, parameters(values)));
             }
-        }
-        let sent = prepared
-            .iter()
-            .map(|(statement, values)| client.execute(statement, values));
-        // The first failure is the cause; those behind it only say that the transaction has failed.
-        let done = join_all(sent)
-            .await
-            .into_iter()
-            .find(Result::is_err)
-            .unwrap_or(Ok(0));
+            let sent = prepared
+                .iter()
+                .map(|(statement, values)| client.execute(statement, values));
+            // The first failure is the cause; those behind it only say that the transaction has failed.
+            let done = join_all(sent).await.into_iter().find(Result::is_err);
+            done.unwrap_or(Ok(0))
+        };
+        let done = within(self.patience, done).await;
         self.note(done).map(drop)
     }
 
+    /// The connection, while anybody answers on it. To one that fell silent nothing more is said, not even that it be rolled back.
     fn client(&self) -> Result<&Object> {
+        if self.silent {
+            return Err(Error::Unavailable(String::from(
+                "its connection fell silent before",
+            )));
+        }
         self.client
             .as_ref()
             .ok_or_else(|| Error::corrupt("a connection was used after its end"))
     }
 
-    fn note<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T> {
+    /// What a call came to. The outer error is that no answer came in time.
+    fn note<T>(&mut self, result: Result<Result<T, tokio_postgres::Error>>) -> Result<T> {
+        let result = result.inspect_err(|_| self.silent = true)?;
         result.map_err(|error| {
             let again = [
                 SqlState::T_R_SERIALIZATION_FAILURE,
                 SqlState::T_R_DEADLOCK_DETECTED,
             ];
             self.contended = error.code().is_some_and(|code| again.contains(code));
+            self.silent = error.is_closed();
             failure(error)
         })
     }
@@ -124,8 +138,16 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if let (true, Some(client)) = (self.open, self.client.take()) {
-            drop(Object::take(client));
+        if !self.open && !self.silent {
+            return;
+        }
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        let pool = Object::pool(&client).filter(|_| self.silent);
+        drop(Object::take(client));
+        if let Some(pool) = pool {
+            drop(pool.retain(|_, _| false));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL: several servers on one database, whose clock decides.
 
+mod edge;
 mod link;
 mod tls;
 
@@ -49,6 +50,9 @@ pub struct PostgresOptions {
     pub tls: PostgresTls,
     /// How many connections at most, beside the four that are kept for the loops which end access; at least two are used.
     pub connections: usize,
+    /// How long one statement may take, a minute as a rule. Those of the loops which end access have a third of it: without an
+    /// answer, they take away what they last read as running out.
+    pub patience: Duration,
 }
 
 /// How the connection to a PostgreSQL store is protected. There is no "if possible": anybody on the way could say no.
@@ -66,24 +70,31 @@ pub enum PostgresTls {
 /// How many connections are kept for the loops that end access, see [`mod@crate::kept`].
 const KEPT: usize = 4;
 
+/// Connections, and how long is waited for an answer on one.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pool: Pool,
+    patience: Duration,
+}
+
 /// The connections to a store: those for everybody, and those that are kept.
 pub(crate) struct Pools {
-    all: Pool,
-    kept: Pool,
+    all: Line,
+    kept: Line,
 }
 
 impl Pools {
     /// Those that this work may use. To be asked before it goes on in a task of its own.
-    pub(crate) fn mine(&self) -> &Pool {
+    pub(crate) fn mine(&self) -> &Line {
         if is_kept() { &self.kept } else { &self.all }
     }
 }
 
 /// Connects, and makes the tables where they are missing.
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Pools> {
-    let kept = pool(options, KEPT)?;
-    let pool = pool(options, options.connections.max(2))?;
-    let mut client = pool.get().await.map_err(unavailable)?;
+    let kept = line(options, KEPT, options.patience / 3)?;
+    let all = line(options, options.connections.max(2), options.patience)?;
+    let mut client = all.pool.get().await.map_err(unavailable)?;
     client
         .execute("SELECT pg_advisory_lock($1)", &[&MIGRATING])
         .await
@@ -94,10 +105,18 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Pools> {
         .await
         .map_err(failure)?;
     migrated.map_err(|error| Error::Corrupt(format!("its tables are not those of this version: {error}")))?;
-    Ok(Pools { all: pool, kept })
+    drop(client);
+    Ok(Pools { all, kept })
 }
 
-fn pool(options: &PostgresOptions, size: usize) -> Result<Pool> {
+fn line(options: &PostgresOptions, size: usize, patience: Duration) -> Result<Line> {
+    let pool = pool(options, size, patience)?;
+    // The server gives up first, and says so; this is for one that is not there any more.
+    let patience = patience + patience / 4;
+    Ok(Line { pool, patience })
+}
+
+fn pool(options: &PostgresOptions, size: usize, patience: Duration) -> Result<Pool> {
     let mut config = Config::new();
     config
         .host(&options.host)
@@ -109,8 +128,18 @@ fn pool(options: &PostgresOptions, size: usize) -> Result<Pool> {
     }
     config.application_name("daypass");
     // No server of ours waits for ever for a row, and none that hangs keeps one for ever.
-    config.options("-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s");
-    config.connect_timeout(Duration::from_secs(10));
+    config.options(format!(
+        "-c lock_timeout=10s -c statement_timeout={} -c idle_in_transaction_session_timeout=60s",
+        patience.as_millis()
+    ));
+    // One that vanishes without a word, with its machine or behind a firewall that forgot, is found out by ours: what was sent
+    // and is not acknowledged counts as lost, and who says nothing is asked.
+    config
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_user_timeout(Duration::from_secs(15))
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3);
     let manage = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -124,22 +153,23 @@ fn pool(options: &PostgresOptions, size: usize) -> Result<Pool> {
             Manager::from_config(config, NoTls, manage)
         }
     };
-    let patience = Some(Duration::from_secs(10));
+    let soon = Some(Duration::from_secs(10));
     Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)
         .timeouts(Timeouts {
-            wait: patience,
-            create: patience,
-            recycle: patience,
+            wait: soon,
+            create: soon,
+            recycle: soon,
         })
         .build()
         .map_err(Error::corrupt)
 }
 
 /// A connection from the pool.
-pub(crate) async fn link(pool: &Pool) -> Result<Link> {
-    pool.get().await.map(Link::new).map_err(unavailable)
+pub(crate) async fn link(line: &Line) -> Result<Link> {
+    let client = line.pool.get().await.map_err(unavailable)?;
+    Ok(Link::new(client, line.patience))
 }
 
 fn unavailable(error: PoolError) -> Error {

@@ -10,6 +10,7 @@ use crate::Clock;
 use crate::error::{Error, Result};
 use crate::kept::is_kept;
 use crate::link::{Link, Running, ready};
+use crate::store::apart;
 
 /// How many read at the same time: more would only compete for the same cores.
 const READERS: usize = 4;
@@ -51,14 +52,23 @@ impl Readers {
     {
         let gone = || Error::Unavailable(String::from("it is being closed"));
         let permits = if is_kept() { &self.kept } else { &self.permits };
-        let permit = permits.clone().acquire_owned().await.map_err(|_| gone())?;
-        let shared = self.shared.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let result = shared.read(action);
-            drop(permit);
-            result
-        });
-        reading.await.map_err(|_| gone())?
+        let (permits, shared) = (permits.clone(), self.shared.clone());
+        let read = move |permit| {
+            tokio::task::spawn_blocking(move || {
+                let result = shared.read(action);
+                drop(permit);
+                result
+            })
+        };
+        if let Ok(permit) = permits.clone().try_acquire_owned() {
+            return read(permit).await.map_err(|_| gone())?;
+        }
+        // A place in the queue is nothing that a caller may have: while they are not looked at, it would be kept for them.
+        apart(async move {
+            let permit = permits.acquire_owned().await.map_err(|_| gone())?;
+            read(permit).await.map_err(|_| gone())?
+        })
+        .await
     }
 }
 
@@ -95,6 +105,32 @@ mod tests {
 
     use super::*;
     use crate::kept;
+
+    /// The reconciler waits for a read of its own while it does not look at the calls that it made, which read too.
+    #[tokio::test]
+    async fn who_is_not_looked_at_keeps_nobody_from_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        rusqlite::Connection::open(&path).unwrap();
+        let readers = Readers::new(&path, Arc::new(|| Timestamp::EPOCH));
+        let all: Vec<_> = (0..READERS)
+            .map(|_| readers.permits.clone().try_acquire_owned().unwrap())
+            .collect();
+        let mut waiting: Vec<_> = (0..READERS + 1)
+            .map(|_| Box::pin(readers.read(|_| Box::pin(async { Ok(()) }))))
+            .collect();
+        for read in &mut waiting {
+            assert!(futures_util::FutureExt::now_or_never(read).is_none());
+        }
+        // Each has its place in the queue.
+        tokio::task::yield_now().await;
+        drop(all);
+        let last = readers.read(|_| Box::pin(async { Ok(7) }));
+        assert_eq!(last.await.unwrap(), 7, "though nobody looks at those before it");
+        for read in waiting {
+            read.await.unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn however_many_read_the_loops_that_end_access_read_too() {

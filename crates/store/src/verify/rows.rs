@@ -7,6 +7,7 @@ use daypass_core::change::Change;
 use daypass_core::entitlement::Entitlement;
 use daypass_core::event::{Event, PolicyEvent, What};
 use daypass_core::grant::{Grant, State as GrantState};
+use daypass_core::key::Standing;
 use daypass_core::lock::Lock;
 use daypass_core::person::Person;
 use daypass_core::request::Request;
@@ -54,6 +55,10 @@ pub(super) async fn load(link: &mut Link) -> Result<World> {
     let changes = taken("change", &link.rows(text, &[]).await?, |one: &Change| {
         (one.id, one.state.name())
     })?;
+    let text = "SELECT id, state, document FROM key_states ORDER BY id";
+    let keys = taken("key", &link.rows(text, &[]).await?, |one: &Standing| {
+        (one.key.clone(), one.phase.name())
+    })?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     Ok(World {
         requests,
@@ -62,6 +67,7 @@ pub(super) async fn load(link: &mut Link) -> Result<World> {
         people,
         locks,
         changes,
+        keys,
         directory: people::changes(link).await?,
         policy: policy.map(|row| row.parse(0)).transpose()?,
         ..World::default()

@@ -23,6 +23,7 @@ pub(super) async fn compare(link: &mut Link, log: &World) -> Result<()> {
         .or_else(|| first("person", &tables.people, &log.people))
         .or_else(|| first("lock", &tables.locks, &log.locks))
         .or_else(|| first("change", &tables.changes, &log.changes))
+        .or_else(|| first("key", &tables.keys, &log.keys))
         .or_else(|| counted("the directory changed", tables.directory, log.directory))
         .or_else(|| {
             let said = |revision: Option<_>| {

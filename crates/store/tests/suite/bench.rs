@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use daypass_core::time::{Span, Timestamp};
 use daypass_store::{Access, Clock, Error, Gate, PostgresOptions, PostgresTls, Store};
@@ -171,5 +172,6 @@ pub(crate) fn options(database: &str) -> PostgresOptions {
         password: Some(server().password().into()),
         tls: PostgresTls::Disabled,
         connections: 16,
+        patience: Duration::from_secs(60),
     }
 }

@@ -16,6 +16,7 @@ mod concurrency;
 mod due;
 mod gate;
 mod hostile;
+mod keys;
 mod legal;
 mod locks;
 mod log;

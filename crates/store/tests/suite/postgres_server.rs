@@ -1,10 +1,12 @@
 //! What only a database server can show: it goes away and comes back, and several servers of ours share it.
 
+use std::time::Duration;
+
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::refusal::Code;
-use daypass_store::{Error, Outcome, PostgresOptions, PostgresTls, Scope, Store};
-use daypass_testbed::Postgres;
+use daypass_store::{Error, Outcome, PostgresOptions, PostgresTls, Scope, Store, kept};
 use daypass_testbed::postgres::Stop;
+use daypass_testbed::{Postgres, TcpProxy};
 use futures_util::future::join_all;
 
 use crate::bench::{Bench, On, options};
@@ -190,4 +192,40 @@ async fn a_wrong_password_is_told_without_it() {
         panic!("in the clear")
     };
     assert!(told.contains("TLS"), "{told}");
+}
+
+/// A database whose machine is gone, behind a network that says nothing of it: nobody waits for the system to notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_said_so_and_used_again() {
+    let bench = Bench::postgres().await;
+    let On::Postgres { database } = &bench.on else {
+        panic!("this is PostgreSQL")
+    };
+    let direct = options(database);
+    let proxy = TcpProxy::start(([127, 0, 0, 1], direct.port).into()).unwrap();
+    let options = PostgresOptions {
+        port: proxy.port(),
+        patience: Duration::from_secs(3),
+        ..direct
+    };
+    let store = Store::open_postgres(&options, "test").await.unwrap();
+    ask(&store, Asked::new(1, &[1])).await.unwrap();
+    // All connections that are kept are open.
+    let reads = (0..4).map(|_| kept(store.now()));
+    assert!(join_all(reads).await.iter().all(Result::is_ok));
+    proxy.pause();
+    let silent = |error: Error| matches!(error, Error::Unavailable(_));
+    let (read, written) = tokio::join!(kept(store.now()), kept(ask(&store, Asked::new(2, &[1]))));
+    assert!(silent(read.unwrap_err()) && silent(written.unwrap_err()));
+    // Those that were idle beside them are not waited for one after the other.
+    tokio::task::block_in_place(|| proxy.refuse());
+    for _ in 0..3 {
+        let told = kept(store.request(request_id(1))).await.unwrap_err().to_string();
+        assert!(told.contains("refused"), "{told}");
+    }
+    proxy.resume();
+    proxy.cut();
+    proxy.accept().unwrap();
+    kept(ask(&store, Asked::new(3, &[1]))).await.unwrap();
+    store.verify().await.unwrap();
 }

@@ -126,7 +126,10 @@ async fn a_version_rises_with_each_change_and_hosts_do_not_go_back(bench: Bench)
     store.ssh_close("fleet", "never there", KEEP).await.unwrap();
     assert_eq!(version().await, last, "nothing was issued for it");
     for version in [2, 3, 1] {
-        store.ssh_acknowledge("fleet", "web-1", version).await.unwrap();
+        store
+            .ssh_acknowledge("fleet", "web-1", version, &BTreeSet::new())
+            .await
+            .unwrap();
     }
     let hosts = store.ssh_hosts("fleet").await.unwrap();
     assert_eq!(hosts["web-1"].version, 3);

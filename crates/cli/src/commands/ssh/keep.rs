@@ -46,6 +46,16 @@ struct Leads {
     narrow: bool,
     hosts: Vec<String>,
     users: Vec<String>,
+    /// That certificate: it is for all of the item's hosts, and for as many logins as there are while it lasts.
+    #[serde(default)]
+    last: Option<Last>,
+}
+
+/// A certificate, and the public key that it is for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Last {
+    key: String,
+    certificate: Certificate,
 }
 
 /// The folder, whether or not it is there.
@@ -152,8 +162,21 @@ impl Keep {
             narrow: certificate.narrow,
             hosts: certificate.hosts.clone(),
             users: certificate.users.clone(),
+            last: Some(Last {
+                key: self.public_key.clone(),
+                certificate: certificate.clone(),
+            }),
         };
         write(&self.leads(grant, &certificate.item), &leads)
+    }
+
+    /// The last certificate of an item of a grant, where it lasts until then. That the grant is still there, the caller knows.
+    pub(super) fn fresh(&self, grant: GrantId, item: &Item, until: Timestamp) -> Option<Certificate> {
+        let last = self.known(grant, item)?.last?;
+        let good = last.key == self.public_key
+            && last.certificate.item == *item
+            && until < last.certificate.valid_before;
+        good.then_some(last.certificate)
     }
 
     /// Whether an item of a grant is known to lead elsewhere.

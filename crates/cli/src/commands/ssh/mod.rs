@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daypass_api::grant::GrantState;
-use daypass_api::ssh::{AskCertificate, Certificate};
+use daypass_api::ssh::Certificate;
 use daypass_api::{Item, ProblemCode};
 use daypass_core::id::GrantId;
 use daypass_core::refusal::Code;
@@ -30,7 +30,7 @@ use crate::human::left;
 use crate::line::{Line, Style};
 use block::{block, quoted};
 use keep::Keep;
-use pick::{Picked, leads, pick};
+use pick::{Picked, certified, leads, pick};
 
 /// The kind of target that this is the client of.
 pub(crate) const KIND: &str = "ssh";
@@ -95,12 +95,12 @@ impl SshArgs {
             resource: part.resource.clone(),
             role: part.role.clone(),
         };
-        let ask = AskCertificate {
-            public_key: keep.public_key.clone(),
-            item: Some(item.clone()),
-        };
-        let certificate = client.certificate(grant.id, &ask).await?;
+        let certificate = certified(&client, &keep, (grant.id, &item), edge::now() + FRESH).await?;
         let (host, user) = (self.host(&certificate)?, self.user(&certificate)?);
+        // ssh takes for an option of its own what begins like one, wherever it comes from.
+        for name in [&host, &user] {
+            keep::plain_name(name)?;
+        }
         let file = keep.for_item(grant.id, &certificate)?;
         let until = grant
             .expires_at
@@ -194,6 +194,14 @@ impl SshConfigArgs {
                 "{odd:?} is no pattern of hosts, such as '*.internal'"
             )));
         }
+        if let Some(server) = &context.global.server {
+            let what = format!(
+                "plain ssh would not know that {server} is meant: what it runs is given a profile only"
+            );
+            return Err(Failure::usage(what).hint(format!(
+                "daypass login --server {server} --profile NAME, then daypass ssh-config --profile NAME"
+            )));
+        }
         let program = std::env::current_exe()
             .map_err(|error| Failure::error(format!("where daypass is cannot be told: {error}")))?;
         let folder = keep::folder(context)?;
@@ -271,7 +279,7 @@ impl SshCertificateArgs {
         let grants = find::live(&client).await?;
         let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
         keep.only(&ids);
-        let why = match pick(&client, &keep, &grants, to).await? {
+        let why = match pick(&client, &keep, &grants, to, edge::now() + FRESH).await? {
             Picked::Certificate(grant, certificate) => {
                 keep.certificate(to, grant, &certificate)?;
                 return Ok(Exit::DONE);
@@ -279,17 +287,10 @@ impl SshCertificateArgs {
             Picked::Nothing(why) => why,
         };
         keep.forget(to.0, to.1)?;
-        let (exit, why) = why.map_or_else(
-            || {
-                let none = format!("you hold no grant for {}@{}", self.user, self.host);
-                (Exit::NOT_ELIGIBLE, none)
-            },
-            |failure| (failure.exit, failure.told().0.to_owned()),
-        );
-        Err(Failure::new(
-            exit,
-            format!("{why}; daypass ls shows what to ask for"),
-        ))
+        Err(why.unwrap_or_else(|| {
+            let none = format!("you hold no grant for {}@{}", self.user, self.host);
+            Failure::new(Exit::NOT_ELIGIBLE, none).hint("daypass ls shows what to ask for")
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ use daypass_api::grant::{Grant, GrantState};
 use daypass_api::ssh::{AskCertificate, Certificate};
 use daypass_api::{Client, Item};
 use daypass_core::id::GrantId;
+use daypass_core::time::Timestamp;
 
 use super::KIND;
 use super::keep::Keep;
@@ -20,13 +21,14 @@ pub(super) enum Picked {
     Nothing(Option<Failure>),
 }
 
-/// Looks for a certificate. A role that runs one command only, or is taken from some networks only, is used where nothing else
+/// Looks for a certificate that lasts until then. A role that runs one command only, or is taken from some networks only, is used where nothing else
 /// leads there; then what lasts longest. One grant that cannot be certified does not keep the others from being used.
 pub(super) async fn pick(
     client: &Client,
     keep: &Keep,
     grants: &[Grant],
     (host, user): (&str, &str),
+    until: Timestamp,
 ) -> Result<Picked, Failure> {
     let mut candidates: Vec<_> = grants
         .iter()
@@ -52,21 +54,19 @@ pub(super) async fn pick(
             failed.get_or_insert_with(|| Failure::new(crate::exit::Exit::NOT_ELIGIBLE, over));
             continue;
         }
-        let ask = AskCertificate {
-            public_key: keep.public_key.clone(),
-            item: Some(item.clone()),
-        };
-        let certificate = match client.certificate(grant.id, &ask).await {
+        let certificate = match certified(client, keep, (grant.id, &item), until).await {
             Ok(certificate) => certificate,
-            Err(error) => {
-                let failure = Failure::from(error);
+            Err(failure) => {
                 let what = format!("{item} could not be certified: {}", failure.told().0);
                 // Rather than that something else is over.
-                failed = Some(Failure::new(failure.exit, what));
+                let hint = failure
+                    .told()
+                    .1
+                    .unwrap_or("daypass status shows how the grant is");
+                failed = Some(Failure::new(failure.exit, what).hint(hint));
                 continue;
             }
         };
-        keep.remember(grant.id, &certificate)?;
         if !leads(&certificate.hosts, host) || !certificate.users.iter().any(|one| one == user) {
             continue;
         }
@@ -79,6 +79,26 @@ pub(super) async fn pick(
         Some((grant, certificate)) => Picked::Certificate(grant, Box::new(certificate)),
         None => Picked::Nothing(failed),
     })
+}
+
+/// A certificate for an item of an active grant: the last one, where it lasts until then, and else another. One is for all hosts
+/// of the item, and a server gives so many at a time.
+pub(super) async fn certified(
+    client: &Client,
+    keep: &Keep,
+    (grant, item): (GrantId, &Item),
+    until: Timestamp,
+) -> Result<Certificate, Failure> {
+    if let Some(certificate) = keep.fresh(grant, item, until) {
+        return Ok(certificate);
+    }
+    let ask = AskCertificate {
+        public_key: keep.public_key.clone(),
+        item: Some(item.clone()),
+    };
+    let certificate = client.certificate(grant, &ask).await?;
+    keep.remember(grant, &certificate)?;
+    Ok(certificate)
 }
 
 /// Whether a host is among these, in whatever letters it was typed.

@@ -82,8 +82,21 @@ fn world(roles: &[(&'static str, Value)]) -> World {
 
 /// The role of what was picked, or why there is nothing.
 async fn picked(world: &World, keep: &Keep, grants: &[Grant], host: &str) -> Result<String, String> {
-    let client = client(world).await;
-    match pick(&client, keep, grants, (host, "deploy")).await.unwrap() {
+    picked_until(world, keep, grants, host, "2026-01-01T00:05:00Z").await
+}
+
+async fn picked_until(
+    world: &World,
+    keep: &Keep,
+    grants: &[Grant],
+    host: &str,
+    until: &str,
+) -> Result<String, String> {
+    let (client, until) = (client(world).await, until.parse().unwrap());
+    match pick(&client, keep, grants, (host, "deploy"), until)
+        .await
+        .unwrap()
+    {
         Picked::Certificate(grant, certificate) => {
             keep.certificate((host, "deploy"), grant, &certificate).unwrap();
             Ok(certificate.item.role.to_string())
@@ -144,6 +157,31 @@ async fn the_role_that_gives_most_is_used_and_then_the_longest() {
         "logs",
         "rather than nothing"
     );
+}
+
+#[tokio::test]
+async fn one_certificate_is_for_all_hosts_of_its_item_while_it_lasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Keep::at(folder.path(), KEY);
+    let mut fleet = certificate("shell", "web-1", false);
+    let hosts: Vec<_> = (1..=64).map(|n| format!("web-{n}")).collect();
+    fleet["hosts"] = json!(hosts);
+    let world = world(&[("shell", fleet)]);
+    let grants = [grant(1, "shell", "active", 5)];
+    for host in &hosts {
+        let early = picked_until(&world, &keep, &grants, host, "2026-01-01T00:04:00Z").await;
+        assert_eq!(early.unwrap(), "shell");
+    }
+    assert_eq!(world.asked.lock().unwrap().len(), 1);
+    // One that runs out is not used, nor one for another key, nor that of a grant which was given back.
+    picked(&world, &keep, &grants, "web-1").await.unwrap();
+    assert_eq!(world.asked.lock().unwrap().len(), 2);
+    let early = "2026-01-01T00:04:00Z".parse().unwrap();
+    assert!(keep.fresh(id(1), &item("shell"), early).is_some());
+    let other = Keep::at(folder.path(), "ssh-ed25519 BBBB ana");
+    assert!(other.fresh(id(1), &item("shell"), early).is_none());
+    keep::forget_grant(folder.path(), id(1)).unwrap();
+    assert!(keep.fresh(id(1), &item("shell"), early).is_none());
 }
 
 #[tokio::test]

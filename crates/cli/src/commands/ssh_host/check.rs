@@ -34,6 +34,35 @@ impl Check {
     /// # Errors
     /// In words, why not, or why that cannot be told.
     pub(super) async fn list(&self, list: &Path, users: impl Iterator<Item = &str>) -> Result<(), String> {
+        self.reads("RevokedKeys", "so it takes what was revoked", list, users)
+            .await
+    }
+
+    /// Whether sshd trusts what this file names, for each of these users.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub(super) async fn authorities(
+        &self,
+        file: &Path,
+        users: impl Iterator<Item = &str>,
+    ) -> Result<(), String> {
+        self.reads(
+            "TrustedUserCAKeys",
+            "so another authority must be written there by hand",
+            file,
+            users,
+        )
+        .await
+    }
+
+    async fn reads(
+        &self,
+        key: &str,
+        so: &str,
+        list: &Path,
+        users: impl Iterator<Item = &str>,
+    ) -> Result<(), String> {
         let Self::Ask { path, config } = self else {
             return Ok(());
         };
@@ -50,7 +79,7 @@ impl Check {
                 ask.arg("-C")
                     .arg(format!("user={user},host=localhost,addr=127.0.0.1"));
             }
-            says(&told(ask).await?, list)?;
+            says(&told(ask).await?, (key, so), list)?;
         }
         Ok(())
     }
@@ -78,9 +107,9 @@ async fn told(mut ask: Command) -> Result<String, String> {
 }
 
 /// Whether this is the configuration of an sshd that reads the list.
-fn says(told: &str, list: &Path) -> Result<(), String> {
+fn says(told: &str, (key, so): (&str, &str), list: &Path) -> Result<(), String> {
     let lines = told.lines().filter_map(|line| line.split_once(' '));
-    let found = lines.filter(|(key, _)| key.eq_ignore_ascii_case("revokedkeys"));
+    let found = lines.filter(|(one, _)| one.eq_ignore_ascii_case(key));
     let reads = found
         .map(|(_, value)| value.trim().trim_matches('"'))
         .next()
@@ -91,7 +120,7 @@ fn says(told: &str, list: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "sshd's configuration has RevokedKeys {reads} and not {}, so it takes what was revoked",
+        "sshd's configuration has {key} {reads} and not {}, {so}",
         list.display()
     ))
 }
@@ -109,8 +138,12 @@ mod tests {
         std::os::unix::fs::symlink(&list, dir.path().join("same")).unwrap();
         let with = |path: &str| format!("port 22\nrevokedkeys {path}\ntrustedusercakeys /x/ca.pub\n");
         let at = |name: &str| with(&dir.path().join(name).display().to_string());
+        let revoked = ("RevokedKeys", "so it takes what was revoked");
+        let says = |told: &str, list: &Path| super::says(told, revoked, list);
         assert_eq!(says(&at("revoked.krl"), &list), Ok(()));
         assert_eq!(says(&at("same"), &list), Ok(()), "the same file by another name");
+        let trusts = super::says(&at("revoked.krl"), ("TrustedUserCAKeys", "so"), &list).unwrap_err();
+        assert!(trusts.contains("TrustedUserCAKeys /x/ca.pub and not"), "{trusts}");
         for told in [
             at("other.krl"),
             at("missing"),

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::{Operator, connect, connect_as, example, executable, home, program};
 use crate::conformance;
-use crate::stand::{Ability, Stand, Use, spec_of};
+use crate::stand::{Ability, Stand, Use, keys, spec_of};
 
 struct Lists {
     lists: PathBuf,
@@ -169,7 +169,7 @@ async fn a_list_is_its_hand_made_lines_and_all_openings() {
     let opening = here.lists.join(".daypass").join(third);
     let whole = std::fs::read_to_string(&opening).unwrap();
     std::fs::write(&opening, whole.replace("bo\n", "\n")).unwrap();
-    assert_eq!(provider.list_managed().await, Ok(vec![third.clone()]));
+    assert_eq!(keys(&*provider).await, Ok(vec![third.clone()]));
     let seen = provider.inspect(third, None).await;
     assert!(matches!(seen, Ok(Inspection::Present { .. })), "{seen:?}");
     provider.provision(third, &moved, "bo", until()).await.unwrap();
@@ -192,7 +192,7 @@ async fn what_somebody_does_to_a_list_by_hand_is_seen() {
     let seen = provider.inspect(&key, None).await;
     assert!(matches!(seen, Ok(Inspection::Absent { .. })), "{seen:?}");
     assert_eq!(
-        provider.list_managed().await,
+        keys(&*provider).await,
         Ok(Vec::new()),
         "so that the sweep looks at it"
     );
@@ -216,16 +216,16 @@ async fn two_connectors_of_one_program_leave_each_others_access_alone() {
     let (doors, gates) = (connector("doors"), connector("gates"));
     let (key, spec) = spec_of(&here, 1, here.config(&[]));
     doors.provision(&key, &spec, "ana", until()).await.unwrap();
-    assert_eq!(doors.list_managed().await, Ok(vec![key.clone()]));
+    assert_eq!(keys(&*doors).await, Ok(vec![key.clone()]));
     assert_eq!(
-        gates.list_managed().await,
+        keys(&*gates).await,
         Ok(Vec::new()),
         "a sweep of it finds nothing of nobody's"
     );
     gates.revoke(&key, None).await.unwrap();
     assert_eq!(here.users("readers"), ["ana"]);
     // The same connector of another start finds it again.
-    assert_eq!(connector("doors").list_managed().await, Ok(vec![key]));
+    assert_eq!(keys(&*connector("doors")).await, Ok(vec![key]));
 }
 
 #[tokio::test]

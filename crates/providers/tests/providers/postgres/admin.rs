@@ -8,7 +8,7 @@ use daypass_testbed::tcp_proxy::Then;
 use serde_json::json;
 
 use super::{Here, connect};
-use crate::stand::Stand as _;
+use crate::stand::{Stand as _, keys};
 
 async fn lets_in(here: &Here, password: &str) -> bool {
     connect(here.port, "daypass", password, "postgres").await.is_ok()
@@ -113,10 +113,10 @@ async fn two_connectors_of_one_cluster_leave_each_others_access_alone() {
     let here = Here::start().await;
     let case = here.case(1, json!({"member_of": ["app_reader"]}));
     case.provision().await;
-    let listed = here.provider().list_managed().await.unwrap();
+    let listed = keys(&*here.provider()).await.unwrap();
     assert_eq!(listed.len(), 1);
     let other = here.connect_as("pg-reports", here.port, "this");
-    assert_eq!(other.list_managed().await.unwrap(), Vec::<String>::new());
+    assert_eq!(keys(&*other).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use daypass_providers::Inspection;
 use serde_json::{Value, json};
 
 use super::{Case, Here, documented};
+use crate::stand::keys;
 
 fn orders(on_owned: Value) -> Value {
     json!({"database": "orders", "on_owned": on_owned})
@@ -79,7 +80,7 @@ async fn kept_things_are_residue_without_rights() {
         "its owner reads nothing any more"
     );
     assert_eq!(
-        case.provider.list_managed().await,
+        keys(&*case.provider).await,
         Ok(Vec::new()),
         "a finished removal is not on the list"
     );
@@ -114,16 +115,16 @@ async fn a_kept_role_that_gets_its_login_back_by_hand_is_seen() {
         .await
         .unwrap();
     case.revoke().await;
-    assert_eq!(case.provider.list_managed().await, Ok(Vec::new()));
+    assert_eq!(keys(&*case.provider).await, Ok(Vec::new()));
     here.sql(
         "postgres",
         &format!("ALTER ROLE {} LOGIN PASSWORD 'again'", case.role),
     )
     .await;
-    assert_eq!(case.provider.list_managed().await, Ok(vec![case.key.clone()]));
+    assert_eq!(keys(&*case.provider).await, Ok(vec![case.key.clone()]));
     case.revoke().await;
     assert_eq!(
-        case.provider.list_managed().await,
+        keys(&*case.provider).await,
         Ok(Vec::new()),
         "and is taken away again"
     );
@@ -370,7 +371,7 @@ async fn a_role_that_was_left_can_be_used_again() {
         .unwrap();
     case.revoke().await;
     case.provision().await;
-    assert_eq!(case.provider.list_managed().await, Ok(vec![case.key.clone()]));
+    assert_eq!(keys(&*case.provider).await, Ok(vec![case.key.clone()]));
     case.login()
         .await
         .batch_execute("SELECT * FROM mine, orders")

@@ -178,11 +178,11 @@ async fn it_is_gone_when_all_hosts_acknowledged_or_all_time_passed() {
         let krl = certifier.krl().await.unwrap();
         assert_eq!(krl.version, before + 1, "asking again adds nothing");
         assert!(
-            certifier.acknowledge("a", krl.version + 1).await.is_err(),
+            certifier.acknowledge("a", krl.version + 1, &[]).await.is_err(),
             "what does not exist"
         );
-        certifier.acknowledge("a", krl.version).await.unwrap();
-        certifier.acknowledge("b", krl.version - 1).await.unwrap();
+        certifier.acknowledge("a", krl.version, &[]).await.unwrap();
+        certifier.acknowledge("b", krl.version - 1, &[]).await.unwrap();
         assert_eq!(
             gone(provider.inspect(&key, Some(&spec)).await.unwrap()),
             None,
@@ -203,7 +203,7 @@ async fn it_is_gone_when_all_hosts_acknowledged_or_all_time_passed() {
                 "a host's clock may be further behind than we think"
             );
         } else {
-            certifier.acknowledge("b", krl.version).await.unwrap();
+            certifier.acknowledge("b", krl.version, &[]).await.unwrap();
             let by = gone(provider.inspect(&key, Some(&spec)).await.unwrap()).unwrap();
             assert_eq!(by, "a, b acknowledged version 1 of the revocation list");
             assert_eq!(provider.revoke(&key, Some(&spec)).await, Ok(Progress::Done));
@@ -283,13 +283,13 @@ async fn a_host_that_came_to_the_resource_since_must_have_the_list_too() {
     provider.revoke(&key, Some(&spec)).await.unwrap();
     let version = certifier.krl().await.unwrap().version;
     for host in ["a", "b"] {
-        certifier.acknowledge(host, version).await.unwrap();
+        certifier.acknowledge(host, version, &[]).await.unwrap();
         assert!(
             !is_gone(&provider.inspect(&key, Some(&spec)).await.unwrap()),
             "c lets in as well"
         );
     }
-    certifier.acknowledge("c", version).await.unwrap();
+    certifier.acknowledge("c", version, &[]).await.unwrap();
     let seen = provider.inspect(&key, Some(&spec)).await.unwrap();
     assert!(
         matches!(&seen, Inspection::Gone { shown_by } if shown_by.starts_with("a, b, c acknowledged")),
@@ -370,7 +370,7 @@ async fn revoking_goes_on_where_the_key_cannot_be_opened() {
     let after = certifier.krl().await.unwrap();
     assert_eq!((after.version, after.count), (before.version + 1, 1));
     for host in ["a", "b"] {
-        certifier.acknowledge(host, after.version).await.unwrap();
+        certifier.acknowledge(host, after.version, &[]).await.unwrap();
     }
     assert!(is_gone(&provider.inspect(&key, Some(&spec)).await.unwrap()));
 }

@@ -8,7 +8,7 @@ use daypass_core::entitlement::Fault;
 use daypass_core::time::{Span, Timestamp};
 use daypass_providers::Error;
 use daypass_providers::ssh::{
-    Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told,
+    Acknowledged, End, LISTED_PAST_END, MOST_VALID, Publics, Register, Revoked, Standing, Told, Trusted,
 };
 use zeroize::Zeroizing;
 
@@ -164,17 +164,33 @@ impl Register for InMemory {
         Ok(Zeroizing::new([7; 32]))
     }
 
-    async fn public(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.up()?.public.clone())
+    async fn trusted(&self, connector: &str) -> Result<Trusted, Error> {
+        Ok(Trusted {
+            current: self.seed(connector).await?,
+            since: None,
+            next: None,
+            old: None,
+        })
+    }
+
+    async fn fresh(&self, _: &str) -> Result<(Zeroizing<[u8; 32]>, Vec<u8>), Error> {
+        Ok((Zeroizing::new([8; 32]), vec![8]))
+    }
+
+    async fn seal_old(&self, _: &str, public: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        Ok(public.to_vec())
+    }
+
+    async fn publics(&self, _: &str) -> Result<Publics, Error> {
+        Ok(Publics {
+            signing: self.up()?.public.iter().cloned().collect(),
+            withdrawn: Vec::new(),
+        })
     }
 
     async fn keep_public(&self, _: &str, key: Vec<u8>) -> Result<(), Error> {
         self.up()?.public.get_or_insert(key);
         Ok(())
-    }
-
-    async fn since(&self, _: &str) -> Result<Option<Timestamp>, Error> {
-        self.up().map(|kept| Some(kept.now))
     }
 
     fn nonce(&self) -> [u8; 32] {
@@ -285,10 +301,17 @@ impl Register for InMemory {
         })
     }
 
-    async fn acknowledge(&self, _: &str, host: &str, version: u64) -> Result<(), Error> {
+    async fn acknowledge(
+        &self,
+        _: &str,
+        host: &str,
+        version: u64,
+        trusts: &BTreeSet<String>,
+    ) -> Result<(), Error> {
         let mut kept = self.up()?;
-        let at = kept.now;
-        kept.hosts.insert(host.to_owned(), Acknowledged { version, at });
+        let (at, trusts) = (kept.now, trusts.clone());
+        let has = Acknowledged { version, trusts, at };
+        kept.hosts.insert(host.to_owned(), has);
         Ok(())
     }
 

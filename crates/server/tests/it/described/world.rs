@@ -1,0 +1,473 @@
+//! A server on which every route has something to answer about, and for each caller: which calls of theirs succeed.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use daypass_api::delegation::NewDelegation;
+use daypass_api::grant::GrantState;
+use daypass_api::lock::{ChangeLock, LockOn};
+use daypass_api::policy::{PolicyFile, PolicyFiles};
+use daypass_api::request::{NewRequest, Request};
+use daypass_api::session::NewToken;
+use daypass_api::{Client, Route, Scope};
+use daypass_core::id::GrantId;
+use daypass_core::person::{Kind, SystemRole};
+use daypass_core::time::Span;
+use daypass_policy::Source;
+use serde_json::{Value, json};
+
+use crate::bed::{Bed, PASSWORD, ask};
+use crate::described::named;
+
+/// Self-service, two kinds of review, an emergency, hosts, delegates, and changes of the policy itself that wait.
+const POLICY: &str = r#"
+version: 1
+defaults: {duration: 1h, max: 4h, pending: 2h, reason: required, settle: 0s, delegates: [leads]}
+people:
+  engineers: {group: engineering}
+  security: {group: security}
+  leads: {group: eng-leads}
+connectors:
+  - {name: box, kind: memory, config: {}}
+  - {name: fleet, kind: ssh, config: {certificate: 5m}}
+resources:
+  - {name: orders, kind: memory, connector: box, labels: {env: production}, config: {}, roles: {read: {can: [read]}, write: {can: [write]}}}
+  - {name: kept, kind: memory, connector: box, labels: {env: staging}, config: {}, roles: {read: {can: [read]}}}
+  - {name: given-back, kind: memory, connector: box, labels: {env: staging}, config: {}, roles: {read: {can: [read]}}}
+  - {name: revoked, kind: memory, connector: box, labels: {env: staging}, config: {}, roles: {read: {can: [read]}}}
+  - {name: asked, kind: memory, connector: box, labels: {env: staging}, config: {}, roles: {read: {can: [read]}}}
+  - {name: web-1, kind: ssh, connector: fleet, labels: {env: staging}, config: {host: web-1.internal, account: robot}, roles: {deploy: {principals: [deploy]}}}
+environments:
+  test: {resources: {env: staging}, roles: {look: {memory: read}}}
+rules:
+  - {name: self-service, allow: engineers, to: {env: staging}, approval: none, max: 8h}
+  - {name: reviewed, allow: engineers, to: {env: production}, approval: [{from: manager, within: 15m}, {from: security, within: 30m}], max: 2h}
+  - {name: emergency, allow: engineers, to: {env: production}, max: 30m, break_glass: {page: security, review_by: engineers, within: 24h}}
+policy: {approval: [{from: engineers, within: 4h}], covers: [policy]}
+"#;
+
+/// An ed25519 key of nobody's. Source: made with `ssh-keygen -t ed25519`.
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN93Jm2+fLA5SIZ40iwmnLBGQ7jaG4Y8PFTsWQG+/IhI eve@example";
+/// How many times somebody can log out.
+const LOGOUTS: usize = 40;
+
+/// Somebody who calls.
+pub(super) struct Caller {
+    pub(super) name: &'static str,
+    /// What kinds of calls are made: those given here, those at each border of what the description allows, those by chance.
+    pub(super) phases: &'static str,
+    /// What `hooks.py` is told.
+    pub(super) told: Value,
+}
+
+/// The server and who calls it, in the order in which they do.
+pub(super) struct World {
+    pub(super) bed: Bed,
+    pub(super) callers: Vec<Caller>,
+}
+
+/// Calls that succeed, as `calls.py` makes them, in this order.
+#[derive(Default)]
+struct Calls(Vec<Value>);
+
+impl Calls {
+    fn add(&mut self, route: Route, at: Value, body: Value) -> &mut Self {
+        let mut call = json!({"route": named(route)});
+        if !at.is_null() {
+            call["path_parameters"] = at;
+        }
+        if !body.is_null() {
+            call["body"] = body;
+            call["media_type"] = "application/json".into();
+        }
+        self.0.push(call);
+        self
+    }
+
+    /// Reads of these, which take nothing.
+    fn reads(&mut self, routes: &[Route]) -> &mut Self {
+        for route in routes {
+            self.add(*route, Value::Null, Value::Null);
+        }
+        self
+    }
+
+    fn body(&mut self, route: Route, body: Value) -> &mut Self {
+        self.add(route, Value::Null, body)
+    }
+
+    fn id(&mut self, route: Route, id: impl ToString, body: Value) -> &mut Self {
+        self.add(route, json!({"id": id.to_string()}), body)
+    }
+
+    fn login(&mut self, route: Route, login: &str, body: Value) -> &mut Self {
+        self.add(route, json!({"login": login}), body)
+    }
+}
+
+fn policy(more: &str) -> PolicyFiles {
+    let file = PolicyFile {
+        name: "policy.yaml".to_owned(),
+        text: format!("{POLICY}{more}"),
+    };
+    PolicyFiles {
+        files: vec![file],
+        replaces: None,
+    }
+}
+
+async fn start() -> Bed {
+    let secrets = tempfile::tempdir().unwrap();
+    let sealing_key = secrets.path().join("sealing-key");
+    std::fs::write(&sealing_key, format!("{}=\n", "A".repeat(43))).unwrap();
+    std::fs::set_permissions(&sealing_key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let bed = Bed::with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.sealing_key = Some(sealing_key);
+    })
+    .await;
+    for (login, group, manager) in [
+        ("eve", Some("engineering"), Some("ana")),
+        ("zoe", None, None),
+        ("yan", None, None),
+        ("xia", None, None),
+    ] {
+        bed.add(login, Kind::Person, SystemRole::Member, group, manager)
+            .await;
+    }
+    let source = Source {
+        name: "policy.yaml".to_owned(),
+        text: POLICY.to_owned(),
+    };
+    bed.server.engine().load_policy(&[source]).await.unwrap();
+    bed
+}
+
+/// What was asked for, and has become a grant that is active.
+async fn held(bed: &Bed, client: &Client, item: &str) -> GrantId {
+    let grant = client.add_request(&ask(item)).await.unwrap().grant.unwrap();
+    bed.reaches(grant, GrantState::Active).await;
+    grant
+}
+
+/// What there is, by name.
+struct Things {
+    /// Ana's, that wait for others; the first is to be taken back.
+    waiting: [Request; 2],
+    /// Eve's, for ana to review, and eve's emergency, for ana to look at.
+    eves: [Request; 2],
+    /// Ana's: to keep, to give back, for a host.
+    grants: [GrantId; 3],
+    /// Eve's, to be revoked.
+    others: GrantId,
+    /// Two proposals of root's: one to review, one to take back.
+    changes: [daypass_api::change::Change; 2],
+    /// A token of ana's.
+    token: daypass_core::id::TokenId,
+}
+
+async fn things(bed: &Bed) -> Things {
+    let (root, ana, eve) = (
+        bed.client("root").await,
+        bed.client("ana").await,
+        bed.client("eve").await,
+    );
+    let mut changes = Vec::new();
+    for more in ["# one\n", "# two\n"] {
+        let wanted = policy(more);
+        changes.push(*root.apply_policy(&wanted).await.unwrap().change.unwrap());
+    }
+    let token = NewToken {
+        name: "t".to_owned(),
+        scopes: [Scope::Read].into(),
+        expires_in: Span::hours(1),
+        login: None,
+    };
+    Things {
+        waiting: [
+            ana.add_request(&ask("orders/write")).await.unwrap(),
+            ana.add_request(&ask("orders/read")).await.unwrap(),
+        ],
+        eves: [
+            eve.add_request(&ask("orders/read")).await.unwrap(),
+            eve.break_glass(&ask("orders/write")).await.unwrap(),
+        ],
+        grants: [
+            held(bed, &ana, "kept/read").await,
+            held(bed, &ana, "given-back/read").await,
+            held(bed, &ana, "web-1/deploy").await,
+        ],
+        others: held(bed, &eve, "revoked/read").await,
+        changes: changes.try_into().unwrap(),
+        token: ana.add_token(&token).await.unwrap().token.id,
+    }
+}
+
+fn wanted(item: &str) -> Value {
+    let wanted = NewRequest {
+        duration: Some(Span::minutes(10)),
+        ..ask(item)
+    };
+    serde_json::to_value(wanted).unwrap()
+}
+
+/// What anybody may.
+fn nobodys(things: &Things) -> Calls {
+    let mut calls = Calls::default();
+    calls
+        .body(Route::Login, json!({"login": "ana", "password": PASSWORD}))
+        .add(Route::SshAuthority, json!({"connector": "fleet"}), Value::Null)
+        .add(Route::SshKrl, json!({"connector": "fleet"}), Value::Null)
+        .id(Route::RequestPage, things.waiting[0].id, Value::Null)
+        .reads(&[Route::Healthz, Route::Readyz]);
+    calls
+}
+
+/// What a member may.
+fn anas(things: &Things, until: &str) -> Calls {
+    let (
+        Things {
+            waiting,
+            eves,
+            grants,
+            changes,
+            ..
+        },
+        mut calls,
+    ) = (things, Calls::default());
+    calls
+        .body(Route::Confirm, json!({"password": PASSWORD}))
+        .body(Route::Preview, wanted("orders/write"))
+        .body(Route::AddRequest, wanted("asked/read"))
+        .id(Route::Request, waiting[1].id, Value::Null)
+        .id(
+            Route::Review,
+            eves[0].id,
+            json!({"decision": "approve", "digest": eves[0].digest}),
+        )
+        .id(Route::Cancel, waiting[0].id, Value::Null)
+        .id(
+            Route::Acknowledge,
+            eves[1].id,
+            json!({"digest": eves[1].digest, "comment": "right"}),
+        )
+        .body(Route::BreakGlass, wanted("orders/read"))
+        .body(Route::PreviewBreakGlass, wanted("orders/read"))
+        .id(Route::Grant, grants[0], Value::Null)
+        .id(Route::Release, grants[1], Value::Null)
+        .id(
+            Route::Extend,
+            grants[0],
+            json!({"duration": "10m", "reason": "more"}),
+        )
+        .id(Route::Credentials, grants[0], json!({}))
+        .id(Route::Certificate, grants[2], json!({"public_key": KEY}))
+        .id(Route::Change, changes[0].id, Value::Null)
+        .id(
+            Route::ReviewChange,
+            changes[0].id,
+            json!({"decision": "deny", "digest": changes[0].digest}),
+        )
+        .body(
+            Route::AddToken,
+            json!({"name": "n", "scopes": ["read"], "expires_in": "1h"}),
+        )
+        .id(Route::RevokeToken, things.token, Value::Null)
+        .body(
+            Route::ExplainPolicy,
+            json!({"items": [{"resource": "orders", "role": "read"}]}),
+        )
+        .body(Route::Delegate, json!({"to": "bo", "until": until}))
+        .reads(&[
+            Route::Whoami,
+            Route::Requests,
+            Route::Grants,
+            Route::Resources,
+            Route::Environments,
+            Route::Changes,
+            Route::Tokens,
+            Route::Delegations,
+        ]);
+    calls
+}
+
+/// What a host's program may.
+fn robots() -> Calls {
+    let (mut calls, at) = (
+        Calls::default(),
+        json!({"connector": "fleet", "host": "web-1.internal"}),
+    );
+    calls
+        .add(Route::SshHost, at.clone(), Value::Null)
+        .add(Route::SshAcknowledge, at, json!({"version": 0}));
+    calls
+}
+
+/// What an administrator may.
+fn roots(things: &Things) -> Calls {
+    let mut calls = Calls::default();
+    let files = serde_json::to_value(policy("")).unwrap();
+    let yan = json!({"person": "yan"});
+    calls
+        .id(Route::Revoke, things.others, json!({"reason": "enough"}))
+        .body(Route::ApplyPolicy, files.clone())
+        .body(
+            Route::ApplyPolicy,
+            serde_json::to_value(policy("# three\n")).unwrap(),
+        )
+        .body(Route::CheckPolicy, files.clone())
+        .body(
+            Route::CheckPolicy,
+            json!({"files": [{"name": "p.yaml", "text": "version: 9\n"}]}),
+        )
+        .body(Route::PlanPolicy, files.clone())
+        .body(
+            Route::ExplainPolicy,
+            json!({
+                "subject": "eve", "items": [{"resource": "orders", "role": "read"}], "files": files["files"],
+            }),
+        )
+        .id(Route::WithdrawChange, things.changes[1].id, Value::Null)
+        .body(Route::AddPerson, json!({"login": "new", "password": PASSWORD}))
+        .body(
+            Route::AddPerson,
+            json!({"login": "program", "kind": "service", "owner": "bo"}),
+        )
+        .login(Route::PersonGroups, "zoe", json!({"add": ["engineering"]}))
+        .login(Route::PersonManager, "zoe", json!({"manager": "bo"}))
+        .login(Route::PersonOwner, "robot", json!({"owner": "bo"}))
+        .login(Route::PersonRole, "zoe", json!({"role": "auditor"}))
+        .login(Route::PersonMail, "zoe", json!({"mail": "zoe@example.com"}))
+        .login(
+            Route::PersonPassword,
+            "zoe",
+            json!({"password": "another quiet river"}),
+        )
+        .login(Route::PersonDeactivate, "zoe", Value::Null)
+        .login(Route::PersonReactivate, "yan", Value::Null)
+        .body(Route::Lock, json!({"on": yan, "reason": "lost"}))
+        .body(Route::Unlock, json!({"on": {"person": "xia"}, "reason": "found"}))
+        .login(Route::EndDelegation, "cy", Value::Null)
+        .body(Route::TicketClosed, json!({"ticket": "PAY-7"}))
+        .reads(&[
+            Route::AuditEvents,
+            Route::Policy,
+            Route::People,
+            Route::Groups,
+            Route::Locks,
+            Route::Connectors,
+            Route::Doctor,
+            Route::Metrics,
+        ]);
+    let query = json!({"subject": "ana", "resource": "kept"});
+    calls.0.push(json!({"route": named(Route::Why), "query": query}));
+    let query = json!({"subject": "eve", "resource": "orders", "role": "read"});
+    calls.0.push(json!({"route": named(Route::Why), "query": query}));
+    calls
+}
+
+/// Ids and names that mean something, for the places of paths; none of a caller's own account.
+fn paths(things: &Things) -> Value {
+    let ids = |ids: &[String]| json!({"id": ids});
+    let mut paths = serde_json::Map::new();
+    for route in Route::ALL {
+        let path = route.path();
+        let known = if path.starts_with("/api/v1/requests/{id}") {
+            let [a, b] = things.waiting.each_ref().map(|request| request.id.to_string());
+            let [c, d] = things.eves.each_ref().map(|request| request.id.to_string());
+            ids(&[a, b, c, d])
+        } else if path.starts_with("/api/v1/grants/{id}") {
+            let [a, b, c] = things.grants.map(|grant| grant.to_string());
+            ids(&[a, b, c, things.others.to_string()])
+        } else if path.starts_with("/api/v1/changes/{id}") {
+            ids(&things.changes.each_ref().map(|change| change.id.to_string()))
+        } else if path.contains("{login}") {
+            json!({"login": ["eve", "zoe", "yan", "cy"]})
+        } else if path.starts_with("/api/v1/ssh/{connector}") {
+            json!({"connector": ["fleet", "box"], "host": ["web-1.internal", "web-2"]})
+        } else {
+            json!({"name": ["box", "fleet"]})
+        };
+        paths.insert(path.to_owned(), known);
+    }
+    paths.into()
+}
+
+/// The same for the fields of bodies and queries.
+fn known(things: &Things) -> Value {
+    json!({
+        "resource": ["orders", "kept", "web-1"],
+        "role": ["read", "write", "deploy"],
+        "environment": ["test"],
+        "duration": ["10m", "1h", "9h"],
+        "expires_in": ["1h", "30d"],
+        "digest": [things.waiting[1].digest, things.eves[1].digest, things.changes[0].digest],
+        "subject": ["ana", "eve", "zoe"],
+        "login": ["eve", "zoe", "robot"],
+        "person": ["eve", "zoe", "xia"],
+        "owner": ["bo", "zoe"],
+        "manager": ["bo", "cy"],
+        "to": ["bo", "cy"],
+        "actor": ["root", "ana"],
+        "public_key": [KEY],
+        "start": ["2030-01-01T00:00:00Z"],
+        "at": ["2020-01-01T00:00:00Z"],
+    })
+}
+
+/// Makes it all.
+pub(super) async fn build() -> World {
+    let bed = start().await;
+    let things = things(&bed).await;
+    let (root, cy) = (bed.client("root").await, bed.client("cy").await);
+    let yan = "yan".parse().unwrap();
+    root.deactivate(&yan).await.unwrap();
+    let lock = ChangeLock {
+        on: LockOn::Person("xia".to_owned()),
+        reason: "lost".to_owned(),
+    };
+    root.lock(&lock).await.unwrap();
+    let until = bed.server.engine().store().now().await.unwrap() + Span::hours(24);
+    let delegation = NewDelegation {
+        to: "bo".to_owned(),
+        from: None,
+        until,
+        reason: None,
+    };
+    cy.delegate(&delegation).await.unwrap();
+    let (paths, known) = (paths(&things), known(&things));
+    let mut callers = Vec::new();
+    for (name, token, calls) in [
+        ("nobody", None, nobodys(&things)),
+        (
+            "ana",
+            Some(bed.session("ana").await),
+            anas(&things, &until.to_string()),
+        ),
+        (
+            "robot",
+            Some(
+                bed.api_token("robot", &["read", "request", "manage", "tickets"])
+                    .await,
+            ),
+            robots(),
+        ),
+        ("root", Some(bed.session("root").await), roots(&things)),
+    ] {
+        let mut to_end = Vec::new();
+        if token.is_some() && name != "robot" {
+            for _ in 0..LOGOUTS {
+                to_end.push(bed.session(name).await);
+            }
+        }
+        let told =
+            json!({"token": token, "to_end": to_end, "calls": calls.0, "paths": paths, "known": known});
+        // Who is let in nowhere, or hardly, needs no calls by chance.
+        let phases = match name {
+            "nobody" | "robot" => "examples,coverage",
+            _ => "examples,coverage,fuzzing",
+        };
+        callers.push(Caller { name, phases, told });
+    }
+    World { bed, callers }
+}
