@@ -49,24 +49,6 @@ use crate::web;
 /// and so does a handler whose own description names another method or path than its entry.
 #[expect(clippy::too_many_lines, reason = "one line for each route")]
 fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
-    let mut all = of_the_log();
-    all.extend(of_all_else());
-    all
-}
-
-fn of_the_log() -> Vec<(Route, UtoipaMethodRouter<App>)> {
-    use Route as R;
-    vec![
-        (R::AuditCheckpoint, routes!(log::checkpoint)),
-        (R::AuditKey, routes!(log::key)),
-        (R::AuditTile, routes!(log::tile)),
-        (R::AuditEntries, routes!(log::entries)),
-        (R::AuditProof, routes!(log::proof)),
-        (R::GrantProof, routes!(log::grant)),
-    ]
-}
-
-fn of_all_else() -> Vec<(Route, UtoipaMethodRouter<App>)> {
     use Route as R;
     vec![
         (R::Login, routes!(sessions::login)),
@@ -97,6 +79,12 @@ fn of_all_else() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Environments, routes!(environments::list)),
         (R::Events, routes!(events::stream)),
         (R::AuditEvents, routes!(audit::list)),
+        (R::AuditCheckpoint, routes!(log::checkpoint)),
+        (R::AuditKey, routes!(log::key)),
+        (R::AuditTile, routes!(log::tile)),
+        (R::AuditEntries, routes!(log::entries)),
+        (R::AuditProof, routes!(log::proof)),
+        (R::GrantProof, routes!(log::grant)),
         (R::Policy, routes!(policies::get)),
         (R::ApplyPolicy, routes!(policies::apply)),
         (R::CheckPolicy, routes!(policies::check)),
