@@ -18,6 +18,7 @@ pub mod grant;
 pub mod item;
 pub mod key;
 pub mod lock;
+pub mod log;
 pub mod page;
 pub mod person;
 pub mod plan;

@@ -138,6 +138,18 @@ pub mod path {
     pub const EVENTS: &str = "/api/v1/events";
     /// The audit trail.
     pub const AUDIT_EVENTS: &str = "/api/v1/audit/events";
+    /// The newest checkpoint of the log.
+    pub const AUDIT_CHECKPOINT: &str = "/api/v1/audit/checkpoint";
+    /// The key that it is verified with.
+    pub const AUDIT_KEY: &str = "/api/v1/audit/key";
+    /// A tile of the log's hashes.
+    pub const AUDIT_TILE: &str = "/api/v1/audit/tile/{level}/{*index}";
+    /// A bundle of the log's entries.
+    pub const AUDIT_ENTRIES: &str = "/api/v1/audit/tile/entries/{*index}";
+    /// A proof about the log.
+    pub const AUDIT_PROOF: &str = "/api/v1/audit/proof";
+    /// A grant's entries in the log, with their proofs.
+    pub const GRANT_PROOF: &str = "/api/v1/grants/{id}/proof";
     /// The policy in force.
     pub const POLICY: &str = "/api/v1/policy";
     /// Changes that wait for others.
@@ -313,6 +325,18 @@ routes! {
     Events: Get EVENTS, Member, READ;
     /// Lists all events.
     AuditEvents: Get AUDIT_EVENTS, Auditor, READ;
+    /// Shows the log's newest checkpoint, signed.
+    AuditCheckpoint: Get AUDIT_CHECKPOINT, Member, READ;
+    /// Shows the key that it is verified with.
+    AuditKey: Get AUDIT_KEY, Member, READ;
+    /// Shows a tile of the log's hashes.
+    AuditTile: Get AUDIT_TILE, Member, READ;
+    /// Shows a bundle of the log's entries.
+    AuditEntries: Get AUDIT_ENTRIES, Auditor, READ;
+    /// Proves that an entry is in the log, or that a shorter log is its beginning.
+    AuditProof: Get AUDIT_PROOF, Member, READ;
+    /// Shows all that happened to a grant as entries of the log, with their proofs.
+    GrantProof: Get GRANT_PROOF, Auditor, READ;
     /// Shows the policy in force.
     Policy: Get POLICY, Auditor, READ;
     /// Puts a policy in force.
@@ -465,6 +489,11 @@ impl Route {
             .path()
             .split('/')
             .map(|segment| match segment.strip_prefix('{') {
+                // The rest of the path: several segments.
+                Some(rest) if rest.starts_with('*') => values.next().map_or_else(
+                    || segment.to_owned(),
+                    |value| value.split('/').map(encode).collect::<Vec<_>>().join("/"),
+                ),
                 Some(_) => values
                     .next()
                     .map_or_else(|| segment.to_owned(), |value| encode(value)),
@@ -511,6 +540,10 @@ mod tests {
             "/api/v1/people/..%2F..%2Fx%3Fa%23%C3%A9/role"
         );
         assert_eq!(Route::Cancel.at(&[".."]), "/api/v1/requests/-/cancel");
+        assert_eq!(
+            Route::AuditTile.at(&["0", "x001/../067.p/8?"]),
+            "/api/v1/audit/tile/0/x001/-/067.p/8%3F"
+        );
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub enum Command {
     /// Look at changes of the policy that others must agree to
     #[command(subcommand)]
     Change(ChangeCommand),
-    /// Read the audit trail
+    /// Read the audit trail, and verify it
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Lock a person or a resource: what is held ends at once

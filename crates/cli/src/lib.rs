@@ -21,6 +21,9 @@ mod profile;
 mod wait;
 
 pub use crate::command::Command;
+pub use crate::commands::audit::AuditCommand;
+pub use crate::commands::audit::trust::Trust;
+pub use crate::commands::audit::verify::VerifyArgs;
 pub use crate::commands::ssh_host::sync_host;
 pub use crate::context::Global;
 pub use crate::exit::Exit;

@@ -43,6 +43,8 @@ pub enum Subject {
     Change(ChangeId),
     /// The policy. There is one.
     Policy,
+    /// The log itself.
+    Log,
     /// A key of Daypass's own.
     Key(key::Key),
 }
@@ -59,6 +61,7 @@ impl Subject {
             Self::Lock(_) => "lock",
             Self::Change(_) => "change",
             Self::Policy => "policy",
+            Self::Log => "log",
             Self::Key(_) => "key",
         }
     }
@@ -74,6 +77,7 @@ impl Subject {
             Self::Lock(on) => on.to_string(),
             Self::Change(id) => id.to_string(),
             Self::Policy => String::from("policy"),
+            Self::Log => String::from("log"),
             Self::Key(key) => key.to_string(),
         }
     }
@@ -97,8 +101,28 @@ pub enum What {
     Change(change::Event),
     /// To the policy.
     Policy(PolicyEvent),
+    /// To the log itself.
+    Log(LogEvent),
     /// To a key of Daypass's own.
     Key(key::Event),
+}
+
+/// What happened to the log itself. It changes no state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum LogEvent {
+    /// The server had signed something that the store does not go on from, and the operator told it to sign on all the same:
+    /// as a rule, the store was put back from a copy, and what was recorded since is lost.
+    Continued {
+        /// The size of the log that was signed last.
+        signed_size: u64,
+        /// The head of its tree.
+        signed_head: Hash,
+        /// The size of the log that the store holds instead.
+        kept_size: u64,
+        /// The head of its tree.
+        kept_head: Hash,
+    },
 }
 
 /// What happened to the policy.
@@ -178,6 +202,7 @@ impl What {
             Self::Change(C::Withdrawn) => "change.withdrawn",
             Self::Change(C::Lapsed { .. }) => "change.lapsed",
             Self::Policy(PolicyEvent::Applied { .. }) => "policy.applied",
+            Self::Log(LogEvent::Continued { .. }) => "log.continued",
             Self::Key(K::Resealed { .. }) => "key.resealed",
             Self::Key(K::Staged { .. }) => "key.staged",
             Self::Key(K::Changed { .. }) => "key.changed",
@@ -260,6 +285,7 @@ impl What {
             | Self::Person(_)
             | Self::Change(_)
             | Self::Policy(_)
+            | Self::Log(_)
             | Self::Key(_) => Vec::new(),
         }
     }

@@ -42,3 +42,93 @@ pub enum Proof {
     /// No call to provision it was ever intended.
     NeverProvisioned,
 }
+
+/// The most that all evidence of one end may say in words, in bytes: an entry of the log has its bounds, and an end must never fail on
+/// them.
+const MOST_WORDS: usize = 16 * 1024;
+/// The same for what one look at a target found.
+const MOST_RESIDUE: usize = 8 * 1024;
+
+/// What was left behind, cut to what can be recorded.
+#[must_use]
+pub fn recorded_residue(residue: Vec<String>) -> Vec<String> {
+    cut(residue, MOST_RESIDUE)
+}
+
+/// What shows it, cut to what can be recorded.
+#[must_use]
+pub fn recorded_proof(by: &str) -> String {
+    cut_text(by, MOST_RESIDUE)
+}
+
+/// The evidence of one end, cut to what can be recorded.
+#[must_use]
+pub fn recorded(evidence: Vec<Evidence>) -> Vec<Evidence> {
+    let each = MOST_WORDS / evidence.len().max(1);
+    let cut_one = |Evidence { item, proof }| {
+        let proof = match proof {
+            Proof::Shown { at, by } => Proof::Shown {
+                at,
+                by: cut_text(&by, each),
+            },
+            Proof::TargetRead { at, residue } => Proof::TargetRead {
+                at,
+                residue: cut(residue, each),
+            },
+            other => other,
+        };
+        Evidence { item, proof }
+    };
+    evidence.into_iter().map(cut_one).collect()
+}
+
+fn cut(lines: Vec<String>, most: usize) -> Vec<String> {
+    let (all, mut left) = (lines.len(), most);
+    let mut kept = Vec::new();
+    for line in lines {
+        // Each line costs its quotes and comma too.
+        let Some(rest) = left.checked_sub(line.len() + 3) else {
+            kept.push(format!("… and more ({} of {all} told)", kept.len()));
+            break;
+        };
+        left = rest;
+        kept.push(line);
+    }
+    kept
+}
+
+fn cut_text(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most)
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
+    format!("{} …", text.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_target_says_never_grows_beyond_an_entry() {
+        let lines = vec!["é".repeat(100); 10_000];
+        let kept = recorded_residue(lines.clone());
+        assert!(kept.iter().map(String::len).sum::<usize>() <= MOST_RESIDUE + 64);
+        assert_eq!(kept.last().unwrap(), "… and more (40 of 10000 told)");
+        assert_eq!(recorded_residue(vec!["two tables".to_owned()]), ["two tables"]);
+        assert!(recorded_proof(&"é".repeat(10_000)).len() <= MOST_RESIDUE + 8);
+        let item: Item = serde_json::from_str(r#"{"role":"read","resource":"orders"}"#).unwrap();
+        let one = Evidence {
+            item,
+            proof: Proof::TargetRead {
+                at: Timestamp::EPOCH,
+                residue: lines,
+            },
+        };
+        let all = recorded(vec![one; 250]);
+        assert!(serde_json::to_vec(&all).unwrap().len() < 60_000);
+    }
+}

@@ -436,7 +436,9 @@ impl Grant {
             .iter()
             .all(|part| evidence.iter().any(|seen| seen.item == *part.item()));
         if complete {
-            Ok(Event::Ended { evidence })
+            Ok(Event::Ended {
+                evidence: crate::evidence::recorded(evidence),
+            })
         } else {
             Err(self.wrong_state("end without evidence"))
         }

@@ -115,6 +115,7 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("change", "pending", "lapsed"),
     ("policy", "none", "applied"),
     ("policy", "applied", "applied"),
+    ("log", "kept", "kept"),
     ("key", "none", "settled"),
     ("key", "settled", "settled"),
     ("key", "none", "staged"),
@@ -157,6 +158,8 @@ impl World {
             Subject::Lock(on) => self.locks.get(on).map(|lock| lock.state.name()),
             Subject::Change(id) => self.changes.get(id).map(|change| change.state.name()),
             Subject::Policy => self.policy.map(|_| "applied"),
+            // It has no state of its own.
+            Subject::Log => Some("kept"),
             Subject::Key(key) => self.keys.get(key).map(|standing| standing.phase.name()),
         };
         state.unwrap_or("none")
@@ -228,6 +231,7 @@ impl World {
                 self.policy = Some(*revision);
                 Some("applied")
             }
+            (Subject::Log, What::Log(_)) => Some("kept"),
             (Subject::Key(key), What::Key(what)) => self.rotate(key, what, event.at),
             _ => None,
         }

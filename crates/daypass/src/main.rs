@@ -6,11 +6,12 @@ mod init;
 mod server;
 mod signal;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use daypass_cli::Global;
+use daypass_cli::{AuditCommand, Command, Global};
 
 use crate::failure::Failure;
 
@@ -44,6 +45,10 @@ fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     match command {
         None => client(global, None),
+        // The one client command that looks into a store, which no client has.
+        Some(Commands::Client(Command::Audit(AuditCommand::Verify(args)))) if args.is_local() => {
+            here(|| verify::run(args, global))
+        }
         Some(Commands::Client(command)) => client(global, Some(command)),
         Some(Commands::Init(init)) => here(|| init.run(global.no_input)),
         Some(Commands::Server(server)) => here(|| server.run()),

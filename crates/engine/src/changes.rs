@@ -28,6 +28,8 @@ use crate::services::{locked, role_of};
 
 /// How many changes may wait at the same time: each keeps a whole policy.
 const MOST_WAITING: usize = 50;
+/// The most that is recorded of what changes, in bytes.
+const LONGEST_SUMMARY: usize = 24 * 1024;
 
 /// How many of them may be of one person who is no administrator: owners of service accounts propose tokens, and must not
 /// keep the others from proposing anything.
@@ -100,7 +102,7 @@ impl Next {
         let event = PolicyEvent::Applied {
             revision,
             files: self.hashes(),
-            summary: Policy::diff(Some(&current.policy), &self.policy),
+            summary: recorded(Policy::diff(Some(&current.policy), &self.policy)),
             change,
         };
         let mut outcome = Outcome::one(actor, Subject::Policy, What::Policy(event));
@@ -131,7 +133,7 @@ impl Next {
         let proposal = Proposal::Policy {
             revision,
             files: self.hashes(),
-            summary: Policy::diff(Some(&current.policy), &self.policy),
+            summary: recorded(Policy::diff(Some(&current.policy), &self.policy)),
         };
         let files = Side::Proposed {
             change: id,
@@ -139,6 +141,21 @@ impl Next {
         };
         proposed((caller, id), proposal, Some(files), (current, world), now)
     }
+}
+
+/// The lines of a change as they are recorded: an entry of the log has its bounds, and `daypass policy plan` tells all of it.
+fn recorded(lines: Vec<String>) -> Vec<String> {
+    let all = lines.len();
+    let mut bytes = 0;
+    let fits = |line: &String| {
+        bytes += line.len();
+        bytes <= LONGEST_SUMMARY
+    };
+    let mut kept: Vec<String> = lines.into_iter().take_while(fits).collect();
+    if kept.len() < all {
+        kept.push(format!("… and {} more", all - kept.len()));
+    }
+    kept
 }
 
 /// What proposes something to those whom the policy in force asks, where others than the proposer could agree to it.

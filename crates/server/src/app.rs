@@ -18,6 +18,7 @@ use crate::identity::password::Passwords;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
 use crate::sealing::KeyFile;
+use crate::signing::Signing;
 
 /// The state behind the routes. Cheap to clone.
 pub(crate) type App = Arc<Parts>;
@@ -72,6 +73,8 @@ pub(crate) struct Parts {
     pub places: Places,
     /// What connectors answered lately.
     pub probes: Probes,
+    /// How the log is signed.
+    pub signing: Signing,
 }
 
 impl Parts {

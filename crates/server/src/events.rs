@@ -78,7 +78,9 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
             .await?
             .map_or_else(BTreeSet::new, |change| engine.involved_in(&change, event.at))),
         Subject::Lock(On::Person(id)) => Ok(BTreeSet::from([*id])),
-        Subject::Lock(On::Resource(_)) | Subject::Policy | Subject::Key(_) => Ok(BTreeSet::new()),
+        Subject::Lock(On::Resource(_)) | Subject::Policy | Subject::Key(_) | Subject::Log => {
+            Ok(BTreeSet::new())
+        }
     }
 }
 

@@ -113,6 +113,7 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
     if entries.is_empty() {
         return Ok(more);
     }
+    app.signing.wake();
     if shared {
         wake.notify_one();
     }

@@ -157,6 +157,16 @@ impl Metrics {
         });
     }
 
+    /// Whether the log is signed, and up to how many entries.
+    pub(crate) fn signed(&self, goes_on: bool, size: u64) {
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("daypass_log_signing").set(u32::from(goes_on));
+            if goes_on {
+                metrics::gauge!("daypass_log_signed_entries").set(u32::try_from(size).unwrap_or(u32::MAX));
+            }
+        });
+    }
+
     /// How many clients listen to events.
     pub(crate) fn listeners(&self, count: usize) {
         metrics::with_local_recorder(&self.recorder, || {

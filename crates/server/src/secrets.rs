@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use zeroize::Zeroize as _;
 
 use crate::authorities::Authorities;
 use crate::config::{ProgramConfig, SecretFrom, SecretSource, TlsMode};
+use crate::durable::replace;
 use crate::sealing::KeyFile;
 
 /// The longest secret that is read, in bytes.
@@ -340,6 +341,7 @@ fn value(name: &str, source: &SecretSource) -> Result<SecretString, SecretError>
     }
 }
 
+/// The text of a secret's file, which must be its owner's only. Blocks on a small file.
 pub(crate) fn read(name: &str, path: &Path) -> Result<SecretString, SecretError> {
     let mut file = File::open(path).map_err(|error| file_error(name, path, &error))?;
     // What was opened is looked at, not the path: the two could differ by now.
@@ -371,29 +373,7 @@ pub(crate) fn read(name: &str, path: &Path) -> Result<SecretString, SecretError>
 }
 
 pub(crate) fn write(path: &Path, new: &SecretString) -> std::io::Result<()> {
-    // A link is followed, so that the file behind it is replaced and not the link.
-    let path = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
-    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let draft = folder.join(format!(".{name}.new"));
-    // A draft that a crash left behind was never in force.
-    match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(new.expose_secret().as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&draft, &path)?;
-    File::open(folder)?.sync_all()
+    replace(path, new.expose_secret().as_bytes())
 }
 
 #[cfg(test)]

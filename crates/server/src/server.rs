@@ -9,7 +9,7 @@ use std::time::Duration;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
-use daypass_store::{PostgresOptions, PostgresTls, Store, kept};
+use daypass_store::{Expect, PostgresOptions, PostgresTls, Store, Verified, kept};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, Semaphore, broadcast, watch};
@@ -29,6 +29,7 @@ use crate::notify::{self, NotifyError};
 use crate::probe::Probes;
 use crate::sealing::KeyFile;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
+use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
 use crate::{api, edge, loops, steady};
 
@@ -80,6 +81,9 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("no thread for what ends access: {0}")]
     Thread(std::io::Error),
+    /// The log is not to be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
@@ -126,6 +130,18 @@ pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<
     Ok(Arc::new(Engine::open(parts).await?))
 }
 
+/// Checks the store of a configuration without serving: log, checkpoints and tables. Nothing is written to one on SQLite.
+///
+/// # Errors
+/// Where the store cannot be read, and where something in it is not as it was written.
+pub async fn verify(config: &ServerConfig, expect: Expect) -> Result<Verified, StartError> {
+    if let StoreConfig::Sqlite { path } = &config.store {
+        return Ok(daypass_store::verify_sqlite(path, expect).await?);
+    }
+    let secrets = ConfiguredSecrets::new(config.secrets.clone());
+    Ok(open_store(config, &secrets).await?.verify_signed(expect).await?)
+}
+
 /// The file of keys that seal, where there is one. Servers that share a store have one each, which none of them may change alone.
 fn sealing(config: &ServerConfig) -> Option<KeyFile> {
     let ours = !matches!(config.store, StoreConfig::Postgres(_));
@@ -140,6 +156,10 @@ impl Server {
     pub async fn start(config: ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let engine = open(&config, kinds).await?;
+        let signer = match &config.signing_key {
+            Some(key) => Some(LogSigner::open(key, engine.store()).await?),
+            None => None,
+        };
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|why| StartError::Listen {
             address: config.listen,
@@ -157,7 +177,8 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
-        let app = app(&config, engine, &reconciler, stopped.clone())?;
+        let signing = Signing::new(signer.as_ref().map(|signer| signer.verifier().clone()));
+        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let wake = Arc::new(Notify::new());
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
@@ -175,6 +196,15 @@ impl Server {
             loops::rotate(Arc::clone(&app), stopped.clone()),
         ));
         loops.extend(notices(&config, &app, couriers, &halt));
+        match signer {
+            Some(signer) => {
+                let sign = signing::run(Arc::clone(&app), signer, stopped.clone());
+                loops.push(halt.watch("the signer of the log", sign));
+            }
+            None => tracing::warn!(
+                "the log is not signed: give signing_key in server.yaml, or nobody can tell whether it was rewritten (docs/audit.md)"
+            ),
+        }
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
         let listener = halt.watch(
@@ -292,7 +322,7 @@ fn app(
     config: &ServerConfig,
     engine: Arc<Engine>,
     reconciler: &Reconciler,
-    stop: watch::Receiver<bool>,
+    (signing, stop): (Signing, watch::Receiver<bool>),
 ) -> Result<App, StartError> {
     Ok(Arc::new(Parts {
         engine,
@@ -323,6 +353,7 @@ fn app(
         listeners: AtomicUsize::new(0),
         places: Places::default(),
         probes: Probes::default(),
+        signing,
     }))
 }
 

@@ -10,6 +10,7 @@ use crate::identity::password::{self, Passwords, check_new};
 use crate::notify;
 use crate::sealing::{KeyFile, fresh};
 use crate::secrets::{ConfiguredSecrets, SecretError};
+use crate::signing;
 
 /// Why a password is not hashed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,10 @@ pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
     }
     if let Some(path) = &config.sealing_key {
         KeyFile::new(path.clone(), false).read_blocking()?;
+    }
+    // One that is missing, a first start makes.
+    if let Some(key) = config.signing_key.as_ref().filter(|key| key.file.exists()) {
+        signing::read(&key.file)?;
     }
     for hook in &config.notices.webhooks {
         let (host, port) = hook.address();

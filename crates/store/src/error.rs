@@ -3,6 +3,8 @@
 use daypass_core::refusal::Refusal;
 use daypass_core::world::Illegal;
 
+use crate::verify::Check;
+
 /// Why the store did not do it. Where it is not said otherwise, nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +24,14 @@ pub enum Error {
     /// What is stored is not what was written, or a statement of ours is wrong.
     #[error("the store is damaged or of another version: {0}")]
     Corrupt(String),
+    /// What is stored is not what was written: somebody else changed it.
+    #[error("{what} (found by the check: {})", check.name())]
+    Differs {
+        /// Which check found it.
+        check: Check,
+        /// What, and where.
+        what: String,
+    },
     /// Another process has it.
     #[error("{0}")]
     Locked(String),

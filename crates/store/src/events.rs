@@ -1,11 +1,14 @@
 //! Events: each row is one leaf of the log, in the outbox until the sequencer has given it its place there.
 
-use daypass_core::event::{Actor, Event, Subject};
+use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{Grant, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request;
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use daypass_core::world::Step;
+use daypass_tlog::tile::LONGEST_ENTRY;
 
 use crate::error::{Error, Result};
 use crate::link::Link;
@@ -57,6 +60,28 @@ pub(crate) fn actor(actor: Actor) -> String {
         Actor::Person(person) => person.to_string(),
         Actor::System => String::from("system"),
     }
+}
+
+/// The longest form of a request, in bytes: what it leads to repeats each of its items, with what became of it.
+const LONGEST_REQUEST: usize = 8 * 1024;
+
+/// Whether an event of so many bytes can be recorded: one that no bundle of entries could hold would break the log for whoever
+/// reads it. What Daypass itself tells of a target is cut before; what a person asks for is refused here.
+pub(crate) fn fits(event: &Event, length: usize) -> Result<()> {
+    let most = match &event.what {
+        What::Request(request::Event::Created { .. }) => LONGEST_REQUEST,
+        _ => LONGEST_ENTRY,
+    };
+    if length <= most {
+        return Ok(());
+    }
+    let what = format!(
+        "{} would be recorded in {length} bytes, and an entry of the log has {most} at most",
+        event.what.name()
+    );
+    Err(Refusal::new(Code::Invalid, what)
+        .hint("do it in several parts: fewer items in one request, fewer files in one policy")
+        .into())
 }
 
 /// What records an event: the row with its leaf, and the outbox.

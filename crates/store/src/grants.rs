@@ -28,7 +28,7 @@ pub struct GrantFilter {
 }
 
 /// When there is something to do for a grant, and when time alone changes it.
-fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+pub(crate) fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
     match state {
         State::Scheduled { start } => (Some(*start), Some(*start)),
         State::Activating { window_ends, .. } => (Some(now), Some(*window_ends)),
@@ -39,7 +39,7 @@ fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>
 }
 
 /// When its end began.
-const fn over_at(state: &State) -> Option<Timestamp> {
+pub(crate) const fn over_at(state: &State) -> Option<Timestamp> {
     match state {
         State::Ending { since, .. } => Some(*since),
         State::Ended { ending_since, .. } => Some(*ending_since),

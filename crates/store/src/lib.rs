@@ -7,6 +7,7 @@
 //! What is *absent*: rules. Who may do what is decided above; here it is kept.
 
 mod changes;
+mod checkpoints;
 mod counts;
 mod due;
 mod entitlements;
@@ -38,15 +39,18 @@ mod sqlite;
 mod ssh;
 mod store;
 mod texts;
+mod tiles;
 mod tokens;
 mod transition;
 mod value;
+mod verify;
 
 use std::sync::Arc;
 
 use daypass_core::time::Timestamp;
 
 pub use changes::ChangeFilter;
+pub use checkpoints::KeptCheckpoint;
 pub use counts::Counts;
 pub use due::{Due, DueCursor};
 pub use error::{Error, Result};
@@ -61,7 +65,6 @@ pub use notices::{Backlog, Claim, Delivery, Fate, ORDER_KEPT};
 pub use page::{BadCursor, Cursor, Page};
 pub use policies::Revision;
 pub use postgres::{PostgresOptions, PostgresTls};
-pub use replay::Verified;
 pub use requests::RequestFilter;
 pub use scope::{MOST_HELD, MOST_OPEN, Scope};
 pub use side::Side;
@@ -69,6 +72,7 @@ pub use ssh::{SshAccess, SshEnd, SshHost, SshKeep};
 pub use store::Store;
 pub use tokens::{TokenKind, TokenRow};
 pub use transition::{Committed, Outcome, Told};
+pub use verify::{Check, Expect, Verified, verify_sqlite};
 
 /// Where an embedded store takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

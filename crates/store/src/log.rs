@@ -9,8 +9,8 @@ use daypass_tlog::Tree;
 use crate::error::{Error, Result};
 use crate::events::{self, Entry};
 use crate::link::Link;
-use crate::texts;
 use crate::value::Row;
+use crate::{texts, tiles};
 
 /// The log's size and the head of its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,15 +48,19 @@ pub(crate) async fn sequence(link: &mut Link, limit: usize) -> Result<Vec<Entry>
     }
     let mut entries = rows.iter().map(events::read).collect::<Result<Vec<_>>>()?;
     entries.sort_by_key(|entry| entry.index);
-    tree.extend(entries.iter().map(|entry| *entry.leaf.bytes()));
+    let mut completed = Vec::new();
+    for entry in &entries {
+        tiles::push(&mut tree, *entry.leaf.bytes(), &mut completed);
+    }
     let taken = "DELETE FROM outbox WHERE event_id IN (SELECT id FROM events WHERE leaf_index >= $1)";
     let moved = "UPDATE log_head SET size = $1, peaks = $2 WHERE id = 1";
     let peaks = tree.peaks().concat();
-    link.batch(&[
+    let mut writes = vec![
         (taken, vec![size.into()]),
         (moved, vec![tree.size().into(), peaks.into()]),
-    ])
-    .await?;
+    ];
+    writes.extend(completed.into_iter().map(tiles::keep));
+    link.batch(&writes).await?;
     texts::open(link, &mut entries).await?;
     Ok(entries)
 }

@@ -23,7 +23,7 @@ use crate::log::{self, Head};
 use crate::notices::{self, Backlog, Claim, Delivery, Fate};
 use crate::page::{Cursor, Page};
 use crate::policies::{self, Revision};
-use crate::replay::{self, Verified};
+use crate::replay;
 use crate::requests::{self, RequestFilter};
 use crate::store::Store;
 use crate::tokens::{self, TokenRow};
@@ -428,16 +428,8 @@ impl Store {
     /// Where an event is not what its leaf is the hash of, or does not follow.
     pub async fn replay(&self) -> Result<World> {
         on!(snapshot, self, |link| async move {
-            replay::replay(link).await.map(|(world, _)| world)
+            replay::replay(link, |_| Ok(())).await.map(|replay| replay.world)
         })
-    }
-
-    /// Checks the log against itself and against the tables, at one moment.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`](crate::Error::Corrupt) names the first thing that is not as it was written.
-    pub async fn verify(&self) -> Result<Verified> {
-        on!(snapshot, self, |link| replay::verify(link))
     }
 }
 

@@ -1,97 +1,129 @@
-//! The log against the tables: all events applied to an empty world must give the state that the tables hold.
+//! From the log to the state: all events applied to an empty world, with the tree over them.
 
 use daypass_core::event::Event;
 use daypass_core::text::Hash;
 use daypass_core::world::World;
 use daypass_tlog::Tree;
+use daypass_tlog::proof::Subtree;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::events::actor;
 use crate::link::Link;
-use crate::log::{self, Head};
-use crate::people;
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
 use crate::value::{Row, Value};
-use crate::{changes, keys, locks};
+use crate::verify::Check;
+use crate::{changes, keys, locks, people, tiles};
 
 /// How many events are read at once.
 const PAGE: i64 = 1000;
+/// What is read of each.
+const COLUMNS: &str = "SELECT leaf_index, id, leaf_hash, bytes, from_state, to_state, at, actor, kind, subject, name FROM events";
 
-/// What a check of log and tables found in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// The log's head, computed anew from the events.
-    pub head: Head,
+/// What all events lead to.
+#[derive(Default)]
+pub(crate) struct Replay {
+    /// The state. Free texts are closed.
+    pub(crate) world: World,
+    /// The tree over those in the log.
+    pub(crate) tree: Tree,
+    /// The nodes that are kept of it.
+    pub(crate) nodes: Vec<(Subtree, daypass_tlog::Hash)>,
     /// How many events were committed and have no place in the log yet.
-    pub waiting: u64,
+    pub(crate) waiting: u64,
 }
 
-/// The state that the events make, in order: those in the log, then those on their way there. Free texts are closed.
-pub(crate) async fn replay(link: &mut Link) -> Result<(World, Verified)> {
-    let mut world = World::default();
-    let mut tree = Tree::default();
-    let columns = "SELECT leaf_hash, bytes, from_state, to_state, leaf_index, id FROM events";
+/// Replays those in the log, in order, then those on their way there. `grown` looks at the tree as it is before each entry and
+/// after the last.
+///
+/// # Errors
+/// Where an event is missing, is not what its leaf is the hash of, or does not follow; and what `grown` answers.
+pub(crate) async fn replay(
+    link: &mut Link,
+    mut grown: impl FnMut(&Tree) -> Result<()> + Send,
+) -> Result<Replay> {
+    let mut replay = Replay::default();
     loop {
-        let text = format!("{columns} WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2");
-        let rows = link.rows(&text, &[tree.size().into(), PAGE.into()]).await?;
+        let text = format!("{COLUMNS} WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2");
+        let size = replay.tree.size();
+        let rows = link.rows(&text, &[size.into(), PAGE.into()]).await?;
         if rows.is_empty() {
             break;
         }
         for row in &rows {
-            if row.count(4)? != tree.size() {
-                return Err(Error::Corrupt(format!(
-                    "entry {} of the log is missing",
-                    tree.size()
-                )));
+            let size = replay.tree.size();
+            if row.count(0)? != size {
+                let what = format!("entry {size} is missing");
+                return Err(Check::Place.differs(what));
             }
-            tree.push(*apply(&mut world, row)?.bytes());
+            grown(&replay.tree)?;
+            let hash = apply(&mut replay.world, row, &format!("entry {size}"))?;
+            tiles::push(&mut replay.tree, *hash.bytes(), &mut replay.nodes);
         }
     }
-    let mut waiting = 0;
+    grown(&replay.tree)?;
     let mut last = Value::Int(i64::MIN);
     loop {
-        let text = format!("{columns} WHERE leaf_index IS NULL AND id > $1 ORDER BY id LIMIT $2");
+        let text = format!("{COLUMNS} WHERE leaf_index IS NULL AND id > $1 ORDER BY id LIMIT $2");
         let rows = link.rows(&text, &[last.clone(), PAGE.into()]).await?;
         let Some(end) = rows.last() else { break };
-        last = Value::Int(end.int(5)?);
+        last = Value::Int(end.int(1)?);
         for row in &rows {
-            apply(&mut world, row)?;
-            waiting += 1;
+            apply(&mut replay.world, row, "an event without its place yet")?;
+            replay.waiting += 1;
         }
     }
-    let head = Head {
-        size: tree.size(),
-        root: Hash::from_bytes(tree.head()),
-    };
-    Ok((world, Verified { head, waiting }))
+    Ok(replay)
 }
 
-fn apply(world: &mut World, row: &Row) -> Result<Hash> {
-    let bytes = row.bytes(1)?;
-    let event: Event = serde_json::from_slice(bytes).map_err(Error::corrupt)?;
-    let what = || {
-        format!(
-            "the event {} of {} at {}",
-            event.what.name(),
-            event.subject.id(),
-            event.at
-        )
-    };
-    let hash = row.hash(0)?;
+fn apply(world: &mut World, row: &Row, place: &str) -> Result<Hash> {
+    let (hash, bytes) = (row.hash(2)?, row.bytes(3)?);
     if leaf(bytes) != hash {
-        return Err(Error::Corrupt(format!(
-            "{} is not what its leaf is the hash of",
-            what()
-        )));
+        let what = format!("{place} is not what its leaf is the hash of: its bytes were changed");
+        return Err(Check::Entry.differs(what));
     }
-    let step = world.apply(&event)?;
-    if (step.from, step.to) != (row.text(2)?, row.text(3)?) {
-        return Err(Error::Corrupt(format!(
-            "{} leads elsewhere than was recorded",
-            what()
-        )));
+    let event: Event = serde_json::from_slice(bytes)
+        .map_err(|error| Check::Entry.differs(format!("{place} is no event: {error}")))?;
+    let told = || {
+        let (name, subject) = (event.what.name(), event.subject.id());
+        format!("{place} ({name} of {subject} at {})", event.at)
+    };
+    let step = world
+        .apply(&event)
+        .map_err(|illegal| Check::Replay.differs(format!("{}: {illegal}", told())))?;
+    if (step.from, step.to) != (row.text(4)?, row.text(5)?) {
+        let what = format!(
+            "{} leads from {} to {}, and beside it stands from {} to {}",
+            told(),
+            step.from,
+            step.to,
+            row.text(4)?,
+            row.text(5)?
+        );
+        return Err(Check::Replay.differs(what));
     }
+    beside(row, &event, &told)?;
     Ok(hash)
+}
+
+/// What lists and filters go by stands beside the bytes.
+fn beside(row: &Row, event: &Event, told: &impl Fn() -> String) -> Result<()> {
+    let differs =
+        |column: &str| Check::Entry.differs(format!("{}: its column {column} says something else", told()));
+    if row.time(6)? != event.at {
+        return Err(differs("at"));
+    }
+    for (column, nth, said) in [
+        ("actor", 7, actor(event.actor)),
+        ("kind", 8, event.subject.kind().to_owned()),
+        ("subject", 9, event.subject.id()),
+        ("name", 10, event.what.name().to_owned()),
+    ] {
+        if row.text(nth)? != said {
+            return Err(differs(column));
+        }
+    }
+    Ok(())
 }
 
 /// The state that the tables hold. Free texts are closed.
@@ -117,58 +149,4 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;
     world.policy = policy.map(|row| row.parse(0)).transpose()?;
     Ok(world)
-}
-
-/// Compares the two, and the log's head with its leaves.
-pub(crate) async fn verify(link: &mut Link) -> Result<Verified> {
-    let (replayed, verified) = replay(link).await?;
-    let differs =
-        |what: &str| Error::Corrupt(format!("{what} in the tables are not what the log made of them"));
-    let World {
-        requests,
-        grants,
-        entitlements,
-        people,
-        locks,
-        changes,
-        keys,
-        directory,
-        policy,
-        // Made from the others.
-        past: _,
-        holds: _,
-        owners: _,
-        connectors: _,
-    } = load(link).await?;
-    if requests != replayed.requests {
-        return Err(differs("the requests"));
-    }
-    if grants != replayed.grants {
-        return Err(differs("the grants"));
-    }
-    if entitlements != replayed.entitlements {
-        return Err(differs("the entitlements"));
-    }
-    if people != replayed.people {
-        return Err(differs("the people"));
-    }
-    if locks != replayed.locks {
-        return Err(differs("the locks"));
-    }
-    if changes != replayed.changes {
-        return Err(differs("the changes that wait for others"));
-    }
-    if keys != replayed.keys {
-        return Err(differs("the keys"));
-    }
-    if directory != replayed.directory {
-        return Err(differs("the changes of the directory"));
-    }
-    if policy != replayed.policy {
-        return Err(differs("the policy revisions"));
-    }
-    if log::head(link).await? != verified.head {
-        return Err(Error::corrupt("the log's head is not that of its entries"));
-    }
-    Ok(verified)
 }

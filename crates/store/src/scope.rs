@@ -84,6 +84,8 @@ pub enum Scope {
     },
     /// The policy, with all changes that wait: they are proposals to change this one; with the connectors in use.
     Policy,
+    /// The log itself. Nothing is loaded.
+    Log,
     /// A key of Daypass's own. An authority issues nothing meanwhile.
     Key(Key),
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
@@ -181,7 +183,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         }
         Scope::Key(key) => keys::load(link, part, key).await?,
         // Never: that is what it is not about.
-        Scope::Remembering { .. } => {}
+        Scope::Remembering { .. } | Scope::Log => {}
     }
     past::hold(link, scope, part).await?;
     texts::open(link, &mut world).await?;

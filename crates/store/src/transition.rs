@@ -193,6 +193,7 @@ fn writes(
         writes.append(&mut texts::keep(what.prose()));
         let event = Event::new(now, actor, subject, what);
         let bytes = event.canonical().map_err(Error::corrupt)?;
+        events::fits(&event, bytes.len())?;
         let event = as_recorded(event, &bytes)?;
         lock::check(world, event.actor, &event.subject, &event.what)?;
         let step = world.apply(&event)?;
@@ -209,6 +210,7 @@ fn writes(
             Subject::Change(id) => changes::write(world.changes.get(id), step)?,
             Subject::Key(key) => keys::write(world.keys.get(key), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
+            Subject::Log => Vec::new(),
         });
         if changes_directory(&event) {
             writes.push(people::changed());

@@ -15,6 +15,14 @@ pub struct Subtree {
     pub index: u64,
 }
 
+impl Subtree {
+    /// The complete subtrees that a tree of `size` leaves is made of, largest first: those of its peaks.
+    #[must_use]
+    pub fn peaks(size: u64) -> Vec<Self> {
+        subtrees(0, size)
+    }
+}
+
 /// What a proof consists of: for each of its hashes the complete subtrees that it is made of, left to right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof(Vec<Vec<Subtree>>);

@@ -4,6 +4,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::proof::Subtree;
+
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
@@ -77,11 +79,23 @@ impl Tree {
 
     /// Adds a leaf by its hash.
     pub fn push(&mut self, leaf: Hash) {
-        let mut hash = leaf;
+        self.push_telling(leaf, |_, _| ());
+    }
+
+    /// The same, and tells each subtree that it completes with its hash: from the leaf itself upwards.
+    pub fn push_telling(&mut self, leaf: Hash, mut tell: impl FnMut(Subtree, Hash)) {
+        let (mut hash, mut level) = (leaf, 0_u8);
+        let at = |level: u8| Subtree {
+            level,
+            index: self.size >> level,
+        };
+        tell(at(level), hash);
         // As in adding 1 to a binary number: each trailing 1 of the size is a subtree that this leaf completes.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 hash = node(&left, &hash);
+                level += 1;
+                tell(at(level), hash);
             }
         }
         self.peaks.push(hash);
@@ -193,6 +207,24 @@ mod tests {
             let mut resumed = Tree::resume(begun.size(), begun.peaks().to_vec()).unwrap();
             resumed.extend(leaves(8).skip(cut));
             assert_eq!(hex::encode(resumed.head()), HEADS[8], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_a_leaf_completes_is_told() {
+        let mut tree = Tree::default();
+        let mut told = std::collections::BTreeMap::new();
+        let all: Vec<Hash> = (0..300u32).map(|i| leaf(&i.to_be_bytes())).collect();
+        for leaf in &all {
+            tree.push_telling(*leaf, |subtree, hash| {
+                assert_eq!(told.insert(subtree, hash), None, "{subtree:?}");
+            });
+        }
+        assert_eq!(told.len(), 300 + 150 + 75 + 37 + 18 + 9 + 4 + 2 + 1);
+        for (subtree, hash) in told {
+            let from = usize::try_from(subtree.index << subtree.level).unwrap();
+            let leaves = &all[from..from + (1 << subtree.level)];
+            assert_eq!(hash, by_definition(leaves), "{subtree:?}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::key::Sealing;
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
+use crate::log::{GrantProof, LogProof, ProofQuery};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
@@ -164,6 +165,36 @@ impl Client {
     /// The audit trail.
     pub async fn audit_events(&self, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         self.get(Route::AuditEvents, &[], query).await
+    }
+
+    /// The log's newest checkpoint: a signed note.
+    pub async fn log_checkpoint(&self) -> Result<Vec<u8>> {
+        self.get_bytes(Route::AuditCheckpoint, &[]).await
+    }
+
+    /// The key that checkpoints are verified with, as the server says.
+    pub async fn log_key(&self) -> Result<Vec<u8>> {
+        self.get_bytes(Route::AuditKey, &[]).await
+    }
+
+    /// A tile of hashes: its level, and its number as C2SP `tlog-tiles` writes it.
+    pub async fn log_tile(&self, level: &str, index: &str) -> Result<Vec<u8>> {
+        self.get_bytes(Route::AuditTile, &[level, index]).await
+    }
+
+    /// A bundle of entries.
+    pub async fn log_entries(&self, index: &str) -> Result<Vec<u8>> {
+        self.get_bytes(Route::AuditEntries, &[index]).await
+    }
+
+    /// A proof about the log.
+    pub async fn log_proof(&self, query: &ProofQuery) -> Result<LogProof> {
+        self.get(Route::AuditProof, &[], query).await
+    }
+
+    /// All that happened to a grant, with proofs.
+    pub async fn grant_proof(&self, grant: &str) -> Result<GrantProof> {
+        self.get(Route::GrantProof, &[grant], &ALL).await
     }
 
     /// The policy in force.

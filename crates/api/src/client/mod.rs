@@ -138,6 +138,13 @@ impl Client {
         .await
     }
 
+    /// A call without a body, whose answer is no JSON.
+    async fn get_bytes(&self, route: Route, at: &[&str]) -> Result<Vec<u8>, Error> {
+        let url = self.url(route, at)?;
+        self.whole(route, || self.http.request(method(route), url.clone()))
+            .await
+    }
+
     /// A call with a body.
     async fn send<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
@@ -164,17 +171,26 @@ impl Client {
         Url::parse(&text).map_err(|error| Error::Setup(format!("{text} is no address: {error}")))
     }
 
-    /// Sends until an answer comes that repeating would not better.
     async fn attempt<T: DeserializeOwned>(
         &self,
         route: Route,
         call: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<T, Error> {
+        let body = self.whole(route, call).await?;
+        self.read(&body)
+    }
+
+    /// Sends until an answer comes that repeating would not better.
+    async fn whole(
+        &self,
+        route: Route,
+        call: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<Vec<u8>, Error> {
         let mut waits = WAITS.into_iter();
         loop {
             let outcome = self.once(call().timeout(WHOLE_CALL)).await;
             let (error, again) = match outcome {
-                Ok(body) => return self.read(&body),
+                Ok(body) => return Ok(body),
                 Err(Failed { error, again }) => (error, again),
             };
             let worth_it = match again {

@@ -1,4 +1,11 @@
-//! `audit ls`: the trail of everything that happened.
+//! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
+
+mod export;
+mod proof;
+mod reader;
+mod source;
+pub(crate) mod trust;
+pub(crate) mod verify;
 
 use clap::{Args, Subcommand};
 use daypass_api::Client;
@@ -14,17 +21,27 @@ use crate::find::{self, Kind};
 use crate::human::instant;
 use crate::line::{Field, Grid, Style};
 
-/// Read the audit trail.
+/// Read the audit trail, and verify it.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// List events, the newest last
     Ls(AuditLsArgs),
+    /// Check that the log is whole, and what was signed
+    Verify(verify::VerifyArgs),
+    /// Write a file that proves what happened to a grant
+    Proof(proof::ProofArgs),
+    /// Write the whole log out, to keep it elsewhere
+    Export(export::ExportArgs),
 }
 
 impl AuditCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let Self::Ls(args) = self;
-        args.run(context).await
+        match self {
+            Self::Ls(args) => args.run(context).await,
+            Self::Verify(args) => args.run(context).await,
+            Self::Proof(args) => args.run(context).await,
+            Self::Export(args) => args.run(context).await,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `keys …`: the secrets that the connectors themselves work with, and the public keys of authorities.
 
 use clap::{Args, Subcommand};
+use daypass_api::client;
 use daypass_api::connector::{Authority, Connector, Health, Rotate, Rotation};
 use daypass_api::key::Sealing;
 use daypass_core::name::Name;
@@ -28,7 +29,8 @@ pub enum KeysCommand {
   daypass keys ls -o name | xargs -n1 daypass keys rotate
 
 Of a connector of kind ssh the fingerprint of its authority is shown, as `ssh-keygen -lf /etc/ssh/daypass/ca.pub` on a host;
-while it gets another key, what that waits for. The key that seals what the server keeps is told below the list.")]
+while it gets another key, what that waits for. The key that seals what the server keeps is told below the list,
+and the public key of the log, which `daypass audit verify` takes; have that from the operator too, who has the file.")]
 pub struct LsArgs {}
 
 /// Give a connector another admin password, an authority another key, or seal everything by another one.
@@ -82,6 +84,9 @@ impl KeysCommand {
                         .into_iter()
                         .for_each(|line| context.out.note(line));
                 }
+                if context.out.is_for_people() {
+                    context.out.note(log_key(client.log_key().await));
+                }
             }
             Self::Rotate(args) if args.key.as_str() == "sealing" => {
                 if args.now {
@@ -114,6 +119,17 @@ impl KeysCommand {
             }
         }
         Ok(Exit::DONE)
+    }
+}
+
+/// The key that the log is signed with, as the server says.
+fn log_key(answer: Result<Vec<u8>, client::Error>) -> String {
+    match answer {
+        Ok(key) => format!(
+            "The log is signed by {}",
+            String::from_utf8_lossy(&key).trim_end()
+        ),
+        Err(error) => format!("The log's key is not to be had: {error}"),
     }
 }
 

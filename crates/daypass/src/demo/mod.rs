@@ -173,7 +173,7 @@ impl Demo {
         )?;
         let text = format!(
             "listen: {listen}\nstore: {{sqlite: daypass.sqlite}}\nstate_dir: state\nreconcile: {{drift_every: 5s}}\n\
-             sealing_key: {{file: {:?}}}\n{secrets}{programs}",
+             sealing_key: {{file: {:?}}}\nsigning_key: {{file: log-key}}\n{secrets}{programs}",
             key.display().to_string()
         );
         let config = ServerConfig::parse(&folder.join("server.yaml"), &text)?;

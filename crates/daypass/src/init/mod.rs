@@ -89,7 +89,11 @@ impl Init {
         folder.dir(POLICY)?;
         folder.file("policy/daypass.yaml", include_str!("policy.yaml"))?;
         folder.all_in("data");
-        self.bootstrap(&config, chosen).await?;
+        let installation = self.bootstrap(&config, chosen).await?;
+        let (key, public) =
+            daypass_server::new_log_key(&installation).map_err(|error| Failure::error(error.to_string()))?;
+        folder.secret("secrets/log-key", &key)?;
+        folder.file("secrets/log-key.pub", &public)?;
         // Last: this is the file that says "done".
         folder.file(SERVER_YAML, &text)
     }
@@ -98,12 +102,13 @@ impl Init {
     async fn add_admin(self, no_input: bool) -> Result<(), Failure> {
         let config = ServerConfig::load(&self.dir.join(SERVER_YAML))?;
         let chosen = password::choose(self.admin.as_str(), self.password_stdin, no_input)?;
-        self.bootstrap(&config, &chosen).await?;
+        let _installation = self.bootstrap(&config, &chosen).await?;
         self.tell_admin(&chosen);
         Ok(())
     }
 
-    async fn bootstrap(&self, config: &ServerConfig, chosen: &password::Chosen) -> Result<(), Failure> {
+    /// Makes the administrator; answers the store's own id.
+    async fn bootstrap(&self, config: &ServerConfig, chosen: &password::Chosen) -> Result<String, Failure> {
         let hash = daypass_server::hash_password(chosen.password.clone()).await?;
         let engine = daypass_server::open(config, daypass_providers::ALL).await?;
         let administrator = NewPerson {
@@ -118,7 +123,7 @@ impl Init {
             password: Some(hash),
         };
         engine.bootstrap(administrator).await?;
-        Ok(())
+        Ok(engine.store().installation().to_owned())
     }
 
     fn tell(&self, chosen: &password::Chosen) {
@@ -127,7 +132,7 @@ impl Init {
             format!("✓ {dir}/server.yaml        what the operator of this machine decides"),
             format!("✓ {dir}/policy/            who may ask for what, and who must agree"),
             format!(
-                "✓ {dir}/secrets/           passwords of targets, and the key that seals Daypass's own; only you"
+                "✓ {dir}/secrets/           passwords of targets, the key that seals Daypass's own, the key that signs the log; only you"
             ),
             format!("✓ {dir}/data/              state and log; only you can read it"),
         ];

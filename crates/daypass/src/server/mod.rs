@@ -25,12 +25,24 @@ pub(crate) struct Server {
     /// Read the configuration and the policy, say what is wrong with them, and start nothing.
     #[arg(long)]
     check: bool,
+    /// Go on although the store lost some of so many signed entries, as where it was put back from a copy; the refusal says the number
+    #[arg(long, value_name = "SIZE")]
+    accept_rollback: Option<u64>,
 }
 
 impl Server {
     /// Runs it until it is told to stop.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let config = ServerConfig::load(&self.config)?;
+        let mut config = ServerConfig::load(&self.config)?;
+        if let Some(size) = self.accept_rollback {
+            let key = config.signing_key.as_mut();
+            let key = key.ok_or_else(|| {
+                Failure::usage(
+                    "--accept-rollback is for a log that is signed, and server.yaml has no signing_key",
+                )
+            })?;
+            key.accept_rollback = Some(size);
+        }
         let files = files::find(&self.config, self.policy.as_deref());
         if self.check {
             return check::check(&config, &files).await;

@@ -1,6 +1,7 @@
 //! The built binary, as people use it: what it says, how it ends, and what it leaves behind.
 #![cfg(test)]
 
+mod audit;
 mod away;
 mod bad_input;
 mod canaries;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
+use daypass_core::evidence;
 use daypass_core::grant::Part;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
@@ -446,8 +447,8 @@ async fn revoke(engine: &Engine, caller: &Caller, entitlement: Entitlement) -> R
         provider.inspect(&key.key, spec).await?
     };
     let (residue, shown_by) = match &seen {
-        Inspection::Absent { residue } => (residue.clone(), None),
-        Inspection::Gone { shown_by } => (Vec::new(), Some(shown_by.clone())),
+        Inspection::Absent { residue } => (evidence::recorded_residue(residue.clone()), None),
+        Inspection::Gone { shown_by } => (Vec::new(), Some(evidence::recorded_proof(shown_by))),
         _ => (Vec::new(), None),
     };
     match seen {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
+use daypass_core::evidence;
 use daypass_core::name::Name;
 use daypass_core::planted;
 use daypass_core::time::Timestamp;
@@ -173,8 +174,8 @@ async fn look(
     }
     let key = &entitlement.key;
     let gone = match provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
-        Inspection::Absent { residue } => (residue, None),
-        Inspection::Gone { shown_by } => (Vec::new(), Some(shown_by)),
+        Inspection::Absent { residue } => (evidence::recorded_residue(residue), None),
+        Inspection::Gone { shown_by } => (Vec::new(), Some(evidence::recorded_proof(&shown_by))),
         Inspection::Present { until, .. } if until != known => {
             note_drift(engine, key.clone(), Some(entitlement.observed.clone())).await;
             return Ok(());

@@ -100,6 +100,9 @@ async fn about(app: &Parts, subject: Option<&str>) -> Answer<About> {
     if text == "policy" {
         return Ok(About::Filter(Some(Subject::Policy)));
     }
+    if text == "log" {
+        return Ok(About::Filter(Some(Subject::Log)));
+    }
     if let Ok(key) = text.parse() {
         return Ok(About::Filter(Some(Subject::Key(key))));
     }

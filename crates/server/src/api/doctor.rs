@@ -19,6 +19,7 @@ use crate::app::{App, Parts};
 use crate::edge;
 use crate::http::intake::Json;
 use crate::http::problem::Answer;
+use crate::signing::Standing;
 
 /// What waits for longer than this on a channel is worth a look.
 const STUCK: Span = Span::minutes(15);
@@ -44,6 +45,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     checks.push(administrators(&current));
     checks.extend(orphans(&current, &app.engine.locked_now().await?));
     checks.push(transport(&app));
+    checks.push(log(&app));
     Ok(Json(Checkup { checks, at: now }))
 }
 
@@ -286,6 +288,41 @@ fn transport(app: &Parts) -> Check {
         let advice =
             "that is for one machine only; give `tls` in server.yaml, or stand behind a proxy that has it";
         Check::warning("transport", "clients come without TLS", advice)
+    }
+}
+
+/// Whether the log is signed.
+fn log(app: &Parts) -> Check {
+    let key = app
+        .signing
+        .verifier
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    match app.signing.standing() {
+        Standing::Off => {
+            let advice = "give signing_key in server.yaml, and start the server anew (docs/audit.md)";
+            Check::warning(
+                "log",
+                "is not signed: nobody can tell whether it was rewritten",
+                advice,
+            )
+        }
+        Standing::Signed { size, outside: true } => {
+            Check::good("log", format!("{size} entries are signed by {key}"))
+        }
+        Standing::Signed { size, outside: false } => {
+            let found = format!(
+                "{size} entries are signed by {key}, and what was signed cannot be kept outside the store"
+            );
+            let advice = "let signing_key.state in server.yaml name a file that the server can write";
+            Check::warning("log", found, advice)
+        }
+        Standing::Refused(why) => {
+            let found = format!("is not signed any more: {why}");
+            let advice = "somebody put the store back from a copy or rewrote it: daypass audit verify, and docs/audit.md";
+            Check::failing("log", found, advice)
+        }
     }
 }
 

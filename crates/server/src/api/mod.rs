@@ -15,6 +15,7 @@ mod grants;
 mod health;
 mod keys;
 mod locks;
+mod log;
 mod page;
 mod people;
 mod policies;
@@ -78,6 +79,12 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Environments, routes!(environments::list)),
         (R::Events, routes!(events::stream)),
         (R::AuditEvents, routes!(audit::list)),
+        (R::AuditCheckpoint, routes!(log::checkpoint)),
+        (R::AuditKey, routes!(log::key)),
+        (R::AuditTile, routes!(log::tile)),
+        (R::AuditEntries, routes!(log::entries)),
+        (R::AuditProof, routes!(log::proof)),
+        (R::GrantProof, routes!(log::grant)),
         (R::Policy, routes!(policies::get)),
         (R::ApplyPolicy, routes!(policies::apply)),
         (R::CheckPolicy, routes!(policies::check)),
@@ -136,6 +143,12 @@ fn described(mut api: OpenApi) -> OpenApi {
     api.components
         .get_or_insert_default()
         .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    // OpenAPI knows no name for "the rest of the path": there it is a parameter like any other.
+    let paths = std::mem::take(&mut api.paths.paths);
+    api.paths.paths = paths
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect();
     let none: [&str; 0] = [];
     api.security = Some(vec![SecurityRequirement::new("bearer", none)]);
     api

@@ -8,10 +8,12 @@ use daypass_core::name::Name;
 use daypass_core::time::Span;
 use serde_saphyr::Spanned;
 
-use super::raw::{Raw, RawLog, RawPostgres, RawReconcile, RawSecret, RawStore, RawTls, RawTlsMode};
+use super::raw::{
+    Raw, RawLog, RawPostgres, RawReconcile, RawSecret, RawSigningKey, RawStore, RawTls, RawTlsMode,
+};
 use super::{
     ConfigError, DEFAULT_LISTEN, LogConfig, PostgresConfig, ReconcileConfig, SecretFrom, SecretSource,
-    Secrets, ServerConfig, StoreConfig, TlsFiles, TlsMode, notices,
+    Secrets, ServerConfig, SigningConfig, StoreConfig, TlsFiles, TlsMode, notices,
 };
 
 /// A working day: whoever starts in the morning need not log in twice.
@@ -78,6 +80,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         store,
         secrets,
         sealing_key: raw.sealing_key.as_ref().map(|key| in_file.path(&key.file)),
+        signing_key: raw.signing_key.as_ref().map(|key| in_file.signing(key)),
         programs,
         trusted_proxies,
         session_lifetime,
@@ -97,6 +100,20 @@ pub(super) struct InFile<'a> {
 impl InFile<'_> {
     fn path(&self, text: &Spanned<String>) -> PathBuf {
         self.folder.join(&text.value)
+    }
+
+    fn signing(&self, key: &RawSigningKey) -> SigningConfig {
+        let file = self.path(&key.file);
+        let beside = || {
+            let mut name = file.clone().into_os_string();
+            name.push(".signed");
+            PathBuf::from(name)
+        };
+        SigningConfig {
+            state: key.state.as_ref().map_or_else(beside, |state| self.path(state)),
+            file,
+            accept_rollback: None,
+        }
     }
 
     pub(super) fn wrong<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {

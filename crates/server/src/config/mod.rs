@@ -46,6 +46,8 @@ pub struct ServerConfig {
     pub secrets: BTreeMap<String, SecretSource>,
     /// The file with the key under which the server seals the keys that it makes itself; without one it makes none.
     pub sealing_key: Option<PathBuf>,
+    /// The key that the log is signed with; without one it is not signed.
+    pub signing_key: Option<SigningConfig>,
     /// Which programs connectors of kind `command` may run.
     pub programs: BTreeMap<String, ProgramConfig>,
     /// Whose `X-Forwarded-For` is believed.
@@ -60,6 +62,17 @@ pub struct ServerConfig {
     pub log: LogConfig,
     /// Where the server keeps what it makes by itself: the SQLite store, where the file names none. Made where it is missing.
     pub state_dir: PathBuf,
+}
+
+/// With what the log is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningConfig {
+    /// The file with the key. A first start makes it.
+    pub file: PathBuf,
+    /// The file with what was signed last: outside the database, so that one that is put back from a copy is noticed.
+    pub state: PathBuf,
+    /// The operator accepts, this once, that the store does not go on from so many signed entries. No file says so.
+    pub accept_rollback: Option<u64>,
 }
 
 /// The listener's own certificate.
@@ -228,6 +241,7 @@ impl ServerConfig {
             store: StoreConfig::Memory,
             secrets: BTreeMap::new(),
             sealing_key: None,
+            signing_key: None,
             programs: BTreeMap::new(),
             trusted_proxies: Vec::new(),
             session_lifetime: check::DEFAULT_SESSION,

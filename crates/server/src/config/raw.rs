@@ -15,6 +15,7 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, Spanned<RawSecret>>,
     pub(super) sealing_key: Option<RawSealingKey>,
+    pub(super) signing_key: Option<RawSigningKey>,
     #[serde(default)]
     pub(super) programs: BTreeMap<String, Spanned<RawProgram>>,
     #[serde(default)]
@@ -41,6 +42,13 @@ pub(super) struct RawTls {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSealingKey {
     pub(super) file: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSigningKey {
+    pub(super) file: Spanned<String>,
+    pub(super) state: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -32,6 +32,10 @@ const HEADERS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
 ];
+
+/// What a handler says of an answer that never changes, and may be kept by who got it: a full tile of the log. `private`: who may
+/// read it was asked. Whatever else a handler says of caching does not count.
+pub(crate) const FOREVER: &str = "private, max-age=31536000, immutable";
 
 /// Sent where the client came over TLS: a year (RFC 6797).
 const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000");
@@ -123,8 +127,12 @@ fn unnamed(status: StatusCode) -> Problem {
 }
 
 fn carry(headers: &mut HeaderMap, id: &str, over_tls: bool) {
+    let forever = headers.get(CACHE_CONTROL).is_some_and(|said| said == FOREVER);
     for (name, value) in HEADERS.into_iter().chain(over_tls.then_some(HSTS)) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if forever {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(FOREVER));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);

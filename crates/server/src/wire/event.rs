@@ -1,7 +1,7 @@
 //! Events on the wire: the live stream says that something happened, the audit trail says all of it.
 
 use daypass_api::event as api;
-use daypass_core::event::{Actor, Event, PolicyEvent, Subject, What};
+use daypass_core::event::{Actor, Event, LogEvent, PolicyEvent, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::person::Change;
 use daypass_core::review::Review;
@@ -72,6 +72,13 @@ fn summary(event: &Event, people: &Snapshot) -> String {
             let short: String = revision.to_string().chars().take(12).collect();
             format!("revision {short} is in force ({} changes)", summary.len())
         }
+        What::Log(LogEvent::Continued {
+            signed_size,
+            kept_size,
+            ..
+        }) => format!(
+            "the operator went on from {kept_size} entries, where {signed_size} had been signed: the store was put back from a copy"
+        ),
         What::Key(what) => of_key(what),
     }
 }

@@ -25,6 +25,7 @@ mod policy;
 mod problems;
 mod replicas;
 mod services;
+mod signing;
 mod smuggling;
 mod sources;
 mod stop;

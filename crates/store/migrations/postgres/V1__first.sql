@@ -55,7 +55,8 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('key', 'none', 'staged'),
     ('key', 'settled', 'staged'),
     ('key', 'staged', 'retiring'),
-    ('key', 'retiring', 'settled');
+    ('key', 'retiring', 'settled'),
+    ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
 CREATE TABLE meta (
@@ -122,6 +123,22 @@ CREATE TABLE log_head (
     peaks BYTEA NOT NULL
 );
 INSERT INTO log_head (id, size, peaks) VALUES (1, 0, '');
+
+-- Nodes of the log's tree: those of every eighth level above the leaves, 256 leaves to one of level 8. With the leaves' own
+-- hashes they are what tiles and proofs are made of.
+CREATE TABLE nodes (
+    level BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (level, place)
+);
+
+-- What the server signed: signed notes (C2SP tlog-checkpoint), by the size of the log.
+CREATE TABLE checkpoints (
+    size BIGINT PRIMARY KEY,
+    note TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL
+);
 
 CREATE TABLE requests (
     id TEXT COLLATE "C" PRIMARY KEY,

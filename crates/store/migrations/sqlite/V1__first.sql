@@ -55,7 +55,8 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('key', 'none', 'staged'),
     ('key', 'settled', 'staged'),
     ('key', 'staged', 'retiring'),
-    ('key', 'retiring', 'settled');
+    ('key', 'retiring', 'settled'),
+    ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
 CREATE TABLE meta (
@@ -119,6 +120,22 @@ CREATE TABLE log_head (
     peaks BLOB NOT NULL
 ) STRICT;
 INSERT INTO log_head (id, size, peaks) VALUES (1, 0, x'');
+
+-- Nodes of the log's tree: those of every eighth level above the leaves, 256 leaves to one of level 8. With the leaves' own
+-- hashes they are what tiles and proofs are made of.
+CREATE TABLE nodes (
+    level INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (level, place)
+) STRICT, WITHOUT ROWID;
+
+-- What the server signed: signed notes (C2SP tlog-checkpoint), by the size of the log.
+CREATE TABLE checkpoints (
+    size INTEGER PRIMARY KEY,
+    note TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE requests (
     id TEXT PRIMARY KEY,

@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) use self::link::Link;
 use self::link::failure;
 use self::lock::Lock;
-use self::readers::Readers;
+pub(crate) use self::readers::Readers;
 use self::writer::{Work, Write, Writer};
 use crate::Clock;
 use crate::error::{Error, Result};

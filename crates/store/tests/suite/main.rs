@@ -24,6 +24,7 @@ mod notices;
 mod people;
 mod postgres_server;
 mod queries;
+mod signed;
 mod sqlite_file;
 mod ssh;
 mod story;

@@ -97,7 +97,7 @@ async fn the_directory_counts_its_changes_and_no_tokens(bench: Bench) {
         done.unwrap();
         let found = store.verify().await;
         assert!(
-            matches!(&found, Err(Error::Corrupt(what)) if what.contains("directory")),
+            matches!(&found, Err(Error::Differs { what, .. }) if what.contains("directory")),
             "{found:?}"
         );
     }

@@ -1,0 +1,144 @@
+//! Reads a whole log and believes nothing of it: each entry into a tree of our own and into a world of our own.
+
+use std::collections::BTreeMap;
+
+use daypass_core::event::Event;
+use daypass_core::time::Timestamp;
+use daypass_core::world::World;
+use daypass_tlog::key::Verifier;
+use daypass_tlog::tile::{HEIGHT, Kind, Tile};
+use daypass_tlog::{Checkpoint, Hash, Tree, leaf};
+
+use super::source::Source;
+use super::trust;
+use crate::failure::Failure;
+
+/// A log that was read whole and is in order.
+pub(super) struct Sound {
+    /// Its size and head, as they were signed.
+    pub(super) checkpoint: Checkpoint,
+    /// By whom.
+    pub(super) key: Verifier,
+    /// What its events lead to.
+    pub(super) world: World,
+    /// When the last of them happened.
+    pub(super) last: Option<Timestamp>,
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reading {
+    tree: Tree,
+    world: World,
+    last: Option<Timestamp>,
+    /// The nodes that tiles are made of, by their level.
+    nodes: BTreeMap<u8, Vec<Hash>>,
+}
+
+/// Reads all of it. `took` is called with the bytes of each tile.
+///
+/// # Errors
+/// The first thing that is not as it was signed, with its place.
+pub(super) async fn read(
+    source: &Source,
+    (keys, seen): (&[Verifier], &[Checkpoint]),
+    mut took: impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
+) -> Result<Sound, Failure> {
+    let note = source.checkpoint().await?;
+    let (checkpoint, key) =
+        trust::signed(&note, keys).map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
+    let size = checkpoint.size;
+    let mut seen: BTreeMap<u64, Hash> = seen.iter().map(|seen| (seen.size, seen.head)).collect();
+    let mut reading = Reading::default();
+    reading.pass(&mut seen)?;
+    for tile in Tile::all(Kind::Entries, size) {
+        let bytes = source.tile(tile).await?;
+        took(&tile, &bytes)?;
+        let entries = tile
+            .entries(&bytes)
+            .map_err(|error| unsound(&format!("{tile}: {error}")))?;
+        for entry in entries {
+            reading.take(entry)?;
+            reading.pass(&mut seen)?;
+        }
+    }
+    if reading.tree.head() != checkpoint.head {
+        return Err(unsound(&format!(
+            "the {size} entries are not those that the checkpoint was signed over: an entry was changed, taken away, put in or moved"
+        )));
+    }
+    if let Some(ahead) = seen.keys().next() {
+        return Err(unsound(&format!(
+            "you saw a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
+        )));
+    }
+    for (level, nodes) in &reading.nodes {
+        for tile in Tile::all(
+            Kind::Hashes {
+                level: level / HEIGHT,
+            },
+            size,
+        ) {
+            let bytes = source.tile(tile).await?;
+            took(&tile, &bytes)?;
+            let told = tile
+                .hashes(&bytes)
+                .map_err(|error| unsound(&format!("{tile}: {error}")))?;
+            let ours = nodes
+                .iter()
+                .skip(usize::try_from(tile.nodes().start).unwrap_or(usize::MAX));
+            if let Some(nth) = told.iter().zip(ours).position(|(told, ours)| told != ours) {
+                return Err(unsound(&format!(
+                    "{tile}: hash {nth} is not that of the entries below it"
+                )));
+            }
+        }
+    }
+    let Reading { world, last, .. } = reading;
+    Ok(Sound {
+        checkpoint,
+        key,
+        world,
+        last,
+    })
+}
+
+impl Reading {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let index = self.tree.size();
+        let nodes = &mut self.nodes;
+        self.tree.push_telling(leaf(bytes), |subtree, hash| {
+            if subtree.level.is_multiple_of(HEIGHT) {
+                nodes.entry(subtree.level).or_default().push(hash);
+            }
+        });
+        let event: Event = serde_json::from_slice(bytes)
+            .map_err(|error| unsound(&format!("entry {index} is no event of this version: {error}")))?;
+        self.world.apply(&event).map_err(|illegal| {
+            let (name, subject) = (event.what.name(), event.subject.id());
+            unsound(&format!(
+                "entry {index} ({name} of {subject} at {}): {illegal}",
+                event.at
+            ))
+        })?;
+        self.last = Some(event.at);
+        Ok(())
+    }
+
+    /// Whether the log, as far as it was read, is what was seen.
+    fn pass(&self, seen: &mut BTreeMap<u64, Hash>) -> Result<(), Failure> {
+        let size = self.tree.size();
+        match seen.remove(&size) {
+            Some(head) if head != self.tree.head() => Err(unsound(&format!(
+                "the first {size} entries are not those of the checkpoint that you saw: the log was rewritten, or it is another one"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Something is not as it was signed.
+pub(super) fn unsound(what: &str) -> Failure {
+    Failure::error(format!("the log is not sound: {what}"))
+        .hint("keep what you have (daypass audit export --dir) and ask the operator; docs/audit.md says what each finding means")
+}

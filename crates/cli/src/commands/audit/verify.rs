@@ -1,0 +1,149 @@
+//! `audit verify`: the whole log of a server, an exported folder, or the proof of one grant. On a copy of the store itself the
+//! `daypass` binary does it, which has the store.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use daypass_core::time::Timestamp;
+use daypass_tlog::{Checkpoint, Hash};
+use serde::Serialize;
+
+use super::reader::{self, Sound};
+use super::source::Source;
+use super::{proof, trust};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::human::instant;
+use crate::line::{Line, Style};
+
+/// Check that the log is whole, and what was signed.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  daypass audit verify --key log-key.pub                          the server's log, over HTTP
+  daypass audit verify log/ --key log-key.pub                     what `daypass audit export --dir log` wrote
+  daypass audit verify G7K2M9.json --key log-key.pub              what `daypass audit proof G7K2M9 -f G7K2M9.json` wrote
+  daypass audit verify --store copy.sqlite --key log-key.pub      a store, or a copy of one, and its tables
+  daypass audit verify --config server.yaml --key log-key.pub     the store that a server.yaml names
+  daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
+
+Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
+It ends with 1 and the first thing that is wrong. docs/audit.md: what each check finds, and how to do it with public tools.")]
+pub struct VerifyArgs {
+    /// A folder that was exported or a file with a grant's proof; without one the server's log
+    #[arg(value_name = "PATH")]
+    what: Option<PathBuf>,
+
+    /// Whom to believe.
+    #[command(flatten)]
+    pub trust: trust::Trust,
+
+    /// A store on SQLite, or a copy of one: its log, and its tables against the log
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["what", "config"])]
+    pub store: Option<PathBuf>,
+
+    /// The same for the store that this server.yaml names
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
+    pub config: Option<PathBuf>,
+}
+
+/// What was found in order, for programs.
+#[derive(Serialize)]
+struct Found {
+    size: u64,
+    head: String,
+    signed_by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_event: Option<Timestamp>,
+}
+
+impl VerifyArgs {
+    /// Whether it is about a store, which no client has.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.store.is_some() || self.config.is_some()
+    }
+
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        if self.is_local() {
+            return Err(Failure::error("only the whole program can look into a store")
+                .hint("daypass audit verify --store FILE"));
+        }
+        let keys = self.trust.keys().map_err(trust::failure)?;
+        let seen = self.trust.seen(&keys).map_err(trust::failure)?;
+        let source = match &self.what {
+            None => Source::Server(context.client()?),
+            Some(path) if path.is_dir() => Source::Folder(path.clone()),
+            Some(path) => return proof::verify(context, path, (&keys, &seen)),
+        };
+        let progress = context.out.progress();
+        let sound = reader::read(&source, (&keys, &seen), |_, _| Ok(())).await;
+        drop(progress);
+        let sound = sound?;
+        let place = self.what.as_deref().map(Path::display);
+        context.note_of(place.map(|place| place.to_string()), seen.len());
+        tell(context, &sound);
+        Ok(Exit::DONE)
+    }
+}
+
+impl Context {
+    /// What was looked at, and against what.
+    fn note_of(&self, place: Option<String>, seen: usize) {
+        let place = place.unwrap_or_else(|| "the server's log".to_owned());
+        let seen = match seen {
+            0 => String::new(),
+            1 => ", and goes on from the checkpoint that you saw".to_owned(),
+            n => format!(", and goes on from the {n} checkpoints that you saw"),
+        };
+        self.out.note(format!("{place} is whole{seen}"));
+    }
+}
+
+/// What was found.
+pub(super) fn tell(context: &Context, sound: &Sound) {
+    let Sound {
+        checkpoint,
+        key,
+        world,
+        last,
+    } = sound;
+    let found = Found {
+        size: checkpoint.size,
+        head: hex(&checkpoint.head),
+        signed_by: key.to_string(),
+        last_event: *last,
+    };
+    let lines = || {
+        let good = |text: String| Line::new().with(Style::Good, "✓ ").text(text);
+        let last = last.map_or_else(String::new, |at| format!(", the last of {}", instant(at)));
+        vec![
+            good(format!("{} entries{last}", checkpoint.size)),
+            good(format!("head {}", hex(&checkpoint.head))),
+            good(format!("signed by {key}")),
+            good(format!(
+                "each follows from those before it: {} requests, {} grants, {} accounts",
+                world.requests.len(),
+                world.grants.len(),
+                world.people.len()
+            )),
+        ]
+    };
+    context.out.one(&found, || hex(&checkpoint.head), lines);
+}
+
+/// As 64 digits.
+pub(super) fn hex(hash: &Hash) -> String {
+    daypass_core::text::Hash::from_bytes(*hash).to_string()
+}
+
+/// Whether a checkpoint is what was seen, where it is of the same size, and not shorter than any.
+pub(super) fn not_behind(checkpoint: &Checkpoint, seen: &[Checkpoint]) -> Result<(), Failure> {
+    let same = seen.iter().find(|seen| seen.size == checkpoint.size);
+    if same.is_some_and(|seen| seen.head != checkpoint.head) {
+        return Err(reader::unsound(
+            "the checkpoint is not the one of the same size that you saw: there are two logs",
+        ));
+    }
+    Ok(())
+}

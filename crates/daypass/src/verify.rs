@@ -1,0 +1,69 @@
+//! `daypass audit verify --store` and `--config`: the log of a store, what was signed of it, and its tables against it.
+
+use daypass_cli::{Format, Global, VerifyArgs};
+use daypass_server::config::ServerConfig;
+use daypass_store::{Error, Expect, Verified, verify_sqlite};
+
+use crate::failure::Failure;
+use crate::terminal::say;
+
+/// Checks it. Nothing is written to a store on SQLite, and a server may be at work on it.
+pub(crate) async fn run(args: VerifyArgs, global: Global) -> Result<(), Failure> {
+    if global.json || matches!(global.output, Format::Json | Format::Yaml) {
+        return Err(
+            Failure::usage("what is found in a store is told in words only, and by the exit code")
+                .hint("without -o json; or daypass audit verify --key FILE -o json, which asks the server"),
+        );
+    }
+    let told = |(what, hint): (String, &'static str)| Failure::error(what).hint(hint);
+    let keys = args.trust.keys().map_err(told)?;
+    let seen = args.trust.seen(&keys).map_err(told)?;
+    let count = seen.len();
+    let expect = Expect { keys, seen };
+    let verified = match (&args.store, &args.config) {
+        (Some(file), _) => verify_sqlite(file, expect).await.map_err(unsound)?,
+        (None, Some(file)) => match daypass_server::verify(&ServerConfig::load(file)?, expect).await {
+            Err(daypass_server::StartError::Store(error)) => return Err(unsound(error)),
+            other => other?,
+        },
+        (None, None) => return Err(Failure::usage("which store?").hint("daypass audit verify --store FILE")),
+    };
+    tell(&verified, count);
+    Ok(())
+}
+
+fn unsound(error: Error) -> Failure {
+    match error {
+        found @ Error::Differs { .. } => Failure::error(format!("the store is not sound: {found}"))
+            .hint("keep a copy of the store as it is; docs/audit.md says what each check finds, and what it can mean"),
+        other => other.into(),
+    }
+}
+
+fn tell(verified: &Verified, seen: usize) {
+    let Verified {
+        head,
+        waiting,
+        checkpoints,
+        signed,
+        texts,
+    } = verified;
+    say(format!("✓ {} entries, head {}", head.size, head.root));
+    match signed {
+        Some((size, at)) => {
+            say(format!(
+                "✓ signed: {checkpoints} checkpoints, the newest of {size} entries at {at}"
+            ));
+            let since = head.size - size.min(&head.size);
+            if since + waiting > 0 {
+                say(format!("! {} entries since are not signed yet", since + waiting));
+            }
+        }
+        None => say("! the log is empty, and nothing of it is signed"),
+    }
+    if seen > 0 {
+        say(format!("✓ it goes on from what you saw ({seen})"));
+    }
+    say("✓ each event follows from those before it, and the tables hold what they made");
+    say(format!("✓ {texts} texts of people are those that were written"));
+}

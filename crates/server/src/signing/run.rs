@@ -1,0 +1,127 @@
+//! The loop that signs, and what others may know of it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use daypass_tlog::key::Verifier;
+use tokio::sync::{Notify, watch};
+
+use super::{LogSigner, NotSigned};
+use crate::app::App;
+use crate::edge;
+use crate::http::listen::{is_stopped, stopped};
+
+/// The log is signed at most this often.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often the store is looked at although nobody said that there is something new.
+const POLL: Duration = Duration::from_secs(60);
+/// How often a refusal is told again: one line of a log is easily overlooked.
+const AGAIN: Duration = Duration::from_secs(15 * 60);
+
+/// How the log is signed at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// There is no key.
+    Off,
+    /// It is, up to so many entries.
+    Signed {
+        /// How many.
+        size: u64,
+        /// Whether what was signed is kept outside the store too.
+        outside: bool,
+    },
+    /// It is not any more: the store does not go on from what was signed.
+    Refused(String),
+}
+
+/// What the rest of the server knows of the signer.
+pub(crate) struct Signing {
+    /// The key that others verify with.
+    pub(crate) verifier: Option<Verifier>,
+    standing: Mutex<Standing>,
+    wake: Notify,
+}
+
+impl Signing {
+    pub(crate) fn new(verifier: Option<Verifier>) -> Self {
+        let standing = match verifier {
+            Some(_) => Standing::Signed {
+                size: 0,
+                outside: true,
+            },
+            None => Standing::Off,
+        };
+        Self {
+            verifier,
+            standing: Mutex::new(standing),
+            wake: Notify::new(),
+        }
+    }
+
+    /// There are new entries.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn stands(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+}
+
+/// Signs what is new until told to stop, and once more then.
+pub(crate) async fn run(app: App, mut signer: LogSigner, mut stop: watch::Receiver<bool>) {
+    loop {
+        let ending = is_stopped(&stop);
+        let pause = turn(&app, &mut signer).await;
+        if ending {
+            return;
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => continue,
+            () = edge::sleep(pause) => {}
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = app.signing.wake.notified() => {}
+            () = edge::sleep(POLL) => {}
+        }
+    }
+}
+
+async fn turn(app: &App, signer: &mut LogSigner) -> Duration {
+    // Once it was refused, a store that looks right again is no reason to go on: somebody must have looked.
+    let signed = match app.signing.standing() {
+        Standing::Refused(why) => Err(NotSigned::Diverged(why)),
+        _ => signer.sign(app.engine.store(), edge::now()).await,
+    };
+    match signed {
+        Ok(size) => {
+            app.metrics.signed(true, size);
+            let outside = signer.is_kept_outside();
+            app.signing.stands(Standing::Signed { size, outside });
+            EVERY
+        }
+        Err(NotSigned::Diverged(why)) => {
+            app.metrics.signed(false, 0);
+            tracing::error!(
+                %why,
+                "the log is not signed any more: the store does not go on from what was signed. Somebody put it back from a copy or \
+                 rewrote it; docs/audit.md says what to do"
+            );
+            app.signing.stands(Standing::Refused(why));
+            AGAIN
+        }
+        Err(NotSigned::Store(error)) => {
+            tracing::warn!(%error, "the log could not be signed yet");
+            app.signing.wake();
+            EVERY
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What this server signed last, in a small file outside the database: a store that is put back from a copy does not take it along.
+//!
+//! The file is the signed note itself, so that nobody without the key can write one that is believed.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use daypass_tlog::key::Verifier;
+use daypass_tlog::{Checkpoint, Note};
+
+use crate::durable::replace;
+
+/// The longest such file that is read, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// The file.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFile(PathBuf);
+
+impl StateFile {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What was signed last; `None` where there is no such file. Blocks on a small file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is not signed by this key.
+    pub(crate) fn read(&self, key: &Verifier) -> Result<Option<Checkpoint>, String> {
+        let bytes = match std::fs::metadata(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+            Ok(meta) if meta.len() > LONGEST => return Err(format!("it is longer than {LONGEST} bytes")),
+            Ok(_) => std::fs::read(&self.0).map_err(|error| error.to_string())?,
+        };
+        checkpoint(&bytes, key).map(Some)
+    }
+
+    /// Keeps this note in its place, durably: whoever reads sees the old or the new. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(crate) fn write(&self, note: &str) -> std::io::Result<()> {
+        replace(&self.0, note.as_bytes())
+    }
+
+    /// Forgets it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where it cannot be taken away.
+    pub(crate) fn forget(&self) -> std::io::Result<()> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The checkpoint in a note that this key signed for its own log.
+///
+/// # Errors
+/// Where it is none.
+pub(crate) fn checkpoint(note: &[u8], key: &Verifier) -> Result<Checkpoint, String> {
+    let note = Note::parse(note).map_err(|error| error.to_string())?;
+    note.verify(key).map_err(|error| error.to_string())?;
+    let checkpoint: Checkpoint = note
+        .text()
+        .parse()
+        .map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
+    if checkpoint.origin == key.name().as_str() {
+        Ok(checkpoint)
+    } else {
+        Err(format!(
+            "it is a checkpoint of another log, {}",
+            checkpoint.origin
+        ))
+    }
+}
