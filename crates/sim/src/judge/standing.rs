@@ -68,7 +68,8 @@ impl Standings {
                 };
                 self.absences.insert(id, absence);
             }
-            Change::DelegationEnded { .. } | Change::Deactivated => {
+            // Whoever had the account by the password before may have made it.
+            Change::DelegationEnded { .. } | Change::Credentials | Change::Deactivated => {
                 self.absences.remove(&id);
             }
             _ => {}
