@@ -8,6 +8,7 @@ use std::sync::Arc;
 use daypass_core::entitlement::{Entitlement, Event, Fault, Observed, TargetKey};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::evidence;
+use daypass_core::grant::Grant;
 use daypass_core::name::Name;
 use daypass_core::planted;
 use daypass_core::time::Timestamp;
@@ -112,11 +113,28 @@ async fn connector(
             Some(Limit::Told(limit)) => *limit == until || planted::is(planted::Fault::BelieveLimits),
             Some(Limit::Untold) => true,
         };
-        if !as_known && let Err(error) = look(engine, caller, provider, entitlement, (until, at)).await {
+        if !as_known
+            && let Err(error) = look(
+                engine,
+                caller,
+                provider,
+                entitlement,
+                (until, at),
+                listed.contains_key(key),
+            )
+            .await
+        {
             unseen = unseen.and(only_this_key(error)?);
         }
     }
     unseen
+}
+
+/// Whether some grant that is not ending holds it.
+async fn is_held(engine: &Engine, key: &TargetKey) -> bool {
+    let held = engine.store().held(std::slice::from_ref(key)).await;
+    let holds = |grant: &Grant| grant.is_live() && grant.parts.iter().any(|part| part.target == *key);
+    held.is_ok_and(|held| held.grants.values().any(holds))
 }
 
 /// Where the whole target does not answer, asking for the next key would only take long.
@@ -164,6 +182,7 @@ async fn look(
     provider: &dyn Provider,
     entitlement: &Entitlement,
     (known, seen_at): (Option<Timestamp>, Timestamp),
+    listed: bool,
 ) -> Result<(), TargetError> {
     let now = engine.now().await;
     let looked = caller.certain_now(engine, provider.capabilities().ceiling).await;
@@ -173,7 +192,12 @@ async fn look(
         return Ok(());
     }
     let key = &entitlement.key;
-    let gone = match provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
+    let seen = provider.inspect(&key.key, entitlement.spec.as_deref()).await?;
+    // What nobody holds is being taken away, and may be half gone: that is for whoever takes it away to tell.
+    if listed && !is_held(engine, key).await {
+        return Ok(());
+    }
+    let gone = match seen {
         Inspection::Absent { residue } => (evidence::recorded_residue(residue), None),
         Inspection::Gone { shown_by } => (Vec::new(), Some(evidence::recorded_proof(&shown_by))),
         Inspection::Present { until, .. } if until != known => {

@@ -8,7 +8,7 @@ use daypass_core::id::{PersonId, TokenId};
 use daypass_core::lock::On;
 use daypass_core::person::{Change, Kind, Person};
 use daypass_core::request::Request;
-use daypass_core::review::Review;
+use daypass_core::review::{Decision, Review};
 use daypass_core::time::Timestamp;
 
 use super::Judge;
@@ -68,7 +68,8 @@ impl Standings {
                 };
                 self.absences.insert(id, absence);
             }
-            Change::DelegationEnded { .. } | Change::Deactivated => {
+            // Whoever had the account by the password before may have made it.
+            Change::DelegationEnded { .. } | Change::Credentials | Change::Deactivated => {
                 self.absences.remove(&id);
             }
             _ => {}
@@ -245,19 +246,24 @@ impl Judge {
         })
     }
 
-    /// Whether two people have one voice now: one of them reviews in the other's place, or both have the same delegate, or there
-    /// is a chain of such people between them.
+    /// Whether two people have one voice now, beside these reviews: one of them reviews in the other's place, or both have the same
+    /// delegate, or there is a chain of such people between them. Who had been heard before they went takes nobody's vote by it.
     fn are_one(
         &self,
         policy: &Policy,
         (one, other): (PersonId, PersonId),
-        whose: Whose,
+        (earlier, whose): (&[Review], Whose),
         at: Timestamp,
     ) -> bool {
+        let had_voted = |of: PersonId, from: Timestamp| {
+            let mut earlier = earlier.iter();
+            earlier.any(|review| review.is_of(of) && review.at < from)
+        };
         let free = |who: PersonId| !self.ledger.locked.contains(&On::Person(who)) && whose.about != Some(who);
         let ties = self.ledger.standings.absences.iter().filter(|(of, away)| {
-            let heard = away.is_at(at) && away.to != whose.requester && self.may_be_delegate(policy, away.to);
-            heard && free(**of) && free(away.to)
+            let heard =
+                away.is_at(at) && !self.is_own(away.to, whose) && self.may_be_delegate(policy, away.to);
+            heard && free(**of) && free(away.to) && !had_voted(**of, away.from)
         });
         let mut ties: Vec<_> = ties.map(|(of, away)| (*of, away.to)).collect();
         let mut reached = BTreeSet::from([one]);
@@ -294,8 +300,13 @@ impl Judge {
             return Some(format!("{who} is asked, and speaks for somebody else"));
         }
         let mut heard = earlier.iter().flat_map(Review::voices);
+        // Whom a step asks may always say no, whoever has delegated to them.
+        let denies = review.decision == Decision::Deny && review.on_behalf.is_none();
         let same = |other: &PersonId| {
-            review.on_behalf == Some(*other) || self.are_one(policy, (who, *other), whose, at)
+            if denies {
+                return *other == who;
+            }
+            review.on_behalf == Some(*other) || self.are_one(policy, (who, *other), (earlier, whose), at)
         };
         let other = heard.find(same)?;
         Some(format!("{who} has one voice with {other}, who was heard"))
