@@ -75,6 +75,36 @@ pub struct Person {
     pub behind: Behind,
 }
 
+impl Person {
+    /// An account as it is when it is made, but for what whoever makes it says: switched on, a member, in no group, with nobody behind it.
+    /// The event that adds it says when that was.
+    #[must_use]
+    pub fn new(id: PersonId, kind: Kind, login: Prose, display: Prose) -> Self {
+        Self {
+            id,
+            login,
+            display,
+            kind,
+            role: SystemRole::Member,
+            groups: BTreeSet::new(),
+            manager: None,
+            active: true,
+            changed_at: Timestamp::EPOCH,
+            manager_since: Timestamp::EPOCH,
+            mail: None,
+            owner: None,
+            delegation: None,
+            behind: Behind::default(),
+        }
+    }
+
+    /// Whether such an account ever reviews anything: a program cannot be asked why, and an auditor changes nothing.
+    #[must_use]
+    pub fn is_reviewer(&self) -> bool {
+        self.kind == Kind::Person && self.role != SystemRole::Auditor
+    }
+}
+
 /// A change of the directory. Each variant is the whole new value, so that repeating it changes nothing.
 #[expect(
     clippy::large_enum_variant,

@@ -113,11 +113,7 @@ impl Engine {
         caller.administrator()?;
         let actor = Actor::Person(caller.person);
         let provider = self.ssh(connector)?;
-        let before = self.before(connector, &provider).await?;
-        let settled = before
-            .standing
-            .as_ref()
-            .is_none_or(|standing| standing.phase == Phase::Settled);
+        let settled = phase(self.standing(connector).await?.as_ref()) == Phase::Settled;
         if settled {
             self.stage(connector, &provider, actor).await?;
         }
@@ -151,11 +147,15 @@ impl Engine {
         done
     }
 
-    async fn before(&self, connector: &Name, provider: &Arc<dyn Provider>) -> Result<Before, Error> {
+    async fn standing(&self, connector: &Name) -> Result<Option<Standing>, Error> {
         let key = Key::Ssh(connector.clone());
-        // The keys after the standing: a step in between is then seen in the keys, and refused where it would be recorded.
         let standings = self.store().key_standings().await?;
-        let standing = standings.into_iter().find(|standing| standing.key == key);
+        Ok(standings.into_iter().find(|standing| standing.key == key))
+    }
+
+    async fn before(&self, connector: &Name, provider: &Arc<dyn Provider>) -> Result<Before, Error> {
+        // The keys after the standing: a step in between is then seen in the keys, and refused where it would be recorded.
+        let standing = self.standing(connector).await?;
         let prints = certifier(provider, connector)?.rotation().fingerprints().await?;
         Ok(Before { standing, prints })
     }
@@ -193,9 +193,7 @@ impl Engine {
             current: made.current,
         };
         let next = made.fingerprint;
-        let is_settled =
-            |standing: Option<&Standing>| standing.is_none_or(|standing| standing.phase == Phase::Settled);
-        self.record(connector, actor, is_settled, Event::Staged { next }, step)
+        self.record(connector, actor, Phase::Settled, Event::Staged { next }, step)
             .await
     }
 
@@ -207,24 +205,24 @@ impl Engine {
         at_once: bool,
     ) -> Result<(), Error> {
         let before = self.before(connector, provider).await?;
-        match before.standing.map(|standing| standing.phase) {
-            Some(Phase::Staged { next }) => {
+        let now = phase(before.standing.as_ref());
+        match now.clone() {
+            Phase::Staged { next } => {
                 let without = self.waiting(connector, provider, &next).await?;
                 if !without.is_empty() && !at_once {
                     return Ok(());
                 }
                 let (from, old) = certifier(provider, connector)?.rotation().retire().await?;
                 let at = self.store().now().await?;
-                let is_so = staged(next.clone());
                 let event = Event::Changed {
                     to: next,
                     from,
                     without,
                 };
-                self.record(connector, actor, is_so, event, SshStep::Change { old, at })
+                self.record(connector, actor, now, event, SshStep::Change { old, at })
                     .await
             }
-            Some(Phase::Retiring { old }) => {
+            Phase::Retiring { old } => {
                 let clock = self.store().told().await?.clock;
                 let until = before.prints.old.and_then(|(_, until)| until);
                 let early = until.is_some_and(|until| clock < until);
@@ -232,28 +230,27 @@ impl Engine {
                     return Ok(());
                 }
                 let at = self.store().now().await?;
-                let is_so = retiring(old.clone());
                 let event = Event::Withdrawn { old, early };
-                self.record(connector, actor, is_so, event, SshStep::Withdraw { at })
+                self.record(connector, actor, now, event, SshStep::Withdraw { at })
                     .await
             }
-            Some(Phase::Settled) | None => Ok(()),
+            Phase::Settled => Ok(()),
         }
     }
 
-    /// Records a step with what it does to the keys, unless somebody else has just taken it.
+    /// Records the step that follows `from` with what it does to the keys, unless somebody else has just taken it.
     async fn record(
         &self,
         connector: &Name,
         actor: Actor,
-        is_so: impl FnOnce(Option<&Standing>) -> bool + Send + 'static,
+        from: Phase,
         event: Event,
         step: SshStep,
     ) -> Result<(), Error> {
         let key = Key::Ssh(connector.clone());
         let (scope, connector) = (Scope::Key(key.clone()), connector.to_string());
         let decide = move |world: &World, _| -> Result<Outcome, Refusal> {
-            if !is_so(world.keys.get(&key)) {
+            if phase(world.keys.get(&key)) != from {
                 return Ok(Outcome::default());
             }
             let mut outcome = Outcome::one(actor, Subject::Key(key), What::Key(event));
@@ -265,10 +262,7 @@ impl Engine {
     }
 }
 
-fn staged(next: String) -> impl FnOnce(Option<&Standing>) -> bool + Send + 'static {
-    move |standing| standing.is_some_and(|standing| standing.phase == Phase::Staged { next })
-}
-
-fn retiring(old: String) -> impl FnOnce(Option<&Standing>) -> bool + Send + 'static {
-    move |standing| standing.is_some_and(|standing| standing.phase == Phase::Retiring { old })
+/// How far a key is; one that was never rotated is settled.
+fn phase(standing: Option<&Standing>) -> Phase {
+    standing.map_or(Phase::Settled, |standing| standing.phase.clone())
 }

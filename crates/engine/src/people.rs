@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::behind::Behind;
 use daypass_core::edit::not_the_last_administrator;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_policy::Directory as _;
 use daypass_store::{Outcome, Scope, Side};
@@ -277,22 +275,15 @@ impl Engine {
             .transpose()?;
         let owner = owner_of_new(&self.current().directory, &new)?;
         let id = PersonId::from_bytes(self.random());
+        let login = self.prose(new.login.as_str());
+        let made = Person::new(id, new.kind, login, self.prose(&new.display));
         let person = Person {
-            id,
-            login: self.prose(new.login.as_str()),
-            display: self.prose(&new.display),
-            kind: new.kind,
             role: new.role,
             groups: new.groups,
             manager: manager.map(|manager| manager.id),
-            active: true,
-            // The moment in which it is made says both.
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
             mail: new.mail.map(|mail| Box::new(self.prose(&mail))),
             owner,
-            delegation: None,
-            behind: Behind::default(),
+            ..made
         };
         Ok((id, Wish::Add(Box::new(person), new.password)))
     }

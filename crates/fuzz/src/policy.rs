@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::behind::Behind;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::{Kind, Person};
 use daypass_core::text::Prose;
 use daypass_core::time::Timestamp;
 use daypass_policy::{Ask, Directory, Policy, Source};
@@ -21,20 +20,14 @@ struct Pair([Person; 2]);
 impl Pair {
     fn new(groups: BTreeSet<Name>) -> Self {
         let person = |id: u8, login: &str, groups| Person {
-            id: PersonId::from_bytes([id; 10]),
-            login: Prose::new([0; 16], login),
-            display: Prose::new([0; 16], login),
-            kind: Kind::Person,
-            role: SystemRole::Member,
             groups,
             manager: Some(PersonId::from_bytes([2; 10])),
-            active: true,
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
-            mail: None,
-            owner: None,
-            delegation: None,
-            behind: Behind::default(),
+            ..Person::new(
+                PersonId::from_bytes([id; 10]),
+                Kind::Person,
+                Prose::new([0; 16], login),
+                Prose::new([0; 16], login),
+            )
         };
         Self([person(1, "ana", groups.clone()), person(2, "bo", groups)])
     }

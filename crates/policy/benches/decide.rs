@@ -15,10 +15,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use daypass_core::behind::Behind;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::{Kind, Person};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::Timestamp;
 use daypass_policy::{Ask, Decision, Directory, Policy, Source};
@@ -285,21 +284,14 @@ impl Office {
             }
             office.by_login.insert(login.clone(), id(number));
             let person = Person {
-                id: id(number),
-                login: Prose::new([0; 16], &login),
-                display: Prose::new([0; 16], &login),
-                kind: Kind::Person,
-                role: SystemRole::Member,
                 groups,
-                // The last of each team leads it.
                 manager: Some(id(number / 5 * 5 + 4)).filter(|manager| *manager != id(number)),
-                active: true,
-                changed_at: Timestamp::EPOCH,
-                manager_since: Timestamp::EPOCH,
-                mail: None,
-                owner: None,
-                delegation: None,
-                behind: Behind::default(),
+                ..Person::new(
+                    id(number),
+                    Kind::Person,
+                    Prose::new([0; 16], &login),
+                    Prose::new([0; 16], &login),
+                )
             };
             office.people.insert(person.id, person);
         }

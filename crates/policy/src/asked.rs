@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::Person;
 use daypass_core::review::{From, Silence};
 
 use crate::Policy;
@@ -14,7 +14,7 @@ impl Policy {
     /// many rules, guardrails and changes ask it. Whether their account has settled is not asked here.
     #[must_use]
     pub fn asked_as(&self, person: &Person) -> BTreeMap<&Name, usize> {
-        if !person.active || person.kind == Kind::Service || person.role == SystemRole::Auditor {
+        if !person.active || !person.is_reviewer() {
             return BTreeMap::new();
         }
         let mine = self.index.sets_of(person);

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::id::PersonId;
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::Person;
 use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::{Review, Step, Voter};
@@ -34,9 +34,8 @@ impl Policy {
         }
         let theirs = self.index.sets_of(person);
         let named = |place: Option<usize>| place.is_some_and(|place| theirs.contains(&place));
-        let reviews = person.kind == Kind::Person && person.role != SystemRole::Auditor;
         let among = sets.iter().any(|(set, _)| named(self.index.set(set)));
-        if reviews && (among || is(Fault::AnyDelegate)) {
+        if person.is_reviewer() && (among || is(Fault::AnyDelegate)) {
             return Ok(());
         }
         let sets: Vec<String> = sets

@@ -236,11 +236,9 @@ fn short(error: &impl std::fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use daypass_core::behind::Behind;
-    use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
-    use daypass_core::person::SystemRole;
+
     use daypass_core::text::Prose;
 
     use super::*;
@@ -257,22 +255,12 @@ mod tests {
 
     /// Of ana, who asks for an hour of orders/write at a quarter past ten in the night.
     pub(super) fn with_facts<T>(run: impl FnOnce(Facts<'_>) -> T) -> T {
-        let person = Person {
-            id: PersonId::from_bytes([1; 10]),
-            login: Prose::new([0; 16], "ana"),
-            display: Prose::new([0; 16], "Ana"),
-            kind: Kind::Person,
-            role: SystemRole::Member,
-            groups: BTreeSet::new(),
-            manager: None,
-            active: true,
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
-            mail: None,
-            owner: None,
-            delegation: None,
-            behind: Behind::default(),
-        };
+        let person = Person::new(
+            PersonId::from_bytes([1; 10]),
+            Kind::Person,
+            Prose::new([0; 16], "ana"),
+            Prose::new([0; 16], "Ana"),
+        );
         let policy = crate::Policy::load(&[crate::Source {
             name: String::from("p"),
             text: String::from(

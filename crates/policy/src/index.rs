@@ -224,13 +224,12 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use daypass_core::behind::Behind;
+
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
-    use daypass_core::person::{Kind, Person, SystemRole};
+    use daypass_core::person::{Kind, Person};
     use daypass_core::text::Prose;
-    use daypass_core::time::Timestamp;
 
     use crate::{Policy, Source};
 
@@ -266,20 +265,13 @@ rules:
     #[test]
     fn rules_that_do_not_concern_a_question_are_not_looked_at() {
         let ana = Person {
-            id: PersonId::from_bytes([1; 10]),
-            login: Prose::new([0; 16], "ana"),
-            display: Prose::new([0; 16], "Ana"),
-            kind: Kind::Person,
-            role: SystemRole::Member,
             groups: BTreeSet::from(["mine".parse().unwrap()]),
-            manager: None,
-            active: true,
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
-            mail: None,
-            owner: None,
-            delegation: None,
-            behind: Behind::default(),
+            ..Person::new(
+                PersonId::from_bytes([1; 10]),
+                Kind::Person,
+                Prose::new([0; 16], "ana"),
+                Prose::new([0; 16], "Ana"),
+            )
         };
         for others in [0, 4, 2_000] {
             let policy = crowded(others);

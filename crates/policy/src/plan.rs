@@ -213,12 +213,12 @@ fn changes(
 
 #[cfg(test)]
 mod tests {
-    use daypass_core::behind::Behind;
+
     use std::collections::BTreeSet;
 
     use daypass_core::id::PersonId;
     use daypass_core::name::Name;
-    use daypass_core::person::{Kind, Person, SystemRole};
+    use daypass_core::person::{Kind, Person};
     use daypass_core::text::Prose;
     use daypass_core::time::Timestamp;
 
@@ -265,20 +265,13 @@ rules:
 ",
         );
         let ana = Ana(Person {
-            id: PersonId::from_bytes([7; 10]),
-            login: Prose::new([0; 16], "ana"),
-            display: Prose::new([0; 16], "Ana"),
-            kind: Kind::Person,
-            role: SystemRole::Member,
             groups: BTreeSet::from(["a".parse().unwrap()]),
-            manager: None,
-            active: true,
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
-            mail: None,
-            owner: None,
-            delegation: None,
-            behind: Behind::default(),
+            ..Person::new(
+                PersonId::from_bytes([7; 10]),
+                Kind::Person,
+                Prose::new([0; 16], "ana"),
+                Prose::new([0; 16], "Ana"),
+            )
         });
         let within = |most| {
             let plan = empty.plan_within(&full, [ana.0.id], &ana, Timestamp::EPOCH, most);

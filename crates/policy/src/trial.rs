@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daypass_core::behind::Behind;
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::name::{Item, Name};
 use daypass_core::past::{Answer, Asked, Held, Past, Time};
-use daypass_core::person::{Kind, Person, SystemRole};
+use daypass_core::person::{Kind, Person};
 use daypass_core::refusal::Refusal;
 use daypass_core::review::{From, Step};
 use daypass_core::text::{Hash, Prose};
@@ -241,20 +240,13 @@ fn id(login: &str) -> PersonId {
 
 fn person(login: &str, groups: BTreeSet<Name>) -> Person {
     Person {
-        id: id(login),
-        login: Prose::new([0; 16], login),
-        display: Prose::new([0; 16], login),
-        kind: Kind::Person,
-        role: SystemRole::Member,
         groups,
-        manager: None,
-        active: true,
-        changed_at: Timestamp::EPOCH,
-        manager_since: Timestamp::EPOCH,
-        mail: None,
-        owner: None,
-        delegation: None,
-        behind: Behind::default(),
+        ..Person::new(
+            id(login),
+            Kind::Person,
+            Prose::new([0; 16], login),
+            Prose::new([0; 16], login),
+        )
     }
 }
 

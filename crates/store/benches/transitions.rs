@@ -14,10 +14,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
-use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person};
 use daypass_core::text::Prose;
 use daypass_core::time::Timestamp;
 use daypass_store::{Outcome, PostgresOptions, PostgresTls, Scope, Store};
@@ -154,22 +153,12 @@ async fn people(store: &Store) {
     for n in 0..PEOPLE {
         let id = PersonId::from_bytes([n; 10]);
         let login = format!("person-{n}");
-        let person = Person {
+        let person = Person::new(
             id,
-            login: Prose::new([1; 16], login.clone()),
-            display: Prose::new([2; 16], login.clone()),
-            kind: Kind::Person,
-            role: SystemRole::Member,
-            groups: std::collections::BTreeSet::new(),
-            manager: None,
-            active: true,
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
-            mail: None,
-            owner: None,
-            delegation: None,
-            behind: Behind::default(),
-        };
+            Kind::Person,
+            Prose::new([1; 16], login.clone()),
+            Prose::new([2; 16], login.clone()),
+        );
         let added = What::Person(Change::Added { person });
         let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Person(id), added));
         store

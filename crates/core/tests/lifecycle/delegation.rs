@@ -1,11 +1,10 @@
 //! Delegation: who may make one, what it does to an account, and what a vote in somebody's place is held against.
 
-use daypass_core::behind::Behind;
 use daypass_core::delegation::{Delegation, LONGEST};
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{self, Lock, On};
-use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Event, Request, Standing};
 use daypass_core::review::{Decision, Review, Step, Voter};
@@ -17,20 +16,14 @@ use crate::samples::{at, person, request, step};
 
 fn somebody(n: u8) -> Person {
     Person {
-        id: person(n),
-        login: Prose::new([1; 16], "ana"),
-        display: Prose::new([2; 16], "Ana"),
-        kind: Kind::Person,
-        role: SystemRole::Member,
-        groups: [].into(),
-        manager: None,
-        active: true,
         changed_at: at(0),
         manager_since: at(0),
-        mail: None,
-        owner: None,
-        delegation: None,
-        behind: Behind::default(),
+        ..Person::new(
+            person(n),
+            Kind::Person,
+            Prose::new([1; 16], "ana"),
+            Prose::new([2; 16], "Ana"),
+        )
     }
 }
 

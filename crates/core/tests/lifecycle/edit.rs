@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::behind::Behind;
 use daypass_core::change::{Change as Proposed, Event, Proposal};
 use daypass_core::edit::{Act, Area, Edit};
 use daypass_core::event::{Actor, Event as Happened, Subject, What};
@@ -23,20 +22,16 @@ fn groups(names: &[&str]) -> BTreeSet<Name> {
 
 fn account(n: u8, login: &str, role: SystemRole) -> Person {
     Person {
-        id: person(n),
-        login: Prose::new([n; 16], login),
-        display: Prose::new([n; 16], login),
-        kind: Kind::Person,
         role,
         groups: groups(&["engineering"]),
-        manager: None,
-        active: true,
         changed_at: at(0),
         manager_since: at(0),
-        mail: None,
-        owner: None,
-        delegation: None,
-        behind: Behind::default(),
+        ..Person::new(
+            person(n),
+            Kind::Person,
+            Prose::new([n; 16], login),
+            Prose::new([n; 16], login),
+        )
     }
 }
 

@@ -1,6 +1,5 @@
 //! The world: only legal transitions, the same for a live write and a replay.
 
-use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{self, State};
 use daypass_core::id::TokenId;
@@ -13,20 +12,14 @@ use crate::samples::{at, grant, intent, person, request as sample, spec, step, t
 
 fn somebody(n: u8) -> Person {
     Person {
-        id: person(n),
-        login: Prose::new([1; 16], "ana"),
-        display: Prose::new([2; 16], "Ana"),
-        kind: Kind::Person,
-        role: SystemRole::Member,
-        groups: [].into(),
-        manager: None,
-        active: true,
         changed_at: at(0),
         manager_since: at(0),
-        mail: None,
-        owner: None,
-        delegation: None,
-        behind: Behind::default(),
+        ..Person::new(
+            person(n),
+            Kind::Person,
+            Prose::new([1; 16], "ana"),
+            Prose::new([2; 16], "Ana"),
+        )
     }
 }
 

@@ -147,14 +147,7 @@ async fn an_extension_and_a_repetition() {
         .request(ana, asked(&["orders/write"]), Some("key"))
         .await
         .unwrap();
-    house.approve("bo", &made.request).await.unwrap();
-    let grant = house
-        .approve("cy", &made.request)
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let grant = house.agreed(&made.request).await;
     house.reconcile().await;
     let more = || NewRequest {
         items: Default::default(),
@@ -272,14 +265,7 @@ async fn a_guardrail_that_came_before_the_access_began_ends_it() {
     ] {
         let mut house = house("").await;
         let made = house.ask("ana", &["orders/write"]).await.unwrap();
-        house.approve("bo", &made.request).await.unwrap();
-        let grant = house
-            .approve("cy", &made.request)
-            .await
-            .unwrap()
-            .grant
-            .unwrap()
-            .id;
+        let grant = house.agreed(&made.request).await;
         put(&house, &guarded(guard)).await;
         house.reconcile().await;
         assert_eq!(house.state(grant).await, "ended", "{guard}");

@@ -212,14 +212,7 @@ async fn drift_is_left_to_people_where_the_connector_says_so() {
 async fn a_process_that_died_between_call_and_record_leaves_nothing_over() {
     let mut house = House::new().await;
     let made = house.ask("ana", &["orders/write"]).await.unwrap();
-    house.approve("bo", &made.request).await.unwrap();
-    let grant = house
-        .approve("cy", &made.request)
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let grant = house.agreed(&made.request).await;
     let key = house.key(grant).await;
     // One step begins the grant and starts the call; nobody takes its outcome in.
     house.reconciler.step().await.unwrap();

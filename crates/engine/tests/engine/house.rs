@@ -233,10 +233,15 @@ impl House {
     /// ana holds `items`, and all of it is there.
     pub(crate) async fn granted(&mut self, items: &[&str]) -> GrantId {
         let made = self.ask("ana", items).await.unwrap();
-        self.approve("bo", &made.request).await.unwrap();
-        let grant = self.approve("cy", &made.request).await.unwrap().grant.unwrap().id;
+        let grant = self.agreed(&made.request).await;
         self.reconcile().await;
         grant
+    }
+
+    /// bo and cy agree to a request; the grant that it leads to.
+    pub(crate) async fn agreed(&self, request: &Request) -> GrantId {
+        self.approve("bo", request).await.unwrap();
+        self.approve("cy", request).await.unwrap().grant.unwrap().id
     }
 
     pub(crate) async fn grant(&self, id: GrantId) -> Grant {

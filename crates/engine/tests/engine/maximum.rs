@@ -30,9 +30,7 @@ async fn half_an_hour() -> (House, GrantId, Timestamp) {
         .request(house.caller("ana"), new, None)
         .await
         .unwrap();
-    house.approve("bo", &made.request).await.unwrap();
-    let made = house.approve("cy", &made.request).await.unwrap();
-    let id = made.grant.unwrap().id;
+    let id = house.agreed(&made.request).await;
     house.reconcile().await;
     let since = house.grant(id).await.active_since().unwrap();
     assert_eq!(expires_at(&house, id).await, since + Span::minutes(30));

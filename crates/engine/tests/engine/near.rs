@@ -254,14 +254,7 @@ async fn who_agreed_to_more_time_is_not_given_credentials_as_the_owner() {
     let root = house.caller("root");
     house.engine.add_person(root, service("ci", "ed")).await.unwrap();
     let made = house.ask("ci", &["orders/write"]).await.unwrap();
-    house.approve("bo", &made.request).await.unwrap();
-    let grant = house
-        .approve("cy", &made.request)
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let grant = house.agreed(&made.request).await;
     house.reconcile().await;
     let more = NewRequest {
         items: BTreeSet::new(),

@@ -321,14 +321,7 @@ async fn a_grant_says_when_it_is_late_ends_soon_and_has_ended() {
 async fn an_end_says_what_is_known_of_it_and_no_more() {
     let mut house = House::writing().await;
     let made = house.ask("ana", &["orders/write"]).await.unwrap();
-    house.approve("bo", &made.request).await.unwrap();
-    let grant = house
-        .approve("cy", &made.request)
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let grant = house.agreed(&made.request).await;
     house
         .engine
         .revoke(house.caller("root"), grant, None)

@@ -134,14 +134,7 @@ async fn two_extensions_that_are_agreed_to_at_once_do_not_pass_it_together() {
         .request(house.caller("ana"), new, None)
         .await
         .unwrap();
-    house.approve("bo", &made.request).await.unwrap();
-    let id = house
-        .approve("cy", &made.request)
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let id = house.agreed(&made.request).await;
     house.reconcile().await;
     assert_eq!(expires_at(&house.grant(id).await), at("11:30:00"));
     load(&house, &timed()).await;

@@ -2,17 +2,17 @@
 
 use daypass_core::change::{Change as Proposed, Proposal};
 use daypass_core::edit::{Act, Edit};
-use daypass_core::id::{ChangeId, PersonId, RequestId};
+use daypass_core::id::{ChangeId, PersonId};
 use daypass_core::person::{Change, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::request::{Ask as Asked, Event, Request};
+use daypass_core::request::{Event, Request};
 use daypass_core::review::{Decision as Vote, Review, Voter};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
 use daypass_policy::{Decision, Directory as _, Policy};
 
-use crate::office::{Office, ask, id, items, now, policy};
-use crate::review::{Now, made, refused, vote, waiting};
+use crate::office::{Office, ask, id, now, policy};
+use crate::review::{Now, made, made_under, refused, vote, waiting};
 
 const POLICY: &str = "
 version: 1
@@ -42,26 +42,6 @@ rules:
     approval: [{from: manager, within: 15m, else: {escalate: leads, within: 15m}}, {from: only-di, within: 4h, else: {escalate: security, within: 15m}}]
 policy: {approval: [{from: leads}, {from: security}], covers: [policy, people, groups, credentials]}
 ";
-
-/// A request that was made while this person answered for the account.
-fn made_under(policy: &Policy, office: &Office, question: &str, owner: &str) -> Request {
-    let Decision::Allowed(allowed) = ask(policy, office, question) else {
-        panic!("{question} is refused")
-    };
-    let (who, what) = question.split_once(' ').unwrap();
-    let asked = Asked {
-        requester: id(who),
-        items: items(what),
-        duration: allowed.duration,
-        start: None,
-        extends: None,
-        reason: Prose::new([0; 16], "why"),
-        ticket: None,
-        source: None,
-        owner: Some(id(owner)),
-    };
-    Request::new(RequestId::from_bytes([1; 10]), asked, allowed.path, now()).unwrap()
-}
 
 /// A vote of this kind, so many hours ago.
 fn cast(

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daypass_core::behind::Behind;
 use daypass_core::delegation::Delegation;
 use daypass_core::event::Actor;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person};
 use daypass_core::review::{Silence, Step};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
@@ -28,22 +27,12 @@ impl Office {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let mut words = line.split_whitespace();
             let login = words.next().unwrap();
-            let mut person = Person {
-                id: id(login),
-                login: Prose::new([0; 16], login),
-                display: Prose::new([0; 16], login),
-                kind: Kind::Person,
-                role: SystemRole::Member,
-                groups: BTreeSet::new(),
-                manager: None,
-                active: true,
-                changed_at: Timestamp::EPOCH,
-                manager_since: Timestamp::EPOCH,
-                mail: None,
-                owner: None,
-                delegation: None,
-                behind: Behind::default(),
-            };
+            let mut person = Person::new(
+                id(login),
+                Kind::Person,
+                Prose::new([0; 16], login),
+                Prose::new([0; 16], login),
+            );
             for word in words {
                 match (word, word.split_once('=')) {
                     ("service", _) => person.kind = Kind::Service,

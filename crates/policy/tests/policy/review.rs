@@ -64,6 +64,15 @@ impl Standing for Now<'_> {
 }
 
 pub(crate) fn made(policy: &Policy, office: &Office, question: &str) -> Request {
+    made_by(policy, office, question, None)
+}
+
+/// A request that was made while this person answered for the account.
+pub(crate) fn made_under(policy: &Policy, office: &Office, question: &str, owner: &str) -> Request {
+    made_by(policy, office, question, Some(id(owner)))
+}
+
+fn made_by(policy: &Policy, office: &Office, question: &str, owner: Option<PersonId>) -> Request {
     let Decision::Allowed(allowed) = ask(policy, office, question) else {
         panic!("{question} is refused")
     };
@@ -77,7 +86,7 @@ pub(crate) fn made(policy: &Policy, office: &Office, question: &str) -> Request 
         reason: Prose::new([0; 16], "because"),
         ticket: None,
         source: None,
-        owner: None,
+        owner,
     };
     Request::new(RequestId::from_bytes([7; 10]), asked, allowed.path, now()).unwrap()
 }

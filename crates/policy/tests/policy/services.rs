@@ -1,12 +1,10 @@
 //! Service accounts: they ask only while somebody answers for them, and whoever does counts as the requester.
 
-use daypass_core::id::RequestId;
-use daypass_core::request::{Ask as Asked, Request};
 use daypass_core::review::Voter;
-use daypass_core::text::Prose;
 use daypass_policy::{Decision, Policy};
 
-use crate::office::{Office, ask, check, id, items, now, policy};
+use crate::office::{Office, ask, check, id, now, policy};
+use crate::review::made_under;
 
 const POLICY: &str = "version: 1
 defaults: {settle: 1h}
@@ -109,22 +107,7 @@ fn a_service_accounts_manager_is_its_owners() {
 fn who_answered_for_it_when_it_asked_and_who_does_now_review_nothing() {
     let policy = policy(POLICY);
     let then = Office::new("ci service owner=bo\nbo leads\ncy leads\ndi security\ned leads");
-    let items = items("orders/write");
-    let Decision::Allowed(allowed) = ask(&policy, &then, "ci orders/write") else {
-        panic!("it is refused")
-    };
-    let asked = Asked {
-        requester: id("ci"),
-        items,
-        duration: allowed.duration,
-        start: None,
-        extends: None,
-        reason: Prose::new([0; 16], "why"),
-        ticket: None,
-        source: None,
-        owner: Some(id("bo")),
-    };
-    let request = Request::new(RequestId::from_bytes([1; 10]), asked, allowed.path, now()).unwrap();
+    let request = made_under(&policy, &then, "ci orders/write", "bo");
     let may = |office: &Office, login: &str| {
         let step = &request.path.steps[0];
         let answer = policy.may_review(&request, step, false, Voter::Would(id(login)), office, now());
@@ -149,21 +132,7 @@ fn nobody_reviews_in_the_place_of_who_answered_for_it_when_it_asked() {
     let text = POLICY.replace("{settle: 1h}", "{settle: 1h, delegates: [leads, security]}");
     let policy = policy(&text);
     let then = Office::new("ci service owner=bo\nbo leads\ncy leads\ndi security\ned leads");
-    let Decision::Allowed(allowed) = ask(&policy, &then, "ci orders/write") else {
-        panic!("it is refused")
-    };
-    let asked = Asked {
-        requester: id("ci"),
-        items: items("orders/write"),
-        duration: allowed.duration,
-        start: None,
-        extends: None,
-        reason: Prose::new([0; 16], "why"),
-        ticket: None,
-        source: None,
-        owner: Some(id("bo")),
-    };
-    let request = Request::new(RequestId::from_bytes([1; 10]), asked, allowed.path, now()).unwrap();
+    let request = made_under(&policy, &then, "ci orders/write", "bo");
     // bo, who answered for it then, is away; so is ed, who has nothing to do with it.
     let later = |away: &str| {
         Office::new(&format!(

@@ -218,7 +218,7 @@ fn areas(id: PersonId, before: Option<&Person>, change: &Change, actor: Actor) -
 
 #[cfg(test)]
 mod tests {
-    use daypass_core::behind::Behind;
+
     use daypass_core::person::Kind;
     use daypass_core::text::Prose;
 
@@ -226,20 +226,13 @@ mod tests {
 
     fn person(groups: &[&str]) -> Person {
         Person {
-            id: PersonId::from_bytes([1; 10]),
-            login: Prose::new([0; 16], "ana"),
-            display: Prose::new([0; 16], "Ana"),
-            kind: Kind::Person,
-            role: SystemRole::Member,
             groups: names(groups),
-            manager: None,
-            active: true,
-            changed_at: Timestamp::EPOCH,
-            manager_since: Timestamp::EPOCH,
-            mail: None,
-            owner: None,
-            delegation: None,
-            behind: Behind::default(),
+            ..Person::new(
+                PersonId::from_bytes([1; 10]),
+                Kind::Person,
+                Prose::new([0; 16], "ana"),
+                Prose::new([0; 16], "Ana"),
+            )
         }
     }
 

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use daypass_core::behind::Behind;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::PersonId;
-use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person};
 use daypass_core::text::Prose;
 use daypass_core::time::Timestamp;
 use futures_util::future::join_all;
@@ -37,22 +36,12 @@ async fn add(store: &Store, n: u16) -> Result<(), Error> {
     bytes[..2].copy_from_slice(&n.to_be_bytes());
     let id = PersonId::from_bytes(bytes);
     let login = format!("person-{n}");
-    let person = Person {
+    let person = Person::new(
         id,
-        login: Prose::new([1; 16], login.clone()),
-        display: Prose::new([2; 16], format!("{n:04096}")),
-        kind: Kind::Person,
-        role: SystemRole::Member,
-        groups: std::collections::BTreeSet::new(),
-        manager: None,
-        active: true,
-        changed_at: Timestamp::EPOCH,
-        manager_since: Timestamp::EPOCH,
-        mail: None,
-        owner: None,
-        delegation: None,
-        behind: Behind::default(),
-    };
+        Kind::Person,
+        Prose::new([1; 16], login.clone()),
+        Prose::new([2; 16], format!("{n:04096}")),
+    );
     let decide = move |_: &_, _| {
         let added = What::Person(Change::Added { person });
         Ok(Outcome::one(Actor::System, Subject::Person(id), added))

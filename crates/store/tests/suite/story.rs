@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::behind::Behind;
 use daypass_core::break_glass::BreakGlass;
 use daypass_core::entitlement::{self, Entitlement, Intent, Observer, Spec, TargetKey};
 use daypass_core::event::{Actor, PolicyEvent, Subject, What};
 use daypass_core::grant::{self, Evidence, Grant, Part, Proof, Reason, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::name::{Item, Name};
-use daypass_core::person::{Change, Kind, Person, SystemRole};
+use daypass_core::person::{Change, Kind, Person};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Ask, Path, Request, Standing};
 use daypass_core::review::{Decision, From, Review, Silence, Step, Voter};
@@ -385,20 +384,13 @@ pub(crate) async fn finish(store: &Store, n: u8, key: &TargetKey) {
 /// An account.
 pub(crate) fn person(n: u8, login: &str) -> Person {
     Person {
-        id: person_id(n),
-        login: Prose::new([4; 16], login),
-        display: Prose::new([5; 16], format!("Person {n}")),
-        kind: Kind::Person,
-        role: SystemRole::Member,
         groups: BTreeSet::from([name("engineering")]),
-        manager: None,
-        active: true,
-        changed_at: Timestamp::EPOCH,
-        manager_since: Timestamp::EPOCH,
-        mail: None,
-        owner: None,
-        delegation: None,
-        behind: Behind::default(),
+        ..Person::new(
+            person_id(n),
+            Kind::Person,
+            Prose::new([4; 16], login),
+            Prose::new([5; 16], format!("Person {n}")),
+        )
     }
 }
 
