@@ -23,6 +23,7 @@ mod loops;
 mod metrics;
 mod notify;
 mod probe;
+mod proposal;
 mod reseal;
 mod sealing;
 mod secrets;

@@ -16,7 +16,7 @@ use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::key::Sealing;
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
-use crate::log::{GrantProof, LogProof, ProofQuery};
+use crate::log::{CheckpointQuery, GrantProof, LogProof, ProofQuery};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
@@ -170,6 +170,11 @@ impl Client {
     /// The log's newest checkpoint: a signed note.
     pub async fn log_checkpoint(&self) -> Result<Vec<u8>> {
         self.get_bytes(Route::AuditCheckpoint, &[]).await
+    }
+
+    /// The same as the query wants it: with the proof that it goes on from an older one, or signed by witnesses.
+    pub async fn log_checkpoint_by(&self, query: &CheckpointQuery) -> Result<Vec<u8>> {
+        self.get_bytes_by(Route::AuditCheckpoint, query).await
     }
 
     /// The key that checkpoints are verified with, as the server says.

@@ -6,11 +6,13 @@
 mod calls;
 mod edge;
 mod error;
+mod guard;
 mod sse;
 #[cfg(test)]
 mod wire_tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -19,7 +21,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::error::Error;
+pub use self::error::{Distrusted, Error};
+pub use self::guard::{Admission, Guard};
 pub use self::sse::EventStream;
 use crate::problem::{Problem, ProblemCode};
 use crate::route::{Method, Route};
@@ -60,6 +63,7 @@ pub struct Client {
     base: Url,
     authorization: Option<HeaderValue>,
     key: Option<String>,
+    guard: Option<Arc<dyn Guard>>,
 }
 
 impl fmt::Debug for Client {
@@ -98,6 +102,7 @@ impl Client {
             base,
             authorization,
             key: None,
+            guard: None,
         })
     }
 
@@ -145,6 +150,15 @@ impl Client {
             .await
     }
 
+    /// The same with a query.
+    async fn get_bytes_by<Q: Serialize + Sync>(&self, route: Route, query: &Q) -> Result<Vec<u8>, Error> {
+        let url = self.url(route, &[])?;
+        self.whole(route, || {
+            self.http.request(method(route), url.clone()).query(query)
+        })
+        .await
+    }
+
     /// A call with a body.
     async fn send<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
@@ -186,6 +200,7 @@ impl Client {
         route: Route,
         call: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<Vec<u8>, Error> {
+        self.admitted().await?;
         let mut waits = WAITS.into_iter();
         loop {
             let outcome = self.once(call().timeout(WHOLE_CALL)).await;

@@ -1,5 +1,6 @@
 //! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
 
+mod accept;
 mod export;
 mod proof;
 mod reader;
@@ -32,6 +33,8 @@ pub enum AuditCommand {
     Proof(proof::ProofArgs),
     /// Write the whole log out, to keep it elsewhere
     Export(export::ExportArgs),
+    /// Go on although the server's log is not the one that was seen from here
+    Accept(accept::AcceptArgs),
 }
 
 impl AuditCommand {
@@ -41,6 +44,7 @@ impl AuditCommand {
             Self::Verify(args) => args.run(context).await,
             Self::Proof(args) => args.run(context).await,
             Self::Export(args) => args.run(context).await,
+            Self::Accept(args) => args.run(context).await,
         }
     }
 }

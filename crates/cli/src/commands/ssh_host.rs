@@ -93,7 +93,8 @@ fn often(text: &str) -> Result<Span, String> {
 impl SshHostCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self::Sync(args) = self;
-        let client = context.client()?;
+        // Under systemd root has no home.
+        let client = context.watching(Client::new(&context.connection()?)?, Some(&args.dir))?;
         let check = args.check(&context.env.path);
         if args.once {
             let there = args.sync(&client, &check, None).await?;

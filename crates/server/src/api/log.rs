@@ -12,7 +12,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use daypass_api::log::{GRANT_PROOF, GrantProof, LogProof, ProofQuery, ProvedEntry, ProvedWords};
+use daypass_api::log::{
+    CheckpointQuery, GRANT_PROOF, GrantProof, LogProof, ProofQuery, ProvedEntry, ProvedWords,
+};
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Code;
@@ -25,16 +27,27 @@ use crate::app::{App, Parts};
 use crate::http::intake::{Json, Path, Query};
 use crate::http::observe::FOREVER;
 use crate::http::problem::{Answer, Failure};
+use crate::proposal;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
 /// The newest checkpoint: a signed note that names the log, its size and the head of its tree (C2SP `tlog-checkpoint`).
-#[utoipa::path(get, path = "/api/v1/audit/checkpoint", tag = "audit",
+/// With `from`, behind the proof that it goes on from the log of so many entries, as a witness is asked (C2SP `tlog-witness`).
+#[utoipa::path(get, path = "/api/v1/audit/checkpoint", tag = "audit", params(CheckpointQuery),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn checkpoint(State(app): State<App>) -> Answer<Response> {
+pub(super) async fn checkpoint(
+    State(app): State<App>,
+    Query(query): Query<CheckpointQuery>,
+) -> Answer<Response> {
     let newest = newest(&app).await?;
-    Ok(([(CONTENT_TYPE, TEXT)], newest.note).into_response())
+    let text = match query.from {
+        None => newest.note,
+        Some(from) => proposal::of(app.engine.store(), &newest, from)
+            .await?
+            .to_string(),
+    };
+    Ok(([(CONTENT_TYPE, TEXT)], text).into_response())
 }
 
 /// The key that checkpoints are verified with (C2SP `signed-note`). A verifier should have it by another way than from here.

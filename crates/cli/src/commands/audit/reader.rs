@@ -15,6 +15,8 @@ use crate::failure::Failure;
 
 /// A log that was read whole and is in order.
 pub(super) struct Sound {
+    /// The checkpoint, as it was signed.
+    pub(super) note: Vec<u8>,
     /// Its size and head, as they were signed.
     pub(super) checkpoint: Checkpoint,
     /// By whom.
@@ -96,6 +98,7 @@ pub(super) async fn read(
     }
     let Reading { world, last, .. } = reading;
     Ok(Sound {
+        note,
         checkpoint,
         key,
         world,

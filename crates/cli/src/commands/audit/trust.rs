@@ -29,29 +29,7 @@ impl Trust {
     /// # Errors
     /// Where it cannot be read, or a line is no key of a log. What and why, and what to try.
     pub fn keys(&self) -> Result<Vec<Verifier>, (String, &'static str)> {
-        let hint = "the server writes it beside its signing key (log-key.pub); daypass keys ls shows it too";
-        let text = read(&self.key).map_err(|what| (what, hint))?;
-        let lines = text.lines().map(str::trim);
-        let mut keys = Vec::new();
-        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let wrong = |why: &str| (format!("{}: {why}", self.key.display()), hint);
-            if line.starts_with("PRIVATE+KEY+") {
-                return Err(wrong(
-                    "this is the private half of a key; nobody but the server should have it",
-                ));
-            }
-            let key: Verifier = line
-                .parse()
-                .map_err(|error: daypass_tlog::key::NoKey| wrong(&error.to_string()))?;
-            if key.what() != Use::Note {
-                return Err(wrong("this is the key of a witness, which signs no log"));
-            }
-            keys.push(key);
-        }
-        if keys.is_empty() {
-            return Err((format!("{} holds no key", self.key.display()), hint));
-        }
-        Ok(keys)
+        keys_of(&self.key)
     }
 
     /// The checkpoints that were seen, each signed by one of these keys.
@@ -73,6 +51,36 @@ impl Trust {
             )
         })
     }
+}
+
+/// The keys of a log in a file: a line each, empty ones and those with `#` left out.
+///
+/// # Errors
+/// Where it cannot be read, or a line is no key of a log. What and why, and what to try.
+pub(crate) fn keys_of(file: &Path) -> Result<Vec<Verifier>, (String, &'static str)> {
+    let hint = "the server writes it beside its signing key (log-key.pub); daypass keys ls shows it too";
+    let text = read(file).map_err(|what| (what, hint))?;
+    let lines = text.lines().map(str::trim);
+    let mut keys = Vec::new();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let wrong = |why: &str| (format!("{}: {why}", file.display()), hint);
+        if line.starts_with("PRIVATE+KEY+") {
+            return Err(wrong(
+                "this is the private half of a key; nobody but the server should have it",
+            ));
+        }
+        let key: Verifier = line
+            .parse()
+            .map_err(|error: daypass_tlog::key::NoKey| wrong(&error.to_string()))?;
+        if key.what() != Use::Note {
+            return Err(wrong("this is the key of a witness, which signs no log"));
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() {
+        return Err((format!("{} holds no key", file.display()), hint));
+    }
+    Ok(keys)
 }
 
 /// The checkpoint in a note, and which of these keys signed it.
@@ -110,6 +118,6 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// A failure of these.
-pub(super) fn failure((what, hint): (String, &'static str)) -> Failure {
+pub(crate) fn failure((what, hint): (String, &'static str)) -> Failure {
     Failure::error(what).hint(hint)
 }

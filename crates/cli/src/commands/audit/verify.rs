@@ -12,10 +12,12 @@ use super::reader::{self, Sound};
 use super::source::Source;
 use super::{proof, trust};
 use crate::context::Context;
+use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::human::instant;
 use crate::line::{Line, Style};
+use crate::pins::{Pin, PinFile, Pinned};
 
 /// Check that the log is whole, and what was signed.
 #[derive(Debug, Clone, Args)]
@@ -70,9 +72,15 @@ impl VerifyArgs {
                 .hint("daypass audit verify --store FILE"));
         }
         let keys = self.trust.keys().map_err(trust::failure)?;
-        let seen = self.trust.seen(&keys).map_err(trust::failure)?;
+        let mut seen = self.trust.seen(&keys).map_err(trust::failure)?;
+        let mut pin = None;
         let source = match &self.what {
-            None => Source::Server(context.client()?),
+            None => {
+                let client = context.client()?;
+                pin = context.pinned(client.server())?;
+                seen.extend(pin.iter().filter_map(|pin| pin.seen.clone()));
+                Source::Server(client)
+            }
             Some(path) if path.is_dir() => Source::Folder(path.clone()),
             Some(path) => return proof::verify(context, path, (&keys, &seen)),
         };
@@ -80,6 +88,9 @@ impl VerifyArgs {
         let sound = reader::read(&source, (&keys, &seen), |_, _| Ok(())).await;
         drop(progress);
         let sound = sound?;
+        if let Some(pin) = pin {
+            pin.moves(&sound)?;
+        }
         let place = self.what.as_deref().map(Path::display);
         context.note_of(place.map(|place| place.to_string()), seen.len());
         tell(context, &sound);
@@ -100,6 +111,53 @@ impl Context {
     }
 }
 
+/// What was seen of a server's log from this machine, while its whole log is verified.
+struct Pinning {
+    file: PinFile,
+    before: Option<Pin>,
+    seen: Option<Checkpoint>,
+}
+
+impl Context {
+    fn pinned(&self, server: &str) -> Result<Option<Pinning>, Failure> {
+        let Some(folder) = self.pins() else {
+            return Ok(None);
+        };
+        let file = PinFile::new(&folder, server);
+        let before = file.read().map_err(Failure::error)?;
+        let pinned = before.as_ref().and_then(|pin| pin.log.as_ref());
+        let seen = pinned
+            .map(Pinned::read)
+            .transpose()
+            .map_err(Failure::error)?
+            .map(|(_, checkpoint)| checkpoint);
+        Ok(Some(Pinning { file, before, seen }))
+    }
+}
+
+impl Pinning {
+    /// The log was read whole and goes on from what was seen: the key that it was held against is pinned from now on, as one that was given.
+    fn moves(self, sound: &Sound) -> Result<(), Failure> {
+        let now = edge::now();
+        let before = self.before.as_ref().and_then(|pin| pin.log.as_ref());
+        let key = sound.key.to_string();
+        let after = Pin {
+            server: self.file.server.clone(),
+            checked_at: now,
+            log: Some(Pinned {
+                since: before.filter(|pinned| pinned.key == key).map_or(now, |pinned| pinned.since),
+                key,
+                given: true,
+                checkpoint: String::from_utf8_lossy(&sound.note).into_owned(),
+                seen_at: now,
+            }),
+        };
+        // Another command that moved it meanwhile has seen more.
+        let _moved = self.file.swap(self.before.as_ref(), &after).map_err(Failure::error)?;
+        Ok(())
+    }
+}
+
 /// What was found.
 pub(super) fn tell(context: &Context, sound: &Sound) {
     let Sound {
@@ -107,6 +165,7 @@ pub(super) fn tell(context: &Context, sound: &Sound) {
         key,
         world,
         last,
+        ..
     } = sound;
     let found = Found {
         size: checkpoint.size,

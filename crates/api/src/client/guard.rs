@@ -1,0 +1,43 @@
+//! Whoever uses the client may look at the server before each call, and let it be asked nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::{Client, Error};
+
+/// Whether the server may be asked; see [`Guard::admits`].
+pub type Admission<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+
+/// Looks at a server before it is asked anything.
+pub trait Guard: Send + Sync {
+    /// Called before each call. `client` is the same one without a guard. What it does is cheap nearly always: most commands make
+    /// a few calls in a row.
+    ///
+    /// # Errors
+    /// The call is then not made, and ends with this.
+    fn admits<'a>(&'a self, client: &'a Client) -> Admission<'a>;
+}
+
+impl Client {
+    /// The same client, which asks this guard before each call.
+    #[must_use]
+    pub fn guarded(self, guard: Arc<dyn Guard>) -> Self {
+        Self {
+            guard: Some(guard),
+            ..self
+        }
+    }
+
+    /// Asks the guard, where there is one.
+    pub(super) async fn admitted(&self) -> Result<(), Error> {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        let bare = Self {
+            guard: None,
+            ..self.clone()
+        };
+        guard.admits(&bare).await
+    }
+}
