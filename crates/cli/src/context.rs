@@ -93,7 +93,9 @@ impl Context {
     /// The same client, which looks at the server's log first. `otherwise` is where pins are kept where there is no home.
     pub(crate) fn watching(&self, client: Client, otherwise: Option<&Path>) -> Result<Client, Failure> {
         let given = self.given_keys()?;
-        let folder = self.pins().or_else(|| otherwise.map(|folder| folder.join("pins")));
+        let folder = self
+            .pins()
+            .or_else(|| otherwise.map(|folder| folder.join("pins")));
         match folder {
             Some(folder) => {
                 let guard = PinGuard::new(&folder, client.server(), given, self.out);
@@ -118,6 +120,26 @@ impl Context {
             None => Ok(Vec::new()),
             Some(file) => trust::keys_of(file).map_err(trust::failure),
         }
+    }
+
+    /// Where to, as nobody: for what needs no login, and must work where a login is refused.
+    pub(crate) fn as_nobody(&self) -> Result<Client, Failure> {
+        let profile = self.place()?.load()?;
+        let named = self.named_server();
+        let server = named.or(profile.as_ref().map(|profile| profile.server.as_str()));
+        let server = server.ok_or_else(|| {
+            Failure::usage("no server is named").hint("--server https://daypass.example.com")
+        })?;
+        let ca = self
+            .env
+            .ca
+            .as_deref()
+            .or(profile.as_ref().and_then(|profile| profile.ca.as_deref()));
+        Ok(Client::new(&Connection {
+            server: server.to_owned(),
+            token: None,
+            ca_pem: ca.map(read_ca).transpose()?,
+        })?)
     }
 
     /// Where to, and as whom.

@@ -35,6 +35,8 @@ mod steady;
 mod upkeep;
 mod web;
 mod wire;
+mod witness;
+mod witnesses;
 
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
@@ -43,3 +45,5 @@ pub use secrets::SecretError;
 pub use server::{Server, StartError, open, verify};
 pub use setup::{HashError, hash_password, new_sealing_key, try_programs, try_secrets};
 pub use signing::{SigningError, new_log_key};
+pub use witness::{Witness, WitnessConfig, WitnessError};
+pub use witnesses::AskError;

@@ -31,6 +31,7 @@ use crate::sealing::KeyFile;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
+use crate::witnesses::{self, Ask, AskError, Witnesses};
 use crate::{api, edge, loops, steady};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The log is not to be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// A witness of the log is not to be asked.
+    #[error(transparent)]
+    Witness(#[from] AskError),
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
@@ -177,6 +181,12 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
+        let asks: Vec<Ask> = config
+            .witnesses
+            .all
+            .iter()
+            .map(Ask::new)
+            .collect::<Result<_, _>>()?;
         let signing = Signing::new(signer.as_ref().map(|signer| signer.verifier().clone()));
         let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
@@ -196,6 +206,10 @@ impl Server {
             loops::rotate(Arc::clone(&app), stopped.clone()),
         ));
         loops.extend(notices(&config, &app, couriers, &halt));
+        for ask in asks {
+            let ask = witnesses::run(Arc::clone(&app), ask, stopped.clone());
+            loops.push(halt.watch("a witness of the log", ask));
+        }
         match signer {
             Some(signer) => {
                 let sign = signing::run(Arc::clone(&app), signer, stopped.clone());
@@ -354,6 +368,7 @@ fn app(
         places: Places::default(),
         probes: Probes::default(),
         signing,
+        witnesses: Witnesses::new(&config.witnesses),
     }))
 }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod export;
 mod proof;
+mod quorum;
 mod reader;
 mod source;
 pub(crate) mod trust;

@@ -66,7 +66,8 @@ impl Pinned {
         let note = Note::parse(self.checkpoint.as_bytes()).map_err(|error| error.to_string())?;
         note.verify(&key).map_err(|error| error.to_string())?;
         let checkpoint = note.text().parse();
-        let checkpoint = checkpoint.map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
+        let checkpoint =
+            checkpoint.map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
         Ok((key, checkpoint))
     }
 }
@@ -167,9 +168,7 @@ impl PinFile {
     pub(crate) fn keep_evidence(&self, what: &serde_json::Value, same: &str) -> Result<PathBuf, String> {
         // The same finding, found again, is in the same file.
         let digits: String = Hash::of(same.as_bytes()).to_string().chars().take(8).collect();
-        let path = self
-            .folder
-            .join(format!("{}.evidence-{digits}.json", self.name));
+        let path = self.folder.join(format!("{}.evidence-{digits}.json", self.name));
         if path.exists() {
             return Ok(path);
         }

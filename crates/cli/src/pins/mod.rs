@@ -89,7 +89,11 @@ impl PinGuard {
         for first in std::iter::once(true).chain(std::iter::repeat_n(false, TRIES)) {
             let before = self.file.read().map_err(|why| self.unreadable(why))?;
             // Another command has just looked. One that was overtaken while it looked compares what it was shown with the new pin.
-            if first && before.as_ref().is_some_and(|pin| pin.is_fresh(now) && self.is_by_given(pin)) {
+            if first
+                && before
+                    .as_ref()
+                    .is_some_and(|pin| pin.is_fresh(now) && self.is_by_given(pin))
+            {
                 return Ok(());
             }
             let after = self.compare(client, before.as_ref(), now).await?;
@@ -147,7 +151,12 @@ impl PinGuard {
     }
 
     /// The pin after a checkpoint that goes on from it.
-    fn moved(&self, shown: &Shown, (key, checkpoint): (&Verifier, &Checkpoint), seen: Option<&Seen<'_>>) -> Pinned {
+    fn moved(
+        &self,
+        shown: &Shown,
+        (key, checkpoint): (&Verifier, &Checkpoint),
+        seen: Option<&Seen<'_>>,
+    ) -> Pinned {
         let before = seen.map(|(pinned, _)| *pinned);
         let same_key = before.is_some_and(|pinned| pinned.key == key.to_string());
         let fresh = Pinned {
@@ -187,7 +196,9 @@ impl PinGuard {
                 self.file.server
             ),
             details: Vec::new(),
-            hint: String::from("daypass audit accept --reason TEXT writes it anew, from what the server shows now"),
+            hint: String::from(
+                "daypass audit accept --reason TEXT writes it anew, from what the server shows now",
+            ),
         }))
     }
 
@@ -232,7 +243,9 @@ impl Shown {
             Err(error) if error.code() == Some(ProblemCode::Refusal(Code::NotFound)) => return Ok(None),
             body => body?,
         };
-        let proposal = Proposal::parse(&body).ok().filter(|proposal| proposal.old == from);
+        let proposal = Proposal::parse(&body)
+            .ok()
+            .filter(|proposal| proposal.old == from);
         let proposal = proposal.ok_or_else(|| odd(client, "no checkpoint of a log"))?;
         Ok(Some(Self { proposal, at }))
     }
@@ -248,7 +261,11 @@ impl Shown {
     }
 
     /// Its checkpoint, where it goes on from the last.
-    pub(crate) fn check(&self, key: &Verifier, last: Option<&Checkpoint>) -> Result<Checkpoint, &'static str> {
+    pub(crate) fn check(
+        &self,
+        key: &Verifier,
+        last: Option<&Checkpoint>,
+    ) -> Result<Checkpoint, &'static str> {
         let last = last.map(|last| (last.size, &last.head));
         self.proposal
             .check(key, key.name().as_str(), last)

@@ -221,6 +221,11 @@ impl House {
         self.told.clone()
     }
 
+    /// Its address.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The process that serves it.
     pub(crate) fn pid(&self) -> u32 {
         self.server.as_ref().expect("it is served").pid()
@@ -238,7 +243,7 @@ impl House {
 
     #[track_caller]
     fn log_in(&self, login: &str) {
-        let url = format!("http://127.0.0.1:{}", self.port);
+        let url = self.url();
         let mut command = self.cli(login, &["login", login, "--password-stdin", "--server", &url]);
         given(&mut command, &self.passwords[login], 0);
     }

@@ -28,3 +28,4 @@ mod ssh;
 mod ssh_keys;
 mod ssh_tools;
 mod target;
+mod witness;

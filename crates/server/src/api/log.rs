@@ -28,30 +28,33 @@ use crate::http::intake::{Json, Path, Query};
 use crate::http::observe::FOREVER;
 use crate::http::problem::{Answer, Failure};
 use crate::proposal;
+use crate::witnesses::with_lines;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
 /// The newest checkpoint: a signed note that names the log, its size and the head of its tree (C2SP `tlog-checkpoint`).
 /// With `from`, behind the proof that it goes on from the log of so many entries, as a witness is asked (C2SP `tlog-witness`).
-#[utoipa::path(get, path = "/api/v1/audit/checkpoint", tag = "audit", params(CheckpointQuery),
+#[utoipa::path(get, path = "/api/v1/audit/checkpoint", tag = "audit", params(CheckpointQuery), security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn checkpoint(
     State(app): State<App>,
     Query(query): Query<CheckpointQuery>,
 ) -> Answer<Response> {
-    let newest = newest(&app).await?;
+    let store = app.engine.store();
+    let newest = match query.witnessed {
+        Some(true) => app.witnesses.newest(store).await?.ok_or_else(not_witnessed)?,
+        _ => with_lines(store, newest(&app).await?).await?,
+    };
     let text = match query.from {
         None => newest.note,
-        Some(from) => proposal::of(app.engine.store(), &newest, from)
-            .await?
-            .to_string(),
+        Some(from) => proposal::of(store, &newest, from).await?.to_string(),
     };
     Ok(([(CONTENT_TYPE, TEXT)], text).into_response())
 }
 
 /// The key that checkpoints are verified with (C2SP `signed-note`). A verifier should have it by another way than from here.
-#[utoipa::path(get, path = "/api/v1/audit/key", tag = "audit",
+#[utoipa::path(get, path = "/api/v1/audit/key", tag = "audit", security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn key(State(app): State<App>) -> Answer<Response> {
     let key = app.signing.verifier.as_ref().ok_or_else(not_signed)?;
@@ -145,7 +148,13 @@ pub(super) async fn grant(State(app): State<App>, Path(id): Path<String>) -> Ans
     let store = app.engine.store();
     let grant = store.resolve_grant(&id).await?;
     let timeline = store.timeline(RequestId::from_bytes(grant.bytes())).await?;
-    let newest = newest(&app).await?;
+    let mut newest = newest(&app).await?;
+    // One that witnesses signed says more, where it covers all of it.
+    if let Some(witnessed) = app.witnesses.newest(store).await?
+        && timeline.iter().all(|entry| entry.index < witnessed.size)
+    {
+        newest = witnessed;
+    }
     if timeline.iter().any(|entry| entry.index >= newest.size) {
         return Err(Failure::new(
             ProblemCode::Unavailable,
@@ -193,6 +202,14 @@ fn words(entries: Vec<Entry>) -> Vec<ProvedWords> {
 async fn newest(app: &Parts) -> Answer<KeptCheckpoint> {
     let newest = app.engine.store().newest_checkpoint().await?;
     newest.ok_or_else(not_signed)
+}
+
+fn not_witnessed() -> Failure {
+    Failure::new(
+        Code::NotFound,
+        "no checkpoint of this log is signed by enough witnesses (yet)",
+    )
+    .hint("witnesses in server.yaml names who is asked to; daypass doctor says how each stands")
 }
 
 fn not_signed() -> Failure {

@@ -38,6 +38,8 @@ pub(crate) enum Standing {
 pub(crate) struct Signing {
     /// The key that others verify with.
     pub(crate) verifier: Option<Verifier>,
+    /// How many entries the newest checkpoint has that this server signed: for who waits for one.
+    pub(crate) newest: watch::Sender<u64>,
     standing: Mutex<Standing>,
     wake: Notify,
 }
@@ -53,6 +55,7 @@ impl Signing {
         };
         Self {
             verifier,
+            newest: watch::Sender::new(0),
             standing: Mutex::new(standing),
             wake: Notify::new(),
         }
@@ -104,6 +107,7 @@ async fn turn(app: &App, signer: &mut LogSigner) -> Duration {
     match signed {
         Ok(size) => {
             app.metrics.signed(true, size);
+            app.signing.newest.send_replace(size);
             let outside = signer.is_kept_outside();
             app.signing.stands(Standing::Signed { size, outside });
             EVERY

@@ -23,8 +23,9 @@ use crate::pins::{Pin, PinFile, Pinned, Shown, key_of, told};
   daypass audit accept --reason PAY-7 --yes              where nobody can be asked
 
 For who got \"its log went back\", \"its log is another one\" or \"its log is not signed by the key\", and has learned from whoever runs
-the server, by another way than through it, what happened. From then on what the server shows now is what must not be gone back behind.
-What was seen before stays in a file, with the reason: it is signed, and shows to anybody that there were two logs.")]
+the server, by another way than through it, what happened; or who made another installation at the same address. From then on what
+the server shows now is what must not be gone back behind. What was seen before stays in a file, with the reason: it is signed, and
+shows to anybody that there were two logs. Nobody needs to be logged in for it.")]
 pub struct AcceptArgs {
     /// Why; it is kept with what was seen before
     #[arg(long, value_name = "TEXT")]
@@ -45,10 +46,12 @@ impl AcceptArgs {
             Failure::error("there is no home directory, so nothing was kept that could be gone back behind")
         })?;
         if self.reason.trim().is_empty() {
-            return Err(Failure::usage("why? The reason is kept with what was seen before"));
+            return Err(Failure::usage(
+                "why? The reason is kept with what was seen before",
+            ));
         }
         // Not the one that looks first: it would refuse.
-        let client = Client::new(&context.connection()?)?;
+        let client = context.as_nobody()?;
         let file = PinFile::new(&folder, client.server());
         let now = edge::now();
         let before = file.read();
@@ -87,11 +90,10 @@ impl AcceptArgs {
             log,
         };
         file.put(&pin).map_err(Failure::error)?;
-        context.out.note(
-            Line::new()
-                .with(Style::Good, "✓ ")
-                .text(format!("what is shown now is pinned; what was seen before is kept in {}", kept.display())),
-        );
+        context.out.note(Line::new().with(Style::Good, "✓ ").text(format!(
+            "what is shown now is pinned; what was seen before is kept in {}",
+            kept.display()
+        )));
         Ok(Exit::DONE)
     }
 
@@ -101,9 +103,9 @@ impl AcceptArgs {
             Some(file) => trust::keys_of(file).map_err(trust::failure)?,
             None => vec![key_of(client).await?],
         };
-        let key = shown
-            .signed_by(&keys)
-            .ok_or_else(|| Failure::error("what the server shows is not signed by that key").ending(Exit::OTHER_LOG))?;
+        let key = shown.signed_by(&keys).ok_or_else(|| {
+            Failure::error("what the server shows is not signed by that key").ending(Exit::OTHER_LOG)
+        })?;
         shown
             .check(key, None)
             .map_err(|what| Failure::error(what).ending(Exit::OTHER_LOG))?;

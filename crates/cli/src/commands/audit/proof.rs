@@ -14,6 +14,7 @@ use daypass_tlog::key::Verifier;
 use daypass_tlog::proof::verify_inclusion;
 use daypass_tlog::{Checkpoint, leaf};
 
+use super::quorum::Quorum;
 use super::reader::unsound;
 use super::{trust, verify};
 use crate::context::Context;
@@ -74,11 +75,15 @@ pub(super) fn verify(
     context: &Context,
     path: &Path,
     (keys, seen): (&[Verifier], &[Checkpoint]),
+    quorum: Option<&Quorum>,
 ) -> Result<Exit, Failure> {
     let proof = read(path)?;
     let (checkpoint, key) = trust::signed(proof.checkpoint.as_bytes(), keys)
         .map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
     verify::not_behind(&checkpoint, seen)?;
+    if let Some(quorum) = quorum {
+        quorum.demand(context, proof.checkpoint.as_bytes())?;
+    }
     let mut events = Vec::with_capacity(proof.entries.len());
     for entry in &proof.entries {
         events.push((entry.index, proved(entry, &checkpoint)?));

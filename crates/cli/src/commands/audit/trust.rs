@@ -21,6 +21,14 @@ pub struct Trust {
     /// A checkpoint that you saw and kept: the log must go on from it. May be given several times
     #[arg(long, value_name = "FILE")]
     pub seen: Vec<PathBuf>,
+
+    /// A file with the public key of a witness: its signature is demanded. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub witness: Vec<PathBuf>,
+
+    /// So many of them will do [default: all that are given]
+    #[arg(long, value_name = "N", requires = "witness")]
+    pub witnesses: Option<usize>,
 }
 
 impl Trust {
@@ -108,7 +116,7 @@ pub(super) fn signed(note: &[u8], keys: &[Verifier]) -> Result<(Checkpoint, Veri
     Err(why)
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path) -> Result<String, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
     let length = std::fs::metadata(path).map_err(|error| wrong(&error))?.len();
     if length > LONGEST {

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use daypass_api::log::CheckpointQuery;
 use daypass_core::time::Timestamp;
 use daypass_tlog::{Checkpoint, Hash};
 use serde::Serialize;
 
+use super::quorum::Quorum;
 use super::reader::{self, Sound};
 use super::source::Source;
 use super::{proof, trust};
@@ -19,6 +21,12 @@ use crate::human::instant;
 use crate::line::{Line, Style};
 use crate::pins::{Pin, PinFile, Pinned};
 
+/// The newest checkpoint that enough witnesses signed.
+pub(super) const WITNESSED: CheckpointQuery = CheckpointQuery {
+    from: None,
+    witnessed: Some(true),
+};
+
 /// Check that the log is whole, and what was signed.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
@@ -28,6 +36,7 @@ use crate::pins::{Pin, PinFile, Pinned};
   daypass audit verify --store copy.sqlite --key log-key.pub      a store, or a copy of one, and its tables
   daypass audit verify --config server.yaml --key log-key.pub     the store that a server.yaml names
   daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
+  daypass audit verify --key log-key.pub --witness w.pub          and that a witness on another machine signed it
 
 Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
 It ends with 1 and the first thing that is wrong. docs/audit.md: what each check finds, and how to do it with public tools.")]
@@ -73,21 +82,34 @@ impl VerifyArgs {
         }
         let keys = self.trust.keys().map_err(trust::failure)?;
         let mut seen = self.trust.seen(&keys).map_err(trust::failure)?;
+        let quorum = Quorum::of(&self.trust.witness, self.trust.witnesses)?;
         let mut pin = None;
         let source = match &self.what {
             None => {
                 let client = context.client()?;
                 pin = context.pinned(client.server())?;
                 seen.extend(pin.iter().filter_map(|pin| pin.seen.clone()));
+                if let Some(quorum) = &quorum {
+                    // Not the newest of all: that one they sign in a moment. The log must go on from what they signed.
+                    let note = client.log_checkpoint_by(&WITNESSED).await?;
+                    let signed = trust::signed(&note, &keys);
+                    let (checkpoint, _) =
+                        signed.map_err(|why| reader::unsound(&format!("the checkpoint: {why}")))?;
+                    quorum.demand(context, &note)?;
+                    seen.push(checkpoint);
+                }
                 Source::Server(client)
             }
             Some(path) if path.is_dir() => Source::Folder(path.clone()),
-            Some(path) => return proof::verify(context, path, (&keys, &seen)),
+            Some(path) => return proof::verify(context, path, (&keys, &seen), quorum.as_ref()),
         };
         let progress = context.out.progress();
         let sound = reader::read(&source, (&keys, &seen), |_, _| Ok(())).await;
         drop(progress);
         let sound = sound?;
+        if let (Source::Folder(_), Some(quorum)) = (&source, &quorum) {
+            quorum.demand(context, &sound.note)?;
+        }
         if let Some(pin) = pin {
             pin.moves(&sound)?;
         }
@@ -145,7 +167,9 @@ impl Pinning {
             server: self.file.server.clone(),
             checked_at: now,
             log: Some(Pinned {
-                since: before.filter(|pinned| pinned.key == key).map_or(now, |pinned| pinned.since),
+                since: before
+                    .filter(|pinned| pinned.key == key)
+                    .map_or(now, |pinned| pinned.since),
                 key,
                 given: true,
                 checkpoint: String::from_utf8_lossy(&sound.note).into_owned(),
@@ -153,7 +177,10 @@ impl Pinning {
             }),
         };
         // Another command that moved it meanwhile has seen more.
-        let _moved = self.file.swap(self.before.as_ref(), &after).map_err(Failure::error)?;
+        let _moved = self
+            .file
+            .swap(self.before.as_ref(), &after)
+            .map_err(Failure::error)?;
         Ok(())
     }
 }
