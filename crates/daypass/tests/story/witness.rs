@@ -55,11 +55,24 @@ fn proposal(old: u64, leaves: &[u8], key: &Signer) -> Proposal {
     Proposal { old, proof, note }
 }
 
-/// A witness, and what it says.
+/// A witness that runs.
 struct Watching {
     running: Running,
+    door: Door,
+}
+
+/// Where it answers, and what it signs with.
+struct Door {
     address: String,
     key: Verifier,
+}
+
+impl std::ops::Deref for Watching {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
 }
 
 impl Watching {
@@ -72,13 +85,12 @@ impl Watching {
         let address = line.rsplit("http://").next().unwrap().trim().to_owned();
         let key = std::fs::read_to_string(state.join("key.pub")).unwrap();
         let key = key.trim_end().parse().unwrap();
-        Self {
-            running,
-            address,
-            key,
-        }
+        let door = Door { address, key };
+        Self { running, door }
     }
+}
 
+impl Door {
     /// The status, the type and the body of an answer.
     fn call(&self, method: &str, path: &str, body: &[u8]) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -223,7 +235,7 @@ fn what_it_signed_it_remembers_and_one_at_a_time() {
     let signed: Mutex<BTreeMap<u16, Vec<String>>> = Mutex::default();
     std::thread::scope(|scope| {
         for byte in b'0'..b'8' {
-            let (witness, key, signed) = (&witness, &key, &signed);
+            let (witness, key, signed) = (&witness.door, &key, &signed);
             scope.spawn(move || {
                 let (status, _, body) = witness.add(&proposal(3, &[b'a', b'b', b'c', byte], key));
                 signed.lock().unwrap().entry(status).or_default().push(body);
