@@ -206,19 +206,7 @@ impl Server {
             loops::rotate(Arc::clone(&app), stopped.clone()),
         ));
         loops.extend(notices(&config, &app, couriers, &halt));
-        for ask in asks {
-            let ask = witnesses::run(Arc::clone(&app), ask, stopped.clone());
-            loops.push(halt.watch("a witness of the log", ask));
-        }
-        match signer {
-            Some(signer) => {
-                let sign = signing::run(Arc::clone(&app), signer, stopped.clone());
-                loops.push(halt.watch("the signer of the log", sign));
-            }
-            None => tracing::warn!(
-                "the log is not signed: give signing_key in server.yaml, or nobody can tell whether it was rewritten (docs/audit.md)"
-            ),
-        }
+        loops.extend(of_log(&app, signer, asks, &halt));
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
         let listener = halt.watch(
@@ -300,6 +288,25 @@ impl Server {
         drop(app);
         drop(upkeep);
     }
+}
+
+/// What signs the log, and asks its witnesses, where there are any.
+fn of_log(app: &App, signer: Option<LogSigner>, asks: Vec<Ask>, halt: &Arc<Halt>) -> Vec<JoinHandle<()>> {
+    let mut loops = Vec::with_capacity(asks.len() + 1);
+    for ask in asks {
+        let ask = witnesses::run(Arc::clone(app), ask, halt.receiver());
+        loops.push(halt.watch("a witness of the log", ask));
+    }
+    match signer {
+        Some(signer) => {
+            let sign = signing::run(Arc::clone(app), signer, halt.receiver());
+            loops.push(halt.watch("the signer of the log", sign));
+        }
+        None => tracing::warn!(
+            "the log is not signed: give signing_key in server.yaml, or nobody can tell whether it was rewritten (docs/audit.md)"
+        ),
+    }
+    loops
 }
 
 /// What tells notices, where anybody is to be told.

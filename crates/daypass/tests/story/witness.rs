@@ -172,9 +172,33 @@ fn each_answer_is_the_protocols() {
         .to_string()
         .replace("\n7\n", "\n8\n");
     assert_eq!(witness.call("POST", "/add-checkpoint", forged.as_bytes()).0, 403);
+    no_proposals(&witness, &key);
+
+    // It goes on after all of that, and says what it found.
+    witness.cosigns(&proposal(5, b"abcdefg", &key));
+    let (_, _, metrics) = witness.call("GET", "/metrics", b"");
+    for line in [
+        "entries{log=\"log.example/test\"} 7",
+        "contradictions_total{log=\"log.example/test\"} 4",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    let kept = |name: &str| {
+        let there = std::fs::read_dir(&state).unwrap().flatten();
+        there
+            .filter(|entry| entry.file_name().to_string_lossy().contains(name))
+            .count()
+    };
+    assert_eq!(kept(".contradiction-"), 4);
+    let (end, told) = witness.running.stop(Signal::TERM);
+    assert!(end.success() && told.contains("FORK"), "{told}");
+}
+
+/// What is none, or cannot be, is refused before anything is looked at.
+fn no_proposals(witness: &Door, key: &Signer) {
     // 400: beyond the new size, or no proposal at all.
-    assert_eq!(witness.add(&proposal(7, b"abcdef", &key)).0, 400);
-    let good = proposal(5, b"abcdefg", &key).to_string();
+    assert_eq!(witness.add(&proposal(7, b"abcdef", key)).0, 400);
+    let good = proposal(5, b"abcdefg", key).to_string();
     for bad in [
         String::new(),
         "old 5".to_owned(),
@@ -204,25 +228,6 @@ fn each_answer_is_the_protocols() {
     assert_eq!(witness.call("POST", "/add-checkpoint", long.as_bytes()).0, 413);
     assert_eq!(witness.call("GET", "/add-checkpoint", b"").0, 405);
     assert_eq!(witness.call("GET", "/", b"").0, 404);
-
-    // It goes on after all of that, and says what it found.
-    witness.cosigns(&proposal(5, b"abcdefg", &key));
-    let (_, _, metrics) = witness.call("GET", "/metrics", b"");
-    for line in [
-        "entries{log=\"log.example/test\"} 7",
-        "contradictions_total{log=\"log.example/test\"} 4",
-    ] {
-        assert!(metrics.contains(line), "{metrics}");
-    }
-    let kept = |name: &str| {
-        let there = std::fs::read_dir(&state).unwrap().flatten();
-        there
-            .filter(|entry| entry.file_name().to_string_lossy().contains(name))
-            .count()
-    };
-    assert_eq!(kept(".contradiction-"), 4);
-    let (end, told) = witness.running.stop(Signal::TERM);
-    assert!(end.success() && told.contains("FORK"), "{told}");
 }
 
 #[test]
@@ -387,41 +392,7 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     copy(&house.file("yesterday"), &house.file("data"));
     std::fs::write(house.file("secrets/log-key.signed"), &signed).unwrap();
     house.serve();
-    until_witness(&house, "failing", "it went back");
-    a_minute_later(&house, "ana");
-    let told = house.fails("ana", &["status"], 10);
-    assert!(
-        told.contains("its log went back") && told.contains("seen: "),
-        "{told}"
-    );
-    // Who saw less sees nothing wrong.
-    a_minute_later(&house, "cy");
-    house.run("cy", &["status"]);
-    // Once it has grown beyond what was seen, it is another log.
-    let token = house.token("ana");
-    for n in 0..30 {
-        let name = format!("t{n}");
-        let mut create = house.cli(
-            "new",
-            &["token", "create", &name, "--scope", "read", "--for", "1h"],
-        );
-        create
-            .env("DAYPASS_TOKEN", &token)
-            .env("DAYPASS_SERVER", house.url());
-        ends_with(&mut create, 0);
-    }
-    let told = wait::until("the log to grow", PATIENCE, || {
-        a_minute_later(&house, "ana");
-        let told = house.fails("ana", &["status"], 10);
-        Ok(told.contains("does not go on from what was seen").then_some(told))
-    })
-    .unwrap();
-    let evidence = told
-        .lines()
-        .find_map(|line| line.split("as they were signed: ").nth(1))
-        .unwrap();
-    let evidence: Value = serde_json::from_str(&text(Path::new(evidence.trim()))).unwrap();
-    assert!(evidence["seen"]["checkpoint"] != evidence["shown"]["checkpoint"]);
+    found_by_all_who_saw_more(&house);
 
     // Nobody accepts it by the way.
     house.fails("ana", &["audit", "accept"], 2);
@@ -440,6 +411,45 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
         "{told}"
     );
     witness.running.stop(Signal::TERM);
+}
+
+/// The witness and whoever saw today's log say so; who saw less sees nothing wrong.
+fn found_by_all_who_saw_more(house: &House) {
+    until_witness(house, "failing", "it went back");
+    a_minute_later(house, "ana");
+    let told = house.fails("ana", &["status"], 10);
+    assert!(
+        told.contains("its log went back") && told.contains("seen: "),
+        "{told}"
+    );
+    // Who saw less sees nothing wrong.
+    a_minute_later(house, "cy");
+    house.run("cy", &["status"]);
+    // Once it has grown beyond what was seen, it is another log.
+    let token = house.token("ana");
+    for n in 0..30 {
+        let name = format!("t{n}");
+        let mut create = house.cli(
+            "new",
+            &["token", "create", &name, "--scope", "read", "--for", "1h"],
+        );
+        create
+            .env("DAYPASS_TOKEN", &token)
+            .env("DAYPASS_SERVER", house.url());
+        ends_with(&mut create, 0);
+    }
+    let told = wait::until("the log to grow", PATIENCE, || {
+        a_minute_later(house, "ana");
+        let told = house.fails("ana", &["status"], 10);
+        Ok(told.contains("does not go on from what was seen").then_some(told))
+    })
+    .unwrap();
+    let evidence = told
+        .lines()
+        .find_map(|line| line.split("as they were signed: ").nth(1))
+        .unwrap();
+    let evidence: Value = serde_json::from_str(&text(Path::new(evidence.trim()))).unwrap();
+    assert!(evidence["seen"]["checkpoint"] != evidence["shown"]["checkpoint"]);
 }
 
 /// A grant's proof and an export carry the witness's signature, and one that lacks it is refused.
