@@ -132,8 +132,10 @@ pub(super) async fn grant(State(app): State<App>, Path(id): Path<String>) -> Ans
     let store = app.engine.store();
     let grant = store.resolve_grant(&id).await?;
     let timeline = store.timeline(RequestId::from_bytes(grant.bytes())).await?;
+    let size = timeline.iter().map(|entry| entry.index.saturating_add(1)).max();
+    app.signing.signed(size.unwrap_or_default()).await;
     let newest = newest(&app).await?;
-    if timeline.iter().any(|entry| entry.index >= newest.size) {
+    if size.is_some_and(|size| size > newest.size) {
         return Err(Failure::new(
             ProblemCode::Unavailable,
             "the last of what happened to it is not signed yet",

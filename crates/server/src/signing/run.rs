@@ -1,6 +1,5 @@
 //! The loop that signs, and what others may know of it.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use daypass_tlog::key::Verifier;
@@ -15,6 +14,8 @@ use crate::http::listen::{is_stopped, stopped};
 const EVERY: Duration = Duration::from_secs(1);
 /// How often the store is looked at although nobody said that there is something new.
 const POLL: Duration = Duration::from_secs(60);
+/// How long somebody who asks for what is about to be signed waits for it.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a refusal is told again: one line of a log is easily overlooked.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
 
@@ -38,7 +39,7 @@ pub(crate) enum Standing {
 pub(crate) struct Signing {
     /// The key that others verify with.
     pub(crate) verifier: Option<Verifier>,
-    standing: Mutex<Standing>,
+    standing: watch::Sender<Standing>,
     wake: Notify,
 }
 
@@ -53,7 +54,7 @@ impl Signing {
         };
         Self {
             verifier,
-            standing: Mutex::new(standing),
+            standing: watch::Sender::new(standing),
             wake: Notify::new(),
         }
     }
@@ -64,14 +65,21 @@ impl Signing {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        self.standing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.standing.borrow().clone()
+    }
+
+    /// Waits until so many entries are signed, or nothing will be; at most [`PATIENCE`].
+    pub(crate) async fn signed(&self, entries: u64) {
+        let mut standing = self.standing.subscribe();
+        let enough = standing.wait_for(|standing| match standing {
+            Standing::Signed { size, .. } => *size >= entries,
+            Standing::Off | Standing::Refused(_) => true,
+        });
+        let _late = edge::within(PATIENCE, enough).await;
     }
 
     fn stands(&self, standing: Standing) {
-        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.standing.send_replace(standing);
     }
 }
 

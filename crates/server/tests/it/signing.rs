@@ -21,14 +21,19 @@ use daypass_tlog::{Checkpoint, Note, Tree, leaf, proof};
 use crate::bed::{Bed, problem, soon};
 
 /// A log on SQLite that is signed.
-fn signed(config: &mut ServerConfig) {
+pub(crate) fn signed(config: &mut ServerConfig) {
     let folder = config.state_dir.clone();
     config.store = StoreConfig::Sqlite {
         path: folder.join("data/store.sqlite"),
     };
+    by_key(config);
+}
+
+/// The log is signed, wherever it is.
+pub(crate) fn by_key(config: &mut ServerConfig) {
     config.signing_key = Some(SigningConfig {
-        file: folder.join("log-key"),
-        state: folder.join("log-key.signed"),
+        file: config.state_dir.join("log-key"),
+        state: config.state_dir.join("log-key.signed"),
         accept_rollback: None,
     });
 }
@@ -45,7 +50,7 @@ fn checkpoint(note: &[u8], key: &Verifier) -> Checkpoint {
 }
 
 /// Waits until all that is recorded is signed.
-async fn all_signed(server: &Server) -> u64 {
+pub(crate) async fn all_signed(server: &Server) -> u64 {
     let store = server.engine().store();
     soon("everything to be signed", async {
         loop {
