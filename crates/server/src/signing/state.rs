@@ -5,8 +5,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use daypass_tlog::Checkpoint;
 use daypass_tlog::key::Verifier;
-use daypass_tlog::{Checkpoint, Note};
 
 use crate::durable::replace;
 
@@ -65,18 +65,7 @@ impl StateFile {
 /// # Errors
 /// Where it is none.
 pub(crate) fn checkpoint(note: &[u8], key: &Verifier) -> Result<Checkpoint, String> {
-    let note = Note::parse(note).map_err(|error| error.to_string())?;
-    note.verify(key).map_err(|error| error.to_string())?;
-    let checkpoint: Checkpoint = note
-        .text()
-        .parse()
-        .map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
-    if checkpoint.origin == key.name().as_str() {
-        Ok(checkpoint)
-    } else {
-        Err(format!(
-            "it is a checkpoint of another log, {}",
-            checkpoint.origin
-        ))
-    }
+    let (checkpoint, _) =
+        daypass_tlog::signed(note, std::slice::from_ref(key)).map_err(|error| error.to_string())?;
+    Ok(checkpoint)
 }

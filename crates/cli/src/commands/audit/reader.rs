@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use daypass_core::event::Event;
+use daypass_core::event::{Event, OVERTAKEN};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_tlog::key::Verifier;
 use daypass_tlog::tile::{HEIGHT, Kind, Tile};
-use daypass_tlog::{Checkpoint, Hash, Tree, leaf};
+use daypass_tlog::{Checkpoint, Hash, Marks, Tree, leaf};
 
 use super::source::Source;
 use super::trust;
@@ -21,7 +21,7 @@ pub(super) struct Sound {
     pub(super) key: Verifier,
     /// What its events lead to.
     pub(super) world: World,
-    /// When the last of them happened.
+    /// When the newest of them happened.
     pub(super) last: Option<Timestamp>,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn read(
     let (checkpoint, key) =
         trust::signed(&note, keys).map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
     let size = checkpoint.size;
-    let mut seen: BTreeMap<u64, Hash> = seen.iter().map(|seen| (seen.size, seen.head)).collect();
+    let mut seen = trust::marks(seen)?;
     let mut reading = Reading::default();
     reading.pass(&mut seen)?;
     for tile in Tile::all(Kind::Entries, size) {
@@ -67,7 +67,7 @@ pub(super) async fn read(
             "the {size} entries are not those that the checkpoint was signed over: an entry was changed, taken away, put in or moved"
         )));
     }
-    if let Some(ahead) = seen.keys().next() {
+    if let Some((ahead, ())) = seen.ahead() {
         return Err(unsound(&format!(
             "you saw a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
         )));
@@ -112,8 +112,7 @@ impl Reading {
                 nodes.entry(subtree.level).or_default().push(hash);
             }
         });
-        let event: Event = serde_json::from_slice(bytes)
-            .map_err(|error| unsound(&format!("entry {index} is no event of this version: {error}")))?;
+        let event = Event::read(bytes).map_err(|error| unsound(&format!("entry {index}: {error}")))?;
         self.world.apply(&event).map_err(|illegal| {
             let (name, subject) = (event.what.name(), event.subject.id());
             unsound(&format!(
@@ -121,19 +120,26 @@ impl Reading {
                 event.at
             ))
         })?;
-        self.last = Some(event.at);
+        let latest = self.last.unwrap_or(event.at);
+        if latest.since(event.at) > OVERTAKEN {
+            let (name, subject) = (event.what.name(), event.subject.id());
+            return Err(unsound(&format!(
+                "entry {index} ({name} of {subject} at {}) comes after one of {latest}: a store's time does not go back, so it was dated back",
+                event.at
+            )));
+        }
+        self.last = Some(latest.max(event.at));
         Ok(())
     }
 
     /// Whether the log, as far as it was read, is what was seen.
-    fn pass(&self, seen: &mut BTreeMap<u64, Hash>) -> Result<(), Failure> {
+    fn pass(&self, seen: &mut Marks<()>) -> Result<(), Failure> {
         let size = self.tree.size();
-        match seen.remove(&size) {
-            Some(head) if head != self.tree.head() => Err(unsound(&format!(
+        seen.pass(&self.tree).map_err(|()| {
+            unsound(&format!(
                 "the first {size} entries are not those of the checkpoint that you saw: the log was rewritten, or it is another one"
-            ))),
-            _ => Ok(()),
-        }
+            ))
+        })
     }
 }
 
