@@ -9,7 +9,7 @@ use std::time::Duration;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
-use daypass_store::{Expect, PostgresOptions, PostgresTls, Store, Verified, kept};
+use daypass_store::{Error as StoreError, Expect, PostgresOptions, PostgresTls, Store, Verified, kept};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, Semaphore, broadcast, watch};
@@ -130,16 +130,22 @@ pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<
     Ok(Arc::new(Engine::open(parts).await?))
 }
 
-/// Checks the store of a configuration without serving: log, checkpoints and tables. Nothing is written to one on SQLite.
+/// Checks the store of a configuration without serving: log, checkpoints and tables. Nothing is written to it, and no tables are made.
 ///
 /// # Errors
-/// Where the store cannot be read, and where something in it is not as it was written.
+/// Where the store cannot be read or is in memory, and where something in it is not as it was written.
 pub async fn verify(config: &ServerConfig, expect: Expect) -> Result<Verified, StartError> {
-    if let StoreConfig::Sqlite { path } = &config.store {
-        return Ok(daypass_store::verify_sqlite(path, expect).await?);
-    }
-    let secrets = ConfiguredSecrets::new(config.secrets.clone());
-    Ok(open_store(config, &secrets).await?.verify_signed(expect).await?)
+    let verified = match &config.store {
+        StoreConfig::Sqlite { path } => daypass_store::verify_sqlite(path, expect).await,
+        StoreConfig::Postgres(postgres) => {
+            let secrets = ConfiguredSecrets::new(config.secrets.clone());
+            daypass_store::verify_postgres(&options(postgres, &secrets)?, expect).await
+        }
+        StoreConfig::Memory => Err(StoreError::Unavailable(String::from(
+            "it is in the memory of the server that runs, and nobody else can look into it; daypass audit verify --key FILE asks that server",
+        ))),
+    };
+    Ok(verified?)
 }
 
 /// The file of keys that seal, where there is one. Servers that share a store have one each, which none of them may change alone.

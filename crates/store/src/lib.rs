@@ -72,7 +72,7 @@ pub use ssh::{SshAccess, SshEnd, SshHost, SshKeep};
 pub use store::Store;
 pub use tokens::{TokenKind, TokenRow};
 pub use transition::{Committed, Outcome, Told};
-pub use verify::{Check, Expect, Verified, verify_sqlite};
+pub use verify::{Check, Expect, Verified, verify_postgres, verify_sqlite};
 
 /// Where an embedded store takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -330,7 +330,7 @@ pub(crate) async fn apart<T: Send + 'static>(
 }
 
 /// One transaction on PostgreSQL.
-async fn within<T, F>(line: &Line, begin: &str, action: F) -> Result<T>
+pub(crate) async fn within<T, F>(line: &Line, begin: &str, action: F) -> Result<T>
 where
     F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send,
 {

@@ -93,7 +93,7 @@ CREATE SEQUENCE event_ids AS BIGINT;
 -- there, given by the sequencer.
 CREATE TABLE events (
     id BIGINT PRIMARY KEY,
-    leaf_index BIGINT UNIQUE,
+    leaf_index BIGINT UNIQUE CHECK (leaf_index >= 0),
     at BIGINT NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,

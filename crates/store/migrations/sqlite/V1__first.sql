@@ -90,7 +90,7 @@ CREATE TABLE texts (
 -- there, given by the sequencer.
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
-    leaf_index INTEGER UNIQUE,
+    leaf_index INTEGER UNIQUE CHECK (leaf_index >= 0),
     at INTEGER NOT NULL,
     actor TEXT NOT NULL,
     kind TEXT NOT NULL,

@@ -28,5 +28,6 @@ mod signed;
 mod sqlite_file;
 mod ssh;
 mod story;
+mod tampering;
 mod transitions;
 mod walk;
