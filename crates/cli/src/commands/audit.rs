@@ -1,6 +1,8 @@
 //! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
 
+mod course;
 mod export;
+mod fresh;
 mod proof;
 mod reader;
 mod source;

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daypass_core::time::Timestamp;
-use daypass_tlog::{Checkpoint, Hash};
+use daypass_tlog::Hash;
 use serde::Serialize;
 
 use super::reader::{self, Sound};
 use super::source::Source;
-use super::{proof, trust};
+use super::{fresh, proof, trust};
 use crate::context::Context;
+use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::human::instant;
+use crate::human::{ago, instant};
 use crate::line::{Line, Style};
 
 /// Check that the log is whole, and what was signed.
@@ -28,7 +29,7 @@ use crate::line::{Line, Style};
   daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
 
 Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
-It ends with 1 and the first thing that is wrong. docs/audit.md: what each check finds, and how to do it with public tools.")]
+It ends with 1 and the first thing that is wrong, which may be that nothing is signed any more. docs/audit.md: what each check finds, and how to do it with public tools.")]
 pub struct VerifyArgs {
     /// A folder that was exported or a file with a grant's proof; without one the server's log
     #[arg(value_name = "PATH")]
@@ -80,28 +81,39 @@ impl VerifyArgs {
         let sound = reader::read(&source, (&keys, &seen), |_, _| Ok(())).await;
         drop(progress);
         let sound = sound?;
+        let now = edge::now();
+        let unsigned = match &source {
+            Source::Server(client) => fresh::unsigned(client, &keys, now).await?,
+            Source::Folder(_) => 0,
+        };
         let place = self.what.as_deref().map(Path::display);
-        context.note_of(place.map(|place| place.to_string()), seen.len());
-        tell(context, &sound);
+        context
+            .out
+            .note(looked_at(place.map(|place| place.to_string()), seen.len()));
+        tell(context, &sound, now);
+        if unsigned > 0 {
+            context.out.note(format!(
+                "{} entries of the last minutes are not signed yet",
+                unsigned
+            ));
+        }
         Ok(Exit::DONE)
     }
 }
 
-impl Context {
-    /// What was looked at, and against what.
-    fn note_of(&self, place: Option<String>, seen: usize) {
-        let place = place.unwrap_or_else(|| "the server's log".to_owned());
-        let seen = match seen {
-            0 => String::new(),
-            1 => ", and goes on from the checkpoint that you saw".to_owned(),
-            n => format!(", and goes on from the {n} checkpoints that you saw"),
-        };
-        self.out.note(format!("{place} is whole{seen}"));
-    }
+/// What was looked at, and against what.
+fn looked_at(place: Option<String>, seen: usize) -> String {
+    let place = place.unwrap_or_else(|| "the server's log".to_owned());
+    let seen = match seen {
+        0 => String::new(),
+        1 => ", and goes on from the checkpoint that you saw".to_owned(),
+        n => format!(", and goes on from the {n} checkpoints that you saw"),
+    };
+    format!("{place} is whole{seen}")
 }
 
 /// What was found.
-pub(super) fn tell(context: &Context, sound: &Sound) {
+pub(super) fn tell(context: &Context, sound: &Sound, now: Timestamp) {
     let Sound {
         checkpoint,
         key,
@@ -116,7 +128,9 @@ pub(super) fn tell(context: &Context, sound: &Sound) {
     };
     let lines = || {
         let good = |text: String| Line::new().with(Style::Good, "✓ ").text(text);
-        let last = last.map_or_else(String::new, |at| format!(", the last of {}", instant(at)));
+        let last = last.map_or_else(String::new, |at| {
+            format!(", the last of {} ({})", instant(at), ago(at, now))
+        });
         vec![
             good(format!("{} entries{last}", checkpoint.size)),
             good(format!("head {}", hex(&checkpoint.head))),
@@ -135,15 +149,4 @@ pub(super) fn tell(context: &Context, sound: &Sound) {
 /// As 64 digits.
 pub(super) fn hex(hash: &Hash) -> String {
     daypass_core::text::Hash::from_bytes(*hash).to_string()
-}
-
-/// Whether a checkpoint is what was seen, where it is of the same size, and not shorter than any.
-pub(super) fn not_behind(checkpoint: &Checkpoint, seen: &[Checkpoint]) -> Result<(), Failure> {
-    let same = seen.iter().find(|seen| seen.size == checkpoint.size);
-    if same.is_some_and(|seen| seen.head != checkpoint.head) {
-        return Err(reader::unsound(
-            "the checkpoint is not the one of the same size that you saw: there are two logs",
-        ));
-    }
-    Ok(())
 }
