@@ -8,6 +8,7 @@
     reason = "a test says what went wrong by panicking; clippy knows only its functions, not what they share"
 )]
 
+mod appended;
 mod bench;
 mod break_glass;
 mod changes;
