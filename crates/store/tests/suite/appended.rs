@@ -48,7 +48,8 @@ async fn what_is_appended_by_hand_is_signed_and_must_follow(bench: Bench) {
     let canonical = |at| String::from_utf8(event(at).canonical().unwrap()).unwrap();
     // How long before the newest event, what is made of its bytes, and what is found.
     type Made = fn(String) -> String;
-    let cases: [(Span, Made, Option<(Check, &str)>); 6] = [
+    type Found = Option<(Check, &'static str)>;
+    let cases: [(Span, Made, Found); 6] = [
         (Span::ZERO, |own| own, None),
         (Span::minutes(9), |own| own, None),
         (
