@@ -141,7 +141,19 @@ pub enum State {
         reviews: Vec<Review>,
         /// When.
         at: Timestamp,
+        /// Where nobody answered; what lapsed before that was kept says nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent: Option<Silent>,
     },
+}
+
+/// Where a request stood when nobody answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silent {
+    /// The step that was open, counted from 0.
+    pub step: usize,
+    /// Whether others had been asked as well.
+    pub escalated: bool,
 }
 
 impl State {
@@ -196,7 +208,11 @@ pub enum Event {
     /// The requester took it back.
     Withdrawn,
     /// Time ran out.
-    Lapsed,
+    Lapsed {
+        /// Where nobody answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent: Option<Silent>,
+    },
     /// Somebody looked at what was done in an emergency.
     Acknowledged {
         /// Who.
@@ -397,6 +413,15 @@ impl Request {
     /// # Errors
     /// Where it is decided, or is somebody else's.
     pub fn withdraw(&self, by: PersonId) -> Result<Event, Refusal> {
+        if let (Err(refusal), State::Approved { .. }) = (self.pending(), &self.state)
+            && by == self.ask.requester
+        {
+            let grant = self.ask.extends.unwrap_or_else(|| GrantId::from(self.id));
+            return Err(refusal.hint(format!(
+                "what it gave is given back with: daypass release {}",
+                grant.short()
+            )));
+        }
         self.pending()?;
         if by != self.ask.requester {
             return Err(Refusal::new(
@@ -423,7 +448,9 @@ impl Request {
                     due_at: (now + *within).min(self.expires_at()),
                 })
             }
-            _ => Some(Event::Lapsed),
+            _ => Some(Event::Lapsed {
+                silent: Some(Silent { step, escalated }),
+            }),
         }
     }
 
@@ -476,9 +503,10 @@ impl Request {
                 reviews: reviews.clone(),
                 at,
             },
-            Event::Lapsed => State::Lapsed {
+            Event::Lapsed { silent } => State::Lapsed {
                 reviews: reviews.clone(),
                 at,
+                silent: *silent,
             },
         };
         Some(self)

@@ -7,7 +7,7 @@ use daypass_core::time::Timestamp;
 
 use crate::human::{ago, instant, left, span};
 use crate::line::{Field, Line, Style};
-use crate::wait::waits_for;
+use crate::wait::{nobody_of, waits_for};
 
 /// `orders-prod/write`, `orders-prod/write + 2 more`.
 pub(crate) fn items(items: &[daypass_api::Item]) -> String {
@@ -36,6 +36,8 @@ pub(crate) fn grant_state(grant: &Grant, now: Timestamp) -> Field {
                 .map_or_else(String::new, |at| format!(" {}", ago(at, now)));
             format!("{}{ago} ({reason})", grant.state.as_str())
         }
+        // Its time has come; the next look sets it up.
+        GrantState::Scheduled if grant.starts_at.is_none() => GrantState::Activating.as_str().to_owned(),
         state => state.as_str().to_owned(),
     };
     Field(style, text)
@@ -247,6 +249,7 @@ pub(crate) fn step_lines(
         StepState::Approved => (Style::Good, String::from("✓ agreed")),
         StepState::Denied => (Style::Bad, String::from("✗ denied")),
         StepState::Closed => (Style::Faint, String::from("closed")),
+        StepState::Silent => (Style::Faint, format!("{} answered in time", nobody_of(step))),
     };
     let mut lines = vec![labelled(&format!("step {number}"), format!("{who}: ")).with(style, state)];
     if let Some(guardrail) = &step.guardrail {
@@ -256,7 +259,12 @@ pub(crate) fn step_lines(
         let text = format!("with a proof less than {} old of who reviews", span(within));
         lines.push(labelled("", text));
     }
-    if let (StepState::Open | StepState::Waiting, Some(escalation)) = (step.state, &step.escalates) {
+    let silence = step.escalates.as_ref().filter(|escalation| match step.state {
+        StepState::Open | StepState::Waiting => true,
+        StepState::Silent => escalation.happened,
+        StepState::Approved | StepState::Denied | StepState::Closed => false,
+    });
+    if let Some(escalation) = silence {
         let when = if escalation.happened {
             "was silent; also asked"
         } else {

@@ -33,6 +33,13 @@ pub(super) enum State {
     },
     /// Every step agreed.
     Agreed,
+    /// Nobody answered a step of it in time.
+    Silent {
+        /// Which, counted from 0.
+        step: usize,
+        /// Whether others had been asked as well.
+        escalated: bool,
+    },
     /// It came to nothing.
     Over,
 }
@@ -79,7 +86,7 @@ impl Chain<'_> {
                 Silence::Escalate { to, within } => Some(api::Escalation {
                     to: to.to_string(),
                     within: *within,
-                    happened: open.is_some_and(|(_, escalated)| escalated),
+                    happened: open.is_some_and(|(_, escalated)| escalated) || self.was_escalated(index),
                 }),
             },
         }
@@ -102,6 +109,11 @@ impl Chain<'_> {
         reviewers.iter().filter_map(one).collect()
     }
 
+    /// Whether others were asked as well where nobody answered.
+    fn was_escalated(&self, index: usize) -> bool {
+        matches!(self.state, State::Silent { step, escalated: true } if step == index)
+    }
+
     fn step_state(&self, index: usize, step: &Step, reviews: &[&Review]) -> api::StepState {
         let denied = |review: &&Review| review.decision == Decision::Deny;
         let agreed = reviews.iter().filter(|review| !denied(review)).count();
@@ -110,6 +122,9 @@ impl Chain<'_> {
             State::Pending { step, .. } if step == index => api::StepState::Open,
             State::Pending { step, .. } if step < index => api::StepState::Waiting,
             State::Pending { .. } => api::StepState::Approved,
+            State::Silent { step, .. } if step == index => api::StepState::Silent,
+            State::Silent { step, .. } if step < index => api::StepState::Closed,
+            State::Silent { .. } => api::StepState::Approved,
             State::Over if reviews.iter().any(denied) => api::StepState::Denied,
             State::Over if usize::try_from(step.count.max(1)).is_ok_and(|count| agreed >= count) => {
                 api::StepState::Approved
