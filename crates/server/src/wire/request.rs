@@ -140,7 +140,7 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
         }
     };
     let chain = step::Chain {
-        owner: request.ask.requester,
+        about: request.into(),
         reviews: request.reviews(),
         state,
         now,

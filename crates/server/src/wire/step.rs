@@ -5,13 +5,14 @@ use daypass_core::id::PersonId;
 use daypass_core::review::{Decision, Review, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
 use daypass_engine::{Awaits, Current};
+use daypass_policy::Matter;
 
 use super::{items, words};
 
 /// How far a chain has come.
 pub(super) struct Chain<'a> {
-    /// Whose it is. They never answer.
-    pub(super) owner: PersonId,
+    /// What it is about: to some of it there are people who never answer.
+    pub(super) about: Matter<'a>,
     /// The reviews so far.
     pub(super) reviews: &'a [Review],
     /// How it stands.
@@ -98,7 +99,7 @@ impl Chain<'_> {
         let heard = |person: PersonId| self.reviews.iter().any(|review| review.is_of(person));
         let one = |absent: &PersonId| {
             let people = [*absent].into();
-            let asked = policy.instead_of(&people, self.owner, directory, self.now);
+            let asked = policy.instead_of(&people, self.about, directory, self.now);
             let delegate = asked.into_iter().find(|asked| asked != absent)?;
             let counts = !reviewers.contains(&delegate) && !heard(delegate);
             counts.then(|| api::StandIn {
