@@ -434,6 +434,52 @@ mod tests {
     }
 
     #[test]
+    fn silence_says_who_was_asked_in_vain() {
+        let told = |reviews: serde_json::Value, happened: bool| {
+            let step = serde_json::from_value(serde_json::json!({
+                "from": "leads", "count": 2, "state": "silent", "within": "15m", "reviews": reviews,
+                "escalates": {"to": "security", "within": "10m", "happened": happened},
+            }));
+            let lines = step_lines(1, &step.unwrap(), at("2026-01-01T01:00:00Z"), String::new);
+            text(&lines)
+        };
+        let nobody = told(serde_json::json!([]), true);
+        assert_eq!(
+            nobody,
+            [
+                "step 1     2 of leads: nobody of leads or security answered in time",
+                "           was silent; also asked security (10m)",
+            ]
+        );
+        let agreed =
+            serde_json::json!([{"reviewer": "bo", "decision": "approve", "at": "2026-01-01T00:01:00Z"}]);
+        let one = told(agreed, false);
+        assert_eq!(
+            one[0],
+            "step 1     2 of leads: only 1 of 2 of leads answered in time"
+        );
+        assert_eq!(one.len(), 2, "security was not asked: {one:?}");
+    }
+
+    #[test]
+    fn what_has_only_not_begun_yet_is_on_its_way() {
+        let grant = |starts_at: Option<&str>| -> Grant {
+            serde_json::from_value(serde_json::json!({
+                "id": "G0000000000000000", "request": "R0000000000000000", "state": "scheduled", "holder": "ana",
+                "items": [], "duration": "1h", "latest_end": "2026-01-01T02:00:00Z", "overdue": false, "entitlements": [],
+                "starts_at": starts_at,
+            }))
+            .unwrap()
+        };
+        let now = at("2026-01-01T00:00:00Z");
+        let shown = |grant: &Grant| (grant_state(grant, now).1, grant_left(grant, now));
+        let on_its_way = ("activating".to_owned(), "1h once it is there".to_owned());
+        assert_eq!(shown(&grant(None)), on_its_way);
+        let later = ("scheduled".to_owned(), "begins in 30m".to_owned());
+        assert_eq!(shown(&grant(Some("2026-01-01T00:30:00Z"))), later);
+    }
+
+    #[test]
     fn an_emergency_says_so_and_what_is_owed() {
         let request = |glass: serde_json::Value| -> Request {
             serde_json::from_value(serde_json::json!({
