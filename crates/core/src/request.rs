@@ -12,7 +12,7 @@ use crate::end_when::EndWhen;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
 use crate::refusal::{Code, Refusal};
-use crate::review::{Approval, Decision, Review, Silence, Step, Tally, Voter, tally};
+use crate::review::{Approval, Decision, Review, Silence, Silent, Step, Tally, Voter, tally};
 use crate::text::{Hash, Prose};
 use crate::time::{Span, Timestamp};
 
@@ -145,15 +145,6 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         silent: Option<Silent>,
     },
-}
-
-/// Where a request stood when nobody answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Silent {
-    /// The step that was open, counted from 0.
-    pub step: usize,
-    /// Whether others had been asked as well.
-    pub escalated: bool,
 }
 
 impl State {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use daypass_core::id::PersonId;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::request::{Event, Request, Silent, Standing, State};
-use daypass_core::review::{Decision, From, Review, Silence, Step, Voter};
+use daypass_core::request::{Event, Request, Standing, State};
+use daypass_core::review::{Decision, From, Review, Silence, Silent, Step, Voter};
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
 

@@ -3,8 +3,8 @@
 use daypass_api::{break_glass as api_glass, request as api};
 use daypass_core::break_glass::Owed;
 use daypass_core::id::GrantId;
-use daypass_core::request::{Request, Silent, State};
-use daypass_core::review::Step;
+use daypass_core::request::{Request, State};
+use daypass_core::review::{Silent, Step};
 use daypass_core::time::Timestamp;
 use daypass_engine::{Awaits, Current};
 
