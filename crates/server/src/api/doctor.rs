@@ -10,7 +10,7 @@ use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_engine::{Current, owner_locked};
-use daypass_policy::{Lack, Vacancy, cared_for};
+use daypass_policy::{Lack, Membership, Vacancy, cared_for};
 use daypass_store::{Backlog, Counts, GrantFilter};
 use futures_util::future::join_all;
 
@@ -83,10 +83,9 @@ fn policy(current: &Current) -> Check {
     let revision = policy.revision().to_string();
     let short: String = revision.chars().take(12).collect();
     if failed > 0 {
-        let found = format!(
-            "{failed} of the {} tests of revision {short} fail",
-            outcomes.len()
-        );
+        let of = counted(outcomes.len(), "test", "tests");
+        let fail = if failed == 1 { "fails" } else { "fail" };
+        let found = format!("{failed} of {of} of revision {short} {fail}");
         return Check::failing("policy", found, "daypass policy test FILE says which");
     }
     if outcomes.is_empty() {
@@ -98,8 +97,8 @@ fn policy(current: &Current) -> Check {
         );
     }
     let found = format!(
-        "revision {short} is in force, and its {} tests pass",
-        outcomes.len()
+        "revision {short} is in force, and its {}",
+        counted(outcomes.len(), "test passes", "tests pass")
     );
     Check::good("policy", found)
 }
@@ -109,23 +108,38 @@ fn vacancy(vacancy: &Vacancy) -> Check {
         who, rules, location, ..
     } = vacancy;
     let rules: Vec<&str> = rules.iter().map(daypass_core::name::Name::as_str).collect();
+    let admit = if rules.len() == 1 { "admits" } else { "admit" };
     let (rules, about) = (listed(&rules), format!("people {}", vacancy.set));
+    let fill = filled(&vacancy.of, &vacancy.lack);
     match vacancy.lack {
         Lack::Reviewers { have, need } => {
             let found = format!(
                 "{have} of the {need} that are needed may review as {who}, so that nobody gets anything by {rules} ({location:#}) \
                  without those it escalates to"
             );
-            let advice = "daypass group add GROUP LOGIN; whoever is new or was changed has to settle first";
+            let advice = format!("{fill}; whoever is new or was changed has to settle first");
             Check::warning(about, found, advice)
         }
         Lack::Askers => {
-            let found = format!("nobody is in {who}: {rules} admits nobody ({location:#})");
-            Check::warning(
-                about,
-                found,
-                "daypass group add GROUP LOGIN, or take the rule away",
-            )
+            let found = format!("nobody is in {who}: {rules} {admit} nobody ({location:#})");
+            Check::warning(about, found, format!("{fill}, or take the rule away"))
+        }
+    }
+}
+
+/// How somebody comes to be in a set of people.
+fn filled(of: &Membership, lack: &Lack) -> String {
+    match (of, lack) {
+        (Membership::Group(group), _) => format!("daypass group add {group} LOGIN"),
+        (Membership::Logins(_), Lack::Reviewers { .. }) => String::from(
+            "the set names logins: daypass user add LOGIN for those that are missing, or name others in the policy",
+        ),
+        (Membership::Logins(_), Lack::Askers) => String::from(
+            "the set names logins: daypass user add LOGIN or daypass service add LOGIN --owner PERSON for one of them, \
+             or name others in the policy",
+        ),
+        (Membership::Schedule, _) => {
+            String::from("no command adds anybody to it: name a group or logins in the policy instead")
         }
     }
 }

@@ -213,7 +213,7 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
         }
         E::Denied { review } => format!("{} denies it", reviewer(review, people)),
         E::Withdrawn => "taken back".to_owned(),
-        E::Lapsed => "nobody answered in time".to_owned(),
+        E::Lapsed { .. } => "nobody answered in time".to_owned(),
         E::Acknowledged {
             by,
             comment,

@@ -215,6 +215,12 @@ async fn a_stream_of_a_program_follows_the_role_of_its_owner() {
     let issued = dee.add_token(&read).await.unwrap();
     let secret = issued.secret.into_inner();
     let siem = bed.client_of(secret.expose_secret());
+    let lacks = siem
+        .add_request(&crate::bed::ask("staging/read"))
+        .await
+        .unwrap_err();
+    let command = "its owner issues one with: daypass service token siem NAME --scope read --scope request";
+    assert!(format!("{lacks:?}").contains(command), "{lacks:?}");
     let mut stream = siem.events(None).await.unwrap();
     bed.ask("ana", "staging/read").await;
     while next(&mut stream).await.name != "request.created" {}
