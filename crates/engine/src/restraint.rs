@@ -22,7 +22,9 @@ impl Engine {
     /// was decided since, whether what it holds as agreed was not taken back long ago, and who was locked.
     pub fn only_take_away(&self) {
         if !self.only_takes_away() {
-            tracing::error!("from here on this server only takes access away; nothing is given before the operator has looked");
+            tracing::error!(
+                "from here on this server only takes access away; nothing is given before the operator has looked"
+            );
         }
         self.store().only_take_away();
     }
@@ -77,7 +79,11 @@ impl Engine {
                 "the store was put back from a copy, so nobody knows what became of it since; who still needs it asks again",
             );
             let event = grant.end(Reason::Ineligible { why }, now)?;
-            Ok(Outcome::one(Actor::System, Subject::Grant(id), What::Grant(event)))
+            Ok(Outcome::one(
+                Actor::System,
+                Subject::Grant(id),
+                What::Grant(event),
+            ))
         };
         let ended = self.store().transition(Scope::Grant(id), decide).await?;
         Ok(ended.events.len())

@@ -75,7 +75,10 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     it_says_so_and_gives_nothing(&house);
     let gone = || Ok((!role_is_there(&house, &lost)).then_some(()));
     wait::until("the end of what the lost part gave", PATIENCE, gone).unwrap();
-    assert!(role_is_there(&house, &stays), "what is agreed to stays until its time");
+    assert!(
+        role_is_there(&house, &stays),
+        "what is agreed to stays until its time"
+    );
     house.run("admin", &["revoke", &stays, "--reason", "to be sure"]);
     ended_as_seen(&house.until_state(&stays, "ended"));
     held.until_gone();

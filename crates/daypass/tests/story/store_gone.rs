@@ -31,8 +31,9 @@ fn house() -> (House, Postgres) {
         "postgres: {{host: 127.0.0.1, port: {port}, database: own, user: own, tls: disable, connections: 8, \
          password: {{secret: own-store}}}}"
     );
-    let secret =
-        format!("secrets:\n  own-store: {{file: secrets/own-store, hosts: [\"127.0.0.1:{port}\"], tls: disable}}\n");
+    let secret = format!(
+        "secrets:\n  own-store: {{file: secrets/own-store, hosts: [\"127.0.0.1:{port}\"], tls: disable}}\n"
+    );
     let config = config
         .replace("sqlite: data/story.sqlite", &own)
         .replace("secrets:\n", &secret);
@@ -113,7 +114,11 @@ fn the_store_standing_still_across_a_deadline() {
     let held = Session::open(&house.credentials(&grant)).unwrap();
     let later = (edge::now() + Span::seconds(7)).since(Timestamp::EPOCH);
     let later = later.to_std().as_secs_f64();
-    let deadline: Timestamp = house.grant(&grant)["expires_at"].as_str().unwrap().parse().unwrap();
+    let deadline: Timestamp = house.grant(&grant)["expires_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     // What runs out soon is read anew every five seconds: from then on the store may be gone.
     let read = || {
         let metrics = house.nobody().get("/metrics").body;
@@ -147,26 +152,35 @@ fn the_target_killed_while_access_is_set_up() {
         ..Settings::on(Store::Sqlite)
     });
     // Before it is committed there: what was done is lost with the target. After: it is there, and nobody was told.
-    for (needle, left) in [(&b"CREATE ROLE"[..], 0), (&b"COMMIT"[..], 1)] {
+    let mut grants = Vec::new();
+    for needle in [&b"CREATE ROLE"[..], &b"COMMIT"[..]] {
         let seen = house.target.proxy().when(needle, Then::HoldAnswers);
         let grant = house.take("orders-prod/read", "30m", &[]);
         seen.wait(PATIENCE).unwrap();
-        if left == 1 {
+        if needle == b"COMMIT" {
             let there = || Ok(role_is_there(&house, &grant).then_some(()));
             wait::until("the role", PATIENCE, there).unwrap();
         }
         house.target.postgres.kill().unwrap();
         house.target.proxy().cut();
-        assert_eq!(house.nobody().get("/readyz").status, 200, "a target's outage is not the server's");
+        let ready = house.nobody().get("/readyz");
+        assert_eq!(
+            ready.status, 200,
+            "a target's outage is not the server's: {ready:?}"
+        );
         assert_eq!(house.grant(&grant)["state"], "activating");
         house.target.postgres.start_again().unwrap();
-        // This one's disk is not waited for, so that the kill may undo what it had answered.
-        assert!(house.target.roles().len() <= left);
         house.until_state(&grant, "active");
-        assert_eq!(house.target.roles().len(), 1);
-        house.run("ana", &["release", &grant]);
-        ended_as_seen(&house.until_state(&grant, "ended"));
-        assert_eq!(house.target.roles(), Vec::<String>::new());
+        grants.push(grant);
     }
+    assert_eq!(house.target.roles().len(), 2, "each is there once");
+    for grant in &grants {
+        house.run("ana", &["release", grant]);
+    }
+    // What was not answered might still land, for all that anybody knows: an end is certain a minute after it.
+    for grant in &grants {
+        ended_as_seen(&house.until_state(grant, "ended"));
+    }
+    assert_eq!(house.target.roles(), Vec::<String>::new());
     house.end(Signal::TERM);
 }

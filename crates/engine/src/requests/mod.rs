@@ -154,7 +154,15 @@ impl Engine {
         // Who is locked since this process last looked reviews nothing: preview says so as enforcement does.
         let decided = self.may_give().and_then(|()| {
             let current = current.under(&locked);
-            decide(&current, &locked, (who, from), (asked, verb), &items, extended, now)
+            decide(
+                &current,
+                &locked,
+                (who, from),
+                (asked, verb),
+                &items,
+                extended,
+                now,
+            )
         });
         let decision = match decided {
             Ok(allowed) => Decision::Allowed(Box::new(allowed)),

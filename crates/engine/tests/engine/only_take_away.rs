@@ -5,9 +5,7 @@ use daypass_core::request::Request;
 use daypass_core::review::Decision as Vote;
 use daypass_core::text::Hash;
 use daypass_core::time::Span;
-use daypass_engine::{
-    Error, Lockable, LookBack, NewDelegation, NewRequest, NewToken, Verdict,
-};
+use daypass_engine::{Error, Lockable, LookBack, NewDelegation, NewRequest, NewToken, Verdict};
 use daypass_policy::{Decision, Source};
 use daypass_store::TokenKind;
 
@@ -64,7 +62,11 @@ async fn every_door_by_which_something_is_given_is_shut() {
     let mut house = house().await;
     let grant = house.granted(&["orders/write"]).await;
     let pending = house.ask("ana", &["orders/read"]).await.unwrap().request;
-    let half = house.ask("ana", &["orders/read", "orders/write"]).await.unwrap().request;
+    let half = house
+        .ask("ana", &["orders/read", "orders/write"])
+        .await
+        .unwrap()
+        .request;
     house.approve("bo", &half).await.unwrap();
     let taken = house
         .engine
@@ -93,7 +95,11 @@ async fn every_door_by_which_something_is_given_is_shut() {
     );
     refused(&mut doors, "approve first", house.approve("bo", &pending).await);
     refused(&mut doors, "approve last", house.approve("cy", &half).await);
-    refused(&mut doors, "credential", engine.credential(ana, grant, None).await);
+    refused(
+        &mut doors,
+        "credential",
+        engine.credential(ana, grant, None).await,
+    );
     let look = LookBack {
         digest: taken.request.digest,
         comment: "right call".into(),
@@ -102,7 +108,9 @@ async fn every_door_by_which_something_is_given_is_shut() {
     refused(
         &mut doors,
         "look back",
-        engine.acknowledge(house.caller("cy"), taken.request.id, look).await,
+        engine
+            .acknowledge(house.caller("cy"), taken.request.id, look)
+            .await,
     );
     let delegation = NewDelegation {
         to: "cy".into(),
@@ -122,15 +130,27 @@ async fn every_door_by_which_something_is_given_is_shut() {
         engine.apply_policy(root, std::slice::from_ref(&source)).await,
     );
     refused(&mut doors, "load a policy", engine.load_policy(&[source]).await);
-    refused(&mut doors, "add", engine.add_person(root, person("eve", &[])).await);
+    refused(
+        &mut doors,
+        "add",
+        engine.add_person(root, person("eve", &[])).await,
+    );
     refused(&mut doors, "reactivate", engine.reactivate(root, "ed").await);
     let security = ["security".parse().unwrap()].into();
     let groups = engine.change_groups(root, "bo", security, [].into());
     refused(&mut doors, "groups", groups.await);
-    refused(&mut doors, "manager", engine.set_manager(root, "ana", Some("bo")).await);
+    refused(
+        &mut doors,
+        "manager",
+        engine.set_manager(root, "ana", Some("bo")).await,
+    );
     let role = daypass_core::person::SystemRole::Administrator;
     refused(&mut doors, "role", engine.set_role(root, "bo", role).await);
-    refused(&mut doors, "mail", engine.set_mail(root, "ana", Some("a@example.com")).await);
+    refused(
+        &mut doors,
+        "mail",
+        engine.set_mail(root, "ana", Some("a@example.com")).await,
+    );
     let password = engine.set_password(root, "ana", None, "$argon2id$x".into());
     refused(&mut doors, "password", password.await);
     refused(
@@ -157,7 +177,13 @@ async fn every_door_by_which_something_ends_is_open() {
         house.granted(&["orders/write"]).await,
         house.granted(&["orders/read"]).await,
     );
-    let locked = house.ask("ana", &["staging/read"]).await.unwrap().grant.unwrap().id;
+    let locked = house
+        .ask("ana", &["staging/read"])
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
     let [denied, withdrawn] = [
         house.ask("ana", &["orders/read"]).await.unwrap().request,
         house.ask("ana", &["orders/write"]).await.unwrap().request,
@@ -202,19 +228,41 @@ async fn what_is_due_ends_and_nothing_begins() {
     let scheduled = house.engine.request(house.caller("ana"), later, None).await;
     let scheduled = scheduled.unwrap().grant.unwrap().id;
     let silent = house.ask("ana", &["orders/read"]).await.unwrap().request;
-    let setting_up = house.ask("ana", &["staging/read"]).await.unwrap().grant.unwrap().id;
+    let setting_up = house
+        .ask("ana", &["staging/read"])
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
+    house.target.set_down(true);
+    house.reconcile().await;
+    house.target.set_down(false);
+    assert_eq!(house.state(setting_up).await, "activating");
     // What the lost part of a store had given, and nothing here knows of.
     house.target.add_unrecorded("d-unknown", "test");
     let before = intended(&house.log().await);
     house.engine.only_take_away();
 
     house.live(Span::minutes(5)).await;
-    assert!(!house.target.stands("d-unknown"), "what no grant gives is drift, as ever");
-    assert!(house.target.stands(&house.key(held).await), "what is held stays until its time");
+    assert!(
+        !house.target.stands("d-unknown"),
+        "what no grant gives is drift, as ever"
+    );
+    assert!(
+        house.target.stands(&house.key(held).await),
+        "what is held stays until its time"
+    );
     house.live(Span::hours(2)).await;
-    assert_eq!((house.state(held).await, house.ended_reason(held).await), ("ended", "expired"));
     assert_eq!(
-        (house.state(setting_up).await, house.ended_reason(setting_up).await),
+        (house.state(held).await, house.ended_reason(held).await),
+        ("ended", "expired")
+    );
+    assert_eq!(
+        (
+            house.state(setting_up).await,
+            house.ended_reason(setting_up).await
+        ),
         ("ended", "failed"),
         "its window is over"
     );
@@ -223,7 +271,11 @@ async fn what_is_due_ends_and_nothing_begins() {
     assert_eq!(intended(&log), before, "{log:?}");
     assert!(!log.contains(&"grant.begun"), "{log:?}");
     let silent = house.request(silent.id).await;
-    assert_eq!(silent.state.name(), "pending", "nobody knows who has answered since");
+    assert_eq!(
+        silent.state.name(),
+        "pending",
+        "nobody knows who has answered since"
+    );
 }
 
 #[tokio::test]
@@ -237,7 +289,13 @@ async fn what_had_not_begun_ends_where_the_loss_is_accepted() {
     };
     let scheduled = house.engine.request(house.caller("ana"), later, None).await;
     let scheduled = scheduled.unwrap().grant.unwrap().id;
-    let setting_up = house.ask("ana", &["staging/read"]).await.unwrap().grant.unwrap().id;
+    let setting_up = house
+        .ask("ana", &["staging/read"])
+        .await
+        .unwrap()
+        .grant
+        .unwrap()
+        .id;
     assert_eq!(house.engine.end_what_had_not_begun().await.unwrap(), 2);
     assert_eq!(house.engine.end_what_had_not_begun().await.unwrap(), 0);
     house.live(Span::minutes(20)).await;
@@ -248,5 +306,8 @@ async fn what_had_not_begun_ends_where_the_loss_is_accepted() {
         );
     }
     assert_eq!(house.state(held).await, "active");
-    assert!(house.ask("ana", &["staging/read"]).await.is_ok(), "who still needs it asks again");
+    assert!(
+        house.ask("ana", &["staging/read"]).await.is_ok(),
+        "who still needs it asks again"
+    );
 }

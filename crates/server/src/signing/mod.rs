@@ -147,7 +147,10 @@ impl LogSigner {
                 None if config.accept_rollback == Some(signed.size) => {
                     // First: who is cut off in between is told of the rollback once more.
                     let ended = engine.end_what_had_not_begun().await?;
-                    tracing::warn!(ended, "what was agreed to and had not begun ends: it may be long over");
+                    tracing::warn!(
+                        ended,
+                        "what was agreed to and had not begun ends: it may be long over"
+                    );
                     signer.go_back(store, &signed, newest.zip(kept)).await?;
                 }
                 None => signer.refuses = Some(rollback(store.log_head().await?, &signed)),

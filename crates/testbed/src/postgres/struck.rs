@@ -87,7 +87,9 @@ struct Process {
 /// Every process of the machine, as `ps` of POSIX says.
 fn processes() -> Result<Vec<Process>> {
     let mut ps = Command::new("ps");
-    let told = ps.args(["-A", "-o", "pid=", "-o", "ppid=", "-o", "stat="]).output();
+    let told = ps
+        .args(["-A", "-o", "pid=", "-o", "ppid=", "-o", "stat="])
+        .output();
     let told = told.doing(|| "asking ps for the processes".into())?;
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     let process = |line: &str| {
