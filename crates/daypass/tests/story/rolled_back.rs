@@ -57,8 +57,7 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
         .as_str()
         .unwrap()
         .to_owned();
-    let proof = house.file("proof.json");
-    signed(&house, &runs_out, proof.to_str().unwrap());
+    signed(&house, &runs_out, house.file("before.json").to_str().unwrap());
     stop_and_copy(&mut house, "yesterday");
 
     // What is lost then.
@@ -66,7 +65,7 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     let lost = house.take("orders-prod/read", "30m", &["--wait"]);
     house.run("ana", &["release", &scheduled]);
     house.until_state(&scheduled, "ended");
-    signed(&house, &lost, proof.to_str().unwrap());
+    signed(&house, &lost, house.file("after.json").to_str().unwrap());
     stop_and_copy(&mut house, "newest");
     assert!(role_is_there(&house, &lost));
 
