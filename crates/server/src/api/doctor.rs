@@ -333,7 +333,9 @@ fn log(app: &Parts) -> Check {
             Check::warning("log", found, advice)
         }
         Standing::Refused(why) => {
-            let found = format!("is not signed any more: {why}");
+            let found = format!(
+                "is not signed, and access is only taken away: the store does not go on from what was signed: {why}"
+            );
             let advice = "somebody put the store back from a copy or rewrote it: daypass audit verify, and docs/audit.md";
             Check::failing("log", found, advice)
         }

@@ -12,6 +12,7 @@ mod state;
 use daypass_core::event::{Actor, LogEvent, Subject, What};
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
+use daypass_engine::Engine;
 use daypass_store::{Error as StoreError, Head, KeptCheckpoint, Outcome, Scope, Store};
 use daypass_tlog::key::{Signer, Verifier};
 use daypass_tlog::{Checkpoint, Note, Tree, leaf};
@@ -67,21 +68,9 @@ pub enum SigningError {
         /// What is wrong.
         why: String,
     },
-    /// The store does not go on from what was signed.
-    #[error(
-        "the store does not go on from what this server signed: {signed} entries were signed, and it holds {kept}{other}. It was put \
-         back from a copy, or somebody rewrote it; what was recorded in between is lost, and access that was given then is known \
-         to the targets only. Put the newest store back. Or, if the loss is real: daypass server --accept-rollback {signed}, which \
-         goes on from here and leaves an event in the log (docs/audit.md)"
-    )]
-    Rollback {
-        /// How many entries were signed.
-        signed: u64,
-        /// How many the store holds.
-        kept: u64,
-        /// Said where it holds enough, and others.
-        other: &'static str,
-    },
+    /// What had not begun could not be ended, where the operator accepts that the store went back.
+    #[error(transparent)]
+    Engine(#[from] daypass_engine::Error),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -116,14 +105,18 @@ pub(crate) struct LogSigner {
     tree: Tree,
     /// Whether what was signed can be kept outside the store.
     kept_outside: bool,
+    /// Why nothing is signed: the store does not go on from what was signed, and did not when this began.
+    refuses: Option<String>,
 }
 
 impl LogSigner {
-    /// Reads the key (or makes it, where this log was never signed) and finds where to go on from.
+    /// Reads the key (or makes it, where this log was never signed) and finds where to go on from. Where the store does not go on
+    /// from what was signed, it [refuses](Self::refuses): access must end all the same, so that is no reason not to start.
     ///
     /// # Errors
-    /// Where there is no key, or the store does not go on from what was signed.
-    pub(crate) async fn open(config: &SigningConfig, store: &Store) -> Result<Self, SigningError> {
+    /// Where there is no key, or what it signed is not to be had.
+    pub(crate) async fn open(config: &SigningConfig, engine: &Engine) -> Result<Self, SigningError> {
+        let store = engine.store();
         let newest = store.newest_checkpoint().await?;
         let state = StateFile::new(&config.state);
         let key = open_key(config, &state, newest.as_ref(), store.installation())?;
@@ -140,6 +133,7 @@ impl LogSigner {
             state,
             tree: Tree::default(),
             kept_outside: true,
+            refuses: None,
         };
         if told.is_none() && kept.is_some() {
             tracing::info!(
@@ -151,9 +145,15 @@ impl LogSigner {
             match standing_on(store, &signed).await? {
                 Some(tree) => signer.tree = tree,
                 None if config.accept_rollback == Some(signed.size) => {
+                    // First: who is cut off in between is told of the rollback once more.
+                    let ended = engine.end_what_had_not_begun().await?;
+                    tracing::warn!(
+                        ended,
+                        "what was agreed to and had not begun ends: it may be long over"
+                    );
                     signer.go_back(store, &signed, newest.zip(kept)).await?;
                 }
-                None => return Err(rollback(store.log_head().await?, &signed)),
+                None => signer.refuses = Some(rollback(store.log_head().await?, &signed)),
             }
         }
         Ok(signer)
@@ -258,6 +258,11 @@ impl LogSigner {
         Ok(())
     }
 
+    /// Why it signs nothing, where it was so from the start.
+    pub(crate) fn refuses(&self) -> Option<&str> {
+        self.refuses.as_deref()
+    }
+
     pub(crate) const fn is_kept_outside(&self) -> bool {
         self.kept_outside
     }
@@ -309,14 +314,12 @@ async fn standing_on(store: &Store, signed: &Checkpoint) -> Result<Option<Tree>,
     }
 }
 
-fn rollback(head: Head, signed: &Checkpoint) -> SigningError {
-    SigningError::Rollback {
-        signed: signed.size,
-        kept: head.size,
-        other: if head.size >= signed.size {
-            ", which are others"
-        } else {
-            ""
-        },
-    }
+fn rollback(head: Head, signed: &Checkpoint) -> String {
+    let (signed, kept) = (signed.size, head.size);
+    let other = if kept >= signed { ", which are others" } else { "" };
+    format!(
+        "{signed} entries were signed, and the store holds {kept}{other}. It was put back from a copy, or somebody rewrote it; what was \
+         recorded in between is lost. Put the newest store back. Or, if the loss is real: daypass server --accept-rollback {signed}, \
+         which goes on from here, ends what had not begun, and leaves an event in the log (docs/audit.md)"
+    )
 }

@@ -44,16 +44,17 @@ pub(crate) struct Signing {
 }
 
 impl Signing {
-    pub(crate) fn new(verifier: Option<Verifier>) -> Self {
-        let standing = match verifier {
-            Some(_) => Standing::Signed {
+    pub(crate) fn new(signer: Option<&LogSigner>) -> Self {
+        let standing = match signer.map(LogSigner::refuses) {
+            Some(Some(why)) => Standing::Refused(why.to_owned()),
+            Some(None) => Standing::Signed {
                 size: 0,
                 outside: true,
             },
             None => Standing::Off,
         };
         Self {
-            verifier,
+            verifier: signer.map(|signer| signer.verifier().clone()),
             standing: watch::Sender::new(standing),
             wake: Notify::new(),
         }
@@ -117,11 +118,12 @@ async fn turn(app: &App, signer: &mut LogSigner) -> Duration {
             EVERY
         }
         Err(NotSigned::Diverged(why)) => {
+            app.engine.only_take_away();
             app.metrics.signed(false, 0);
             tracing::error!(
                 %why,
-                "the log is not signed any more: the store does not go on from what was signed. Somebody put it back from a copy or \
-                 rewrote it; docs/audit.md says what to do"
+                "the log is not signed, and access is only taken away: the store does not go on from what was signed. Somebody put it \
+                 back from a copy or rewrote it; docs/audit.md says what to do"
             );
             app.signing.stands(Standing::Refused(why));
             AGAIN
