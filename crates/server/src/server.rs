@@ -177,7 +177,7 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
-        let signing = Signing::new(signer.as_ref().map(|signer| signer.verifier().clone()));
+        let signing = Signing::new(signer.as_ref(), matches!(config.store, StoreConfig::Postgres(_)));
         let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let wake = Arc::new(Notify::new());

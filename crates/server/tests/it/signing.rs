@@ -21,7 +21,7 @@ use daypass_tlog::{Checkpoint, Note, Tree, leaf, proof};
 use crate::bed::{Bed, problem, soon};
 
 /// A log on SQLite that is signed.
-fn signed(config: &mut ServerConfig) {
+pub(crate) fn signed(config: &mut ServerConfig) {
     let folder = config.state_dir.clone();
     config.store = StoreConfig::Sqlite {
         path: folder.join("data/store.sqlite"),
@@ -33,7 +33,7 @@ fn signed(config: &mut ServerConfig) {
     });
 }
 
-fn verifier(folder: &Path) -> Verifier {
+pub(crate) fn verifier(folder: &Path) -> Verifier {
     let line = std::fs::read_to_string(folder.join("log-key.pub")).unwrap();
     line.trim_end().parse().unwrap()
 }
@@ -45,7 +45,7 @@ fn checkpoint(note: &[u8], key: &Verifier) -> Checkpoint {
 }
 
 /// Waits until all that is recorded is signed.
-async fn all_signed(server: &Server) -> u64 {
+pub(crate) async fn all_signed(server: &Server) -> u64 {
     let store = server.engine().store();
     soon("everything to be signed", async {
         loop {
@@ -202,14 +202,14 @@ async fn a_server_without_a_key_says_so() {
 }
 
 /// Starts a server on this configuration, with a kind of target of its own.
-async fn start(config: &ServerConfig) -> Result<Server, StartError> {
+pub(crate) async fn start(config: &ServerConfig) -> Result<Server, StartError> {
     let kind: &'static Memory = Box::leak(Box::new(Memory::new()));
     let kinds: [&'static dyn TargetKind; 1] = [kind];
     Server::start(config.clone(), &kinds).await
 }
 
 /// Something is recorded.
-async fn happens(server: &Server) {
+pub(crate) async fn happens(server: &Server) {
     let event = LogEvent::Continued {
         signed_size: 0,
         signed_head: Hash::of(b""),
@@ -226,7 +226,7 @@ async fn happens(server: &Server) {
 }
 
 /// Copies the store's files.
-fn put(from: &Path, to: &Path) {
+pub(crate) fn put(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();
