@@ -95,14 +95,8 @@ impl KeysCommand {
                     log_key::told(&client, &context.out).await;
                 }
             }
-            Self::Rotate(args) if args.key.as_str() == "log" => {
-                let (now, stolen) = (args.now, args.stolen);
-                let key = client.rotate_log_key(RotateLog { now, stolen }).await?;
-                context.out.one(&key, || key.key.clone(), || log_key::steps(&key));
-            }
-            Self::Rotate(RotateArgs { stolen: true, .. }) => {
-                let what = "--stolen is for the log's key: daypass keys rotate log --stolen";
-                return Err(Failure::usage(what));
+            Self::Rotate(RotateArgs { key, now, stolen }) if stolen || key.as_str() == "log" => {
+                return log_key::rotate(context, &client, (&key, RotateLog { now, stolen })).await;
             }
             Self::Rotate(args) if args.key.as_str() == "sealing" => {
                 if args.now {

@@ -1,8 +1,12 @@
 //! The keys that the log is signed with, told: for `keys ls` and `keys rotate log`.
 
 use daypass_api::Client;
-use daypass_api::key::{LogKey, LogRotation};
+use daypass_api::key::{LogKey, LogRotation, RotateLog};
+use daypass_core::name::Name;
 
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::human::instant;
 use crate::line::{Line, Style};
 use crate::output::Output;
@@ -22,6 +26,21 @@ pub(super) async fn told(client: &Client, out: &Output) {
         ),
         Err(error) => format!("The log's key is not to be had: {error}"),
     });
+}
+
+/// Gives the log another key, or goes on with what was begun.
+pub(super) async fn rotate(
+    context: &Context,
+    client: &Client,
+    (name, how): (&Name, RotateLog),
+) -> Result<Exit, Failure> {
+    if name.as_str() != "log" {
+        let what = "--stolen is for the log's key: daypass keys rotate log --stolen";
+        return Err(Failure::usage(what));
+    }
+    let key = client.rotate_log_key(how).await?;
+    context.out.one(&key, || key.key.clone(), || steps(&key));
+    Ok(Exit::DONE)
 }
 
 /// How far the log's key is on its way to another, and which keys are spare.
@@ -63,7 +82,7 @@ fn said(key: &LogKey) -> Vec<Line> {
 }
 
 /// What a rotation of the log's key came to, and what happens next.
-pub(super) fn steps(key: &LogKey) -> Vec<Line> {
+fn steps(key: &LogKey) -> Vec<Line> {
     let good = |what: String| Line::new().with(Style::Good, "✓ ").text(what);
     let plain = |what: String| Line::new().text(what);
     match &key.rotation {

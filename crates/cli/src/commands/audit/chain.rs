@@ -1,15 +1,18 @@
 //! From the key that a verifier has to the one that signed: by the announcements of the keys in between, none of them believed unproved.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daypass_api::log::KeyLink;
 use daypass_core::event::{Event, Subject, What};
 use daypass_core::key::{Event as KeyEvent, Key};
-use daypass_tlog::Checkpoint;
 use daypass_tlog::key::Verifier;
 use daypass_tlog::succession::{Announcement, Successor, successors};
+use daypass_tlog::{Checkpoint, Hash};
 
 use super::reader::unsound;
+use super::source::Source;
 use super::trust;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -58,6 +61,36 @@ pub(super) fn signed(note: &[u8], keys: &[Verifier], links: &[KeyLink]) -> Resul
         "where the log's key was rotated, your key must be one that announced the next; daypass keys ls shows the present one, and the \
          operator gives it to you; docs/audit.md says what each finding means",
     ))
+}
+
+/// The same where the announcements are beside the log; they are asked for only where none of the keys signed it.
+///
+/// # Errors
+/// As [`signed`], and where they cannot be read.
+pub(super) async fn believed(source: &Source, note: &[u8], keys: &[Verifier]) -> Result<Believed, Failure> {
+    let links = match trust::signed(note, keys) {
+        Ok(_) => Vec::new(),
+        Err(_) => source.links().await?,
+    };
+    signed(note, keys, &links)
+}
+
+/// The heads that the log must have had: those that somebody saw, and those that a key signed when it announced the next.
+///
+/// # Errors
+/// Where they are two of one size.
+pub(super) fn seen(seen: &[Checkpoint], believed: &Believed) -> Result<BTreeMap<u64, Hash>, Failure> {
+    let mut heads: BTreeMap<u64, Hash> = seen.iter().map(|seen| (seen.size, seen.head)).collect();
+    for one in &believed.followed {
+        let Checkpoint { size, head, .. } = one.checkpoint;
+        if heads.insert(size, head).is_some_and(|other| other != head) {
+            return Err(unsound(&format!(
+                "there are two checkpoints of {size} entries: one that you saw, and one by which {} announced the next key",
+                one.from
+            )));
+        }
+    }
+    Ok(heads)
 }
 
 /// As the verifier of announcements takes it; `None` where it cannot be read.

@@ -10,9 +10,8 @@ use daypass_tlog::succession::Successor;
 use daypass_tlog::tile::{HEIGHT, Kind, Tile};
 use daypass_tlog::{Checkpoint, Hash, Tree, leaf};
 
-use super::chain::Told;
+use super::chain::{self, Told};
 use super::source::Source;
-use super::{chain, trust};
 use crate::failure::Failure;
 
 /// A log that was read whole and is in order.
@@ -52,23 +51,10 @@ pub(super) async fn read(
     mut took: impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
 ) -> Result<Sound, Failure> {
     let note = source.checkpoint().await?;
-    let links = match trust::signed(&note, keys) {
-        Ok(_) => Vec::new(),
-        Err(_) => source.links().await?,
-    };
-    let believed = chain::signed(&note, keys, &links)?;
+    let believed = chain::believed(source, &note, keys).await?;
     let checkpoint = believed.checkpoint.clone();
     let size = checkpoint.size;
-    let mut seen: BTreeMap<u64, Hash> = seen.iter().map(|seen| (seen.size, seen.head)).collect();
-    for one in &believed.followed {
-        let Checkpoint { size, head, .. } = one.checkpoint;
-        if seen.insert(size, head).is_some_and(|other| other != head) {
-            return Err(unsound(&format!(
-                "there are two checkpoints of {size} entries: one that you saw, and one by which {} announced the next key",
-                one.from
-            )));
-        }
-    }
+    let mut seen = chain::seen(seen, &believed)?;
     let mut reading = Reading::default();
     reading.pass(&mut seen)?;
     for tile in Tile::all(Kind::Entries, size) {

@@ -134,7 +134,7 @@ pub(super) fn tell(context: &Context, sound: &Sound) {
         last,
     } = sound;
     chain::tell(context, followed);
-    if let Some((next, index)) = next {
+    if let Some((next, index)) = next.as_ref().filter(|(next, _)| *next != key.to_string()) {
         context.out.note(format!(
             "entry {index} says that the key after the present one is {next}; have it from the operator too"
         ));
