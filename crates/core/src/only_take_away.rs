@@ -51,7 +51,7 @@ const fn takes_away(what: &What) -> bool {
 const fn of_request(event: &request::Event) -> bool {
     use request::Event as E;
     match event {
-        E::Denied { .. } | E::Withdrawn | E::Lapsed | E::ReviewOverdue => true,
+        E::Denied { .. } | E::Withdrawn | E::Lapsed { .. } | E::ReviewOverdue => true,
         // One who is asked as well may be the one who agrees. A look back is no end of anything, and would be lost with this store.
         E::Created { .. }
         | E::Reviewed { .. }

@@ -46,6 +46,7 @@ fn tell(verified: &Verified, seen: usize) {
         waiting,
         checkpoints,
         signed,
+        followed,
         texts,
     } = verified;
     say(format!("✓ {} entries, head {}", head.size, head.root));
@@ -60,6 +61,13 @@ fn tell(verified: &Verified, seen: usize) {
             }
         }
         None => say("! the log is empty, and nothing of it is signed"),
+    }
+    for one in followed {
+        say(format!(
+            "! {} announced {} in entry {}: the log's key was rotated. If the former was ever stolen, that proves nothing; have the \
+             present one from the operator",
+            one.from, one.to, one.index
+        ));
     }
     if seen > 0 {
         say(format!("✓ it goes on from what you saw ({seen})"));

@@ -180,9 +180,9 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
-        let signing = Signing::new(signer.as_ref());
-        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
+        let signing = Signing::new(signer.as_ref(), shared);
+        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let wake = Arc::new(Notify::new());
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());

@@ -34,13 +34,13 @@ pub(crate) struct Replay {
 }
 
 /// Replays those in the log, in order, then those on their way there. `grown` looks at the tree as it is before each entry and
-/// after the last.
+/// after the last, and at each entry's event while the tree is as before it.
 ///
 /// # Errors
 /// Where an event is missing, is not what its leaf is the hash of, or does not follow; and what `grown` answers.
 pub(crate) async fn replay(
     link: &mut Link,
-    mut grown: impl FnMut(&Tree) -> Result<()> + Send,
+    mut grown: impl FnMut(&Tree, Option<&Event>) -> Result<()> + Send,
 ) -> Result<Replay> {
     let mut replay = Replay::default();
     loop {
@@ -56,12 +56,13 @@ pub(crate) async fn replay(
                 let what = format!("entry {size} is missing");
                 return Err(Check::Place.differs(what));
             }
-            grown(&replay.tree)?;
-            let hash = apply(&mut replay.world, row, &format!("entry {size}"))?;
+            grown(&replay.tree, None)?;
+            let (hash, event) = apply(&mut replay.world, row, &format!("entry {size}"))?;
+            grown(&replay.tree, Some(&event))?;
             tiles::push(&mut replay.tree, *hash.bytes(), &mut replay.nodes);
         }
     }
-    grown(&replay.tree)?;
+    grown(&replay.tree, None)?;
     let mut last = Value::Int(i64::MIN);
     loop {
         let text = format!("{COLUMNS} WHERE leaf_index IS NULL AND id > $1 ORDER BY id LIMIT $2");
@@ -76,7 +77,7 @@ pub(crate) async fn replay(
     Ok(replay)
 }
 
-fn apply(world: &mut World, row: &Row, place: &str) -> Result<Hash> {
+fn apply(world: &mut World, row: &Row, place: &str) -> Result<(Hash, Event)> {
     let (hash, bytes) = (row.hash(2)?, row.bytes(3)?);
     if leaf(bytes) != hash {
         let what = format!("{place} is not what its leaf is the hash of: its bytes were changed");
@@ -103,7 +104,7 @@ fn apply(world: &mut World, row: &Row, place: &str) -> Result<Hash> {
         return Err(Check::Replay.differs(what));
     }
     beside(row, &event, &told)?;
-    Ok(hash)
+    Ok((hash, event))
 }
 
 /// What lists and filters go by stands beside the bytes.

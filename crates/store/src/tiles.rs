@@ -152,6 +152,14 @@ impl Store {
             .await
     }
 
+    /// The hashes of a proof within the tree of the log's first `size` entries.
+    ///
+    /// # Errors
+    /// As [`Self::log_proofs`].
+    pub async fn log_proof(&self, proof: Proof, size: u64) -> Result<Vec<Hash>> {
+        Ok(self.log_proofs(vec![proof], size).await?.concat())
+    }
+
     /// The hashes of each of these proofs within the tree of the log's first `size` entries.
     ///
     /// # Errors

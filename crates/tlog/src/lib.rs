@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod key;
 pub mod note;
 pub mod proof;
+pub mod succession;
 pub mod tile;
 mod tree;
 pub mod witness;

@@ -15,6 +15,7 @@ mod house;
 mod http;
 mod init;
 mod killed;
+mod log_keys;
 mod main_job;
 mod marked;
 mod outage;

@@ -39,6 +39,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     checks.extend(of_policy(&app, &current, now).await?);
     checks.extend(connectors(&app, &current).await);
     checks.extend(super::keys::looked_over(&app, &current, now).await);
+    checks.extend(super::log_key::looked_over(&app).await);
     checks.push(overdue(&ending(&app).await?));
     checks.push(reviews(&store.counts().await?));
     checks.extend(notices(&app, &store.notices_waiting(now).await?, now));
@@ -307,12 +308,7 @@ fn transport(app: &Parts) -> Check {
 
 /// Whether the log is signed.
 fn log(app: &Parts) -> Check {
-    let key = app
-        .signing
-        .verifier
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let key = app.signing.key().map(|key| key.to_string()).unwrap_or_default();
     match app.signing.standing() {
         Standing::Off => {
             let advice = "give signing_key in server.yaml, and start the server anew (docs/audit.md)";
@@ -331,6 +327,11 @@ fn log(app: &Parts) -> Check {
             );
             let advice = "let signing_key.state in server.yaml name a file that the server can write";
             Check::warning("log", found, advice)
+        }
+        Standing::Held(why) => {
+            let advice =
+                "docs/audit.md (another key for the log) says what to do; other servers may sign meanwhile";
+            Check::failing("log", format!("is not signed here: {why}"), advice)
         }
         Standing::Refused(why) => {
             let found = format!(

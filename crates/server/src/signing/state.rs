@@ -29,15 +29,15 @@ impl StateFile {
     /// What was signed last; `None` where there is no such file. Blocks on a small file.
     ///
     /// # Errors
-    /// Where it cannot be read, or is not signed by this key.
-    pub(crate) fn read(&self, key: &Verifier) -> Result<Option<Checkpoint>, String> {
+    /// Where it cannot be read, or is not signed by any of these keys.
+    pub(crate) fn read(&self, keys: &[&Verifier]) -> Result<Option<Checkpoint>, String> {
         let bytes = match std::fs::metadata(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
             Ok(meta) if meta.len() > LONGEST => return Err(format!("it is longer than {LONGEST} bytes")),
             Ok(_) => std::fs::read(&self.0).map_err(|error| error.to_string())?,
         };
-        checkpoint(&bytes, key).map(Some)
+        checkpoint(&bytes, keys).map(Some)
     }
 
     /// Keeps this note in its place, durably: whoever reads sees the old or the new. Blocks on the disk.
@@ -60,18 +60,29 @@ impl StateFile {
     }
 }
 
-/// The checkpoint in a note that this key signed for its own log.
+/// The checkpoint in a note that one of these keys signed for its own log.
 ///
 /// # Errors
 /// Where it is none.
-pub(crate) fn checkpoint(note: &[u8], key: &Verifier) -> Result<Checkpoint, String> {
+pub(crate) fn checkpoint(note: &[u8], keys: &[&Verifier]) -> Result<Checkpoint, String> {
     let note = Note::parse(note).map_err(|error| error.to_string())?;
-    note.verify(key).map_err(|error| error.to_string())?;
+    let mut why = String::from("there is no key");
+    let mut by = None;
+    for key in keys {
+        match note.verify(key) {
+            Ok(_) => {
+                by = Some(*key);
+                break;
+            }
+            Err(error) => why = error.to_string(),
+        }
+    }
+    let by = by.ok_or(why)?;
     let checkpoint: Checkpoint = note
         .text()
         .parse()
         .map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
-    if checkpoint.origin == key.name().as_str() {
+    if checkpoint.origin == by.name().as_str() {
         Ok(checkpoint)
     } else {
         Err(format!(

@@ -38,7 +38,7 @@ pub(crate) fn by_key(config: &mut ServerConfig) {
     });
 }
 
-fn verifier(folder: &Path) -> Verifier {
+pub(crate) fn verifier(folder: &Path) -> Verifier {
     let line = std::fs::read_to_string(folder.join("log-key.pub")).unwrap();
     line.trim_end().parse().unwrap()
 }
@@ -207,14 +207,14 @@ async fn a_server_without_a_key_says_so() {
 }
 
 /// Starts a server on this configuration, with a kind of target of its own.
-async fn start(config: &ServerConfig) -> Result<Server, StartError> {
+pub(crate) async fn start(config: &ServerConfig) -> Result<Server, StartError> {
     let kind: &'static Memory = Box::leak(Box::new(Memory::new()));
     let kinds: [&'static dyn TargetKind; 1] = [kind];
     Server::start(config.clone(), &kinds).await
 }
 
 /// Something is recorded.
-async fn happens(server: &Server) {
+pub(crate) async fn happens(server: &Server) {
     let event = LogEvent::Continued {
         signed_size: 0,
         signed_head: Hash::of(b""),
@@ -231,7 +231,7 @@ async fn happens(server: &Server) {
 }
 
 /// Copies the store's files.
-fn put(from: &Path, to: &Path) {
+pub(crate) fn put(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();

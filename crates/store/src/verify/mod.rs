@@ -1,6 +1,7 @@
 //! The log against itself, against what was signed, and against the tables: all events applied to an empty world must give the
 //! state that the tables hold. The first thing that is not as it was written is named.
 
+mod keys;
 mod rows;
 mod signed;
 mod state;
@@ -77,10 +78,22 @@ impl Check {
 /// What a log is held against beside itself.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// The keys that may have signed it; none: signatures are not looked at, and a log without any will do.
+    /// The keys that may have signed it, or one that the log's other keys are led to from; none: signatures are not looked at, and a
+    /// log without any will do.
     pub keys: Vec<Verifier>,
     /// Checkpoints that somebody saw and kept elsewhere: the log must go on from each. Their signatures are the caller's to check.
     pub seen: Vec<Checkpoint>,
+}
+
+/// A key that was believed because one that was believed before announced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The one before.
+    pub from: Verifier,
+    /// The one that it announced.
+    pub to: Verifier,
+    /// The place of the entry that says so.
+    pub index: u64,
 }
 
 /// What a check of log and tables found in order.
@@ -94,6 +107,8 @@ pub struct Verified {
     pub checkpoints: u64,
     /// How many entries the newest of them covers, and when it was made.
     pub signed: Option<(u64, Timestamp)>,
+    /// The keys that were gone over to from those that were given, in the order of the log.
+    pub followed: Vec<Followed>,
     /// How many free texts are kept; the words of others were erased.
     pub texts: u64,
 }
@@ -101,7 +116,14 @@ pub struct Verified {
 /// Checks everything.
 pub(crate) async fn run(link: &mut Link, expect: &Expect) -> Result<Verified> {
     let mut marks = Marks::read(link, expect).await?;
-    let replay = replay::replay(link, |tree| marks.pass(tree)).await?;
+    let replay = replay::replay(link, |tree, event| match event {
+        None => marks.pass(tree),
+        Some(event) => {
+            marks.keys.entry(tree.size(), event);
+            Ok(())
+        }
+    })
+    .await?;
     marks.end(&replay.tree, expect)?;
     let head = Head {
         size: replay.tree.size(),
@@ -122,6 +144,7 @@ pub(crate) async fn run(link: &mut Link, expect: &Expect) -> Result<Verified> {
         waiting: replay.waiting,
         checkpoints: marks.count,
         signed: marks.newest,
+        followed: marks.keys.followed,
         texts,
     })
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use daypass_core::time::Timestamp;
+use daypass_tlog::key::Verifier;
 use daypass_tlog::{Checkpoint, Hash, Note, Tree};
 
+use super::keys::Keys;
 use super::{Check, Expect, PAGE};
 use crate::checkpoints::{self, KeptCheckpoint};
 use crate::error::Result;
@@ -14,44 +16,50 @@ use crate::link::Link;
 struct Mark {
     head: Hash,
     check: Check,
+    /// Whose signatures are still to be looked at.
+    note: Option<Note>,
 }
 
 /// The marks that the log has yet to come by.
 #[derive(Default)]
 pub(super) struct Marks {
     ahead: BTreeMap<u64, Vec<Mark>>,
+    pub(super) keys: Keys,
     pub(super) count: u64,
     pub(super) newest: Option<(u64, Timestamp)>,
 }
 
 impl Marks {
-    /// Those that are kept, with their signatures checked, and those that were seen.
+    /// Those that are kept, and those that were seen.
     pub(super) async fn read(link: &mut Link, expect: &Expect) -> Result<Self> {
-        let mut marks = Self::default();
+        let mut marks = Self {
+            keys: Keys::new(&expect.keys),
+            ..Self::default()
+        };
         let mut after = -1;
         loop {
             let page = checkpoints::page(link, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = i64::try_from(last.size).unwrap_or(i64::MAX);
             for kept in &page {
-                let checkpoint = read(kept, expect)?;
-                marks.add(&checkpoint, Check::Checkpoint);
+                let (checkpoint, note) = read(kept, expect)?;
+                marks.add(&checkpoint, Check::Checkpoint, Some(note));
                 marks.count += 1;
                 marks.newest = Some((kept.size, kept.at));
             }
         }
         for seen in &expect.seen {
-            marks.add(seen, Check::Seen);
+            marks.add(seen, Check::Seen, None);
         }
         Ok(marks)
     }
 
-    fn add(&mut self, checkpoint: &Checkpoint, check: Check) {
+    fn add(&mut self, checkpoint: &Checkpoint, check: Check, note: Option<Note>) {
         let head = checkpoint.head;
         self.ahead
             .entry(checkpoint.size)
             .or_default()
-            .push(Mark { head, check });
+            .push(Mark { head, check, note });
     }
 
     /// The log has come to this tree.
@@ -60,10 +68,11 @@ impl Marks {
             return Ok(());
         };
         let head = tree.head();
-        let Some(other) = marks.iter().find(|mark| mark.head != head) else {
-            return Ok(());
-        };
         let size = tree.size();
+        let Some(other) = marks.iter().find(|mark| mark.head != head) else {
+            let mut notes = marks.into_iter().filter_map(|mark| mark.note);
+            return notes.try_for_each(|note| self.keys.checkpoint(size, note));
+        };
         let what = match other.check {
             Check::Seen => format!(
                 "the first {size} entries are not those of the checkpoint that was seen: the log was rewritten, or it is another one"
@@ -92,12 +101,12 @@ impl Marks {
             );
             return Err(Check::Checkpoint.differs(what));
         }
-        Ok(())
+        self.keys.end()
     }
 }
 
-/// A checkpoint that is kept, signed by one of the keys that may.
-fn read(kept: &KeptCheckpoint, expect: &Expect) -> Result<Checkpoint> {
+/// A checkpoint that is kept, of one of the logs whose keys are asked for.
+fn read(kept: &KeptCheckpoint, expect: &Expect) -> Result<(Checkpoint, Note)> {
     let wrong = |what: &dyn std::fmt::Display| {
         Check::Checkpoint.differs(format!("the checkpoint of {}: {what}", kept.size))
     };
@@ -106,16 +115,15 @@ fn read(kept: &KeptCheckpoint, expect: &Expect) -> Result<Checkpoint> {
     if checkpoint.size != kept.size {
         return Err(wrong(&format!("it says {} entries", checkpoint.size)));
     }
-    let mut why = None;
-    for key in &expect.keys {
-        match note.verify(key) {
-            Ok(_) if checkpoint.origin == key.name().as_str() => return Ok(checkpoint),
-            Ok(_) => why = Some(format!("it is one of another log, {}", checkpoint.origin)),
-            Err(error) => why = Some(error.to_string()),
-        }
+    let ours = |key: &Verifier| checkpoint.origin == key.name().as_str();
+    if !expect.keys.is_empty() && !expect.keys.iter().any(ours) {
+        // Whoever has another key is told that it did not sign, before they wonder about the name.
+        let mut keys = expect.keys.iter();
+        let why = keys
+            .find_map(|key| note.verify(key).err())
+            .map(|error| error.to_string());
+        let other = format!("it is one of another log, {}", checkpoint.origin);
+        return Err(wrong(&why.unwrap_or(other)));
     }
-    match why {
-        Some(why) => Err(wrong(&why)),
-        None => Ok(checkpoint),
-    }
+    Ok((checkpoint, note))
 }

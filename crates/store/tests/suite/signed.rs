@@ -94,8 +94,8 @@ async fn nodes_tiles_and_proofs_are_those_of_the_entries(bench: Bench) {
             verify_inclusion((index, &at), (size, &tree.head()), &proof).unwrap();
         }
         let whole: Tree = leaves.iter().copied().collect();
-        let proof = vec![Proof::of_consistency(size, 600).unwrap()];
-        let [proof] = store.log_proofs(proof, 600).await.unwrap().try_into().unwrap();
+        let proof = Proof::of_consistency(size, 600).unwrap();
+        let proof = store.log_proof(proof, 600).await.unwrap();
         verify_consistency((size, &tree.head()), (600, &whole.head()), &proof).unwrap();
     }
     for tile in Tile::all(Kind::Entries, 600) {

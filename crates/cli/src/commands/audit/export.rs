@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use daypass_api::log::KeyLinks;
 use daypass_tlog::tile::{Kind, Tile};
 use daypass_tlog::{Checkpoint, Note};
 
-use super::source::Source;
+use super::source::{LINKS, Source};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -36,6 +37,12 @@ impl ExportArgs {
             None => lines(&source, size).await?,
             Some(folder) => {
                 files(&source, size, folder).await?;
+                let links = source.links().await?;
+                if !links.is_empty() {
+                    let text = serde_json::to_vec_pretty(&KeyLinks { links })
+                        .map_err(|error| Failure::error(error.to_string()))?;
+                    write(&folder.join(LINKS), &text)?;
+                }
                 // Last: who finds it finds all that it covers.
                 write(&folder.join("checkpoint"), &note)?;
                 context

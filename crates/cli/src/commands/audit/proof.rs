@@ -15,7 +15,7 @@ use daypass_tlog::proof::verify_inclusion;
 use daypass_tlog::{Checkpoint, leaf};
 
 use super::reader::unsound;
-use super::{trust, verify};
+use super::{chain, verify};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -76,8 +76,11 @@ pub(super) fn verify(
     (keys, seen): (&[Verifier], &[Checkpoint]),
 ) -> Result<Exit, Failure> {
     let proof = read(path)?;
-    let (checkpoint, key) = trust::signed(proof.checkpoint.as_bytes(), keys)
-        .map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
+    let chain::Believed {
+        checkpoint,
+        key,
+        followed,
+    } = chain::signed(proof.checkpoint.as_bytes(), keys, &proof.keys)?;
     verify::not_behind(&checkpoint, seen)?;
     let mut events = Vec::with_capacity(proof.entries.len());
     for entry in &proof.entries {
@@ -100,6 +103,7 @@ pub(super) fn verify(
         )));
     }
     let spoken = words(&proof, &mut events)?;
+    chain::tell(context, &followed);
     context.out.note(format!(
         "{}: {} entries are in the log of {} ({} entries); {spoken} texts are those that were written",
         path.display(),

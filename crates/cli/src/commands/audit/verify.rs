@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daypass_core::time::Timestamp;
+use daypass_tlog::succession::Successor;
 use daypass_tlog::{Checkpoint, Hash};
 use serde::Serialize;
 
 use super::reader::{self, Sound};
 use super::source::Source;
-use super::{proof, trust};
+use super::{chain, proof, trust};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,7 +28,8 @@ use crate::line::{Line, Style};
   daypass audit verify --config server.yaml --key log-key.pub     the store that a server.yaml names
   daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
 
-Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
+A key that the log had before will do where it announced the next one: the log is then verified from the one to the other, and you
+are told. Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
 It ends with 1 and the first thing that is wrong. docs/audit.md: what each check finds, and how to do it with public tools.")]
 pub struct VerifyArgs {
     /// A folder that was exported or a file with a grant's proof; without one the server's log
@@ -53,8 +55,29 @@ struct Found {
     size: u64,
     head: String,
     signed_by: String,
+    /// How one came to that key from one that was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announced: Vec<Announced>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event: Option<Timestamp>,
+}
+
+/// That a key of the log announced the next one.
+#[derive(Serialize)]
+struct Announced {
+    by: String,
+    key: String,
+    entry: u64,
+}
+
+impl Announced {
+    fn of(one: &Successor) -> Self {
+        Self {
+            by: one.from.to_string(),
+            key: one.key.to_string(),
+            entry: one.index,
+        }
+    }
 }
 
 impl VerifyArgs {
@@ -105,13 +128,22 @@ pub(super) fn tell(context: &Context, sound: &Sound) {
     let Sound {
         checkpoint,
         key,
+        followed,
+        next,
         world,
         last,
     } = sound;
+    chain::tell(context, followed);
+    if let Some((next, index)) = next.as_ref().filter(|(next, _)| *next != key.to_string()) {
+        context.out.note(format!(
+            "entry {index} says that the key after the present one is {next}; have it from the operator too"
+        ));
+    }
     let found = Found {
         size: checkpoint.size,
         head: hex(&checkpoint.head),
         signed_by: key.to_string(),
+        announced: followed.iter().map(Announced::of).collect(),
         last_event: *last,
     };
     let lines = || {
