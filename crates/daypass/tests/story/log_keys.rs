@@ -82,37 +82,7 @@ fn the_former_key_leads_to_the_present_one(store: Store) {
     proof(&house, &grant, &text(&house.file("before.json")));
     ends_with(&mut house.cli("dee", &["audit", "export", "--dir", &march]), 0);
     let march = format!("{march}/checkpoint");
-
-    // Killed after each step; the next one is taken by itself.
-    rotate(&house, &[]);
-    again(&mut house);
-    wait::until("the next key", Duration::from_secs(30), || {
-        let listed = ends_with(&mut house.as_admin(&["keys", "ls"]), 0);
-        Ok(format!("{}{}", listed.0, listed.1)
-            .contains("which signs beside it")
-            .then_some(()))
-    })
-    .unwrap();
-    again(&mut house);
-    // Whoever has either key sees nothing but a log in order.
-    let during = house.take("orders-prod/read", "10m", &[]);
-    let shown = text(&house.file("during.json"));
-    proof(&house, &during, &shown);
-    wait::until("the new public half", PATIENCE, || {
-        Ok((std::fs::read(&public).unwrap() != std::fs::read(&former).unwrap()).then_some(()))
-    })
-    .unwrap();
-    for key in [&former, &public] {
-        verifies(&house, &["--key", key]);
-        verifies(&house, &[&shown, "--key", key]);
-        verifies(&house, &["--config", &config, "--key", key]);
-        python(&house, &shown, key, 0);
-    }
-    let doctor = ends_with(&mut house.as_admin(&["doctor"]), 0);
-    assert!(
-        format!("{}{}", doctor.0, doctor.1).contains("keys rotate log --now"),
-        "{doctor:?}"
-    );
+    both_sign(&mut house, &config, (&former, &public));
 
     // The end of it.
     let said = rotate(&house, &["--now"]);
@@ -168,6 +138,40 @@ fn the_former_key_leads_to_the_present_one(store: Store) {
         .collect();
     steps.sort_unstable();
     assert_eq!(steps, ["key.changed", "key.staged", "key.withdrawn"]);
+}
+
+/// The next key is announced, and becomes the log's; whoever has either sees nothing but a log in order.
+fn both_sign(house: &mut House, config: &str, (former, public): (&str, &str)) {
+    // Killed after each step; the next one is taken by itself.
+    rotate(house, &[]);
+    again(house);
+    wait::until("the next key", Duration::from_secs(30), || {
+        let listed = ends_with(&mut house.as_admin(&["keys", "ls"]), 0);
+        Ok(format!("{}{}", listed.0, listed.1)
+            .contains("which signs beside it")
+            .then_some(()))
+    })
+    .unwrap();
+    again(house);
+    // Whoever has either key sees nothing but a log in order.
+    let during = house.take("orders-prod/read", "10m", &[]);
+    let shown = text(&house.file("during.json"));
+    proof(house, &during, &shown);
+    wait::until("the new public half", PATIENCE, || {
+        Ok((std::fs::read(public).unwrap() != std::fs::read(former).unwrap()).then_some(()))
+    })
+    .unwrap();
+    for key in [former, public] {
+        verifies(house, &["--key", key]);
+        verifies(house, &[&shown, "--key", key]);
+        verifies(house, &["--config", config, "--key", key]);
+        python(house, &shown, key, 0);
+    }
+    let doctor = ends_with(&mut house.as_admin(&["doctor"]), 0);
+    assert!(
+        format!("{}{}", doctor.0, doctor.1).contains("keys rotate log --now"),
+        "{doctor:?}"
+    );
 }
 
 /// Without the announcement, or with another one, the former key leads nowhere.

@@ -178,13 +178,8 @@ async fn a_server_goes_on_from_between_any_two_steps_and_takes_no_key_that_is_no
     newest(&server).await.verify(&old).unwrap();
     assert!(newest(&server).await.verify(&new).is_err());
     // When it was announced.
-    slipped_in(
-        &server,
-        Event::Staged {
-            next: new.to_string(),
-        },
-    )
-    .await;
+    let next_key = new.to_string();
+    slipped_in(&server, Event::Staged { next: next_key }).await;
     newest(&server).await.verify(&new).unwrap();
     server.stop().await;
     // Without the next key, the present one signs; with it alone, nothing does: it is not the log's yet.
@@ -213,11 +208,12 @@ async fn a_server_goes_on_from_between_any_two_steps_and_takes_no_key_that_is_no
     }
     write(&file, &[&first, next.trim_end()]);
     let server = start(&config).await.unwrap();
+    let (withdrawn, early) = (old.to_string(), false);
     slipped_in(
         &server,
         Event::Withdrawn {
-            old: old.to_string(),
-            early: false,
+            old: withdrawn,
+            early,
         },
     )
     .await;
