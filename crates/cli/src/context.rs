@@ -118,6 +118,11 @@ impl Context {
             own.map(|profile| profile.token.clone().into_inner())
         });
         if token.is_none() {
+            // What is no address is no place to log in to either.
+            Client::new(&Connection {
+                server: server.to_owned(),
+                ..Connection::default()
+            })?;
             return Err(
                 Failure::new(Exit::LOGIN_NEEDED, format!("nobody is logged in at {server}"))
                     .hint(format!("daypass login --server {server}")),
@@ -229,5 +234,10 @@ mod tests {
         assert_eq!(token(Some(two), None), None, "not to another one");
         assert_eq!(token(Some(two), Some("api")), Some((two.into(), "api".into())));
         assert_eq!(token(None, Some("api")), Some((one.into(), "api".into())));
+        let failure = context(home.path(), Some("example.com"), None)
+            .connection()
+            .unwrap_err();
+        assert_eq!(failure.exit, Exit::USAGE, "no login helps there");
+        assert!(failure.told().0.ends_with("write it as https://example.com"));
     }
 }

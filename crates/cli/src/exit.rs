@@ -103,7 +103,8 @@ impl Exit {
             | Code::AlreadyStanding
             | Code::Exists
             | Code::InUse
-            | Code::PolicyInvalid => Self::ERROR,
+            | Code::PolicyInvalid
+            | Code::OnlyTakesAway => Self::ERROR,
         }
     }
 }

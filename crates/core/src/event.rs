@@ -180,7 +180,7 @@ impl What {
             Self::Request(R::Approved { .. }) => "request.approved",
             Self::Request(R::Denied { .. }) => "request.denied",
             Self::Request(R::Withdrawn) => "request.withdrawn",
-            Self::Request(R::Lapsed) => "request.lapsed",
+            Self::Request(R::Lapsed { .. }) => "request.lapsed",
             Self::Request(R::Acknowledged { .. }) => "request.acknowledged",
             Self::Request(R::ReviewOverdue) => "request.review_overdue",
             Self::Grant(G::Opened { .. }) => "grant.opened",
@@ -298,7 +298,7 @@ impl What {
             Self::Person(person::Change::Mail { mail }) => mail.iter_mut().collect(),
             Self::Person(person::Change::Delegated { delegation }) => delegation.why.iter_mut().collect(),
             Self::Lock(event) => vec![event.prose_mut()],
-            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed | R::ReviewOverdue)
+            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed { .. } | R::ReviewOverdue)
             | Self::Grant(_)
             | Self::Entitlement(_)
             | Self::Person(_)

@@ -48,6 +48,7 @@ fn tell(verified: &Verified, seen: usize) {
         signed,
         signed_at,
         newest,
+        followed,
         texts,
         texts_missing,
     } = verified;
@@ -65,6 +66,13 @@ fn tell(verified: &Verified, seen: usize) {
             }
         }
         None => say("! the log is empty, and nothing of it is signed"),
+    }
+    for one in followed {
+        say(format!(
+            "! {} announced {} in entry {}: the log's key was rotated. If the former was ever stolen, that proves nothing; have the \
+             present one from the operator",
+            one.from, one.to, one.index
+        ));
     }
     if seen > 0 {
         say(format!("✓ it goes on from what you saw ({seen})"));

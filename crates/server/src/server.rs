@@ -163,9 +163,12 @@ impl Server {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let engine = open(&config, kinds).await?;
         let signer = match &config.signing_key {
-            Some(key) => Some(LogSigner::open(key, engine.store()).await?),
+            Some(key) => Some(LogSigner::open(key, &engine).await?),
             None => None,
         };
+        if signer.as_ref().and_then(LogSigner::refuses).is_some() {
+            engine.only_take_away();
+        }
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|why| StartError::Listen {
             address: config.listen,
@@ -183,9 +186,9 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
-        let signing = Signing::new(signer.as_ref().map(|signer| signer.verifier().clone()));
-        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
+        let signing = Signing::new(signer.as_ref(), shared);
+        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let wake = Arc::new(Notify::new());
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());

@@ -171,6 +171,7 @@ pub(crate) fn reseal(was: Sealed, sealed: Vec<u8>) -> Statement {
 pub(crate) async fn load(link: &mut Link, world: &mut World, key: &Key) -> Result<()> {
     match key {
         Key::Sealing => link.reserve("key sealing").await?,
+        Key::Log => link.reserve("key log").await?,
         Key::Ssh(connector) => crate::ssh::turn(link, connector.as_str()).await?,
     }
     let text = "SELECT document FROM key_states WHERE id = $1 FOR UPDATE";

@@ -76,14 +76,14 @@ pub(crate) struct Times {
 }
 
 /// Replays those in the log, in order, then those on their way there. `signed`: how many entries are. `grown` looks at the tree as
-/// it is before each entry and after the last.
+/// it is before each entry and after the last, and at each entry's event while the tree is as before it.
 ///
 /// # Errors
 /// Where an event is missing, is not what its leaf is the hash of, or does not follow; and what `grown` answers.
 pub(crate) async fn replay(
     link: &mut Link,
     signed: u64,
-    mut grown: impl FnMut(&Tree) -> Result<()> + Send,
+    mut grown: impl FnMut(&Tree, Option<&Event>) -> Result<()> + Send,
 ) -> Result<Replay> {
     let mut replay = Replay::default();
     placed(link).await?;
@@ -100,11 +100,13 @@ pub(crate) async fn replay(
                 let what = format!("entry {size} is missing");
                 return Err(Check::Place.differs(what));
             }
-            grown(&replay.tree)?;
+            grown(&replay.tree, None)?;
             let place = format!("entry {size}");
-            let (hash, at) = replay
+            let (hash, event) = replay
                 .apply(row, &place)
                 .map_err(|error| Check::Entry.at(&place, error))?;
+            grown(&replay.tree, Some(&event))?;
+            let at = event.at;
             tiles::push(&mut replay.tree, *hash.bytes(), &mut replay.nodes);
             if size < signed {
                 replay.times.signed = Some(at);
@@ -113,7 +115,7 @@ pub(crate) async fn replay(
             }
         }
     }
-    grown(&replay.tree)?;
+    grown(&replay.tree, None)?;
     let mut last = Value::Int(i64::MIN);
     loop {
         let text = format!("{COLUMNS} WHERE leaf_index IS NULL AND id > $1 ORDER BY id LIMIT $2");
@@ -122,10 +124,10 @@ pub(crate) async fn replay(
         last = Value::Int(end.int(1)?);
         for row in &rows {
             let place = format!("event {}, without its place yet", row.int(1)?);
-            let (_, at) = replay
+            let (_, event) = replay
                 .apply(row, &place)
                 .map_err(|error| Check::Entry.at(&place, error))?;
-            replay.times.waits(at);
+            replay.times.waits(event.at);
             replay.waiting += 1;
         }
     }
@@ -173,7 +175,7 @@ impl Times {
 }
 
 impl Replay {
-    fn apply(&mut self, row: &Row, place: &str) -> Result<(Hash, Timestamp)> {
+    fn apply(&mut self, row: &Row, place: &str) -> Result<(Hash, Event)> {
         let (hash, bytes) = (row.hash(2)?, row.bytes(3)?);
         if leaf(bytes) != hash {
             let what = format!("{place} is not what its leaf is the hash of: its bytes were changed");
@@ -209,25 +211,24 @@ impl Replay {
             return Err(Check::Replay.differs(what));
         }
         self.times.newest = Some(newest.max(event.at));
-        let at = event.at;
-        self.remember(row.int(1)?, event, step);
-        Ok((hash, at))
+        self.remember(row.int(1)?, &event, step);
+        Ok((hash, event))
     }
 
     /// What the tables are compared with beside the state.
-    fn remember(&mut self, id: i64, event: Event, step: Step) {
+    fn remember(&mut self, id: i64, event: &Event, step: Step) {
         self.texts
             .extend(event.what.prose().iter().map(|prose| prose.hash()));
-        if let What::Policy(PolicyEvent::Applied { revision, files, .. }) = event.what {
+        if let What::Policy(PolicyEvent::Applied { revision, files, .. }) = &event.what {
             self.policies.push(Applied {
                 event: id,
-                revision,
-                files,
+                revision: *revision,
+                files: files.clone(),
                 at: event.at,
                 actor: event.actor,
             });
         }
-        let steps = self.steps.entry(event.subject).or_insert(Steps {
+        let steps = self.steps.entry(event.subject.clone()).or_insert(Steps {
             first: event.at,
             last: event.at,
             from: step.from,

@@ -10,6 +10,7 @@ pub mod marks;
 pub mod note;
 pub mod proof;
 mod signed;
+pub mod succession;
 pub mod tile;
 mod tree;
 pub mod witness;

@@ -38,14 +38,16 @@ impl<T> Marks<T> {
         }
     }
 
-    /// The log has come to this tree. `Err`: it should have been another one here, by what is from there.
+    /// The log has come to this tree: where the mark of this size is from. `Err`: it should have been another tree, by what is from
+    /// there.
     ///
     /// # Errors
     /// Where the mark of this size has another head.
-    pub fn pass(&mut self, tree: &Tree) -> Result<(), T> {
+    pub fn pass(&mut self, tree: &Tree) -> Result<Option<T>, T> {
         match self.0.remove(&tree.size()) {
-            Some((head, from)) if head != tree.head() => Err(from),
-            _ => Ok(()),
+            None => Ok(None),
+            Some((head, from)) if head == tree.head() => Ok(Some(from)),
+            Some((_, from)) => Err(from),
         }
     }
 
@@ -70,10 +72,10 @@ mod tests {
         marks.add(1, tree.head(), "again").unwrap();
         assert_eq!(marks.add(1, [7; 32], "seen"), Err(TwoLogs { size: 1 }));
         marks.add(3, [7; 32], "seen").unwrap();
-        assert_eq!(marks.pass(&tree), Ok(()));
+        assert_eq!(marks.pass(&tree), Ok(Some("kept")));
         assert_eq!(marks.ahead(), Some((3, &"seen")));
         tree.push(leaf(b"two"));
-        assert_eq!(marks.pass(&tree), Ok(()), "no mark here");
+        assert_eq!(marks.pass(&tree), Ok(None), "no mark here");
         tree.push(leaf(b"three"));
         assert_eq!(marks.pass(&tree), Err("seen"));
         assert_eq!(marks.ahead(), None);

@@ -14,9 +14,9 @@ use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
-use crate::key::Sealing;
+use crate::key::{LogKey, RotateLog, Sealing};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
-use crate::log::{GrantProof, LogProof, ProofQuery};
+use crate::log::{GrantProof, KeyLinks, LogProof, ProofQuery};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
@@ -175,6 +175,11 @@ impl Client {
     /// The key that checkpoints are verified with, as the server says.
     pub async fn log_key(&self) -> Result<Vec<u8>> {
         self.get_bytes(Route::AuditKey, &[]).await
+    }
+
+    /// How somebody who has a former key of the log comes to the present one. Nothing of it is to be believed unproved.
+    pub async fn log_key_links(&self) -> Result<KeyLinks> {
+        self.get(Route::AuditKeyLinks, &[], &ALL).await
     }
 
     /// A tile of hashes: its level, and its number as C2SP `tlog-tiles` writes it.
@@ -378,6 +383,16 @@ impl Client {
     /// Seals everything by another key.
     pub async fn rotate_sealing(&self) -> Result<Sealing> {
         self.send(Route::RotateSealing, &[], &NOTHING).await
+    }
+
+    /// With which keys the log is signed.
+    pub async fn log_keys(&self) -> Result<LogKey> {
+        self.get(Route::LogKey, &[], &ALL).await
+    }
+
+    /// Gives the log another key, or goes on with what was begun.
+    pub async fn rotate_log_key(&self, how: RotateLog) -> Result<LogKey> {
+        self.send(Route::RotateLogKey, &[], &how).await
     }
 
     /// What the server finds when it looks itself over.

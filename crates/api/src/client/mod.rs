@@ -360,6 +360,12 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
 
 fn checked(server: &str) -> Result<Url, Error> {
     let bad = |why: &str| Error::Setup(format!("\"{server}\" is no address of a server: {why}"));
+    if !server.contains("://") {
+        return Err(bad(&format!(
+            "it lacks the scheme; write it as {}",
+            with_scheme(server.trim())
+        )));
+    }
     let url = Url::parse(server.trim()).map_err(|error| bad(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("it holds a user or password; use `daypass login`"));
@@ -374,6 +380,16 @@ fn checked(server: &str) -> Result<Url, Error> {
             "without TLS your password and token could be read on the way; use https://",
         )),
         _ => Err(bad("write it as https://daypass.example.com")),
+    }
+}
+
+/// An address that was typed without its scheme, with the one that it has to have.
+fn with_scheme(server: &str) -> String {
+    let plain = format!("http://{server}");
+    match Url::parse(&plain) {
+        Ok(url) if is_loopback(&url) => plain,
+        Ok(_) => format!("https://{server}"),
+        Err(_) => String::from("https://daypass.example.com"),
     }
 }
 
@@ -416,6 +432,23 @@ mod tests {
             "",
         ] {
             assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_told_with_it() {
+        for (typed, whole) in [
+            ("example.com", "https://example.com"),
+            ("d.example.com:7373", "https://d.example.com:7373"),
+            ("localhost:7373", "http://localhost:7373"),
+            ("127.0.0.1", "http://127.0.0.1"),
+            ("", "https://daypass.example.com"),
+        ] {
+            let told = checked(typed).unwrap_err().to_string();
+            assert!(
+                told.ends_with(&format!("it lacks the scheme; write it as {whole}")),
+                "{told}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
 
+mod chain;
 mod course;
 mod export;
 mod fresh;

@@ -18,7 +18,7 @@ fn open(store: Store) -> House {
 }
 
 /// Waits until the last of what happened is signed: that is when its proof is to be had.
-fn signed(house: &House, grant: &str, file: &str) {
+pub(crate) fn signed(house: &House, grant: &str, file: &str) {
     let mut command = house.cli("dee", &["audit", "proof", grant, "-f", file]);
     for _ in 0..20 {
         let output = command.output().unwrap();
@@ -320,4 +320,13 @@ fn forged(house: &House, proof: &str, key: &str, log: &str) {
     let other = text(&house.file("other.pub"));
     let said = house.fails("dee", &["audit", "verify", "--key", &other], 1);
     assert!(said.contains("is not signed by daypass/somebody-else"), "{said}");
+}
+
+/// Verifies the store of a house by its configuration and its own key; what that says.
+#[track_caller]
+pub(crate) fn on_store(house: &House) -> String {
+    let (config, key) = (house.file("server.yaml"), house.file("secrets/log-key.pub"));
+    let (config, key) = (text(&config), text(&key));
+    let verify = ["audit", "verify", "--config", &config, "--key", &key];
+    ends_with(&mut house.cli("nobody", &verify), 0).1
 }

@@ -381,6 +381,13 @@ CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'wait
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
 
+-- Which of the log's keys each server has that signs it. Not events: each says so again while it runs.
+CREATE TABLE log_servers (
+    name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    keys TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+
 -- Keys of Daypass's own that were ever rotated, and how far each is.
 CREATE TABLE key_states (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,

@@ -2,6 +2,7 @@
 //! state that the tables hold. The first thing that is not as it was written is named.
 
 mod difference;
+mod keys;
 mod open;
 mod rows;
 mod signed;
@@ -84,10 +85,22 @@ impl Check {
 /// What a log is held against beside itself.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// The keys that may have signed it; none: signatures are not looked at, and a log without any will do.
+    /// The keys that may have signed it, or one that the log's other keys are led to from; none: signatures are not looked at, and a
+    /// log without any will do.
     pub keys: Vec<Verifier>,
     /// Checkpoints that somebody saw and kept elsewhere: the log must go on from each. Their signatures are the caller's to check.
     pub seen: Vec<Checkpoint>,
+}
+
+/// A key that was believed because one that was believed before announced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The one before.
+    pub from: Verifier,
+    /// The one that it announced.
+    pub to: Verifier,
+    /// The place of the entry that says so.
+    pub index: u64,
 }
 
 /// What a check of log and tables found in order.
@@ -103,6 +116,8 @@ pub struct Verified {
     pub signed: Option<u64>,
     /// When the last entry happened that it covers, by the entry itself.
     pub signed_at: Option<Timestamp>,
+    /// The keys that were gone over to from those that were given, in the order of the log.
+    pub followed: Vec<Followed>,
     /// When the newest event happened.
     pub newest: Option<Timestamp>,
     /// Of how many free texts of the log the words are kept.
@@ -115,7 +130,14 @@ pub struct Verified {
 pub(crate) async fn run(link: &mut Link, expect: &Expect) -> Result<Verified> {
     let mut marked = Marked::read(link, expect).await?;
     let signed = marked.newest.unwrap_or_default();
-    let mut replay = replay::replay(link, signed, |tree| marked.pass(tree)).await?;
+    let mut replay = replay::replay(link, signed, |tree, event| match event {
+        None => marked.pass(tree),
+        Some(event) => {
+            marked.keys.entry(tree.size(), event);
+            Ok(())
+        }
+    })
+    .await?;
     marked.end(&replay, expect)?;
     let head = Head {
         size: replay.tree.size(),
@@ -141,6 +163,7 @@ pub(crate) async fn run(link: &mut Link, expect: &Expect) -> Result<Verified> {
         checkpoints: marked.count,
         signed: marked.newest,
         signed_at: replay.times.signed,
+        followed: marked.keys.followed,
         newest: replay.times.newest,
         texts,
         texts_missing,

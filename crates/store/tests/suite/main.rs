@@ -26,6 +26,7 @@ mod people;
 mod postgres_server;
 mod queries;
 mod signed;
+mod signed_anew;
 mod sqlite_file;
 mod ssh;
 mod story;

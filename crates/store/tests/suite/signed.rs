@@ -85,15 +85,18 @@ async fn nodes_tiles_and_proofs_are_those_of_the_entries(bench: Bench) {
         assert_eq!(store.log_tree(size).await.unwrap(), tree, "{size}");
         for index in [0, size / 2, size - 1] {
             let proof = Proof::of_inclusion(index, size).unwrap();
-            let proof = store.log_proof(proof, size).await.unwrap();
+            let [proof] = store
+                .log_proofs(vec![proof], size)
+                .await
+                .unwrap()
+                .try_into()
+                .unwrap();
             let at = leaves[usize::try_from(index).unwrap()];
             verify_inclusion((index, &at), (size, &tree.head()), &proof).unwrap();
         }
         let whole: Tree = leaves.iter().copied().collect();
-        let proof = store
-            .log_proof(Proof::of_consistency(size, 600).unwrap(), 600)
-            .await
-            .unwrap();
+        let proof = Proof::of_consistency(size, 600).unwrap();
+        let proof = store.log_proof(proof, 600).await.unwrap();
         verify_consistency((size, &tree.head()), (600, &whole.head()), &proof).unwrap();
     }
     for tile in Tile::all(Kind::Entries, 600) {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daypass_api::Client;
-use daypass_api::log::ProofQuery;
+use daypass_api::log::{KeyLinks, ProofQuery};
 use daypass_tlog::proof::verify_consistency;
 use daypass_tlog::tile::{Kind, Tile};
 use daypass_tlog::{Checkpoint, Note};
 
 use super::reader::unsound;
-use super::source::Source;
+use super::source::{LINKS, Source};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -43,6 +43,12 @@ impl ExportArgs {
             Some(folder) => {
                 goes_on(&context.client()?, folder, &new).await?;
                 files(&source, size, folder).await?;
+                let links = source.links().await?;
+                if !links.is_empty() {
+                    let text = serde_json::to_vec_pretty(&KeyLinks { links })
+                        .map_err(|error| Failure::error(error.to_string()))?;
+                    write(&folder.join(LINKS), &text)?;
+                }
                 // By its size it stays: what was seen is to be held against what will be.
                 write(&folder.join(format!("checkpoint.{size}")), &note)?;
                 // Last: who finds it finds all that it covers.

@@ -15,7 +15,7 @@ use daypass_tlog::proof::verify_inclusion;
 use daypass_tlog::{Checkpoint, leaf};
 
 use super::reader::unsound;
-use super::{course, trust};
+use super::{chain, course, trust};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -77,8 +77,11 @@ pub(super) fn verify(
     (keys, seen): (&[Verifier], &[Checkpoint]),
 ) -> Result<Exit, Failure> {
     let proof = read(path)?;
-    let (checkpoint, key) = trust::signed(proof.checkpoint.as_bytes(), keys)
-        .map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
+    let chain::Believed {
+        checkpoint,
+        key,
+        followed,
+    } = chain::signed(proof.checkpoint.as_bytes(), keys, &proof.keys)?;
     same_as_seen(&checkpoint, seen)?;
     let mut events = Vec::with_capacity(proof.entries.len());
     for entry in &proof.entries {
@@ -92,6 +95,7 @@ pub(super) fn verify(
     }
     let course = course::follow(&proof.grant, &events).map_err(|why| unsound(&why))?;
     let (spoken, missing) = words(&proof, &mut events)?;
+    chain::tell(context, &followed);
     let out = &context.out;
     out.note(format!(
         "{}: {} entries are in the log of {} ({} entries)",

@@ -6,11 +6,12 @@ use daypass_core::event::{Event, OVERTAKEN};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_tlog::key::Verifier;
+use daypass_tlog::succession::Successor;
 use daypass_tlog::tile::{HEIGHT, Kind, Tile};
 use daypass_tlog::{Checkpoint, Hash, Marks, Tree, leaf};
 
+use super::chain::{self, Told};
 use super::source::Source;
-use super::trust;
 use crate::failure::Failure;
 
 /// A log that was read whole and is in order.
@@ -19,6 +20,10 @@ pub(super) struct Sound {
     pub(super) checkpoint: Checkpoint,
     /// By whom.
     pub(super) key: Verifier,
+    /// How one came to that key from one that was given.
+    pub(super) followed: Vec<Successor>,
+    /// The key that comes next, and the place of the entry that says so.
+    pub(super) next: Option<(String, u64)>,
     /// What its events lead to.
     pub(super) world: World,
     /// When the newest of them happened.
@@ -31,6 +36,7 @@ struct Reading {
     tree: Tree,
     world: World,
     last: Option<Timestamp>,
+    keys: Told,
     /// The nodes that tiles are made of, by their level.
     nodes: BTreeMap<u8, Vec<Hash>>,
 }
@@ -45,10 +51,10 @@ pub(super) async fn read(
     mut took: impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
 ) -> Result<Sound, Failure> {
     let note = source.checkpoint().await?;
-    let (checkpoint, key) =
-        trust::signed(&note, keys).map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
+    let believed = chain::believed(source, &note, keys).await?;
+    let checkpoint = believed.checkpoint.clone();
     let size = checkpoint.size;
-    let mut seen = trust::marks(seen)?;
+    let mut seen = chain::seen(seen, &believed)?;
     let mut reading = Reading::default();
     reading.pass(&mut seen)?;
     for tile in Tile::all(Kind::Entries, size) {
@@ -69,7 +75,7 @@ pub(super) async fn read(
     }
     if let Some((ahead, ())) = seen.ahead() {
         return Err(unsound(&format!(
-            "you saw a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
+            "you saw, or a key of this log signed, a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
         )));
     }
     for (level, nodes) in &reading.nodes {
@@ -94,10 +100,15 @@ pub(super) async fn read(
             }
         }
     }
-    let Reading { world, last, .. } = reading;
+    reading.keys.check(&believed)?;
+    let Reading {
+        world, last, keys, ..
+    } = reading;
     Ok(Sound {
         checkpoint,
-        key,
+        key: believed.key,
+        followed: believed.followed,
+        next: keys.next,
         world,
         last,
     })
@@ -120,6 +131,7 @@ impl Reading {
                 event.at
             ))
         })?;
+        self.keys.take(index, &event);
         let latest = self.last.unwrap_or(event.at);
         if latest.since(event.at) > OVERTAKEN {
             let (name, subject) = (event.what.name(), event.subject.id());
@@ -135,11 +147,12 @@ impl Reading {
     /// Whether the log, as far as it was read, is what was seen.
     fn pass(&self, seen: &mut Marks<()>) -> Result<(), Failure> {
         let size = self.tree.size();
-        seen.pass(&self.tree).map_err(|()| {
+        let passed = seen.pass(&self.tree).map_err(|()| {
             unsound(&format!(
                 "the first {size} entries are not those of the checkpoint that you saw: the log was rewritten, or it is another one"
             ))
-        })
+        });
+        passed.map(|_mark| ())
     }
 }
 

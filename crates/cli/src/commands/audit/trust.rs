@@ -70,7 +70,8 @@ impl Trust {
         all.map_err(|what| {
             (
                 what,
-                "keep the file `checkpoint` of an earlier daypass audit export --dir",
+                "keep the file `checkpoint` of an earlier daypass audit export --dir; the file of --key may have several keys, a line each: \
+                 where the log's key was rotated, also the one that signed this",
             )
         })
     }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use daypass_core::time::Timestamp;
 use daypass_tlog::Hash;
+use daypass_tlog::succession::Successor;
 use serde::Serialize;
 
 use super::reader::{self, Sound};
 use super::source::Source;
-use super::{fresh, proof, trust};
+use super::{chain, fresh, proof, trust};
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -28,8 +29,10 @@ use crate::line::{Line, Style};
   daypass audit verify --config server.yaml --key log-key.pub     the store that a server.yaml names
   daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
 
-Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
-It ends with 1 and the first thing that is wrong, which may be that nothing is signed any more. docs/audit.md: what each check finds, and how to do it with public tools.")]
+A key that the log had before will do where it announced the next one: the log is then verified from the one to the other, and you
+are told. Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
+It ends with 1 and the first thing that is wrong, which may be that nothing is signed any more. docs/audit.md: what each check finds,
+and how to do it with public tools.")]
 pub struct VerifyArgs {
     /// A folder that was exported or a file with a grant's proof; without one the server's log
     #[arg(value_name = "PATH")]
@@ -54,8 +57,29 @@ struct Found {
     size: u64,
     head: String,
     signed_by: String,
+    /// How one came to that key from one that was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announced: Vec<Announced>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event: Option<Timestamp>,
+}
+
+/// That a key of the log announced the next one.
+#[derive(Serialize)]
+struct Announced {
+    by: String,
+    key: String,
+    entry: u64,
+}
+
+impl Announced {
+    fn of(one: &Successor) -> Self {
+        Self {
+            by: one.from.to_string(),
+            key: one.key.to_string(),
+            entry: one.index,
+        }
+    }
 }
 
 impl VerifyArgs {
@@ -83,7 +107,7 @@ impl VerifyArgs {
         let sound = sound?;
         let now = edge::now();
         let unsigned = match &source {
-            Source::Server(client) => fresh::unsigned(client, &keys, now).await?,
+            Source::Server(client) => fresh::unsigned(client, std::slice::from_ref(&sound.key), now).await?,
             Source::Folder(_) => 0,
         };
         let place = self.what.as_deref().map(Path::display);
@@ -117,13 +141,22 @@ pub(super) fn tell(context: &Context, sound: &Sound, now: Timestamp) {
     let Sound {
         checkpoint,
         key,
+        followed,
+        next,
         world,
         last,
     } = sound;
+    chain::tell(context, followed);
+    if let Some((next, index)) = next.as_ref().filter(|(next, _)| *next != key.to_string()) {
+        context.out.note(format!(
+            "entry {index} says that the key after the present one is {next}; have it from the operator too"
+        ));
+    }
     let found = Found {
         size: checkpoint.size,
         head: hex(&checkpoint.head),
         signed_by: key.to_string(),
+        announced: followed.iter().map(Announced::of).collect(),
         last_event: *last,
     };
     let lines = || {
