@@ -32,6 +32,7 @@ const NOT_COMPARED: [&str; 13] = [
     "clock_state",
     "deliveries",
     "idempotency",
+    "log_servers",
     "notice_state",
     "passwords",
     "ssh_accesses",
