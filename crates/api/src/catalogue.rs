@@ -46,6 +46,9 @@ pub enum How {
         /// The longest that it allows.
         #[schema(value_type = String, example = "8h")]
         max: Span,
+        /// What a request must still say, where it depends on that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        depends: Option<Depends>,
     },
     /// Others must agree.
     Reviewed {
@@ -57,6 +60,9 @@ pub enum How {
         max: Span,
         /// Whom its steps ask, in order, such as `manager` or `2 of security`.
         steps: Vec<String>,
+        /// What a request must still say, where it depends on that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        depends: Option<Depends>,
     },
     /// No rule gives it to the caller.
     Closed {
@@ -68,6 +74,16 @@ pub enum How {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
+}
+
+/// On what a request must still say it depends whether a role is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Depends {
+    /// The fields of a request that decide: `duration`, `start` or `ticket`.
+    #[schema(example = json!(["duration"]))]
+    pub on: Vec<String>,
+    /// What the rule asks for.
+    pub detail: String,
 }
 
 /// The query of `GET /resources`.

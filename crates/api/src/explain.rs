@@ -9,6 +9,7 @@ use daypass_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::environment::EnvironmentRole;
 use crate::item::Item;
 use crate::policy::PolicyFile;
 use crate::preview::{Preview, Refused};
@@ -23,8 +24,13 @@ pub struct Explain {
     #[schema(example = "ana")]
     pub subject: Option<String>,
     /// One or more roles on resources, as one request.
+    #[serde(default)]
     #[schema(value_type = Vec<Item>)]
     pub items: BTreeSet<Item>,
+    /// Roles of environments: each stands for roles on many resources, which the policy that is asked says.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<EnvironmentRole>)]
+    pub environments: BTreeSet<EnvironmentRole>,
     /// For how long; the rule's usual length where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "1h")]

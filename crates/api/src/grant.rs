@@ -29,7 +29,7 @@ pub struct Grant {
     /// For how long, from when all of it is there.
     #[schema(value_type = String, example = "1h")]
     pub duration: Span,
-    /// When it may begin; while it is scheduled.
+    /// When it may begin, while that is to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub starts_at: Option<Timestamp>,

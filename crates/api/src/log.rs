@@ -70,6 +70,27 @@ pub struct GrantProof {
     pub entries: Vec<ProvedEntry>,
     /// The words of the free texts in them, as far as they were not erased.
     pub words: Vec<ProvedWords>,
+    /// Where the log's key was rotated: each key's announcement of the next, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyLink>,
+}
+
+/// `GET /audit/key/links`: how somebody who has a former key of the log comes to the present one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyLinks {
+    /// Each key's announcement of the next, the oldest first.
+    pub links: Vec<KeyLink>,
+}
+
+/// That a key of the log announced the next one. Who has that key needs nothing else to believe it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyLink {
+    /// A checkpoint that the key which announces signed.
+    pub checkpoint: String,
+    /// The entry that announces, and its proof in the tree of that checkpoint.
+    pub entry: ProvedEntry,
 }
 
 /// One entry with its proof.

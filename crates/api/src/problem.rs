@@ -206,6 +206,8 @@ const fn status(code: Code) -> u16 {
         | Code::OverLatestEnd
         | Code::PolicyInvalid
         | Code::PolicyTestFailed => 422,
+        // What the moment decides: once the operator has looked, the same call may be taken.
+        Code::OnlyTakesAway => 503,
     }
 }
 

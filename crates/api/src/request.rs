@@ -275,6 +275,8 @@ pub enum StepState {
     Denied,
     /// The request ended before it was answered.
     Closed,
+    /// Nobody answered in time, or too few did: the request lapsed here.
+    Silent,
 }
 
 /// One person's decision.

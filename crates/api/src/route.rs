@@ -142,6 +142,8 @@ pub mod path {
     pub const AUDIT_CHECKPOINT: &str = "/api/v1/audit/checkpoint";
     /// The key that it is verified with.
     pub const AUDIT_KEY: &str = "/api/v1/audit/key";
+    /// How somebody who has a former key comes to the present one.
+    pub const AUDIT_KEY_LINKS: &str = "/api/v1/audit/key/links";
     /// A tile of the log's hashes.
     pub const AUDIT_TILE: &str = "/api/v1/audit/tile/{level}/{*index}";
     /// A bundle of the log's entries.
@@ -210,6 +212,10 @@ pub mod path {
     pub const SEALING: &str = "/api/v1/keys/sealing";
     /// Seal everything by another one.
     pub const SEALING_ROTATE: &str = "/api/v1/keys/sealing/rotate";
+    /// The keys that the log is signed with.
+    pub const LOG_KEY: &str = "/api/v1/keys/log";
+    /// Give the log another one.
+    pub const LOG_KEY_ROTATE: &str = "/api/v1/keys/log/rotate";
     /// How the whole server is.
     pub const DOCTOR: &str = "/api/v1/doctor";
     /// Is the process alive?
@@ -329,6 +335,8 @@ routes! {
     AuditCheckpoint: Get AUDIT_CHECKPOINT, Public, READ;
     /// Shows the key that it is verified with.
     AuditKey: Get AUDIT_KEY, Public, READ;
+    /// Shows how somebody who has a former key comes to the present one.
+    AuditKeyLinks: Get AUDIT_KEY_LINKS, Public, READ;
     /// Shows a tile of the log's hashes.
     AuditTile: Get AUDIT_TILE, Member, READ;
     /// Shows a bundle of the log's entries.
@@ -408,6 +416,10 @@ routes! {
     Sealing: Get SEALING, Auditor, READ;
     /// Seals everything by another key.
     RotateSealing: Post SEALING_ROTATE, Administrator, MANAGE;
+    /// Shows with which keys the log is signed.
+    LogKey: Get LOG_KEY, Auditor, READ;
+    /// Gives the log another key, in steps.
+    RotateLogKey: Post LOG_KEY_ROTATE, Administrator, MANAGE;
     /// Looks everything over and says what is wrong.
     Doctor: Get DOCTOR, Auditor, READ;
     /// Says that the process lives.
@@ -560,6 +572,7 @@ mod tests {
                 &Route::SshKrl,
                 &Route::AuditCheckpoint,
                 &Route::AuditKey,
+                &Route::AuditKeyLinks,
                 &Route::Healthz,
                 &Route::Readyz,
                 &Route::RequestPage,

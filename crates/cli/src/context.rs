@@ -1,6 +1,7 @@
 //! What every command starts with: the options that all have, the environment, the output, and the way to the server.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use daypass_api::client::{Client, Connection};
@@ -92,16 +93,25 @@ impl Context {
 
     /// The same client, which looks at the server's log first. `otherwise` is where pins are kept where there is no home.
     pub(crate) fn watching(&self, client: Client, otherwise: Option<&Path>) -> Result<Client, Failure> {
+        Ok(match self.guard(&client, otherwise)? {
+            Some(guard) => client.guarded(guard),
+            None => client,
+        })
+    }
+
+    /// What looks at the server's log before a client asks anything; `None` where nothing can be kept.
+    pub(crate) fn guard(
+        &self,
+        client: &Client,
+        otherwise: Option<&Path>,
+    ) -> Result<Option<Arc<PinGuard>>, Failure> {
         let given = self.given_keys()?;
         let folder = self
             .pins()
             .or_else(|| otherwise.map(|folder| folder.join("pins")));
         match folder {
-            Some(folder) => {
-                let guard = PinGuard::new(&folder, client.server(), given, self.out);
-                Ok(client.guarded(guard))
-            }
-            None if given.is_empty() => Ok(client),
+            Some(folder) => Ok(Some(PinGuard::new(&folder, client.server(), given, self.out))),
+            None if given.is_empty() => Ok(None),
             None => Err(Failure::error(
                 "DAYPASS_LOG_KEY is set, and there is no home directory to keep in what was seen of the log",
             )
@@ -173,6 +183,11 @@ impl Context {
             own.map(|profile| profile.token.clone().into_inner())
         });
         if token.is_none() {
+            // What is no address is no place to log in to either.
+            Client::new(&Connection {
+                server: server.to_owned(),
+                ..Connection::default()
+            })?;
             return Err(
                 Failure::new(Exit::LOGIN_NEEDED, format!("nobody is logged in at {server}"))
                     .hint(format!("daypass login --server {server}")),
@@ -284,5 +299,10 @@ mod tests {
         assert_eq!(token(Some(two), None), None, "not to another one");
         assert_eq!(token(Some(two), Some("api")), Some((two.into(), "api".into())));
         assert_eq!(token(None, Some("api")), Some((one.into(), "api".into())));
+        let failure = context(home.path(), Some("example.com"), None)
+            .connection()
+            .unwrap_err();
+        assert_eq!(failure.exit, Exit::USAGE, "no login helps there");
+        assert!(failure.told().0.ends_with("write it as https://example.com"));
     }
 }

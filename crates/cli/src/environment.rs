@@ -29,6 +29,8 @@ pub(crate) struct Environment {
     pub(crate) runtime: PathBuf,
     /// The name to suggest at a login.
     pub(crate) user: Option<String>,
+    /// How this program was called.
+    pub(crate) called: Option<OsString>,
     /// Where programs are looked for.
     pub(crate) path: OsString,
     /// The streams.
@@ -65,6 +67,7 @@ impl Environment {
                 .filter(|path| path.is_dir())
                 .unwrap_or_else(std::env::temp_dir),
             user: text("USER"),
+            called: std::env::args_os().next(),
             path: std::env::var_os("PATH").unwrap_or_default(),
             streams: Streams {
                 out_terminal,

@@ -105,7 +105,8 @@ impl Exit {
             | Code::AlreadyStanding
             | Code::Exists
             | Code::InUse
-            | Code::PolicyInvalid => Self::ERROR,
+            | Code::PolicyInvalid
+            | Code::OnlyTakesAway => Self::ERROR,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daypass_api::client::EventStream;
 use daypass_api::grant::{Grant, GrantState};
-use daypass_api::request::{Decision, Request, RequestState, StepState};
+use daypass_api::request::{Decision, Request, RequestState, Step, StepState};
 use daypass_api::{Client, ProblemCode, client};
 use daypass_core::time::{Span, Timestamp};
 
@@ -98,10 +98,23 @@ fn outcome(request: &Request, now: Timestamp) -> Result<Option<String>, Failure>
             request.id.short()
         ))),
         RequestState::Lapsed => {
-            let what = format!("request {} lapsed: nobody answered in time", request.id.short());
+            let silent = request.steps.iter().find(|step| step.state == StepState::Silent);
+            let whom = silent.map_or_else(|| String::from("nobody"), nobody_of);
+            let what = format!("request {} lapsed: {whom} answered in time", request.id.short());
             Err(Failure::new(Exit::OVER, what)
                 .hint("ask again, and tell the reviewers; daypass request --dry-run names them"))
         }
+    }
+}
+
+/// Who was asked in vain: `nobody of leads or security`.
+pub(crate) fn nobody_of(step: &Step) -> String {
+    let others = step.escalates.as_ref().filter(|escalation| escalation.happened);
+    let others = others.map_or_else(String::new, |escalation| format!(" or {}", escalation.to));
+    let whom = format!("{}{others}", step.from);
+    match step.reviews.len() {
+        0 => format!("nobody of {whom}"),
+        agreed => format!("only {agreed} of {} of {whom}", step.count),
     }
 }
 
@@ -185,12 +198,7 @@ fn tell(
     let now = edge::now();
     let text = match grant {
         None => waits_for(request, now),
-        Some(grant) => match grant.starts_at {
-            Some(start) if grant.state == GrantState::Scheduled => {
-                format!("approved; it begins {}", crate::human::instant(start))
-            }
-            _ => String::from("approved; setting the access up"),
-        },
+        Some(grant) => on_its_way(grant),
     };
     progress.say(&format!("{}: {text}", request.id.short()));
     // Without a spinner each news is told once; the countdown in it is no news.
@@ -199,6 +207,14 @@ fn tell(
         context.out.note(format!("{}: {text}", request.id.short()));
         *told = Some(news);
     }
+}
+
+/// How far access is that was approved.
+fn on_its_way(grant: &Grant) -> String {
+    grant.starts_at.map_or_else(
+        || String::from("approved; setting the access up"),
+        |start| format!("approved; it begins {}", crate::human::instant(start)),
+    )
 }
 
 /// The event stream where there is one, and how many looks have failed in a row.

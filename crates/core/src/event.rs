@@ -9,11 +9,30 @@ use crate::canonical::{self, NotCanonical};
 use crate::entitlement::TargetKey;
 use crate::id::{ChangeId, GrantId, PersonId, RequestId};
 use crate::text::{Hash, Prose};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::{change, entitlement, grant, key, lock, person, request};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
+
+/// How far an entry of the log may lie behind the latest one before it. Each decision takes its time before it is recorded, and
+/// those of several servers on one PostgreSQL overtake each other on their way; a transaction that takes longer than this is
+/// given up by its database.
+pub const OVERTAKEN: Span = Span::minutes(10);
+
+/// Why bytes are no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvent {
+    /// They cannot be read as one.
+    #[error("it is no event of this version: {0}")]
+    Unread(String),
+    /// They say that they are of another version.
+    #[error("it is an event of version {0}, and this program reads version {VERSION}")]
+    Version(u32),
+    /// They say more than was read, or say it in another way than every event is written.
+    #[error("its bytes are not the canonical ones of what they say: something else wrote it")]
+    NotCanonical,
+}
 
 /// Who caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,7 +180,7 @@ impl What {
             Self::Request(R::Approved { .. }) => "request.approved",
             Self::Request(R::Denied { .. }) => "request.denied",
             Self::Request(R::Withdrawn) => "request.withdrawn",
-            Self::Request(R::Lapsed) => "request.lapsed",
+            Self::Request(R::Lapsed { .. }) => "request.lapsed",
             Self::Request(R::Acknowledged { .. }) => "request.acknowledged",
             Self::Request(R::ReviewOverdue) => "request.review_overdue",
             Self::Grant(G::Opened { .. }) => "grant.opened",
@@ -279,7 +298,7 @@ impl What {
             Self::Person(person::Change::Mail { mail }) => mail.iter_mut().collect(),
             Self::Person(person::Change::Delegated { delegation }) => delegation.why.iter_mut().collect(),
             Self::Lock(event) => vec![event.prose_mut()],
-            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed | R::ReviewOverdue)
+            Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed { .. } | R::ReviewOverdue)
             | Self::Grant(_)
             | Self::Entitlement(_)
             | Self::Person(_)
@@ -316,6 +335,23 @@ impl Event {
             actor,
             subject,
             what,
+        }
+    }
+
+    /// Reads one from its canonical bytes. What says more, or says it in another way, is none: two verifiers must not read
+    /// different things out of the same entry.
+    ///
+    /// # Errors
+    /// Where the bytes are no event, of another version, or not the canonical ones of what they say.
+    pub fn read(bytes: &[u8]) -> Result<Self, NoEvent> {
+        let event: Self =
+            serde_json::from_slice(bytes).map_err(|error| NoEvent::Unread(error.to_string()))?;
+        if event.v != VERSION {
+            return Err(NoEvent::Version(event.v));
+        }
+        match event.canonical() {
+            Ok(canonical) if canonical == bytes => Ok(event),
+            _ => Err(NoEvent::NotCanonical),
         }
     }
 

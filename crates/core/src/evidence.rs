@@ -87,7 +87,7 @@ fn cut(lines: Vec<String>, most: usize) -> Vec<String> {
     let mut kept = Vec::new();
     for line in lines {
         // Each line costs its quotes and comma too.
-        let Some(rest) = left.checked_sub(line.len() + 3) else {
+        let Some(rest) = left.checked_sub(line.chars().map(written).sum::<usize>() + 3) else {
             kept.push(format!("… and more ({} of {all} told)", kept.len()));
             break;
         };
@@ -98,14 +98,29 @@ fn cut(lines: Vec<String>, most: usize) -> Vec<String> {
 }
 
 fn cut_text(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
+    let mut left = most;
+    let fits = |c: &char| match left.checked_sub(written(*c)) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    if kept.len() == text.len() {
+        kept
+    } else {
+        format!("{kept} …")
     }
-    let end = (0..=most)
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
-    format!("{} …", text.get(..end).unwrap_or_default())
+}
+
+/// The most bytes that a character takes in an entry, which is JSON: control characters are escaped (RFC 8785, section 3.2.2.2).
+const fn written(c: char) -> usize {
+    match c {
+        '\0'..='\x1f' => 6,
+        '"' | '\\' => 2,
+        other => other.len_utf8(),
+    }
 }
 
 #[cfg(test)]
@@ -130,5 +145,27 @@ mod tests {
         };
         let all = recorded(vec![one; 250]);
         assert!(serde_json::to_vec(&all).unwrap().len() < 60_000);
+    }
+
+    #[test]
+    fn hostile_names_are_counted_as_they_are_written() {
+        let item: Item = serde_json::from_str(r#"{"role":"read","resource":"orders"}"#).unwrap();
+        let hostile = "\u{1}\"\\".repeat(21);
+        let proofs = [
+            Proof::TargetRead {
+                at: Timestamp::EPOCH,
+                residue: vec![hostile.clone(); 200],
+            },
+            Proof::Shown {
+                at: Timestamp::EPOCH,
+                by: hostile.repeat(200),
+            },
+        ];
+        for proof in proofs {
+            let item = item.clone();
+            let all = recorded(vec![Evidence { item, proof }; 2]);
+            let written = serde_json::to_vec(&all).unwrap().len();
+            assert!(written < MOST_WORDS + 1_024, "{written}");
+        }
     }
 }

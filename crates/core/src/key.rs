@@ -17,19 +17,22 @@ use crate::time::Timestamp;
 pub enum Key {
     /// The one under which the server seals what it keeps: `sealing`.
     Sealing,
+    /// The one that the log is signed with: `log`. Its events name keys whole, as `name+id+key` of C2SP `signed-note`.
+    Log,
     /// The authority of a connector of kind `ssh`: `ssh/fleet`.
     Ssh(Name),
 }
 
 /// The text names no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no key {0:?}: it is sealing, or ssh/ and the connector's name")]
+#[error("there is no key {0:?}: it is sealing, log, or ssh/ and the connector's name")]
 pub struct NoKey(String);
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sealing => f.write_str("sealing"),
+            Self::Log => f.write_str("log"),
             Self::Ssh(connector) => write!(f, "ssh/{connector}"),
         }
     }
@@ -42,6 +45,9 @@ impl FromStr for Key {
         let unknown = || NoKey(text.chars().take(80).collect());
         if text == "sealing" {
             return Ok(Self::Sealing);
+        }
+        if text == "log" {
+            return Ok(Self::Log);
         }
         let connector = text.strip_prefix("ssh/").ok_or_else(unknown)?;
         connector.parse().map(Self::Ssh).map_err(|_| unknown())
@@ -73,26 +79,29 @@ pub enum Event {
         /// How many values were sealed anew.
         values: u64,
     },
-    /// An authority has its next key, which hosts are told to trust and nothing is signed with yet.
+    /// An authority has its next key, which hosts are told to trust and nothing is signed with yet. Of the log: the key that signs
+    /// says which comes next.
     Staged {
         /// Its fingerprint.
         next: String,
     },
-    /// An authority signs with its next key. The one before is destroyed and still trusted, for what it signed.
+    /// An authority signs with its next key. The one before is destroyed and still trusted, for what it signed. Of the log: the next
+    /// key is the log's, and the one before signs beside it.
     Changed {
         /// The fingerprint of the one that signs now.
         to: String,
         /// Of the one that did.
         from: String,
-        /// The hosts that had not said that they trust the new one: somebody did not wait for them.
+        /// The hosts that had not said that they trust the new one, or the servers that did not have it: somebody did not wait.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         without: Vec<String>,
     },
-    /// Hosts are told to trust the key before no more.
+    /// Hosts are told to trust the key before no more. Of the log: it signs no more.
     Withdrawn {
         /// Its fingerprint.
         old: String,
-        /// Before the last certificate that it signed had run out: somebody did not wait for that.
+        /// Before the last certificate that it signed had run out: somebody did not wait for that. Of the log: somebody else may have
+        /// it, so that nobody is to believe it about the key after it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         early: bool,
     },
@@ -146,13 +155,15 @@ impl Standing {
     pub fn evolve(before: Option<&Self>, key: &Key, event: &Event, at: Timestamp) -> Option<Self> {
         let phase = match (key, before.map(|before| &before.phase), event) {
             (Key::Sealing, None | Some(Phase::Settled), Event::Resealed { .. }) => Phase::Settled,
-            (Key::Ssh(_), None | Some(Phase::Settled), Event::Staged { next }) => {
+            (Key::Ssh(_) | Key::Log, None | Some(Phase::Settled), Event::Staged { next }) => {
                 Phase::Staged { next: next.clone() }
             }
-            (Key::Ssh(_), Some(Phase::Staged { next }), Event::Changed { to, from, .. }) if to == next => {
+            (Key::Ssh(_) | Key::Log, Some(Phase::Staged { next }), Event::Changed { to, from, .. })
+                if to == next =>
+            {
                 Phase::Retiring { old: from.clone() }
             }
-            (Key::Ssh(_), Some(Phase::Retiring { old }), Event::Withdrawn { old: gone, .. })
+            (Key::Ssh(_) | Key::Log, Some(Phase::Retiring { old }), Event::Withdrawn { old: gone, .. })
                 if gone == old =>
             {
                 Phase::Settled

@@ -22,6 +22,7 @@ pub mod id;
 pub mod key;
 pub mod lock;
 pub mod name;
+pub mod only_take_away;
 pub mod past;
 pub mod person;
 pub mod plan;

@@ -142,6 +142,8 @@ codes! {
     Locked = "locked",
     /// Nobody answers for this service account.
     Orphaned = "orphaned",
+    /// The server only takes access away for now: its store does not go on from what was signed.
+    OnlyTakesAway = "only-takes-away",
     /// The resource never reveals credentials; it is reached through the gateway.
     GatewayOnly = "gateway-only",
 }

@@ -12,7 +12,7 @@ use crate::end_when::EndWhen;
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
 use crate::refusal::{Code, Refusal};
-use crate::review::{Approval, Decision, Review, Silence, Step, Tally, Voter, tally};
+use crate::review::{Approval, Decision, Review, Silence, Silent, Step, Tally, Voter, tally};
 use crate::text::{Hash, Prose};
 use crate::time::{Span, Timestamp};
 
@@ -141,6 +141,9 @@ pub enum State {
         reviews: Vec<Review>,
         /// When.
         at: Timestamp,
+        /// Where nobody answered; what lapsed before that was kept says nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent: Option<Silent>,
     },
 }
 
@@ -196,7 +199,11 @@ pub enum Event {
     /// The requester took it back.
     Withdrawn,
     /// Time ran out.
-    Lapsed,
+    Lapsed {
+        /// Where nobody answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent: Option<Silent>,
+    },
     /// Somebody looked at what was done in an emergency.
     Acknowledged {
         /// Who.
@@ -397,6 +404,15 @@ impl Request {
     /// # Errors
     /// Where it is decided, or is somebody else's.
     pub fn withdraw(&self, by: PersonId) -> Result<Event, Refusal> {
+        if let (Err(refusal), State::Approved { .. }) = (self.pending(), &self.state)
+            && by == self.ask.requester
+        {
+            let grant = self.ask.extends.unwrap_or_else(|| GrantId::from(self.id));
+            return Err(refusal.hint(format!(
+                "what it gave is given back with: daypass release {}",
+                grant.short()
+            )));
+        }
         self.pending()?;
         if by != self.ask.requester {
             return Err(Refusal::new(
@@ -423,7 +439,9 @@ impl Request {
                     due_at: (now + *within).min(self.expires_at()),
                 })
             }
-            _ => Some(Event::Lapsed),
+            _ => Some(Event::Lapsed {
+                silent: Some(Silent { step, escalated }),
+            }),
         }
     }
 
@@ -476,9 +494,10 @@ impl Request {
                 reviews: reviews.clone(),
                 at,
             },
-            Event::Lapsed => State::Lapsed {
+            Event::Lapsed { silent } => State::Lapsed {
                 reviews: reviews.clone(),
                 at,
+                silent: *silent,
             },
         };
         Some(self)

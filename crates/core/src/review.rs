@@ -29,6 +29,15 @@ impl std::fmt::Display for From {
     }
 }
 
+/// Where a request stood when nobody answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silent {
+    /// The step that was open, counted from 0.
+    pub step: usize,
+    /// Whether others had been asked as well.
+    pub escalated: bool,
+}
+
 /// What follows when a step stays unanswered. There is no variant that approves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

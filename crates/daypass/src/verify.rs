@@ -7,7 +7,7 @@ use daypass_store::{Error, Expect, Verified, verify_sqlite};
 use crate::failure::Failure;
 use crate::terminal::say;
 
-/// Checks it. Nothing is written to a store on SQLite, and a server may be at work on it.
+/// Checks it. Nothing is written to the store, and a server may be at work on it.
 pub(crate) async fn run(args: VerifyArgs, global: Global) -> Result<(), Failure> {
     if global.json || matches!(global.output, Format::Json | Format::Yaml) {
         return Err(
@@ -50,13 +50,19 @@ fn tell(verified: &Verified, seen: usize) {
         waiting,
         checkpoints,
         signed,
+        signed_at,
+        newest,
+        followed,
         texts,
+        texts_missing,
     } = verified;
-    say(format!("✓ {} entries, head {}", head.size, head.root));
+    let last = newest.map_or_else(String::new, |at| format!(", the newest event of {at}"));
+    say(format!("✓ {} entries, head {}{last}", head.size, head.root));
     match signed {
-        Some((size, at)) => {
+        Some(size) => {
+            let at = signed_at.map_or_else(String::new, |at| format!(", the last of them of {at}"));
             say(format!(
-                "✓ signed: {checkpoints} checkpoints, the newest of {size} entries at {at}"
+                "✓ signed: {checkpoints} checkpoints, the newest of {size} entries{at}"
             ));
             let since = head.size - size.min(&head.size);
             if since + waiting > 0 {
@@ -65,9 +71,24 @@ fn tell(verified: &Verified, seen: usize) {
         }
         None => say("! the log is empty, and nothing of it is signed"),
     }
+    for one in followed {
+        say(format!(
+            "! {} announced {} in entry {}: the log's key was rotated. If the former was ever stolen, that proves nothing; have the \
+             present one from the operator",
+            one.from, one.to, one.index
+        ));
+    }
     if seen > 0 {
         say(format!("✓ it goes on from what you saw ({seen})"));
     }
-    say("✓ each event follows from those before it, and the tables hold what they made");
-    say(format!("✓ {texts} texts of people are those that were written"));
+    say(
+        "✓ each event follows from those before it, and the tables hold what they made (docs/audit.md: those that no event makes)",
+    );
+    let missing = match texts_missing {
+        0 => String::new(),
+        n => format!("; the words of {n} more are missing: erased, or taken away"),
+    };
+    say(format!(
+        "✓ {texts} texts of people are those that were written{missing}"
+    ));
 }

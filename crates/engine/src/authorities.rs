@@ -111,6 +111,8 @@ impl Engine {
         at_once: bool,
     ) -> Result<Authority, Error> {
         caller.administrator()?;
+        // Before a key is made that would not be kept.
+        self.may_give()?;
         let actor = Actor::Person(caller.person);
         let provider = self.ssh(connector)?;
         let settled = phase(self.standing(connector).await?.as_ref()) == Phase::Settled;
@@ -130,6 +132,9 @@ impl Engine {
     /// The first that failed, once all were looked at.
     pub async fn advance_authorities(&self) -> Result<(), Error> {
         let mut done = Ok(());
+        if self.only_takes_away() {
+            return done;
+        }
         for standing in self.store().key_standings().await? {
             let Key::Ssh(connector) = &standing.key else {
                 continue;

@@ -25,6 +25,7 @@ mod policies;
 mod questions;
 pub mod reconcile;
 mod requests;
+mod restraint;
 mod reveal;
 mod services;
 mod succession;

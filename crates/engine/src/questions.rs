@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::grant::{Grant, Proof, State};
 use daypass_core::id::PersonId;
 use daypass_core::lock::{self, On};
@@ -30,8 +31,10 @@ const PAGE: usize = 500;
 /// A question to the policy.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
-    /// One or more roles on resources, as one request.
+    /// Roles on resources, as one request with those that the environments stand for.
     pub items: BTreeSet<Item>,
+    /// Roles of environments, which the policy that is asked makes items of.
+    pub environments: Vec<EnvironmentRole>,
     /// For how long; the rule's usual length where it is not said.
     pub duration: Option<Span>,
     /// When it is asked; now, where it is not said.
@@ -53,6 +56,8 @@ pub struct Explained {
     pub at: Timestamp,
     /// The revision that was asked.
     pub revision: Hash,
+    /// What was asked for: the items that were named, and what the environments stand for.
+    pub items: BTreeSet<Item>,
     /// The lock that stands before every policy, where there is one.
     pub locked: Option<Refusal>,
     /// Whether the policy has limits on what somebody has had already, and they were not counted: it is about another time.
@@ -152,7 +157,7 @@ impl Engine {
         if subject != caller.person && !caller.sees_all() {
             return Err(Refusal::new(Code::Forbidden, "this is about somebody else").into());
         }
-        if question.items.is_empty() {
+        if question.items.is_empty() && question.environments.is_empty() {
             return Err(Refusal::new(Code::Invalid, "nothing is asked for")
                 .hint("name RESOURCE/ROLE, such as orders-prod/read")
                 .into());
@@ -163,8 +168,10 @@ impl Engine {
         };
         let world = self.locked_now().await?;
         let current = self.current().under(&world);
-        let locked = world.locked_for(subject, &question.items);
         let policy = candidate.unwrap_or(current.policy.as_ref());
+        let mut items = policy.expand(&question.environments)?;
+        items.extend(question.items.iter().cloned());
+        let locked = world.locked_for(subject, &items);
         // What somebody has had is known up to now: of another time nothing is counted, and that is said.
         let past = match question.at {
             None => Some(self.store().past(subject, policy.reach()).await?),
@@ -181,7 +188,8 @@ impl Engine {
             break_glass: question.break_glass,
             start: question.start,
             from: question.from,
-            ..Ask::new(subject, &question.items, now)
+            environments: &question.environments,
+            ..Ask::new(subject, &items, now)
         };
         Ok(Explained {
             at: now,
@@ -192,6 +200,7 @@ impl Engine {
             }),
             limits_left_out: past.is_none() && !policy.reach().is_nothing(),
             explanation: policy.explain(&ask, current.directory.as_ref()),
+            items,
         })
     }
 

@@ -89,6 +89,10 @@ impl Engine {
         owner: PersonId,
         new: NewToken,
     ) -> Result<TokenRow, Error> {
+        // A session is given also where access is only taken away: nobody could revoke or lock anything otherwise.
+        if matches!(new.kind, TokenKind::Api { .. }) {
+            self.may_give()?;
+        }
         if owner == caller.person {
             return self.issue(owner, owner, Scope::Person(owner), new).await;
         }

@@ -1,6 +1,7 @@
 //! The catalogue: every role of every resource, and what it takes this person to have it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
@@ -9,7 +10,9 @@ use daypass_core::refusal::Refusal;
 use daypass_core::review::Step;
 use daypass_core::time::{Span, Timestamp};
 
+use crate::addition::Depends;
 use crate::condition::Supposing;
+use crate::decide::Allowed;
 use crate::document::Access;
 use crate::{Ask, Directory, Policy};
 
@@ -45,6 +48,48 @@ pub struct Terms {
     pub duration: Span,
     /// How long it may last in total.
     pub max: Span,
+    /// What a request must still say for it, where it depends on that.
+    pub depends: Option<Depends>,
+}
+
+/// Who looks at what there is, with all that is known of them before they ask for anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Onlooker<'a> {
+    /// Who.
+    pub who: PersonId,
+    /// What they have asked for and had: what a limit no longer leaves is refused.
+    pub past: &'a Past,
+    /// The address that they ask from, where that is certain.
+    pub from: Option<IpAddr>,
+    /// When they last proved who they are; `None` where they come by something that cannot prove it. Whoever can prove it does so
+    /// when they ask: give `now` for them.
+    pub confirmed: Option<Timestamp>,
+    /// When they look.
+    pub now: Timestamp,
+}
+
+impl<'a> Onlooker<'a> {
+    /// Somebody who never had anything, looks from nowhere that is certain, and can prove who they are.
+    #[must_use]
+    pub fn new(who: PersonId, now: Timestamp) -> Self {
+        Self {
+            who,
+            past: Past::nothing(),
+            from: None,
+            confirmed: Some(now),
+            now,
+        }
+    }
+
+    /// What they would ask, were it for these items.
+    pub(crate) fn ask(self, items: &'a BTreeSet<Item>) -> Ask<'a> {
+        Ask {
+            past: self.past,
+            from: self.from,
+            confirmed: self.confirmed,
+            ..Ask::new(self.who, items, self.now)
+        }
+    }
 }
 
 impl Terms {
@@ -55,26 +100,29 @@ impl Terms {
     }
 }
 
+impl From<Allowed> for Terms {
+    fn from(allowed: Allowed) -> Self {
+        Self {
+            rule: allowed.path.rule,
+            steps: allowed.path.steps,
+            duration: allowed.duration,
+            max: allowed.path.max,
+            depends: allowed.depends,
+        }
+    }
+}
+
 impl Policy {
     /// What this person may ask for, and what it takes: every role of every resource, ordered by resource and role.
     ///
-    /// Each is decided by itself, as a request for it would be that adds what is asked for besides, such as a ticket.
+    /// Each is decided by itself, as a request for it would be that adds what is asked for besides, such as a ticket; the terms
+    /// say where it depends on that.
     #[must_use]
-    pub fn catalogue(&self, who: PersonId, directory: &dyn Directory, now: Timestamp) -> Vec<Offer> {
-        self.catalogue_after(who, directory, Past::nothing(), now)
-    }
-
-    /// The same for somebody with this past: what a limit no longer leaves is refused.
-    #[must_use]
-    pub fn catalogue_after(
-        &self,
-        who: PersonId,
-        directory: &dyn Directory,
-        past: &Past,
-        now: Timestamp,
-    ) -> Vec<Offer> {
+    pub fn catalogue(&self, onlooker: &Onlooker<'_>, directory: &dyn Directory) -> Vec<Offer> {
         let mut offers = Vec::new();
-        let sets = directory.person(who).map(|person| self.index.sets_of(person));
+        let sets = directory
+            .person(onlooker.who)
+            .map(|person| self.index.sets_of(person));
         for resource in &self.document.resources {
             for role in resource.roles.keys() {
                 let item = Item {
@@ -82,18 +130,10 @@ impl Policy {
                     role: role.clone(),
                 };
                 let items = BTreeSet::from([item.clone()]);
-                let ask = Ask {
-                    past,
-                    ..Ask::new(who, &items, now)
-                };
+                let ask = onlooker.ask(&items);
                 let break_glass = sets.as_ref().is_some_and(|sets| self.is_open(sets, &item, true));
                 let terms = self.choose(&ask, directory, Supposing::TheRest);
-                let terms = terms.map(|allowed| Terms {
-                    rule: allowed.path.rule,
-                    steps: allowed.path.steps,
-                    duration: allowed.duration,
-                    max: allowed.path.max,
-                });
+                let terms = terms.map(Terms::from);
                 offers.push(Offer {
                     item,
                     kind: resource.kind.clone(),

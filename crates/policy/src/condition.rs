@@ -11,6 +11,7 @@ use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::Timestamp;
 
+use crate::addition::Addition;
 use crate::diagnostic::At;
 use crate::document::{Guardrail, Rule};
 use crate::expression::{Expression, Facts};
@@ -119,7 +120,7 @@ impl Unmet<'_> {
 pub(crate) enum Supposing {
     /// Nothing but what was asked.
     Nothing,
-    /// What a request would add: for a list of what is possible.
+    /// What a request may still add: for a list of what is possible.
     TheRest,
     /// All conditions, of rules and of guardrails, that can hold at all: for what a policy could ever lead to.
     Conditions,
@@ -132,85 +133,101 @@ pub(crate) struct EndsBy {
     pub(crate) why: String,
 }
 
+/// What the conditions of a rule come to, where all of them hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Met {
+    /// What bounds the access in time.
+    pub(crate) ends_by: Option<EndsBy>,
+    /// What a request must still add so that they do.
+    pub(crate) depends: BTreeSet<Addition>,
+}
+
 impl Policy {
-    /// Whether all conditions of a rule hold, and nothing is forbidden; with what bounds the access in time.
+    /// Whether all conditions of a rule hold, and nothing is forbidden; with what bounds the access in time, and on what else it
+    /// depends.
     ///
     /// What is asked about is the time of the access, not of the asking: with a start, that one.
     ///
-    /// `supposing`: what a request can add (a ticket, an address) is taken as given. Of several reasons the hardest is told.
+    /// `supposing`: what a request can add (a ticket, a length, a start) is taken as given. From where it is asked is known, and no
+    /// request can say otherwise. Of several reasons the hardest is told.
     pub(crate) fn conditions<'p>(
         &'p self,
         rule: &'p Rule,
         ask: &Ask<'_>,
         person: &Person,
         supposing: Supposing,
-    ) -> Result<Option<EndsBy>, Unmet<'p>> {
+    ) -> Result<Met, Unmet<'p>> {
         if let Some(unknown) = rule.when.unknown.first() {
             return Err(Unmet::Unknown(unknown));
         }
         if supposing == Supposing::Conditions {
-            return Ok(None);
+            return Ok(Met::default());
         }
         let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
-        if let Some(origin) = rule.origin.as_ref().filter(|_| supposing == Supposing::Nothing) {
+        if let Some(origin) = &rule.origin {
             origin
                 .admits(ask.from)
                 .map_err(|foreign| Unmet::Origin(origin, foreign))?;
         }
-        let told = |expression: &&Expression| supposing == Supposing::Nothing || !expression.needs_ticket;
-        if let Some(expression) = rule.when.expression.as_ref().filter(told) {
-            self.holds(rule, expression, ask, person, at)?;
-        }
+        let mut depends = match &rule.when.expression {
+            Some(expression) => self.holds((rule, expression), ask, person, at, supposing)?,
+            None => BTreeSet::new(),
+        };
         let forbidden = self.forbidden(ask.items, at)?;
         let window = self.within(&rule.when, at)?;
-        if let Some(wanted) = rule
-            .when
-            .ticket
-            .as_ref()
-            .filter(|_| supposing == Supposing::Nothing)
+        if let Some(wanted) = &rule.when.ticket
             && !self.is_ticket(wanted, ask.ticket)
         {
-            return Err(Unmet::Ticket(wanted));
+            match supposing {
+                Supposing::Nothing => return Err(Unmet::Ticket(wanted)),
+                Supposing::TheRest | Supposing::Conditions => depends.insert(Addition::Ticket),
+            };
         }
-        Ok([forbidden, window]
-            .into_iter()
-            .flatten()
-            .min_by_key(|ends_by| ends_by.at))
+        let ends_by = [forbidden, window].into_iter().flatten();
+        Ok(Met {
+            ends_by: ends_by.min_by_key(|ends_by| ends_by.at),
+            depends,
+        })
     }
 
-    /// Whether the rule's expression holds for every item.
+    /// Whether the rule's expression holds for every item; with what a request must still add for that.
     fn holds<'p>(
         &self,
-        rule: &Rule,
-        expression: &'p Expression,
+        (rule, expression): (&Rule, &'p Expression),
         ask: &Ask<'_>,
         person: &Person,
         start: Timestamp,
-    ) -> Result<(), Unmet<'p>> {
+        supposing: Supposing,
+    ) -> Result<BTreeSet<Addition>, Unmet<'p>> {
         let usual = || self.bounds(rule, ask.items).duration;
         let duration = ask.duration.unwrap_or_else(usual);
+        let mut depends = BTreeSet::new();
         for item in ask.items {
-            let holds = match self.resource(item.resource.as_str()) {
-                None => Err(String::from("there is no such resource")),
-                Some(resource) => expression.holds(&Facts {
-                    person,
-                    resource,
-                    item,
-                    duration,
-                    ticket: ask.ticket,
-                    extends: ask.extends,
-                    break_glass: ask.break_glass,
-                    start,
-                    now: ask.now,
-                }),
+            let Some(resource) = self.resource(item.resource.as_str()) else {
+                let why = String::from("there is no such resource");
+                return Err(Unmet::Expression(expression, item.clone(), Some(why)));
             };
-            match holds {
+            let facts = Facts {
+                person,
+                resource,
+                item,
+                duration,
+                ticket: ask.ticket,
+                extends: ask.extends,
+                break_glass: ask.break_glass,
+                start,
+                now: ask.now,
+            };
+            match expression.holds(&facts) {
                 Ok(true) => {}
+                _ if supposing == Supposing::TheRest && expression.is_open(&facts) => {
+                    depends.extend(&expression.additions);
+                }
                 Ok(false) => return Err(Unmet::Expression(expression, item.clone(), None)),
                 Err(why) => return Err(Unmet::Expression(expression, item.clone(), Some(why))),
             }
         }
-        Ok(())
+        Ok(depends)
     }
 
     /// Whether one of the rule's windows is open, and when all of them are closed.
@@ -325,8 +342,11 @@ impl Policy {
         let formats = self.formats_told(wanted);
         let what = match ask.ticket {
             None => format!("the rule {cited} needs a ticket{formats}"),
+            Some(given) if formats.is_empty() => {
+                format!("{} is no ticket that the rule {cited} takes", quote(given))
+            }
             Some(given) => format!(
-                "{} is no ticket that the rule {cited} takes{formats}",
+                "{} is no ticket{formats}, which the rule {cited} needs",
                 quote(given)
             ),
         };

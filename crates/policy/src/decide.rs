@@ -14,8 +14,9 @@ use daypass_core::request::Path;
 use daypass_core::review::{From, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
 
+use crate::addition::{Addition, Depends};
 use crate::chain;
-use crate::condition::{EndsBy, Hardness, Supposing, Unmet};
+use crate::condition::{EndsBy, Hardness, Met, Supposing, Unmet};
 use crate::demand::Unrecordable;
 use crate::diagnostic::Location;
 use crate::document::{self, Guardrail, Rule};
@@ -23,6 +24,10 @@ use crate::owner::{cared_for, role_of};
 use crate::scene::Scene;
 use crate::spent::Spent;
 use crate::{Ask, Directory, Policy};
+
+/// How far a start may lie back: whoever names one reads their own clock, which may be so far behind, and a command is repeated.
+/// Source: RFC 4120 (Kerberos), 8.2 has 5 minutes for the difference of clocks.
+const CLOCKS_DIFFER: Span = Span::minutes(5);
 
 /// The policy's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub struct Allowed {
     pub after: Vec<PersonId>,
     /// What the policy says about when it is over at the latest, where a time is named ([`Path::ends_by`]).
     pub ends_because: Option<String>,
+    /// What a request must still say for it. A decision takes nothing as given, and so depends on nothing more.
+    pub(crate) depends: Option<Depends>,
     /// Whether the rule asks from where it is asked: the request keeps the address then, and no other does.
     pub by_source: bool,
     /// The other rules that fit, the least demanding first.
@@ -84,6 +91,8 @@ pub(crate) struct Fit<'p> {
     pub(crate) steps: Vec<Step>,
     pub(crate) bounds: Bounds<'p>,
     pub(crate) ends_by: Option<EndsBy>,
+    /// What a request must still add.
+    pub(crate) depends: BTreeSet<Addition>,
     pub(crate) demands: Demands,
 }
 
@@ -141,6 +150,11 @@ impl Policy {
         if ask.duration == Some(Span::ZERO) {
             return Err(Refusal::new(Code::Invalid, "nothing can be granted for 0s"));
         }
+        if let Some(start) = ask.start.filter(|start| *start + CLOCKS_DIFFER < ask.now) {
+            let what = format!("it cannot begin at {start}, which has passed");
+            let hint = "leave out the start to begin now, or name a time to come: --start +2h";
+            return Err(Refusal::new(Code::Invalid, what).hint(hint));
+        }
         if ask.break_glass && ask.extends {
             let what = "an emergency is no way to more time on a grant";
             return Err(Refusal::new(Code::Invalid, what).hint("daypass extend ID --for TIME"));
@@ -167,7 +181,15 @@ impl Policy {
                 }
             }
         }
-        fitting.sort_by_key(|fit| (fit.steps.len(), people(&fit.steps), fit.place));
+        // What fits as it is asked goes before what would fit as well, were more said.
+        fitting.sort_by_key(|fit| {
+            (
+                fit.steps.len(),
+                people(&fit.steps),
+                !fit.depends.is_empty(),
+                fit.place,
+            )
+        });
         let mut fitting = fitting.into_iter();
         let Some(fit) = fitting.next() else {
             return Err(match nearest {
@@ -207,7 +229,7 @@ impl Policy {
             conditions => conditions,
         };
         let demands = self.demands(rule, ask.items);
-        if let Some(within) = demands.mfa.filter(|_| supposing == Supposing::Nothing)
+        if let Some(within) = demands.mfa.filter(|_| supposing != Supposing::Conditions)
             && ask.confirmed.is_none()
         {
             return Err(Obstacle::Unprovable(within));
@@ -215,13 +237,13 @@ impl Policy {
         self.not_spent(rule, ask).map_err(Obstacle::Spent)?;
         let bounds = self.bounds(rule, ask.items);
         let duration = ask.duration.unwrap_or(bounds.duration);
-        let ends_by = conditions.as_ref().ok().and_then(Option::as_ref);
+        let ends_by = conditions.as_ref().ok().and_then(|met| met.ends_by.as_ref());
         let total = self.within_totals(ask, duration, ends_by, Span::ZERO);
         let total = match total.map_err(Obstacle::Spent) {
             Err(spent) if spent.ease().0 >= Hardness::Later => return Err(spent),
             total => total,
         };
-        let ends_by = conditions?;
+        let Met { ends_by, depends } = conditions?;
         if ask.duration.is_some_and(|duration| duration > bounds.max) {
             return Err(Obstacle::OverMax(bounds));
         }
@@ -232,6 +254,7 @@ impl Policy {
             steps,
             bounds,
             ends_by,
+            depends,
             demands,
         })
     }
@@ -267,6 +290,7 @@ impl Policy {
             steps,
             bounds,
             ends_by,
+            depends,
             demands,
             ..
         } = fit;
@@ -283,6 +307,7 @@ impl Policy {
             reviewers: path.steps.iter().map(would).collect(),
             after: after.unwrap_or_default(),
             ends_because: why,
+            depends: self.depends(rule, depends, ask),
             by_source: rule.origin.is_some(),
             path,
             others: others

@@ -4,14 +4,11 @@
 use std::collections::BTreeSet;
 
 use daypass_core::environment::EnvironmentRole;
-use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
-use daypass_core::past::Past;
 use daypass_core::planted::{Fault, is};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::time::Timestamp;
 
-use crate::catalogue::Terms;
+use crate::catalogue::{Onlooker, Terms};
 use crate::condition::Supposing;
 use crate::diagnostic::At;
 use crate::document::Selector;
@@ -86,16 +83,10 @@ impl Policy {
         Ok(items)
     }
 
-    /// Every role of every environment, and what it takes somebody with this past to have it, in file order: what a limit no longer
-    /// leaves is refused.
+    /// Every role of every environment, and what it takes somebody to have it, in file order: as [`Policy::catalogue`] has those of
+    /// resources.
     #[must_use]
-    pub fn environments_after(
-        &self,
-        who: PersonId,
-        directory: &dyn Directory,
-        past: &Past,
-        now: Timestamp,
-    ) -> Vec<EnvironmentOffer> {
+    pub fn environments(&self, onlooker: &Onlooker<'_>, directory: &dyn Directory) -> Vec<EnvironmentOffer> {
         let mut offers = Vec::new();
         for environment in &self.document.environments {
             for role in &environment.roles {
@@ -106,19 +97,15 @@ impl Policy {
                 }];
                 let ask = Ask {
                     environments: &named,
-                    past,
-                    ..Ask::new(who, &items, now)
+                    ..onlooker.ask(&items)
                 };
                 let terms = self.choose(&ask, directory, Supposing::TheRest);
-                let terms = terms.map(|allowed| Terms {
-                    rule: allowed.path.rule,
-                    steps: allowed.path.steps,
-                    duration: allowed.duration,
-                    max: allowed.path.max,
-                });
+                let terms = terms.map(Terms::from);
                 let how = (directory, Supposing::TheRest);
                 let terms = terms.map_err(|refusal| self.in_words_of(&ask, how, refusal));
-                let admitting = directory.person(who).map(|person| self.admitting(person, &items));
+                let admitting = directory
+                    .person(onlooker.who)
+                    .map(|person| self.admitting(person, &items));
                 let break_glass = admitting
                     .unwrap_or_default()
                     .iter()

@@ -8,7 +8,7 @@
 mod clock;
 mod types;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +20,7 @@ use daypass_core::time::{Span, Timestamp};
 
 use self::clock::Clocks;
 use self::types::Named;
+use crate::addition::Addition;
 use crate::diagnostic::At;
 use crate::document::Resource;
 use crate::ticket::{Pattern, Patterns};
@@ -46,8 +47,10 @@ pub(crate) struct Expression {
     patterns: Arc<BTreeMap<String, Pattern>>,
     /// The clocks that it looks at.
     clocks: Clocks,
-    /// Whether it looks at the ticket: without one nobody knows yet whether it will hold.
-    pub(crate) needs_ticket: bool,
+    /// What of a request it looks at that may still be added: before that nobody knows whether it will hold.
+    pub(crate) additions: BTreeSet<Addition>,
+    /// Whether it asks if one of them is there.
+    asks_whether: bool,
 }
 
 /// What is wrong with an expression.
@@ -56,6 +59,23 @@ pub(crate) struct Mistake {
     /// Where in the expression, in characters from its beginning.
     pub(crate) offset: usize,
     pub(crate) what: String,
+}
+
+/// Why it cannot be told whether an expression holds.
+#[derive(Debug)]
+struct Wrong {
+    told: String,
+    /// The name that something does not have, where that is why.
+    lacks: Option<String>,
+}
+
+impl Wrong {
+    fn told(told: impl Into<String>) -> Self {
+        Self {
+            told: told.into(),
+            lacks: None,
+        }
+    }
 }
 
 /// What an expression may be about.
@@ -107,7 +127,8 @@ impl Expression {
             tree: Arc::new(tree),
             patterns: Arc::new(named.patterns),
             clocks,
-            needs_ticket: named.ticket,
+            additions: named.additions,
+            asks_whether: named.asks_whether,
         })
     }
 
@@ -116,6 +137,26 @@ impl Expression {
     /// # Errors
     /// Why that cannot be told.
     pub(crate) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
+        self.evaluate(facts.variables(&BTreeSet::new()))
+            .map_err(|wrong| wrong.told)
+    }
+
+    /// Whether it depends on what a request may still add: without that it cannot be told, as the rest does not decide alone.
+    ///
+    /// Where something else is wrong besides, it may be said to depend and not hold whatever is added; whoever asks is told.
+    pub(crate) fn is_open(&self, facts: &Facts<'_>) -> bool {
+        if self.additions.is_empty() || self.asks_whether {
+            return !self.additions.is_empty();
+        }
+        let lacks = |wrong: Wrong| {
+            wrong
+                .lacks
+                .is_some_and(|field| Addition::of_field(&field).is_some())
+        };
+        self.evaluate(facts.variables(&self.additions)).is_err_and(lacks)
+    }
+
+    fn evaluate(&self, variables: Option<[(&'static str, Value); 4]>) -> Result<bool, Wrong> {
         let mut context = Context::with_env(Arc::clone(&LANGUAGE));
         let patterns = Arc::clone(&self.patterns);
         let matches =
@@ -128,24 +169,30 @@ impl Expression {
         context
             .add_function("matches", matches)
             .and_then(|()| self.clocks.add_to(&mut context))
-            .map_err(|error| short(&error))?;
-        for (name, value) in facts.variables().ok_or("a time is out of range")? {
+            .map_err(|error| Wrong::told(short(&error)))?;
+        for (name, value) in variables.ok_or_else(|| Wrong::told("a time is out of range"))? {
             context.add_variable_from_value(name, value);
         }
         // A fault of the library is no reason to end more than this evaluation.
         let resolved = catch_unwind(AssertUnwindSafe(|| context.resolve(&self.tree)));
         match resolved {
             Ok(Ok(Value::Bool(holds))) => Ok(holds),
-            Ok(Ok(_)) => Err(String::from("it says neither true nor false")),
-            Ok(Err(error)) => Err(short(&error)),
-            Err(_) => Err(String::from("the evaluation failed")),
+            Ok(Ok(_)) => Err(Wrong::told("it says neither true nor false")),
+            Ok(Err(error)) => Err(Wrong {
+                told: short(&error),
+                lacks: match error {
+                    ExecutionError::NoSuchKey(key) => Some(key.as_ref().clone()),
+                    _ => None,
+                },
+            }),
+            Err(_) => Err(Wrong::told("the evaluation failed")),
         }
     }
 }
 
 impl Facts<'_> {
-    /// The variables, as `types` describes them.
-    fn variables(&self) -> Option<[(&'static str, Value); 4]> {
+    /// The variables, as `types` describes them, but for these fields of the request.
+    fn variables(&self, without: &BTreeSet<Addition>) -> Option<[(&'static str, Value); 4]> {
         let kind = match self.person.kind {
             Kind::Person => "person",
             Kind::Service => "service",
@@ -164,7 +211,7 @@ impl Facts<'_> {
             ("labels", labels.into()),
         ]);
         let length = i64::try_from(self.duration.micros()).ok()?;
-        let request = record([
+        let request = [
             (
                 "duration",
                 Value::Duration(chrono::Duration::microseconds(length)),
@@ -173,7 +220,10 @@ impl Facts<'_> {
             ("extends", Value::Bool(self.extends)),
             ("emergency", Value::Bool(self.break_glass)),
             ("start", instant(self.start)?),
-        ]);
+        ];
+        let is_known =
+            |(field, _): &(&str, Value)| Addition::of_field(field).is_none_or(|one| !without.contains(&one));
+        let request = record(request.into_iter().filter(is_known));
         Some([
             ("subject", subject),
             ("resource", resource),
@@ -191,7 +241,7 @@ fn parse(text: &str, patterns: &mut Patterns) -> Result<(IdedExpr, Named), Mista
     Ok((tree, named))
 }
 
-fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
+fn record<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let fields: HashMap<String, Value> = fields
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

@@ -81,7 +81,8 @@ impl Policy {
         };
         let ends_by = self
             .conditions(rule, &ask, person, Supposing::Nothing)
-            .map_err(|unmet| self.unmet(rule, &unmet, &ask))?;
+            .map_err(|unmet| self.unmet(rule, &unmet, &ask))?
+            .ends_by;
         in_time(request, duration, ends_by.as_ref(), now)?;
         let bounds = self.bounds(rule, items);
         if duration > bounds.max {

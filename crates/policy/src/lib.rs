@@ -7,6 +7,7 @@
 //! Absent here: any clock, any IO, any knowledge of what a provider reads from its configuration, and any memory between two
 //! questions.
 
+mod addition;
 mod asked;
 mod catalogue;
 mod chain;
@@ -57,7 +58,8 @@ use daypass_core::person::Person;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
 
-pub use crate::catalogue::{Offer, Terms};
+pub use crate::addition::{Addition, Depends};
+pub use crate::catalogue::{Offer, Onlooker, Terms};
 pub use crate::decide::{Allowed, Alternative, Decision};
 pub use crate::diagnostic::{Diagnostic, Diagnostics, Location, Report};
 pub use crate::document::{Access, Connector, Drift, Resource, Role};
@@ -70,7 +72,7 @@ pub use crate::plan::{Change, Effect, Plan, Way};
 pub use crate::scene::Matter;
 pub use crate::ticket::flaw as ticket_flaw;
 pub use crate::trial::TestOutcome;
-pub use crate::vacancy::{Lack, Vacancy};
+pub use crate::vacancy::{Lack, Membership, Vacancy};
 
 use crate::diagnostic::{At, Problems};
 use crate::document::Document;

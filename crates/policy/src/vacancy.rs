@@ -1,6 +1,6 @@
 //! Where a policy asks for people whom the directory does not have: sets that cannot fill a step, and rules that admit nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
@@ -19,12 +19,25 @@ pub struct Vacancy {
     pub set: Name,
     /// Whom it stands for, in words.
     pub who: String,
+    /// What makes somebody one of them.
+    pub of: Membership,
     /// What it lacks them for.
     pub lack: Lack,
     /// The rules that name it so, in file order.
     pub rules: Vec<Name>,
     /// Where the first of them names it.
     pub location: Location,
+}
+
+/// What makes somebody one of a set of people: so it is known where to add somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Membership {
+    /// This group of the directory.
+    Group(Name),
+    /// Their login, which the policy names.
+    Logins(BTreeSet<Name>),
+    /// A schedule elsewhere, which this version does not read.
+    Schedule,
 }
 
 /// What a set lacks people for.
@@ -37,7 +50,7 @@ pub enum Lack {
         /// How many the most demanding step needs.
         need: u32,
     },
-    /// Asking: nobody is in it.
+    /// Asking: nobody is in it, nor in any other set that these rules admit.
     Askers,
 }
 
@@ -49,11 +62,13 @@ impl Policy {
         let scene = Scene::new(PersonId::from_bytes([0; 10]), directory, now);
         let mut reviewing: BTreeMap<&Name, Named<'_>> = BTreeMap::new();
         let mut asking: BTreeMap<&Name, Named<'_>> = BTreeMap::new();
+        let is_empty = |set: &Name| self.members(&From::People(set.clone()), scene).is_empty();
         for rule in &self.document.rules {
             for (set, at, count) in reviewers(rule) {
                 reviewing.entry(set).or_default().by(rule, at, count);
             }
-            for (set, at) in &rule.allow {
+            let admits_nobody = rule.allow.iter().all(|(set, _)| is_empty(set));
+            for (set, at) in rule.allow.iter().filter(|_| admits_nobody) {
                 asking.entry(set).or_default().by(rule, *at, 1);
             }
         }
@@ -64,23 +79,26 @@ impl Policy {
             let enough = u32::try_from(have).is_ok_and(|have| have >= need);
             (!enough).then(|| self.vacancy(set, Lack::Reviewers { have, need }, named))
         });
-        let asking = asking.into_iter().filter_map(|(set, named)| {
-            let nobody = self.members(&From::People(set.clone()), scene).is_empty();
-            nobody.then(|| self.vacancy(set, Lack::Askers, named))
-        });
+        let asking = asking.into_iter();
+        let asking = asking.map(|(set, named)| self.vacancy(set, Lack::Askers, named));
         reviewing.chain(asking).collect()
     }
 
     fn vacancy(&self, set: &Name, lack: Lack, named: Named<'_>) -> Vacancy {
-        let who = match self.people(set).map(|people| &people.who) {
-            Some(Who::Schedule(schedule)) => {
-                format!("the schedule {schedule}, which this version does not read")
-            }
-            _ => self.describe(&From::People(set.clone())),
+        let described = || self.describe(&From::People(set.clone()));
+        let (who, of) = match self.people(set).map(|people| &people.who) {
+            Some(Who::Schedule(schedule)) => (
+                format!("the schedule {schedule}, which this version does not read"),
+                Membership::Schedule,
+            ),
+            Some(Who::Logins(logins)) => (described(), Membership::Logins(logins.clone())),
+            Some(Who::Group(group)) => (described(), Membership::Group(group.clone())),
+            None => (described(), Membership::Group(set.clone())),
         };
         Vacancy {
             set: set.clone(),
             who,
+            of,
             lack,
             location: named.at.unwrap_or_default().location(&self.sources),
             rules: named.rules.into_iter().cloned().collect(),

@@ -16,6 +16,9 @@ pub(crate) fn replace(path: &Path, new: &[u8]) -> std::io::Result<()> {
         .to_string_lossy()
         .into_owned();
     let draft = folder.join(format!(".{name}.new"));
+    // One at a time, where several servers share the folder; where it cannot be locked there is one server.
+    let folder = File::open(folder)?;
+    let _alone = folder.lock();
     // A draft that a crash left behind was never in force.
     match std::fs::remove_file(&draft) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -29,5 +32,5 @@ pub(crate) fn replace(path: &Path, new: &[u8]) -> std::io::Result<()> {
     file.write_all(new)?;
     file.sync_all()?;
     std::fs::rename(&draft, &path)?;
-    File::open(folder)?.sync_all()
+    folder.sync_all()
 }

@@ -203,11 +203,17 @@ async fn step(app: &App, reconciler: &mut Reconciler) -> Duration {
     }
 }
 
-/// Takes the next step of each rotation of an authority's key that waits for nothing any more, until told to stop.
+/// Takes the next step of each rotation of an authority's key or the log's that waits for nothing any more, until told to stop.
 pub(crate) async fn rotate(app: App, mut stop: watch::Receiver<bool>) {
     while !is_stopped(&stop) {
         if let Err(error) = app.engine.advance_authorities().await {
             tracing::warn!(%error, "the rotation of an authority's key does not go on; it is tried again");
+        }
+        if let Err(error) = crate::signing::rotate::advance(&app).await {
+            tracing::warn!(
+                ?error,
+                "the rotation of the log's key does not go on; it is tried again"
+            );
         }
         tokio::select! {
             () = stopped(&mut stop) => {}

@@ -73,6 +73,8 @@ pub(crate) async fn look(app: &Parts) -> Answer<Sealing> {
 /// # Errors
 /// Where somebody else has to do something first, a value cannot be opened, or the file or the store cannot be written.
 pub(crate) async fn rotate(app: &Parts, by: PersonId) -> Answer<Sealing> {
+    // The newest store, once it is put back, may be sealed by a key that the file would lose here.
+    app.engine.may_give().map_err(Failure::from)?;
     let (file, store) = (file(app)?, app.engine.store());
     let mut ring = file.read().await.map_err(failed)?;
     // What cannot be opened now must not be found out half way.

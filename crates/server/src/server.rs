@@ -9,7 +9,7 @@ use std::time::Duration;
 use daypass_engine::reconcile::Reconciler;
 use daypass_engine::{Engine, Entropy, Parts as EngineParts, Settings};
 use daypass_providers::{Kind, Revealed, Tls};
-use daypass_store::{Expect, PostgresOptions, PostgresTls, Store, Verified, kept};
+use daypass_store::{Error as StoreError, Expect, PostgresOptions, PostgresTls, Store, Verified, kept};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, Semaphore, broadcast, watch};
@@ -134,16 +134,22 @@ pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<
     Ok(Arc::new(Engine::open(parts).await?))
 }
 
-/// Checks the store of a configuration without serving: log, checkpoints and tables. Nothing is written to one on SQLite.
+/// Checks the store of a configuration without serving: log, checkpoints and tables. Nothing is written to it, and no tables are made.
 ///
 /// # Errors
-/// Where the store cannot be read, and where something in it is not as it was written.
+/// Where the store cannot be read or is in memory, and where something in it is not as it was written.
 pub async fn verify(config: &ServerConfig, expect: Expect) -> Result<Verified, StartError> {
-    if let StoreConfig::Sqlite { path } = &config.store {
-        return Ok(daypass_store::verify_sqlite(path, expect).await?);
-    }
-    let secrets = ConfiguredSecrets::new(config.secrets.clone());
-    Ok(open_store(config, &secrets).await?.verify_signed(expect).await?)
+    let verified = match &config.store {
+        StoreConfig::Sqlite { path } => daypass_store::verify_sqlite(path, expect).await,
+        StoreConfig::Postgres(postgres) => {
+            let secrets = ConfiguredSecrets::new(config.secrets.clone());
+            daypass_store::verify_postgres(&options(postgres, &secrets)?, expect).await
+        }
+        StoreConfig::Memory => Err(StoreError::Unavailable(String::from(
+            "it is in the memory of the server that runs, and nobody else can look into it; daypass audit verify --key FILE asks that server",
+        ))),
+    };
+    Ok(verified?)
 }
 
 /// The file of keys that seal, where there is one. Servers that share a store have one each, which none of them may change alone.
@@ -161,9 +167,12 @@ impl Server {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let engine = open(&config, kinds).await?;
         let signer = match &config.signing_key {
-            Some(key) => Some(LogSigner::open(key, engine.store()).await?),
+            Some(key) => Some(LogSigner::open(key, &engine).await?),
             None => None,
         };
+        if signer.as_ref().and_then(LogSigner::refuses).is_some() {
+            engine.only_take_away();
+        }
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|why| StartError::Listen {
             address: config.listen,
@@ -187,9 +196,9 @@ impl Server {
             .iter()
             .map(Ask::new)
             .collect::<Result<_, _>>()?;
-        let signing = Signing::new(signer.as_ref().map(|signer| signer.verifier().clone()));
-        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
+        let signing = Signing::new(signer.as_ref(), shared);
+        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
         let wake = Arc::new(Notify::new());
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());

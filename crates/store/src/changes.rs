@@ -91,15 +91,29 @@ impl Store {
     }
 }
 
+/// The columns of a change's row that its events decide, as [`row`] gives their values.
+pub(crate) const COLUMNS: [&str; 6] = ["id", "state", "proposer", "created_at", "due_at", "document"];
+
+/// What stands in them.
+pub(crate) fn row(change: &Change) -> Result<[Value; 6]> {
+    Ok([
+        change.id.into(),
+        change.state.name().into(),
+        change.proposer.into(),
+        change.created_at.into(),
+        change.due_at().into(),
+        Value::json(change)?,
+    ])
+}
+
 /// What writes a change's row after an event.
 pub(crate) fn write(change: Option<&Change>, step: Step) -> Result<Vec<Statement>> {
     let change = change.ok_or_else(|| Error::corrupt("an event about a change made none"))?;
-    let (id, due_at) = (Value::from(change.id), Value::from(change.due_at()));
-    let document = Value::json(change)?;
+    let [id, state, proposer, created_at, due_at, document] = row(change)?;
     if step.from != "none" {
         let text =
             "UPDATE changes SET previous_state = state, state = $2, due_at = $3, document = $4 WHERE id = $1";
-        let mut writes = vec![(text, vec![id.clone(), step.to.into(), due_at, document])];
+        let mut writes = vec![(text, vec![id.clone(), state, due_at, document])];
         // Whatever became of it: nobody needs its secret any more.
         if !change.is_pending() {
             writes.push(("DELETE FROM change_secrets WHERE change_id = $1", vec![id]));
@@ -108,10 +122,9 @@ pub(crate) fn write(change: Option<&Change>, step: Step) -> Result<Vec<Statement
     }
     let text = "INSERT INTO changes (id, state, proposer, created_at, due_at, document) \
                 VALUES ($1, $2, $3, $4, $5, $6)";
-    let (proposer, created_at) = (change.proposer.into(), change.created_at.into());
     Ok(vec![(
         text,
-        vec![id, step.to.into(), proposer, created_at, due_at, document],
+        vec![id, state, proposer, created_at, due_at, document],
     )])
 }
 

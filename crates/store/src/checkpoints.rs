@@ -48,6 +48,15 @@ impl Store {
         .await
     }
 
+    /// Those of more than `after` entries, the smallest first; `limit` at most.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn checkpoints_after(&self, after: u64, limit: i64) -> Result<Vec<KeptCheckpoint>> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        self.read(move |link| Box::pin(page(link, after, limit))).await
+    }
+
     /// Keeps a checkpoint. Where there is one of this size it stays: several servers sign the same.
     ///
     /// # Errors

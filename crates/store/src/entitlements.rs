@@ -13,13 +13,36 @@ use crate::link::Link;
 use crate::scope::take_entitlements;
 use crate::value::{Row, Statement, Value};
 
-/// What writes an entitlement's row after an event.
-pub(crate) fn write(entitlement: Option<&Entitlement>, step: Step) -> Result<Vec<Statement>> {
-    let entitlement = entitlement.ok_or_else(|| Error::corrupt("an event about an entitlement made none"))?;
+/// The columns of an entitlement's row that its own events decide, as [`row`] gives their values. Beside them stands until when
+/// grants want it.
+pub(crate) const COLUMNS: [&str; 6] = [
+    "connector",
+    "target_key",
+    "state",
+    "limit_at",
+    "claim_ends",
+    "document",
+];
+
+/// What stands in them.
+pub(crate) fn row(entitlement: &Entitlement) -> Result<[Value; 6]> {
     let limit_at = match &entitlement.observed {
         Observed::Present { until, .. } => *until,
         Observed::Unknown { .. } | Observed::Absent { .. } => None,
     };
+    Ok([
+        (&entitlement.key.connector).into(),
+        entitlement.key.key.as_str().into(),
+        entitlement.observed.name().into(),
+        limit_at.into(),
+        wakes_at(entitlement).into(),
+        Value::json(entitlement)?,
+    ])
+}
+
+/// What writes an entitlement's row after an event.
+pub(crate) fn write(entitlement: Option<&Entitlement>, step: Step) -> Result<Vec<Statement>> {
+    let entitlement = entitlement.ok_or_else(|| Error::corrupt("an event about an entitlement made none"))?;
     let text = if step.from == "none" {
         "INSERT INTO entitlements (connector, target_key, state, limit_at, claim_ends, document, wanted_until) \
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT max(wanted_until) FROM grant_parts \
@@ -28,15 +51,7 @@ pub(crate) fn write(entitlement: Option<&Entitlement>, step: Step) -> Result<Vec
         "UPDATE entitlements SET previous_state = state, state = $3, limit_at = $4, claim_ends = $5, document = $6 \
          WHERE connector = $1 AND target_key = $2"
     };
-    let values = vec![
-        (&entitlement.key.connector).into(),
-        entitlement.key.key.as_str().into(),
-        step.to.into(),
-        limit_at.into(),
-        wakes_at(entitlement).into(),
-        Value::json(entitlement)?,
-    ];
-    Ok(vec![(text, values)])
+    Ok(vec![(text, row(entitlement)?.into())])
 }
 
 /// When time alone changes what is to be done about it: a claim runs out, or what may still happen has.

@@ -1,5 +1,8 @@
 //! Events: each row is one leaf of the log, in the outbox until the sequencer has given it its place there.
 
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{Grant, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
@@ -183,7 +186,7 @@ pub(crate) async fn timeline(link: &mut Link, id: RequestId) -> Result<Vec<Entry
     for row in &extending {
         subjects.push(Subject::Request(row.parse(0)?));
     }
-    let mut lasted = None;
+    let mut entries = about(link, &subjects, None).await?;
     let text = "SELECT opened_at, document FROM grants WHERE id = $1";
     if let Some(row) = link.row(text, &[grant_id.into()]).await? {
         let grant: Grant = row.json(1)?;
@@ -191,33 +194,36 @@ pub(crate) async fn timeline(link: &mut Link, id: RequestId) -> Result<Vec<Entry
             State::Ended { at, .. } => *at,
             _ => Timestamp::MAX,
         };
-        lasted = Some(row.time(0)?..=end);
-        subjects.extend(
-            grant
-                .parts
-                .into_iter()
-                .map(|part| Subject::Entitlement(part.target)),
-        );
+        let targets = grant.parts.into_iter();
+        let targets: Vec<_> = targets.map(|part| Subject::Entitlement(part.target)).collect();
+        // Others may have held the same opening before and after.
+        entries.append(&mut about(link, &targets, Some(row.time(0)?..=end)).await?);
     }
+    entries.sort_by_key(|entry| entry.index);
+    entries.dedup_by_key(|entry| entry.index);
+    Ok(entries)
+}
+
+/// The entries about these, of this time.
+async fn about(
+    link: &mut Link,
+    subjects: &[Subject],
+    during: Option<RangeInclusive<Timestamp>>,
+) -> Result<Vec<Entry>> {
     let named: Vec<Value> = subjects
         .iter()
         .flat_map(|of| [of.kind().into(), of.id().into()])
         .collect();
-    let text = "WITH wanted (kind, subject) AS (VALUES LIST) SELECT leaf_index, leaf_hash, bytes \
-                FROM wanted JOIN events USING (kind, subject) WHERE leaf_index IS NOT NULL";
-    let rows = link.listed(text, 2, &named).await?;
-    let mut entries = open(link, &rows).await?;
-    // Others may have held the same opening before and after.
-    let of_another = |entry: &Entry| {
-        let lasted = lasted
-            .as_ref()
-            .is_some_and(|lasted| lasted.contains(&entry.event.at));
-        matches!(entry.event.subject, Subject::Entitlement(_)) && !lasted
-    };
-    entries.retain(|entry| !of_another(entry));
-    entries.sort_by_key(|entry| entry.index);
-    entries.dedup_by_key(|entry| entry.index);
-    Ok(entries)
+    let mut text = String::from(
+        "WITH wanted (kind, subject) AS (VALUES LIST) SELECT leaf_index, leaf_hash, bytes \
+         FROM wanted JOIN events USING (kind, subject) WHERE leaf_index IS NOT NULL",
+    );
+    if let Some(during) = during {
+        let (from, to) = (during.start().micros(), during.end().micros());
+        write!(text, " AND at >= {from} AND at <= {to}").map_err(Error::corrupt)?;
+    }
+    let rows = link.listed(&text, 2, &named).await?;
+    open(link, &rows).await
 }
 
 /// The number of the latest event.

@@ -28,7 +28,7 @@ pub struct GrantFilter {
 }
 
 /// When there is something to do for a grant, and when time alone changes it.
-pub(crate) fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
     match state {
         State::Scheduled { start } => (Some(*start), Some(*start)),
         State::Activating { window_ends, .. } => (Some(now), Some(*window_ends)),
@@ -39,7 +39,7 @@ pub(crate) fn times(state: &State, now: Timestamp) -> (Option<Timestamp>, Option
 }
 
 /// When its end began.
-pub(crate) const fn over_at(state: &State) -> Option<Timestamp> {
+const fn over_at(state: &State) -> Option<Timestamp> {
     match state {
         State::Ending { since, .. } => Some(*since),
         State::Ended { ending_since, .. } => Some(*ending_since),
@@ -47,55 +47,101 @@ pub(crate) const fn over_at(state: &State) -> Option<Timestamp> {
     }
 }
 
+/// The columns of a grant's row that its events decide, as [`row`] gives their values.
+pub(crate) const COLUMNS: [&str; 9] = [
+    "id",
+    "state",
+    "request",
+    "holder",
+    "opened_at",
+    "due_at",
+    "wakes_at",
+    "over_at",
+    "document",
+];
+
+/// What stands in them after its event of `now`, the first of which was at `opened_at`.
+pub(crate) fn row(grant: &Grant, opened_at: Timestamp, now: Timestamp) -> Result<[Value; 9]> {
+    let (due_at, wakes_at) = times(&grant.state, now);
+    Ok([
+        grant.id.into(),
+        grant.state.name().into(),
+        grant.request.into(),
+        grant.holder.into(),
+        opened_at.into(),
+        due_at.into(),
+        wakes_at.into(),
+        over_at(&grant.state).into(),
+        Value::json(grant)?,
+    ])
+}
+
+/// The columns of a part's row, as [`parts`] gives their values.
+pub(crate) const PART_COLUMNS: [&str; 7] = [
+    "grant_id",
+    "position",
+    "resource",
+    "connector",
+    "target_key",
+    "wanted_until",
+    "ended",
+];
+
+/// What stands in the rows of its parts after its event of `now`.
+pub(crate) fn parts(grant: &Grant, now: Timestamp) -> impl Iterator<Item = [Value; 7]> {
+    let (wanted_until, ended) = wanted(grant, now);
+    grant.parts.iter().enumerate().map(move |(position, part)| {
+        [
+            grant.id.into(),
+            position.into(),
+            (&part.item().resource).into(),
+            (&part.target.connector).into(),
+            part.target.key.as_str().into(),
+            wanted_until.into(),
+            i64::from(ended).into(),
+        ]
+    })
+}
+
+/// Until when its parts want to be there, and whether they are over and done with.
+pub(crate) fn wanted(grant: &Grant, now: Timestamp) -> (Option<Timestamp>, bool) {
+    let ended = matches!(grant.state, State::Ended { .. });
+    (grant.desired_until(now), ended)
+}
+
 /// What writes a grant's row, its parts and what they want after an event.
 pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result<Vec<Statement>> {
     let grant = grant.ok_or_else(|| Error::corrupt("an event about a grant made none"))?;
-    let (due_at, wakes_at) = times(&grant.state, now);
-    let id = Value::from(grant.id);
-    let document = Value::json(grant)?;
+    let [
+        id,
+        state,
+        request,
+        holder,
+        opened_at,
+        due_at,
+        wakes_at,
+        over_at,
+        document,
+    ] = row(grant, now, now)?;
     if step.from == "none" {
         let text = "INSERT INTO grants (id, state, request, holder, opened_at, due_at, wakes_at, document) \
                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let (request, holder) = (grant.request.into(), grant.holder.into());
-        let values = vec![
-            id,
-            step.to.into(),
-            request,
-            holder,
-            now.into(),
-            due_at.into(),
-            wakes_at.into(),
-            document,
-        ];
+        let values = vec![id, state, request, holder, opened_at, due_at, wakes_at, document];
         let mut writes = vec![(text, values)];
-        writes.extend(grant.parts.iter().enumerate().map(|(position, part)| {
+        writes.extend(parts(grant, now).map(|[grant, position, resource, connector, key, _, _]| {
             let text =
                 "INSERT INTO grant_parts (grant_id, position, connector, target_key, resource) VALUES ($1, $2, $3, $4, $5)";
-            let (connector, key) = ((&part.target.connector).into(), part.target.key.as_str().into());
-            let resource = (&part.item().resource).into();
-            (
-                text,
-                vec![grant.id.into(), position.into(), connector, key, resource],
-            )
+            (text, vec![grant, position, connector, key, resource])
         }));
         return Ok(writes);
     }
     let text = "UPDATE grants SET previous_state = state, state = $2, due_at = $3, wakes_at = $4, document = $5, \
                 over_at = $6 WHERE id = $1";
-    let mut writes = vec![(
-        text,
-        vec![
-            id.clone(),
-            step.to.into(),
-            due_at.into(),
-            wakes_at.into(),
-            document,
-            over_at(&grant.state).into(),
-        ],
-    )];
+    let values = vec![id.clone(), state, due_at, wakes_at, document, over_at];
+    let mut writes = vec![(text, values)];
     let text = "UPDATE grant_parts SET wanted_until = $2, ended = $3 WHERE grant_id = $1";
-    let ended = i64::from(matches!(grant.state, State::Ended { .. }));
-    writes.push((text, vec![id, grant.desired_until(now).into(), ended.into()]));
+    let (until, ended) = wanted(grant, now);
+    writes.push((text, vec![id, until.into(), i64::from(ended).into()]));
     // In one order everywhere, as the rows are locked.
     let targets: BTreeSet<&TargetKey> = grant.parts.iter().map(|part| &part.target).collect();
     writes.extend(targets.into_iter().map(entitlements::want));

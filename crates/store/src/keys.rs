@@ -96,6 +96,18 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
 }
 
+/// The columns of a key's row that its events decide, as [`row`] gives their values.
+pub(crate) const COLUMNS: [&str; 3] = ["id", "state", "document"];
+
+/// What stands in them.
+pub(crate) fn row(standing: &Standing) -> Result<[Value; 3]> {
+    Ok([
+        standing.key.to_string().into(),
+        standing.phase.name().into(),
+        Value::json(standing)?,
+    ])
+}
+
 /// What writes a key's row after an event.
 pub(crate) fn write(standing: Option<&Standing>, step: Step) -> Result<Vec<Statement>> {
     let standing = standing.ok_or_else(|| Error::corrupt("an event about a key made none"))?;
@@ -104,8 +116,7 @@ pub(crate) fn write(standing: Option<&Standing>, step: Step) -> Result<Vec<State
     } else {
         "UPDATE key_states SET previous_state = state, state = $2, document = $3 WHERE id = $1"
     };
-    let id = Value::from(standing.key.to_string());
-    Ok(vec![(text, vec![id, step.to.into(), Value::json(standing)?])])
+    Ok(vec![(text, row(standing)?.into())])
 }
 
 /// What a step does to an authority's keys. Each makes another list of the revoked, with a version that nobody had.
@@ -160,6 +171,7 @@ pub(crate) fn reseal(was: Sealed, sealed: Vec<u8>) -> Statement {
 pub(crate) async fn load(link: &mut Link, world: &mut World, key: &Key) -> Result<()> {
     match key {
         Key::Sealing => link.reserve("key sealing").await?,
+        Key::Log => link.reserve("key log").await?,
         Key::Ssh(connector) => crate::ssh::turn(link, connector.as_str()).await?,
     }
     let text = "SELECT document FROM key_states WHERE id = $1 FOR UPDATE";

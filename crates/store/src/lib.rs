@@ -36,6 +36,7 @@ mod resolve;
 mod scope;
 mod select;
 mod side;
+mod signers;
 mod sqlite;
 mod ssh;
 mod store;
@@ -70,11 +71,12 @@ pub use postgres::{PostgresOptions, PostgresTls};
 pub use requests::RequestFilter;
 pub use scope::{MOST_HELD, MOST_OPEN, Scope};
 pub use side::Side;
+pub use signers::LogServer;
 pub use ssh::{SshAccess, SshEnd, SshHost, SshKeep};
 pub use store::Store;
 pub use tokens::{TokenKind, TokenRow};
 pub use transition::{Committed, Outcome, Told};
-pub use verify::{Check, Expect, Verified, verify_sqlite};
+pub use verify::{Check, Expect, Followed, Verified, verify_postgres, verify_sqlite};
 
 /// Where an embedded store takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -10,24 +10,34 @@ use crate::link::Link;
 use crate::texts;
 use crate::value::{Row, Statement, Value};
 
-/// What writes a lock's row after an event.
-pub(crate) fn write(lock: Option<&Lock>, step: Step) -> Result<Vec<Statement>> {
-    let lock = lock.ok_or_else(|| Error::corrupt("an event about a lock made none"))?;
-    let id = Value::from(lock.on.to_string());
-    let document = Value::json(lock)?;
-    if step.from != "none" {
-        let text = "UPDATE locks SET previous_state = state, state = $2, document = $3 WHERE id = $1";
-        return Ok(vec![(text, vec![id, step.to.into(), document])]);
-    }
+/// The columns of a lock's row that its events decide, as [`row`] gives their values.
+pub(crate) const COLUMNS: [&str; 5] = ["id", "state", "person", "resource", "document"];
+
+/// What stands in them.
+pub(crate) fn row(lock: &Lock) -> Result<[Value; 5]> {
     let (person, resource) = match &lock.on {
         On::Person(person) => (Some(person.to_string()), None),
         On::Resource(name) => (None, Some(name.to_string())),
     };
+    Ok([
+        lock.on.to_string().into(),
+        lock.state.name().into(),
+        person.into(),
+        resource.into(),
+        Value::json(lock)?,
+    ])
+}
+
+/// What writes a lock's row after an event.
+pub(crate) fn write(lock: Option<&Lock>, step: Step) -> Result<Vec<Statement>> {
+    let lock = lock.ok_or_else(|| Error::corrupt("an event about a lock made none"))?;
+    let [id, state, person, resource, document] = row(lock)?;
+    if step.from != "none" {
+        let text = "UPDATE locks SET previous_state = state, state = $2, document = $3 WHERE id = $1";
+        return Ok(vec![(text, vec![id, state, document])]);
+    }
     let text = "INSERT INTO locks (id, state, person, resource, document) VALUES ($1, $2, $3, $4, $5)";
-    Ok(vec![(
-        text,
-        vec![id, step.to.into(), person.into(), resource.into(), document],
-    )])
+    Ok(vec![(text, vec![id, state, person, resource, document])])
 }
 
 pub(crate) fn take(world: &mut World, rows: &[Row]) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use daypass_core::id::PersonId;
-use daypass_core::name::Name;
+use daypass_core::name::{BadName, Name};
 use daypass_core::person::Person;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::Step;
@@ -13,30 +13,37 @@ use crate::link::Link;
 use crate::texts;
 use crate::value::{Statement, Value};
 
+/// The columns of an account's row that its events decide, as [`row`] gives their values. Beside them stands the login.
+pub(crate) const COLUMNS: [&str; 4] = ["id", "state", "owner", "document"];
+
+/// What stands in them.
+pub(crate) fn row(person: &Person) -> Result<[Value; 4]> {
+    Ok([
+        person.id.into(),
+        if person.active { "active" } else { "inactive" }.into(),
+        person.owner.map(|owner| owner.to_string()).into(),
+        Value::json(person)?,
+    ])
+}
+
+/// The login as it stands in its column. Two logins that look alike must be alike: what is no name is not let in here either.
+pub(crate) fn login(person: &Person) -> Result<Value> {
+    let login: Result<Name, BadName> = person.login.text().parse();
+    let login = login.map_err(|bad| Refusal::new(Code::Invalid, bad.to_string()))?;
+    Ok((&login).into())
+}
+
 /// What writes an account's row after an event.
 pub(crate) fn write(person: Option<&Person>, step: Step) -> Result<Vec<Statement>> {
     let person = person.ok_or_else(|| Error::corrupt("an event about a person made none"))?;
-    let document = Value::json(person)?;
-    let owner = Value::from(person.owner.map(|owner| owner.to_string()));
+    let [id, state, owner, document] = row(person)?;
     if step.from != "none" {
         let text =
             "UPDATE people SET previous_state = state, state = $2, document = $3, owner = $4 WHERE id = $1";
-        return Ok(vec![(
-            text,
-            vec![person.id.into(), step.to.into(), document, owner],
-        )]);
+        return Ok(vec![(text, vec![id, state, document, owner])]);
     }
-    // Two logins that look alike must be alike: what is no name is not let in here either.
-    let login: Name = person
-        .login
-        .text()
-        .parse()
-        .map_err(|bad: daypass_core::name::BadName| Refusal::new(Code::Invalid, bad.to_string()))?;
     let text = "INSERT INTO people (id, state, login, document, owner) VALUES ($1, $2, $3, $4, $5)";
-    Ok(vec![(
-        text,
-        vec![person.id.into(), step.to.into(), (&login).into(), document, owner],
-    )])
+    Ok(vec![(text, vec![id, state, login(person)?, document, owner])])
 }
 
 /// The service accounts whose owner is locked, with who that is. From the few locks to their accounts, on SQLite too.

@@ -428,7 +428,9 @@ impl Store {
     /// Where an event is not what its leaf is the hash of, or does not follow.
     pub async fn replay(&self) -> Result<World> {
         on!(snapshot, self, |link| async move {
-            replay::replay(link, |_| Ok(())).await.map(|replay| replay.world)
+            replay::replay(link, 0, |_, _| Ok(()))
+                .await
+                .map(|replay| replay.world)
         })
     }
 }

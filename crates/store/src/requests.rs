@@ -23,9 +23,21 @@ pub struct RequestFilter {
     pub owing: bool,
 }
 
-/// What writes a request's row after an event.
-pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Statement>> {
-    let request = request.ok_or_else(|| Error::corrupt("an event about a request made none"))?;
+/// The columns of a request's row that its events decide, as [`row`] gives their values.
+pub(crate) const COLUMNS: [&str; 9] = [
+    "id",
+    "state",
+    "requester",
+    "extends",
+    "created_at",
+    "due_at",
+    "denied_at",
+    "owing",
+    "document",
+];
+
+/// What stands in them.
+pub(crate) fn row(request: &Request) -> Result<[Value; 9]> {
     let due_at = match &request.state {
         State::Pending { due_at, .. } => Some(*due_at),
         State::Approved { owed, .. } => owed.as_ref().and_then(Owed::wakes_at),
@@ -35,37 +47,42 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
         State::Denied { at, .. } => Some(*at),
         _ => None,
     };
-    let owing = Value::from(i64::from(request.owed().is_some_and(Owed::is_due)));
-    let document = Value::json(request)?;
-    let id = request.id.into();
-    if step.from != "none" {
-        let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, owing = $4, document = $5, \
-                    denied_at = $6 WHERE id = $1";
-        return Ok(vec![(
-            text,
-            vec![
-                id,
-                step.to.into(),
-                due_at.into(),
-                owing,
-                document,
-                denied_at.into(),
-            ],
-        )]);
-    }
-    let text = "INSERT INTO requests (id, state, requester, extends, created_at, due_at, owing, document) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let ask = &request.ask;
-    let values = vec![
-        id,
-        step.to.into(),
+    Ok([
+        request.id.into(),
+        request.state.name().into(),
         ask.requester.into(),
         ask.extends.into(),
         request.created_at.into(),
         due_at.into(),
+        denied_at.into(),
+        i64::from(request.owed().is_some_and(Owed::is_due)).into(),
+        Value::json(request)?,
+    ])
+}
+
+/// What writes a request's row after an event.
+pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Statement>> {
+    let request = request.ok_or_else(|| Error::corrupt("an event about a request made none"))?;
+    let [
+        id,
+        state,
+        requester,
+        extends,
+        created_at,
+        due_at,
+        denied_at,
         owing,
         document,
-    ];
+    ] = row(request)?;
+    if step.from != "none" {
+        let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, owing = $4, document = $5, \
+                    denied_at = $6 WHERE id = $1";
+        return Ok(vec![(text, vec![id, state, due_at, owing, document, denied_at])]);
+    }
+    let text = "INSERT INTO requests (id, state, requester, extends, created_at, due_at, owing, document) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let values = vec![id, state, requester, extends, created_at, due_at, owing, document];
     Ok(vec![(text, values)])
 }
 

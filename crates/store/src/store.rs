@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use daypass_core::only_take_away;
 use daypass_core::refusal::Refusal;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
@@ -33,6 +34,7 @@ struct Inner {
     floor: Floor,
     changes: watch::Sender<u64>,
     commits: Arc<AtomicU64>,
+    only_takes_away: Arc<AtomicBool>,
 }
 
 enum Engine {
@@ -90,6 +92,7 @@ impl Store {
             floor: Floor::default(),
             changes: watch::Sender::new(0),
             commits: Arc::default(),
+            only_takes_away: Arc::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -117,6 +120,7 @@ impl Store {
             floor,
             changes,
             commits,
+            only_takes_away: Arc::default(),
         };
         let store = Self {
             inner: Arc::new(inner),
@@ -186,7 +190,15 @@ impl Store {
         decide: impl FnOnce(&World, Timestamp) -> Result<Outcome, Refusal> + Send + 'static,
     ) -> Result<Committed> {
         let floor = self.inner.floor.clone();
-        let mut decide: Option<Decide> = Some(Box::new(decide));
+        let restrained = Arc::clone(&self.inner.only_takes_away);
+        let mut decide: Option<Decide> = Some(Box::new(move |world: &World, now: Timestamp| {
+            let outcome = decide(world, now)?;
+            if restrained.load(Ordering::SeqCst) {
+                let mut events = outcome.events.iter();
+                events.try_for_each(|(_, _, what)| only_take_away::check(what))?;
+            }
+            Ok(outcome)
+        }));
         let changes = self.inner.changes.clone();
         let done = move |committed: &Committed| {
             if !committed.events.is_empty() {
@@ -207,6 +219,18 @@ impl Store {
             done,
         )
         .await
+    }
+
+    /// From here on this process records what takes access away and what was seen, and nothing else, until it ends: see
+    /// [`only_take_away`]. A decision that is being committed at this moment still is.
+    pub fn only_take_away(&self) {
+        self.inner.only_takes_away.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether this process only takes away.
+    #[must_use]
+    pub fn only_takes_away(&self) -> bool {
+        self.inner.only_takes_away.load(Ordering::SeqCst)
     }
 
     /// Changes whenever this process has committed events: what wakes the sequencer. It tells nothing of other processes.
@@ -330,7 +354,7 @@ pub(crate) async fn apart<T: Send + 'static>(
 }
 
 /// One transaction on PostgreSQL.
-async fn within<T, F>(line: &Line, begin: &str, action: F) -> Result<T>
+pub(crate) async fn within<T, F>(line: &Line, begin: &str, action: F) -> Result<T>
 where
     F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send,
 {

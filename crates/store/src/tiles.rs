@@ -4,6 +4,7 @@
 //! is nobody's yet.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 
 use daypass_tlog::proof::{Proof, Subtree};
@@ -89,13 +90,18 @@ async fn tree(link: &mut Link, size: u64) -> Result<Tree> {
     Tree::resume(size, peaks).map_err(Error::corrupt)
 }
 
-/// The hashes of a proof within a tree of `size` leaves.
-async fn prove(link: &mut Link, proof: &Proof, size: u64) -> Result<Vec<Hash>> {
+/// The hashes of proofs within a tree of `size` leaves. What several need is read once.
+async fn prove(link: &mut Link, proofs: &[Proof], size: u64) -> Result<Vec<Vec<Hash>>> {
     let mut known = BTreeMap::new();
-    for need in proof.needs() {
-        known.insert(need, subtree(link, need, size).await?);
+    for need in proofs.iter().flat_map(Proof::needs) {
+        if let Entry::Vacant(unknown) = known.entry(need) {
+            unknown.insert(subtree(link, need, size).await?);
+        }
     }
-    let built = proof.build(|need| known.get(&need).copied());
+    let built = proofs
+        .iter()
+        .map(|proof| proof.build(|need| known.get(&need).copied()));
+    let built: Option<Vec<_>> = built.collect();
     built.ok_or_else(|| Error::corrupt("a proof asks for more than it said"))
 }
 
@@ -149,9 +155,17 @@ impl Store {
     /// The hashes of a proof within the tree of the log's first `size` entries.
     ///
     /// # Errors
-    /// Where the log has not so many entries, or the store does not answer.
+    /// As [`Self::log_proofs`].
     pub async fn log_proof(&self, proof: Proof, size: u64) -> Result<Vec<Hash>> {
-        self.snapshot(move |link| Box::pin(async move { prove(link, &proof, size).await }))
+        Ok(self.log_proofs(vec![proof], size).await?.concat())
+    }
+
+    /// The hashes of each of these proofs within the tree of the log's first `size` entries.
+    ///
+    /// # Errors
+    /// Where the log has not so many entries, or the store does not answer.
+    pub async fn log_proofs(&self, proofs: Vec<Proof>, size: u64) -> Result<Vec<Vec<Hash>>> {
+        self.snapshot(move |link| Box::pin(async move { prove(link, &proofs, size).await }))
             .await
     }
 

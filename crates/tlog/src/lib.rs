@@ -6,12 +6,17 @@
 
 pub mod checkpoint;
 pub mod key;
+pub mod marks;
 pub mod note;
 pub mod proof;
+mod signed;
+pub mod succession;
 pub mod tile;
 mod tree;
 pub mod witness;
 
 pub use checkpoint::Checkpoint;
+pub use marks::Marks;
 pub use note::Note;
+pub use signed::{NotSigned, signed};
 pub use tree::{Hash, NoTree, Tree, leaf, node};

@@ -3,7 +3,7 @@
 use daypass_core::id::{ChangeId, GrantId, RequestId, TokenId};
 use daypass_core::name::Name;
 
-use super::{Client, Error};
+use super::{Call, Client, Error};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::change::{Change, ChangeQuery, NewChangeReview};
@@ -14,9 +14,9 @@ use crate::environment::{EnvironmentOffer, EnvironmentQuery};
 use crate::event::{AuditEvent, AuditQuery};
 use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
-use crate::key::Sealing;
+use crate::key::{LogKey, RotateLog, Sealing};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
-use crate::log::{CheckpointQuery, GrantProof, LogProof, ProofQuery};
+use crate::log::{CheckpointQuery, GrantProof, KeyLinks, LogProof, ProofQuery};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
@@ -83,7 +83,11 @@ impl Client {
 
     /// Reviews a request.
     pub async fn review(&self, id: RequestId, review: &NewReview) -> Result<Request> {
-        self.send(Route::Review, &[&id.to_string()], review).await
+        let what = Call {
+            route: Route::Review,
+            decision: Some(review.decision),
+        };
+        self.send_as(what, &[&id.to_string()], review).await
     }
 
     /// Takes one's own request back.
@@ -182,6 +186,11 @@ impl Client {
         self.get_bytes(Route::AuditKey, &[]).await
     }
 
+    /// How somebody who has a former key of the log comes to the present one. Nothing of it is to be believed unproved.
+    pub async fn log_key_links(&self) -> Result<KeyLinks> {
+        self.get(Route::AuditKeyLinks, &[], &ALL).await
+    }
+
     /// A tile of hashes: its level, and its number as C2SP `tlog-tiles` writes it.
     pub async fn log_tile(&self, level: &str, index: &str) -> Result<Vec<u8>> {
         self.get_bytes(Route::AuditTile, &[level, index]).await
@@ -244,7 +253,11 @@ impl Client {
 
     /// Reviews a change.
     pub async fn review_change(&self, id: ChangeId, review: &NewChangeReview) -> Result<Change> {
-        self.send(Route::ReviewChange, &[&id.to_string()], review).await
+        let what = Call {
+            route: Route::ReviewChange,
+            decision: Some(review.decision),
+        };
+        self.send_as(what, &[&id.to_string()], review).await
     }
 
     /// Takes one's own change back.
@@ -383,6 +396,16 @@ impl Client {
     /// Seals everything by another key.
     pub async fn rotate_sealing(&self) -> Result<Sealing> {
         self.send(Route::RotateSealing, &[], &NOTHING).await
+    }
+
+    /// With which keys the log is signed.
+    pub async fn log_keys(&self) -> Result<LogKey> {
+        self.get(Route::LogKey, &[], &ALL).await
+    }
+
+    /// Gives the log another key, or goes on with what was begun.
+    pub async fn rotate_log_key(&self, how: RotateLog) -> Result<LogKey> {
+        self.send(Route::RotateLogKey, &[], &how).await
     }
 
     /// What the server finds when it looks itself over.

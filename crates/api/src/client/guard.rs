@@ -5,9 +5,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Client, Error};
+use crate::request::Decision;
+use crate::route::Route;
 
 /// Whether the server may be asked; see [`Guard::admits`].
 pub type Admission<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+
+/// What is about to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// The route.
+    pub route: Route,
+    /// What a review says; nothing for all other calls.
+    pub decision: Option<Decision>,
+}
+
+impl From<Route> for Call {
+    fn from(route: Route) -> Self {
+        Self {
+            route,
+            decision: None,
+        }
+    }
+}
 
 /// Looks at a server before it is asked anything.
 pub trait Guard: Send + Sync {
@@ -16,7 +36,7 @@ pub trait Guard: Send + Sync {
     ///
     /// # Errors
     /// The call is then not made, and ends with this.
-    fn admits<'a>(&'a self, client: &'a Client) -> Admission<'a>;
+    fn admits<'a>(&'a self, client: &'a Client, call: Call) -> Admission<'a>;
 }
 
 impl Client {
@@ -29,8 +49,11 @@ impl Client {
         }
     }
 
-    /// Asks the guard, where there is one.
-    pub(super) async fn admitted(&self) -> Result<(), Error> {
+    /// Asks the guard, where there is one. Every call does; for who wants to know before, and sends nothing yet.
+    ///
+    /// # Errors
+    /// Where the server must not be asked this.
+    pub async fn admitted(&self, call: impl Into<Call> + Send) -> Result<(), Error> {
         let Some(guard) = &self.guard else {
             return Ok(());
         };
@@ -38,6 +61,6 @@ impl Client {
             guard: None,
             ..self.clone()
         };
-        guard.admits(&bare).await
+        guard.admits(&bare, call.into()).await
     }
 }

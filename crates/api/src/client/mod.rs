@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::error::{Distrusted, Error};
-pub use self::guard::{Admission, Guard};
+pub use self::guard::{Admission, Call, Guard};
 pub use self::sse::EventStream;
 use crate::problem::{Problem, ProblemCode};
 use crate::route::{Method, Route};
@@ -146,14 +146,14 @@ impl Client {
     /// A call without a body, whose answer is no JSON.
     async fn get_bytes(&self, route: Route, at: &[&str]) -> Result<Vec<u8>, Error> {
         let url = self.url(route, at)?;
-        self.whole(route, || self.http.request(method(route), url.clone()))
+        self.whole(route.into(), || self.http.request(method(route), url.clone()))
             .await
     }
 
     /// The same with a query.
     async fn get_bytes_by<Q: Serialize + Sync>(&self, route: Route, query: &Q) -> Result<Vec<u8>, Error> {
         let url = self.url(route, &[])?;
-        self.whole(route, || {
+        self.whole(route.into(), || {
             self.http.request(method(route), url.clone()).query(query)
         })
         .await
@@ -166,9 +166,20 @@ impl Client {
         at: &[&str],
         body: &B,
     ) -> Result<T, Error> {
+        self.send_as(route.into(), at, body).await
+    }
+
+    /// The same, where the route does not say all about what is asked.
+    async fn send_as<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        what: Call,
+        at: &[&str],
+        body: &B,
+    ) -> Result<T, Error> {
+        let route = what.route;
         let url = self.url(route, at)?;
         let key = self.key.clone().unwrap_or_else(edge::fresh_key);
-        self.attempt(route, || {
+        self.attempt(what, || {
             let call = self.http.request(method(route), url.clone()).json(body);
             if route.method() == Method::Post {
                 call.header(IDEMPOTENCY_KEY, &key)
@@ -187,20 +198,16 @@ impl Client {
 
     async fn attempt<T: DeserializeOwned>(
         &self,
-        route: Route,
+        what: impl Into<Call>,
         call: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<T, Error> {
-        let body = self.whole(route, call).await?;
+        let body = self.whole(what.into(), call).await?;
         self.read(&body)
     }
 
     /// Sends until an answer comes that repeating would not better.
-    async fn whole(
-        &self,
-        route: Route,
-        call: impl Fn() -> reqwest::RequestBuilder,
-    ) -> Result<Vec<u8>, Error> {
-        self.admitted().await?;
+    async fn whole(&self, what: Call, call: impl Fn() -> reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
+        self.admitted(what).await?;
         let mut waits = WAITS.into_iter();
         loop {
             let outcome = self.once(call().timeout(WHOLE_CALL)).await;
@@ -211,7 +218,7 @@ impl Client {
             let worth_it = match again {
                 Again::Never => None,
                 // It may have taken effect, and its answer cannot be had twice.
-                Again::Ambiguous if route.answers_with_secret() => None,
+                Again::Ambiguous if what.route.answers_with_secret() => None,
                 Again::Ambiguous => waits.next(),
                 Again::Harmless(asked) => waits.next().map(|wait| asked.unwrap_or(wait)),
             };
@@ -375,6 +382,12 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
 
 fn checked(server: &str) -> Result<Url, Error> {
     let bad = |why: &str| Error::Setup(format!("\"{server}\" is no address of a server: {why}"));
+    if !server.contains("://") {
+        return Err(bad(&format!(
+            "it lacks the scheme; write it as {}",
+            with_scheme(server.trim())
+        )));
+    }
     let url = Url::parse(server.trim()).map_err(|error| bad(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("it holds a user or password; use `daypass login`"));
@@ -389,6 +402,16 @@ fn checked(server: &str) -> Result<Url, Error> {
             "without TLS your password and token could be read on the way; use https://",
         )),
         _ => Err(bad("write it as https://daypass.example.com")),
+    }
+}
+
+/// An address that was typed without its scheme, with the one that it has to have.
+fn with_scheme(server: &str) -> String {
+    let plain = format!("http://{server}");
+    match Url::parse(&plain) {
+        Ok(url) if is_loopback(&url) => plain,
+        Ok(_) => format!("https://{server}"),
+        Err(_) => String::from("https://daypass.example.com"),
     }
 }
 
@@ -431,6 +454,23 @@ mod tests {
             "",
         ] {
             assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_told_with_it() {
+        for (typed, whole) in [
+            ("example.com", "https://example.com"),
+            ("d.example.com:7373", "https://d.example.com:7373"),
+            ("localhost:7373", "http://localhost:7373"),
+            ("127.0.0.1", "http://127.0.0.1"),
+            ("", "https://daypass.example.com"),
+        ] {
+            let told = checked(typed).unwrap_err().to_string();
+            assert!(
+                told.ends_with(&format!("it lacks the scheme; write it as {whole}")),
+                "{told}"
+            );
         }
     }
 

@@ -1,7 +1,10 @@
 //! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
 
 mod accept;
+pub(crate) mod chain;
+mod course;
 mod export;
+mod fresh;
 mod proof;
 mod quorum;
 mod reader;

@@ -1,11 +1,11 @@
 //! `keys …`: the secrets that the connectors themselves work with, and the public keys of authorities.
 
 use clap::{Args, Subcommand};
-use daypass_api::client;
 use daypass_api::connector::{Authority, Connector, Health, Rotate, Rotation};
-use daypass_api::key::Sealing;
+use daypass_api::key::{RotateLog, Sealing};
 use daypass_core::name::Name;
 
+use super::log_key;
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -40,18 +40,25 @@ pub struct LsArgs {}
   daypass keys rotate fleet            # kind ssh: the next key; it signs once all hosts trust it
   daypass keys rotate fleet --now      # does not wait: the next step at once
   daypass keys rotate sealing          # the key of sealing_key in server.yaml
+  daypass keys rotate log              # the key that the log is signed with: the next one is announced, and signs beside it
+  daypass keys rotate log --now        # the one before signs no more
+  daypass keys rotate log --stolen     # somebody else may have the present one
 
 For administrators. A new password is set at the target and kept where server.yaml says; nobody sees it.
 An authority goes to its new key by itself, in steps; daypass keys ls shows how far it is. Repeating a command goes on with what was
-begun.")]
+begun. Of the log's key the last step is yours alone: first give the new log-key.pub to whoever verifies (docs/audit.md).")]
 pub struct RotateArgs {
-    /// The connector's name in the policy, or `sealing`
-    #[arg(value_name = "CONNECTOR|sealing")]
+    /// The connector's name in the policy, or `sealing`, or `log`
+    #[arg(value_name = "CONNECTOR|sealing|log")]
     key: Name,
 
-    /// Of an authority: take the next step without waiting for hosts, or for certificates to run out
+    /// Take the next step without waiting: for hosts or servers to have the key, or for certificates to run out
     #[arg(long)]
     now: bool,
+
+    /// Of the log's key: somebody else may have it; all steps at once, and nobody is to believe it about the next one
+    #[arg(long)]
+    stolen: bool,
 }
 
 impl KeysCommand {
@@ -85,12 +92,17 @@ impl KeysCommand {
                         .for_each(|line| context.out.note(line));
                 }
                 if context.out.is_for_people() {
-                    context.out.note(log_key(client.log_key().await));
+                    log_key::told(&client, &context.out).await;
                 }
+            }
+            Self::Rotate(RotateArgs { key, now, stolen }) if stolen || key.as_str() == "log" => {
+                return log_key::rotate(context, &client, (&key, RotateLog { now, stolen })).await;
             }
             Self::Rotate(args) if args.key.as_str() == "sealing" => {
                 if args.now {
-                    return Err(Failure::usage("--now is for authorities: nothing waits here"));
+                    return Err(Failure::usage(
+                        "--now is for authorities and the log: nothing waits here",
+                    ));
                 }
                 let sealing = client.rotate_sealing().await?;
                 context
@@ -119,17 +131,6 @@ impl KeysCommand {
             }
         }
         Ok(Exit::DONE)
-    }
-}
-
-/// The key that the log is signed with, as the server says.
-fn log_key(answer: Result<Vec<u8>, client::Error>) -> String {
-    match answer {
-        Ok(key) => format!(
-            "The log is signed by {}",
-            String::from_utf8_lossy(&key).trim_end()
-        ),
-        Err(error) => format!("The log's key is not to be had: {error}"),
     }
 }
 

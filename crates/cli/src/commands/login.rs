@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daypass_api::client::{Client, Connection};
+use daypass_api::route::Route;
 use daypass_api::session::{Login, Via, Whoami};
 use daypass_api::{DEFAULT_PORT, Secret};
 use daypass_core::time::Timestamp;
@@ -64,6 +65,8 @@ impl LoginArgs {
             })?,
             None,
         )?;
+        // Told before a password is typed.
+        client.admitted(Route::Login).await?;
 
         let remembered = before
             .as_ref()

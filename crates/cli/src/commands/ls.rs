@@ -2,15 +2,16 @@
 
 use clap::Args;
 use daypass_api::Client;
-use daypass_api::catalogue::{How, Offer, ResourceQuery};
+use daypass_api::catalogue::{Depends, How, Offer, ResourceQuery};
 use daypass_api::environment::{EnvironmentOffer, EnvironmentQuery};
+use daypass_core::refusal::Code;
 use serde::Serialize;
 
 use crate::context::{Context, pages};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::human::span;
-use crate::line::{Field, Grid, Style};
+use crate::line::{Field, Grid, Line, Style};
 
 /// The most offers that are listed.
 const MOST: usize = 10_000;
@@ -21,9 +22,12 @@ const MOST: usize = 10_000;
   daypass ls                       everything, with what it takes
   daypass ls --env production
   daypass ls --instant             what you get by asking
-  daypass ls orders-prod           the roles of one resource
+  daypass ls orders-prod           the roles of one resource, and why not or on what it depends
   daypass ls env:staging -o wide   the roles of one environment, and what they stand for
-  daypass ls -o name --instant")]
+  daypass ls -o name --instant
+
+A role that a rule gives only for some lengths, starts or tickets is listed with what decides: \"depends on --for\".
+Ends with 1 where nothing is called RESOURCE.")]
 pub struct LsArgs {
     /// Only this resource, or env:NAME for an environment
     resource: Option<String>,
@@ -49,9 +53,25 @@ impl LsArgs {
             let environments = self.environments(&client).await?;
             entries.extend(environments.into_iter().map(Entry::Environment));
         }
+        let filtered = self.env.is_some() || self.instant;
+        if let Some(named) = self.resource.as_ref().filter(|_| entries.is_empty() && !filtered) {
+            let what = format!("nothing that is called {named} may be asked for");
+            return Err(Failure::new(Exit::ERROR, what).hint("daypass ls shows what there is"));
+        }
         let grid = grid(&entries, context.out.is_wide());
         let empty = "nothing of the kind; daypass ls shows everything";
         context.out.list(&entries, Entry::name, &grid, empty);
+        if context.out.is_for_people() {
+            if self.resource.is_some() {
+                entries
+                    .iter()
+                    .flat_map(details)
+                    .for_each(|line| context.out.line(&line));
+            } else if entries.iter().any(Entry::has_more) {
+                let hint = "  daypass ls RESOURCE says why not, and on what it depends";
+                context.out.note(Line::new().with(Style::Faint, hint));
+            }
+        }
         Ok(Exit::DONE)
     }
 
@@ -120,6 +140,14 @@ impl Entry {
         }
     }
 
+    /// Whether there is more to say than the table has.
+    const fn has_more(&self) -> bool {
+        match self.how().0 {
+            How::Instant { depends, .. } | How::Reviewed { depends, .. } => depends.is_some(),
+            How::Closed { .. } => true,
+        }
+    }
+
     fn env(&self) -> &str {
         match self {
             Self::Offer(offer) => offer.env().unwrap_or("–"),
@@ -151,26 +179,29 @@ fn grid(entries: &[Entry], wide: bool) -> Grid {
     for entry in entries {
         let (how, break_glass) = entry.how();
         let (takes, max, rule) = match how {
-            How::Instant { rule, max } => {
-                (Field(Style::Good, "instant".into()), span(*max), rule.to_string())
+            How::Instant { rule, max, depends } => {
+                let takes = format!("instant{}", depending(depends.as_ref()));
+                (Field(Style::Good, takes), span(*max), rule.to_string())
             }
-            How::Reviewed { rule, max, steps } => (Field::from(takes(steps)), span(*max), rule.to_string()),
-            How::Closed { detail, hint, .. } => {
-                let hint = hint
-                    .as_ref()
-                    .map_or_else(String::new, |hint| format!(" ({hint})"));
-                (
-                    Field(Style::Faint, format!("not for you: {detail}{hint}")),
-                    String::from("–"),
-                    String::from("–"),
-                )
+            How::Reviewed {
+                rule,
+                max,
+                steps,
+                depends,
+            } => {
+                let takes = format!("{}{}", takes(steps), depending(depends.as_ref()));
+                (Field::from(takes), span(*max), rule.to_string())
             }
+            How::Closed { code, .. } => (
+                Field(Style::Faint, not_for_you(code)),
+                String::from("–"),
+                String::from("–"),
+            ),
         };
-        let takes = match how {
-            // The refusal says it in words.
-            How::Closed { .. } => takes,
-            _ if break_glass => Field(takes.0, format!("{}; or break-glass", takes.1)),
-            _ => takes,
+        let takes = if break_glass {
+            Field(takes.0, format!("{}; or break-glass", takes.1))
+        } else {
+            takes
         };
         let mut row = vec![
             Field(Style::Strong, entry.name()),
@@ -185,6 +216,57 @@ fn grid(entries: &[Entry], wide: bool) -> Grid {
         grid.row(row);
     }
     grid
+}
+
+/// Why not, in a word that the policy's page explains; what is not told by one is that no rule is for them.
+fn not_for_you(code: &str) -> String {
+    if code == Code::NotEligible.as_str() {
+        String::from("not for you")
+    } else {
+        format!("not for you: {code}")
+    }
+}
+
+/// `; depends on --for`
+fn depending(depends: Option<&Depends>) -> String {
+    depends.map_or_else(String::new, |depends| {
+        format!("; depends on {}", options(depends))
+    })
+}
+
+/// The options of `request` that decide.
+fn options(depends: &Depends) -> String {
+    let options = depends.on.iter().map(|field| match field.as_str() {
+        "duration" => String::from("--for"),
+        other => format!("--{other}"),
+    });
+    options.collect::<Vec<_>>().join(" and ")
+}
+
+/// All that there is to say beside the table: what a rule asks for, or why not and what would help.
+fn details(entry: &Entry) -> Vec<Line> {
+    let (text, hint) = match entry.how().0 {
+        How::Instant { depends, .. } | How::Reviewed { depends, .. } => match depends {
+            None => return Vec::new(),
+            Some(depends) => {
+                let options = depends.on.iter().map(|field| match field.as_str() {
+                    "duration" => String::from(" --for …"),
+                    other => format!(" --{other} …"),
+                });
+                let command = format!("daypass request {}{}", entry.name(), options.collect::<String>());
+                (&depends.detail, Some(command))
+            }
+        },
+        How::Closed { detail, hint, .. } => (detail, hint.clone()),
+    };
+    let mut lines = vec![
+        Line::new(),
+        Line::new()
+            .with(Style::Strong, entry.name())
+            .text(format!(": {text}")),
+    ];
+    lines.extend(hint.map(|hint| Line::new().text("  Try: ").text(hint)));
+    lines
 }
 
 /// `1 approval: manager`, `2 steps: manager → security`.
@@ -208,17 +290,40 @@ mod tests {
             {"item": {"resource": "orders-prod", "role": "write"}, "kind": "postgres", "labels": {"env": "production"},
              "how": {"how": "reviewed", "rule": "prod-write", "max": "2h", "steps": ["manager", "security"]}, "break_glass": true},
             {"item": {"resource": "hr", "role": "read"}, "kind": "postgres", "labels": {},
-             "how": {"how": "closed", "code": "not-eligible", "detail": "no rule admits you", "hint": "ask hr-team"}}]"#,
+             "how": {"how": "closed", "code": "not-eligible", "detail": "no rule admits you", "hint": "ask hr-team"}},
+            {"item": {"resource": "hr", "role": "write"}, "kind": "postgres", "labels": {}, "break_glass": true,
+             "how": {"how": "closed", "code": "window", "detail": "the rule hr (p.yaml:9) gives access only in the window night"}},
+            {"item": {"resource": "web", "role": "logs"}, "kind": "ssh", "labels": {},
+             "how": {"how": "instant", "rule": "short", "max": "8h",
+                     "depends": {"on": ["duration", "ticket"], "detail": "the rule short (p.yaml:3) gives access only where \"x\" holds"}}}]"#,
         )
         .unwrap();
         let mut entries: Vec<Entry> = offers.into_iter().map(Entry::Offer).collect();
         assert_eq!(
             grid(&entries, false).render(false, false),
             [
-                "RESOURCE/ROLE        ENV         TAKES                                          UP TO",
-                "orders-staging/read  staging     instant                                        8h",
-                "orders-prod/write    production  2 steps: manager → security; or break-glass    2h",
-                "hr/read              –           not for you: no rule admits you (ask hr-team)  –",
+                "RESOURCE/ROLE        ENV         TAKES                                        UP TO",
+                "orders-staging/read  staging     instant                                      8h",
+                "orders-prod/write    production  2 steps: manager → security; or break-glass  2h",
+                "hr/read              –           not for you                                  –",
+                "hr/write             –           not for you: window; or break-glass          –",
+                "web/logs             –           instant; depends on --for and --ticket       8h",
+            ]
+        );
+        let told: Vec<String> = entries
+            .iter()
+            .flat_map(details)
+            .map(|line| line.render(false))
+            .filter(|line| !line.is_empty())
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "hr/read: no rule admits you",
+                "  Try: ask hr-team",
+                "hr/write: the rule hr (p.yaml:9) gives access only in the window night",
+                "web/logs: the rule short (p.yaml:3) gives access only where \"x\" holds",
+                "  Try: daypass request web/logs --for … --ticket …",
             ]
         );
         let environment: EnvironmentOffer = serde_json::from_str(

@@ -12,6 +12,7 @@ pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod locks;
+mod log_key;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod people;

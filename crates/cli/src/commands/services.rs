@@ -96,14 +96,22 @@ impl AddArgs {
         };
         let made = context.client()?.add_person(&new).await;
         if let Ok(account) = &made {
-            let hint = format!(
-                "  it has no token yet; its owner issues one: daypass service token {} NAME --scope read",
-                account.login
-            );
-            context.out.note(Line::new().with(Style::Faint, hint));
+            for hint in token_hints(&account.login) {
+                context.out.note(Line::new().with(Style::Faint, hint));
+            }
         }
         people::answered_as(context, made, shown)
     }
+}
+
+/// How an account comes to a token, by what it is for.
+fn token_hints(login: &str) -> [String; 2] {
+    [
+        format!("  it has no token yet; its owner issues one: daypass service token {login} NAME"),
+        String::from(
+            "  that may read and request, as a host's must; --scope read only looks, --scope tickets only tells of closed tickets",
+        ),
+    ]
 }
 
 /// List service accounts.
@@ -300,4 +308,26 @@ fn lines(account: &Person, locked: &BTreeSet<String>, tokens: &[Token]) -> Vec<L
         lines.push(labelled("token", text).with(Style::Faint, until));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: TokenArgs,
+    }
+
+    /// What is proposed parses, and gives what a host needs (docs/providers/ssh.md).
+    #[test]
+    fn the_token_that_is_proposed_serves_a_host() {
+        let [proposed, _] = token_hints("host-web-1");
+        let (_, args) = proposed.split_once("daypass service ").unwrap();
+        let args = Program::try_parse_from(args.split_whitespace()).unwrap().args;
+        assert_eq!(format!("{:?}", args.scopes), "[Read, Request]");
+    }
 }

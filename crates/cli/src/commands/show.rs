@@ -7,7 +7,7 @@ use daypass_core::time::Timestamp;
 
 use crate::human::{ago, instant, left, span};
 use crate::line::{Field, Line, Style};
-use crate::wait::waits_for;
+use crate::wait::{nobody_of, waits_for};
 
 /// `orders-prod/write`, `orders-prod/write + 2 more`.
 pub(crate) fn items(items: &[daypass_api::Item]) -> String {
@@ -36,6 +36,8 @@ pub(crate) fn grant_state(grant: &Grant, now: Timestamp) -> Field {
                 .map_or_else(String::new, |at| format!(" {}", ago(at, now)));
             format!("{}{ago} ({reason})", grant.state.as_str())
         }
+        // Its time has come; the next look sets it up.
+        GrantState::Scheduled if grant.starts_at.is_none() => GrantState::Activating.as_str().to_owned(),
         state => state.as_str().to_owned(),
     };
     Field(style, text)
@@ -247,6 +249,7 @@ pub(crate) fn step_lines(
         StepState::Approved => (Style::Good, String::from("✓ agreed")),
         StepState::Denied => (Style::Bad, String::from("✗ denied")),
         StepState::Closed => (Style::Faint, String::from("closed")),
+        StepState::Silent => (Style::Faint, format!("{} answered in time", nobody_of(step))),
     };
     let mut lines = vec![labelled(&format!("step {number}"), format!("{who}: ")).with(style, state)];
     if let Some(guardrail) = &step.guardrail {
@@ -256,7 +259,12 @@ pub(crate) fn step_lines(
         let text = format!("with a proof less than {} old of who reviews", span(within));
         lines.push(labelled("", text));
     }
-    if let (StepState::Open | StepState::Waiting, Some(escalation)) = (step.state, &step.escalates) {
+    let silence = step.escalates.as_ref().filter(|escalation| match step.state {
+        StepState::Open | StepState::Waiting => true,
+        StepState::Silent => escalation.happened,
+        StepState::Approved | StepState::Denied | StepState::Closed => false,
+    });
+    if let Some(escalation) = silence {
         let when = if escalation.happened {
             "was silent; also asked"
         } else {
@@ -423,6 +431,52 @@ mod tests {
                 "digest     0000000000000000000000000000000000000000000000000000000000000000",
             ]
         );
+    }
+
+    #[test]
+    fn silence_says_who_was_asked_in_vain() {
+        let told = |reviews: serde_json::Value, happened: bool| {
+            let step = serde_json::from_value(serde_json::json!({
+                "from": "leads", "count": 2, "state": "silent", "within": "15m", "reviews": reviews,
+                "escalates": {"to": "security", "within": "10m", "happened": happened},
+            }));
+            let lines = step_lines(1, &step.unwrap(), at("2026-01-01T01:00:00Z"), String::new);
+            text(&lines)
+        };
+        let nobody = told(serde_json::json!([]), true);
+        assert_eq!(
+            nobody,
+            [
+                "step 1     2 of leads: nobody of leads or security answered in time",
+                "           was silent; also asked security (10m)",
+            ]
+        );
+        let agreed =
+            serde_json::json!([{"reviewer": "bo", "decision": "approve", "at": "2026-01-01T00:01:00Z"}]);
+        let one = told(agreed, false);
+        assert_eq!(
+            one[0],
+            "step 1     2 of leads: only 1 of 2 of leads answered in time"
+        );
+        assert_eq!(one.len(), 2, "security was not asked: {one:?}");
+    }
+
+    #[test]
+    fn what_has_only_not_begun_yet_is_on_its_way() {
+        let grant = |starts_at: Option<&str>| -> Grant {
+            serde_json::from_value(serde_json::json!({
+                "id": "G0000000000000000", "request": "R0000000000000000", "state": "scheduled", "holder": "ana",
+                "items": [], "duration": "1h", "latest_end": "2026-01-01T02:00:00Z", "overdue": false, "entitlements": [],
+                "starts_at": starts_at,
+            }))
+            .unwrap()
+        };
+        let now = at("2026-01-01T00:00:00Z");
+        let shown = |grant: &Grant| (grant_state(grant, now).1, grant_left(grant, now));
+        let on_its_way = ("activating".to_owned(), "1h once it is there".to_owned());
+        assert_eq!(shown(&grant(None)), on_its_way);
+        let later = ("scheduled".to_owned(), "begins in 30m".to_owned());
+        assert_eq!(shown(&grant(Some("2026-01-01T00:30:00Z"))), later);
     }
 
     #[test]

@@ -44,16 +44,33 @@ pub(crate) struct Pinned {
     pub(crate) checkpoint: String,
     /// When.
     pub(crate) seen_at: Timestamp,
+    /// The keys that led to this one by their announcements, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) led: Vec<String>,
+    /// Whether the last of them signed this checkpoint too: while both are in use, a server may lack the new one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) beside: bool,
 }
 
 impl Pin {
     /// Whether it was looked at so short a time ago that it need not be again.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
-        self.checked_at <= now && now.since(self.checked_at) < FRESH
+        is_fresh(self.checked_at, now)
     }
 }
 
+/// Whether a look is good for now.
+pub(super) fn is_fresh(looked_at: Timestamp, now: Timestamp) -> bool {
+    looked_at <= now && now.since(looked_at) < FRESH
+}
+
 impl Pinned {
+    /// The key that announced this one, while it is in use.
+    pub(crate) fn former(&self) -> Option<Verifier> {
+        let last = self.led.last().filter(|_| self.beside);
+        last.and_then(|key| key.parse().ok())
+    }
+
     /// The key, and the checkpoint that it signed.
     ///
     /// # Errors

@@ -2,27 +2,33 @@
 //!
 //! Before its first call, and once a minute after, a command asks for the log's newest checkpoint and the proof that it goes on from
 //! the one that was seen last: one small answer. A server that shows another log, a shorter one, or one signed by another key is asked
-//! nothing more. Both checkpoints are signed: kept in a file, they are the proof to show to others.
+//! nothing more but what takes access away or only reads ([`doubt`]). Both checkpoints are signed: kept in a file, they are the proof to
+//! show to others.
 
+mod doubt;
 mod file;
+mod succession;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use daypass_api::ProblemCode;
-use daypass_api::client::{Admission, Client, Distrusted, Error, Guard};
+use daypass_api::client::{Admission, Call, Client, Distrusted, Error, Guard};
 use daypass_api::log::CheckpointQuery;
 use daypass_core::refusal::Code;
 use daypass_core::time::Timestamp;
 use daypass_tlog::key::{Use, Verifier};
+use daypass_tlog::note::Signature;
 use daypass_tlog::witness::{Proposal, Refusal};
 use daypass_tlog::{Checkpoint, Note};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 pub(crate) use self::file::{Pin, PinFile, Pinned};
+use self::succession::{By, Led, contradicts};
 use crate::edge;
 use crate::human::instant;
+use crate::line::{Line, Style};
 use crate::output::Output;
 
 /// How often a command compares anew where others were faster.
@@ -30,6 +36,9 @@ const TRIES: usize = 5;
 /// What to do about a log that is not the one that was seen.
 const HINT: &str = "ask whoever runs the server what happened, by another way than through it. Where what was lost is explained: \
                     daypass audit accept --reason TEXT";
+/// The same where it is the key.
+const KEY_HINT: &str = "ask whoever runs the server for log-key.pub, by another way than through it. A key that was rotated leads to the next one; one \
+                        that was lost, replaced or stolen leads nowhere: daypass audit accept --reason TEXT --key log-key.pub";
 
 /// Looks at a server's log before the server is asked anything else.
 pub(crate) struct PinGuard {
@@ -37,8 +46,17 @@ pub(crate) struct PinGuard {
     /// Keys that somebody gave; they win over one that was seen first.
     given: Vec<Verifier>,
     out: Output,
-    /// When this process looked last.
-    last: Mutex<Option<Timestamp>>,
+    /// What this process found when it looked last.
+    last: Mutex<Option<Looked>>,
+}
+
+/// What was found.
+struct Looked {
+    at: Timestamp,
+    /// Why the server is not believed.
+    found: Option<Box<Distrusted>>,
+    /// Whether that was told.
+    told: bool,
 }
 
 /// What a server shows of its log.
@@ -48,20 +66,54 @@ pub(crate) struct Shown {
 }
 
 impl Guard for PinGuard {
-    fn admits<'a>(&'a self, client: &'a Client) -> Admission<'a> {
+    fn admits<'a>(&'a self, client: &'a Client, call: Call) -> Admission<'a> {
         Box::pin(async move {
+            let goes_on = doubt::goes_on(call);
             let mut last = self.last.lock().await;
             let now = edge::now();
-            let looked = last.map(|at| Pin {
-                server: String::new(),
-                checked_at: at,
-                log: None,
-            });
-            if looked.is_some_and(|looked| looked.is_fresh(now)) {
-                return Ok(());
+            if !last.as_ref().is_some_and(|looked| file::is_fresh(looked.at, now)) {
+                let found = match self.look(client, now).await {
+                    Ok(()) => None,
+                    Err(Error::Distrusted(found)) => Some(found),
+                    Err(error @ Error::Unreachable { .. }) => return Err(error),
+                    Err(error) if goes_on => {
+                        self.warns(&format!(
+                            "it could not be seen whether the server's log is the one of before: {error}"
+                        ));
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                };
+                let before = last.take();
+                let told = before.is_some_and(|before| {
+                    before.told && said(before.found.as_deref()) == said(found.as_deref())
+                });
+                *last = Some(Looked { at: now, found, told });
             }
-            self.look(client, now).await?;
-            *last = Some(now);
+            let Some(Looked {
+                found: Some(found),
+                told,
+                ..
+            }) = last.as_mut()
+            else {
+                return Ok(());
+            };
+            if !goes_on {
+                let mut found = found.clone();
+                found.what.push_str(". It was not asked");
+                return Err(Error::Distrusted(found));
+            }
+            if !*told {
+                self.warns(&found.what);
+                for detail in &found.details {
+                    self.out.warn(Line::new().text("  ").text(detail));
+                }
+                self.out.warn(Line::new().text(
+                    "  This goes on, for it only reads or takes access away. What the server says may not be so; nothing else is asked of it",
+                ));
+                self.out.warn(Line::new().text("  Try: ").text(&found.hint));
+                *told = true;
+            }
             Ok(())
         })
     }
@@ -78,10 +130,14 @@ impl PinGuard {
         })
     }
 
-    /// Whether the pinned key is one of those that somebody gave, where somebody did.
-    fn is_by_given(&self, pin: &Pin) -> bool {
-        let by = |pinned: &Pinned| self.given.iter().any(|key| key.to_string() == pinned.key);
-        self.given.is_empty() || pin.log.as_ref().is_some_and(by)
+    /// Whether the server's log was found to be another one than was seen, when this process looked last.
+    pub(crate) async fn doubts(&self) -> bool {
+        let last = self.last.lock().await;
+        last.as_ref().is_some_and(|looked| looked.found.is_some())
+    }
+
+    fn warns(&self, what: &str) {
+        self.out.warn(Line::new().with(Style::Bad, "! ").text(what));
     }
 
     /// Compares what is shown with what was seen, and moves the pin.
@@ -89,10 +145,14 @@ impl PinGuard {
         for first in std::iter::once(true).chain(std::iter::repeat_n(false, TRIES)) {
             let before = self.file.read().map_err(|why| self.unreadable(why))?;
             // Another command has just looked. One that was overtaken while it looked compares what it was shown with the new pin.
+            let by_given = |pin: &Pin| match &pin.log {
+                Some(pinned) => self.is_by_given(pinned),
+                None => self.given.is_empty(),
+            };
             if first
                 && before
                     .as_ref()
-                    .is_some_and(|pin| pin.is_fresh(now) && self.is_by_given(pin))
+                    .is_some_and(|pin| pin.is_fresh(now) && by_given(pin))
             {
                 return Ok(());
             }
@@ -102,7 +162,7 @@ impl PinGuard {
                 Ok(false) => {}
                 Err(why) => {
                     let what = format!("what was seen of the server's log cannot be kept: {why}");
-                    self.out.warn(crate::line::Line::new().text(what));
+                    self.out.warn(Line::new().text(what));
                     return Ok(());
                 }
             }
@@ -137,24 +197,50 @@ impl PinGuard {
                 )),
             };
         };
-        let known = self.keys(client, seen.as_ref().map(|(_, (key, _))| key)).await?;
-        let Some(key) = shown.signed_by(&known) else {
-            let what = "its log is not signed by the key that it was signed by before, or that was given";
-            return Err(self.distrusted(what, seen.as_ref(), Some(&shown)));
+        let Some(by) = self.by(client, seen.as_ref(), &shown).await? else {
+            let what = "its log is not signed by the key that it was signed by before, or that was given, nor by one that this key announced";
+            let mut found = self.distrusted(what, seen.as_ref(), Some(&shown));
+            if let Error::Distrusted(found) = &mut found {
+                found.hint = String::from(KEY_HINT);
+            }
+            return Err(found);
         };
         let last = seen.as_ref().map(|(_, (_, checkpoint))| checkpoint);
+        let key = match &by {
+            By::Key(key, _) | By::Former(key) => key,
+        };
         let checkpoint = match shown.check(key, last) {
             Ok(checkpoint) => checkpoint,
             Err(what) => return Err(self.distrusted(what, seen.as_ref(), Some(&shown))),
         };
-        Ok(pin(Some(self.moved(&shown, (key, &checkpoint), seen.as_ref()))))
+        let (key, led) = match (by, pinned) {
+            (By::Key(key, led), _) => (key, led),
+            // What the pinned key signed stays pinned.
+            (By::Former(_), pinned) => return Ok(pin(pinned.cloned())),
+        };
+        if contradicts(&led.followed, &checkpoint, last) {
+            let what = "its log is not the one in which its key announced the next one";
+            return Err(self.distrusted(what, seen.as_ref(), Some(&shown)));
+        }
+        for one in &led.followed {
+            self.out.note(format!(
+                "the log's key was rotated: {} announced {} in entry {}. What this machine goes by is the new one from now on; have it \
+                 confirmed by whoever runs the server",
+                one.from, one.key, one.index
+            ));
+        }
+        Ok(pin(Some(self.moved(
+            &shown,
+            (&key, &checkpoint, led),
+            seen.as_ref(),
+        ))))
     }
 
     /// The pin after a checkpoint that goes on from it.
     fn moved(
         &self,
         shown: &Shown,
-        (key, checkpoint): (&Verifier, &Checkpoint),
+        (key, checkpoint, led): (&Verifier, &Checkpoint, Led),
         seen: Option<&Seen<'_>>,
     ) -> Pinned {
         let before = seen.map(|(pinned, _)| *pinned);
@@ -167,6 +253,8 @@ impl PinGuard {
                 .map_or(shown.at, |pinned| pinned.since),
             checkpoint: shown.proposal.note.to_string(),
             seen_at: shown.at,
+            led: led.by,
+            beside: led.beside,
         };
         match seen {
             // Nothing new: what was seen first stays, with its time.
@@ -179,20 +267,10 @@ impl PinGuard {
         }
     }
 
-    /// The keys that may have signed the log. The one place where that is decided: keys that were given, else the one that is pinned, else
-    /// (the first time) the one that the server shows.
-    async fn keys(&self, client: &Client, pinned: Option<&Verifier>) -> Result<Vec<Verifier>, Error> {
-        match pinned {
-            _ if !self.given.is_empty() => Ok(self.given.clone()),
-            Some(pinned) => Ok(vec![pinned.clone()]),
-            None => Ok(vec![key_of(client).await?]),
-        }
-    }
-
     fn unreadable(&self, why: String) -> Error {
         Error::Distrusted(Box::new(Distrusted {
             what: format!(
-                "what was seen of the log of {} cannot be read, so nothing was asked: {why}",
+                "what was seen of the log of {} cannot be read: {why}",
                 self.file.server
             ),
             details: Vec::new(),
@@ -221,11 +299,16 @@ impl PinGuard {
             Err(why) => format!("they could not be kept: {why}"),
         });
         Error::Distrusted(Box::new(Distrusted {
-            what: format!("{}: {what}. Nothing else was asked of it", self.file.server),
+            what: format!("{}: {what}", self.file.server),
             details,
             hint: String::from(HINT),
         }))
     }
+}
+
+/// What it said, without when.
+fn said(found: Option<&Distrusted>) -> Option<&str> {
+    found.map(|found| found.what.as_str())
 }
 
 /// A pin, and what stands in it.
@@ -258,6 +341,19 @@ impl Shown {
     /// Which of these keys signed it.
     pub(crate) fn signed_by<'a>(&self, keys: &'a [Verifier]) -> Option<&'a Verifier> {
         keys.iter().find(|key| self.proposal.note.verify(key).is_ok())
+    }
+
+    /// Whether this key signed it.
+    fn is_by(&self, key: &Verifier) -> bool {
+        self.proposal.note.verify(key).is_ok()
+    }
+
+    /// Signatures under the name of these keys by none of them, nor by one of `led`.
+    fn others<'a>(&'a self, known: &'a [Verifier], led: &[String]) -> impl Iterator<Item = &'a Signature> {
+        let led: Vec<Verifier> = led.iter().filter_map(|key| key.parse().ok()).collect();
+        let of_name = |one: &&Signature| known.iter().any(|key| key.name() == one.name());
+        let signatures = self.proposal.note.signatures().iter().filter(of_name);
+        signatures.filter(move |one| !known.iter().chain(&led).any(|key| one.is_by(key)))
     }
 
     /// Its checkpoint, where it goes on from the last.

@@ -146,6 +146,31 @@ async fn a_denial_ends_it_and_says_who() {
 }
 
 #[tokio::test]
+async fn silence_ends_it_and_says_whose() {
+    let mut lapsed = request("lapsed");
+    lapsed["steps"][0]["state"] = json!("silent");
+    lapsed["steps"][0]["escalates"] = json!({"to": "security", "within": "15m", "happened": true});
+    let failure = wait(world(request("pending"), Some(lapsed), grant("active")), None)
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(failure.exit, Exit::OVER);
+    assert_eq!(
+        failure.told().0,
+        "request R00000 lapsed: nobody of leads or security answered in time"
+    );
+}
+
+#[test]
+fn only_what_is_to_come_is_said_to_begin() {
+    let of = |value: Value| on_its_way(&serde_json::from_value(value).unwrap());
+    assert_eq!(of(grant("scheduled")), "approved; setting the access up");
+    let mut later = grant("scheduled");
+    later["starts_at"] = json!("2026-01-01T01:00:00Z");
+    assert_eq!(of(later), "approved; it begins 2026-01-01 01:00:00Z");
+}
+
+#[tokio::test]
 async fn nobody_waits_longer_than_they_said() {
     let still = wait(world(request("pending"), None, grant("active")), Some(Span::ZERO))
         .await

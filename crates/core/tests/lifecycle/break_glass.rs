@@ -144,7 +144,7 @@ fn nothing_else_follows_what_was_approved() {
     let request = taken();
     assert_eq!(request.approve_at_once().unwrap_err().code, Code::AlreadyDecided);
     let escalated = Event::Escalated { due_at: at(99) };
-    for event in [Event::Withdrawn, Event::Lapsed, escalated] {
+    for event in [Event::Withdrawn, Event::Lapsed { silent: None }, escalated] {
         assert_eq!(request.clone().evolve(&event, at(20)), None, "{event:?}");
     }
 }

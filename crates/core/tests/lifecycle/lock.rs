@@ -253,7 +253,11 @@ fn ends_and_denials_are_never_held_up() {
             &about,
             What::Request(request::Event::Denied { review: denial }),
         ),
-        (Actor::System, &about, What::Request(request::Event::Lapsed)),
+        (
+            Actor::System,
+            &about,
+            What::Request(request::Event::Lapsed { silent: None }),
+        ),
         (
             Actor::Person(person(1)),
             &about,

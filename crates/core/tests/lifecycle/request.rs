@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use daypass_core::id::PersonId;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Event, Request, Standing, State};
-use daypass_core::review::{Decision, From, Review, Silence, Step, Voter};
+use daypass_core::review::{Decision, From, Review, Silence, Silent, Step, Voter};
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
 
@@ -226,7 +226,28 @@ fn the_right_to_hold_is_checked_at_every_tally() {
 fn silence_never_approves() {
     let lapses = request(vec![step("leads", 1)]);
     assert_eq!(lapses.silence(at(15 * 60 - 1)), None);
-    assert_eq!(lapses.silence(at(15 * 60)), Some(Event::Lapsed));
+    let lapsed = |step, escalated| {
+        let silent = Some(Silent { step, escalated });
+        Some(Event::Lapsed { silent })
+    };
+    assert_eq!(lapses.silence(at(15 * 60)), lapsed(0, false));
+    let over = lapses
+        .clone()
+        .evolve(&lapsed(0, false).unwrap(), at(15 * 60))
+        .unwrap();
+    assert!(matches!(
+        over.state,
+        State::Lapsed {
+            silent: Some(Silent {
+                step: 0,
+                escalated: false
+            }),
+            ..
+        }
+    ));
+    // What lapsed before it was kept where is read as it was written.
+    let before: Event = serde_json::from_str(r#"{"event":"lapsed"}"#).unwrap();
+    assert_eq!(serde_json::to_string(&before).unwrap(), r#"{"event":"lapsed"}"#);
 
     let silence = Silence::Escalate {
         to: From::People("heads".parse().unwrap()),
@@ -241,7 +262,7 @@ fn silence_never_approves() {
     let escalated = escalates.evolve(&event, at(15 * 60)).unwrap();
     assert_eq!(
         escalated.silence(at(25 * 60)),
-        Some(Event::Lapsed),
+        lapsed(0, true),
         "it escalates once"
     );
 }
@@ -251,6 +272,17 @@ fn only_the_requester_withdraws() {
     let request = request(vec![step("leads", 1)]);
     assert_eq!(request.withdraw(person(2)).unwrap_err().code, Code::NotHolder);
     assert_eq!(request.withdraw(person(1)), Ok(Event::Withdrawn));
+    // What is approved is no question any more: what it gave is given back.
+    let approved = approved_by(request, 2, at(1)).unwrap();
+    let refusal = approved.withdraw(person(1)).unwrap_err();
+    let grant = daypass_core::id::GrantId::from(approved.id).short();
+    assert_eq!(refusal.code, Code::AlreadyDecided);
+    assert!(
+        refusal
+            .hint
+            .is_some_and(|hint| hint.ends_with(&format!("daypass release {grant}")))
+    );
+    assert_eq!(approved.withdraw(person(2)).unwrap_err().hint, None);
 }
 
 #[test]

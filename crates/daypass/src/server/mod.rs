@@ -25,7 +25,7 @@ pub(crate) struct Server {
     /// Read the configuration and the policy, say what is wrong with them, and start nothing.
     #[arg(long)]
     check: bool,
-    /// Go on although the store lost some of so many signed entries, as where it was put back from a copy; the refusal says the number
+    /// Go on although the store lost some of so many signed entries, as where it was put back from a copy, and end what had not begun; daypass doctor says the number
     #[arg(long, value_name = "SIZE")]
     accept_rollback: Option<u64>,
 }
@@ -63,6 +63,12 @@ impl Server {
 async fn serve(server: &daypass_server::Server) -> Result<(), Failure> {
     tracing::info!(address = %server.address(), "serving");
     say(format!("✓ Daypass answers on {}", server.url()));
+    if server.engine().only_takes_away() {
+        say(
+            "! It only takes access away: its store does not go on from what was signed. Nothing is given before you have looked.\n  \
+             Try: daypass doctor (docs/audit.md says what to do)",
+        );
+    }
     tokio::select! {
         why = signal::told_to_stop() => {
             say(format!("{why}: finishing what is under way"));

@@ -7,12 +7,13 @@ use std::time::Duration;
 use daypass_core::time::Timestamp;
 use daypass_server::edge;
 use daypass_testbed::wait;
-use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, geteuid, prlimit};
 use serde_json::{Value, json};
 
+use crate::audit::{on_store, signed};
 use crate::house::{House, Settings, Store, ended_as_seen};
 use crate::http::Answer;
-use crate::running::{PATIENCE, daypass};
+use crate::running::{PATIENCE, daypass, text};
 use crate::target::{Session, seconds};
 
 /// What nobody has to agree to.
@@ -20,8 +21,8 @@ fn ask() -> Value {
     json!({"items": [{"resource": "orders-prod", "role": "read"}], "duration": "1m", "reason": "PAY-7"})
 }
 
-/// Takes all room away, until a request is refused for it; then across a deadline; then gives room again.
-fn across_a_deadline(house: &House, take: impl FnOnce() -> Answer, give: impl FnOnce()) {
+/// Takes all room away, until a request is refused for it; then across a deadline; then gives room again. A grant of afterwards.
+fn across_a_deadline(house: &House, take: impl FnOnce() -> Answer, give: impl FnOnce()) -> String {
     let grant = house.take("orders-prod/read", "8s", &["--wait"]);
     let held = Session::open(&house.credentials(&grant)).unwrap();
     let deadline: Timestamp = house.grant(&grant)["expires_at"]
@@ -57,7 +58,7 @@ fn across_a_deadline(house: &House, take: impl FnOnce() -> Answer, give: impl Fn
     give();
     ended_as_seen(&house.until_state(&grant, "ended"));
     assert_eq!(requests(), before, "what was refused is not there");
-    house.take("orders-prod/read", "1m", &["--wait"]);
+    house.take("orders-prod/read", "1m", &["--wait"])
 }
 
 /// No file of the server's may be written beyond so many bytes. Its log goes to a pipe, which has no limit.
@@ -97,8 +98,10 @@ fn access_goes_at_the_deadline_though_the_disk_is_full() {
         println!("a small disk takes a superuser; the store's own tests and the test above stand in for it");
         return;
     }
-    let house = House::open(&Settings {
+    // What was signed last is kept on that disk too.
+    let mut house = House::open(&Settings {
         disk: Some(8),
+        more: "reconcile: {overdue_after: 1s, backoff_max: 2s}\nsigning_key: {file: secrets/log-key, state: data/log-key.signed}",
         ..Settings::on(Store::Sqlite)
     });
     let ballast = house.file("data/ballast");
@@ -125,5 +128,17 @@ fn access_goes_at_the_deadline_though_the_disk_is_full() {
         );
         refused
     };
-    across_a_deadline(&house, take, || std::fs::remove_file(&ballast).unwrap());
+    let grant = across_a_deadline(&house, take, || std::fs::remove_file(&ballast).unwrap());
+    // All of it is signed once there is room, and what was signed is kept outside the store again.
+    let proof = house.file("proof.json");
+    signed(&house, &grant, proof.to_str().unwrap());
+    house.end(Signal::TERM);
+    on_store(&house);
+    let note = text(&house.file("data/log-key.signed"));
+    let size: u64 = note.lines().nth(1).unwrap().parse().unwrap();
+    let proof: Value = serde_json::from_str(&text(&proof)).unwrap();
+    let proved = proof["checkpoint"].as_str().unwrap();
+    assert!(size >= proved.lines().nth(1).unwrap().parse().unwrap(), "{note}");
+    house.serve();
+    house.take("orders-prod/read", "1m", &["--wait"]);
 }

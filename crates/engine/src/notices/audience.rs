@@ -176,7 +176,7 @@ impl Scene<'_> {
                 None if request.path.steps.is_empty() => vec![notice(Kind::Decided, at, [])],
                 None => vec![notice(Kind::Decided, at, requester)],
             },
-            E::Denied { .. } | E::Lapsed => vec![notice(Kind::Decided, at, requester)],
+            E::Denied { .. } | E::Lapsed { .. } => vec![notice(Kind::Decided, at, requester)],
             E::Withdrawn => vec![notice(Kind::Decided, at, [])],
             E::Acknowledged { .. } => vec![notice(Kind::BreakGlassReviewed, at, requester)],
             E::ReviewOverdue => {

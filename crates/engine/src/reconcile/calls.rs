@@ -186,6 +186,10 @@ async fn provision(
     caller: &Caller,
     (part, until): (Part, Timestamp),
 ) -> Result<Outcome, Outcome> {
+    // What waited for its turn, or is asked how far it is, when the server began to only take away.
+    if engine.only_takes_away() {
+        return Ok(Outcome::Unwanted);
+    }
     let key = part.target.clone();
     let provider = provider(engine, &key)?;
     let began = engine.uptime();

@@ -37,6 +37,10 @@ pub(super) async fn carry_out(
 
 /// Escalates or lapses the requests and changes that nobody answered in time; answers how many.
 pub(super) async fn silence(engine: &Arc<Engine>, now: Timestamp) -> Result<usize, Error> {
+    // Of an old store nobody knows whether somebody has answered since.
+    if engine.only_takes_away() {
+        return Ok(0);
+    }
     let silent = engine
         .store()
         .silent_requests(now, engine.parts.settings.batch)
@@ -70,6 +74,9 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
     };
     let limits = limits.clone();
     let begins = matches!(action, Action::Begin(_) | Action::Activate(_));
+    if begins && engine.only_takes_away() {
+        return Ok(0);
+    }
     let request = match &action {
         // The right to it is checked again before anything is provisioned, and before its time begins.
         Action::Begin(_) | Action::Activate(_) => {

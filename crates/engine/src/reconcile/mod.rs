@@ -348,6 +348,9 @@ impl Reconciler {
         if matches!(&action, Action::Revoke(key) if self.backoff.gives_up(key)) {
             return;
         }
+        if matches!(&action, Action::Provision { .. }) && self.engine.only_takes_away() {
+            return;
+        }
         let call = match action {
             Action::Provision { part, until } => {
                 let seen = view.entitlements.get(&part.target);

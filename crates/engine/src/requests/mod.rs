@@ -152,15 +152,19 @@ impl Engine {
         locked.holds = self.store().held_by(caller.person).await?;
         let (who, extended) = (caller.as_if_confirmed(now), extended.as_ref());
         // Who is locked since this process last looked reviews nothing: preview says so as enforcement does.
-        let decision = match decide(
-            &current.under(&locked),
-            &locked,
-            (who, from),
-            (asked, verb),
-            &items,
-            extended,
-            now,
-        ) {
+        let decided = self.may_give().and_then(|()| {
+            let current = current.under(&locked);
+            decide(
+                &current,
+                &locked,
+                (who, from),
+                (asked, verb),
+                &items,
+                extended,
+                now,
+            )
+        });
+        let decision = match decided {
             Ok(allowed) => Decision::Allowed(Box::new(allowed)),
             Err(refusal) => Decision::Refused(refusal),
         };

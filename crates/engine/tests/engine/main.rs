@@ -19,6 +19,7 @@ mod locks;
 mod maximum;
 mod near;
 mod notices;
+mod only_take_away;
 mod open;
 mod outage;
 mod people;

@@ -3,7 +3,7 @@
 //! Only what is listed here is taken. A variable or a function that a later version of the library brings is none of the
 //! language until it stands here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, SourceInfo, ope
 use cel::{Context, Env, IdedExpr, Value};
 
 use super::{Mistake, clock, short};
+use crate::addition::Addition;
 use crate::nearest::{did_you_mean, list, quote};
 use crate::ticket::{Pattern, Patterns};
 use crate::window::Zone;
@@ -134,8 +135,10 @@ pub(super) struct Named {
     pub(super) patterns: BTreeMap<String, Pattern>,
     /// The time zones in which it looks at clocks.
     pub(super) zones: BTreeMap<String, Zone>,
-    /// It looks at the request's ticket.
-    pub(super) ticket: bool,
+    /// What of a request it looks at that may still be added.
+    pub(super) additions: BTreeSet<Addition>,
+    /// It asks whether one of them is there: they always are, with some value.
+    pub(super) asks_whether: bool,
 }
 
 /// Checks an expression.
@@ -233,7 +236,12 @@ impl Checker<'_> {
                     let what = format!("{} has no {}; {hint}", record.what, quote(&select.field));
                     return Err(self.mistake(part, what));
                 };
-                self.named.ticket |= *record == REQUEST && select.field == "ticket";
+                if *record == REQUEST
+                    && let Some(addition) = Addition::of_field(&select.field)
+                {
+                    self.named.additions.insert(addition);
+                    self.named.asks_whether |= select.test;
+                }
                 found.clone()
             }
             other => {

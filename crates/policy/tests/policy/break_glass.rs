@@ -5,7 +5,7 @@ use daypass_core::refusal::Code;
 use daypass_core::request::{self, Request};
 use daypass_core::review::Voter;
 use daypass_core::text::Prose;
-use daypass_policy::{Ask, Decision, Policy};
+use daypass_policy::{Ask, Decision, Onlooker, Policy};
 
 use crate::office::{Office, ask, check, id, items, load, now, policy};
 
@@ -276,7 +276,7 @@ fn what_cannot_be_meant_does_not_load() {
 fn the_catalogue_says_for_what_the_glass_may_be_broken() {
     let (policy, office) = (with(GLASS), office());
     let offered = |login: &str| -> Vec<String> {
-        let offers = policy.catalogue(id(login), &office, now());
+        let offers = policy.catalogue(&Onlooker::new(id(login), now()), &office);
         let glass = offers.into_iter().filter(|offer| offer.break_glass);
         glass.map(|offer| offer.item.to_string()).collect()
     };

@@ -4,7 +4,7 @@ use daypass_core::id::RequestId;
 use daypass_core::request::{Ask as Asked, Request};
 use daypass_core::text::Prose;
 use daypass_core::time::Timestamp;
-use daypass_policy::{Ask, Decision, Policy};
+use daypass_policy::{Ask, Decision, Onlooker, Policy};
 
 use crate::office::{Office, id, items, load, policy};
 
@@ -276,7 +276,7 @@ fn the_catalogue_shows_what_a_ticket_opens() {
     let policy = policy(&format!("{BASE}{}", rule("when: {ticket: required}")));
     let office = Office::new("ana engineering");
     let now = at("2026-03-07T12:00:00Z");
-    let offers = policy.catalogue(id("ana"), &office, now);
+    let offers = policy.catalogue(&Onlooker::new(id("ana"), now), &office);
     assert!(offers.iter().all(|offer| offer.terms.is_ok()), "{offers:?}");
     let items = items("web/ssh");
     for (ticket, expect) in [
@@ -303,7 +303,7 @@ fn the_catalogue_does_not_refuse_for_a_ticket_that_can_still_be_named() {
         ("request.emergency", false),
     ] {
         let policy = policy(&format!("{BASE}{}", rule(&format!("when: {{if: \"{text}\"}}"))));
-        let offers = policy.catalogue(id("ana"), &office, at("2026-03-07T12:00:00Z"));
+        let offers = policy.catalogue(&Onlooker::new(id("ana"), at("2026-03-07T12:00:00Z")), &office);
         assert!(
             offers.iter().all(|offer| offer.terms.is_ok() == expect),
             "{offers:?}"

@@ -8,7 +8,7 @@ use daypass_core::name::Item;
 use daypass_core::past::{Held, Past, Time};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
-use daypass_policy::{Ask, Decision, Policy};
+use daypass_policy::{Ask, Decision, Onlooker, Policy};
 
 use crate::office::{Office, id, items, load, now, policy};
 
@@ -149,7 +149,7 @@ fn a_refusal_names_the_environment_and_what_stands_in_the_way() {
 #[test]
 fn the_catalogue_lists_each_role_with_what_it_takes() {
     let policy = policy(POLICY);
-    let offers = policy.environments_after(id("ana"), &office(), Past::nothing(), now());
+    let offers = policy.environments(&Onlooker::new(id("ana"), now()), &office());
     let told: Vec<_> = offers
         .iter()
         .map(|offer| {
@@ -171,7 +171,7 @@ fn the_catalogue_lists_each_role_with_what_it_takes() {
             ("env:everything/look".into(), 3, Err(Code::NoCommonRule), false),
         ]
     );
-    let sams = policy.environments_after(id("sam"), &office(), Past::nothing(), now());
+    let sams = policy.environments(&Onlooker::new(id("sam"), now()), &office());
     assert_eq!(sams[0].terms.as_ref().unwrap_err().code, Code::NotEligible);
     assert!(sams[0].break_glass);
 }
@@ -306,9 +306,11 @@ fn an_environment_whose_limit_is_spent_is_not_offered() {
         ..Past::nothing().clone()
     };
     let looks = |past: &Past| {
-        let mut offers = policy
-            .environments_after(id("ana"), &office(), past, now())
-            .into_iter();
+        let onlooker = Onlooker {
+            past,
+            ..Onlooker::new(id("ana"), now())
+        };
+        let mut offers = policy.environments(&onlooker, &office()).into_iter();
         offers
             .find(|offer| offer.role == named("env:staging/look"))
             .unwrap()

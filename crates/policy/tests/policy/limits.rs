@@ -6,7 +6,7 @@ use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Ask as Request, Request as Made};
 use daypass_core::text::Prose;
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Ask, Decision, Policy};
+use daypass_policy::{Ask, Decision, Onlooker, Policy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -373,7 +373,11 @@ fn a_denial_is_told_with_who_and_what_they_said() {
 fn the_catalogue_says_that_nothing_is_left() {
     let policy = with("to: {env: p}, max_total: 2h/24h");
     let all = past(vec![held(1, "two/read", -120, 0)], Vec::new());
-    let offers = policy.catalogue_after(id("ana"), &office(), &all, now());
+    let onlooker = Onlooker {
+        past: &all,
+        ..Onlooker::new(id("ana"), now())
+    };
+    let offers = policy.catalogue(&onlooker, &office());
     let told: Vec<(String, Option<Code>)> = offers
         .into_iter()
         .map(|offer| {

@@ -31,6 +31,8 @@ mod limits;
 #[cfg(test)]
 mod near;
 #[cfg(test)]
+mod offered;
+#[cfg(test)]
 mod office;
 #[cfg(test)]
 mod plan;

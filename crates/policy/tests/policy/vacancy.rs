@@ -1,6 +1,6 @@
 //! Which sets of people are too small for what the rules ask of them.
 
-use daypass_policy::Lack;
+use daypass_policy::{Lack, Membership};
 
 use crate::office::{Office, now, policy};
 
@@ -58,6 +58,26 @@ fn who_may_not_review_fills_no_step() {
     );
 }
 
+/// One that another set gets something by is of use, whoever is in this one.
+#[test]
+fn a_rule_admits_nobody_only_where_each_of_its_sets_is_empty() {
+    let rules = |allow: &str| {
+        let text = POLICY.replace("allow: sre", &format!("allow: [{allow}]"));
+        assert_ne!(text, POLICY);
+        let vacancies = policy(&text).vacancies(&Office::new("ana engineering\nbo eng-leads"), now());
+        let asking = vacancies
+            .into_iter()
+            .filter(|vacancy| vacancy.lack == Lack::Askers);
+        let named = asking.filter(|vacancy| vacancy.rules.iter().any(|rule| rule.as_str() == "emergency"));
+        named
+            .map(|vacancy| (vacancy.set.to_string(), vacancy.of))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rules("engineers, sre"), []);
+    let of = |group: &str| (group.to_owned(), Membership::Group(group.parse().unwrap()));
+    assert_eq!(rules("security, sre"), [of("security"), of("sre")]);
+}
+
 #[test]
 fn it_says_where_and_whom() {
     let vacancies = policy(POLICY).vacancies(&Office::new("ana engineering\nsam sre"), now());
@@ -73,4 +93,6 @@ fn it_says_where_and_whom() {
             "policy.yaml:15 the schedule pagerduty/PDB42, which this version does not read",
         ]
     );
+    assert_eq!(vacancies[0].of, Membership::Group("eng-leads".parse().unwrap()));
+    assert_eq!(vacancies[2].of, Membership::Schedule);
 }

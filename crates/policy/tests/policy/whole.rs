@@ -1,6 +1,6 @@
 //! A policy as a whole: its files, its revision, its places, what changed, what it offers, and its own tests.
 
-use daypass_policy::{Access, Policy, Section};
+use daypass_policy::{Access, Onlooker, Policy, Section};
 use miette::Diagnostic as _;
 
 use crate::office::{Office, check, id, now, policy, source};
@@ -216,7 +216,7 @@ fn the_catalogue_says_what_it_takes_or_why_not() {
     let policy = loaded(&files());
     let told = |office: &Office, who: &str| -> Vec<String> {
         policy
-            .catalogue(id(who), office, now())
+            .catalogue(&Onlooker::new(id(who), now()), office)
             .into_iter()
             .map(|offer| match &offer.terms {
                 Ok(terms) if terms.is_instant() => {
@@ -361,7 +361,7 @@ fn an_empty_policy_gives_nothing() {
     let policy = policy("version: 1\n");
     assert!(
         policy
-            .catalogue(id("ana"), &Office::new("ana x"), now())
+            .catalogue(&Onlooker::new(id("ana"), now()), &Office::new("ana x"))
             .is_empty()
     );
     check(

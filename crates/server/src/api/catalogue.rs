@@ -4,11 +4,11 @@ use axum::extract::State;
 use daypass_api::catalogue::{Offer, ResourceQuery};
 use daypass_api::{Page, Problem};
 use daypass_core::lock;
-use daypass_policy::Offer as Core;
+use daypass_policy::{Offer as Core, Onlooker};
 
 use crate::api::page;
 use crate::app::App;
-use crate::http::access::Identity;
+use crate::http::access::{Identity, Origin};
 use crate::http::intake::{Json, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
@@ -19,16 +19,25 @@ use crate::wire;
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,
+    Origin(from): Origin,
     Query(query): Query<ResourceQuery>,
 ) -> Answer<Json<Page<Offer>>> {
     let now = app.engine.store().now().await?;
     let current = app.engine.current();
-    let who = identity.caller.person;
+    let (who, confirmed) = (identity.caller.person, identity.caller.confirmed_at());
     let past = app.engine.past_of(&current, who).await?;
     // Each role is a decision of the policy; with thousands of them that is work for a thread of its own.
     let offers = tokio::task::spawn_blocking(move || {
         let directory = current.directory.as_ref();
-        current.policy.catalogue_after(who, directory, &past, now)
+        let onlooker = Onlooker {
+            who,
+            past: &past,
+            from,
+            // Whoever can prove who they are is asked to when they ask for something.
+            confirmed: confirmed.map(|_| now),
+            now,
+        };
+        current.policy.catalogue(&onlooker, directory)
     });
     let offers = offers.await.map_err(|error| Failure::internal(&error))?;
     let locked = app.engine.locked_now().await?;

@@ -10,7 +10,7 @@ use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
 use daypass_engine::{Current, owner_locked};
-use daypass_policy::{Lack, Vacancy, cared_for};
+use daypass_policy::{Lack, Membership, Vacancy, cared_for};
 use daypass_store::{Backlog, Counts, GrantFilter};
 use futures_util::future::join_all;
 
@@ -40,6 +40,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     checks.extend(of_policy(&app, &current, now).await?);
     checks.extend(connectors(&app, &current).await);
     checks.extend(super::keys::looked_over(&app, &current, now).await);
+    checks.extend(super::log_key::looked_over(&app).await);
     checks.push(overdue(&ending(&app).await?));
     checks.push(reviews(&store.counts().await?));
     checks.extend(notices(&app, &store.notices_waiting(now).await?, now));
@@ -85,10 +86,9 @@ fn policy(current: &Current) -> Check {
     let revision = policy.revision().to_string();
     let short: String = revision.chars().take(12).collect();
     if failed > 0 {
-        let found = format!(
-            "{failed} of the {} tests of revision {short} fail",
-            outcomes.len()
-        );
+        let of = counted(outcomes.len(), "test", "tests");
+        let fail = if failed == 1 { "fails" } else { "fail" };
+        let found = format!("{failed} of {of} of revision {short} {fail}");
         return Check::failing("policy", found, "daypass policy test FILE says which");
     }
     if outcomes.is_empty() {
@@ -100,8 +100,8 @@ fn policy(current: &Current) -> Check {
         );
     }
     let found = format!(
-        "revision {short} is in force, and its {} tests pass",
-        outcomes.len()
+        "revision {short} is in force, and its {}",
+        counted(outcomes.len(), "test passes", "tests pass")
     );
     Check::good("policy", found)
 }
@@ -111,23 +111,38 @@ fn vacancy(vacancy: &Vacancy) -> Check {
         who, rules, location, ..
     } = vacancy;
     let rules: Vec<&str> = rules.iter().map(daypass_core::name::Name::as_str).collect();
+    let admit = if rules.len() == 1 { "admits" } else { "admit" };
     let (rules, about) = (listed(&rules), format!("people {}", vacancy.set));
+    let fill = filled(&vacancy.of, &vacancy.lack);
     match vacancy.lack {
         Lack::Reviewers { have, need } => {
             let found = format!(
                 "{have} of the {need} that are needed may review as {who}, so that nobody gets anything by {rules} ({location:#}) \
                  without those it escalates to"
             );
-            let advice = "daypass group add GROUP LOGIN; whoever is new or was changed has to settle first";
+            let advice = format!("{fill}; whoever is new or was changed has to settle first");
             Check::warning(about, found, advice)
         }
         Lack::Askers => {
-            let found = format!("nobody is in {who}: {rules} admits nobody ({location:#})");
-            Check::warning(
-                about,
-                found,
-                "daypass group add GROUP LOGIN, or take the rule away",
-            )
+            let found = format!("nobody is in {who}: {rules} {admit} nobody ({location:#})");
+            Check::warning(about, found, format!("{fill}, or take the rule away"))
+        }
+    }
+}
+
+/// How somebody comes to be in a set of people.
+fn filled(of: &Membership, lack: &Lack) -> String {
+    match (of, lack) {
+        (Membership::Group(group), _) => format!("daypass group add {group} LOGIN"),
+        (Membership::Logins(_), Lack::Reviewers { .. }) => String::from(
+            "the set names logins: daypass user add LOGIN for those that are missing, or name others in the policy",
+        ),
+        (Membership::Logins(_), Lack::Askers) => String::from(
+            "the set names logins: daypass user add LOGIN or daypass service add LOGIN --owner PERSON for one of them, \
+             or name others in the policy",
+        ),
+        (Membership::Schedule, _) => {
+            String::from("no command adds anybody to it: name a group or logins in the policy instead")
         }
     }
 }
@@ -295,12 +310,7 @@ fn transport(app: &Parts) -> Check {
 
 /// Whether the log is signed.
 fn log(app: &Parts) -> Check {
-    let key = app
-        .signing
-        .verifier
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let key = app.signing.key().map(|key| key.to_string()).unwrap_or_default();
     match app.signing.standing() {
         Standing::Off => {
             let advice = "give signing_key in server.yaml, and start the server anew (docs/audit.md)";
@@ -320,8 +330,15 @@ fn log(app: &Parts) -> Check {
             let advice = "let signing_key.state in server.yaml name a file that the server can write";
             Check::warning("log", found, advice)
         }
+        Standing::Held(why) => {
+            let advice =
+                "docs/audit.md (another key for the log) says what to do; other servers may sign meanwhile";
+            Check::failing("log", format!("is not signed here: {why}"), advice)
+        }
         Standing::Refused(why) => {
-            let found = format!("is not signed any more: {why}");
+            let found = format!(
+                "is not signed, and access is only taken away: the store does not go on from what was signed: {why}"
+            );
             let advice = "somebody put the store back from a copy or rewrote it: daypass audit verify, and docs/audit.md";
             Check::failing("log", found, advice)
         }
@@ -330,7 +347,10 @@ fn log(app: &Parts) -> Check {
 
 /// How the log's witnesses stand: who lags, and who signed another log.
 fn witnesses(app: &Parts) -> Vec<Check> {
-    let newest = *app.signing.newest.borrow();
+    let newest = match app.signing.standing() {
+        Standing::Signed { size, .. } => size,
+        Standing::Off | Standing::Refused(_) | Standing::Held(_) => 0,
+    };
     let check = |(key, view): (daypass_tlog::key::Verifier, View)| {
         let about = format!("witness {}", key.name());
         match view {

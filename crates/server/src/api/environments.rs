@@ -4,11 +4,11 @@ use axum::extract::State;
 use daypass_api::environment::{EnvironmentOffer, EnvironmentQuery};
 use daypass_api::{Page, Problem};
 use daypass_core::lock;
-use daypass_policy::{EnvironmentOffer as Core, Policy};
+use daypass_policy::{EnvironmentOffer as Core, Onlooker, Policy};
 
 use crate::api::page;
 use crate::app::App;
-use crate::http::access::Identity;
+use crate::http::access::{Identity, Origin};
 use crate::http::intake::{Json, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
@@ -19,16 +19,26 @@ use crate::wire;
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,
+    Origin(from): Origin,
     Query(query): Query<EnvironmentQuery>,
 ) -> Answer<Json<Page<EnvironmentOffer>>> {
     let now = app.engine.store().now().await?;
     let current = app.engine.current();
-    let (who, policy) = (identity.caller.person, current.policy.clone());
+    let (who, confirmed) = (identity.caller.person, identity.caller.confirmed_at());
+    let policy = current.policy.clone();
     let past = app.engine.past_of(&current, who).await?;
     // Each is a decision of the policy about many items; that is work for a thread of its own.
     let offers = tokio::task::spawn_blocking(move || {
         let directory = current.directory.as_ref();
-        current.policy.environments_after(who, directory, &past, now)
+        let onlooker = Onlooker {
+            who,
+            past: &past,
+            from,
+            // Whoever can prove who they are is asked to when they ask for something.
+            confirmed: confirmed.map(|_| now),
+            now,
+        };
+        current.policy.environments(&onlooker, directory)
     });
     let offers = offers.await.map_err(|error| Failure::internal(&error))?;
     let locked = app.engine.locked_now().await?;

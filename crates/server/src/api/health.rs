@@ -43,6 +43,12 @@ async fn lacking(app: &Parts) -> Option<&'static str> {
     if is_stopped(&app.stop) {
         return Some("the server is stopping");
     }
+    // What ends access goes on; whoever sends people here should know that nothing else does.
+    if app.engine.only_takes_away() {
+        return Some(
+            "this server only takes access away: its store does not go on from what was signed (docs/audit.md)",
+        );
+    }
     if !matches!(edge::within(STORE, app.engine.store().now()).await, Ok(Ok(_))) {
         return Some("the store does not answer");
     }

@@ -13,14 +13,17 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daypass_api::log::{
-    CheckpointQuery, GRANT_PROOF, GrantProof, LogProof, ProofQuery, ProvedEntry, ProvedWords,
+    CheckpointQuery, GRANT_PROOF, GrantProof, KeyLink, KeyLinks, LogProof, ProofQuery, ProvedEntry,
+    ProvedWords,
 };
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_store::{Entry, KeptCheckpoint};
+use daypass_tlog::Note;
 use daypass_tlog::proof::Proof;
+use daypass_tlog::succession::Announcement;
 use daypass_tlog::tile::Tile;
 
 use crate::app::{App, Parts};
@@ -28,9 +31,12 @@ use crate::http::intake::{Json, Path, Query};
 use crate::http::observe::FOREVER;
 use crate::http::problem::{Answer, Failure};
 use crate::proposal;
+use crate::signing::line::announcements;
 use crate::witnesses::with_lines;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// The most entries in one grant's proof: some ten times what a long grant with a target that fails for a day has.
+const MOST_PROVED: usize = 10_000;
 const BYTES: &str = "application/octet-stream";
 
 /// The newest checkpoint: a signed note that names the log, its size and the head of its tree (C2SP `tlog-checkpoint`).
@@ -57,9 +63,34 @@ pub(super) async fn checkpoint(
 #[utoipa::path(get, path = "/api/v1/audit/key", tag = "audit", security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn key(State(app): State<App>) -> Answer<Response> {
-    let key = app.signing.verifier.as_ref().ok_or_else(not_signed)?;
+    let key = app.signing.key().ok_or_else(not_signed)?;
     let line = format!("{key}\n");
     Ok(([(CONTENT_TYPE, TEXT)], line).into_response())
+}
+
+/// Each key's announcement of the next one: who has a former key of the log comes to the present one by them, and believes nobody.
+#[utoipa::path(get, path = "/api/v1/audit/key/links", tag = "audit", security(()),
+    responses((status = 200, body = KeyLinks), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn links(State(app): State<App>) -> Answer<Json<KeyLinks>> {
+    let links = announced(&app).await?;
+    Ok(Json(KeyLinks { links }))
+}
+
+/// The announcements of this log's keys.
+async fn announced(app: &Parts) -> Answer<Vec<KeyLink>> {
+    let Some(key) = app.signing.key() else {
+        return Ok(Vec::new());
+    };
+    let shown = announcements(app.engine.store(), &key).await?.into_iter();
+    let link = |one: Announcement| KeyLink {
+        checkpoint: String::from_utf8(one.note).unwrap_or_default(),
+        entry: ProvedEntry {
+            index: one.index,
+            entry: STANDARD.encode(&one.entry),
+            proof: one.proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
+        },
+    };
+    Ok(shown.map(link).collect())
 }
 
 /// A tile of hashes: 256 nodes, or as many of the last ones as its name says (`000.p/8`).
@@ -148,14 +179,23 @@ pub(super) async fn grant(State(app): State<App>, Path(id): Path<String>) -> Ans
     let store = app.engine.store();
     let grant = store.resolve_grant(&id).await?;
     let timeline = store.timeline(RequestId::from_bytes(grant.bytes())).await?;
-    let mut newest = newest(&app).await?;
-    // One that witnesses signed says more, where it covers all of it.
-    if let Some(witnessed) = app.witnesses.newest(store).await?
-        && timeline.iter().all(|entry| entry.index < witnessed.size)
-    {
-        newest = witnessed;
+    if timeline.len() > MOST_PROVED {
+        let what = format!(
+            "{} entries are about it, and one proof takes {MOST_PROVED}",
+            timeline.len()
+        );
+        return Err(Failure::new(Code::Invalid, what).hint("daypass audit export has the whole log"));
     }
-    if timeline.iter().any(|entry| entry.index >= newest.size) {
+    let size = timeline.iter().map(|entry| entry.index.saturating_add(1)).max();
+    app.signing.signed(size.unwrap_or_default()).await;
+    let covers = |kept: &KeptCheckpoint| size.is_none_or(|size| size <= kept.size);
+    // One that witnesses signed says more, where it covers all of it and whoever has the log's present key believes it.
+    let witnessed = app.witnesses.newest(store).await?;
+    let newest = match witnessed.filter(|kept| covers(kept) && is_by_present_key(&app, kept)) {
+        Some(witnessed) => witnessed,
+        None => newest(&app).await?,
+    };
+    if !covers(&newest) {
         return Err(Failure::new(
             ProblemCode::Unavailable,
             "the last of what happened to it is not signed yet",
@@ -163,23 +203,25 @@ pub(super) async fn grant(State(app): State<App>, Path(id): Path<String>) -> Ans
         .hint("try again in a second; daypass doctor says whether the log is signed at all")
         .retry_after(Duration::from_secs(1)));
     }
-    let mut entries = Vec::with_capacity(timeline.len());
-    for entry in &timeline {
-        let proof =
-            Proof::of_inclusion(entry.index, newest.size).map_err(|error| Failure::internal(&error))?;
-        let proof = store.log_proof(proof, newest.size).await?;
-        entries.push(ProvedEntry {
-            index: entry.index,
-            entry: STANDARD.encode(&entry.bytes),
-            proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
-        });
-    }
+    let proofs = timeline
+        .iter()
+        .map(|entry| Proof::of_inclusion(entry.index, newest.size));
+    let proofs: Result<Vec<_>, _> = proofs.collect();
+    let proofs = proofs.map_err(|error| Failure::internal(&error))?;
+    let proofs = store.log_proofs(proofs, newest.size).await?;
+    let entries = timeline.iter().zip(proofs).map(|(entry, proof)| ProvedEntry {
+        index: entry.index,
+        entry: STANDARD.encode(&entry.bytes),
+        proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
+    });
+    let entries = entries.collect();
     Ok(Json(GrantProof {
         format: GRANT_PROOF.to_owned(),
         grant: grant.to_string(),
         checkpoint: newest.note,
         entries,
         words: words(timeline),
+        keys: announced(&app).await?,
     }))
 }
 
@@ -202,6 +244,13 @@ fn words(entries: Vec<Entry>) -> Vec<ProvedWords> {
 async fn newest(app: &Parts) -> Answer<KeptCheckpoint> {
     let newest = app.engine.store().newest_checkpoint().await?;
     newest.ok_or_else(not_signed)
+}
+
+fn is_by_present_key(app: &Parts, kept: &KeptCheckpoint) -> bool {
+    let note = Note::parse(kept.note.as_bytes());
+    app.signing
+        .key()
+        .is_some_and(|key| note.is_ok_and(|note| note.verify(&key).is_ok()))
 }
 
 fn not_witnessed() -> Failure {

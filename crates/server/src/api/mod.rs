@@ -16,6 +16,7 @@ mod health;
 mod keys;
 mod locks;
 mod log;
+mod log_key;
 mod page;
 mod people;
 mod policies;
@@ -81,6 +82,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::AuditEvents, routes!(audit::list)),
         (R::AuditCheckpoint, routes!(log::checkpoint)),
         (R::AuditKey, routes!(log::key)),
+        (R::AuditKeyLinks, routes!(log::links)),
         (R::AuditTile, routes!(log::tile)),
         (R::AuditEntries, routes!(log::entries)),
         (R::AuditProof, routes!(log::proof)),
@@ -120,6 +122,8 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::RotateConnector, routes!(connectors::rotate)),
         (R::Sealing, routes!(keys::sealing)),
         (R::RotateSealing, routes!(keys::rotate_sealing)),
+        (R::LogKey, routes!(log_key::look)),
+        (R::RotateLogKey, routes!(log_key::rotate)),
         (R::Doctor, routes!(doctor::look)),
         (R::Healthz, routes!(health::healthz)),
         (R::Readyz, routes!(health::readyz)),

@@ -79,6 +79,7 @@ pub(super) async fn explain(
     };
     let question = Question {
         items: wire::wanted(body.items),
+        environments: body.environments.into_iter().map(Into::into).collect(),
         duration: body.duration,
         at: body.at,
         start: body.start,
@@ -94,7 +95,7 @@ pub(super) async fn explain(
     Ok(Json(wire::explanation(
         explained,
         subject,
-        &question.items,
+        question.environments,
         &current,
     )))
 }
@@ -180,7 +181,7 @@ async fn otherwise(
             .engine
             .explain(identity.caller, subject, &question, None)
             .await?;
-        all.push(wire::explanation(explained, subject, &question.items, &current));
+        all.push(wire::explanation(explained, subject, Vec::new(), &current));
     }
     Ok(all)
 }

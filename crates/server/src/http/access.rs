@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use daypass_api::{Audience, ProblemCode, Route, Scope};
 use daypass_core::lock::{self, On};
-use daypass_core::person::{Person, SystemRole};
+use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_engine::{Caller, Via, owner_locked, role_of};
@@ -254,7 +254,7 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
                 .hint("log in with: daypass login"))
         }
         (TokenKind::Api { scopes }, Some(scope)) if scopes.contains(scope.as_str()) => Ok(()),
-        (TokenKind::Api { .. }, Some(scope)) => Err(lacks(scope)),
+        (TokenKind::Api { .. }, Some(scope)) => Err(lacks(identity, scope)),
     }
 }
 
@@ -309,15 +309,27 @@ const fn changes(route: Route) -> bool {
 /// Where it lacks it.
 pub(crate) fn scoped(identity: &Identity, scope: Scope) -> Answer<()> {
     match &identity.token.kind {
-        TokenKind::Api { scopes } if !scopes.contains(scope.as_str()) => Err(lacks(scope)),
+        TokenKind::Api { scopes } if !scopes.contains(scope.as_str()) => Err(lacks(identity, scope)),
         TokenKind::Api { .. } | TokenKind::Session => Ok(()),
     }
 }
 
-fn lacks(scope: Scope) -> Failure {
-    Failure::new(Code::Forbidden, format!("this token lacks the scope {scope}")).hint(format!(
-        "issue one with: daypass token create NAME --scope {scope}"
-    ))
+/// With the command that issues another token with this scope beside those that it has. Whose it is, its owner issues it.
+fn lacks(identity: &Identity, scope: Scope) -> Failure {
+    let TokenKind::Api { scopes: had } = &identity.token.kind else {
+        return Failure::new(Code::Forbidden, "this is for API tokens");
+    };
+    let all = had.iter().map(String::as_str).chain([scope.as_str()]);
+    let scopes: Vec<String> = all.map(|one| format!(" --scope {one}")).collect();
+    let scopes = scopes.concat();
+    let hint = match identity.person.kind {
+        Kind::Person => format!("issue one with: daypass token create NAME{scopes}"),
+        Kind::Service => {
+            let login = identity.person.login.text();
+            format!("its owner issues one with: daypass service token {login} NAME{scopes}")
+        }
+    };
+    Failure::new(Code::Forbidden, format!("this token lacks the scope {scope}")).hint(hint)
 }
 
 const fn name(role: SystemRole) -> &'static str {

@@ -6,21 +6,25 @@
 //! from a copy is noticed by the server itself. Several servers on one PostgreSQL do this each on its own; they sign the same.
 
 mod key;
+pub(crate) mod line;
+mod open;
+pub(crate) mod rotate;
 mod run;
 mod state;
 
-use daypass_core::event::{Actor, LogEvent, Subject, What};
-use daypass_core::text::Hash;
+use std::path::{Path, PathBuf};
+
+use daypass_core::key::Event as KeyEvent;
 use daypass_core::time::Timestamp;
-use daypass_store::{Error as StoreError, Head, KeptCheckpoint, Outcome, Scope, Store};
+use daypass_store::{Error as StoreError, Head, KeptCheckpoint, Store};
 use daypass_tlog::key::{Signer, Verifier};
 use daypass_tlog::{Checkpoint, Note, Tree, leaf};
 
 pub use self::key::new_log_key;
 pub(crate) use self::key::read;
+use self::line::{Line, Turn};
 pub(crate) use self::run::{Signing, Standing, run};
 use self::state::StateFile;
-use crate::config::SigningConfig;
 use crate::secrets::SecretError;
 
 /// How many entries are read at once.
@@ -67,20 +71,19 @@ pub enum SigningError {
         /// What is wrong.
         why: String,
     },
-    /// The store does not go on from what was signed.
+    /// What had not begun could not be ended, where the operator accepts that the store went back.
+    #[error(transparent)]
+    Engine(#[from] daypass_engine::Error),
+    /// The log's key is another one by now, and this server's file does not have it.
     #[error(
-        "the store does not go on from what this server signed: {signed} entries were signed, and it holds {kept}{other}. It was put \
-         back from a copy, or somebody rewrote it; what was recorded in between is lost, and access that was given then is known \
-         to the targets only. Put the newest store back. Or, if the loss is real: daypass server --accept-rollback {signed}, which \
-         goes on from here and leaves an event in the log (docs/audit.md)"
+        "signing_key: this log is signed with {key}, and {file} does not have that key: the log's key was rotated. Copy the file of a \
+         server that has it, or put the line back from its copy"
     )]
-    Rollback {
-        /// How many entries were signed.
-        signed: u64,
-        /// How many the store holds.
-        kept: u64,
-        /// Said where it holds enough, and others.
-        other: &'static str,
+    Behind {
+        /// The file.
+        file: String,
+        /// The public half of the log's key.
+        key: String,
     },
     /// The store does not answer.
     #[error(transparent)]
@@ -93,6 +96,9 @@ pub(crate) enum NotSigned {
     /// The store does not go on from what was signed. It will not by itself.
     #[error("{0}")]
     Diverged(String),
+    /// This server lacks a key, or somebody else is to sign first. It may come.
+    #[error("{0}")]
+    Held(String),
     /// The store does not answer; later it may.
     #[error(transparent)]
     Store(StoreError),
@@ -110,103 +116,45 @@ impl From<StoreError> for NotSigned {
 
 /// The signer of this server's log.
 pub(crate) struct LogSigner {
-    key: Signer,
+    /// The file of its keys.
+    file: PathBuf,
+    /// The keys in it, as they were read last.
+    keys: Vec<Signer>,
     state: StateFile,
     /// The tree up to what was signed last, or is known to be right.
     tree: Tree,
+    /// The log's keys, as those entries say.
+    line: Line,
     /// Whether what was signed can be kept outside the store.
     kept_outside: bool,
+    /// Why nothing is signed: the store does not go on from what was signed, and did not when this began.
+    refuses: Option<String>,
 }
 
 impl LogSigner {
-    /// Reads the key (or makes it, where this log was never signed) and finds where to go on from.
-    ///
-    /// # Errors
-    /// Where there is no key, or the store does not go on from what was signed.
-    pub(crate) async fn open(config: &SigningConfig, store: &Store) -> Result<Self, SigningError> {
-        let newest = store.newest_checkpoint().await?;
-        let state = StateFile::new(&config.state);
-        let key = open_key(config, &state, newest.as_ref(), store.installation())?;
-        let kept = match &newest {
-            Some(newest) => Some(own(newest, key.verifier())?),
-            None => None,
-        };
-        let told = state.read(key.verifier()).map_err(|why| SigningError::State {
-            file: state.path().display().to_string(),
-            why,
-        })?;
-        let mut signer = Self {
-            key,
-            state,
-            tree: Tree::default(),
-            kept_outside: true,
-        };
-        if told.is_none() && kept.is_some() {
-            tracing::info!(
-                file = %signer.state.path().display(),
-                "nothing outside the store says what was signed last; the newest checkpoint in it does"
-            );
-        }
-        if let Some(signed) = told.or_else(|| kept.clone()) {
-            match standing_on(store, &signed).await? {
-                Some(tree) => signer.tree = tree,
-                None if config.accept_rollback == Some(signed.size) => {
-                    signer.go_back(store, &signed, newest.zip(kept)).await?;
-                }
-                None => return Err(rollback(store.log_head().await?, &signed)),
-            }
-        }
-        Ok(signer)
+    /// The log's keys, as the entries say that were signed.
+    pub(crate) const fn line(&self) -> &Line {
+        &self.line
     }
 
-    pub(crate) const fn verifier(&self) -> &Verifier {
-        self.key.verifier()
+    /// The public halves of the keys that this server has.
+    pub(crate) fn here(&self) -> Vec<Verifier> {
+        self.keys.iter().map(|key| key.verifier().clone()).collect()
     }
 
-    /// The operator accepts that the store does not go on from what was signed. The log says so.
-    async fn go_back(
-        &mut self,
-        store: &Store,
-        signed: &Checkpoint,
-        newest: Option<(KeptCheckpoint, Checkpoint)>,
-    ) -> Result<(), SigningError> {
-        let head = store.log_head().await?;
-        tracing::warn!(
-            signed = signed.size,
-            kept = head.size,
-            "the operator accepts that the store went back"
-        );
-        let event = LogEvent::Continued {
-            signed_size: signed.size,
-            signed_head: Hash::from_bytes(signed.head),
-            kept_size: head.size,
-            kept_head: head.root,
-        };
-        let decide = move |_: &_, _| Ok(Outcome::one(Actor::System, Subject::Log, What::Log(event)));
-        store.transition(Scope::Log, decide).await?;
-        let file = |why: std::io::Error| SigningError::State {
-            file: self.state.path().display().to_string(),
-            why: why.to_string(),
-        };
-        // From what the store itself has of signed entries; where it has none, each entry is looked at anew.
-        if let Some((kept, checkpoint)) = newest
-            && let Some(tree) = standing_on(store, &checkpoint).await?
-        {
-            self.state.write(&kept.note).map_err(file)?;
-            self.tree = tree;
-        } else {
-            self.state.forget().map_err(file)?;
-        }
-        Ok(())
+    /// The file of its keys.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Signs what is new; answers how many entries are covered now.
     ///
     /// # Errors
-    /// Where the store does not go on from what was signed: nothing is signed then. Where it does not answer.
+    /// Where the store does not go on from what was signed: nothing is signed then. Where it does not answer, or a key is missing.
     pub(crate) async fn sign(&mut self, store: &Store, now: Timestamp) -> Result<u64, NotSigned> {
+        self.look_into_file().await;
         let head = store.log_head().await?;
-        let mut tree = self.tree.clone();
+        let (mut tree, mut line) = (self.tree.clone(), self.line.clone());
         if head.size < tree.size() {
             let (signed, kept) = (tree.size(), head.size);
             return Err(NotSigned::Diverged(format!(
@@ -215,8 +163,13 @@ impl LogSigner {
         }
         while tree.size() < head.size {
             let range = tree.size()..head.size.min(tree.size() + BATCH);
-            let entries = store.log_bytes(range).await?;
-            tree.extend(entries.iter().map(|bytes| leaf(bytes)));
+            for entry in store.log_bytes(range).await? {
+                if let Some(said) = line::said(&entry) {
+                    self.follow(store, &mut line, (tree.size(), &entry), &said)
+                        .await?;
+                }
+                tree.push(leaf(&entry));
+            }
         }
         if tree.head() != *head.root.bytes() {
             let what = format!(
@@ -226,16 +179,81 @@ impl LogSigner {
             return Err(NotSigned::Diverged(what));
         }
         if tree.size() > self.tree.size() {
-            self.keep(store, &tree, now).await?;
+            self.keep(store, &tree, &line, now).await?;
             self.tree = tree;
+            self.line = line;
         }
         Ok(self.tree.size())
     }
 
-    async fn keep(&mut self, store: &Store, tree: &Tree, at: Timestamp) -> Result<(), NotSigned> {
-        let text = Checkpoint::of(self.verifier().name().as_str(), tree).to_string();
+    /// An entry about the log's key. One that announces a key which neither this server has nor one that signed before it, somebody
+    /// wrote who has the database alone; to sign it would be to bless that key.
+    async fn follow(
+        &self,
+        store: &Store,
+        line: &mut Line,
+        (index, entry): (u64, &[u8]),
+        said: &KeyEvent,
+    ) -> Result<(), NotSigned> {
+        let announces = line.current.clone();
+        line.take(said)
+            .map_err(|why| NotSigned::Diverged(format!("entry {index}: {why}")))?;
+        let Turn::Staged { next } = &line.turn else {
+            return Ok(());
+        };
+        if self.has(next)
+            || line::announcement(store, (index, entry), &announces)
+                .await?
+                .is_some()
+        {
+            return Ok(());
+        }
+        Err(NotSigned::Held(format!(
+            "entry {index} says that the log's next key is {next}, which {} does not have, and nobody who has the present one has signed \
+             that. If you rotate the key: copy the file of the server on which you do. If you do not, somebody wrote this into the \
+             database",
+            self.file.display()
+        )))
+    }
+
+    fn has(&self, key: &Verifier) -> bool {
+        self.keys.iter().any(|one| one.verifier() == key)
+    }
+
+    /// The keys of the file as it is now. One that cannot be read at the moment changes nothing.
+    async fn look_into_file(&mut self) {
+        let file = self.file.clone();
+        match tokio::task::spawn_blocking(move || key::read(&file)).await {
+            Ok(Ok(keys)) => self.keys = keys,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the file of signing_key cannot be read; the keys that were in it are used");
+            }
+            Err(error) => tracing::warn!(%error, "the file of signing_key could not be read"),
+        }
+    }
+
+    async fn keep(
+        &mut self,
+        store: &Store,
+        tree: &Tree,
+        line: &Line,
+        at: Timestamp,
+    ) -> Result<(), NotSigned> {
+        let text = Checkpoint::of(line.current.name().as_str(), tree).to_string();
         let mut note = Note::new(text).map_err(|error| NotSigned::Diverged(error.to_string()))?;
-        note.sign(&self.key, 0);
+        if !line.heads().into_iter().any(|key| self.has(key)) {
+            return Err(NotSigned::Held(format!(
+                "the log is signed with {} now, which {} does not have: copy the file of a server that has it",
+                line.current,
+                self.file.display()
+            )));
+        }
+        // In this order: who looks at the first signature of this name only, and has the key of before, finds it.
+        for key in line.signers() {
+            if let Some(key) = self.keys.iter().find(|one| one.verifier() == key) {
+                note.sign(key, 0);
+            }
+        }
         let note = note.to_string();
         // Outside first: a crash in between leaves a store that goes on from it.
         let (state, line) = (self.state.clone(), note.clone());
@@ -258,44 +276,13 @@ impl LogSigner {
         Ok(())
     }
 
+    /// Why it signs nothing, where it was so from the start.
+    pub(crate) fn refuses(&self) -> Option<&str> {
+        self.refuses.as_deref()
+    }
+
     pub(crate) const fn is_kept_outside(&self) -> bool {
         self.kept_outside
-    }
-}
-
-/// The key: read, or made for a log that nobody has signed yet.
-fn open_key(
-    config: &SigningConfig,
-    state: &StateFile,
-    newest: Option<&KeptCheckpoint>,
-    installation: &str,
-) -> Result<Signer, SigningError> {
-    if config.file.exists() {
-        return Ok(key::read(&config.file)?);
-    }
-    if newest.is_some() || state.path().exists() {
-        return Err(SigningError::Gone {
-            file: config.file.display().to_string(),
-            size: newest.map_or(0, |newest| newest.size),
-        });
-    }
-    let made = key::make(&config.file, installation)?;
-    tracing::info!(key = %made.verifier(), "made the key of the log; keep a copy of it, and not beside the copies of the store");
-    Ok(made)
-}
-
-/// The newest checkpoint in the store, which must be this key's.
-fn own(newest: &KeptCheckpoint, key: &Verifier) -> Result<Checkpoint, SigningError> {
-    let wrong = |why: String| SigningError::Other {
-        size: newest.size,
-        key: key.name().to_string(),
-        why,
-    };
-    let checkpoint = state::checkpoint(newest.note.as_bytes(), key).map_err(wrong)?;
-    if checkpoint.size == newest.size {
-        Ok(checkpoint)
-    } else {
-        Err(wrong(format!("it says {} entries", checkpoint.size)))
     }
 }
 
@@ -309,14 +296,12 @@ async fn standing_on(store: &Store, signed: &Checkpoint) -> Result<Option<Tree>,
     }
 }
 
-fn rollback(head: Head, signed: &Checkpoint) -> SigningError {
-    SigningError::Rollback {
-        signed: signed.size,
-        kept: head.size,
-        other: if head.size >= signed.size {
-            ", which are others"
-        } else {
-            ""
-        },
-    }
+fn rollback(head: Head, signed: &Checkpoint) -> String {
+    let (signed, kept) = (signed.size, head.size);
+    let other = if kept >= signed { ", which are others" } else { "" };
+    format!(
+        "{signed} entries were signed, and the store holds {kept}{other}. It was put back from a copy, or somebody rewrote it; what was \
+         recorded in between is lost. Put the newest store back. Or, if the loss is real: daypass server --accept-rollback {signed}, \
+         which goes on from here, ends what had not begun, and leaves an event in the log (docs/audit.md)"
+    )
 }

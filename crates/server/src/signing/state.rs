@@ -5,8 +5,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use daypass_tlog::Checkpoint;
 use daypass_tlog::key::Verifier;
-use daypass_tlog::{Checkpoint, Note};
 
 use crate::durable::replace;
 
@@ -29,15 +29,15 @@ impl StateFile {
     /// What was signed last; `None` where there is no such file. Blocks on a small file.
     ///
     /// # Errors
-    /// Where it cannot be read, or is not signed by this key.
-    pub(crate) fn read(&self, key: &Verifier) -> Result<Option<Checkpoint>, String> {
+    /// Where it cannot be read, or is not signed by any of these keys.
+    pub(crate) fn read(&self, keys: &[&Verifier]) -> Result<Option<Checkpoint>, String> {
         let bytes = match std::fs::metadata(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
             Ok(meta) if meta.len() > LONGEST => return Err(format!("it is longer than {LONGEST} bytes")),
             Ok(_) => std::fs::read(&self.0).map_err(|error| error.to_string())?,
         };
-        checkpoint(&bytes, key).map(Some)
+        checkpoint(&bytes, keys).map(Some)
     }
 
     /// Keeps this note in its place, durably: whoever reads sees the old or the new. Blocks on the disk.
@@ -60,23 +60,12 @@ impl StateFile {
     }
 }
 
-/// The checkpoint in a note that this key signed for its own log.
+/// The checkpoint in a note that one of these keys signed for its own log.
 ///
 /// # Errors
 /// Where it is none.
-pub(crate) fn checkpoint(note: &[u8], key: &Verifier) -> Result<Checkpoint, String> {
-    let note = Note::parse(note).map_err(|error| error.to_string())?;
-    note.verify(key).map_err(|error| error.to_string())?;
-    let checkpoint: Checkpoint = note
-        .text()
-        .parse()
-        .map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
-    if checkpoint.origin == key.name().as_str() {
-        Ok(checkpoint)
-    } else {
-        Err(format!(
-            "it is a checkpoint of another log, {}",
-            checkpoint.origin
-        ))
-    }
+pub(crate) fn checkpoint(note: &[u8], keys: &[&Verifier]) -> Result<Checkpoint, String> {
+    let keys: Vec<Verifier> = keys.iter().map(|key| (*key).clone()).collect();
+    let (checkpoint, _) = daypass_tlog::signed(note, &keys).map_err(|error| error.to_string())?;
+    Ok(checkpoint)
 }

@@ -109,7 +109,7 @@ fn step(change: &Change, index: usize, step: &Step, current: &Current, now: Time
         State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => step::State::Over,
     };
     let chain = step::Chain {
-        owner: change.proposer,
+        about: change.into(),
         reviews: change.reviews(),
         state,
         now,

@@ -79,6 +79,7 @@ fn summary(event: &Event, people: &Snapshot) -> String {
         }) => format!(
             "the operator went on from {kept_size} entries, where {signed_size} had been signed: the store was put back from a copy"
         ),
+        What::Key(what) if event.subject == Subject::Key(key::Key::Log) => of_log_key(what),
         What::Key(what) => of_key(what),
     }
 }
@@ -98,6 +99,25 @@ fn of_key(what: &key::Event) -> String {
         E::Withdrawn { old, early: false } => format!("hosts are told to trust {old} no more"),
         E::Withdrawn { old, early: true } => {
             format!("hosts are told to trust {old} no more, before what it signed had run out")
+        }
+    }
+}
+
+fn of_log_key(what: &key::Event) -> String {
+    use key::Event as E;
+    match what {
+        E::Resealed { .. } => of_key(what),
+        E::Staged { next } => format!("the log's key says that the next one is {next}"),
+        E::Changed { to, from, without } if without.is_empty() => {
+            format!("{to} is the log's key; {from} signs beside it")
+        }
+        E::Changed { to, from, without } => format!(
+            "{to} is the log's key; {from} signs beside it; these servers did not have it: {}",
+            without.join(", ")
+        ),
+        E::Withdrawn { old, early: false } => format!("{old} signs no more"),
+        E::Withdrawn { old, early: true } => {
+            format!("{old} signs no more, and is not to be believed: somebody else may have it")
         }
     }
 }
@@ -213,7 +233,7 @@ fn of_request(what: &request::Event, people: &Snapshot) -> String {
         }
         E::Denied { review } => format!("{} denies it", reviewer(review, people)),
         E::Withdrawn => "taken back".to_owned(),
-        E::Lapsed => "nobody answered in time".to_owned(),
+        E::Lapsed { .. } => "nobody answered in time".to_owned(),
         E::Acknowledged {
             by,
             comment,

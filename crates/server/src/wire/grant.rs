@@ -35,7 +35,8 @@ pub(crate) fn grant(
         _ => (None, None, None, false),
     };
     let starts_at = match &grant.state {
-        State::Scheduled { start } => Some(*start),
+        // Once its time has come it is about to be set up, and begins when that is done.
+        State::Scheduled { start } if *start > now => Some(*start),
         _ => None,
     };
     api::Grant {

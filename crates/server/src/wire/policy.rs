@@ -1,6 +1,6 @@
 //! What the policy says, on the wire: the catalogue, previews, checks.
 
-use daypass_api::catalogue::{How, Offer as ApiOffer};
+use daypass_api::catalogue::{self as api_catalogue, How, Offer as ApiOffer};
 use daypass_api::connector as api_connector;
 use daypass_api::environment as api_environment;
 use daypass_api::policy as api;
@@ -10,7 +10,7 @@ use daypass_core::refusal::Refusal;
 use daypass_core::review::{Silence, Step};
 use daypass_core::time::Timestamp;
 use daypass_engine::{Checked, Current, Preview};
-use daypass_policy::{Allowed, Decision, EnvironmentOffer, Offer, Terms, TestOutcome};
+use daypass_policy::{Allowed, Decision, Depends, EnvironmentOffer, Offer, Terms, TestOutcome};
 
 use super::items;
 
@@ -137,17 +137,26 @@ fn how(terms: Result<Terms, Refusal>) -> How {
         Ok(terms) if terms.is_instant() => How::Instant {
             rule: terms.rule,
             max: terms.max,
+            depends: terms.depends.map(depends),
         },
         Ok(terms) => How::Reviewed {
             rule: terms.rule,
             max: terms.max,
             steps: terms.steps.iter().map(asks).collect(),
+            depends: terms.depends.map(depends),
         },
         Err(refusal) => How::Closed {
             code: refusal.code.to_string(),
             detail: refusal.what,
             hint: refusal.hint,
         },
+    }
+}
+
+fn depends(depends: Depends) -> api_catalogue::Depends {
+    api_catalogue::Depends {
+        on: depends.on.iter().map(|one| one.field().to_owned()).collect(),
+        detail: depends.why,
     }
 }
 

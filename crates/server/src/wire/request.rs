@@ -4,7 +4,7 @@ use daypass_api::{break_glass as api_glass, request as api};
 use daypass_core::break_glass::Owed;
 use daypass_core::id::GrantId;
 use daypass_core::request::{Request, State};
-use daypass_core::review::Step;
+use daypass_core::review::{Silent, Step};
 use daypass_core::time::Timestamp;
 use daypass_engine::{Awaits, Current};
 
@@ -131,10 +131,16 @@ fn step(request: &Request, index: usize, step: &Step, current: &Current, now: Ti
             escalated,
         },
         State::Approved { .. } => step::State::Agreed,
-        State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { .. } => step::State::Over,
+        State::Lapsed {
+            silent: Some(Silent { step, escalated }),
+            ..
+        } => step::State::Silent { step, escalated },
+        State::Denied { .. } | State::Withdrawn { .. } | State::Lapsed { silent: None, .. } => {
+            step::State::Over
+        }
     };
     let chain = step::Chain {
-        owner: request.ask.requester,
+        about: request.into(),
         reviews: request.reviews(),
         state,
         now,

@@ -5,13 +5,14 @@ use daypass_core::id::PersonId;
 use daypass_core::review::{Decision, Review, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
 use daypass_engine::{Awaits, Current};
+use daypass_policy::Matter;
 
 use super::{items, words};
 
 /// How far a chain has come.
 pub(super) struct Chain<'a> {
-    /// Whose it is. They never answer.
-    pub(super) owner: PersonId,
+    /// What it is about: to some of it there are people who never answer.
+    pub(super) about: Matter<'a>,
     /// The reviews so far.
     pub(super) reviews: &'a [Review],
     /// How it stands.
@@ -33,6 +34,13 @@ pub(super) enum State {
     },
     /// Every step agreed.
     Agreed,
+    /// Nobody answered a step of it in time.
+    Silent {
+        /// Which, counted from 0.
+        step: usize,
+        /// Whether others had been asked as well.
+        escalated: bool,
+    },
     /// It came to nothing.
     Over,
 }
@@ -79,7 +87,7 @@ impl Chain<'_> {
                 Silence::Escalate { to, within } => Some(api::Escalation {
                     to: to.to_string(),
                     within: *within,
-                    happened: open.is_some_and(|(_, escalated)| escalated),
+                    happened: open.is_some_and(|(_, escalated)| escalated) || self.was_escalated(index),
                 }),
             },
         }
@@ -91,7 +99,7 @@ impl Chain<'_> {
         let heard = |person: PersonId| self.reviews.iter().any(|review| review.is_of(person));
         let one = |absent: &PersonId| {
             let people = [*absent].into();
-            let asked = policy.instead_of(&people, self.owner, directory, self.now);
+            let asked = policy.instead_of(&people, self.about, directory, self.now);
             let delegate = asked.into_iter().find(|asked| asked != absent)?;
             let counts = !reviewers.contains(&delegate) && !heard(delegate);
             counts.then(|| api::StandIn {
@@ -102,6 +110,11 @@ impl Chain<'_> {
         reviewers.iter().filter_map(one).collect()
     }
 
+    /// Whether others were asked as well where nobody answered.
+    fn was_escalated(&self, index: usize) -> bool {
+        matches!(self.state, State::Silent { step, escalated: true } if step == index)
+    }
+
     fn step_state(&self, index: usize, step: &Step, reviews: &[&Review]) -> api::StepState {
         let denied = |review: &&Review| review.decision == Decision::Deny;
         let agreed = reviews.iter().filter(|review| !denied(review)).count();
@@ -110,6 +123,9 @@ impl Chain<'_> {
             State::Pending { step, .. } if step == index => api::StepState::Open,
             State::Pending { step, .. } if step < index => api::StepState::Waiting,
             State::Pending { .. } => api::StepState::Approved,
+            State::Silent { step, .. } if step == index => api::StepState::Silent,
+            State::Silent { step, .. } if step < index => api::StepState::Closed,
+            State::Silent { .. } => api::StepState::Approved,
             State::Over if reviews.iter().any(denied) => api::StepState::Denied,
             State::Over if usize::try_from(step.count.max(1)).is_ok_and(|count| agreed >= count) => {
                 api::StepState::Approved

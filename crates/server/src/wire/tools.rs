@@ -1,11 +1,9 @@
 //! Explanations and plans on the wire.
 
-use std::collections::BTreeSet;
-
 use daypass_api::explain as api_explain;
 use daypass_api::plan as api;
+use daypass_core::environment::EnvironmentRole;
 use daypass_core::id::PersonId;
-use daypass_core::name::Item;
 use daypass_engine::{Current, Explained, Planned, Preview};
 use daypass_policy::{Change, Effect, Outcome, Verdict, Way};
 
@@ -17,18 +15,18 @@ use super::policy::{preview, refused};
 pub(crate) fn explanation(
     explained: Explained,
     subject: PersonId,
-    asked: &BTreeSet<Item>,
+    environments: Vec<EnvironmentRole>,
     current: &Current,
 ) -> api_explain::Explanation {
     let rules = explained.explanation.verdicts.iter().map(verdict).collect();
     let decision = Preview {
-        items: asked.clone(),
-        environments: Vec::new(),
+        items: explained.items,
+        environments,
         decision: explained.explanation.decision,
     };
     api_explain::Explanation {
         subject: current.directory.login(subject),
-        items: items(asked),
+        items: items(&decision.items),
         at: explained.at,
         policy_revision: explained.revision,
         locked: explained.locked.as_ref().map(refused),

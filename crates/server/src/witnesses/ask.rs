@@ -114,9 +114,9 @@ impl Ask {
             StatusCode::NOT_FOUND => {
                 Answer::Nothing(String::from("it answered 404: it does not look after this log"))
             }
-            StatusCode::FORBIDDEN => {
-                Answer::Nothing(String::from("it answered 403: it has another key of this log"))
-            }
+            StatusCode::FORBIDDEN => Answer::Nothing(String::from(
+                "it answered 403: it has another key of this log. Where that was rotated, its file of --log needs the line of log-key.pub",
+            )),
             other => Answer::Nothing(format!("it answered {other}")),
         }
     }

@@ -25,11 +25,11 @@ const TRIES: usize = 4;
 
 /// Asks one witness after each checkpoint, until told to stop.
 pub(crate) async fn run(app: App, ask: Ask, mut stop: watch::Receiver<bool>) {
-    let mut newest = app.signing.newest.subscribe();
+    let mut standing = app.signing.watch();
     let mut last = None;
     let mut failures: u32 = 0;
     loop {
-        newest.mark_unchanged();
+        standing.mark_unchanged();
         let view = turn(&app, &ask, &mut last).await;
         let pause = match &view {
             View::New | View::Cosigned(..) => EVERY,
@@ -51,7 +51,7 @@ pub(crate) async fn run(app: App, ask: Ask, mut stop: watch::Receiver<bool>) {
             tokio::select! {
                 () = stopped(&mut stop) => return,
                 // An error means that the sender is gone with the app, and so is this loop.
-                _changed = newest.changed() => {}
+                _changed = standing.changed() => {}
                 () = edge::sleep(POLL) => {}
             }
         }

@@ -59,6 +59,11 @@ async fn what_does_not_work_is_said_with_what_to_do() {
     for part in ["0 of the 1", "prod-write, prod-read", "policy.yaml:"] {
         assert!(people.found.contains(part), "no {part} in {people:?}");
     }
+    let advice = people.advice.as_deref().unwrap_or_default();
+    assert!(
+        advice.starts_with("daypass group add security LOGIN"),
+        "{people:?}"
+    );
 }
 
 #[tokio::test]

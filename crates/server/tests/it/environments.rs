@@ -39,6 +39,23 @@ fn look(environment: &str) -> NewRequest {
     }
 }
 
+/// What is asked for by the name of an environment is explained by it.
+async fn explained(ana: &daypass_api::Client) {
+    let ask = |name: &str| json!({"items": [], "environments": [{"environment": name, "role": "look"}]});
+    let explain = async |name: &str| {
+        ana.explain_policy(&serde_json::from_value(ask(name)).unwrap())
+            .await
+    };
+    let answer = explain("test").await.unwrap();
+    assert_eq!(answer.items[0].to_string(), "staging/read");
+    let Preview::Allowed(path) = &answer.decision else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(path.environments[0].to_string(), "env:test/look");
+    let unknown = explain("tset").await.unwrap_err();
+    assert_eq!(unknown.code(), Some(Code::UnknownResource.into()));
+}
+
 #[tokio::test]
 async fn an_environment_is_listed_previewed_and_asked_for() {
     let bed = Bed::start().await;
@@ -54,6 +71,7 @@ async fn an_environment_is_listed_previewed_and_asked_for() {
     assert!(matches!(listed[0].how, How::Instant { .. }), "{listed:?}");
     assert!(matches!(listed[1].how, How::Reviewed { .. }), "{listed:?}");
     assert_eq!(listed[0].items[0].to_string(), "staging/read");
+    explained(&ana).await;
     for (query, expect) in [
         (
             EnvironmentQuery {

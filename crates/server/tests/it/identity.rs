@@ -151,6 +151,10 @@ async fn a_token_does_what_its_scopes_say() {
         .unwrap_err();
     assert_eq!(refused.code(), Some(Code::Forbidden.into()));
     assert!(
+        format!("{refused:?}").contains("daypass token create NAME --scope read --scope request"),
+        "{refused:?}"
+    );
+    assert!(
         reader
             .add_token(&new(&[Scope::Manage], Span::hours(1)))
             .await

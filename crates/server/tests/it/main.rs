@@ -26,6 +26,7 @@ mod problems;
 mod replicas;
 mod services;
 mod signing;
+mod signing_keys;
 mod smuggling;
 mod sources;
 mod stop;

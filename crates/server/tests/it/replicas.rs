@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::bed::{Bed, POLICY, ask, next, soon};
 
 /// A configuration whose store is this database, with its password in a file.
-fn on(postgres: &Postgres, database: &str, folder: &Path, config: &mut ServerConfig) {
+pub(crate) fn on(postgres: &Postgres, database: &str, folder: &Path, config: &mut ServerConfig) {
     let file = folder.join("own-database");
     let mut options = std::fs::OpenOptions::new();
     let open = options

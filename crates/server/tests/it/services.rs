@@ -95,6 +95,18 @@ async fn an_owner_is_named_at_once_and_has_the_tokens() {
     let program = bed.client_of(issued.secret.expose());
     let me = program.whoami().await.unwrap().person;
     assert_eq!((me.login.as_str(), me.owner.as_deref()), ("ci", Some("ana")));
+    let read = NewToken {
+        name: "reads".to_owned(),
+        scopes: BTreeSet::from([Scope::Read]),
+        ..token("ci")
+    };
+    let reads = bed.client_of(ana.add_token(&read).await.unwrap().secret.expose());
+    let lacks = reads
+        .add_request(&crate::bed::ask("staging/read"))
+        .await
+        .unwrap_err();
+    let command = "its owner issues one with: daypass service token ci NAME --scope read --scope request";
+    assert!(format!("{lacks:?}").contains(command), "{lacks:?}");
 
     // Another owner: the tokens that the first one knows have ended.
     assert_eq!(

@@ -21,19 +21,24 @@ use daypass_tlog::{Checkpoint, Note, Tree, leaf, proof};
 use crate::bed::{Bed, problem, soon};
 
 /// A log on SQLite that is signed.
-fn signed(config: &mut ServerConfig) {
+pub(crate) fn signed(config: &mut ServerConfig) {
     let folder = config.state_dir.clone();
     config.store = StoreConfig::Sqlite {
         path: folder.join("data/store.sqlite"),
     };
+    by_key(config);
+}
+
+/// The log is signed, wherever it is.
+pub(crate) fn by_key(config: &mut ServerConfig) {
     config.signing_key = Some(SigningConfig {
-        file: folder.join("log-key"),
-        state: folder.join("log-key.signed"),
+        file: config.state_dir.join("log-key"),
+        state: config.state_dir.join("log-key.signed"),
         accept_rollback: None,
     });
 }
 
-fn verifier(folder: &Path) -> Verifier {
+pub(crate) fn verifier(folder: &Path) -> Verifier {
     let line = std::fs::read_to_string(folder.join("log-key.pub")).unwrap();
     line.trim_end().parse().unwrap()
 }
@@ -45,7 +50,7 @@ fn checkpoint(note: &[u8], key: &Verifier) -> Checkpoint {
 }
 
 /// Waits until all that is recorded is signed.
-async fn all_signed(server: &Server) -> u64 {
+pub(crate) async fn all_signed(server: &Server) -> u64 {
     let store = server.engine().store();
     soon("everything to be signed", async {
         loop {
@@ -202,14 +207,14 @@ async fn a_server_without_a_key_says_so() {
 }
 
 /// Starts a server on this configuration, with a kind of target of its own.
-async fn start(config: &ServerConfig) -> Result<Server, StartError> {
+pub(crate) async fn start(config: &ServerConfig) -> Result<Server, StartError> {
     let kind: &'static Memory = Box::leak(Box::new(Memory::new()));
     let kinds: [&'static dyn TargetKind; 1] = [kind];
     Server::start(config.clone(), &kinds).await
 }
 
 /// Something is recorded.
-async fn happens(server: &Server) {
+pub(crate) async fn happens(server: &Server) {
     let event = LogEvent::Continued {
         signed_size: 0,
         signed_head: Hash::of(b""),
@@ -226,7 +231,7 @@ async fn happens(server: &Server) {
 }
 
 /// Copies the store's files.
-fn put(from: &Path, to: &Path) {
+pub(crate) fn put(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();
@@ -235,7 +240,7 @@ fn put(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_store_that_was_put_back_is_refused_at_the_start() {
+async fn with_a_store_that_was_put_back_access_is_only_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = ServerConfig::ephemeral(folder.path());
     signed(&mut config);
@@ -256,13 +261,27 @@ async fn a_store_that_was_put_back_is_refused_at_the_start() {
     server.stop().await;
     std::fs::remove_dir_all(&data).unwrap();
     put(&copy, &data);
-    let refused = start(&config).await.err().unwrap();
-    let said = refused.to_string();
+    let server = start(&config).await.unwrap();
+    assert!(server.engine().only_takes_away());
+    // What ends access is recorded, and nothing is signed.
+    happens(&server).await;
+    let store = server.engine().store();
+    let given = |_: &_, _| {
+        let added = What::Person(daypass_core::person::Change::Reactivated);
+        let nobody = daypass_core::id::PersonId::from_bytes([7; 10]);
+        Ok(Outcome::one(Actor::System, Subject::Person(nobody), added))
+    };
+    let refused = store.transition(Scope::Log, given).await.unwrap_err();
     assert!(
-        matches!(refused, StartError::Signing(SigningError::Rollback { signed, kept, .. }) if signed == lost && kept == yesterday),
-        "{said}"
+        matches!(&refused, daypass_store::Error::Refused(refusal) if refusal.code == Code::OnlyTakesAway),
+        "{refused}"
     );
-    assert!(said.contains(&format!("--accept-rollback {lost}")), "{said}");
+    let newest = store.newest_checkpoint().await.unwrap().unwrap();
+    assert_eq!(newest.size, yesterday);
+    let readiness = reqwest::get(format!("{}/readyz", server.url())).await.unwrap();
+    assert_eq!(readiness.status(), 503);
+    assert!(readiness.text().await.unwrap().contains("only takes access away"));
+    server.stop().await;
 
     // Another number accepts nothing.
     let accept = |config: &ServerConfig, size| {
@@ -270,8 +289,11 @@ async fn a_store_that_was_put_back_is_refused_at_the_start() {
         config.signing_key.as_mut().unwrap().accept_rollback = Some(size);
         config
     };
-    assert!(start(&accept(&config, lost + 1)).await.is_err());
+    let server = start(&accept(&config, lost + 1)).await.unwrap();
+    assert!(server.engine().only_takes_away());
+    server.stop().await;
     let server = start(&accept(&config, lost)).await.unwrap();
+    assert!(!server.engine().only_takes_away());
     happens(&server).await;
     let size = all_signed(&server).await;
     let told = server.engine().store().log_bytes(0..size).await.unwrap();
@@ -280,11 +302,16 @@ async fn a_store_that_was_put_back_is_refused_at_the_start() {
         .iter()
         .map(said)
         .find(|entry| entry.contains(&format!("\"signed_size\":{lost}")));
-    assert!(entry.is_some_and(|entry| entry.contains(&format!("\"kept_size\":{yesterday}"))));
+    // What was recorded meanwhile is part of what is gone on from.
+    let kept = yesterday + 1;
+    assert!(entry.is_some_and(|entry| entry.contains(&format!("\"kept_size\":{kept}"))));
     server.stop().await;
     // From here on it is the log, and the same number accepts nothing more.
-    start(&config).await.unwrap().stop().await;
-    start(&accept(&config, lost)).await.unwrap().stop().await;
+    for config in [config.clone(), accept(&config, lost)] {
+        let server = start(&config).await.unwrap();
+        assert!(!server.engine().only_takes_away());
+        server.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -358,7 +385,19 @@ async fn a_server_signs_nothing_that_does_not_go_on_from_what_it_signed() {
         }
     })
     .await;
-    assert!(log.found.contains("is not signed any more"), "{log:?}");
+    assert!(
+        log.found.contains("is not signed, and access is only taken away"),
+        "{log:?}"
+    );
+    // From that moment on nothing is given, and what is due ends.
+    let ana = bed.session("ana").await;
+    let ask = serde_json::json!({"items": [{"resource": "staging", "role": "read"}], "reason": "PAY-7"});
+    let asked = bed.call(Route::AddRequest, &[], Some(&ana)).json(&ask);
+    let refused = problem(asked.send().await.unwrap()).await;
+    assert_eq!(
+        (refused.code, refused.status),
+        (ProblemCode::Refusal(Code::OnlyTakesAway), 503)
+    );
     let newest = bed
         .server
         .engine()

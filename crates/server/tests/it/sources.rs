@@ -1,6 +1,7 @@
 //! From where somebody asks: the server's own view of it decides, never what the client says of itself.
 
 use daypass_api::Route;
+use daypass_api::catalogue::How;
 use daypass_policy::Source;
 use serde_json::Value;
 
@@ -81,6 +82,38 @@ async fn the_address_that_the_proxy_saw_decides() {
     ] {
         let came = comes_to(&bed, &token, &[(header, "203.0.113.9")]).await;
         assert_eq!(came, ["source", "source"], "{header}");
+    }
+}
+
+/// What is listed is what a request from there would come to.
+#[tokio::test]
+async fn the_list_is_of_the_address_that_it_is_asked_from() {
+    let (bed, token) = start(&["127.0.0.1/32"]).await;
+    for (forwarded, expect) in [
+        ("203.0.113.9", None),
+        ("198.51.100.9", Some("source")),
+        ("unknown", Some("source")),
+    ] {
+        let call = bed.call(Route::Resources, &[], Some(&token));
+        let answer: Value = call
+            .header("x-forwarded-for", forwarded)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let offers = answer["items"].as_array().unwrap();
+        let staging = offers
+            .iter()
+            .find(|offer| offer["item"]["resource"] == "staging")
+            .unwrap();
+        let how: How = serde_json::from_value(staging["how"].clone()).unwrap();
+        let code = match how {
+            How::Closed { code, .. } => Some(code),
+            How::Instant { .. } | How::Reviewed { .. } => None,
+        };
+        assert_eq!(code.as_deref(), expect, "{forwarded}");
     }
 }
 

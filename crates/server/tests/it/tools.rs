@@ -27,6 +27,7 @@ fn about(subject: &str, item: &str) -> Explain {
     Explain {
         subject: Some(subject.into()),
         items: BTreeSet::from([item.into()]),
+        environments: BTreeSet::new(),
         duration: None,
         at: None,
         start: None,

@@ -105,7 +105,7 @@ impl Judge {
                     asked.denied = Some(at);
                 }
             }
-            Requested::Withdrawn | Requested::Lapsed => self.decided(id, None),
+            Requested::Withdrawn | Requested::Lapsed { .. } => self.decided(id, None),
             Requested::Acknowledged { by, on_behalf, .. } => self.looked_back(id, (*by, *on_behalf), at),
             Requested::ReviewOverdue => {
                 if let Some(asked) = self.ledger.requests.get_mut(&id) {

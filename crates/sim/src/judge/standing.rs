@@ -299,13 +299,13 @@ impl Judge {
         if review.on_behalf.is_some() && themselves() == Some(true) {
             return Some(format!("{who} is asked, and speaks for somebody else"));
         }
+        // Whom a step asks may always say no, once: whoever has delegated to them, and whatever was said in their place.
+        if review.decision == Decision::Deny && review.on_behalf.is_none() {
+            let again = earlier.iter().any(|earlier| earlier.reviewer == who);
+            return again.then(|| format!("{who} says no, and was heard"));
+        }
         let mut heard = earlier.iter().flat_map(Review::voices);
-        // Whom a step asks may always say no, whoever has delegated to them.
-        let denies = review.decision == Decision::Deny && review.on_behalf.is_none();
         let same = |other: &PersonId| {
-            if denies {
-                return *other == who;
-            }
             review.on_behalf == Some(*other) || self.are_one(policy, (who, *other), (earlier, whose), at)
         };
         let other = heard.find(same)?;

@@ -93,7 +93,7 @@ CREATE SEQUENCE event_ids AS BIGINT;
 -- there, given by the sequencer.
 CREATE TABLE events (
     id BIGINT PRIMARY KEY,
-    leaf_index BIGINT UNIQUE,
+    leaf_index BIGINT UNIQUE CHECK (leaf_index >= 0),
     at BIGINT NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
@@ -389,6 +389,13 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
+
+-- Which of the log's keys each server has that signs it. Not events: each says so again while it runs.
+CREATE TABLE log_servers (
+    name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    keys TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
 
 -- Keys of Daypass's own that were ever rotated, and how far each is.
 CREATE TABLE key_states (

@@ -90,7 +90,7 @@ CREATE TABLE texts (
 -- there, given by the sequencer.
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
-    leaf_index INTEGER UNIQUE,
+    leaf_index INTEGER UNIQUE CHECK (leaf_index >= 0),
     at INTEGER NOT NULL,
     actor TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -386,6 +386,13 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries (channel, next_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_lane ON deliveries (channel, lane, leaf_index) WHERE state = 'waiting';
 CREATE INDEX deliveries_age ON deliveries (state, since);
+
+-- Which of the log's keys each server has that signs it. Not events: each says so again while it runs.
+CREATE TABLE log_servers (
+    name TEXT NOT NULL PRIMARY KEY,
+    keys TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Keys of Daypass's own that were ever rotated, and how far each is.
 CREATE TABLE key_states (

@@ -109,14 +109,30 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Pools> {
     Ok(Pools { all, kept })
 }
 
+/// A connection that only reads, whatever it is told. Nothing is asked of it yet.
+pub(crate) fn open_reading(options: &PostgresOptions) -> Result<Line> {
+    let patience = options.patience;
+    let pool = pool(options, 1, patience, " -c default_transaction_read_only=on")?;
+    Ok(Line { pool, patience })
+}
+
+/// The tables of this version: each step to them, with its checksum.
+pub(crate) fn tables() -> Vec<(i64, String)> {
+    let runner = migrations::migrations::runner();
+    let steps = runner.get_migrations().iter();
+    steps
+        .map(|step| (i64::from(step.version()), step.checksum().to_string()))
+        .collect()
+}
+
 fn line(options: &PostgresOptions, size: usize, patience: Duration) -> Result<Line> {
-    let pool = pool(options, size, patience)?;
+    let pool = pool(options, size, patience, "")?;
     // The server gives up first, and says so; this is for one that is not there any more.
     let patience = patience + patience / 4;
     Ok(Line { pool, patience })
 }
 
-fn pool(options: &PostgresOptions, size: usize, patience: Duration) -> Result<Pool> {
+fn pool(options: &PostgresOptions, size: usize, patience: Duration, more: &str) -> Result<Pool> {
     let mut config = Config::new();
     config
         .host(&options.host)
@@ -129,7 +145,7 @@ fn pool(options: &PostgresOptions, size: usize, patience: Duration) -> Result<Po
     config.application_name("daypass");
     // No server of ours waits for ever for a row, and none that hangs keeps one for ever.
     config.options(format!(
-        "-c lock_timeout=10s -c statement_timeout={} -c idle_in_transaction_session_timeout=60s",
+        "-c lock_timeout=10s -c statement_timeout={} -c idle_in_transaction_session_timeout=60s{more}",
         patience.as_millis()
     ));
     // One that vanishes without a word, with its machine or behind a firewall that forgot, is found out by ours: what was sent

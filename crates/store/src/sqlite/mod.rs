@@ -7,7 +7,7 @@ mod lock;
 mod readers;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,6 +92,8 @@ impl File {
 impl Drop for File {
     /// Waits for what is being written, so that the file can be opened again as soon as the store is gone.
     fn drop(&mut self) {
+        // First those that only read: the last connection brings all of it into the file, and they cannot.
+        self.readers.close();
         drop(self.queue.take());
         let thread = self.thread.take();
         // The last handle may be dropped by a decision, on that very thread.
@@ -159,13 +161,50 @@ fn plan_once(connection: &Connection) -> Result<()> {
     set.map(drop).map_err(failure)
 }
 
-/// A connection that cannot write, whatever it is told.
-fn open_reader(path: &Path, clock: Clock) -> Result<any::Link> {
+/// Where SQLite keeps what is not in the database's file yet.
+pub(crate) fn wal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// The tables of this version: each step to them, with its checksum.
+pub(crate) fn tables() -> Vec<(i64, String)> {
+    let runner = migrations::migrations::runner();
+    let steps = runner.get_migrations().iter();
+    steps
+        .map(|step| (i64::from(step.version()), step.checksum().to_string()))
+        .collect()
+}
+
+/// A connection that cannot write, whatever it is told. `nobody`: nobody else uses the file meanwhile, and SQLite takes it as it
+/// lies there. Otherwise it would make files beside it.
+fn open_reader(path: &Path, clock: Clock, nobody: bool) -> Result<any::Link> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failure)?;
+    let opened = if nobody {
+        Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)
+    } else {
+        Connection::open_with_flags(path, flags)
+    };
+    let connection = opened.map_err(failure)?;
     connection
         .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
         .map_err(failure)?;
     plan_once(&connection)?;
     Ok(any::Link::Sqlite(Link::new(connection, clock)))
+}
+
+/// The URI of a file that nobody changes (<https://www.sqlite.org/uri.html>).
+fn immutable(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte))
+            }
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
 }

@@ -27,14 +27,25 @@ pub(crate) struct Readers {
 struct Shared {
     path: PathBuf,
     clock: Clock,
+    nobody: bool,
     idle: Mutex<Vec<Link>>,
 }
 
 impl Readers {
     pub(crate) fn new(path: &Path, clock: Clock) -> Self {
+        Self::with(path, clock, false)
+    }
+
+    /// Those of a file that nobody uses meanwhile: nothing is made beside it.
+    pub(crate) fn of_nobody(path: &Path, clock: Clock) -> Self {
+        Self::with(path, clock, true)
+    }
+
+    fn with(path: &Path, clock: Clock, nobody: bool) -> Self {
         let shared = Shared {
             path: path.to_owned(),
             clock,
+            nobody,
             idle: Mutex::new(Vec::new()),
         };
         Self {
@@ -42,6 +53,15 @@ impl Readers {
             permits: Arc::new(Semaphore::new(READERS)),
             kept: Arc::new(Semaphore::new(KEPT)),
         }
+    }
+
+    /// Closes those that read nothing at the moment.
+    pub(crate) fn close(&self) {
+        self.shared
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Reads on a thread that may wait for the disk.
@@ -75,7 +95,7 @@ impl Readers {
 impl Shared {
     fn read<T>(&self, action: impl for<'a> FnOnce(&'a mut Link) -> Running<'a, T>) -> Result<T> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut link = idle.map_or_else(|| open_reader(&self.path, self.clock.clone()), Ok)?;
+        let mut link = idle.map_or_else(|| open_reader(&self.path, self.clock.clone(), self.nobody), Ok)?;
         // All statements of one read see the same moment.
         control(&mut link, "BEGIN")?;
         let result = ready(action(&mut link));

@@ -1,24 +1,24 @@
 //! The log against itself, against what was signed, and against the tables: all events applied to an empty world must give the
 //! state that the tables hold. The first thing that is not as it was written is named.
 
+mod difference;
+mod keys;
+mod open;
 mod rows;
 mod signed;
-mod state;
-
-use std::path::Path;
-use std::sync::Arc;
+mod tables;
 
 use daypass_core::text::{Hash, Prose, Words};
 use daypass_core::time::Timestamp;
 use daypass_tlog::Checkpoint;
 use daypass_tlog::key::Verifier;
 
-use self::signed::Marks;
+pub use self::open::{verify_postgres, verify_sqlite};
+use self::signed::Marked;
 use crate::error::{Error, Result};
 use crate::link::Link;
 use crate::log::{self, Head};
 use crate::replay::{self, Replay};
-use crate::sqlite::Readers;
 use crate::store::Store;
 use crate::value::Value;
 
@@ -30,7 +30,7 @@ const PAGE: i64 = 1000;
 pub enum Check {
     /// An entry's bytes, their hash, and what stands beside them.
     Entry,
-    /// The entries' places: all there, without gaps.
+    /// The entries' places: all there, without gaps; what has none yet waits for one.
     Place,
     /// Each event follows from those before it.
     Replay,
@@ -72,15 +72,35 @@ impl Check {
             what: what.into(),
         }
     }
+
+    /// What was found while this was looked at: an error that says no place gets one.
+    pub(crate) fn at(self, place: &str, error: Error) -> Error {
+        match error {
+            Error::Corrupt(why) => self.differs(format!("{place}: {why}")),
+            other => other,
+        }
+    }
 }
 
 /// What a log is held against beside itself.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// The keys that may have signed it; none: signatures are not looked at, and a log without any will do.
+    /// The keys that may have signed it, or one that the log's other keys are led to from; none: signatures are not looked at, and a
+    /// log without any will do.
     pub keys: Vec<Verifier>,
     /// Checkpoints that somebody saw and kept elsewhere: the log must go on from each. Their signatures are the caller's to check.
     pub seen: Vec<Checkpoint>,
+}
+
+/// A key that was believed because one that was believed before announced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The one before.
+    pub from: Verifier,
+    /// The one that it announced.
+    pub to: Verifier,
+    /// The place of the entry that says so.
+    pub index: u64,
 }
 
 /// What a check of log and tables found in order.
@@ -92,38 +112,78 @@ pub struct Verified {
     pub waiting: u64,
     /// How many checkpoints there are.
     pub checkpoints: u64,
-    /// How many entries the newest of them covers, and when it was made.
-    pub signed: Option<(u64, Timestamp)>,
-    /// How many free texts are kept; the words of others were erased.
+    /// How many entries the newest of them covers.
+    pub signed: Option<u64>,
+    /// When the last entry happened that it covers, by the entry itself.
+    pub signed_at: Option<Timestamp>,
+    /// The keys that were gone over to from those that were given, in the order of the log.
+    pub followed: Vec<Followed>,
+    /// When the newest event happened.
+    pub newest: Option<Timestamp>,
+    /// Of how many free texts of the log the words are kept.
     pub texts: u64,
+    /// Of how many they are not: erased, or taken away.
+    pub texts_missing: u64,
 }
 
 /// Checks everything.
 pub(crate) async fn run(link: &mut Link, expect: &Expect) -> Result<Verified> {
-    let mut marks = Marks::read(link, expect).await?;
-    let replay = replay::replay(link, |tree| marks.pass(tree)).await?;
-    marks.end(&replay.tree, expect)?;
+    let mut marked = Marked::read(link, expect).await?;
+    let signed = marked.newest.unwrap_or_default();
+    let mut replay = replay::replay(link, signed, |tree, event| match event {
+        None => marked.pass(tree),
+        Some(event) => {
+            marked.keys.entry(tree.size(), event);
+            Ok(())
+        }
+    })
+    .await?;
+    marked.end(&replay, expect)?;
     let head = Head {
         size: replay.tree.size(),
         root: Hash::from_bytes(replay.tree.head()),
     };
-    let kept = log::head(link).await.map_err(|error| match error {
-        Error::Corrupt(why) => Check::Head.differs(why),
-        other => other,
-    });
+    let kept = log::head(link)
+        .await
+        .map_err(|error| Check::Head.at("log_head", error));
     if kept? != head {
         return Err(Check::Head.differs("log_head is not the head of the tree over the entries"));
     }
-    nodes(link, &replay).await?;
-    state::compare(link, &replay.world).await?;
-    let texts = words(link).await?;
+    nodes(link, &replay)
+        .await
+        .map_err(|error| Check::Nodes.at("a node", error))?;
+    let (texts, texts_missing) = words(link, &mut replay.texts)
+        .await
+        .map_err(|error| Check::Words.at("somebody's words", error))?;
+    rows::compare(link, &replay).await?;
+    installation(link, expect).await?;
     Ok(Verified {
         head,
         waiting: replay.waiting,
-        checkpoints: marks.count,
-        signed: marks.newest,
+        checkpoints: marked.count,
+        signed: marked.newest,
+        signed_at: replay.times.signed,
+        followed: marked.keys.followed,
+        newest: replay.times.newest,
         texts,
+        texts_missing,
     })
+}
+
+/// The installation's id, by which names at targets are made, is the one in the name of its log.
+async fn installation(link: &mut Link, expect: &Expect) -> Result<()> {
+    let text = "SELECT value FROM meta WHERE name = 'installation'";
+    let row = link.row(text, &[]).await?;
+    let row = row.ok_or_else(|| Check::Tables.differs("meta: the installation has no id"))?;
+    let log = format!("daypass/{}", row.text(0)?);
+    // A key that the operator made in another way has another name: no key of ours does.
+    let mut named = expect.keys.iter().map(|key| key.name().as_str());
+    match named.find(|name| name.starts_with("daypass/") && *name != log) {
+        None => Ok(()),
+        Some(name) => Err(Check::Tables.differs(format!(
+            "meta: by it this is the store of {log}, and the key is that of {name}"
+        ))),
+    }
 }
 
 /// The nodes that are kept, against those of the tree.
@@ -166,16 +226,16 @@ async fn nodes(link: &mut Link, replay: &Replay) -> Result<()> {
     }
 }
 
-/// The words that are kept, against the hashes that the log has of them.
-async fn words(link: &mut Link) -> Result<u64> {
+/// The words that are kept, against the hashes that the log has of them: of how many they are, and of how many not.
+async fn words(link: &mut Link, hashes: &mut Vec<Hash>) -> Result<(u64, u64)> {
+    hashes.sort_unstable();
+    hashes.dedup();
     let mut last = Value::Bytes(Vec::new());
     let mut count = 0;
     loop {
         let text = "SELECT hash, salt, words FROM texts WHERE hash > $1 ORDER BY hash LIMIT $2";
         let rows = link.rows(text, &[last, PAGE.into()]).await?;
-        let Some(end) = rows.last() else {
-            return Ok(count);
-        };
+        let Some(end) = rows.last() else { break };
         last = Value::Bytes(end.bytes(0)?.to_vec());
         for row in &rows {
             let hash = row.hash(0)?;
@@ -191,9 +251,11 @@ async fn words(link: &mut Link) -> Result<u64> {
             if Prose::new(words.salt, words.text).hash() != hash {
                 return Err(differs());
             }
-            count += 1;
+            count += u64::from(hashes.binary_search(&hash).is_ok());
         }
     }
+    let all = u64::try_from(hashes.len()).unwrap_or(u64::MAX);
+    Ok((count, all.saturating_sub(count)))
 }
 
 /// Verification.
@@ -214,16 +276,4 @@ impl Store {
         self.snapshot(move |link| Box::pin(async move { run(link, &expect).await }))
             .await
     }
-}
-
-/// Checks a store on SQLite, or a copy of one. Nothing is written to it; a server may be at work on it.
-///
-/// # Errors
-/// As [`Store::verify`], and where there is no such file or it is no store of this version.
-pub async fn verify_sqlite(path: &Path, expect: Expect) -> Result<Verified> {
-    // Nothing here asks for the time.
-    let readers = Readers::new(path, Arc::new(|| Timestamp::EPOCH));
-    readers
-        .read(move |link| Box::pin(async move { run(link, &expect).await }))
-        .await
 }

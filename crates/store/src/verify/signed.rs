@@ -1,94 +1,119 @@
-//! Checkpoints against the tree: each must be the head of the first so many entries.
+//! Checkpoints against the tree: each must be the head of the first so many entries, and what happened is signed soon.
 
-use std::collections::BTreeMap;
+use daypass_core::time::Span;
+use daypass_tlog::key::Verifier;
+use daypass_tlog::{Checkpoint, Marks, Note, Tree};
 
-use daypass_core::time::Timestamp;
-use daypass_tlog::{Checkpoint, Hash, Note, Tree};
-
+use super::keys::Keys;
 use super::{Check, Expect, PAGE};
 use crate::checkpoints::{self, KeptCheckpoint};
 use crate::error::Result;
 use crate::link::Link;
+use crate::replay::Replay;
 
-/// What the tree must have been at a size.
-struct Mark {
-    head: Hash,
+/// How much may happen after an event before it is signed. A server signs each second.
+const SOON: Span = Span::minutes(1);
+
+/// Where a checkpoint is from.
+struct From {
     check: Check,
+    /// Whose signatures are still to be looked at.
+    note: Option<Note>,
 }
 
-/// The marks that the log has yet to come by.
+/// The checkpoints that the log has yet to come by.
 #[derive(Default)]
-pub(super) struct Marks {
-    ahead: BTreeMap<u64, Vec<Mark>>,
+pub(super) struct Marked {
+    ahead: Marks<From>,
+    pub(super) keys: Keys,
     pub(super) count: u64,
-    pub(super) newest: Option<(u64, Timestamp)>,
+    /// How many entries the newest covers.
+    pub(super) newest: Option<u64>,
 }
 
-impl Marks {
-    /// Those that are kept, with their signatures checked, and those that were seen.
+impl Marked {
+    /// Those that are kept, and those that were seen.
     pub(super) async fn read(link: &mut Link, expect: &Expect) -> Result<Self> {
-        let mut marks = Self::default();
+        let mut marked = Self {
+            keys: Keys::new(&expect.keys),
+            ..Self::default()
+        };
         let mut after = -1;
         loop {
-            let page = checkpoints::page(link, after, PAGE).await?;
+            let page = checkpoints::page(link, after, PAGE)
+                .await
+                .map_err(|error| Check::Checkpoint.at("a checkpoint", error))?;
             let Some(last) = page.last() else { break };
             after = i64::try_from(last.size).unwrap_or(i64::MAX);
             for kept in &page {
-                let checkpoint = read(kept, expect)?;
-                marks.add(&checkpoint, Check::Checkpoint);
-                marks.count += 1;
-                marks.newest = Some((kept.size, kept.at));
+                let (checkpoint, note) = read(kept, expect)?;
+                marked.add(&checkpoint, Check::Checkpoint, Some(note))?;
+                marked.count += 1;
+                marked.newest = Some(kept.size);
             }
         }
         for seen in &expect.seen {
-            marks.add(seen, Check::Seen);
+            marked.add(seen, Check::Seen, None)?;
         }
-        Ok(marks)
+        Ok(marked)
     }
 
-    fn add(&mut self, checkpoint: &Checkpoint, check: Check) {
-        let head = checkpoint.head;
+    fn add(&mut self, checkpoint: &Checkpoint, check: Check, note: Option<Note>) -> Result<()> {
         self.ahead
-            .entry(checkpoint.size)
-            .or_default()
-            .push(Mark { head, check });
+            .add(checkpoint.size, checkpoint.head, From { check, note })
+            .map_err(|two| check.differs(two.to_string()))
     }
 
     /// The log has come to this tree.
     pub(super) fn pass(&mut self, tree: &Tree) -> Result<()> {
-        let Some(marks) = self.ahead.remove(&tree.size()) else {
-            return Ok(());
-        };
-        let head = tree.head();
-        let Some(other) = marks.iter().find(|mark| mark.head != head) else {
-            return Ok(());
-        };
         let size = tree.size();
-        let what = match other.check {
-            Check::Seen => format!(
-                "the first {size} entries are not those of the checkpoint that was seen: the log was rewritten, or it is another one"
-            ),
-            _ => format!(
-                "the first {size} entries are not those that the checkpoint of {size} was signed over"
-            ),
-        };
-        Err(other.check.differs(what))
+        match self.ahead.pass(tree) {
+            Ok(passed) => match passed.and_then(|from| from.note) {
+                Some(note) => self.keys.checkpoint(size, note),
+                None => Ok(()),
+            },
+            Err(From { check, .. }) => {
+                let what = match check {
+                    Check::Seen => format!(
+                        "the first {size} entries are not those of the checkpoint that was seen: the log was rewritten, or it is another one"
+                    ),
+                    _ => format!(
+                        "the first {size} entries are not those that the checkpoint of {size} was signed over"
+                    ),
+                };
+                Err(check.differs(what))
+            }
+        }
     }
 
-    /// The log ends with this tree.
-    pub(super) fn end(&self, tree: &Tree, expect: &Expect) -> Result<()> {
-        let size = tree.size();
-        if let Some((ahead, marks)) = self.ahead.first_key_value() {
-            let check = marks.first().map_or(Check::Checkpoint, |mark| mark.check);
+    /// The log ends with this.
+    pub(super) fn end(&self, replay: &Replay, expect: &Expect) -> Result<()> {
+        let size = replay.tree.size();
+        if let Some((ahead, From { check, .. })) = self.ahead.ahead() {
             let what = format!(
                 "a checkpoint of {ahead} entries was signed, and the log has {size}: entries were taken away, or the store was \
                  put back from a copy"
             );
             return Err(check.differs(what));
         }
-        if !expect.keys.is_empty() && size > 0 && self.count == 0 {
+        if expect.keys.is_empty() {
+            return Ok(());
+        }
+        if size > 0 && self.count == 0 {
             let what = format!(
                 "nothing of the log's {size} entries was ever signed, or the checkpoints were taken away"
+            );
+            return Err(Check::Checkpoint.differs(what));
+        }
+        self.keys.end()?;
+        if let (Some(newest), Some(oldest)) = (replay.times.newest, replay.times.unsigned)
+            && newest.since(oldest) > SOON
+        {
+            let signed = self.newest.unwrap_or_default();
+            let what = format!(
+                "an event of {oldest} is not signed although there are events of {newest}, and a server signs each second: \
+                 the newest checkpoint is of {signed} entries. The server signs no more, or somebody keeps events out of the log; \
+                 where a server was started this minute, look again"
             );
             return Err(Check::Checkpoint.differs(what));
         }
@@ -96,8 +121,8 @@ impl Marks {
     }
 }
 
-/// A checkpoint that is kept, signed by one of the keys that may.
-fn read(kept: &KeptCheckpoint, expect: &Expect) -> Result<Checkpoint> {
+/// A checkpoint that is kept, of one of the logs whose keys are asked for.
+fn read(kept: &KeptCheckpoint, expect: &Expect) -> Result<(Checkpoint, Note)> {
     let wrong = |what: &dyn std::fmt::Display| {
         Check::Checkpoint.differs(format!("the checkpoint of {}: {what}", kept.size))
     };
@@ -106,16 +131,15 @@ fn read(kept: &KeptCheckpoint, expect: &Expect) -> Result<Checkpoint> {
     if checkpoint.size != kept.size {
         return Err(wrong(&format!("it says {} entries", checkpoint.size)));
     }
-    let mut why = None;
-    for key in &expect.keys {
-        match note.verify(key) {
-            Ok(_) if checkpoint.origin == key.name().as_str() => return Ok(checkpoint),
-            Ok(_) => why = Some(format!("it is one of another log, {}", checkpoint.origin)),
-            Err(error) => why = Some(error.to_string()),
-        }
+    let ours = |key: &Verifier| checkpoint.origin == key.name().as_str();
+    if !expect.keys.is_empty() && !expect.keys.iter().any(ours) {
+        // Whoever has another key is told that it did not sign, before they wonder about the name.
+        let mut keys = expect.keys.iter();
+        let why = keys
+            .find_map(|key| note.verify(key).err())
+            .map(|error| error.to_string());
+        let other = format!("it is one of another log, {}", checkpoint.origin);
+        return Err(wrong(&why.unwrap_or(other)));
     }
-    match why {
-        Some(why) => Err(wrong(&why)),
-        None => Ok(checkpoint),
-    }
+    Ok((checkpoint, note))
 }

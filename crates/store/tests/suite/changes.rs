@@ -43,12 +43,14 @@ fn security() -> Step {
 }
 
 /// Person 1 proposes another policy.
-async fn propose(store: &Store, n: u8) -> Result<Committed, Error> {
-    let sources = vec![(String::from("p.yaml"), format!("version: 1 # {n}"))];
+pub(crate) async fn propose(store: &Store, n: u8) -> Result<Committed, Error> {
+    let text = format!("version: 1 # {n}");
+    let hash = Hash::of(text.as_bytes());
+    let sources = vec![(String::from("p.yaml"), text)];
     let decide = move |world: &World, now| {
         let proposal = Proposal::Policy {
             revision: Hash::of(&[n]),
-            files: vec![(String::from("p.yaml"), Hash::of(b"x"))],
+            files: vec![(String::from("p.yaml"), hash)],
             summary: vec![String::from("+ rule prod-write")],
         };
         let base = world.policy.unwrap();

@@ -215,6 +215,7 @@ async fn a_row_of_a_lock_cannot_be_forged(bench: Bench) {
     if let Some(done) = bench.by_hand("UPDATE locks SET previous_state = state, state = 'unlocked', document = replace(document, '\"locked\"', '\"unlocked\"')").await {
         done.unwrap();
         let error = bench.store.verify().await.unwrap_err();
-        assert!(error.to_string().contains("lock resource/orders: state: the tables say"), "{error}");
+        let says = "lock resource/orders: its column state says \"unlocked\", the log says \"locked\"";
+        assert!(error.to_string().contains(says), "{error}");
     }
 }

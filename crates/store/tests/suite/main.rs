@@ -8,6 +8,7 @@
     reason = "a test says what went wrong by panicking; clippy knows only its functions, not what they share"
 )]
 
+mod appended;
 mod bench;
 mod break_glass;
 mod changes;
@@ -26,8 +27,10 @@ mod people;
 mod postgres_server;
 mod queries;
 mod signed;
+mod signed_anew;
 mod sqlite_file;
 mod ssh;
 mod story;
+mod tampering;
 mod transitions;
 mod walk;

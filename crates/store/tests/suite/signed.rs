@@ -1,11 +1,10 @@
-//! The signed log: what is kept of the tree, and the table of tampering. Each way to change a store by hand is found, by the check
-//! that is named, in words that say where.
+//! The signed log: what is kept of the tree and of checkpoints, and what a store is held against that was signed.
 
 use std::ops::Range;
 
 use daypass_core::event::{Actor, LogEvent, Subject, What};
 use daypass_core::text::Hash;
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 use daypass_store::{Check, Error, Expect, KeptCheckpoint, Outcome, Scope, Store, verify_sqlite};
 use daypass_tlog::key::{Signer, Use};
 use daypass_tlog::proof::{Proof, verify_consistency, verify_inclusion};
@@ -14,21 +13,23 @@ use daypass_tlog::{Checkpoint, Note, Tree, leaf};
 
 use crate::bench::{Bench, On, on_every_engine};
 use crate::story::*;
+use crate::tampering::found;
 
 on_every_engine!(
     nodes_tiles_and_proofs_are_those_of_the_entries,
     what_is_behind_the_log_is_not_to_be_had,
-    tampering_is_found,
+    what_is_not_signed_in_time_is_found,
+    two_checkpoints_of_one_size_are_two_logs,
     a_store_that_was_put_back_is_found_by_who_saw_more,
     that_the_log_went_on_after_a_loss_is_an_entry,
     what_no_bundle_can_hold_is_not_recorded,
 );
 
-fn signer(seed: u8) -> Signer {
+pub(crate) fn signer(seed: u8) -> Signer {
     Signer::new("daypass/test".parse().unwrap(), Use::Note, [seed; 32].into()).unwrap()
 }
 
-fn signed(tree: &Tree, key: &Signer) -> KeptCheckpoint {
+pub(crate) fn signed(tree: &Tree, key: &Signer) -> KeptCheckpoint {
     let text = Checkpoint::of("daypass/test", tree).to_string();
     let mut note = Note::new(text).unwrap();
     note.sign(key, 0);
@@ -39,14 +40,14 @@ fn signed(tree: &Tree, key: &Signer) -> KeptCheckpoint {
     }
 }
 
-fn expect(key: &Signer) -> Expect {
+pub(crate) fn expect(key: &Signer) -> Expect {
     Expect {
         keys: vec![key.verifier().clone()],
         seen: Vec::new(),
     }
 }
 
-async fn sign(store: &Store, key: &Signer) {
+pub(crate) async fn sign(store: &Store, key: &Signer) {
     let head = store.log_head().await.unwrap();
     let tree = store.log_tree(head.size).await.unwrap();
     assert_eq!(tree.head(), *head.root.bytes());
@@ -54,7 +55,7 @@ async fn sign(store: &Store, key: &Signer) {
 }
 
 /// Many events that cost little: each is about the log itself.
-async fn fill(store: &Store, count: u64) {
+pub(crate) async fn fill(store: &Store, count: u64) {
     let event = |n: u64| LogEvent::Continued {
         signed_size: n,
         signed_head: Hash::of(&n.to_be_bytes()),
@@ -84,15 +85,18 @@ async fn nodes_tiles_and_proofs_are_those_of_the_entries(bench: Bench) {
         assert_eq!(store.log_tree(size).await.unwrap(), tree, "{size}");
         for index in [0, size / 2, size - 1] {
             let proof = Proof::of_inclusion(index, size).unwrap();
-            let proof = store.log_proof(proof, size).await.unwrap();
+            let [proof] = store
+                .log_proofs(vec![proof], size)
+                .await
+                .unwrap()
+                .try_into()
+                .unwrap();
             let at = leaves[usize::try_from(index).unwrap()];
             verify_inclusion((index, &at), (size, &tree.head()), &proof).unwrap();
         }
         let whole: Tree = leaves.iter().copied().collect();
-        let proof = store
-            .log_proof(Proof::of_consistency(size, 600).unwrap(), 600)
-            .await
-            .unwrap();
+        let proof = Proof::of_consistency(size, 600).unwrap();
+        let proof = store.log_proof(proof, 600).await.unwrap();
         verify_consistency((size, &tree.head()), (600, &whole.head()), &proof).unwrap();
     }
     for tile in Tile::all(Kind::Entries, 600) {
@@ -161,7 +165,7 @@ async fn what_no_bundle_can_hold_is_not_recorded(bench: Bench) {
 }
 
 /// A log of 260 entries: a request with its grant, others, and what fills a tile. Signed twice.
-async fn told(store: &Store, key: &Signer) {
+pub(crate) async fn told(store: &Store, key: &Signer) {
     ask(store, Asked::new(1, &[])).await.unwrap();
     ask(store, Asked::new(2, &[1])).await.unwrap();
     while !store.sequence(100).await.unwrap().is_empty() {}
@@ -171,151 +175,6 @@ async fn told(store: &Store, key: &Signer) {
     let head = store.log_head().await.unwrap();
     assert_eq!(head.size, 264, "what the table below counts on");
     store.verify_signed(expect(key)).await.unwrap();
-}
-
-/// One way to tamper: what it is called, the statements, which check finds it, and what its message says.
-struct Tampering {
-    name: &'static str,
-    sql: &'static str,
-    check: Check,
-    says: &'static str,
-}
-
-/// SQL that both databases take.
-const TABLE: [Tampering; 14] = [
-    Tampering {
-        name: "one byte of an event is flipped",
-        sql: "UPDATE events SET bytes = (SELECT bytes FROM events WHERE leaf_index = 1) WHERE leaf_index = 0",
-        check: Check::Entry,
-        says: "entry 0 is not what its leaf is the hash of",
-    },
-    Tampering {
-        name: "an event's bytes are changed, and its hash with them",
-        sql: "UPDATE events SET (bytes, leaf_hash) = (SELECT bytes, leaf_hash FROM events WHERE leaf_index = 200) WHERE leaf_index = 100",
-        check: Check::Checkpoint,
-        says: "the first 264 entries are not those that the checkpoint of 264 was signed over",
-    },
-    Tampering {
-        name: "what lists go by is changed beside an event",
-        sql: "UPDATE events SET subject = 'R0000000000000000' WHERE leaf_index = 0",
-        check: Check::Entry,
-        says: "its column subject says something else",
-    },
-    Tampering {
-        name: "a state row is changed",
-        sql: "UPDATE grants SET document = replace(document, '\"1h\"', '\"9h\"')",
-        check: Check::Tables,
-        says: "the tables say \"9h\", the log says \"1h\"",
-    },
-    Tampering {
-        name: "a deadline is changed beside a state row",
-        sql: "UPDATE grants SET wakes_at = 4102444800000000, due_at = 4102444800000000",
-        check: Check::Tables,
-        says: "its column due_at says 2100-01-01T00:00:00Z",
-    },
-    Tampering {
-        name: "a state row is deleted",
-        sql: "DELETE FROM requests WHERE state = 'pending'",
-        check: Check::Tables,
-        says: "the log has it, and the tables do not",
-    },
-    Tampering {
-        name: "a node of a tile is changed",
-        sql: "UPDATE nodes SET hash = (SELECT leaf_hash FROM events WHERE leaf_index = 0)",
-        check: Check::Nodes,
-        says: "node 0 of level 8 is not that of the entries below it",
-    },
-    Tampering {
-        name: "the last event is deleted",
-        sql: "DELETE FROM events WHERE leaf_index = 263",
-        check: Check::Checkpoint,
-        says: "a checkpoint of 264 entries was signed, and the log has 263",
-    },
-    Tampering {
-        name: "an event in the middle is deleted",
-        sql: "DELETE FROM events WHERE leaf_index = 100",
-        check: Check::Place,
-        says: "entry 100 is missing",
-    },
-    Tampering {
-        name: "two events are reordered",
-        sql: "UPDATE events SET leaf_index = -1 WHERE leaf_index = 100; \
-              UPDATE events SET leaf_index = 100 WHERE leaf_index = 101; \
-              UPDATE events SET leaf_index = 101 WHERE leaf_index = -1",
-        check: Check::Checkpoint,
-        says: "the first 264 entries are not those",
-    },
-    Tampering {
-        name: "an event is inserted",
-        sql: "UPDATE events SET leaf_index = 264 WHERE leaf_index = 100; \
-              INSERT INTO events (id, leaf_index, at, actor, kind, subject, name, from_state, to_state, bytes, leaf_hash) \
-              SELECT 100000, 100, at, actor, kind, subject, name, from_state, to_state, bytes, leaf_hash FROM events WHERE leaf_index = 101",
-        check: Check::Checkpoint,
-        says: "the first 264 entries are not those",
-    },
-    Tampering {
-        name: "all checkpoints are deleted",
-        sql: "DELETE FROM checkpoints",
-        check: Check::Checkpoint,
-        says: "nothing of the log's 264 entries was ever signed",
-    },
-    Tampering {
-        name: "a checkpoint is put in the place of another",
-        sql: "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 4) WHERE size = 264",
-        check: Check::Checkpoint,
-        says: "the checkpoint of 264: it says 4 entries",
-    },
-    Tampering {
-        name: "somebody's words are changed",
-        sql: "UPDATE texts SET words = salt",
-        check: Check::Words,
-        says: "are not those that were written",
-    },
-];
-
-async fn tampering_is_found(bench: Bench) {
-    if matches!(bench.on, On::Memory) {
-        // Nobody else gets at a database in memory.
-        return;
-    }
-    for row in &TABLE {
-        let one = match &bench.on {
-            On::Postgres { .. } => Bench::postgres().await,
-            On::Memory | On::File { .. } => Bench::file().await,
-        };
-        check_row(one, &signer(1), row).await;
-    }
-}
-
-async fn check_row(bench: Bench, key: &Signer, row: &Tampering) {
-    told(&bench.store, key).await;
-    bench.by_hand(row.sql).await.unwrap().unwrap();
-    found(
-        bench.store.verify_signed(expect(key)).await,
-        row.check,
-        row.says,
-        row.name,
-    );
-    if let On::File { path, .. } = &bench.on {
-        // The same on the file itself, without a server.
-        found(
-            verify_sqlite(path, expect(key)).await,
-            row.check,
-            row.says,
-            row.name,
-        );
-    }
-}
-
-#[track_caller]
-fn found<T: std::fmt::Debug>(verified: Result<T, Error>, expected: Check, says: &str, name: &str) {
-    match verified {
-        Err(Error::Differs { check, what }) => {
-            assert_eq!(check, expected, "{name}: {what}");
-            assert!(what.contains(says), "{name}: {what}");
-        }
-        other => panic!("{name}: {other:?}"),
-    }
 }
 
 /// The last event is taken away with all that would tell, then something else is signed in its place.
@@ -397,12 +256,126 @@ async fn a_file_that_is_none_is_said_so_and_not_made() {
     assert!(verify_sqlite(&path, Expect::default()).await.is_err());
 }
 
-/// The page for auditors has the table, and says of each row what is so.
-#[test]
-fn the_table_of_the_page_is_the_one_that_is_tested() {
-    let page = include_str!("../../../../docs/audit.md");
-    for row in &TABLE {
-        let line = format!("| {} | `{}` |", row.name, row.check.name());
-        assert!(page.contains(&line), "docs/audit.md lacks: {line}");
+/// Where time is ours: what happens is signed soon, or somebody is told.
+async fn what_is_not_signed_in_time_is_found(bench: Bench) {
+    if matches!(bench.on, On::Postgres { .. }) {
+        // Its clock goes as it goes.
+        return;
     }
+    let (store, key) = (&bench.store, signer(1));
+    told(store, &key).await;
+    ask(store, Asked::new(3, &[])).await.unwrap();
+    bench.advance(Span::minutes(1));
+    ask(store, Asked::new(4, &[])).await.unwrap();
+    let verified = store.verify_signed(expect(&key)).await.unwrap();
+    assert!(verified.waiting > 0, "a minute is not too long");
+    bench.advance(Span::seconds(1));
+    ask(store, Asked::new(5, &[])).await.unwrap();
+    let says = "is not signed although there are events of";
+    // Whether it waits for its place, or has it.
+    found(
+        store.verify_signed(expect(&key)).await,
+        Check::Checkpoint,
+        says,
+        "waiting",
+    );
+    while !store.sequence(100).await.unwrap().is_empty() {}
+    found(
+        store.verify_signed(expect(&key)).await,
+        Check::Checkpoint,
+        says,
+        "unsigned",
+    );
+    store.verify().await.unwrap();
+    sign(store, &key).await;
+    let verified = store.verify_signed(expect(&key)).await.unwrap();
+    assert_eq!(
+        (verified.signed, verified.signed_at),
+        (Some(verified.head.size), verified.newest)
+    );
+    assert_eq!(verified.texts_missing, 0);
+}
+
+async fn two_checkpoints_of_one_size_are_two_logs(bench: Bench) {
+    let (store, key) = (&bench.store, signer(1));
+    told(store, &key).await;
+    let whole = Checkpoint::of("daypass/test", &store.log_tree(4).await.unwrap());
+    let other = Checkpoint {
+        head: [7; 32],
+        ..whole.clone()
+    };
+    for seen in [[whole.clone(), other.clone()], [other, whole]] {
+        let saw = Expect {
+            seen: seen.into(),
+            ..expect(&key)
+        };
+        let verified = store.verify_signed(saw).await;
+        found(
+            verified,
+            Check::Seen,
+            "two checkpoints of 4 entries have two heads",
+            "both",
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_copy_in_a_folder_that_cannot_be_written_is_looked_into() {
+    let bench = Bench::file().await;
+    let key = signer(1);
+    told(&bench.store, &key).await;
+    let On::File { path, .. } = &bench.on else {
+        unreachable!("it is one")
+    };
+    let folder = tempfile::TempDir::new().unwrap();
+    let copy = folder.path().join("a copy, 100% of #1?.sqlite");
+    drop(bench.store);
+    std::fs::copy(path, &copy).unwrap();
+    verify_sqlite(&copy, expect(&key)).await.unwrap();
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 1, "nothing is made beside it");
+}
+
+#[tokio::test]
+async fn a_store_of_another_version_is_not_looked_into() {
+    let bench = Bench::file().await;
+    bench
+        .by_hand("UPDATE refinery_schema_history SET checksum = '1'")
+        .await
+        .unwrap()
+        .unwrap();
+    let On::File { path, .. } = &bench.on else {
+        unreachable!("it is one")
+    };
+    let refused = verify_sqlite(path, Expect::default()).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("not those of this version"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn looking_into_a_postgresql_store_makes_and_writes_nothing() {
+    let bench = Bench::postgres().await;
+    let key = signer(1);
+    told(&bench.store, &key).await;
+    let On::Postgres { database } = &bench.on else {
+        unreachable!("it is one")
+    };
+    daypass_store::verify_postgres(&crate::bench::options(database), expect(&key))
+        .await
+        .unwrap();
+    bench
+        .by_hand("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await
+        .unwrap()
+        .unwrap();
+    let refused = daypass_store::verify_postgres(&crate::bench::options(database), Expect::default()).await;
+    assert!(refused.is_err());
+    let tables = bench
+        .by_hand("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(tables.trim(), "0", "no tables were made");
 }

@@ -8,6 +8,7 @@
 mod installed;
 mod place;
 mod run_as;
+mod struck;
 mod template;
 
 use std::fs::{self, File};

@@ -6,5 +6,6 @@ mod checkpoint;
 mod forest;
 mod note;
 mod proof;
+mod succession;
 mod tile;
 mod witness;

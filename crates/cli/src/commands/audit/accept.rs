@@ -116,6 +116,8 @@ impl AcceptArgs {
             since: now,
             checkpoint: shown.note().to_string(),
             seen_at: now,
+            led: Vec::new(),
+            beside: false,
         })
     }
 }

@@ -1,13 +1,17 @@
 //! `audit export`: the whole log to keep: its entries as lines, or all its files as C2SP `tlog-tiles` lays them out.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use daypass_api::Client;
+use daypass_api::log::{KeyLinks, ProofQuery};
+use daypass_tlog::proof::verify_consistency;
 use daypass_tlog::tile::{Kind, Tile};
 use daypass_tlog::{Checkpoint, Note};
 
-use super::source::Source;
+use super::reader::unsound;
+use super::source::{LINKS, Source};
 use super::verify::WITNESSED;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -20,8 +24,9 @@ use crate::failure::Failure;
   daypass audit export --dir log              all files of the log: checkpoint, tiles, entries
   daypass audit verify log --key log-key.pub  verifies those, anywhere and without the server
 
-For auditors and administrators. It covers what is signed, which is everything but the last second. Nothing is verified on the way:
-that is what daypass audit verify is for.")]
+For auditors and administrators. It covers what is signed, which is everything but the last second. A folder that has a log is added
+to only where the server's log goes on from it; each checkpoint stays as checkpoint.SIZE. Entries and signatures are not verified on the
+way: that is what daypass audit verify is for.")]
 pub struct ExportArgs {
     /// A folder for all files of the log; it is made where it is missing, and what is there of the same log stays
     #[arg(long, value_name = "FOLDER")]
@@ -40,11 +45,21 @@ impl ExportArgs {
             false => client.log_checkpoint().await?,
         };
         let source = Source::Server(client);
-        let size = size(&note)?;
+        let new = parse(&note, "the server's checkpoint")?;
+        let size = new.size;
         match &self.dir {
             None => lines(&source, size).await?,
             Some(folder) => {
+                goes_on(&context.client()?, folder, &new).await?;
                 files(&source, size, folder).await?;
+                let links = source.links().await?;
+                if !links.is_empty() {
+                    let text = serde_json::to_vec_pretty(&KeyLinks { links })
+                        .map_err(|error| Failure::error(error.to_string()))?;
+                    write(&folder.join(LINKS), &text)?;
+                }
+                // By its size it stays: what was seen is to be held against what will be.
+                write(&folder.join(format!("checkpoint.{size}")), &note)?;
                 // Last: who finds it finds all that it covers.
                 write(&folder.join("checkpoint"), &note)?;
                 context
@@ -56,13 +71,54 @@ impl ExportArgs {
     }
 }
 
-fn size(note: &[u8]) -> Result<u64, Failure> {
-    let wrong = |why: String| Failure::error(format!("the server's checkpoint cannot be read: {why}"));
+fn parse(note: &[u8], what: &str) -> Result<Checkpoint, Failure> {
+    let wrong = |why: String| Failure::error(format!("{what} cannot be read: {why}"));
     let note = Note::parse(note).map_err(|error| wrong(error.to_string()))?;
     let checkpoint: Result<Checkpoint, _> = note.text().parse();
-    checkpoint
-        .map(|checkpoint| checkpoint.size)
-        .map_err(|error| wrong(error.to_string()))
+    checkpoint.map_err(|error| wrong(error.to_string()))
+}
+
+/// What lies in the folder is the beginning of what comes into it. Otherwise nothing there is touched: it may be the only thing
+/// that shows what was taken away.
+async fn goes_on(client: &Client, folder: &Path, new: &Checkpoint) -> Result<(), Failure> {
+    let path = folder.join("checkpoint");
+    let note = match std::fs::read(&path) {
+        Ok(note) => note,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(Failure::error(format!(
+                "{} cannot be read: {error}",
+                path.display()
+            )));
+        }
+    };
+    let old = parse(&note, &path.display().to_string())?;
+    let differs = |why: &str| {
+        unsound(&format!(
+            "the server's log ({} entries) does not go on from the {} entries in {}: {why}. Nothing there was changed",
+            new.size,
+            old.size,
+            folder.display()
+        ))
+    };
+    if old.origin != new.origin {
+        return Err(differs("it has another name"));
+    }
+    if old.size > new.size {
+        return Err(differs("entries were taken away, or it was put back from a copy"));
+    }
+    if old.size == 0 {
+        return Ok(());
+    }
+    let query = ProofQuery {
+        from: Some(old.size),
+        size: Some(new.size),
+        ..ProofQuery::default()
+    };
+    let proof = client.log_proof(&query).await?.proof;
+    let hashes: Vec<_> = proof.iter().map(|hash| *hash.bytes()).collect();
+    verify_consistency((old.size, &old.head), (new.size, &new.head), &hashes)
+        .map_err(|error| differs(&error.to_string()))
 }
 
 async fn lines(source: &Source, size: u64) -> Result<(), Failure> {
@@ -87,19 +143,71 @@ async fn files(source: &Source, size: u64, folder: &Path) -> Result<(), Failure>
     for tile in Tile::all(Kind::Entries, size).chain(hashes) {
         let path = folder.join(tile.to_string());
         // A full tile never changes: an export goes on from the one before.
-        if tile.is_full() && path.exists() {
+        if tile.is_full() && std::fs::read(&path).is_ok_and(|bytes| is_whole(tile, &bytes)) {
             continue;
         }
-        write(&path, &source.tile(tile).await?)?;
+        let bytes = source.tile(tile).await?;
+        if !is_whole(tile, &bytes) {
+            return Err(Failure::error(format!(
+                "{tile} did not come whole from the server"
+            )));
+        }
+        write(&path, &bytes)?;
     }
     Ok(())
 }
 
+/// Whether these bytes are all of a tile: a write that was interrupted left fewer.
+fn is_whole(tile: Tile, bytes: &[u8]) -> bool {
+    match tile.kind() {
+        Kind::Entries => tile.entries(bytes).is_ok(),
+        Kind::Hashes { .. } => tile.hashes(bytes).is_ok(),
+    }
+}
+
+/// Whoever looks sees the file of before or the new one, never a part.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let cannot =
         |error: std::io::Error| Failure::error(format!("{} cannot be written: {error}", path.display()));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(cannot)?;
     }
-    std::fs::write(path, bytes).map_err(cannot)
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let draft = PathBuf::from(draft);
+    let written = std::fs::File::create(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| std::fs::rename(&draft, path))
+        .map_err(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_that_was_cut_is_not_whole() {
+        let hashes = Tile::within(Kind::Hashes { level: 0 }, 0, 256).unwrap();
+        assert!(is_whole(hashes, &[7; 256 * 32]));
+        assert!(!is_whole(hashes, &[7; 255 * 32]));
+        let entries = Tile::within(Kind::Entries, 0, 256).unwrap();
+        let one = [0, 2, b'{', b'}'];
+        assert!(is_whole(entries, &one.repeat(256)));
+        assert!(!is_whole(entries, &one.repeat(255)));
+        assert!(!is_whole(entries, &one.repeat(256)[..1023]));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_no_draft_stays() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("tile/0/000");
+        write(&path, b"one").unwrap();
+        write(&path, b"another").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"another");
+        let left = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1);
+    }
 }

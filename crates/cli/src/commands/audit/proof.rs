@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use daypass_api::log::{GRANT_PROOF, GrantProof, ProvedEntry};
-use daypass_core::event::{Event, Subject};
+use daypass_core::event::Event;
 use daypass_core::text::{Hash, Prose, Words};
 use daypass_tlog::key::Verifier;
 use daypass_tlog::proof::verify_inclusion;
@@ -16,7 +16,7 @@ use daypass_tlog::{Checkpoint, leaf};
 
 use super::quorum::Quorum;
 use super::reader::unsound;
-use super::{trust, verify};
+use super::{chain, course, trust};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,8 +32,9 @@ const LONGEST: u64 = 64 << 20;
   daypass audit proof G7K2M9 -f G7K2M9.json
   daypass audit verify G7K2M9.json --key log-key.pub     verifies it, anywhere and without the server
 
-For auditors and administrators. The file has every entry of the log about the grant and its request, each with its proof,
-the signed checkpoint, and the words that people wrote. docs/audit.md shows how to verify it with openssl and python alone.")]
+For auditors and administrators. The file has every entry of the log about the grant, its requests and its targets, each with its
+proof, the signed checkpoint, and the words that people wrote. It shows what happened until then, not that nothing came later.
+docs/audit.md shows how to verify it with openssl and python alone, and what only the whole log proves.")]
 pub struct ProofArgs {
     /// The grant's (short) id
     #[arg(value_name = "GRANT")]
@@ -78,9 +79,12 @@ pub(super) fn verify(
     quorum: Option<&Quorum>,
 ) -> Result<Exit, Failure> {
     let proof = read(path)?;
-    let (checkpoint, key) = trust::signed(proof.checkpoint.as_bytes(), keys)
-        .map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
-    verify::not_behind(&checkpoint, seen)?;
+    let chain::Believed {
+        checkpoint,
+        key,
+        followed,
+    } = chain::signed(proof.checkpoint.as_bytes(), keys, &proof.keys)?;
+    same_as_seen(&checkpoint, seen)?;
     if let Some(quorum) = quorum {
         quorum.demand(context, proof.checkpoint.as_bytes())?;
     }
@@ -94,28 +98,49 @@ pub(super) fn verify(
     {
         return Err(unsound("the entries are not in the order of the log"));
     }
-    let about = |event: &Event| match &event.subject {
-        Subject::Grant(id) => id.to_string() == proof.grant,
-        _ => false,
-    };
-    if !events.iter().any(|(_, event)| about(event)) {
-        return Err(unsound(&format!(
-            "none of the entries is about the grant {}",
-            proof.grant
-        )));
-    }
-    let spoken = words(&proof, &mut events)?;
-    context.out.note(format!(
-        "{}: {} entries are in the log of {} ({} entries); {spoken} texts are those that were written",
+    let course = course::follow(&proof.grant, &events).map_err(|why| unsound(&why))?;
+    let (spoken, missing) = words(&proof, &mut events)?;
+    chain::tell(context, &followed);
+    let out = &context.out;
+    out.note(format!(
+        "{}: {} entries are in the log of {} ({} entries)",
         path.display(),
         events.len(),
         key.name(),
         checkpoint.size
     ));
+    out.note(format!(
+        "as of entry {}: {}; what came later is not excluded by this file",
+        course.last, course.state
+    ));
+    let without = match missing {
+        0 => String::new(),
+        n => format!("; the words of {n} more are missing: erased, or left out of this file"),
+    };
+    out.note(format!("{spoken} texts are those that were written{without}"));
     let told: Vec<&Event> = events.iter().map(|(_, event)| event).collect();
     let name = |event: &&Event| event.what.name().to_owned();
     context.out.list(&told, name, &grid(&events), "it proves nothing");
     Ok(Exit::DONE)
+}
+
+/// A file has one checkpoint and no proof of how the log goes on from another: only one of the same size says anything.
+fn same_as_seen(checkpoint: &Checkpoint, seen: &[Checkpoint]) -> Result<(), Failure> {
+    let mut marks = trust::marks(seen)?;
+    if marks.add(checkpoint.size, checkpoint.head, ()).is_err() {
+        return Err(unsound(
+            "the checkpoint is not the one of the same size that you saw: there are two logs",
+        ));
+    }
+    match seen.iter().find(|seen| seen.size != checkpoint.size) {
+        None => Ok(()),
+        Some(other) => Err(Failure::error(format!(
+            "the file cannot be held against the checkpoint of {} entries that you saw: it is about one of {}, and has no proof that \
+             one goes on from the other",
+            other.size, checkpoint.size
+        ))
+        .hint("without --seen; or daypass audit verify --seen FILE, which looks at the whole log")),
+    }
 }
 
 fn read(path: &Path) -> Result<GrantProof, Failure> {
@@ -153,11 +178,11 @@ fn proved(entry: &ProvedEntry, checkpoint: &Checkpoint) -> Result<Event, Failure
     }
     let whole = (checkpoint.size, &checkpoint.head);
     verify_inclusion((index, &leaf(&bytes)), whole, &hashes).map_err(|error| wrong(&error))?;
-    serde_json::from_slice(&bytes).map_err(|error| wrong(&format!("it is no event of this version: {error}")))
+    Event::read(&bytes).map_err(|error| wrong(&error))
 }
 
-/// Puts the words into the events; how many there are. Each must be what the log has the hash of.
-fn words(proof: &GrantProof, events: &mut [(u64, Event)]) -> Result<usize, Failure> {
+/// Puts the words into the events; how many there are, and how many are missing. Each must be what the log has the hash of.
+fn words(proof: &GrantProof, events: &mut [(u64, Event)]) -> Result<(usize, usize), Failure> {
     let mut known: BTreeMap<Hash, Words> = BTreeMap::new();
     for words in &proof.words {
         let wrong = || {
@@ -173,18 +198,20 @@ fn words(proof: &GrantProof, events: &mut [(u64, Event)]) -> Result<usize, Failu
         let text = words.text.clone();
         known.insert(words.hash, Words { salt, text });
     }
-    let mut used = BTreeSet::new();
+    let (mut used, mut missing) = (BTreeSet::new(), BTreeSet::new());
     for (_, event) in events {
         for prose in event.what.prose_mut() {
             if let Some(words) = known.get(&prose.hash())
                 && prose.open(words.clone())
             {
                 used.insert(prose.hash());
+            } else {
+                missing.insert(prose.hash());
             }
         }
     }
     match known.keys().find(|hash| !used.contains(*hash)) {
-        None => Ok(used.len()),
+        None => Ok((used.len(), missing.len())),
         Some(hash) => Err(unsound(&format!(
             "the words of {hash} are in none of the entries"
         ))),
@@ -220,4 +247,33 @@ fn grid(events: &[(u64, Event)]) -> Grid {
         ]);
     }
     grid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(size: u64, head: u8) -> Checkpoint {
+        Checkpoint {
+            origin: "daypass/test".to_owned(),
+            size,
+            head: [head; 32],
+            extensions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_file_is_held_only_against_a_checkpoint_of_its_own_size() {
+        same_as_seen(&of(5, 1), &[]).unwrap();
+        same_as_seen(&of(5, 1), &[of(5, 1), of(5, 1)]).unwrap();
+        let refused = |seen: &[Checkpoint]| format!("{:?}", same_as_seen(&of(5, 1), seen).unwrap_err());
+        assert!(refused(&[of(5, 2)]).contains("there are two logs"));
+        for other in [of(4, 1), of(6, 1)] {
+            assert!(refused(&[of(5, 1), other]).contains("cannot be held against the checkpoint of"));
+        }
+        // Whatever there is to verify: in either order, the two are two logs.
+        for seen in [[of(3, 1), of(3, 2)], [of(3, 2), of(3, 1)]] {
+            assert!(refused(&seen).contains("two checkpoints of 3 entries have two heads"));
+        }
+    }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use daypass_core::event::Event;
+use daypass_core::event::{Event, OVERTAKEN};
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_tlog::key::Verifier;
+use daypass_tlog::succession::Successor;
 use daypass_tlog::tile::{HEIGHT, Kind, Tile};
-use daypass_tlog::{Checkpoint, Hash, Tree, leaf};
+use daypass_tlog::{Checkpoint, Hash, Marks, Tree, leaf};
 
+use super::chain::{self, Told};
 use super::source::Source;
-use super::trust;
 use crate::failure::Failure;
 
 /// A log that was read whole and is in order.
@@ -21,9 +22,13 @@ pub(super) struct Sound {
     pub(super) checkpoint: Checkpoint,
     /// By whom.
     pub(super) key: Verifier,
+    /// How one came to that key from one that was given.
+    pub(super) followed: Vec<Successor>,
+    /// The key that comes next, and the place of the entry that says so.
+    pub(super) next: Option<(String, u64)>,
     /// What its events lead to.
     pub(super) world: World,
-    /// When the last of them happened.
+    /// When the newest of them happened.
     pub(super) last: Option<Timestamp>,
 }
 
@@ -33,6 +38,7 @@ struct Reading {
     tree: Tree,
     world: World,
     last: Option<Timestamp>,
+    keys: Told,
     /// The nodes that tiles are made of, by their level.
     nodes: BTreeMap<u8, Vec<Hash>>,
 }
@@ -47,10 +53,10 @@ pub(super) async fn read(
     mut took: impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
 ) -> Result<Sound, Failure> {
     let note = source.checkpoint().await?;
-    let (checkpoint, key) =
-        trust::signed(&note, keys).map_err(|why| unsound(&format!("the checkpoint: {why}")))?;
+    let believed = chain::believed(source, &note, keys).await?;
+    let checkpoint = believed.checkpoint.clone();
     let size = checkpoint.size;
-    let mut seen: BTreeMap<u64, Hash> = seen.iter().map(|seen| (seen.size, seen.head)).collect();
+    let mut seen = chain::seen(seen, &believed)?;
     let mut reading = Reading::default();
     reading.pass(&mut seen)?;
     for tile in Tile::all(Kind::Entries, size) {
@@ -69,9 +75,9 @@ pub(super) async fn read(
             "the {size} entries are not those that the checkpoint was signed over: an entry was changed, taken away, put in or moved"
         )));
     }
-    if let Some(ahead) = seen.keys().next() {
+    if let Some((ahead, ())) = seen.ahead() {
         return Err(unsound(&format!(
-            "you saw a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
+            "you saw, or a key of this log signed, a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
         )));
     }
     for (level, nodes) in &reading.nodes {
@@ -96,11 +102,16 @@ pub(super) async fn read(
             }
         }
     }
-    let Reading { world, last, .. } = reading;
+    reading.keys.check(&believed)?;
+    let Reading {
+        world, last, keys, ..
+    } = reading;
     Ok(Sound {
         note,
         checkpoint,
-        key,
+        key: believed.key,
+        followed: believed.followed,
+        next: keys.next,
         world,
         last,
     })
@@ -115,8 +126,7 @@ impl Reading {
                 nodes.entry(subtree.level).or_default().push(hash);
             }
         });
-        let event: Event = serde_json::from_slice(bytes)
-            .map_err(|error| unsound(&format!("entry {index} is no event of this version: {error}")))?;
+        let event = Event::read(bytes).map_err(|error| unsound(&format!("entry {index}: {error}")))?;
         self.world.apply(&event).map_err(|illegal| {
             let (name, subject) = (event.what.name(), event.subject.id());
             unsound(&format!(
@@ -124,19 +134,28 @@ impl Reading {
                 event.at
             ))
         })?;
-        self.last = Some(event.at);
+        self.keys.take(index, &event);
+        let latest = self.last.unwrap_or(event.at);
+        if latest.since(event.at) > OVERTAKEN {
+            let (name, subject) = (event.what.name(), event.subject.id());
+            return Err(unsound(&format!(
+                "entry {index} ({name} of {subject} at {}) comes after one of {latest}: a store's time does not go back, so it was dated back",
+                event.at
+            )));
+        }
+        self.last = Some(latest.max(event.at));
         Ok(())
     }
 
     /// Whether the log, as far as it was read, is what was seen.
-    fn pass(&self, seen: &mut BTreeMap<u64, Hash>) -> Result<(), Failure> {
+    fn pass(&self, seen: &mut Marks<()>) -> Result<(), Failure> {
         let size = self.tree.size();
-        match seen.remove(&size) {
-            Some(head) if head != self.tree.head() => Err(unsound(&format!(
+        let passed = seen.pass(&self.tree).map_err(|()| {
+            unsound(&format!(
                 "the first {size} entries are not those of the checkpoint that you saw: the log was rewritten, or it is another one"
-            ))),
-            _ => Ok(()),
-        }
+            ))
+        });
+        passed.map(|_mark| ())
     }
 }
 

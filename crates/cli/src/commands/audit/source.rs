@@ -3,13 +3,17 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use daypass_api::Client;
+use daypass_api::log::{KeyLink, KeyLinks};
+use daypass_api::{Client, client};
 use daypass_tlog::tile::{Kind, Tile};
 
 use crate::failure::Failure;
 
 /// The longest file of the log: a full bundle of the longest entries, in bytes.
 const LONGEST: u64 = 256 * (65_535 + 2);
+
+/// The file of an exported folder that has the announcements of keys.
+pub(super) const LINKS: &str = "key-links.json";
 
 /// Where from.
 pub(super) enum Source {
@@ -25,6 +29,27 @@ impl Source {
         match self {
             Self::Server(client) => Ok(client.log_checkpoint().await?),
             Self::Folder(folder) => read(&folder.join("checkpoint")),
+        }
+    }
+
+    /// How somebody who has a former key comes to the one that signs; none where nothing is said of that.
+    pub(super) async fn links(&self) -> Result<Vec<KeyLink>, Failure> {
+        match self {
+            // A server of an older version has no such call, and never rotated its key.
+            Self::Server(client) => match client.log_key_links().await {
+                Ok(KeyLinks { links }) => Ok(links),
+                Err(client::Error::Problem(problem)) if problem.status == 404 => Ok(Vec::new()),
+                Err(error) => Err(error.into()),
+            },
+            Self::Folder(folder) => {
+                let path = folder.join(LINKS);
+                if !path.exists() {
+                    return Ok(Vec::new());
+                }
+                let links: KeyLinks = serde_json::from_slice(&read(&path)?)
+                    .map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
+                Ok(links.links)
+            }
         }
     }
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daypass_tlog::key::{Use, Verifier};
-use daypass_tlog::{Checkpoint, Note};
+use daypass_tlog::{Checkpoint, Marks};
 
+use super::reader::unsound;
 use crate::failure::Failure;
 
 /// The longest file of keys or checkpoints that is read, in bytes.
@@ -55,7 +56,8 @@ impl Trust {
         all.map_err(|what| {
             (
                 what,
-                "keep the file `checkpoint` of an earlier daypass audit export --dir",
+                "keep the file `checkpoint` of an earlier daypass audit export --dir; the file of --key may have several keys, a line each: \
+                 where the log's key was rotated, also the one that signed this",
             )
         })
     }
@@ -96,24 +98,22 @@ pub(crate) fn keys_of(file: &Path) -> Result<Vec<Verifier>, (String, &'static st
 /// # Errors
 /// Where it is none, or none of them signed it for its own log.
 pub(super) fn signed(note: &[u8], keys: &[Verifier]) -> Result<(Checkpoint, Verifier), String> {
-    let note = Note::parse(note).map_err(|error| error.to_string())?;
-    let mut why = String::from("no key was given");
-    for key in keys {
-        match note.verify(key) {
-            Ok(_) => {
-                let checkpoint: Checkpoint = note
-                    .text()
-                    .parse()
-                    .map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
-                if checkpoint.origin == key.name().as_str() {
-                    return Ok((checkpoint, key.clone()));
-                }
-                why = format!("it is a checkpoint of another log, {}", checkpoint.origin);
-            }
-            Err(error) => why = error.to_string(),
-        }
+    let (checkpoint, key) = daypass_tlog::signed(note, keys).map_err(|error| error.to_string())?;
+    Ok((checkpoint, key.clone()))
+}
+
+/// What the log must come by.
+///
+/// # Errors
+/// Where two of them are of one size and differ: whoever signed them has shown two logs, whatever there is to verify now.
+pub(super) fn marks(seen: &[Checkpoint]) -> Result<Marks<()>, Failure> {
+    let mut marks = Marks::default();
+    for seen in seen {
+        marks
+            .add(seen.size, seen.head, ())
+            .map_err(|two| unsound(&format!("of what you saw, {two}")))?;
     }
-    Err(why)
+    Ok(marks)
 }
 
 pub(super) fn read(path: &Path) -> Result<String, String> {

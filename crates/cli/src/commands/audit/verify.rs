@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use daypass_api::log::CheckpointQuery;
 use daypass_core::time::Timestamp;
+use daypass_tlog::succession::Successor;
 use daypass_tlog::{Checkpoint, Hash};
 use serde::Serialize;
 
 use super::quorum::Quorum;
 use super::reader::{self, Sound};
 use super::source::Source;
-use super::{proof, trust};
+use super::{chain, fresh, proof, trust};
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::human::instant;
+use crate::human::{ago, instant};
 use crate::line::{Line, Style};
 use crate::pins::{Pin, PinFile, Pinned};
 
@@ -38,8 +39,10 @@ pub(super) const WITNESSED: CheckpointQuery = CheckpointQuery {
   daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
   daypass audit verify --key log-key.pub --witness w.pub          and that a witness on another machine signed it
 
-Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
-It ends with 1 and the first thing that is wrong. docs/audit.md: what each check finds, and how to do it with public tools.")]
+A key that the log had before will do where it announced the next one: the log is then verified from the one to the other, and you
+are told. Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
+It ends with 1 and the first thing that is wrong, which may be that nothing is signed any more. docs/audit.md: what each check finds,
+and how to do it with public tools.")]
 pub struct VerifyArgs {
     /// A folder that was exported or a file with a grant's proof; without one the server's log
     #[arg(value_name = "PATH")]
@@ -64,8 +67,29 @@ struct Found {
     size: u64,
     head: String,
     signed_by: String,
+    /// How one came to that key from one that was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announced: Vec<Announced>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event: Option<Timestamp>,
+}
+
+/// That a key of the log announced the next one.
+#[derive(Serialize)]
+struct Announced {
+    by: String,
+    key: String,
+    entry: u64,
+}
+
+impl Announced {
+    fn of(one: &Successor) -> Self {
+        Self {
+            by: one.from.to_string(),
+            key: one.key.to_string(),
+            entry: one.index,
+        }
+    }
 }
 
 impl VerifyArgs {
@@ -89,16 +113,15 @@ impl VerifyArgs {
                 let client = context.client()?;
                 pin = context.pinned(client.server())?;
                 seen.extend(pin.iter().filter_map(|pin| pin.seen.clone()));
-                if let Some(quorum) = &quorum {
+                let source = Source::Server(client);
+                if let (Some(quorum), Source::Server(client)) = (&quorum, &source) {
                     // Not the newest of all: that one they sign in a moment. The log must go on from what they signed.
                     let note = client.log_checkpoint_by(&WITNESSED).await?;
-                    let signed = trust::signed(&note, &keys);
-                    let (checkpoint, _) =
-                        signed.map_err(|why| reader::unsound(&format!("the checkpoint: {why}")))?;
+                    let believed = chain::believed(&source, &note, &keys).await?;
                     quorum.demand(context, &note)?;
-                    seen.push(checkpoint);
+                    seen.push(believed.checkpoint);
                 }
-                Source::Server(client)
+                source
             }
             Some(path) if path.is_dir() => Source::Folder(path.clone()),
             Some(path) => return proof::verify(context, path, (&keys, &seen), quorum.as_ref()),
@@ -113,24 +136,35 @@ impl VerifyArgs {
         if let Some(pin) = pin {
             pin.moves(&sound)?;
         }
+        let now = edge::now();
+        let unsigned = match &source {
+            Source::Server(client) => fresh::unsigned(client, std::slice::from_ref(&sound.key), now).await?,
+            Source::Folder(_) => 0,
+        };
         let place = self.what.as_deref().map(Path::display);
-        context.note_of(place.map(|place| place.to_string()), seen.len());
-        tell(context, &sound);
+        context
+            .out
+            .note(looked_at(place.map(|place| place.to_string()), seen.len()));
+        tell(context, &sound, now);
+        if unsigned > 0 {
+            context.out.note(format!(
+                "{} entries of the last minutes are not signed yet",
+                unsigned
+            ));
+        }
         Ok(Exit::DONE)
     }
 }
 
-impl Context {
-    /// What was looked at, and against what.
-    fn note_of(&self, place: Option<String>, seen: usize) {
-        let place = place.unwrap_or_else(|| "the server's log".to_owned());
-        let seen = match seen {
-            0 => String::new(),
-            1 => ", and goes on from the checkpoint that you saw".to_owned(),
-            n => format!(", and goes on from the {n} checkpoints that you saw"),
-        };
-        self.out.note(format!("{place} is whole{seen}"));
-    }
+/// What was looked at, and against what.
+fn looked_at(place: Option<String>, seen: usize) -> String {
+    let place = place.unwrap_or_else(|| "the server's log".to_owned());
+    let seen = match seen {
+        0 => String::new(),
+        1 => ", and goes on from the checkpoint that you saw".to_owned(),
+        n => format!(", and goes on from the {n} checkpoints that you saw"),
+    };
+    format!("{place} is whole{seen}")
 }
 
 /// What was seen of a server's log from this machine, while its whole log is verified.
@@ -163,13 +197,18 @@ impl Pinning {
         let now = edge::now();
         let before = self.before.as_ref().and_then(|pin| pin.log.as_ref());
         let key = sound.key.to_string();
+        let same = before.filter(|pinned| pinned.key == key);
+        let led = match sound.followed.as_slice() {
+            [] => same.map_or(Vec::new(), |pinned| pinned.led.clone()),
+            followed => followed.iter().map(|one| one.from.to_string()).collect(),
+        };
         let after = Pin {
             server: self.file.server.clone(),
             checked_at: now,
             log: Some(Pinned {
-                since: before
-                    .filter(|pinned| pinned.key == key)
-                    .map_or(now, |pinned| pinned.since),
+                since: same.map_or(now, |pinned| pinned.since),
+                beside: same.is_some_and(|pinned| pinned.beside),
+                led,
                 key,
                 given: true,
                 checkpoint: String::from_utf8_lossy(&sound.note).into_owned(),
@@ -186,23 +225,34 @@ impl Pinning {
 }
 
 /// What was found.
-pub(super) fn tell(context: &Context, sound: &Sound) {
+pub(super) fn tell(context: &Context, sound: &Sound, now: Timestamp) {
     let Sound {
         checkpoint,
         key,
+        followed,
+        next,
         world,
         last,
         ..
     } = sound;
+    chain::tell(context, followed);
+    if let Some((next, index)) = next.as_ref().filter(|(next, _)| *next != key.to_string()) {
+        context.out.note(format!(
+            "entry {index} says that the key after the present one is {next}; have it from the operator too"
+        ));
+    }
     let found = Found {
         size: checkpoint.size,
         head: hex(&checkpoint.head),
         signed_by: key.to_string(),
+        announced: followed.iter().map(Announced::of).collect(),
         last_event: *last,
     };
     let lines = || {
         let good = |text: String| Line::new().with(Style::Good, "✓ ").text(text);
-        let last = last.map_or_else(String::new, |at| format!(", the last of {}", instant(at)));
+        let last = last.map_or_else(String::new, |at| {
+            format!(", the last of {} ({})", instant(at), ago(at, now))
+        });
         vec![
             good(format!("{} entries{last}", checkpoint.size)),
             good(format!("head {}", hex(&checkpoint.head))),
@@ -221,15 +271,4 @@ pub(super) fn tell(context: &Context, sound: &Sound) {
 /// As 64 digits.
 pub(super) fn hex(hash: &Hash) -> String {
     daypass_core::text::Hash::from_bytes(*hash).to_string()
-}
-
-/// Whether a checkpoint is what was seen, where it is of the same size, and not shorter than any.
-pub(super) fn not_behind(checkpoint: &Checkpoint, seen: &[Checkpoint]) -> Result<(), Failure> {
-    let same = seen.iter().find(|seen| seen.size == checkpoint.size);
-    if same.is_some_and(|seen| seen.head != checkpoint.head) {
-        return Err(reader::unsound(
-            "the checkpoint is not the one of the same size that you saw: there are two logs",
-        ));
-    }
-    Ok(())
 }

@@ -1,17 +1,16 @@
 //! `policy explain`: each rule, and why it fits or not.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use daypass_api::explain::{Explain, Explanation, Fit, Verdict};
 use daypass_api::preview::Preview;
-use daypass_core::name::Item;
+use daypass_core::environment::Wanted;
 use daypass_core::time::Span;
 
 use super::files::Files;
-use crate::commands::request::When;
+use crate::commands::request::{When, asked};
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -25,6 +24,7 @@ use crate::line::{Line, Style};
   daypass policy explain ana orders-prod/write
   daypass policy explain ana orders-prod/write --for 3h --ticket PAY-7 --at 2026-03-07T22:10:00+01:00
   daypass policy explain ana staging/read reports/read --from 203.0.113.9     as one request
+  daypass policy explain ana env:staging/debug                                all that the environment's role stands for
   daypass policy explain sam orders-prod/write --break-glass
   daypass policy explain ana orders-prod/write --file policy/                 by these files instead
 
@@ -37,8 +37,8 @@ pub struct ExplainArgs {
     subject: String,
 
     /// What is asked for, as one request
-    #[arg(required = true, value_name = "RESOURCE/ROLE")]
-    items: Vec<Item>,
+    #[arg(required = true, value_name = "RESOURCE/ROLE|env:NAME/ROLE")]
+    items: Vec<Wanted>,
 
     /// For how long [default: what the policy says]
     #[arg(long = "for", value_name = "TIME")]
@@ -75,11 +75,12 @@ impl ExplainArgs {
             [] => None,
             paths => Some(Files::read(paths)?.files()),
         };
-        let items: BTreeSet<_> = self.items.into_iter().map(daypass_api::Item::from).collect();
+        let (items, environments) = asked(self.items);
         let when = |when: Option<When>| when.map(|when| when.after(edge::now()));
         let question = Explain {
             subject: Some(self.subject),
             items,
+            environments,
             duration: self.length,
             at: when(self.at),
             start: when(self.start),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::pick::leads;
-use super::program;
+use super::{lasts, program};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -32,6 +32,9 @@ pub(super) struct Keep {
 /// What is known of a certificate beside its file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
+    /// Missing in what was kept before it was.
+    #[serde(default)]
+    valid_after: Option<Timestamp>,
     valid_before: Timestamp,
     /// Whose it is: what is kept is worth nothing once that is over.
     grant: GrantId,
@@ -106,11 +109,15 @@ impl Keep {
         }
     }
 
-    /// The grant of a certificate that is there and lasts until then.
-    pub(super) fn has(&self, host: &str, user: &str, until: Timestamp) -> Result<Option<GrantId>, Failure> {
+    /// The grant of a certificate that is there and still serves.
+    pub(super) fn has(&self, host: &str, user: &str, now: Timestamp) -> Result<Option<GrantId>, Failure> {
         let file = self.file(host, user)?;
         let note = read::<Note>(&file.with_extension("json")).filter(|_| file.exists());
-        let good = note.filter(|note| until < note.valid_before && note.key == self.public_key);
+        let serves = |note: &Note| {
+            let after = note.valid_after.unwrap_or(Timestamp::EPOCH);
+            note.key == self.public_key && lasts((after, note.valid_before), now)
+        };
+        let good = note.filter(serves);
         Ok(good.map(|note| note.grant))
     }
 
@@ -141,6 +148,7 @@ impl Keep {
         write(
             &file.with_extension("json"),
             &Note {
+                valid_after: Some(certificate.valid_after),
                 valid_before: certificate.valid_before,
                 grant,
                 key: self.public_key.clone(),
@@ -170,12 +178,12 @@ impl Keep {
         write(&self.leads(grant, &certificate.item), &leads)
     }
 
-    /// The last certificate of an item of a grant, where it lasts until then. That the grant is still there, the caller knows.
-    pub(super) fn fresh(&self, grant: GrantId, item: &Item, until: Timestamp) -> Option<Certificate> {
+    /// The last certificate of an item of a grant, where it still serves. That the grant is still there, the caller knows.
+    pub(super) fn fresh(&self, grant: GrantId, item: &Item, now: Timestamp) -> Option<Certificate> {
         let last = self.known(grant, item)?.last?;
         let good = last.key == self.public_key
             && last.certificate.item == *item
-            && until < last.certificate.valid_before;
+            && lasts((last.certificate.valid_after, last.certificate.valid_before), now);
         good.then_some(last.certificate)
     }
 

@@ -1,6 +1,7 @@
 //! `ssh`, `ssh-config` and what plain ssh calls: a key of the client's own, and certificates for it that last minutes.
 
 mod block;
+mod invoked;
 mod keep;
 mod pick;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use daypass_api::ssh::Certificate;
 use daypass_api::{Item, ProblemCode};
 use daypass_core::id::GrantId;
 use daypass_core::refusal::Code;
-use daypass_core::time::Span;
+use daypass_core::time::{Span, Timestamp};
 use tokio::process::Command;
 
 use crate::commands::connect::Reach;
@@ -29,14 +30,17 @@ use crate::find;
 use crate::human::left;
 use crate::line::{Line, Style};
 use block::{block, quoted};
+use invoked::invoked;
 use keep::Keep;
 use pick::{Picked, certified, leads, pick};
 
 /// The kind of target that this is the client of.
 pub(crate) const KIND: &str = "ssh";
 
-/// A certificate that runs out sooner is not used any more: the login itself takes time.
+/// A certificate that runs out within a minute is not used any more: the login itself takes time. Of one that lives for less than
+/// five minutes it is this part of its life, so that each login does not have another signed.
 const FRESH: Span = Span::minutes(1);
+const PART: u64 = 5;
 
 /// How long a login waits to hear whether the grant of a certificate that is there is still there. A server that does not answer is
 /// not waited for: the host decides.
@@ -95,7 +99,7 @@ impl SshArgs {
             resource: part.resource.clone(),
             role: part.role.clone(),
         };
-        let certificate = certified(&client, &keep, (grant.id, &item), edge::now() + FRESH).await?;
+        let certificate = certified(&client, &keep, (grant.id, &item), edge::now()).await?;
         let (host, user) = (self.host(&certificate)?, self.user(&certificate)?);
         // ssh takes for an option of its own what begins like one, wherever it comes from.
         for name in [&host, &user] {
@@ -170,8 +174,8 @@ impl SshArgs {
   daypass ssh-config '*.internal' --install       writes ~/.ssh/daypass.conf, which ~/.ssh/config must include
   ssh deploy@web-1.internal                       works from then on while you hold a grant for it
 
-Before each login ssh then has daypass fetch a certificate where the present one runs out within a minute. It does not
-ask for access by itself: daypass request or daypass ssh does.")]
+Before each login ssh then has daypass fetch a certificate where the present one runs out within a minute, or has less than
+a fifth of its life left. It does not ask for access by itself: daypass request or daypass ssh does.")]
 pub struct SshConfigArgs {
     /// Hosts, as ssh_config has its patterns
     #[arg(value_name = "PATTERN", required = true)]
@@ -204,6 +208,7 @@ impl SshConfigArgs {
         }
         let program = std::env::current_exe()
             .map_err(|error| Failure::error(format!("where daypass is cannot be told: {error}")))?;
+        let program = invoked(context.env.called.as_deref(), &context.env.path, &program);
         let folder = keep::folder(context)?;
         let program = program.display().to_string().replace('%', "%%");
         if program.contains(['\'', '"', '\n']) {
@@ -254,8 +259,8 @@ fn print(text: &str) -> Result<(), Failure> {
 #[command(after_help = "Examples:
   daypass ssh-certificate --for web-1.internal --user deploy
 
-Ends with 0 where a certificate is there that lasts for another minute and whose grant is still there, or where one was
-fetched; else it says why not. It never asks for access.")]
+Ends with 0 where a certificate is there that lasts for a while (a minute, or a fifth of its life) and whose grant is still
+there, or where one was fetched; else it says why not. It never asks for access.")]
 pub struct SshCertificateArgs {
     /// The host
     #[arg(long = "for", value_name = "HOST")]
@@ -270,7 +275,7 @@ impl SshCertificateArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let keep = Keep::open(context).await?;
         let to = (self.host.as_str(), self.user.as_str());
-        if let Some(grant) = keep.has(to.0, to.1, edge::now() + FRESH)?
+        if let Some(grant) = keep.has(to.0, to.1, edge::now())?
             && may_be_there(context, grant).await
         {
             return Ok(Exit::DONE);
@@ -279,7 +284,7 @@ impl SshCertificateArgs {
         let grants = find::live(&client).await?;
         let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
         keep.only(&ids);
-        let why = match pick(&client, &keep, &grants, to, edge::now() + FRESH).await? {
+        let why = match pick(&client, &keep, &grants, to, edge::now()).await? {
             Picked::Certificate(grant, certificate) => {
                 keep.certificate(to, grant, &certificate)?;
                 return Ok(Exit::DONE);
@@ -311,6 +316,12 @@ pub(crate) fn forget(context: &Context, grant: GrantId) {
     if let Ok(folder) = keep::folder(context) {
         let _ = keep::forget_grant(&folder, grant);
     }
+}
+
+/// Whether a certificate still serves a login that begins now.
+fn lasts((after, before): (Timestamp, Timestamp), now: Timestamp) -> bool {
+    let part = Span::from_micros(before.since(after).micros() / PART);
+    now + part.min(FRESH) < before
 }
 
 /// Where a program is.

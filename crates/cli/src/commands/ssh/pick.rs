@@ -21,14 +21,14 @@ pub(super) enum Picked {
     Nothing(Option<Failure>),
 }
 
-/// Looks for a certificate that lasts until then. A role that runs one command only, or is taken from some networks only, is used where nothing else
+/// Looks for a certificate that serves now. A role that runs one command only, or is taken from some networks only, is used where nothing else
 /// leads there; then what lasts longest. One grant that cannot be certified does not keep the others from being used.
 pub(super) async fn pick(
     client: &Client,
     keep: &Keep,
     grants: &[Grant],
     (host, user): (&str, &str),
-    until: Timestamp,
+    now: Timestamp,
 ) -> Result<Picked, Failure> {
     let mut candidates: Vec<_> = grants
         .iter()
@@ -54,7 +54,7 @@ pub(super) async fn pick(
             failed.get_or_insert_with(|| Failure::new(crate::exit::Exit::NOT_ELIGIBLE, over));
             continue;
         }
-        let certificate = match certified(client, keep, (grant.id, &item), until).await {
+        let certificate = match certified(client, keep, (grant.id, &item), now).await {
             Ok(certificate) => certificate,
             Err(failure) => {
                 let what = format!("{item} could not be certified: {}", failure.told().0);
@@ -81,15 +81,15 @@ pub(super) async fn pick(
     })
 }
 
-/// A certificate for an item of an active grant: the last one, where it lasts until then, and else another. One is for all hosts
+/// A certificate for an item of an active grant: the last one, where it still serves, and else another. One is for all hosts
 /// of the item, and a server gives so many at a time.
 pub(super) async fn certified(
     client: &Client,
     keep: &Keep,
     (grant, item): (GrantId, &Item),
-    until: Timestamp,
+    now: Timestamp,
 ) -> Result<Certificate, Failure> {
-    if let Some(certificate) = keep.fresh(grant, item, until) {
+    if let Some(certificate) = keep.fresh(grant, item, now) {
         return Ok(certificate);
     }
     let ask = AskCertificate {

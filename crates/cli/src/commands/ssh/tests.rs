@@ -82,21 +82,18 @@ fn world(roles: &[(&'static str, Value)]) -> World {
 
 /// The role of what was picked, or why there is nothing.
 async fn picked(world: &World, keep: &Keep, grants: &[Grant], host: &str) -> Result<String, String> {
-    picked_until(world, keep, grants, host, "2026-01-01T00:05:00Z").await
+    picked_at(world, keep, grants, host, "2026-01-01T00:05:00Z").await
 }
 
-async fn picked_until(
+async fn picked_at(
     world: &World,
     keep: &Keep,
     grants: &[Grant],
     host: &str,
-    until: &str,
+    now: &str,
 ) -> Result<String, String> {
-    let (client, until) = (client(world).await, until.parse().unwrap());
-    match pick(&client, keep, grants, (host, "deploy"), until)
-        .await
-        .unwrap()
-    {
+    let (client, now) = (client(world).await, now.parse().unwrap());
+    match pick(&client, keep, grants, (host, "deploy"), now).await.unwrap() {
         Picked::Certificate(grant, certificate) => {
             keep.certificate((host, "deploy"), grant, &certificate).unwrap();
             Ok(certificate.item.role.to_string())
@@ -169,14 +166,14 @@ async fn one_certificate_is_for_all_hosts_of_its_item_while_it_lasts() {
     let world = world(&[("shell", fleet)]);
     let grants = [grant(1, "shell", "active", 5)];
     for host in &hosts {
-        let early = picked_until(&world, &keep, &grants, host, "2026-01-01T00:04:00Z").await;
+        let early = picked_at(&world, &keep, &grants, host, "2026-01-01T00:03:59Z").await;
         assert_eq!(early.unwrap(), "shell");
     }
     assert_eq!(world.asked.lock().unwrap().len(), 1);
     // One that runs out is not used, nor one for another key, nor that of a grant which was given back.
     picked(&world, &keep, &grants, "web-1").await.unwrap();
     assert_eq!(world.asked.lock().unwrap().len(), 2);
-    let early = "2026-01-01T00:04:00Z".parse().unwrap();
+    let early = "2026-01-01T00:03:59Z".parse().unwrap();
     assert!(keep.fresh(id(1), &item("shell"), early).is_some());
     let other = Keep::at(folder.path(), "ssh-ed25519 BBBB ana");
     assert!(other.fresh(id(1), &item("shell"), early).is_none());
@@ -238,6 +235,44 @@ fn names_that_look_alike_are_kept_apart() {
     );
     keep.only(&[id(2)]);
     assert!(!keep.rules_out(id(1), &named("a", "b_c"), "elsewhere", "deploy"));
+}
+
+/// One of a minute is used for four fifths of it, one of an hour until its last minute.
+#[test]
+fn a_certificate_serves_as_long_as_a_sensible_part_of_its_life_is_left() {
+    let begins: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for (life, serves) in [(60, 47), (120, 95), (300, 239), (3600, 3539)] {
+        let span = (begins, begins + Span::seconds(life));
+        assert!(lasts(span, begins + Span::seconds(serves)), "{life} {serves}");
+        assert!(
+            !lasts(span, begins + Span::seconds(serves + 1)),
+            "{life} {serves}"
+        );
+    }
+}
+
+/// Each of many logins within a minute would have one signed, and only so many are valid at a time.
+#[tokio::test]
+async fn one_of_a_minute_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Keep::at(folder.path(), KEY);
+    let mut short = certificate("shell", "web-1", false);
+    short["valid_before"] = json!("2026-01-01T00:01:00Z");
+    let world = world(&[("shell", short)]);
+    let grants = [grant(1, "shell", "active", 5)];
+    for second in 0..48 {
+        let now = format!("2026-01-01T00:00:{second:02}Z");
+        let picked = picked_at(&world, &keep, &grants, "web-1", &now).await;
+        assert_eq!(picked.unwrap(), "shell");
+        assert_eq!(
+            keep.has("web-1", "deploy", now.parse().unwrap()).unwrap(),
+            Some(id(1))
+        );
+    }
+    assert_eq!(world.asked.lock().unwrap().len(), 1);
+    let late = picked_at(&world, &keep, &grants, "web-1", "2026-01-01T00:00:48Z").await;
+    assert_eq!(late.unwrap(), "shell");
+    assert_eq!(world.asked.lock().unwrap().len(), 2);
 }
 
 fn item(role: &str) -> Item {

@@ -105,7 +105,8 @@ fn run(python: &Path, server: &str, folder: &Path, caller: &Caller) -> Run {
 
 /// How the description names a route.
 fn named(route: Route) -> String {
-    format!("{} {}", route.method().as_str(), route.path())
+    // "The rest of the path" is a parameter like any other there.
+    format!("{} {}", route.method().as_str(), route.path().replace("{*", "{"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

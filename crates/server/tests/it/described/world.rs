@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::bed::{Bed, PASSWORD, ask};
 use crate::described::named;
+use crate::signing;
 
 /// Self-service, two kinds of review, an emergency, hosts, delegates, and changes of the policy itself that wait.
 const POLICY: &str = r#"
@@ -128,6 +129,7 @@ async fn start(secrets: &Path) -> Bed {
     let bed = Bed::with(|config| {
         config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         config.sealing_key = Some(sealing_key);
+        signing::by_key(config);
     })
     .await;
     for (login, group, manager) in [
@@ -388,10 +390,12 @@ fn paths(things: &Things) -> Value {
             json!({"login": ["eve", "zoe", "yan", "cy"]})
         } else if path.starts_with("/api/v1/ssh/{connector}") {
             json!({"connector": ["fleet", "box"], "host": ["web-1.internal", "web-2"]})
+        } else if path.starts_with("/api/v1/audit/tile") {
+            json!({"level": ["0", "1"], "index": ["000.p/1", "000.p/20", "x001/000", "000.p/256"]})
         } else {
             json!({"name": ["box", "fleet"]})
         };
-        paths.insert(path.to_owned(), known);
+        paths.insert(path.replace("{*", "{"), known);
     }
     paths.into()
 }
@@ -418,10 +422,24 @@ fn known(things: &Things) -> Value {
     })
 }
 
-/// What must come first: taking back what others may be asked about.
-fn withdrawal(things: &Things) -> Calls {
+/// What must come first: taking back what others may be asked about. And the log, as it was before all of this.
+fn first(things: &Things) -> Calls {
     let mut calls = Calls::default();
-    calls.id(Route::WithdrawChange, things.changes[1].id, Value::Null);
+    let tile = "000.p/1";
+    calls
+        .id(Route::WithdrawChange, things.changes[1].id, Value::Null)
+        .reads(&[Route::AuditCheckpoint, Route::AuditKey])
+        .add(
+            Route::AuditTile,
+            json!({"level": "0", "index": tile}),
+            Value::Null,
+        )
+        .add(Route::AuditEntries, json!({"index": tile}), Value::Null)
+        .id(Route::GrantProof, things.grants[0], Value::Null);
+    for query in [json!({"leaf": 0}), json!({"from": 1})] {
+        let call = json!({"route": named(Route::AuditProof), "query": query});
+        calls.0.push(call);
+    }
     calls
 }
 
@@ -446,15 +464,12 @@ pub(super) async fn build() -> World {
         reason: None,
     };
     cy.delegate(&delegation).await.unwrap();
+    signing::all_signed(&bed.server).await;
     let (paths, known) = (paths(&things), known(&things));
     let mut callers = Vec::new();
     for (name, token, calls) in [
         // Before anybody else comes upon that change by chance, and has a say in it.
-        (
-            "root, first",
-            Some(bed.session("root").await),
-            withdrawal(&things),
-        ),
+        ("root, first", Some(bed.session("root").await), first(&things)),
         ("nobody", None, nobodys(&things)),
         (
             "ana",
