@@ -59,6 +59,12 @@ impl Pin {
     }
 }
 
+/// Whether the last of these keys signed it.
+pub(crate) fn is_beside(note: &Note, led: &[String]) -> bool {
+    let last: Option<Verifier> = led.last().and_then(|key| key.parse().ok());
+    last.is_some_and(|last| note.verify(&last).is_ok())
+}
+
 /// Whether a look is good for now.
 pub(super) fn is_fresh(looked_at: Timestamp, now: Timestamp) -> bool {
     looked_at <= now && now.since(looked_at) < FRESH

@@ -24,7 +24,7 @@ use daypass_tlog::{Checkpoint, Note};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-pub(crate) use self::file::{Pin, PinFile, Pinned};
+pub(crate) use self::file::{Pin, PinFile, Pinned, is_beside};
 use self::succession::{By, Led, contradicts};
 use crate::edge;
 use crate::human::instant;

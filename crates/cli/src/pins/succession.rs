@@ -8,7 +8,7 @@ use daypass_tlog::succession::{Announcement, Successor, successors};
 
 use super::{PinGuard, Seen, Shown, key_of};
 use crate::commands::audit::chain::announcement;
-use crate::pins::Pinned;
+use crate::pins::{Pinned, is_beside};
 
 /// By whom what is shown is signed.
 pub(super) enum By {
@@ -79,8 +79,7 @@ impl PinGuard {
             Some((pinned, _)) if pinned.key == own.to_string() => pinned.led.clone(),
             _ => Vec::new(),
         };
-        let last: Option<Verifier> = by.last().and_then(|key| key.parse().ok());
-        let beside = last.is_some_and(|last| shown.is_by(&last));
+        let beside = is_beside(shown.note(), &by);
         Ok(Some(By::Key(
             own,
             Led {

@@ -7,7 +7,7 @@ use clap::Args;
 use daypass_api::log::CheckpointQuery;
 use daypass_core::time::Timestamp;
 use daypass_tlog::succession::Successor;
-use daypass_tlog::{Checkpoint, Hash};
+use daypass_tlog::{Checkpoint, Hash, Note};
 use serde::Serialize;
 
 use super::quorum::Quorum;
@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::human::{ago, instant};
 use crate::line::{Line, Style};
-use crate::pins::{Pin, PinFile, Pinned};
+use crate::pins::{Pin, PinFile, Pinned, is_beside};
 
 /// The newest checkpoint that enough witnesses signed.
 pub(super) const WITNESSED: CheckpointQuery = CheckpointQuery {
@@ -196,18 +196,32 @@ impl Pinning {
     fn moves(self, sound: &Sound) -> Result<(), Failure> {
         let now = edge::now();
         let before = self.before.as_ref().and_then(|pin| pin.log.as_ref());
-        let key = sound.key.to_string();
-        let same = before.filter(|pinned| pinned.key == key);
-        let led = match sound.followed.as_slice() {
-            [] => same.map_or(Vec::new(), |pinned| pinned.led.clone()),
-            followed => followed.iter().map(|one| one.from.to_string()).collect(),
+        let note = Note::parse(&sound.note).map_err(|error| Failure::error(error.to_string()))?;
+        let (key, led) = match before {
+            // Both sign, and the former one was given: from the new one it does not go back.
+            Some(pinned) if pinned.led.contains(&sound.key.to_string()) => {
+                let (own, _) = pinned.read().map_err(Failure::error)?;
+                if note.verify(&own).is_err() {
+                    return Ok(());
+                }
+                (pinned.key.clone(), pinned.led.clone())
+            }
+            Some(pinned) if sound.followed.is_empty() && pinned.key == sound.key.to_string() => {
+                (pinned.key.clone(), pinned.led.clone())
+            }
+            _ => {
+                let led = sound.followed.iter().map(|one| one.from.to_string());
+                (sound.key.to_string(), led.collect())
+            }
         };
         let after = Pin {
             server: self.file.server.clone(),
             checked_at: now,
             log: Some(Pinned {
-                since: same.map_or(now, |pinned| pinned.since),
-                beside: same.is_some_and(|pinned| pinned.beside),
+                since: before
+                    .filter(|pinned| pinned.key == key)
+                    .map_or(now, |pinned| pinned.since),
+                beside: is_beside(&note, &led),
                 led,
                 key,
                 given: true,

@@ -83,6 +83,44 @@ mod tests {
         assert_eq!(joined(&list(1, &[]), &shown).unwrap(), shown);
     }
 
+    /// That OpenSSH reads a list as it is said here: the same authority in two sections.
+    #[test]
+    fn openssh_refuses_what_either_list_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let keygen = |args: &[&str]| {
+            let mut command = std::process::Command::new("ssh-keygen");
+            command.args(args).current_dir(folder.path()).output()
+        };
+        if keygen(&["-?"]).is_err() {
+            eprintln!("no ssh-keygen here: it is not asked");
+            return;
+        }
+        let done = |args: &[&str]| assert!(keygen(args).unwrap().status.success(), "{args:?}");
+        for key in ["ca", "user"] {
+            done(&["-q", "-t", "ed25519", "-N", "", "-f", key]);
+        }
+        for serial in ["1", "2"] {
+            std::fs::write(folder.path().join("serial"), format!("serial: {serial}\n")).unwrap();
+            done(&["-q", "-k", "-f", serial, "-s", "ca.pub", "serial"]);
+        }
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        std::fs::write(
+            folder.path().join("both"),
+            joined(&read("1"), &read("2")).unwrap(),
+        )
+        .unwrap();
+        for (serial, list, refused) in [
+            ("1", "both", true),
+            ("2", "both", true),
+            ("3", "both", false),
+            ("1", "2", false),
+        ] {
+            done(&["-q", "-s", "ca", "-I", "x", "-n", "x", "-z", serial, "user.pub"]);
+            let asked = keygen(&["-Q", "-f", list, "user-cert.pub"]).unwrap();
+            assert_eq!(asked.status.success(), !refused, "{serial} in {list}");
+        }
+    }
+
     #[test]
     fn what_is_no_list_is_not_joined() {
         let good = list(1, &[(1, b"x")]);
