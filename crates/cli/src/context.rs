@@ -86,7 +86,7 @@ impl Context {
         self.global.server.as_deref().or(self.env.server.as_deref())
     }
 
-    /// A client that is logged in. It asks nothing of a server whose log is not the one that was seen before.
+    /// A client that is logged in. It asks for nothing at a server whose log is not the one that was seen before.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         self.watching(Client::new(&self.connection()?)?, None)
     }

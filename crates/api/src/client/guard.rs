@@ -1,4 +1,4 @@
-//! Whoever uses the client may look at the server before each call, and let it be asked nothing.
+//! Whoever uses the client may look at the server before each call, and not let it be made.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -59,6 +59,22 @@ struct Looked {
     told: bool,
 }
 
+impl Looked {
+    /// Nothing was to be seen: until the next call, which looks again, that is reason enough for doubt.
+    fn at_nothing(what: String) -> Self {
+        let hint = String::from(HINT);
+        Self {
+            at: Timestamp::EPOCH,
+            found: Some(Box::new(Distrusted {
+                what,
+                details: Vec::new(),
+                hint,
+            })),
+            told: true,
+        }
+    }
+}
+
 /// What a server shows of its log.
 pub(crate) struct Shown {
     proposal: Proposal,
@@ -77,9 +93,12 @@ impl Guard for PinGuard {
                     Err(Error::Distrusted(found)) => Some(found),
                     Err(error @ Error::Unreachable { .. }) => return Err(error),
                     Err(error) if goes_on => {
-                        self.warns(&format!(
-                            "it could not be seen whether the server's log is the one of before: {error}"
-                        ));
+                        let what = format!(
+                            "it could not be seen whether the log of {} is the one of before: {error}",
+                            self.file.server
+                        );
+                        self.warns(&what);
+                        *last = Some(Looked::at_nothing(what));
                         return Ok(());
                     }
                     Err(error) => return Err(error),

@@ -301,6 +301,31 @@ async fn in_doubt_it_is_said_and_access_is_still_taken_away() {
     assert_eq!(evidence.count(), 1);
 }
 
+#[tokio::test]
+async fn a_log_that_is_not_shown_is_in_doubt_too() {
+    let (log, client) = serve().await;
+    let home = tempfile::tempdir().unwrap();
+    shows(&log, b"abc", 1);
+    command(home.path(), &client, &[]).await.unwrap();
+    let file = PinFile::new(home.path(), client.server());
+    let pin = file.read().unwrap().unwrap();
+    file.put(&Pin {
+        checked_at: Timestamp::EPOCH,
+        ..pin
+    })
+    .unwrap();
+    log.lock().unwrap().as_mut().unwrap().seeds.clear();
+    let guard = guard(home.path(), &client, &[]);
+    let guarded = client.clone().guarded(Arc::clone(&guard) as Arc<dyn Guard>);
+    guarded.locks().await.unwrap();
+    assert!(guard.doubts().await, "a host takes nothing of it");
+    let refused = guarded.admitted(Route::AddRequest).await.unwrap_err();
+    assert!(matches!(refused, Error::NotDaypass { .. }), "{refused}");
+    shows(&log, b"abcd", 1);
+    guarded.admitted(Route::AddRequest).await.unwrap();
+    assert!(!guard.doubts().await);
+}
+
 /// These leaves, then the entry with which one key announces another; and the link that shows it.
 fn announced(leaves: &[u8], (from, to): (u8, u8)) -> (Vec<Vec<u8>>, KeyLink) {
     let mut all: Vec<Vec<u8>> = leaves.iter().map(|byte| vec![*byte]).collect();

@@ -85,14 +85,7 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
         role_is_there(&house, &stays),
         "what is agreed to stays until its time"
     );
-    // The administrator saw what is lost: that is told, and does not keep them from revoking.
-    house.looks_again("admin");
-    let revoke = ["revoke", &stays, "--reason", "to be sure"];
-    let (_, said) = ends_with(&mut house.as_admin(&revoke), 0);
-    assert!(
-        said.contains("its log went back") && said.contains("This goes on"),
-        "{said}"
-    );
+    is_told_and_revokes(&house, &stays);
     ended_as_seen(&house.until_state(&stays, "ended"));
     held.until_gone();
     let ended = house.until_state(&runs_out, "ended");
@@ -120,12 +113,7 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     house.serve_by(server);
     let ended = house.until_state(&scheduled, "ended");
     assert_eq!(ended["ended_reason"], "ineligible", "it may be long over");
-    // Whoever saw the lost part hears of it, and accepts it too.
-    house.looks_again("ana");
-    let said = house.fails("ana", &ASK, 10);
-    assert!(said.contains("its log"), "{said}");
-    let accept = ["audit", "accept", "--reason", "Friday's copy, said Dana", "--yes"];
-    ends_with(&mut house.cli("ana", &accept), 0);
+    is_told_and_accepts(&house);
     let again = house.take("orders-prod/read", "10m", &["--wait"]);
     house.run("ana", &["release", &again]);
     ended_as_seen(&house.until_state(&again, "ended"));
@@ -133,6 +121,26 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     assert_eq!(told.len(), 1);
     house.end(Signal::TERM);
     on_store(&house);
+}
+
+/// The administrator saw what is lost: that is told, and does not keep them from revoking.
+fn is_told_and_revokes(house: &House, grant: &str) {
+    house.looks_again("admin");
+    let revoke = ["revoke", grant, "--reason", "to be sure"];
+    let (_, said) = ends_with(&mut house.as_admin(&revoke), 0);
+    assert!(
+        said.contains("its log went back") && said.contains("This goes on"),
+        "{said}"
+    );
+}
+
+/// Whoever saw the lost part hears of it, and accepts it too.
+fn is_told_and_accepts(house: &House) {
+    house.looks_again("ana");
+    let said = house.fails("ana", &ASK, 10);
+    assert!(said.contains("its log"), "{said}");
+    let accept = ["audit", "accept", "--reason", "Friday's copy, said Dana", "--yes"];
+    ends_with(&mut house.cli("ana", &accept), 0);
 }
 
 fn it_says_so_and_gives_nothing(house: &House) {
@@ -145,7 +153,7 @@ fn it_says_so_and_gives_nothing(house: &House) {
     let (shown, _) = ends_with(&mut house.cli("dee", &["doctor"]), 1);
     let accept = format!("--accept-rollback {}", signed_last(house));
     assert!(shown.contains(&accept), "{shown}");
-    // Who saw more than there is now asks nothing, and who did not is told by the server.
+    // Who saw more than there is now asks for nothing, and who did not is told by the server.
     for (login, what) in [
         ("ana", &ASK[..]),
         ("admin", &["group", "add", "security", "bo"][..]),
