@@ -107,10 +107,14 @@ pub(crate) fn make(file: &Path, installation: &str) -> Result<Vec<Signer>, Secre
             &format!("it is missing and cannot be made ({why}); {hint}"),
         )
     };
-    let (secret, public) = new_log_key(installation).map_err(|why| cannot(&why))?;
+    let (secret, _public) = new_log_key(installation).map_err(|why| cannot(&why))?;
     new_file(file, &secret, 0o600).map_err(|why| cannot(&why))?;
-    new_file(&public_path(file), &public, 0o644).map_err(|why| cannot(&why))?;
-    read(file)
+    let made = read(file)?;
+    // One that lies there is of a key that is gone, and signed nothing here.
+    if let Some(key) = made.first() {
+        publish(file, key.verifier()).map_err(|why| cannot(&why))?;
+    }
+    Ok(made)
 }
 
 fn new_file(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
@@ -138,6 +142,14 @@ mod tests {
         let public = std::fs::read_to_string(public_path(&file)).unwrap();
         assert_eq!(public, format!("{made}\n"));
         assert!(make(&file, "other").is_err(), "nothing is written over");
+        std::fs::remove_file(&file).unwrap();
+        let again = make(&file, "0011223344556677").unwrap();
+        let public = std::fs::read_to_string(public_path(&file)).unwrap();
+        assert_eq!(
+            public,
+            format!("{}\n", again[0].verifier()),
+            "that of the key that is there"
+        );
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         let open = read(&file).unwrap_err().to_string();
         assert!(open.contains("chmod 600"), "{open}");

@@ -63,22 +63,21 @@ impl LogSigner {
             kept_outside: true,
             refuses: None,
         };
-        if let Some(signed) = told.or_else(|| kept.clone()) {
-            match standing_on(store, &signed).await? {
-                Some(tree) => signer.stand(store, &found, tree).await?,
-                None if config.accept_rollback == Some(signed.size) => {
-                    // First: who is cut off in between is told of the rollback once more.
-                    let ended = engine.end_what_had_not_begun().await?;
-                    tracing::warn!(
-                        ended,
-                        "what was agreed to and had not begun ends: it may be long over"
-                    );
-                    signer.go_back(store, &signed, (&found, kept)).await?;
-                }
-                None => {
-                    signer.refuses = Some(rollback(store.log_head().await?, &signed));
-                    signer.line = whole;
-                }
+        match standing_on_both(store, told, kept.clone()).await? {
+            Stands::Nothing => {}
+            Stands::On(tree) => signer.stand(store, &found, tree).await?,
+            Stands::Not(signed) if config.accept_rollback == Some(signed.size) => {
+                // First: who is cut off in between is told of the rollback once more.
+                let ended = engine.end_what_had_not_begun().await?;
+                tracing::warn!(
+                    ended,
+                    "what was agreed to and had not begun ends: it may be long over"
+                );
+                signer.go_back(store, &signed, (&found, kept)).await?;
+            }
+            Stands::Not(signed) => {
+                signer.refuses = Some(rollback(store.log_head().await?, &signed));
+                signer.line = whole;
             }
         }
         signer.keys = found.keys;
@@ -138,6 +137,36 @@ impl LogSigner {
         }
         Ok(())
     }
+}
+
+/// Whether the store's log goes on from what was signed.
+enum Stands {
+    /// Nothing was.
+    Nothing,
+    /// It does, from all of it; the tree of the most.
+    On(Tree),
+    /// Not from this.
+    Not(Checkpoint),
+}
+
+/// What was signed last, by the file outside the store and by the store itself. As a rule they are the same; where the file could not
+/// be written for a while, the store has more, and the log goes on from both.
+async fn standing_on_both(
+    store: &Store,
+    told: Option<Checkpoint>,
+    kept: Option<Checkpoint>,
+) -> Result<Stands, SigningError> {
+    let mut all: Vec<Checkpoint> = told.into_iter().chain(kept).collect();
+    all.sort_by_key(|signed| std::cmp::Reverse(signed.size));
+    let mut stands = Stands::Nothing;
+    for signed in all {
+        match standing_on(store, &signed).await? {
+            None => return Ok(Stands::Not(signed)),
+            Some(tree) if matches!(stands, Stands::Nothing) => stands = Stands::On(tree),
+            Some(_) => {}
+        }
+    }
+    Ok(stands)
 }
 
 impl Found {

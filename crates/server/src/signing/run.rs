@@ -22,7 +22,8 @@ const POLL: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a refusal is told again: one line of a log is easily overlooked.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
-/// So many looks in a row, a second apart, a server that waits for a key is no news: the server that has it may just be at it.
+/// So many looks in a row, a second apart, a server that waits for a key or for the store is no news: the server that has the key may
+/// just be at it.
 const HELD: u32 = 20;
 /// How often a server says which keys it has, to others on the same store; they take it for stopped after three of these.
 const SAYS: Duration = Duration::from_secs(50);
@@ -213,7 +214,7 @@ async fn turn(app: &App, signer: &mut LogSigner, held: &mut u32) -> Duration {
         Standing::Refused(why) => Err(NotSigned::Diverged(why)),
         _ => signer.sign(app.engine.store(), edge::now()).await,
     };
-    if !matches!(signed, Err(NotSigned::Held(_))) {
+    if !matches!(signed, Err(NotSigned::Held(_) | NotSigned::Store(_))) {
         *held = 0;
     }
     match signed {
@@ -245,6 +246,12 @@ async fn turn(app: &App, signer: &mut LogSigner, held: &mut u32) -> Duration {
             EVERY
         }
         Err(NotSigned::Store(error)) => {
+            *held = held.saturating_add(1);
+            if *held >= HELD {
+                app.metrics.signed(false, 0);
+                app.signing
+                    .stands(Standing::Held(format!("the store does not answer: {error}")));
+            }
             tracing::warn!(%error, "the log could not be signed yet");
             app.signing.wake();
             EVERY

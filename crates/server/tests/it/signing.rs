@@ -314,6 +314,52 @@ async fn with_a_store_that_was_put_back_access_is_only_taken_away() {
     }
 }
 
+/// The file outside could not be written for a while, and the store has what was signed meanwhile: the log goes on from both.
+#[tokio::test]
+async fn what_the_store_itself_has_of_signatures_counts_beside_an_older_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ServerConfig::ephemeral(folder.path());
+    signed(&mut config);
+    let StoreConfig::Sqlite { path } = config.store.clone() else {
+        panic!()
+    };
+    let (data, state) = (path.parent().unwrap(), folder.path().join("log-key.signed"));
+    let (then, now) = (folder.path().join("then"), folder.path().join("now"));
+    let server = start(&config).await.unwrap();
+    happens(&server).await;
+    all_signed(&server).await;
+    server.stop().await;
+    put(data, &then);
+    let older = std::fs::read(&state).unwrap();
+    let server = start(&config).await.unwrap();
+    happens(&server).await;
+    all_signed(&server).await;
+    server.stop().await;
+    put(data, &now);
+
+    // An older file alone is no rollback: the server goes on from the store's.
+    std::fs::write(&state, &older).unwrap();
+    let server = start(&config).await.unwrap();
+    assert!(!server.engine().only_takes_away());
+    server.stop().await;
+
+    // Entries that were signed are gone, and their signatures are not: the older file would not know.
+    std::fs::write(&state, &older).unwrap();
+    std::fs::remove_dir_all(data).unwrap();
+    put(&then, data);
+    let store = rusqlite::Connection::open(&path).unwrap();
+    let newer = now.join(path.file_name().unwrap());
+    store
+        .execute("ATTACH ?1 AS newer", [newer.to_str().unwrap()])
+        .unwrap();
+    let text = "INSERT INTO main.checkpoints SELECT * FROM newer.checkpoints WHERE size NOT IN (SELECT size FROM main.checkpoints)";
+    assert!(store.execute(text, []).unwrap() > 0);
+    drop(store);
+    let server = start(&config).await.unwrap();
+    assert!(server.engine().only_takes_away());
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn without_its_key_or_with_another_no_server_starts() {
     let folder = tempfile::tempdir().unwrap();

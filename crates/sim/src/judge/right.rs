@@ -9,7 +9,7 @@ use daypass_core::lock::On;
 use daypass_core::name::Item;
 use daypass_core::person::Kind;
 use daypass_core::request::Request;
-use daypass_core::review::Approval;
+use daypass_core::review::{Approval, Review};
 use daypass_core::time::{Span, Timestamp};
 
 use super::approval::in_set;
@@ -79,7 +79,19 @@ impl Judge {
             };
             let others = step.escalate.as_ref();
             let asked = is_of(&step.from) || others.is_some_and(|(to, _)| is_of(to));
-            asked && review.voices().all(|voice| self.is_there(voice, request))
+            asked
+                && review.voices().all(|voice| self.is_there(voice, request))
+                && self.still_speaks(current, review)
+        })
+    }
+
+    /// Whether who reviewed in somebody's place may be a delegate still, and was not told since that they are none: a delegation that
+    /// ran out leaves what was said, one that was taken back or given to another does not.
+    fn still_speaks(&self, policy: &Policy, review: &Review) -> bool {
+        review.on_behalf.is_none_or(|absent| {
+            let away = self.ledger.standings.absence(absent);
+            away.is_some_and(|away| away.to == review.reviewer && away.is_at(review.at))
+                && self.may_be_delegate(policy, review.reviewer)
         })
     }
 

@@ -99,7 +99,7 @@ impl Standings {
 
 impl Absence {
     /// Whether they are away at this time.
-    fn is_at(&self, at: Timestamp) -> bool {
+    pub(super) fn is_at(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
     }
 }
