@@ -8,6 +8,9 @@ use secrecy::SecretString;
 
 use crate::output::Streams;
 
+/// The variable by which `daypass ssh` tells what `ssh-config` has ssh ask that it brings a certificate itself.
+pub(crate) const SSH_TO: &str = "DAYPASS_SSH_TO";
+
 /// Environment variables and the kind of the three streams.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -29,6 +32,8 @@ pub(crate) struct Environment {
     pub(crate) runtime: PathBuf,
     /// The name to suggest at a login.
     pub(crate) user: Option<String>,
+    /// Where a `daypass ssh` goes that this was started by, with a certificate of its own: USER@HOST.
+    pub(crate) ssh_to: Option<String>,
     /// How this program was called.
     pub(crate) called: Option<OsString>,
     /// Where programs are looked for.
@@ -67,6 +72,7 @@ impl Environment {
                 .filter(|path| path.is_dir())
                 .unwrap_or_else(std::env::temp_dir),
             user: text("USER"),
+            ssh_to: text(SSH_TO),
             called: std::env::args_os().next(),
             path: std::env::var_os("PATH").unwrap_or_default(),
             streams: Streams {

@@ -20,6 +20,9 @@ pub const VERSION: u32 = 1;
 /// given up by its database.
 pub const OVERTAKEN: Span = Span::minutes(10);
 
+/// How much may happen after an event before it is signed, where the log is signed at all: a server signs each second.
+pub const UNSIGNED: Span = Span::minutes(1);
+
 /// Why bytes are no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {

@@ -126,6 +126,12 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// How far a key is; one that was never rotated is settled.
+    #[must_use]
+    pub fn of(standing: Option<&Standing>) -> Self {
+        standing.map_or(Self::Settled, |standing| standing.phase.clone())
+    }
+
     /// Its name, as the table of legal transitions has it.
     #[must_use]
     pub const fn name(&self) -> &'static str {

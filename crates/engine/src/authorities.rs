@@ -115,7 +115,7 @@ impl Engine {
         self.may_give()?;
         let actor = Actor::Person(caller.person);
         let provider = self.ssh(connector)?;
-        let settled = phase(self.standing(connector).await?.as_ref()) == Phase::Settled;
+        let settled = Phase::of(self.standing(connector).await?.as_ref()) == Phase::Settled;
         if settled {
             self.stage(connector, &provider, actor).await?;
         }
@@ -153,9 +153,7 @@ impl Engine {
     }
 
     async fn standing(&self, connector: &Name) -> Result<Option<Standing>, Error> {
-        let key = Key::Ssh(connector.clone());
-        let standings = self.store().key_standings().await?;
-        Ok(standings.into_iter().find(|standing| standing.key == key))
+        Ok(self.store().key_standing(&Key::Ssh(connector.clone())).await?)
     }
 
     async fn before(&self, connector: &Name, provider: &Arc<dyn Provider>) -> Result<Before, Error> {
@@ -210,7 +208,7 @@ impl Engine {
         at_once: bool,
     ) -> Result<(), Error> {
         let before = self.before(connector, provider).await?;
-        let now = phase(before.standing.as_ref());
+        let now = Phase::of(before.standing.as_ref());
         match now.clone() {
             Phase::Staged { next } => {
                 let without = self.waiting(connector, provider, &next).await?;
@@ -255,7 +253,7 @@ impl Engine {
         let key = Key::Ssh(connector.clone());
         let (scope, connector) = (Scope::Key(key.clone()), connector.to_string());
         let decide = move |world: &World, _| -> Result<Outcome, Refusal> {
-            if phase(world.keys.get(&key)) != from {
+            if Phase::of(world.keys.get(&key)) != from {
                 return Ok(Outcome::default());
             }
             let mut outcome = Outcome::one(actor, Subject::Key(key), What::Key(event));
@@ -265,9 +263,4 @@ impl Engine {
         self.store().transition(scope, decide).await?;
         Ok(())
     }
-}
-
-/// How far a key is; one that was never rotated is settled.
-fn phase(standing: Option<&Standing>) -> Phase {
-    standing.map_or(Phase::Settled, |standing| standing.phase.clone())
 }

@@ -254,6 +254,12 @@ impl Store {
         self.read(|link| Box::pin(standings(link))).await
     }
 
+    /// How far a key is; `None` where it was never rotated.
+    pub async fn key_standing(&self, key: &Key) -> Result<Option<Standing>> {
+        let all = self.key_standings().await?;
+        Ok(all.into_iter().find(|standing| standing.key == *key))
+    }
+
     /// Everything that is kept sealed.
     pub async fn sealed(&self) -> Result<Vec<Sealed>> {
         self.read(|link| Box::pin(sealed(link))).await

@@ -28,7 +28,10 @@ pub enum NotSigned {
 ///
 /// # Errors
 /// Where it is no checkpoint, or none of them did.
-pub fn signed<'k>(note: &[u8], keys: &'k [Verifier]) -> Result<(Checkpoint, &'k Verifier), NotSigned> {
+pub fn signed<'k>(
+    note: &[u8],
+    keys: impl IntoIterator<Item = &'k Verifier>,
+) -> Result<(Checkpoint, &'k Verifier), NotSigned> {
     let note = Note::parse(note)?;
     let mut why = NotSigned::NoKey;
     for key in keys {

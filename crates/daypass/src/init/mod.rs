@@ -81,7 +81,7 @@ impl Init {
         config_file: &Path,
         chosen: &password::Chosen,
     ) -> Result<(), Failure> {
-        let text = include_str!("server.yaml").replace("@LISTEN@", &self.listen.to_string());
+        let text = server_yaml(self.listen);
         let config = ServerConfig::parse(config_file, &text)?;
         folder.private_dir("secrets")?;
         folder.secret("secrets/sealing-key", &daypass_server::new_sealing_key())?;
@@ -183,6 +183,15 @@ fn refuse_second(dir: &Path, config_file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+fn server_yaml(listen: SocketAddr) -> String {
+    let listen = match listen {
+        SocketAddr::V4(listen) => listen.to_string(),
+        // Without quotes it would be a list in YAML.
+        SocketAddr::V6(listen) => format!("\"{listen}\""),
+    };
+    include_str!("server.yaml").replace("@LISTEN@", &listen)
+}
+
 #[cfg(test)]
 mod tests {
     use daypass_policy::{Policy, Source};
@@ -202,6 +211,15 @@ mod tests {
                 }
             })
             .collect()
+    }
+
+    #[test]
+    fn addresses_of_both_kinds_are_read_again() {
+        for listen in ["127.0.0.1:8080", "[::1]:8080"] {
+            let listen: SocketAddr = listen.parse().unwrap();
+            let config = ServerConfig::parse(Path::new("server.yaml"), &server_yaml(listen)).unwrap();
+            assert_eq!(config.listen, listen);
+        }
     }
 
     #[test]

@@ -272,6 +272,14 @@ fn plain_tools_get_in(fleet: &Fleet) {
     let at = format!("{user}@127.0.0.1");
     let (out, _) = ends_with(tool("ssh", "-p").args([&at, "echo plainly in"]), 0);
     assert_eq!(out, "plainly in\n");
+    // Beside daypass ssh, which brings the certificate of the role that was named, it offers none.
+    let mut beside = tool("ssh", "-p");
+    ends_with(beside.env("DAYPASS_SSH_TO", &at).args([&at, "true"]), 255);
+    let mut elsewhere = tool("ssh", "-p");
+    ends_with(
+        elsewhere.env("DAYPASS_SSH_TO", "deploy@jump").args([&at, "true"]),
+        0,
+    );
     house.write("sent", "a file\n");
     ends_with(
         tool("scp", "-P")

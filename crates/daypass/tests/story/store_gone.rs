@@ -151,9 +151,10 @@ fn the_target_killed_while_access_is_set_up() {
         proxied: true,
         ..Settings::on(Store::Sqlite)
     });
-    // Before it is committed there: what was done is lost with the target. After: it is there, and nobody was told.
+    // After it is committed there: it is there, and nobody was told. Before: what was done is lost with the target. In this order:
+    // nothing else commits there yet, while a grant that is there has its limit set anew.
     let mut grants = Vec::new();
-    for needle in [&b"CREATE ROLE"[..], &b"COMMIT"[..]] {
+    for needle in [&b"COMMIT"[..], &b"CREATE ROLE"[..]] {
         let seen = house.target.proxy().when(needle, Then::HoldAnswers);
         let grant = house.take("orders-prod/read", "30m", &[]);
         seen.wait(PATIENCE).unwrap();

@@ -1,5 +1,6 @@
 //! A server that only takes away: every door by which something would be given is shut, and every one by which it ends is open.
 
+use daypass_core::id::GrantId;
 use daypass_core::refusal::Code;
 use daypass_core::request::Request;
 use daypass_core::review::Decision as Vote;
@@ -163,13 +164,7 @@ async fn every_door_by_which_something_ends_is_open() {
         house.granted(&["orders/write"]).await,
         house.granted(&["orders/read"]).await,
     );
-    let locked = house
-        .ask("ana", &["staging/read"])
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let locked = agreed(&house).await;
     let [denied, withdrawn] = [
         house.ask("ana", &["orders/read"]).await.unwrap().request,
         house.ask("ana", &["orders/write"]).await.unwrap().request,
@@ -198,6 +193,22 @@ async fn every_door_by_which_something_ends_is_open() {
     }
 }
 
+/// A grant of ana's that is agreed to and has not begun.
+async fn agreed(house: &House) -> GrantId {
+    let asked = house.ask("ana", &["staging/read"]).await.unwrap();
+    asked.grant.unwrap().id
+}
+
+/// One that is to begin in ten minutes.
+async fn scheduled(house: &House) -> GrantId {
+    let later = NewRequest {
+        start: Some(house.now() + Span::minutes(10)),
+        ..asked(&["staging/read"])
+    };
+    let asked = house.engine.request(house.caller("ana"), later, None).await;
+    asked.unwrap().grant.unwrap().id
+}
+
 /// How often something was set up, begun or became active.
 fn begun(log: &[&str]) -> usize {
     let begins = ["entitlement.intended", "grant.begun", "grant.activated"];
@@ -208,21 +219,9 @@ fn begun(log: &[&str]) -> usize {
 async fn what_is_due_ends_and_nothing_begins() {
     let mut house = house().await;
     let held = house.granted(&["orders/write"]).await;
-    let start = Some(house.now() + Span::minutes(10));
-    let later = NewRequest {
-        start,
-        ..asked(&["staging/read"])
-    };
-    let scheduled = house.engine.request(house.caller("ana"), later, None).await;
-    let scheduled = scheduled.unwrap().grant.unwrap().id;
+    let scheduled = scheduled(&house).await;
     let silent = house.ask("ana", &["orders/read"]).await.unwrap().request;
-    let setting_up = house
-        .ask("ana", &["staging/read"])
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let setting_up = agreed(&house).await;
     house.target.set_down(true);
     house.reconcile().await;
     house.target.set_down(false);
@@ -269,20 +268,8 @@ async fn what_is_due_ends_and_nothing_begins() {
 async fn what_had_not_begun_ends_where_the_loss_is_accepted() {
     let mut house = house().await;
     let held = house.granted(&["orders/write"]).await;
-    let start = Some(house.now() + Span::minutes(10));
-    let later = NewRequest {
-        start,
-        ..asked(&["staging/read"])
-    };
-    let scheduled = house.engine.request(house.caller("ana"), later, None).await;
-    let scheduled = scheduled.unwrap().grant.unwrap().id;
-    let setting_up = house
-        .ask("ana", &["staging/read"])
-        .await
-        .unwrap()
-        .grant
-        .unwrap()
-        .id;
+    let scheduled = scheduled(&house).await;
+    let setting_up = agreed(&house).await;
     assert_eq!(house.engine.end_what_had_not_begun().await.unwrap(), 2);
     assert_eq!(house.engine.end_what_had_not_begun().await.unwrap(), 0);
     house.live(Span::minutes(20)).await;

@@ -4,13 +4,14 @@ use axum::extract::State;
 use daypass_api::environment::{EnvironmentOffer, EnvironmentQuery};
 use daypass_api::{Page, Problem};
 use daypass_core::lock;
-use daypass_policy::{EnvironmentOffer as Core, Onlooker, Policy};
+use daypass_policy::{EnvironmentOffer as Core, Policy};
 
+use crate::api::onlooker::offers;
 use crate::api::page;
 use crate::app::App;
 use crate::http::access::{Identity, Origin};
 use crate::http::intake::{Json, Query};
-use crate::http::problem::{Answer, Failure};
+use crate::http::problem::Answer;
 use crate::wire;
 
 /// Lists every role of every environment, what it stands for, and what it takes the caller to have it.
@@ -19,39 +20,23 @@ use crate::wire;
 pub(super) async fn list(
     State(app): State<App>,
     identity: Identity,
-    Origin(from): Origin,
+    origin: Origin,
     Query(query): Query<EnvironmentQuery>,
 ) -> Answer<Json<Page<EnvironmentOffer>>> {
-    let now = app.engine.store().now().await?;
     let current = app.engine.current();
-    let (who, confirmed) = (identity.caller.person, identity.caller.confirmed_at());
-    let policy = current.policy.clone();
-    let past = app.engine.past_of(&current, who).await?;
-    // Each is a decision of the policy about many items; that is work for a thread of its own.
-    let offers = tokio::task::spawn_blocking(move || {
-        let directory = current.directory.as_ref();
-        let onlooker = Onlooker {
-            who,
-            past: &past,
-            from,
-            // Whoever can prove who they are is asked to when they ask for something.
-            confirmed: confirmed.map(|_| now),
-            now,
-        };
-        current.policy.environments(&onlooker, directory)
-    });
-    let offers = offers.await.map_err(|error| Failure::internal(&error))?;
+    let offers = offers(&app, &current, (&identity, origin), Policy::environments).await?;
     let locked = app.engine.locked_now().await?;
-    let offers = offers
-        .into_iter()
-        .map(|offer| match locked.locked_for(who, &offer.items) {
-            Some(lock) => Core {
-                terms: Err(lock::refusal(lock, Some(who))),
-                break_glass: false,
-                ..offer
+    let offers =
+        offers.into_iter().map(
+            |offer| match locked.locked_for(identity.caller.person, &offer.items) {
+                Some(lock) => Core {
+                    terms: Err(lock::refusal(lock, Some(identity.caller.person))),
+                    break_glass: false,
+                    ..offer
+                },
+                None => offer,
             },
-            None => offer,
-        });
+        );
     let wanted = |offer: &Core| {
         let instant =
             query.instant != Some(true) || offer.terms.as_ref().is_ok_and(|terms| terms.is_instant());
@@ -59,7 +44,7 @@ pub(super) async fn list(
             && query
                 .env
                 .as_deref()
-                .is_none_or(|env| is_within(&policy, offer, env))
+                .is_none_or(|env| is_within(&current.policy, offer, env))
     };
     let offers: Vec<EnvironmentOffer> = offers
         .filter(|offer| wanted(offer))

@@ -17,6 +17,7 @@ mod keys;
 mod locks;
 mod log;
 mod log_key;
+mod onlooker;
 mod page;
 mod people;
 mod policies;

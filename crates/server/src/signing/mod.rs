@@ -116,6 +116,8 @@ impl From<StoreError> for NotSigned {
 
 /// The signer of this server's log.
 pub(crate) struct LogSigner {
+    /// What this server calls itself.
+    name: String,
     /// The file of its keys.
     file: PathBuf,
     /// The keys in it, as they were read last.
@@ -140,6 +142,11 @@ impl LogSigner {
     /// The public halves of the keys that this server has.
     pub(crate) fn here(&self) -> Vec<Verifier> {
         self.keys.iter().map(|key| key.verifier().clone()).collect()
+    }
+
+    /// What this server calls itself.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The file of its keys.

@@ -55,6 +55,7 @@ impl LogSigner {
             );
         }
         let mut signer = Self {
+            name: own_name(&config.file),
             file: config.file.clone(),
             keys: Vec::new(),
             state,
@@ -245,6 +246,13 @@ fn present(keys: &[Signer], newest: Option<&KeptCheckpoint>, told: &[Told]) -> O
         !next && note.verify(key).is_ok()
     });
     found.cloned()
+}
+
+/// What a server calls itself: where to bring a key to.
+fn own_name(file: &Path) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = Some(host.trim()).filter(|host| !host.is_empty());
+    format!("{}:{}", host.unwrap_or("this-host"), file.display())
 }
 
 fn names(keys: &[Signer]) -> String {

@@ -5,7 +5,6 @@
 //! from there, and whoever has the key of before finds its word for the one after it. The private halves are in files, one of each
 //! server: the next key becomes the log's when every server that runs has it, or somebody does not wait.
 
-use std::path::Path;
 use std::time::Duration;
 
 use daypass_api::key::{LogKey, LogRotation, LogServer, RotateLog};
@@ -49,12 +48,7 @@ fn known(app: &Parts) -> Answer<Known> {
 }
 
 async fn standing(app: &Parts) -> Answer<Option<KeyStanding>> {
-    let all = app.engine.store().key_standings().await?;
-    Ok(all.into_iter().find(|standing| standing.key == Key::Log))
-}
-
-fn phase(standing: Option<&KeyStanding>) -> Phase {
-    standing.map_or(Phase::Settled, |standing| standing.phase.clone())
+    Ok(app.engine.store().key_standing(&Key::Log).await?)
 }
 
 /// The log's keys, how far a rotation is, and which server has which.
@@ -108,18 +102,14 @@ fn in_use(line: &Line, key: &str) -> bool {
 
 /// This server, and the others on the same store that said lately that they run.
 async fn servers(app: &Parts) -> Answer<Vec<Row>> {
-    let mut rows = Vec::new();
-    if let Some(known) = app.signing.known() {
-        rows.push(row(&known, app.engine.store().now().await?));
-    }
-    let Some(name) = rows.first().map(|own| own.name.clone()) else {
-        return Ok(rows);
+    let Some(known) = app.signing.known() else {
+        return Ok(Vec::new());
     };
     let store = app.engine.store();
     let now = store.now().await?;
     let others = store.log_servers().await?.into_iter();
-    rows.extend(others.filter(|row| row.name != name && now.since(row.at) <= SILENT));
-    Ok(rows)
+    let others = others.filter(|row| row.name != known.name && now.since(row.at) <= SILENT);
+    Ok(std::iter::once(row(&known, now)).chain(others).collect())
 }
 
 /// What this server says of itself.
@@ -129,13 +119,6 @@ pub(super) fn row(known: &Known, at: Timestamp) -> Row {
         keys: known.here.iter().map(ToString::to_string).collect(),
         at,
     }
-}
-
-/// What a server calls itself: where to bring a key to.
-pub(crate) fn own_name(file: &Path) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = Some(host.trim()).filter(|host| !host.is_empty());
-    format!("{}:{}", host.unwrap_or("this-host"), file.display())
 }
 
 /// The running servers that do not have a key.
@@ -153,7 +136,7 @@ async fn lacking(app: &Parts, key: &Verifier) -> Answer<Vec<String>> {
 pub(crate) async fn rotate(app: &Parts, by: PersonId, how: RotateLog) -> Answer<LogKey> {
     known(app)?;
     let actor = Actor::Person(by);
-    let begins = phase(standing(app).await?.as_ref()) == Phase::Settled;
+    let begins = Phase::of(standing(app).await?.as_ref()) == Phase::Settled;
     if begins {
         stage(app, actor).await?;
     }
@@ -180,7 +163,7 @@ pub(crate) async fn advance(app: &Parts) -> Answer<()> {
     if !matches!(app.signing.standing(), Standing::Signed { .. }) {
         return Ok(());
     }
-    let staged = matches!(phase(standing(app).await?.as_ref()), Phase::Staged { .. });
+    let staged = matches!(Phase::of(standing(app).await?.as_ref()), Phase::Staged { .. });
     let seen = app
         .signing
         .known()
@@ -195,7 +178,7 @@ pub(crate) async fn advance(app: &Parts) -> Answer<()> {
 async fn signed(app: &Parts) -> Answer<Line> {
     for _ in 0..LOOKS {
         let known = known(app)?;
-        if phase(standing(app).await?.as_ref()).name() == known.line.phase() {
+        if Phase::of(standing(app).await?.as_ref()).name() == known.line.phase() {
             return Ok(known.line);
         }
         app.signing.wake();
@@ -292,7 +275,7 @@ async fn has_signed(app: &Parts, key: &Verifier) -> Answer<bool> {
 /// Records the step that follows `from`, unless somebody else has just taken it.
 async fn record(app: &Parts, actor: Actor, from: Phase, event: Event) -> Answer<()> {
     let decide = move |world: &World, _| {
-        if phase(world.keys.get(&Key::Log)) != from {
+        if Phase::of(world.keys.get(&Key::Log)) != from {
             return Ok(Outcome::default());
         }
         Ok(Outcome::one(actor, Subject::Key(Key::Log), What::Key(event)))

@@ -64,7 +64,7 @@ pub(crate) struct Known {
 impl Known {
     fn of(signer: &LogSigner) -> Self {
         Self {
-            name: rotate::own_name(signer.file()),
+            name: signer.name().to_owned(),
             file: signer.file().to_owned(),
             here: signer.here(),
             line: signer.line().clone(),

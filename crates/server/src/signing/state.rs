@@ -65,7 +65,7 @@ impl StateFile {
 /// # Errors
 /// Where it is none.
 pub(crate) fn checkpoint(note: &[u8], keys: &[&Verifier]) -> Result<Checkpoint, String> {
-    let keys: Vec<Verifier> = keys.iter().map(|key| (*key).clone()).collect();
-    let (checkpoint, _) = daypass_tlog::signed(note, &keys).map_err(|error| error.to_string())?;
+    let signed = daypass_tlog::signed(note, keys.iter().copied());
+    let (checkpoint, _) = signed.map_err(|error| error.to_string())?;
     Ok(checkpoint)
 }

@@ -1,6 +1,6 @@
 //! The signed log: what is served of it, and what the server refuses to sign.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daypass_api::doctor::Verdict;
@@ -17,6 +17,7 @@ use daypass_store::{Outcome, Scope};
 use daypass_tlog::key::Verifier;
 use daypass_tlog::tile::{Kind, Tile};
 use daypass_tlog::{Checkpoint, Note, Tree, leaf, proof};
+use tempfile::TempDir;
 
 use crate::bed::{Bed, problem, soon};
 
@@ -27,6 +28,17 @@ pub(crate) fn signed(config: &mut ServerConfig) {
         path: folder.join("data/store.sqlite"),
     };
     by_key(config);
+}
+
+/// The configuration of such a server, and where its store lies.
+pub(crate) fn on_disk() -> (TempDir, ServerConfig, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ServerConfig::ephemeral(folder.path());
+    signed(&mut config);
+    let StoreConfig::Sqlite { path } = config.store.clone() else {
+        panic!("it is on SQLite")
+    };
+    (folder, config, path)
 }
 
 /// The log is signed, wherever it is.
@@ -241,12 +253,7 @@ pub(crate) fn put(from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn with_a_store_that_was_put_back_access_is_only_taken_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = ServerConfig::ephemeral(folder.path());
-    signed(&mut config);
-    let StoreConfig::Sqlite { path } = config.store.clone() else {
-        panic!()
-    };
+    let (folder, config, path) = on_disk();
     let data = path.parent().unwrap().to_owned();
     let copy = folder.path().join("yesterday");
     let server = start(&config).await.unwrap();
@@ -317,12 +324,7 @@ async fn with_a_store_that_was_put_back_access_is_only_taken_away() {
 /// The file outside could not be written for a while, and the store has what was signed meanwhile: the log goes on from both.
 #[tokio::test]
 async fn what_the_store_itself_has_of_signatures_counts_beside_an_older_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = ServerConfig::ephemeral(folder.path());
-    signed(&mut config);
-    let StoreConfig::Sqlite { path } = config.store.clone() else {
-        panic!()
-    };
+    let (folder, config, path) = on_disk();
     let (data, state) = (path.parent().unwrap(), folder.path().join("log-key.signed"));
     let (then, now) = (folder.path().join("then"), folder.path().join("now"));
     let server = start(&config).await.unwrap();

@@ -11,7 +11,7 @@ use daypass_core::event::{Actor, Subject, What};
 use daypass_core::key::{Event, Key};
 use daypass_providers::Kind as TargetKind;
 use daypass_providers::memory::Memory;
-use daypass_server::config::{ServerConfig, StoreConfig};
+use daypass_server::config::ServerConfig;
 use daypass_server::{Server, SigningError, StartError, edge};
 use daypass_store::{Outcome, Scope};
 use daypass_testbed::Postgres;
@@ -20,7 +20,7 @@ use daypass_tlog::key::{Signer, Verifier};
 
 use crate::bed::{Bed, soon};
 use crate::replicas::on;
-use crate::signing::{all_signed, happens, put, signed, start, verifier};
+use crate::signing::{all_signed, happens, on_disk, put, signed, start, verifier};
 
 const NOW: RotateLog = RotateLog {
     now: true,
@@ -304,12 +304,7 @@ async fn a_stolen_key_goes_at_once_and_leads_nowhere() {
 
 #[tokio::test]
 async fn an_announcement_that_was_rolled_back_is_a_rollback() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = ServerConfig::ephemeral(folder.path());
-    signed(&mut config);
-    let StoreConfig::Sqlite { path } = config.store.clone() else {
-        panic!()
-    };
+    let (folder, mut config, path) = on_disk();
     let (data, copy) = (path.parent().unwrap().to_owned(), folder.path().join("yesterday"));
     let file = folder.path().join("log-key");
     let server = start(&config).await.unwrap();

@@ -99,7 +99,7 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Pools> {
         .execute("SELECT pg_advisory_lock($1)", &[&MIGRATING])
         .await
         .map_err(failure)?;
-    let migrated = migrations::migrations::runner().run_async(&mut **client).await;
+    let migrated = steps().run_async(&mut **client).await;
     client
         .execute("SELECT pg_advisory_unlock($1)", &[&MIGRATING])
         .await
@@ -116,13 +116,9 @@ pub(crate) fn open_reading(options: &PostgresOptions) -> Result<Line> {
     Ok(Line { pool, patience })
 }
 
-/// The tables of this version: each step to them, with its checksum.
-pub(crate) fn tables() -> Vec<(i64, String)> {
-    let runner = migrations::migrations::runner();
-    let steps = runner.get_migrations().iter();
-    steps
-        .map(|step| (i64::from(step.version()), step.checksum().to_string()))
-        .collect()
+/// What makes the tables of this version, step by step.
+pub(crate) fn steps() -> refinery::Runner {
+    migrations::migrations::runner()
 }
 
 fn line(options: &PostgresOptions, size: usize, patience: Duration) -> Result<Line> {

@@ -149,7 +149,7 @@ impl Memory {
 fn prepare(connection: &mut Connection) -> Result<()> {
     connection.execute_batch(PRAGMAS).map_err(failure)?;
     plan_once(connection)?;
-    let done = migrations::migrations::runner().run(connection);
+    let done = steps().run(connection);
     done.map(drop)
         .map_err(|error| Error::Corrupt(format!("its tables are not those of this version: {error}")))
 }
@@ -168,13 +168,9 @@ pub(crate) fn wal(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// The tables of this version: each step to them, with its checksum.
-pub(crate) fn tables() -> Vec<(i64, String)> {
-    let runner = migrations::migrations::runner();
-    let steps = runner.get_migrations().iter();
-    steps
-        .map(|step| (i64::from(step.version()), step.checksum().to_string()))
-        .collect()
+/// What makes the tables of this version, step by step.
+pub(crate) fn steps() -> refinery::Runner {
+    migrations::migrations::runner()
 }
 
 /// A connection that cannot write, whatever it is told. `nobody`: nobody else uses the file meanwhile, and SQLite takes it as it

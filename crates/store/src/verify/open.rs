@@ -30,7 +30,7 @@ pub async fn verify_sqlite(path: &Path, expect: Expect) -> Result<Verified> {
     let verified = readers
         .read(move |link| {
             Box::pin(async move {
-                version(link, &sqlite::tables()).await?;
+                version(link, &sqlite::steps()).await?;
                 run(link, &expect).await
             })
         })
@@ -58,7 +58,7 @@ pub async fn verify_postgres(options: &PostgresOptions, expect: Expect) -> Resul
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     let checked = within(&line, begin, move |link| {
         Box::pin(async move {
-            version(link, &postgres::tables()).await?;
+            version(link, &postgres::steps()).await?;
             run(link, &expect).await
         })
     });
@@ -66,7 +66,7 @@ pub async fn verify_postgres(options: &PostgresOptions, expect: Expect) -> Resul
 }
 
 /// Whether the tables are those of this program: what it would otherwise find out by making them so.
-async fn version(link: &mut Link, tables: &[(i64, String)]) -> Result<()> {
+async fn version(link: &mut Link, steps: &refinery::Runner) -> Result<()> {
     let text = "SELECT CAST(version AS BIGINT), CAST(checksum AS TEXT) FROM refinery_schema_history ORDER BY version";
     let another = |why: &str| Error::Corrupt(format!("{why}. Verify it with the daypass that serves it"));
     let rows = link.rows(text, &[]).await.map_err(|error| match error {
@@ -79,7 +79,9 @@ async fn version(link: &mut Link, tables: &[(i64, String)]) -> Result<()> {
     for row in &rows {
         kept.push((row.int(0)?, row.text(1)?.to_owned()));
     }
-    if kept == tables {
+    let steps = steps.get_migrations().iter();
+    let ours = steps.map(|step| (i64::from(step.version()), step.checksum().to_string()));
+    if ours.eq(kept) {
         Ok(())
     } else {
         Err(another("its tables are not those of this version"))

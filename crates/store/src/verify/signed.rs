@@ -1,6 +1,6 @@
 //! Checkpoints against the tree: each must be the head of the first so many entries, and what happened is signed soon.
 
-use daypass_core::time::Span;
+use daypass_core::event::UNSIGNED;
 use daypass_tlog::key::Verifier;
 use daypass_tlog::{Checkpoint, Marks, Note, Tree};
 
@@ -10,9 +10,6 @@ use crate::checkpoints::{self, KeptCheckpoint};
 use crate::error::Result;
 use crate::link::Link;
 use crate::replay::Replay;
-
-/// How much may happen after an event before it is signed. A server signs each second.
-const SOON: Span = Span::minutes(1);
 
 /// Where a checkpoint is from.
 struct From {
@@ -107,7 +104,7 @@ impl Marked {
         }
         self.keys.end()?;
         if let (Some(newest), Some(oldest)) = (replay.times.newest, replay.times.unsigned)
-            && newest.since(oldest) > SOON
+            && newest.since(oldest) > UNSIGNED
         {
             let signed = self.newest.unwrap_or_default();
             let what = format!(

@@ -3,6 +3,7 @@
 
 use daypass_api::Client;
 use daypass_api::event::{AuditEvent, AuditQuery};
+use daypass_core::event::UNSIGNED;
 use daypass_core::time::{Span, Timestamp};
 use daypass_tlog::key::Verifier;
 
@@ -10,8 +11,6 @@ use super::reader::unsound;
 use super::trust;
 use crate::failure::Failure;
 
-/// How much may happen after an entry before it is signed. A server signs each second.
-const SOON: Span = Span::minutes(1);
 /// How long it may be unsigned by the clock of this machine, which may be another than the server's.
 const LONG: Span = Span::minutes(5);
 
@@ -54,7 +53,7 @@ pub(super) async fn unsigned(client: &Client, keys: &[Verifier], now: Timestamp)
 
 /// Whether what is not signed is too old for that.
 fn stopped(oldest: Timestamp, newest: Timestamp, now: Timestamp) -> bool {
-    newest.since(oldest) > SOON || now.since(oldest) > LONG
+    newest.since(oldest) > UNSIGNED || now.since(oldest) > LONG
 }
 
 fn one() -> AuditQuery {

@@ -24,6 +24,7 @@ use tokio::process::Command;
 use crate::commands::connect::Reach;
 use crate::context::Context;
 use crate::edge;
+use crate::environment::SSH_TO;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::find;
@@ -132,6 +133,8 @@ impl SshArgs {
                 &host,
             ])
             .args(&self.args)
+            // Where plain ssh is set up too, it would offer a certificate of its own choice beside this one.
+            .env(SSH_TO, destination(&user, &host))
             .status()
             .await
             .map_err(|error| Failure::error(format!("{} cannot be started: {error}", ssh.display())))?;
@@ -260,7 +263,8 @@ fn print(text: &str) -> Result<(), Failure> {
   daypass ssh-certificate --for web-1.internal --user deploy
 
 Ends with 0 where a certificate is there that lasts for a while (a minute, or a fifth of its life) and whose grant is still
-there, or where one was fetched; else it says why not. It never asks for access.")]
+there, or where one was fetched; else it says why not. It never asks for access. For daypass ssh, which brings a certificate of the
+role that was named, it ends with 3 and says nothing.")]
 pub struct SshCertificateArgs {
     /// The host
     #[arg(long = "for", value_name = "HOST")]
@@ -273,6 +277,10 @@ pub struct SshCertificateArgs {
 
 impl SshCertificateArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        if context.env.ssh_to == Some(destination(&self.user, &self.host)) {
+            // Not a word: nothing is wrong, and `daypass ssh` has said what it does.
+            return Ok(Exit::NOT_ELIGIBLE);
+        }
         let keep = Keep::open(context).await?;
         let to = (self.host.as_str(), self.user.as_str());
         if let Some(grant) = keep.has(to.0, to.1, edge::now())?
@@ -297,6 +305,11 @@ impl SshCertificateArgs {
             Failure::new(Exit::NOT_ELIGIBLE, none).hint("daypass ls shows what to ask for")
         }))
     }
+}
+
+/// How a destination is told from others: names of hosts have no case.
+fn destination(user: &str, host: &str) -> String {
+    format!("{user}@{}", host.to_ascii_lowercase())
 }
 
 /// Whether a grant may still be there: only the server's word that it is not counts against it.
