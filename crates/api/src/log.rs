@@ -20,6 +20,20 @@ pub struct ProofQuery {
     pub size: Option<u64>,
 }
 
+/// The query of `GET /audit/checkpoint`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CheckpointQuery {
+    /// How many entries the log had when it was last seen. The answer then begins with the proof that it goes on from there, in the form in which
+    /// a witness is asked (C2SP `tlog-witness`). Where the log has fewer now, there is no proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// The newest checkpoint that as many witnesses signed as the server's configuration asks for, and not the newest of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witnessed: Option<bool>,
+}
+
 /// A proof about the log (RFC 6962, sections 2.1.1 and 2.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogProof {

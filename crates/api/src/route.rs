@@ -331,12 +331,12 @@ routes! {
     Events: Get EVENTS, Member, READ;
     /// Lists all events.
     AuditEvents: Get AUDIT_EVENTS, Auditor, READ;
-    /// Shows the log's newest checkpoint, signed.
-    AuditCheckpoint: Get AUDIT_CHECKPOINT, Member, READ;
+    /// Shows the log's newest checkpoint, signed, and that it goes on from an older one.
+    AuditCheckpoint: Get AUDIT_CHECKPOINT, Public, READ;
     /// Shows the key that it is verified with.
-    AuditKey: Get AUDIT_KEY, Member, READ;
+    AuditKey: Get AUDIT_KEY, Public, READ;
     /// Shows how somebody who has a former key comes to the present one.
-    AuditKeyLinks: Get AUDIT_KEY_LINKS, Member, READ;
+    AuditKeyLinks: Get AUDIT_KEY_LINKS, Public, READ;
     /// Shows a tile of the log's hashes.
     AuditTile: Get AUDIT_TILE, Member, READ;
     /// Shows a bundle of the log's entries.
@@ -570,6 +570,9 @@ mod tests {
                 &Route::Login,
                 &Route::SshAuthority,
                 &Route::SshKrl,
+                &Route::AuditCheckpoint,
+                &Route::AuditKey,
+                &Route::AuditKeyLinks,
                 &Route::Healthz,
                 &Route::Readyz,
                 &Route::RequestPage,

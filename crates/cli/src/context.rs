@@ -1,15 +1,19 @@
 //! What every command starts with: the options that all have, the environment, the output, and the way to the server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use daypass_api::client::{Client, Connection};
 use daypass_api::{Page, client};
+use daypass_tlog::key::Verifier;
 
+use crate::commands::audit::trust;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
+use crate::pins::PinGuard;
 use crate::profile::Place;
 
 /// Options that every command takes.
@@ -82,9 +86,70 @@ impl Context {
         self.global.server.as_deref().or(self.env.server.as_deref())
     }
 
-    /// A client that is logged in.
+    /// A client that is logged in. It asks for nothing at a server whose log is not the one that was seen before.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(&self.connection()?)?)
+        self.watching(Client::new(&self.connection()?)?, None)
+    }
+
+    /// The same client, which looks at the server's log first. `otherwise` is where pins are kept where there is no home.
+    pub(crate) fn watching(&self, client: Client, otherwise: Option<&Path>) -> Result<Client, Failure> {
+        Ok(match self.guard(&client, otherwise)? {
+            Some(guard) => client.guarded(guard),
+            None => client,
+        })
+    }
+
+    /// What looks at the server's log before a client asks anything; `None` where nothing can be kept.
+    pub(crate) fn guard(
+        &self,
+        client: &Client,
+        otherwise: Option<&Path>,
+    ) -> Result<Option<Arc<PinGuard>>, Failure> {
+        let given = self.given_keys()?;
+        let folder = self
+            .pins()
+            .or_else(|| otherwise.map(|folder| folder.join("pins")));
+        match folder {
+            Some(folder) => Ok(Some(PinGuard::new(&folder, client.server(), given, self.out))),
+            None if given.is_empty() => Ok(None),
+            None => Err(Failure::error(
+                "DAYPASS_LOG_KEY is set, and there is no home directory to keep in what was seen of the log",
+            )
+            .hint("set HOME or XDG_CONFIG_HOME")),
+        }
+    }
+
+    /// Where pins are kept: one for each server, whatever the profile.
+    pub(crate) fn pins(&self) -> Option<PathBuf> {
+        self.env.config.as_ref().map(|config| config.join("pins"))
+    }
+
+    /// The keys of `DAYPASS_LOG_KEY`.
+    fn given_keys(&self) -> Result<Vec<Verifier>, Failure> {
+        match &self.env.log_key {
+            None => Ok(Vec::new()),
+            Some(file) => trust::keys_of(file).map_err(trust::failure),
+        }
+    }
+
+    /// Where to, as nobody: for what needs no login, and must work where a login is refused.
+    pub(crate) fn as_nobody(&self) -> Result<Client, Failure> {
+        let profile = self.place()?.load()?;
+        let named = self.named_server();
+        let server = named.or(profile.as_ref().map(|profile| profile.server.as_str()));
+        let server = server.ok_or_else(|| {
+            Failure::usage("no server is named").hint("--server https://daypass.example.com")
+        })?;
+        let ca = self
+            .env
+            .ca
+            .as_deref()
+            .or(profile.as_ref().and_then(|profile| profile.ca.as_deref()));
+        Ok(Client::new(&Connection {
+            server: server.to_owned(),
+            token: None,
+            ca_pem: ca.map(read_ca).transpose()?,
+        })?)
     }
 
     /// Where to, and as whom.

@@ -22,6 +22,8 @@ pub(crate) struct Environment {
     pub(crate) profile: Option<String>,
     /// `DAYPASS_CA`: a file of certificates to trust besides the system's.
     pub(crate) ca: Option<PathBuf>,
+    /// `DAYPASS_LOG_KEY`: a file with the public keys that may have signed the server's log.
+    pub(crate) log_key: Option<PathBuf>,
     /// Where profiles are kept.
     pub(crate) config: Option<PathBuf>,
     /// Where the user's own files are.
@@ -60,6 +62,7 @@ impl Environment {
             token: text("DAYPASS_TOKEN").map(SecretString::from),
             profile: text("DAYPASS_PROFILE"),
             ca: text("DAYPASS_CA").map(PathBuf::from),
+            log_key: text("DAYPASS_LOG_KEY").map(PathBuf::from),
             // Source: XDG Base Directory Specification.
             config: path("XDG_CONFIG_HOME")
                 .or_else(|| path("HOME").map(|home| home.join(".config")))

@@ -28,6 +28,8 @@ impl Exit {
     pub const POLICY_TEST_FAILED: Self = Self(8);
     /// It was agreed to, and the access could not be set up.
     pub const NOT_SET_UP: Self = Self(9);
+    /// The server's log is not the one that was seen before: it was not asked for anything.
+    pub const OTHER_LOG: Self = Self(10);
     /// A wrapper failed itself, and its child did not run or its code is not known.
     pub const WRAPPER_FAILED: Self = Self(125);
 

@@ -139,6 +139,10 @@ impl From<client::Error> for Failure {
             client::Error::NotDaypass { .. } => Self::error(error.to_string())
                 .hint("check the address: DAYPASS_SERVER, or daypass login --server URL"),
             client::Error::Setup(_) => Self::usage(error.to_string()),
+            client::Error::Distrusted(found) => Self {
+                details: found.details,
+                ..Self::new(Exit::OTHER_LOG, found.what).hint(found.hint)
+            },
         }
     }
 }

@@ -17,6 +17,7 @@ mod find;
 mod human;
 mod line;
 mod output;
+mod pins;
 mod profile;
 mod wait;
 

@@ -7,6 +7,7 @@ mod server;
 mod signal;
 mod terminal;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ enum Commands {
     Demo(demo::Demo),
     Init(init::Init),
     Server(server::Server),
+    Witness(witness::WitnessArgs),
     #[command(flatten)]
     Client(daypass_cli::Command),
 }
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Some(Commands::Client(command)) => client(global, Some(command)),
         Some(Commands::Init(init)) => here(|| init.run(global.no_input)),
         Some(Commands::Server(server)) => here(|| server.run()),
+        Some(Commands::Witness(witness)) => here(|| witness.run()),
         Some(Commands::Demo(demo)) => here(|| demo.run()),
     }
 }

@@ -15,6 +15,10 @@ pub(crate) async fn run(args: VerifyArgs, global: Global) -> Result<(), Failure>
                 .hint("without -o json; or daypass audit verify --key FILE -o json, which asks the server"),
         );
     }
+    if !args.trust.witness.is_empty() {
+        return Err(Failure::usage("witnesses' signatures are demanded of what a server shows, not of a store")
+            .hint("daypass audit verify --key FILE --witness FILE, which asks the server; or an export: daypass audit export --dir log --witnessed"));
+    }
     let told = |(what, hint): (String, &'static str)| Failure::error(what).hint(hint);
     let keys = args.trust.keys().map_err(told)?;
     let seen = args.trust.seen(&keys).map_err(told)?;

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::probe::Probes;
 use crate::sealing::KeyFile;
 use crate::signing::Signing;
+use crate::witnesses::Witnesses;
 
 /// The state behind the routes. Cheap to clone.
 pub(crate) type App = Arc<Parts>;
@@ -75,6 +76,8 @@ pub(crate) struct Parts {
     pub probes: Probes,
     /// How the log is signed.
     pub signing: Signing,
+    /// Who cosigns it.
+    pub witnesses: Witnesses,
 }
 
 impl Parts {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use daypass_core::time::Timestamp;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::witnesses::View;
+
 /// Upper bounds of the buckets for requests and reconciler passes, in seconds.
 const SECONDS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
@@ -163,6 +165,24 @@ impl Metrics {
             metrics::gauge!("daypass_log_signing").set(u32::from(goes_on));
             if goes_on {
                 metrics::gauge!("daypass_log_signed_entries").set(u32::try_from(size).unwrap_or(u32::MAX));
+            }
+        });
+    }
+
+    /// How a witness of the log stands: whether it signs, how far it has signed, and whether it signed what this store does not go on from.
+    pub(crate) fn witness(&self, name: &str, view: &View) {
+        let name = name.to_owned();
+        let (signs, conflict) = (
+            matches!(view, View::Cosigned(..)),
+            matches!(view, View::Conflict(_)),
+        );
+        metrics::with_local_recorder(&self.recorder, || {
+            let (one, other) = (name.clone(), name.clone());
+            metrics::gauge!("daypass_log_witness_up", "witness" => one).set(u32::from(signs));
+            metrics::gauge!("daypass_log_witness_conflict", "witness" => other).set(u32::from(conflict));
+            if let View::Cosigned(size, _) = view {
+                metrics::gauge!("daypass_log_witnessed_entries", "witness" => name)
+                    .set(u32::try_from(*size).unwrap_or(u32::MAX));
             }
         });
     }

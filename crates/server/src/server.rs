@@ -31,6 +31,7 @@ use crate::sealing::KeyFile;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
+use crate::witnesses::{self, Ask, AskError, Witnesses};
 use crate::{api, edge, loops, steady};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The log is not to be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// A witness of the log is not to be asked.
+    #[error(transparent)]
+    Witness(#[from] AskError),
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
@@ -186,6 +190,12 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
+        let asks: Vec<Ask> = config
+            .witnesses
+            .all
+            .iter()
+            .map(Ask::new)
+            .collect::<Result<_, _>>()?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let signing = Signing::new(signer.as_ref(), shared);
         let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
@@ -205,15 +215,7 @@ impl Server {
             loops::rotate(Arc::clone(&app), stopped.clone()),
         ));
         loops.extend(notices(&config, &app, couriers, &halt));
-        match signer {
-            Some(signer) => {
-                let sign = signing::run(Arc::clone(&app), signer, stopped.clone());
-                loops.push(halt.watch("the signer of the log", sign));
-            }
-            None => tracing::warn!(
-                "the log is not signed: give signing_key in server.yaml, or nobody can tell whether it was rewritten (docs/audit.md)"
-            ),
-        }
+        loops.extend(of_log(&app, signer, asks, &halt));
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
         let listener = halt.watch(
@@ -297,6 +299,25 @@ impl Server {
     }
 }
 
+/// What signs the log, and asks its witnesses, where there are any.
+fn of_log(app: &App, signer: Option<LogSigner>, asks: Vec<Ask>, halt: &Arc<Halt>) -> Vec<JoinHandle<()>> {
+    let mut loops = Vec::with_capacity(asks.len() + 1);
+    for ask in asks {
+        let ask = witnesses::run(Arc::clone(app), ask, halt.receiver());
+        loops.push(halt.watch("a witness of the log", ask));
+    }
+    match signer {
+        Some(signer) => {
+            let sign = signing::run(Arc::clone(app), signer, halt.receiver());
+            loops.push(halt.watch("the signer of the log", sign));
+        }
+        None => tracing::warn!(
+            "the log is not signed: give signing_key in server.yaml, or nobody can tell whether it was rewritten (docs/audit.md)"
+        ),
+    }
+    loops
+}
+
 /// What tells notices, where anybody is to be told.
 fn notices(
     config: &ServerConfig,
@@ -363,6 +384,7 @@ fn app(
         places: Places::default(),
         probes: Probes::default(),
         signing,
+        witnesses: Witnesses::new(&config.witnesses),
     }))
 }
 

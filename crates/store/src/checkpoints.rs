@@ -18,7 +18,7 @@ pub struct KeptCheckpoint {
     pub at: Timestamp,
 }
 
-fn read(row: &Row) -> Result<KeptCheckpoint> {
+pub(crate) fn read(row: &Row) -> Result<KeptCheckpoint> {
     Ok(KeptCheckpoint {
         size: row.count(0)?,
         note: row.text(1)?.to_owned(),

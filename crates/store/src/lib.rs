@@ -8,6 +8,7 @@
 
 mod changes;
 mod checkpoints;
+mod cosignatures;
 mod counts;
 mod due;
 mod entitlements;
@@ -52,6 +53,7 @@ use daypass_core::time::Timestamp;
 
 pub use changes::ChangeFilter;
 pub use checkpoints::KeptCheckpoint;
+pub use cosignatures::Cosignature;
 pub use counts::Counts;
 pub use due::{Due, DueCursor};
 pub use error::{Error, Result};

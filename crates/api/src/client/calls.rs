@@ -3,7 +3,7 @@
 use daypass_core::id::{ChangeId, GrantId, RequestId, TokenId};
 use daypass_core::name::Name;
 
-use super::{Client, Error};
+use super::{Call, Client, Error};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::change::{Change, ChangeQuery, NewChangeReview};
@@ -16,7 +16,7 @@ use crate::explain::{Explain, Explanation};
 use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery, Revoke};
 use crate::key::{LogKey, RotateLog, Sealing};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
-use crate::log::{GrantProof, KeyLinks, LogProof, ProofQuery};
+use crate::log::{CheckpointQuery, GrantProof, KeyLinks, LogProof, ProofQuery};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
@@ -83,7 +83,11 @@ impl Client {
 
     /// Reviews a request.
     pub async fn review(&self, id: RequestId, review: &NewReview) -> Result<Request> {
-        self.send(Route::Review, &[&id.to_string()], review).await
+        let what = Call {
+            route: Route::Review,
+            decision: Some(review.decision),
+        };
+        self.send_as(what, &[&id.to_string()], review).await
     }
 
     /// Takes one's own request back.
@@ -172,6 +176,11 @@ impl Client {
         self.get_bytes(Route::AuditCheckpoint, &[]).await
     }
 
+    /// The same as the query wants it: with the proof that it goes on from an older one, or signed by witnesses.
+    pub async fn log_checkpoint_by(&self, query: &CheckpointQuery) -> Result<Vec<u8>> {
+        self.get_bytes_by(Route::AuditCheckpoint, query).await
+    }
+
     /// The key that checkpoints are verified with, as the server says.
     pub async fn log_key(&self) -> Result<Vec<u8>> {
         self.get_bytes(Route::AuditKey, &[]).await
@@ -244,7 +253,11 @@ impl Client {
 
     /// Reviews a change.
     pub async fn review_change(&self, id: ChangeId, review: &NewChangeReview) -> Result<Change> {
-        self.send(Route::ReviewChange, &[&id.to_string()], review).await
+        let what = Call {
+            route: Route::ReviewChange,
+            decision: Some(review.decision),
+        };
+        self.send_as(what, &[&id.to_string()], review).await
     }
 
     /// Takes one's own change back.

@@ -28,9 +28,23 @@ pub enum Error {
         /// What was wrong with it.
         detail: String,
     },
+    /// The server's log is not the one that was seen before, so it is not asked anything.
+    #[error("{}", .0.what)]
+    Distrusted(Box<Distrusted>),
     /// The address or certificate given to the client is unusable.
     #[error("{0}")]
     Setup(String),
+}
+
+/// Why a server is not asked anything; see [`super::Guard`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distrusted {
+    /// What is wrong with it.
+    pub what: String,
+    /// What was seen before and what is shown now, a line each.
+    pub details: Vec<String>,
+    /// What to do.
+    pub hint: String,
 }
 
 impl Error {
@@ -39,7 +53,11 @@ impl Error {
     pub fn code(&self) -> Option<ProblemCode> {
         match self {
             Self::Problem(problem) => Some(problem.code),
-            Self::Waits(_) | Self::Unreachable { .. } | Self::NotDaypass { .. } | Self::Setup(_) => None,
+            Self::Waits(_)
+            | Self::Unreachable { .. }
+            | Self::NotDaypass { .. }
+            | Self::Distrusted(_)
+            | Self::Setup(_) => None,
         }
     }
 }

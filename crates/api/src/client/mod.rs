@@ -6,11 +6,13 @@
 mod calls;
 mod edge;
 mod error;
+mod guard;
 mod sse;
 #[cfg(test)]
 mod wire_tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -19,7 +21,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::error::Error;
+pub use self::error::{Distrusted, Error};
+pub use self::guard::{Admission, Call, Guard};
 pub use self::sse::EventStream;
 use crate::problem::{Problem, ProblemCode};
 use crate::route::{Method, Route};
@@ -60,6 +63,7 @@ pub struct Client {
     base: Url,
     authorization: Option<HeaderValue>,
     key: Option<String>,
+    guard: Option<Arc<dyn Guard>>,
 }
 
 impl fmt::Debug for Client {
@@ -98,6 +102,7 @@ impl Client {
             base,
             authorization,
             key: None,
+            guard: None,
         })
     }
 
@@ -141,8 +146,17 @@ impl Client {
     /// A call without a body, whose answer is no JSON.
     async fn get_bytes(&self, route: Route, at: &[&str]) -> Result<Vec<u8>, Error> {
         let url = self.url(route, at)?;
-        self.whole(route, || self.http.request(method(route), url.clone()))
+        self.whole(route.into(), || self.http.request(method(route), url.clone()))
             .await
+    }
+
+    /// The same with a query.
+    async fn get_bytes_by<Q: Serialize + Sync>(&self, route: Route, query: &Q) -> Result<Vec<u8>, Error> {
+        let url = self.url(route, &[])?;
+        self.whole(route.into(), || {
+            self.http.request(method(route), url.clone()).query(query)
+        })
+        .await
     }
 
     /// A call with a body.
@@ -152,9 +166,20 @@ impl Client {
         at: &[&str],
         body: &B,
     ) -> Result<T, Error> {
+        self.send_as(route.into(), at, body).await
+    }
+
+    /// The same, where the route does not say all about what is asked.
+    async fn send_as<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        what: Call,
+        at: &[&str],
+        body: &B,
+    ) -> Result<T, Error> {
+        let route = what.route;
         let url = self.url(route, at)?;
         let key = self.key.clone().unwrap_or_else(edge::fresh_key);
-        self.attempt(route, || {
+        self.attempt(what, || {
             let call = self.http.request(method(route), url.clone()).json(body);
             if route.method() == Method::Post {
                 call.header(IDEMPOTENCY_KEY, &key)
@@ -173,19 +198,16 @@ impl Client {
 
     async fn attempt<T: DeserializeOwned>(
         &self,
-        route: Route,
+        what: impl Into<Call>,
         call: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<T, Error> {
-        let body = self.whole(route, call).await?;
+        let body = self.whole(what.into(), call).await?;
         self.read(&body)
     }
 
     /// Sends until an answer comes that repeating would not better.
-    async fn whole(
-        &self,
-        route: Route,
-        call: impl Fn() -> reqwest::RequestBuilder,
-    ) -> Result<Vec<u8>, Error> {
+    async fn whole(&self, what: Call, call: impl Fn() -> reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
+        self.admitted(what).await?;
         let mut waits = WAITS.into_iter();
         loop {
             let outcome = self.once(call().timeout(WHOLE_CALL)).await;
@@ -196,7 +218,7 @@ impl Client {
             let worth_it = match again {
                 Again::Never => None,
                 // It may have taken effect, and its answer cannot be had twice.
-                Again::Ambiguous if route.answers_with_secret() => None,
+                Again::Ambiguous if what.route.answers_with_secret() => None,
                 Again::Ambiguous => waits.next(),
                 Again::Harmless(asked) => waits.next().map(|wait| asked.unwrap_or(wait)),
             };

@@ -25,6 +25,7 @@ impl Client {
     /// # Errors
     /// Where the server refuses or is not reached. It is not retried: the caller decides how.
     pub async fn events(&self, after: Option<u64>) -> Result<EventStream, Error> {
+        self.admitted(Route::Events).await?;
         let call = self.http.get(self.url(Route::Events, &[])?);
         let call = match after {
             Some(seq) => call.header("last-event-id", seq.to_string()),

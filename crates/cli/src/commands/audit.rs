@@ -1,10 +1,12 @@
 //! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
 
-mod chain;
+mod accept;
+pub(crate) mod chain;
 mod course;
 mod export;
 mod fresh;
 mod proof;
+mod quorum;
 mod reader;
 mod source;
 pub(crate) mod trust;
@@ -35,6 +37,8 @@ pub enum AuditCommand {
     Proof(proof::ProofArgs),
     /// Write the whole log out, to keep it elsewhere
     Export(export::ExportArgs),
+    /// Go on although the server's log is not the one that was seen from here
+    Accept(accept::AcceptArgs),
 }
 
 impl AuditCommand {
@@ -44,6 +48,7 @@ impl AuditCommand {
             Self::Verify(args) => args.run(context).await,
             Self::Proof(args) => args.run(context).await,
             Self::Export(args) => args.run(context).await,
+            Self::Accept(args) => args.run(context).await,
         }
     }
 }

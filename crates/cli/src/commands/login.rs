@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daypass_api::client::{Client, Connection};
+use daypass_api::route::Route;
 use daypass_api::session::{Login, Via, Whoami};
 use daypass_api::{DEFAULT_PORT, Secret};
 use daypass_core::time::Timestamp;
@@ -56,11 +57,16 @@ impl LoginArgs {
         let ca = self.ca.or_else(|| context.env.ca.clone()).or(kept);
         let ca = ca.map(|path| std::path::absolute(&path).unwrap_or(path));
         let ca_pem = ca.as_deref().map(read_ca).transpose()?;
-        let client = Client::new(&Connection {
-            server,
-            token: None,
-            ca_pem,
-        })?;
+        let client = context.watching(
+            Client::new(&Connection {
+                server,
+                token: None,
+                ca_pem,
+            })?,
+            None,
+        )?;
+        // Told before a password is typed.
+        client.admitted(Route::Login).await?;
 
         let remembered = before
             .as_ref()
@@ -119,11 +125,14 @@ impl LogoutArgs {
         };
         let ca_pem = profile.ca.as_deref().map(read_ca).transpose()?;
         let token = Some(profile.token.into_inner());
-        let client = Client::new(&Connection {
-            server: profile.server,
-            token,
-            ca_pem,
-        })?;
+        let client = context.watching(
+            Client::new(&Connection {
+                server: profile.server,
+                token,
+                ca_pem,
+            })?,
+            None,
+        )?;
         let ended = client.logout().await;
         // Forgotten here whatever the server says.
         place.remove()?;

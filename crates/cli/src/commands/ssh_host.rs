@@ -1,16 +1,19 @@
 //! `ssh-host …`: what runs on a host that trusts a connector's authority.
 
 mod check;
+mod doubt;
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
+use daypass_api::client::Guard;
 use daypass_api::ssh::{Acknowledge, HostFiles};
 use daypass_api::{Client, ProblemCode};
 use daypass_core::name::Name;
@@ -22,6 +25,7 @@ use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::line::{Line, Style};
+use crate::pins::PinGuard;
 use check::Check;
 
 /// What begins every revocation list.
@@ -93,10 +97,17 @@ fn often(text: &str) -> Result<Span, String> {
 impl SshHostCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self::Sync(args) = self;
-        let client = context.client()?;
+        // Under systemd root has no home.
+        let client = Client::new(&context.connection()?)?;
+        let guard = context.guard(&client, Some(&args.dir))?;
+        let client = match &guard {
+            Some(guard) => client.guarded(Arc::clone(guard) as Arc<dyn Guard>),
+            None => client,
+        };
+        let guard = guard.as_deref();
         let check = args.check(&context.env.path);
         if args.once {
-            let there = args.sync(&client, &check, None).await?;
+            let there = args.sync((&client, guard), &check, None).await?;
             if there.is_read() {
                 context
                     .out
@@ -125,7 +136,7 @@ impl SshHostCommand {
             let last = before.as_ref().and_then(|last| last.as_ref().ok());
             let acknowledged = last.filter(|last| last.is_read()).map(|last| last.version);
             let now =
-                args.sync(&client, &check, acknowledged)
+                args.sync((&client, guard), &check, acknowledged)
                     .await
                     .map_err(|failure| match failure.told() {
                         (what, Some(hint)) => format!("{what} (try: {hint})"),
@@ -186,12 +197,12 @@ impl SyncArgs {
 
     async fn sync(
         &self,
-        client: &Client,
+        server: (&Client, Option<&PinGuard>),
         check: &Check,
         acknowledged: Option<u64>,
     ) -> Result<InPlace, Failure> {
         let host = (&self.connector, self.host.as_str());
-        sync(client, host, (&self.dir, check), acknowledged).await
+        sync(server, host, (&self.dir, check), acknowledged).await
     }
 }
 
@@ -212,7 +223,7 @@ pub async fn sync_host(
         path: path.to_owned(),
         config: Some(config.to_owned()),
     };
-    let there = sync(client, host, (folder, &check), acknowledged)
+    let there = sync((client, None), host, (folder, &check), acknowledged)
         .await
         .map_err(|failure| failure.told().0.to_owned())?;
     if !there.is_read() {
@@ -223,12 +234,18 @@ pub async fn sync_host(
 
 /// Fetches, writes, and only then says so, unless that was what it said last.
 async fn sync(
-    client: &Client,
+    (client, guard): (&Client, Option<&PinGuard>),
     (connector, host): (&Name, &str),
     (folder, check): (&Path, &Check),
     acknowledged: Option<u64>,
 ) -> Result<InPlace, Failure> {
-    let files = match client.ssh_host(connector, host).await {
+    let answer = client.ssh_host(connector, host).await;
+    if let Some(guard) = guard
+        && guard.doubts().await
+    {
+        return in_doubt(client, (connector, host), (folder, check), &answer?).await;
+    }
+    let files = match answer {
         Err(error) if error.code() == Some(ProblemCode::Refusal(Code::NotFound)) => {
             empty(folder)?;
             return Err(Failure::error(format!(
@@ -266,6 +283,39 @@ async fn sync(
         version,
         unread,
         untrusted,
+    })
+}
+
+/// The server's log is not the one that was seen: what it says is revoked is refused here too, and all else stays as it is. That is said of
+/// the list alone.
+async fn in_doubt(
+    client: &Client,
+    (connector, host): (&Name, &str),
+    (folder, check): (&Path, &Check),
+    files: &HostFiles,
+) -> Result<InPlace, Failure> {
+    let list = folder.join(LIST);
+    let shown = STANDARD.decode(&files.krl).unwrap_or_default();
+    let there = std::fs::read(&list).map_err(|error| cannot("read", &list, &error))?;
+    let joined = doubt::joined(&there, &shown).ok_or_else(|| {
+        Failure::error(
+            "the revocation lists, the one here and the server's, cannot be joined; nothing was changed",
+        )
+    })?;
+    replace(&list, &joined)?;
+    let version = files.version;
+    let users = files.principals.keys().map(String::as_str);
+    let unread = check.list(&list, users).await.err();
+    if unread.is_none() {
+        let authorities = Vec::new();
+        let said = Acknowledge { version, authorities };
+        client.ssh_acknowledge(connector, host, &said).await?;
+    }
+    let why = "the server's log is not the one that was seen before. What it revokes is refused here too, and whom this host lets in stays as it was";
+    Ok(InPlace {
+        version,
+        unread,
+        untrusted: Some(why.to_owned()),
     })
 }
 

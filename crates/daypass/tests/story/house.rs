@@ -221,6 +221,11 @@ impl House {
         self.told.clone()
     }
 
+    /// Its address.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The process that serves it.
     pub(crate) fn pid(&self) -> u32 {
         self.server.as_ref().expect("it is served").pid()
@@ -238,7 +243,7 @@ impl House {
 
     #[track_caller]
     fn log_in(&self, login: &str) {
-        let url = format!("http://127.0.0.1:{}", self.port);
+        let url = self.url();
         let mut command = self.cli(login, &["login", login, "--password-stdin", "--server", &url]);
         given(&mut command, &self.passwords[login], 0);
     }
@@ -259,6 +264,36 @@ impl House {
 
     fn home(&self, login: &str) -> PathBuf {
         self.file(format!("home-{login}"))
+    }
+
+    /// A minute has passed for somebody's pins: their next command looks at the server's log.
+    #[track_caller]
+    pub(crate) fn looks_again(&self, login: &str) {
+        for entry in std::fs::read_dir(self.home(login).join("daypass/pins"))
+            .unwrap()
+            .flatten()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.contains("evidence") || !name.ends_with(".json") || name.starts_with('.') {
+                continue;
+            }
+            let pin = std::fs::read_to_string(entry.path()).unwrap();
+            let mut pin: Value = serde_json::from_str(&pin).unwrap();
+            pin["checked_at"] = "1970-01-01T00:00:00Z".into();
+            std::fs::write(entry.path(), pin.to_string()).unwrap();
+        }
+    }
+
+    /// What somebody's pin of the server's log has.
+    #[track_caller]
+    pub(crate) fn pin(&self, login: &str) -> Value {
+        let there = std::fs::read_dir(self.home(login).join("daypass/pins")).unwrap();
+        let names = there.flatten().map(|entry| entry.path());
+        let pin = names
+            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .find(|path| !path.to_string_lossy().contains("evidence"))
+            .unwrap();
+        serde_json::from_str(&std::fs::read_to_string(pin).unwrap()).unwrap()
     }
 
     /// Runs a command of somebody's to its end, which must be good, and reads its JSON.

@@ -82,6 +82,8 @@ fn the_former_key_leads_to_the_present_one(store: Store) {
     proof(&house, &grant, &text(&house.file("before.json")));
     ends_with(&mut house.cli("dee", &["audit", "export", "--dir", &march]), 0);
     let march = format!("{march}/checkpoint");
+    house.looks_again("bo");
+    house.run("bo", &["status"]);
     both_sign(&mut house, &config, (&former, &public));
 
     // The end of it.
@@ -131,13 +133,65 @@ fn the_former_key_leads_to_the_present_one(store: Store) {
     );
 
     unproved(&house, &log, (&former, &shown));
+    pins_follow(&house, (&former, &public));
+    twice_in_three_steps(&house);
+}
+
+fn twice_in_three_steps(house: &House) {
     let trail = house.audit(&[]);
     let mut steps: Vec<_> = names(&trail)
         .into_iter()
         .filter(|name| name.starts_with("key."))
         .collect();
     steps.sort_unstable();
-    assert_eq!(steps, ["key.changed", "key.staged", "key.withdrawn"]);
+    assert_eq!(
+        steps,
+        [
+            "key.changed",
+            "key.changed",
+            "key.staged",
+            "key.staged",
+            "key.withdrawn",
+            "key.withdrawn"
+        ]
+    );
+}
+
+fn key(file: &str) -> String {
+    std::fs::read_to_string(file).unwrap().trim_end().to_owned()
+}
+
+/// Each client goes by the key that it saw first: from there to the present one, whether it looked while both signed or long after; and
+/// never from one that was stolen.
+fn pins_follow(house: &House, (former, public): (&str, &str)) {
+    let bo = house.pin("bo");
+    assert_eq!(bo["log"]["key"], key(former), "bo looked before");
+    for login in ["bo", "cy"] {
+        house.looks_again(login);
+        let (_, said) = ends_with(&mut house.cli(login, &["status"]), 0);
+        assert_eq!(said.contains("was rotated"), login == "bo", "{said}");
+        assert_eq!(house.pin(login)["log"]["key"], key(public));
+    }
+    rotate(house, &["--stolen"]);
+    wait::until("the third key", PATIENCE, || {
+        house.looks_again("bo");
+        let ended = house.cli("bo", &["ls"]).output();
+        let said = ended.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+        Ok(said
+            .is_ok_and(|said| said.contains("nor by one that this key announced"))
+            .then_some(()))
+    })
+    .unwrap();
+    let ask = ["request", "orders-prod/read", "--for", "1m", "--reason", "PAY-9"];
+    house.fails("bo", &ask, 10);
+    let mut accept = house.cli(
+        "bo",
+        &["audit", "accept", "--reason", "stolen, said Dana", "--yes"],
+    );
+    ends_with(accept.args(["--key", public]), 0);
+    house.looks_again("bo");
+    let (_, said) = ends_with(&mut house.cli("bo", &["status"]), 0);
+    assert!(!said.contains("announced"), "{said}");
 }
 
 /// The next key is announced, and becomes the log's; whoever has either sees nothing but a log in order.
@@ -167,6 +221,9 @@ fn both_sign(house: &mut House, config: &str, (former, public): (&str, &str)) {
         verifies(house, &["--config", config, "--key", key]);
         python(house, &shown, key, 0);
     }
+    house.looks_again("cy");
+    house.run("cy", &["status"]);
+    assert_eq!(house.pin("cy")["log"]["key"], key(public), "gone over at once");
     let doctor = ends_with(&mut house.as_admin(&["doctor"]), 0);
     assert!(
         format!("{}{}", doctor.0, doctor.1).contains("keys rotate log --now"),

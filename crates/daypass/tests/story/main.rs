@@ -32,3 +32,4 @@ mod ssh_keys;
 mod ssh_tools;
 mod store_gone;
 mod target;
+mod witness;

@@ -15,6 +15,9 @@ use crate::house::{House, Settings, Store, ended_as_seen};
 use crate::running::{PATIENCE, ends_with, text};
 use crate::target::Session;
 
+/// What asks for something.
+const ASK: [&str; 6] = ["request", "orders-prod/read", "--for", "1m", "--reason", "PAY-9"];
+
 fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir(to).unwrap();
@@ -66,6 +69,10 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     house.run("ana", &["release", &scheduled]);
     house.until_state(&scheduled, "ended");
     signed(&house, &lost, house.file("after.json").to_str().unwrap());
+    for login in ["ana", "admin"] {
+        house.looks_again(login);
+        house.run(login, &["status"]);
+    }
     stop_and_copy(&mut house, "newest");
     assert!(role_is_there(&house, &lost));
 
@@ -78,7 +85,7 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
         role_is_there(&house, &stays),
         "what is agreed to stays until its time"
     );
-    house.run("admin", &["revoke", &stays, "--reason", "to be sure"]);
+    is_told_and_revokes(&house, &stays);
     ended_as_seen(&house.until_state(&stays, "ended"));
     held.until_gone();
     let ended = house.until_state(&runs_out, "ended");
@@ -106,6 +113,7 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     house.serve_by(server);
     let ended = house.until_state(&scheduled, "ended");
     assert_eq!(ended["ended_reason"], "ineligible", "it may be long over");
+    is_told_and_accepts(&house);
     let again = house.take("orders-prod/read", "10m", &["--wait"]);
     house.run("ana", &["release", &again]);
     ended_as_seen(&house.until_state(&again, "ended"));
@@ -113,6 +121,26 @@ fn a_store_from_yesterday_takes_away_and_gives_nothing() {
     assert_eq!(told.len(), 1);
     house.end(Signal::TERM);
     on_store(&house);
+}
+
+/// The administrator saw what is lost: that is told, and does not keep them from revoking.
+fn is_told_and_revokes(house: &House, grant: &str) {
+    house.looks_again("admin");
+    let revoke = ["revoke", grant, "--reason", "to be sure"];
+    let (_, said) = ends_with(&mut house.as_admin(&revoke), 0);
+    assert!(
+        said.contains("its log went back") && said.contains("This goes on"),
+        "{said}"
+    );
+}
+
+/// Whoever saw the lost part hears of it, and accepts it too.
+fn is_told_and_accepts(house: &House) {
+    house.looks_again("ana");
+    let said = house.fails("ana", &ASK, 10);
+    assert!(said.contains("its log"), "{said}");
+    let accept = ["audit", "accept", "--reason", "Friday's copy, said Dana", "--yes"];
+    ends_with(&mut house.cli("ana", &accept), 0);
 }
 
 fn it_says_so_and_gives_nothing(house: &House) {
@@ -125,9 +153,29 @@ fn it_says_so_and_gives_nothing(house: &House) {
     let (shown, _) = ends_with(&mut house.cli("dee", &["doctor"]), 1);
     let accept = format!("--accept-rollback {}", signed_last(house));
     assert!(shown.contains(&accept), "{shown}");
-    let ask = ["request", "orders-prod/read", "--for", "1m", "--reason", "PAY-9"];
-    let said = house.fails("ana", &ask, 1);
-    assert!(said.contains("this server only takes access away"), "{said}");
-    let said = house.fails("admin", &["group", "add", "security", "bo"], 1);
+    // Who saw more than there is now asks for nothing, and who did not is told by the server.
+    for (login, what) in [
+        ("ana", &ASK[..]),
+        ("admin", &["group", "add", "security", "bo"][..]),
+    ] {
+        house.looks_again(login);
+        let said = house.fails(login, what, 10);
+        assert!(
+            said.contains("its log went back") && said.contains("It was not asked"),
+            "{said}"
+        );
+    }
+    let ask =
+        json!({"items": [{"resource": "orders-prod", "role": "read"}], "duration": "1m", "reason": "PAY-9"});
+    let refused = house.api("ana").post("/api/v1/requests", &ask);
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.body.contains("this server only takes access away"),
+        "{}",
+        refused.body
+    );
+    house.looks_again("bo");
+    let create = ["token", "create", "x", "--scope", "read", "--for", "1h"];
+    let said = house.fails("bo", &create, 1);
     assert!(said.contains("this server only takes access away"), "{said}");
 }

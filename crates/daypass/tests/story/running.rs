@@ -24,6 +24,7 @@ pub(crate) fn daypass(args: &[&str]) -> Command {
         "DAYPASS_TOKEN",
         "DAYPASS_PROFILE",
         "DAYPASS_CA",
+        "DAYPASS_LOG_KEY",
         "CLICOLOR_FORCE",
         "NO_COLOR",
     ] {

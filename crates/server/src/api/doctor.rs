@@ -20,6 +20,7 @@ use crate::edge;
 use crate::http::intake::Json;
 use crate::http::problem::Answer;
 use crate::signing::Standing;
+use crate::witnesses::View;
 
 /// What waits for longer than this on a channel is worth a look.
 const STUCK: Span = Span::minutes(15);
@@ -47,6 +48,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     checks.extend(orphans(&current, &app.engine.locked_now().await?));
     checks.push(transport(&app));
     checks.push(log(&app));
+    checks.extend(witnesses(&app));
     Ok(Json(Checkup { checks, at: now }))
 }
 
@@ -341,6 +343,36 @@ fn log(app: &Parts) -> Check {
             Check::failing("log", found, advice)
         }
     }
+}
+
+/// How the log's witnesses stand: who lags, and who signed another log.
+fn witnesses(app: &Parts) -> Vec<Check> {
+    let newest = match app.signing.standing() {
+        Standing::Signed { size, .. } => size,
+        Standing::Off | Standing::Refused(_) | Standing::Held(_) => 0,
+    };
+    let check = |(key, view): (daypass_tlog::key::Verifier, View)| {
+        let about = format!("witness {}", key.name());
+        match view {
+            View::Cosigned(size, at) => {
+                let lag = newest.saturating_sub(size);
+                Check::good(
+                    about,
+                    format!("signed {size} entries on {at}; {lag} have come since"),
+                )
+            }
+            View::New => Check::warning(about, "was not asked yet: nothing is signed", "wait a second"),
+            View::Away(why) => {
+                let advice = "it is asked again, and nothing waits for it; whoever verifies and demands its signature is given older checkpoints";
+                Check::warning(about, format!("does not sign: {why}"), advice)
+            }
+            View::Conflict(why) => {
+                let advice = "somebody put the store back from a copy or rewrote it: docs/audit.md, \"When a witness says no\"";
+                Check::failing(about, why, advice)
+            }
+        }
+    };
+    app.witnesses.views().into_iter().map(check).collect()
 }
 
 fn counted(n: impl TryInto<u64>, one: &str, many: &str) -> String {

@@ -13,13 +13,15 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daypass_api::log::{
-    GRANT_PROOF, GrantProof, KeyLink, KeyLinks, LogProof, ProofQuery, ProvedEntry, ProvedWords,
+    CheckpointQuery, GRANT_PROOF, GrantProof, KeyLink, KeyLinks, LogProof, ProofQuery, ProvedEntry,
+    ProvedWords,
 };
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::id::RequestId;
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_store::{Entry, KeptCheckpoint};
+use daypass_tlog::Note;
 use daypass_tlog::proof::Proof;
 use daypass_tlog::succession::Announcement;
 use daypass_tlog::tile::Tile;
@@ -28,7 +30,9 @@ use crate::app::{App, Parts};
 use crate::http::intake::{Json, Path, Query};
 use crate::http::observe::FOREVER;
 use crate::http::problem::{Answer, Failure};
+use crate::proposal;
 use crate::signing::line::announcements;
+use crate::witnesses::with_lines;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The most entries in one grant's proof: some ten times what a long grant with a target that fails for a day has.
@@ -36,15 +40,27 @@ const MOST_PROVED: usize = 10_000;
 const BYTES: &str = "application/octet-stream";
 
 /// The newest checkpoint: a signed note that names the log, its size and the head of its tree (C2SP `tlog-checkpoint`).
-#[utoipa::path(get, path = "/api/v1/audit/checkpoint", tag = "audit",
+/// With `from`, behind the proof that it goes on from the log of so many entries, as a witness is asked (C2SP `tlog-witness`).
+#[utoipa::path(get, path = "/api/v1/audit/checkpoint", tag = "audit", params(CheckpointQuery), security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn checkpoint(State(app): State<App>) -> Answer<Response> {
-    let newest = newest(&app).await?;
-    Ok(([(CONTENT_TYPE, TEXT)], newest.note).into_response())
+pub(super) async fn checkpoint(
+    State(app): State<App>,
+    Query(query): Query<CheckpointQuery>,
+) -> Answer<Response> {
+    let store = app.engine.store();
+    let newest = match query.witnessed {
+        Some(true) => app.witnesses.newest(store).await?.ok_or_else(not_witnessed)?,
+        _ => with_lines(store, newest(&app).await?).await?,
+    };
+    let text = match query.from {
+        None => newest.note,
+        Some(from) => proposal::of(store, &newest, from).await?.to_string(),
+    };
+    Ok(([(CONTENT_TYPE, TEXT)], text).into_response())
 }
 
 /// The key that checkpoints are verified with (C2SP `signed-note`). A verifier should have it by another way than from here.
-#[utoipa::path(get, path = "/api/v1/audit/key", tag = "audit",
+#[utoipa::path(get, path = "/api/v1/audit/key", tag = "audit", security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn key(State(app): State<App>) -> Answer<Response> {
     let key = app.signing.key().ok_or_else(not_signed)?;
@@ -53,7 +69,7 @@ pub(super) async fn key(State(app): State<App>) -> Answer<Response> {
 }
 
 /// Each key's announcement of the next one: who has a former key of the log comes to the present one by them, and believes nobody.
-#[utoipa::path(get, path = "/api/v1/audit/key/links", tag = "audit",
+#[utoipa::path(get, path = "/api/v1/audit/key/links", tag = "audit", security(()),
     responses((status = 200, body = KeyLinks), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn links(State(app): State<App>) -> Answer<Json<KeyLinks>> {
     let links = announced(&app).await?;
@@ -172,8 +188,14 @@ pub(super) async fn grant(State(app): State<App>, Path(id): Path<String>) -> Ans
     }
     let size = timeline.iter().map(|entry| entry.index.saturating_add(1)).max();
     app.signing.signed(size.unwrap_or_default()).await;
-    let newest = newest(&app).await?;
-    if size.is_some_and(|size| size > newest.size) {
+    let covers = |kept: &KeptCheckpoint| size.is_none_or(|size| size <= kept.size);
+    // One that witnesses signed says more, where it covers all of it and whoever has the log's present key believes it.
+    let witnessed = app.witnesses.newest(store).await?;
+    let newest = match witnessed.filter(|kept| covers(kept) && is_by_present_key(&app, kept)) {
+        Some(witnessed) => witnessed,
+        None => newest(&app).await?,
+    };
+    if !covers(&newest) {
         return Err(Failure::new(
             ProblemCode::Unavailable,
             "the last of what happened to it is not signed yet",
@@ -222,6 +244,21 @@ fn words(entries: Vec<Entry>) -> Vec<ProvedWords> {
 async fn newest(app: &Parts) -> Answer<KeptCheckpoint> {
     let newest = app.engine.store().newest_checkpoint().await?;
     newest.ok_or_else(not_signed)
+}
+
+fn is_by_present_key(app: &Parts, kept: &KeptCheckpoint) -> bool {
+    let note = Note::parse(kept.note.as_bytes());
+    app.signing
+        .key()
+        .is_some_and(|key| note.is_ok_and(|note| note.verify(&key).is_ok()))
+}
+
+fn not_witnessed() -> Failure {
+    Failure::new(
+        Code::NotFound,
+        "no checkpoint of this log is signed by enough witnesses (yet)",
+    )
+    .hint("witnesses in server.yaml names who is asked to; daypass doctor says how each stands")
 }
 
 fn not_signed() -> Failure {

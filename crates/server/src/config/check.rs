@@ -13,7 +13,7 @@ use super::raw::{
 };
 use super::{
     ConfigError, DEFAULT_LISTEN, LogConfig, PostgresConfig, ReconcileConfig, SecretFrom, SecretSource,
-    Secrets, ServerConfig, SigningConfig, StoreConfig, TlsFiles, TlsMode, notices,
+    Secrets, ServerConfig, SigningConfig, StoreConfig, TlsFiles, TlsMode, notices, witnesses,
 };
 
 /// A working day: whoever starts in the morning need not log in twice.
@@ -73,6 +73,8 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         Some(text) => in_file.span(text, Span::minutes(1), Span::hours(24 * 30))?,
         None => DEFAULT_SESSION,
     };
+    let quorum = raw.witness_quorum.as_ref();
+    let witnesses = witnesses::check(&in_file, &raw.witnesses, quorum, raw.signing_key.is_some())?;
     Ok(ServerConfig {
         listen,
         tls,
@@ -81,6 +83,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         secrets,
         sealing_key: raw.sealing_key.as_ref().map(|key| in_file.path(&key.file)),
         signing_key: raw.signing_key.as_ref().map(|key| in_file.signing(key)),
+        witnesses,
         programs,
         trusted_proxies,
         session_lifetime,
@@ -98,7 +101,7 @@ pub(super) struct InFile<'a> {
 }
 
 impl InFile<'_> {
-    fn path(&self, text: &Spanned<String>) -> PathBuf {
+    pub(super) fn path(&self, text: &Spanned<String>) -> PathBuf {
         self.folder.join(&text.value)
     }
 

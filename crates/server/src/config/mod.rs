@@ -9,6 +9,7 @@ mod programs;
 mod raw;
 #[cfg(test)]
 mod trial;
+mod witnesses;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 pub use diagnostic::ConfigError;
 pub(crate) use notices::MAIL;
 pub use notices::{MailConfig, MailTls, NoticesConfig, WebhookConfig};
+pub use witnesses::{WitnessAt, WitnessesConfig};
 
 /// Where a server listens when the file does not say.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7373";
@@ -48,6 +50,8 @@ pub struct ServerConfig {
     pub sealing_key: Option<PathBuf>,
     /// The key that the log is signed with; without one it is not signed.
     pub signing_key: Option<SigningConfig>,
+    /// Who cosigns the log.
+    pub witnesses: WitnessesConfig,
     /// Which programs connectors of kind `command` may run.
     pub programs: BTreeMap<String, ProgramConfig>,
     /// Whose `X-Forwarded-For` is believed.
@@ -242,6 +246,7 @@ impl ServerConfig {
             secrets: BTreeMap::new(),
             sealing_key: None,
             signing_key: None,
+            witnesses: WitnessesConfig::default(),
             programs: BTreeMap::new(),
             trusted_proxies: Vec::new(),
             session_lifetime: check::DEFAULT_SESSION,

@@ -17,6 +17,9 @@ pub(super) struct Raw {
     pub(super) sealing_key: Option<RawSealingKey>,
     pub(super) signing_key: Option<RawSigningKey>,
     #[serde(default)]
+    pub(super) witnesses: Vec<super::witnesses::RawWitness>,
+    pub(super) witness_quorum: Option<Spanned<usize>>,
+    #[serde(default)]
     pub(super) programs: BTreeMap<String, Spanned<RawProgram>>,
     #[serde(default)]
     pub(super) trusted_proxies: Vec<Spanned<String>>,

@@ -135,8 +135,18 @@ impl Signing {
         place.replace(known)
     }
 
+    /// For who goes on each time that more is signed.
+    pub(crate) fn watch(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
     fn stands(&self, standing: Standing) {
-        self.standing.send_replace(standing);
+        // Nobody is woken by what was so before.
+        self.standing.send_if_modified(|before| {
+            let is_new = *before != standing;
+            *before = standing;
+            is_new
+        });
     }
 }
 

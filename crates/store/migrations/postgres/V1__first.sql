@@ -140,6 +140,15 @@ CREATE TABLE checkpoints (
     at BIGINT NOT NULL
 );
 
+-- What witnesses signed of them: lines of signatures (C2SP tlog-cosignature).
+CREATE TABLE cosignatures (
+    size BIGINT NOT NULL,
+    witness TEXT COLLATE "C" NOT NULL,
+    line TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (size, witness)
+);
+
 CREATE TABLE requests (
     id TEXT COLLATE "C" PRIMARY KEY,
     kind TEXT COLLATE "C" NOT NULL DEFAULT 'request' CHECK (kind = 'request'),

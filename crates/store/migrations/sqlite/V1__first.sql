@@ -137,6 +137,15 @@ CREATE TABLE checkpoints (
     at INTEGER NOT NULL
 ) STRICT;
 
+-- What witnesses signed of them: lines of signatures (C2SP tlog-cosignature).
+CREATE TABLE cosignatures (
+    size INTEGER NOT NULL,
+    witness TEXT NOT NULL,
+    line TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (size, witness)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE requests (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL DEFAULT 'request' CHECK (kind = 'request'),

@@ -14,6 +14,7 @@ mod break_glass;
 mod changes;
 mod clock;
 mod concurrency;
+mod cosigned;
 mod due;
 mod gate;
 mod hostile;

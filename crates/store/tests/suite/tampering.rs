@@ -248,12 +248,15 @@ pub(crate) fn found<T: std::fmt::Debug>(verified: Result<T, Error>, expected: Ch
 }
 
 /// Ways to tamper that the page has and other tests do.
-const ELSEWHERE: [&str; 3] = [
+const ELSEWHERE: [&str; 5] = [
     // `a_store_that_was_put_back_is_found_by_who_saw_more`; the server's own tests put a store back.
     "the last events are deleted with their checkpoints, and the head is rewritten",
     "the store's file is copied back to yesterday",
     // The same test, and that of the client.
     "the log is signed with another key",
+    // `yesterdays_store_is_found_by_the_witness_and_by_the_pins`, with the built binary; and the tests of the pins.
+    "the store's file and the server's own memory are copied back to yesterday",
+    "the log is rewritten from some entry on and signed anew, with the server's key",
 ];
 
 /// The page for auditors has the table, says of each row what is so, and has no row that no test does.

@@ -12,6 +12,7 @@ use daypass_tlog::{Checkpoint, Note};
 
 use super::reader::unsound;
 use super::source::{LINKS, Source};
+use super::verify::WITNESSED;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,12 +31,20 @@ pub struct ExportArgs {
     /// A folder for all files of the log; it is made where it is missing, and what is there of the same log stays
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
+
+    /// Up to the newest checkpoint that enough witnesses signed, instead of the newest of all
+    #[arg(long)]
+    witnessed: bool,
 }
 
 impl ExportArgs {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let source = Source::Server(context.client()?);
-        let note = source.checkpoint().await?;
+        let client = context.client()?;
+        let note = match self.witnessed {
+            true => client.log_checkpoint_by(&WITNESSED).await?,
+            false => client.log_checkpoint().await?,
+        };
+        let source = Source::Server(client);
         let new = parse(&note, "the server's checkpoint")?;
         let size = new.size;
         match &self.dir {

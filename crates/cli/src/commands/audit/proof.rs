@@ -14,6 +14,7 @@ use daypass_tlog::key::Verifier;
 use daypass_tlog::proof::verify_inclusion;
 use daypass_tlog::{Checkpoint, leaf};
 
+use super::quorum::Quorum;
 use super::reader::unsound;
 use super::{chain, course, trust};
 use crate::context::Context;
@@ -75,6 +76,7 @@ pub(super) fn verify(
     context: &Context,
     path: &Path,
     (keys, seen): (&[Verifier], &[Checkpoint]),
+    quorum: Option<&Quorum>,
 ) -> Result<Exit, Failure> {
     let proof = read(path)?;
     let chain::Believed {
@@ -83,6 +85,9 @@ pub(super) fn verify(
         followed,
     } = chain::signed(proof.checkpoint.as_bytes(), keys, &proof.keys)?;
     same_as_seen(&checkpoint, seen)?;
+    if let Some(quorum) = quorum {
+        quorum.demand(context, proof.checkpoint.as_bytes())?;
+    }
     let mut events = Vec::with_capacity(proof.entries.len());
     for entry in &proof.entries {
         events.push((entry.index, proved(entry, &checkpoint)?));

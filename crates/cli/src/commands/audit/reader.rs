@@ -16,6 +16,8 @@ use crate::failure::Failure;
 
 /// A log that was read whole and is in order.
 pub(super) struct Sound {
+    /// The checkpoint, as it was signed.
+    pub(super) note: Vec<u8>,
     /// Its size and head, as they were signed.
     pub(super) checkpoint: Checkpoint,
     /// By whom.
@@ -105,6 +107,7 @@ pub(super) async fn read(
         world, last, keys, ..
     } = reading;
     Ok(Sound {
+        note,
         checkpoint,
         key: believed.key,
         followed: believed.followed,

@@ -22,6 +22,14 @@ pub struct Trust {
     /// A checkpoint that you saw and kept: the log must go on from it. May be given several times
     #[arg(long, value_name = "FILE")]
     pub seen: Vec<PathBuf>,
+
+    /// A file with the public key of a witness: its signature is demanded. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub witness: Vec<PathBuf>,
+
+    /// So many of them will do [default: all that are given]
+    #[arg(long, value_name = "N", requires = "witness")]
+    pub witnesses: Option<usize>,
 }
 
 impl Trust {
@@ -30,29 +38,7 @@ impl Trust {
     /// # Errors
     /// Where it cannot be read, or a line is no key of a log. What and why, and what to try.
     pub fn keys(&self) -> Result<Vec<Verifier>, (String, &'static str)> {
-        let hint = "the server writes it beside its signing key (log-key.pub); daypass keys ls shows it too";
-        let text = read(&self.key).map_err(|what| (what, hint))?;
-        let lines = text.lines().map(str::trim);
-        let mut keys = Vec::new();
-        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let wrong = |why: &str| (format!("{}: {why}", self.key.display()), hint);
-            if line.starts_with("PRIVATE+KEY+") {
-                return Err(wrong(
-                    "this is the private half of a key; nobody but the server should have it",
-                ));
-            }
-            let key: Verifier = line
-                .parse()
-                .map_err(|error: daypass_tlog::key::NoKey| wrong(&error.to_string()))?;
-            if key.what() != Use::Note {
-                return Err(wrong("this is the key of a witness, which signs no log"));
-            }
-            keys.push(key);
-        }
-        if keys.is_empty() {
-            return Err((format!("{} holds no key", self.key.display()), hint));
-        }
-        Ok(keys)
+        keys_of(&self.key)
     }
 
     /// The checkpoints that were seen, each signed by one of these keys.
@@ -75,6 +61,36 @@ impl Trust {
             )
         })
     }
+}
+
+/// The keys of a log in a file: a line each, empty ones and those with `#` left out.
+///
+/// # Errors
+/// Where it cannot be read, or a line is no key of a log. What and why, and what to try.
+pub(crate) fn keys_of(file: &Path) -> Result<Vec<Verifier>, (String, &'static str)> {
+    let hint = "the server writes it beside its signing key (log-key.pub); daypass keys ls shows it too";
+    let text = read(file).map_err(|what| (what, hint))?;
+    let lines = text.lines().map(str::trim);
+    let mut keys = Vec::new();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let wrong = |why: &str| (format!("{}: {why}", file.display()), hint);
+        if line.starts_with("PRIVATE+KEY+") {
+            return Err(wrong(
+                "this is the private half of a key; nobody but the server should have it",
+            ));
+        }
+        let key: Verifier = line
+            .parse()
+            .map_err(|error: daypass_tlog::key::NoKey| wrong(&error.to_string()))?;
+        if key.what() != Use::Note {
+            return Err(wrong("this is the key of a witness, which signs no log"));
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() {
+        return Err((format!("{} holds no key", file.display()), hint));
+    }
+    Ok(keys)
 }
 
 /// The checkpoint in a note, and which of these keys signed it.
@@ -100,7 +116,7 @@ pub(super) fn marks(seen: &[Checkpoint]) -> Result<Marks<()>, Failure> {
     Ok(marks)
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path) -> Result<String, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
     let length = std::fs::metadata(path).map_err(|error| wrong(&error))?.len();
     if length > LONGEST {
@@ -110,6 +126,6 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// A failure of these.
-pub(super) fn failure((what, hint): (String, &'static str)) -> Failure {
+pub(crate) fn failure((what, hint): (String, &'static str)) -> Failure {
     Failure::error(what).hint(hint)
 }

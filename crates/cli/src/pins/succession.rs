@@ -1,0 +1,130 @@
+//! Which keys may have signed what a server shows. The one place where that is decided: keys that were given, else the one that is
+//! pinned, else (the first time) the one that the server shows; and whichever these lead to by their own announcements.
+
+use daypass_api::client::{Client, Error};
+use daypass_tlog::Checkpoint;
+use daypass_tlog::key::Verifier;
+use daypass_tlog::succession::{Announcement, Successor, successors};
+
+use super::{PinGuard, Seen, Shown, key_of};
+use crate::commands::audit::chain::announcement;
+use crate::pins::{Pinned, is_beside};
+
+/// By whom what is shown is signed.
+pub(super) enum By {
+    /// A key that is pinned from now on.
+    Key(Verifier, Led),
+    /// The one that announced the pinned one, alone, while both are still in use: it counts, and the pin stays where it is.
+    Former(Verifier),
+}
+
+/// How one came to a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Led {
+    /// The keys that led to it, the first one first.
+    pub(super) by: Vec<String>,
+    /// Whether the last of them signed too.
+    pub(super) beside: bool,
+    /// What was just proved of that; empty where nothing is new.
+    pub(super) followed: Vec<Successor>,
+}
+
+impl PinGuard {
+    /// Whether the pinned key is one of those that somebody gave, or one that they led to, where somebody did.
+    pub(super) fn is_by_given(&self, pinned: &Pinned) -> bool {
+        let given = |key: &String| self.given.iter().any(|given| given.to_string() == *key);
+        self.given.is_empty() || given(&pinned.key) || pinned.led.iter().any(given)
+    }
+
+    /// By whom it is signed; `None` where by nobody who may.
+    pub(super) async fn by(
+        &self,
+        client: &Client,
+        seen: Option<&Seen<'_>>,
+        shown: &Shown,
+    ) -> Result<Option<By>, Error> {
+        let pinned = seen.filter(|(pinned, _)| self.is_by_given(pinned));
+        let mut known: Vec<Verifier> = pinned.iter().map(|(_, (key, _))| key.clone()).collect();
+        known.extend(self.given.iter().cloned());
+        if known.is_empty() {
+            known.push(key_of(client).await?);
+        }
+        let own = shown.signed_by(&known).cloned();
+        let led = pinned.map_or([].as_slice(), |(pinned, _)| pinned.led.as_slice());
+        let former = pinned.and_then(|(pinned, _)| pinned.former());
+        let former = former.filter(|former| shown.is_by(former));
+        // Somebody signed it beside a key that is known, under the log's name: as a rule the key that comes next.
+        let next = || shown.others(&known, led).next().is_some();
+        let begins = match &own {
+            Some(own) if next() => std::slice::from_ref(own),
+            Some(_) => &[],
+            None if former.is_some() => &[],
+            None => known.as_slice(),
+        };
+        if !begins.is_empty()
+            && let Some(followed) = follow(client, begins, shown, own.is_some()).await?
+            && let (Some(first), Some(last)) = (followed.first(), followed.last())
+        {
+            let first = first.from.to_string();
+            let before = pinned.filter(|(pinned, _)| pinned.key == first);
+            let mut by = before.map_or(Vec::new(), |(pinned, _)| pinned.led.clone());
+            by.extend(followed.iter().map(|one| one.from.to_string()));
+            let beside = shown.is_by(&last.from);
+            return Ok(Some(By::Key(last.key.clone(), Led { by, beside, followed })));
+        }
+        let Some(own) = own else {
+            return Ok(former.map(By::Former));
+        };
+        let by = match pinned {
+            Some((pinned, _)) if pinned.key == own.to_string() => pinned.led.clone(),
+            _ => Vec::new(),
+        };
+        let beside = is_beside(shown.note(), &by);
+        Ok(Some(By::Key(
+            own,
+            Led {
+                by,
+                beside,
+                followed: Vec::new(),
+            },
+        )))
+    }
+}
+
+/// From one of these keys to one that signed what is shown. `is_known`: another one signed it already, so that nothing hangs on this.
+async fn follow(
+    client: &Client,
+    begins: &[Verifier],
+    shown: &Shown,
+    is_known: bool,
+) -> Result<Option<Vec<Successor>>, Error> {
+    let links = match client.log_key_links().await {
+        Ok(links) => links.links,
+        // A server of an older version has no such call, and never rotated its key.
+        Err(Error::Problem(problem)) if is_known || problem.status == 404 => return Ok(None),
+        Err(Error::NotDaypass { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let links: Vec<Announcement> = links.iter().filter_map(announcement).collect();
+    for key in begins {
+        let mut followed = successors(key, &links);
+        while let Some(last) = followed.last() {
+            if shown.is_by(&last.key) {
+                return Ok(Some(followed));
+            }
+            followed.pop();
+        }
+    }
+    Ok(None)
+}
+
+/// Whether what a key signed when it announced the next one can be of the log that is shown: a shorter log, or another one of the
+/// same size, is not the one that announced it.
+pub(super) fn contradicts(followed: &[Successor], shown: &Checkpoint, seen: Option<&Checkpoint>) -> bool {
+    let differs = |one: &Checkpoint, other: &Checkpoint| one.size == other.size && one.head != other.head;
+    followed.iter().map(|one| &one.checkpoint).any(|announced| {
+        announced.size > shown.size
+            || differs(announced, shown)
+            || seen.is_some_and(|seen| differs(announced, seen))
+    })
+}
