@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -13,11 +14,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::say::human;
 
-/// The root of the workspace.
+/// The root of the workspace: the one that cargo runs us in. The one that we were built in may be another, where clones share what
+/// they build.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let ours =
+            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        Path::new(&ours).parent().unwrap_or(Path::new(".")).to_owned()
+    })
 }
 
 /// The cargo that runs us, at the root.
