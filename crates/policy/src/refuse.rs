@@ -257,6 +257,10 @@ impl Policy {
                 "accounts that changed less than {} ago may not review; the first of them may from {from}",
                 self.document.defaults.settle
             ),
+            _ if self.delegations_bind(steps, scene) => String::from(
+                "delegations make some of those whom it asks one voice, and one voice counts once in the whole chain; \
+                 it can be asked for once one of them is back, or an administrator has added people to the groups that the rule asks",
+            ),
             _ if person.kind == Kind::Service => format!(
                 "its owner does not review what it asks for, and one person counts once in the whole chain; \
                  an administrator can add people to the groups that the rule asks, or name another owner: \
