@@ -191,6 +191,7 @@ impl Engine {
             start: question.start,
             from: question.from,
             environments: &question.environments,
+            reads_policy: caller.sees_all(),
             ..Ask::new(subject, &items, now)
         };
         Ok(Explained {

@@ -161,6 +161,18 @@ impl Policy {
         named.join("; ")
     }
 
+    /// Who can say more of what a rule wants, to somebody who cannot read it.
+    pub(crate) fn whom_to_ask(&self, item: &Item) -> String {
+        let resource = self.resource(item.resource.as_str());
+        match resource.and_then(|resource| resource.owner.as_ref()) {
+            Some(owner) => {
+                let owner = self.describe(&From::People(owner.clone()));
+                format!("{} belongs to {owner}, who can say more", item.resource)
+            }
+            None => String::from("an administrator can say more, or change the rule"),
+        }
+    }
+
     /// Longer than the rule with the longest maximum gives.
     pub(crate) fn over_max(&self, ask: &Ask<'_>, rule: &Rule, bounds: &Bounds<'_>) -> Refusal {
         let items = spaced(ask.items);
