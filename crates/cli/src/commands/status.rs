@@ -7,7 +7,7 @@ use daypass_api::request::{Request, RequestQuery, RequestState};
 use daypass_core::refusal::Code;
 use serde::Serialize;
 
-use crate::commands::show;
+use crate::commands::{became, show};
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -68,7 +68,7 @@ async fn one(context: &Context, client: &Client, id: &str) -> Result<Exit, Failu
                     &request,
                     || request.id.to_string(),
                     || {
-                        let next = grant.iter().map(|grant| show::next(grant, now));
+                        let next = grant.iter().map(|grant| became::next(grant, now));
                         show::request(&request, now).into_iter().chain(next).collect()
                     },
                 );

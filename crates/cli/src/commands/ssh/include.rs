@@ -44,7 +44,7 @@ mod tests {
         for (config, expect) in [
             ("Include daypass.conf\nHost x\n", Included::First),
             ("# mine\n\n  include ~/.ssh/daypass.conf\n", Included::First),
-            ("Include=\"/home/ana/.ssh/daypass.conf\"\n", Included::First),
+            ("Include=\"%d/.ssh/daypass.conf\"\n", Included::First),
             ("Include other.conf daypass.conf\n", Included::First),
             ("Host x\n  User ana\nInclude daypass.conf\n", Included::Late(3)),
             ("ControlPath ~/.ssh/%C\nInclude daypass.conf\n", Included::Late(2)),

@@ -290,18 +290,14 @@ fn lines(included: Included) -> Vec<Line> {
         }
         Included::Late(line) => format!(
             "~/.ssh/config includes it on line {line}, below other lines; ssh takes the first value that it finds, and below a \
-             Host or Match an Include counts only there. Move it to the top:"
+             Host or Match an Include counts only there. Take it out of that line, and put it at the top:"
         ),
         Included::No => {
             String::from("~/.ssh/config does not include it yet. It must stand before every other line:")
         }
     };
-    let remove = match included {
-        Included::Late(line) => format!("-e {line}d "),
-        _ => String::new(),
-    };
     let command = format!(
-        "  sed -i.bak -e '1i\\' -e 'Include {}' {remove}~/.ssh/config",
+        "  sed -i.bak -e '1i\\' -e 'Include {}' ~/.ssh/config",
         include::FILE
     );
     vec![
