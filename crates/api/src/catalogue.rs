@@ -43,7 +43,7 @@ pub enum How {
         /// The rule that says so.
         #[schema(value_type = String)]
         rule: Name,
-        /// The longest that it allows.
+        /// The longest that it would be given for now.
         #[schema(value_type = String, example = "8h")]
         max: Span,
         /// What a request must still say, where it depends on that.
@@ -55,7 +55,7 @@ pub enum How {
         /// The rule that says so.
         #[schema(value_type = String)]
         rule: Name,
-        /// The longest that it allows.
+        /// The longest that it would be given for now.
         #[schema(value_type = String, example = "2h")]
         max: Span,
         /// Whom its steps ask, in order, such as `manager` or `2 of security`.
@@ -76,14 +76,17 @@ pub enum How {
     },
 }
 
-/// On what a request must still say it depends whether a role is given.
+/// On what a request must still say, or say otherwise, it depends whether a role is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Depends {
     /// The fields of a request that decide: `duration`, `start` or `ticket`.
     #[schema(example = json!(["duration"]))]
     pub on: Vec<String>,
-    /// What the rule asks for.
+    /// What the rule asks for, or what stands in the way where it is not said.
     pub detail: String,
+    /// What to ask for now, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// The query of `GET /resources`.

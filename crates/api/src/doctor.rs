@@ -4,6 +4,24 @@ use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// What the server looks at, by the first words of [`Check::about`]: what whoever may not have it looked over is not told.
+pub const LOOKED_AT: &[&str] = &[
+    "reconciler",
+    "policy",
+    "people",
+    "connector",
+    "sealing key",
+    "authority",
+    "log key",
+    "overdue",
+    "emergencies",
+    "notices",
+    "administrators",
+    "service accounts",
+    "transport",
+    "log",
+];
+
 /// The answer of `GET /doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Checkup {

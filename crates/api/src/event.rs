@@ -5,6 +5,10 @@ use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+/// What Daypass itself is called among those who cause events: by deadlines, the reconciler, the first start. Where somebody's login is
+/// that, it is theirs.
+pub const ITSELF: &str = "daypass";
+
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subject {
@@ -69,7 +73,7 @@ pub struct AuditQuery {
     /// Only events of this name, or all of a kind: `request.approved`, or `request`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Only what this person (login) caused.
+    /// Only what this person (login) caused, or `daypass` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// Only what this id (full) is the subject of. A request also brings what happened to its grant and entitlements.

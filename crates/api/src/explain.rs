@@ -43,7 +43,8 @@ pub struct Explain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub start: Option<Timestamp>,
-    /// The address that it is asked from; none that is certain where it is missing.
+    /// The address that it is asked from. Where it is missing: the caller's own, as the server sees it, where it is about them; else
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "203.0.113.9")]
     pub from: Option<IpAddr>,
@@ -78,6 +79,13 @@ pub struct Explanation {
     /// Whether what the person has had already was not counted against the policy's limits, because it is about another time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limits_left_out: bool,
+    /// Whether one of the rules asks from where it is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_source: bool,
+    /// The address that it was taken to be asked from; missing where there is none that is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "203.0.113.9")]
+    pub from: Option<IpAddr>,
     /// What the policy decides.
     pub decision: Preview,
     /// Each rule that is about all of what was asked for, in file order.

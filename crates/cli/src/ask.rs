@@ -90,9 +90,10 @@ pub(crate) fn two_passwords_from_stdin(both: bool) -> Result<(SecretString, Opti
     let first = secret_line(&text, 0).ok_or_else(|| Failure::usage("there is no password on stdin"))?;
     let second = secret_line(&text, 1);
     if both && second.is_none() {
-        return Err(Failure::usage(
-            "your present password is needed as the second line on stdin",
-        ));
+        return Err(
+            Failure::usage("your present password is needed as the second line on stdin")
+                .hint("printf '%s\\n' \"$NEW\" \"$PRESENT\" | daypass user password --password-stdin"),
+        );
     }
     Ok((first, second.filter(|_| both)))
 }

@@ -14,7 +14,7 @@ use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Request};
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Ask, Directory as _, Explanation, Plan, Policy, Source};
+use daypass_policy::{Ask, Decision, Directory as _, Explanation, Plan, Policy, Source};
 use daypass_store::GrantFilter;
 
 use crate::caller::Caller;
@@ -41,7 +41,7 @@ pub struct Question {
     pub at: Option<Timestamp>,
     /// From when on.
     pub start: Option<Timestamp>,
-    /// From which address, where that is certain.
+    /// From which address, where that is certain. For a question about whoever asks it, their own.
     pub from: Option<IpAddr>,
     /// A ticket's name.
     pub ticket: Option<String>,
@@ -62,6 +62,8 @@ pub struct Explained {
     pub locked: Option<Refusal>,
     /// Whether the policy has limits on what somebody has had already, and they were not counted: it is about another time.
     pub limits_left_out: bool,
+    /// From which address it was taken to be asked, where it was one that is certain.
+    pub from: Option<IpAddr>,
     /// The decision, and each rule.
     pub explanation: Explanation,
 }
@@ -189,6 +191,7 @@ impl Engine {
             start: question.start,
             from: question.from,
             environments: &question.environments,
+            reads_policy: caller.sees_all(),
             ..Ask::new(subject, &items, now)
         };
         Ok(Explained {
@@ -199,7 +202,16 @@ impl Engine {
                 _ => lock::refusal(found, Some(caller.person)),
             }),
             limits_left_out: past.is_none() && !policy.reach().is_nothing(),
-            explanation: policy.explain(&ask, current.directory.as_ref()),
+            from: question.from,
+            explanation: {
+                let explanation = policy.explain(&ask, current.directory.as_ref());
+                match question.from {
+                    None if subject != caller.person => {
+                        asked_from(explanation, &current.directory.login(subject), &items)
+                    }
+                    _ => explanation,
+                }
+            },
             items,
         })
     }
@@ -314,6 +326,22 @@ impl Engine {
                 return Ok(());
             }
         }
+    }
+}
+
+/// From where somebody else would ask is for whoever wants to know it to say: no proxy in front of the server is to blame.
+fn asked_from(explanation: Explanation, login: &str, items: &BTreeSet<Item>) -> Explanation {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    let decision = match explanation.decision {
+        Decision::Refused(refusal) if refusal.code == Code::Source => {
+            let command = format!("daypass policy explain {login} {} --from IP", items.join(" "));
+            Decision::Refused(refusal.hint(format!("say from where it would be asked: {command}")))
+        }
+        decision => decision,
+    };
+    Explanation {
+        decision,
+        ..explanation
     }
 }
 

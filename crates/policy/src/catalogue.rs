@@ -46,9 +46,10 @@ pub struct Terms {
     pub steps: Vec<Step>,
     /// How long access lasts where the request does not say.
     pub duration: Span,
-    /// How long it may last in total.
+    /// How long it may last, were it asked for now: in total, as far as what this person has had leaves room, and to the end of a
+    /// window.
     pub max: Span,
-    /// What a request must still say for it, where it depends on that.
+    /// What a request must still say for it, or say otherwise, where it depends on that.
     pub depends: Option<Depends>,
 }
 
@@ -64,6 +65,8 @@ pub struct Onlooker<'a> {
     /// When they last proved who they are; `None` where they come by something that cannot prove it. Whoever can prove it does so
     /// when they ask: give `now` for them.
     pub confirmed: Option<Timestamp>,
+    /// Whether they may read the policy: what is refused then says where it is written.
+    pub reads_policy: bool,
     /// When they look.
     pub now: Timestamp,
 }
@@ -77,6 +80,7 @@ impl<'a> Onlooker<'a> {
             past: Past::nothing(),
             from: None,
             confirmed: Some(now),
+            reads_policy: false,
             now,
         }
     }
@@ -87,6 +91,7 @@ impl<'a> Onlooker<'a> {
             past: self.past,
             from: self.from,
             confirmed: self.confirmed,
+            reads_policy: self.reads_policy,
             ..Ask::new(self.who, items, self.now)
         }
     }
@@ -106,7 +111,7 @@ impl From<Allowed> for Terms {
             rule: allowed.path.rule,
             steps: allowed.path.steps,
             duration: allowed.duration,
-            max: allowed.path.max,
+            max: allowed.longest,
             depends: allowed.depends,
         }
     }
@@ -116,7 +121,7 @@ impl Policy {
     /// What this person may ask for, and what it takes: every role of every resource, ordered by resource and role.
     ///
     /// Each is decided by itself, as a request for it would be that adds what is asked for besides, such as a ticket; the terms
-    /// say where it depends on that.
+    /// say where it depends on that. So do they where it is not given as it is asked, and a shorter length or a later start would do.
     #[must_use]
     pub fn catalogue(&self, onlooker: &Onlooker<'_>, directory: &dyn Directory) -> Vec<Offer> {
         let mut offers = Vec::new();

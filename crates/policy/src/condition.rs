@@ -295,7 +295,12 @@ impl Policy {
                     |why| format!("which cannot be told for {item} and counts as not met: {why}"),
                 );
                 let what = format!("the rule {cited} gives access only where {text} holds, {why}");
-                Refusal::new(Code::Condition, what).hint(format!("the condition is at {place:#}"))
+                let hint = if ask.reads_policy {
+                    format!("the condition is at {place:#}")
+                } else {
+                    self.whom_to_ask(item)
+                };
+                Refusal::new(Code::Condition, what).hint(hint)
             }
             Unmet::Unknown(unknown) => {
                 let what = format!(

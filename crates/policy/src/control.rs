@@ -70,7 +70,7 @@ impl Policy {
     }
 
     /// Who may review the open step of this change now and has not yet, in the order of their ids; the delegates of those who
-    /// are away among them.
+    /// are away among them, and without those whom a later step needs and whose vote would be refused now.
     #[must_use]
     pub fn change_waits_for(
         &self,
@@ -83,6 +83,8 @@ impl Policy {
         };
         let scene = Scene::new(change, directory, now);
         let asked = self.asked(step, *escalated, &self.used(step, scene), scene);
-        self.unheard(asked, scene).into_iter().collect()
+        let waiting = self.unheard(asked, scene);
+        let waiting = self.not_needed_elsewhere(waiting, *escalated, scene);
+        waiting.into_iter().collect()
     }
 }

@@ -15,6 +15,7 @@ use daypass_core::review::{From, Silence, Step};
 use daypass_core::time::{Span, Timestamp};
 
 use crate::addition::{Addition, Depends};
+use crate::amend::Amendment;
 use crate::chain;
 use crate::condition::{EndsBy, Hardness, Met, Supposing, Unmet};
 use crate::demand::Unrecordable;
@@ -56,6 +57,8 @@ pub struct Allowed {
     pub ends_because: Option<String>,
     /// What a request must still say for it. A decision takes nothing as given, and so depends on nothing more.
     pub(crate) depends: Option<Depends>,
+    /// For a list: the longest that would be given now.
+    pub(crate) longest: Span,
     /// Whether the rule asks from where it is asked: the request keeps the address then, and no other does.
     pub by_source: bool,
     /// The other rules that fit, the least demanding first.
@@ -94,6 +97,8 @@ pub(crate) struct Fit<'p> {
     /// What a request must still add.
     pub(crate) depends: BTreeSet<Addition>,
     pub(crate) demands: Demands,
+    /// What it would have to say otherwise; a decision takes a question as it is.
+    pub(crate) amendment: Option<Amendment>,
 }
 
 /// Why a rule that admits the person does not fit.
@@ -147,18 +152,7 @@ impl Policy {
     ) -> Result<Allowed, Refusal> {
         let person = self.asker(ask.who, directory)?;
         self.exist(ask.items)?;
-        if ask.duration == Some(Span::ZERO) {
-            return Err(Refusal::new(Code::Invalid, "nothing can be granted for 0s"));
-        }
-        if let Some(start) = ask.start.filter(|start| *start + CLOCKS_DIFFER < ask.now) {
-            let what = format!("it cannot begin at {start}, which has passed");
-            let hint = "leave out the start to begin now, or name a time to come: --start +2h";
-            return Err(Refusal::new(Code::Invalid, what).hint(hint));
-        }
-        if ask.break_glass && ask.extends {
-            let what = "an emergency is no way to more time on a grant";
-            return Err(Refusal::new(Code::Invalid, what).hint("daypass extend ID --for TIME"));
-        }
+        sound(ask)?;
         let mut rules = self.admitting(person, ask.items);
         rules.retain(|(_, rule)| rule.break_glass.is_some() == ask.break_glass || is(Fault::AnyGlass));
         if rules.is_empty() {
@@ -166,8 +160,8 @@ impl Policy {
         }
         let scene = Scene::new(ask.who, directory, ask.now);
         let judged = rules
-            .into_iter()
-            .map(|(place, rule)| (rule, self.judge((place, rule), ask, (person, scene), supposing)));
+            .iter()
+            .map(|&(place, rule)| (rule, self.judge((place, rule), ask, (person, scene), supposing)));
         let mut fitting = Vec::new();
         let mut nearest: Option<(&Rule, Obstacle<'_>)> = None;
         for (rule, judgement) in judged {
@@ -181,7 +175,12 @@ impl Policy {
                 }
             }
         }
-        // What fits as it is asked goes before what would fit as well, were more said.
+        // What fits as it is asked goes before what would fit, were it asked otherwise.
+        if fitting.is_empty() && supposing == Supposing::TheRest {
+            let otherwise = |rule| self.amended(rule, ask, (person, scene), supposing);
+            fitting.extend(rules.iter().copied().filter_map(otherwise));
+        }
+        // And before what would fit as well, were more said.
         fitting.sort_by_key(|fit| {
             (
                 fit.steps.len(),
@@ -206,7 +205,13 @@ impl Policy {
         {
             return Err(self.unproved(fit.rule, within, ask));
         }
-        Ok(self.allowed(ask, fit, fitting, directory))
+        let asked = fit.amendment.as_ref().map(|amendment| amendment.of(ask));
+        let asked = asked.as_ref().unwrap_or(ask);
+        let longest = match supposing {
+            Supposing::TheRest => self.longest(asked, &fit),
+            Supposing::Nothing | Supposing::Conditions => fit.bounds.max,
+        };
+        Ok(self.allowed(asked, (fit, longest), fitting, directory))
     }
 
     /// Whether a rule that admits the person fits the question, and how. Of several reasons why not it is the hardest: who
@@ -256,6 +261,7 @@ impl Policy {
             ends_by,
             depends,
             demands,
+            amendment: None,
         })
     }
 
@@ -281,7 +287,7 @@ impl Policy {
     fn allowed<'p>(
         &self,
         ask: &Ask<'_>,
-        fit: Fit<'p>,
+        (fit, longest): (Fit<'p>, Span),
         others: impl Iterator<Item = Fit<'p>>,
         directory: &dyn Directory,
     ) -> Allowed {
@@ -292,6 +298,7 @@ impl Policy {
             ends_by,
             depends,
             demands,
+            amendment,
             ..
         } = fit;
         let (at, why) = ends_by.map(|ends_by| (ends_by.at, ends_by.why)).unzip();
@@ -307,7 +314,8 @@ impl Policy {
             reviewers: path.steps.iter().map(would).collect(),
             after: after.unwrap_or_default(),
             ends_because: why,
-            depends: self.depends(rule, depends, ask),
+            depends: self.depends(rule, (depends, amendment), ask),
+            longest,
             by_source: rule.origin.is_some(),
             path,
             others: others
@@ -425,6 +433,23 @@ fn owed(glass: &document::BreakGlass) -> BreakGlass {
             guardrail: None,
         },
     }
+}
+
+/// Whether a question can be asked at all, whatever it is about.
+fn sound(ask: &Ask<'_>) -> Result<(), Refusal> {
+    if ask.duration == Some(Span::ZERO) {
+        return Err(Refusal::new(Code::Invalid, "nothing can be granted for 0s"));
+    }
+    if let Some(start) = ask.start.filter(|start| *start + CLOCKS_DIFFER < ask.now) {
+        let what = format!("it cannot begin at {start}, which has passed");
+        let hint = "leave out the start to begin now, or name a time to come: --start +2h";
+        return Err(Refusal::new(Code::Invalid, what).hint(hint));
+    }
+    if ask.break_glass && ask.extends {
+        let what = "an emergency is no way to more time on a grant";
+        return Err(Refusal::new(Code::Invalid, what).hint("daypass extend ID --for TIME"));
+    }
+    Ok(())
 }
 
 /// How many people a chain asks for.

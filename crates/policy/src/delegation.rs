@@ -18,7 +18,7 @@ use daypass_core::time::Timestamp;
 
 use crate::nearest::list;
 use crate::scene::{Matter, Scene};
-use crate::{Directory, Policy};
+use crate::{Directory, Policy, chain};
 
 impl Policy {
     /// Whether this person may be a delegate: a person, no auditor, in one of the sets that the policy names for that.
@@ -139,6 +139,16 @@ impl Policy {
         scene: Scene<'_>,
     ) -> BTreeSet<PersonId> {
         people.into_iter().map(|one| self.voice(one, scene)).collect()
+    }
+
+    /// Whether these steps could be filled, were it not for delegations that make several people one voice.
+    pub(crate) fn delegations_bind(&self, steps: &[Step], scene: Scene<'_>) -> bool {
+        let alone = |step: &Step| {
+            let people = self.asked(step, true, &BTreeSet::new(), scene);
+            (step.count.max(1), people.into_iter().collect())
+        };
+        let candidates: Vec<(u32, Vec<PersonId>)> = steps.iter().map(alone).collect();
+        self.fillable(steps, scene).is_err() && chain::fill(&candidates).is_ok()
     }
 
     /// Refuses somebody with whom one voice somebody else has voted already.

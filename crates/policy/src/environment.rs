@@ -100,7 +100,13 @@ impl Policy {
                     ..onlooker.ask(&items)
                 };
                 let terms = self.choose(&ask, directory, Supposing::TheRest);
-                let terms = terms.map(Terms::from);
+                let terms = terms.map(Terms::from).map(|mut terms| {
+                    if let Some(depends) = &mut terms.depends {
+                        let hint = depends.hint.take();
+                        depends.hint = hint.map(|hint| self.by_its_name(&ask, &hint));
+                    }
+                    terms
+                });
                 let how = (directory, Supposing::TheRest);
                 let terms = terms.map_err(|refusal| self.in_words_of(&ask, how, refusal));
                 let admitting = directory
@@ -193,17 +199,21 @@ impl Policy {
         let names = names.join(" and ");
         let items = list(items.iter().map(String::as_str));
         let what = format!("{names} ({items}): {}{in_the_way}", refusal.what);
-        let command = |what: String| format!("daypass {} {what}", verb(ask));
-        let (long, short) = (command(spaced(ask.items)), command(self.typed(ask)));
         Refusal {
             what,
             // One that asks for an item by itself stays.
             hint: refusal.hint.map(|hint| match refusal.code {
                 Code::NoCommonRule | Code::NotEligible => hint,
-                _ => hint.replace(&long, &short),
+                _ => self.by_its_name(ask, &hint),
             }),
             ..refusal
         }
+    }
+
+    /// A hint that names the environments that were asked for, where it names all that they stand for.
+    fn by_its_name(&self, ask: &Ask<'_>, hint: &str) -> String {
+        let command = |what: String| format!("daypass {} {what}", verb(ask));
+        hint.replace(&command(spaced(ask.items)), &command(self.typed(ask)))
     }
 
     /// What was asked for as a command line has it.

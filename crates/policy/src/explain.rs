@@ -24,6 +24,8 @@ pub struct Explanation {
     pub decision: Decision,
     /// Each rule that is about all of what was asked for, in file order.
     pub verdicts: Vec<Verdict>,
+    /// Whether one of them asks from where it is asked.
+    pub by_source: bool,
 }
 
 /// What one rule said.
@@ -83,17 +85,21 @@ impl Policy {
                 Some(about) => about.intersection(&concerning).copied().collect(),
             });
         }
-        let verdicts = about
+        let about: Vec<(usize, &Rule)> = about
             .unwrap_or_default()
             .into_iter()
             .filter_map(|place| Some((place, self.document.rules.get(place)?)))
-            .map(|(place, rule)| Verdict {
-                rule: rule.name.clone(),
-                location: rule.at.location(&self.sources),
-                outcome: self.outcome(place, rule, ask, directory, chosen),
-            })
             .collect();
-        Explanation { decision, verdicts }
+        let verdict = |(place, rule): &(usize, &Rule)| Verdict {
+            rule: rule.name.clone(),
+            location: rule.at.location(&self.sources),
+            outcome: self.outcome(*place, rule, ask, directory, chosen),
+        };
+        Explanation {
+            verdicts: about.iter().map(verdict).collect(),
+            by_source: about.iter().any(|(_, rule)| rule.origin.is_some()),
+            decision,
+        }
     }
 
     fn outcome(

@@ -8,6 +8,7 @@
 //! questions.
 
 mod addition;
+mod amend;
 mod asked;
 mod catalogue;
 mod chain;
@@ -147,6 +148,8 @@ pub struct Ask<'a> {
     pub from: Option<IpAddr>,
     /// When whoever asks last proved who they are; `None` where they came by something that cannot prove it.
     pub confirmed: Option<Timestamp>,
+    /// Whether whoever reads the answer may read the policy. For words only.
+    pub reads_policy: bool,
     /// When it is asked.
     pub now: Timestamp,
 }
@@ -170,6 +173,7 @@ impl<'a> Ask<'a> {
             past: Past::nothing(),
             from: None,
             confirmed: None,
+            reads_policy: false,
             now,
         }
     }

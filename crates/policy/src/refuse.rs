@@ -161,6 +161,18 @@ impl Policy {
         named.join("; ")
     }
 
+    /// Who can say more of what a rule wants, to somebody who cannot read it.
+    pub(crate) fn whom_to_ask(&self, item: &Item) -> String {
+        let resource = self.resource(item.resource.as_str());
+        match resource.and_then(|resource| resource.owner.as_ref()) {
+            Some(owner) => {
+                let owner = self.describe(&From::People(owner.clone()));
+                format!("{} belongs to {owner}, who can say more", item.resource)
+            }
+            None => String::from("an administrator can say more, or change the rule"),
+        }
+    }
+
     /// Longer than the rule with the longest maximum gives.
     pub(crate) fn over_max(&self, ask: &Ask<'_>, rule: &Rule, bounds: &Bounds<'_>) -> Refusal {
         let items = spaced(ask.items);
@@ -256,6 +268,10 @@ impl Policy {
             (_, Some(from)) => format!(
                 "accounts that changed less than {} ago may not review; the first of them may from {from}",
                 self.document.defaults.settle
+            ),
+            _ if self.delegations_bind(steps, scene) => String::from(
+                "delegations make some of those whom it asks one voice, and one voice counts once in the whole chain; \
+                 it can be asked for once one of them is back, or an administrator has added people to the groups that the rule asks",
             ),
             _ if person.kind == Kind::Service => format!(
                 "its owner does not review what it asks for, and one person counts once in the whole chain; \

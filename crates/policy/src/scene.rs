@@ -144,6 +144,21 @@ impl<'d> Scene<'d> {
         all.filter(move |review| review.at <= now)
     }
 
+    /// Its steps.
+    pub(crate) fn steps(&self) -> &'d [Step] {
+        self.matter.steps()
+    }
+
+    /// All of its votes.
+    pub(crate) fn all_reviews(&self) -> &'d [Review] {
+        self.matter.reviews()
+    }
+
+    /// The step that is open, where one is.
+    pub(crate) fn open(&self) -> Option<(usize, &'d Step)> {
+        self.matter.open()
+    }
+
     /// Which step of it this is; `None` where it stands beside the chain.
     pub(crate) fn place(&self, step: &Step) -> Option<usize> {
         let open = self.matter.open().filter(|(_, open)| *open == step);

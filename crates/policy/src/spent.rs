@@ -57,6 +57,18 @@ pub(crate) struct Over<'p> {
     again: Option<Timestamp>,
 }
 
+impl Over<'_> {
+    /// The most that fits now, where it is worth asking for.
+    pub(crate) fn left(&self) -> Option<Span> {
+        (self.left >= MINUTE).then_some(self.left)
+    }
+
+    /// When all of it fits, where that can be told: in whole seconds, as it is told.
+    pub(crate) fn again(&self) -> Option<Timestamp> {
+        self.again.map(second)
+    }
+}
+
 impl Spent<'_> {
     pub(crate) fn hardness(&self) -> Hardness {
         match self {
@@ -438,6 +450,6 @@ fn second(at: Timestamp) -> Timestamp {
     Timestamp::from_micros(at.micros() - over + SECOND)
 }
 
-fn whole_minutes(span: Span) -> Span {
+pub(crate) fn whole_minutes(span: Span) -> Span {
     Span::from_micros(span.micros() - span.micros() % MINUTE.micros())
 }

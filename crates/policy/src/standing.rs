@@ -8,7 +8,7 @@ use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Request, State};
 use daypass_core::review::{From, Review, Silence, Step, Voter};
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 
 use crate::document::{People, Who};
 use crate::scene::{Matter, Scene};
@@ -133,11 +133,16 @@ impl Policy {
     }
 
     /// Who may review the open step of this request now and has not reviewed the request yet, in the order of their ids; the
-    /// delegates of those who are away among them. Empty where the request waits for nobody.
+    /// delegates of those who are away among them, and without those whom a later step needs and whose vote would be refused now.
+    /// Empty where the request waits for nobody.
     #[must_use]
     pub fn waiting_for(&self, request: &Request, directory: &dyn Directory, now: Timestamp) -> Vec<PersonId> {
+        let State::Pending { escalated, .. } = &request.state else {
+            return Vec::new();
+        };
         let scene = Scene::new(request, directory, now);
         let waiting = self.unheard(self.asked_now(request, scene), scene);
+        let waiting = self.not_needed_elsewhere(waiting, *escalated, scene);
         waiting.into_iter().collect()
     }
 
@@ -316,6 +321,12 @@ impl Policy {
             "the groups, manager or password of this account changed less than {settle} ago; it may review from {until}"
         );
         Err(Refusal::new(Code::MayNotReview, what))
+    }
+
+    /// How long an account has to be left alone before it reviews.
+    #[must_use]
+    pub const fn settle(&self) -> Span {
+        self.document.defaults.settle
     }
 
     pub(crate) fn people(&self, name: &Name) -> Option<&People> {

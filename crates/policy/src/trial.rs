@@ -142,6 +142,7 @@ fn asked<'t>(test: &'t Test, items: &'t BTreeSet<Item>, past: &'t Past) -> Ask<'
         past,
         environments: &test.environments,
         confirmed: test.confirmed.map(|ago| now(test) - ago),
+        reads_policy: true,
         ..Ask::new(id(test.who.as_str()), items, now(test))
     }
 }

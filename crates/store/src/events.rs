@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use daypass_core::event::{Actor, Event, Subject, What};
 use daypass_core::grant::{Grant, State};
-use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::id::{GrantId, RequestId};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request;
 use daypass_core::text::Hash;
@@ -40,8 +40,8 @@ pub struct EventFilter {
     pub subject: Option<Subject>,
     /// About things of this kind: `request`, `grant`, `entitlement`, `person`, `lock`, `key` or `policy`.
     pub kind: Option<String>,
-    /// Caused by this person.
-    pub actor: Option<PersonId>,
+    /// Caused by this person, or by Daypass itself.
+    pub actor: Option<Actor>,
     /// With one of these names, such as `grant.ended`; none said: with any.
     pub names: Vec<String>,
     /// Not before this instant.
@@ -154,7 +154,7 @@ pub(crate) async fn list(
         select.equals("kind", Some(subject.kind()));
         select.equals("subject", Some(subject.id()));
     }
-    select.equals("actor", filter.actor);
+    select.equals("actor", filter.actor.map(actor));
     select.among("name", &filter.names);
     select.compares("at", ">=", filter.since);
     select.compares("at", "<", filter.until);

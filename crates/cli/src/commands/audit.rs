@@ -14,7 +14,7 @@ pub(crate) mod verify;
 
 use clap::{Args, Subcommand};
 use daypass_api::Client;
-use daypass_api::event::{AuditEvent, AuditQuery};
+use daypass_api::event::{AuditEvent, AuditQuery, ITSELF};
 use daypass_api::page::MAX_LIMIT;
 use daypass_core::time::{Span, Timestamp};
 
@@ -60,6 +60,7 @@ impl AuditCommand {
   daypass audit ls R7K2M9                             one request from first to last, its grant and its targets included
   daypass audit ls --event grant.ended --since 24h
   daypass audit ls --event request --by ana
+  daypass audit ls --by daypass --since 1h            what it did by itself: deadlines, targets
   daypass audit ls --since 2026-03-01T00:00:00Z --limit 100000 -o json > march.json
 
 For auditors and administrators.")]
@@ -72,7 +73,7 @@ pub struct AuditLsArgs {
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
 
-    /// Only what this person caused
+    /// Only what this person caused, or daypass itself
     #[arg(long, value_name = "LOGIN")]
     by: Option<String>,
 
@@ -189,7 +190,7 @@ fn grid(events: &[AuditEvent], wide: bool) -> Grid {
         let mut row = vec![
             Field::from(instant(event.at)),
             event.actor.as_ref().map_or_else(
-                || Field(Style::Faint, "daypass".into()),
+                || Field(Style::Faint, ITSELF.into()),
                 |actor| actor.as_str().into(),
             ),
             Field::from(event.name.as_str()),

@@ -3,7 +3,7 @@
 use clap::Args;
 use daypass_api::ProblemCode;
 use daypass_api::client::Client;
-use daypass_api::doctor::{Check, Verdict};
+use daypass_api::doctor::{Check, LOOKED_AT, Verdict};
 use daypass_api::session::Whoami;
 use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};
@@ -28,15 +28,21 @@ const SOON: Span = Span::minutes(15);
   daypass doctor -o json | jq -r '.[] | select(.verdict != \"good\")'
 
 Everybody sees how this machine gets to the server. Auditors and administrators also see how the server is: its connectors, the
-policy in force and whether it has the people that it asks for, what is overdue, and what waits to be told. The exit code is 1
+policy in force and whether it has the people that it asks for, what is overdue, and what waits to be told; to everybody else it
+is said what was not looked at. The exit code is 1
 where something does not work; what should only be looked at leaves it at 0. `daypass server --check` looks over server.yaml.")]
 pub struct DoctorArgs {}
 
 impl DoctorArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let mut checks = vec![client_program(context)];
+        let mut whole = true;
         match context.client() {
-            Ok(client) => checks.extend(at_the_server(&client).await),
+            Ok(client) => {
+                let (found, looked_over) = at_the_server(&client).await;
+                checks.extend(found);
+                whole = looked_over;
+            }
             Err(failure) => checks.push(of_failure("login", &failure)),
         }
         context.out.many(
@@ -45,6 +51,11 @@ impl DoctorArgs {
             || checks.iter().flat_map(lines).collect(),
         );
         context.out.note(summary(&checks));
+        if !whole {
+            not_looked_at()
+                .into_iter()
+                .for_each(|line| context.out.note(Line::new().with(Style::Faint, line)));
+        }
         let fails = checks.iter().any(|check| check.verdict == Verdict::Failing);
         Ok(if fails { Exit::ERROR } else { Exit::DONE })
     }
@@ -61,7 +72,8 @@ fn client_program(context: &Context) -> Check {
     }
 }
 
-async fn at_the_server(client: &Client) -> Vec<Check> {
+/// What is found there, and whether the server was looked over: that is for auditors and administrators.
+async fn at_the_server(client: &Client) -> (Vec<Check>, bool) {
     let server = client.server();
     let me = match client.whoami().await {
         Ok(me) => me,
@@ -70,7 +82,7 @@ async fn at_the_server(client: &Client) -> Vec<Check> {
                 Some(ProblemCode::Unauthenticated) => "login",
                 _ => "server",
             };
-            return vec![of_failure(about, &Failure::from(error))];
+            return (vec![of_failure(about, &Failure::from(error))], true);
         }
     };
     let mut checks = vec![
@@ -83,11 +95,19 @@ async fn at_the_server(client: &Client) -> Vec<Check> {
             checks.push(clock(checkup.at, before, edge::now()));
             checks.extend(checkup.checks);
         }
-        // Whoever may not look the server over has seen what concerns them.
-        Err(error) if error.code() == Some(ProblemCode::Refusal(Code::Forbidden)) => {}
+        // Whoever may not look the server over has seen what concerns them, and is told what they have not.
+        Err(error) if error.code() == Some(ProblemCode::Refusal(Code::Forbidden)) => return (checks, false),
         Err(error) => checks.push(of_failure("server", &Failure::from(error))),
     }
-    checks
+    (checks, true)
+}
+
+/// What somebody who may not look the server over has not seen.
+fn not_looked_at() -> [String; 2] {
+    [
+        String::from("how the server is was not looked at, which takes an auditor or an administrator:"),
+        format!("  {}", LOOKED_AT.join(", ")),
+    ]
 }
 
 fn login(me: &Whoami, now: Timestamp) -> Check {
@@ -184,6 +204,14 @@ mod tests {
         assert_eq!(verdict(100, 131, 200), Verdict::Warning);
         let said = clock(at(3700), at(0), at(100)).found;
         assert_eq!(said, "this machine's clock is 1h behind the server's");
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_named() {
+        let told = not_looked_at().join("\n");
+        for part in ["administrator", "connector", "policy", "overdue", "transport"] {
+            assert!(told.contains(part), "{told}");
+        }
     }
 
     #[test]

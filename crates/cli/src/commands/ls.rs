@@ -23,13 +23,16 @@ const MOST: usize = 10_000;
   daypass ls --env production
   daypass ls --instant             what you get by asking
   daypass ls orders-prod           the roles of one resource, and why not or on what it depends
+  daypass ls orders-prod/write     one role of it
   daypass ls env:staging -o wide   the roles of one environment, and what they stand for
   daypass ls -o name --instant
 
-A role that a rule gives only for some lengths, starts or tickets is listed with what decides: \"depends on --for\".
-Ends with 1 where nothing is called RESOURCE.")]
+A role that a rule gives only for some lengths, starts or tickets is listed with what decides: \"depends on --for\". So is one that
+you have had as much of as you may for now, or whose window is closed, where a shorter length or a later start would do. UP TO is
+the longest that you would get now. Ends with 1 where nothing is called so.")]
 pub struct LsArgs {
-    /// Only this resource, or env:NAME for an environment
+    /// Only this resource or role of it, or env:NAME[/ROLE] for an environment
+    #[arg(value_name = "RESOURCE[/ROLE]|env:NAME[/ROLE]")]
     resource: Option<String>,
 
     /// Only resources with this label env
@@ -56,7 +59,11 @@ impl LsArgs {
         let filtered = self.env.is_some() || self.instant;
         if let Some(named) = self.resource.as_ref().filter(|_| entries.is_empty() && !filtered) {
             let what = format!("nothing that is called {named} may be asked for");
-            return Err(Failure::new(Exit::ERROR, what).hint("daypass ls shows what there is"));
+            let hint = match named.split_once('/') {
+                Some((of, _)) => format!("daypass ls {of} shows what it has"),
+                None => String::from("daypass ls shows what there is"),
+            };
+            return Err(Failure::new(Exit::ERROR, what).hint(hint));
         }
         let grid = grid(&entries, context.out.is_wide());
         let empty = "nothing of the kind; daypass ls shows everything";
@@ -93,27 +100,37 @@ impl LsArgs {
         })
         .await?;
         if let Some(named) = &self.resource {
-            offers.retain(|offer| {
-                let whole = offer.environment.to_string();
-                whole == *named || whole.rsplit_once('/').is_some_and(|(of, _)| of == named)
-            });
+            offers.retain(|offer| is_called(&offer.environment.to_string(), named));
         }
         Ok(offers)
     }
 
     async fn offers(&self, client: &Client) -> Result<Vec<Offer>, Failure> {
-        pages(MOST, async |cursor| {
+        let named = self.resource.as_deref();
+        let mut offers = pages(MOST, async |cursor| {
             let query = ResourceQuery {
                 env: self.env.clone(),
-                resource: self.resource.clone(),
+                resource: named.map(|named| resource_of(named).to_owned()),
                 instant: self.instant.then_some(true),
                 cursor,
                 limit: None,
             };
             client.resources(&query).await
         })
-        .await
+        .await?;
+        offers.retain(|offer| named.is_none_or(|named| is_called(&offer.item.to_string(), named)));
+        Ok(offers)
     }
+}
+
+/// The resource of what was typed, with or without a role.
+fn resource_of(named: &str) -> &str {
+    named.split_once('/').map_or(named, |(resource, _)| resource)
+}
+
+/// Whether something (`orders/read`, `env:staging/debug`) is what was typed, or a role of it.
+fn is_called(whole: &str, named: &str) -> bool {
+    whole == named || resource_of(whole) == named
 }
 
 /// What can be asked for: a role of a resource, or one of an environment.
@@ -253,8 +270,11 @@ fn details(entry: &Entry) -> Vec<Line> {
                     "duration" => String::from(" --for …"),
                     other => format!(" --{other} …"),
                 });
-                let command = format!("daypass request {}{}", entry.name(), options.collect::<String>());
-                (&depends.detail, Some(command))
+                let command = || format!("daypass request {}{}", entry.name(), options.collect::<String>());
+                (
+                    &depends.detail,
+                    Some(depends.hint.clone().unwrap_or_else(command)),
+                )
             }
         },
         How::Closed { detail, hint, .. } => (detail, hint.clone()),
@@ -280,6 +300,50 @@ fn takes(steps: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_is_called_by_its_resource_or_in_full() {
+        for (named, whole, expect) in [
+            ("orders", "orders/read", true),
+            ("orders/read", "orders/read", true),
+            ("orders/write", "orders/read", false),
+            ("orders/", "orders/read", false),
+            ("order", "orders/read", false),
+            ("env:staging", "env:staging/debug", true),
+            ("env:staging/debug", "env:staging/debug", true),
+            ("env:staging/x", "env:staging/debug", false),
+        ] {
+            assert_eq!(is_called(whole, named), expect, "{named}");
+        }
+        assert_eq!(resource_of("orders/read"), "orders");
+        assert_eq!(resource_of("orders"), "orders");
+    }
+
+    /// What stands in the way now, and what to ask for instead: the server knows it to the minute.
+    #[test]
+    fn what_depends_on_the_moment_says_what_to_ask_for() {
+        let offer: Offer = serde_json::from_str(
+            r#"{"item": {"resource": "web", "role": "logs"}, "kind": "ssh", "labels": {},
+                "how": {"how": "instant", "rule": "night", "max": "8h",
+                        "depends": {"on": ["start"], "detail": "the window night is not open",
+                                    "hint": "not before 22:00: daypass request web/logs --start 2026-03-07T22:00:00Z"}}}"#,
+        )
+        .unwrap();
+        let entry = Entry::Offer(offer);
+        let row = grid(std::slice::from_ref(&entry), false).render(false, false);
+        assert_eq!(
+            row.last().unwrap(),
+            "web/logs       –    instant; depends on --start  8h"
+        );
+        let told: Vec<String> = details(&entry).iter().map(|line| line.render(false)).collect();
+        assert_eq!(
+            told[1..],
+            [
+                "web/logs: the window night is not open",
+                "  Try: not before 22:00: daypass request web/logs --start 2026-03-07T22:00:00Z",
+            ]
+        );
+    }
 
     #[test]
     fn what_it_takes_is_said_in_words() {

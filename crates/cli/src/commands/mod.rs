@@ -1,6 +1,7 @@
 //! One file per command, or per noun.
 
 pub(crate) mod audit;
+pub(crate) mod became;
 pub(crate) mod break_glass;
 pub(crate) mod change;
 pub(crate) mod completion;

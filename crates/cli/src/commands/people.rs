@@ -311,15 +311,15 @@ pub struct RoleArgs {
 #[command(after_help = "Examples:
   daypass user password
   daypass user password ana
-  printf '%s\\n' \"$NEW\" | daypass user password ana --password-stdin
+  printf '%s\\n' \"$NEW\" | daypass user password ana --password-stdin              somebody else's
+  printf '%s\\n' \"$NEW\" \"$PRESENT\" | daypass user password --password-stdin      yours: the new one, then the present one
 
-All sessions and tokens of the account end. For your own, the present password is asked for as well; on stdin it comes
-as the second line. Where the policy covers credentials, somebody else's is proposed, and is as it was until others agree.")]
+All sessions and tokens of the account end. For your own, the present password is asked for as well. Where the policy covers credentials, somebody else's is proposed, and is as it was until others agree.")]
 pub struct PasswordArgs {
     /// Whose; yours where nobody is named
     login: Option<Name>,
 
-    /// Read the new password from the first line of stdin
+    /// Read the new password from the first line of stdin and, where it is your own, the present one from the second
     #[arg(long)]
     password_stdin: bool,
 }

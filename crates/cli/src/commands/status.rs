@@ -7,7 +7,7 @@ use daypass_api::request::{Request, RequestQuery, RequestState};
 use daypass_core::refusal::Code;
 use serde::Serialize;
 
-use crate::commands::show;
+use crate::commands::{became, show};
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -59,10 +59,18 @@ async fn one(context: &Context, client: &Client, id: &str) -> Result<Exit, Failu
     if find::kind(id) == Some(Kind::Request) {
         match client.request(id).await {
             Ok(request) => {
+                let grant = match (&request.grant, context.out.is_for_people()) {
+                    // Who may see the request may see what it led to; where that fails, what is known is shown.
+                    (Some(grant), true) => client.grant(&grant.to_string()).await.ok(),
+                    _ => None,
+                };
                 context.out.one(
                     &request,
                     || request.id.to_string(),
-                    || show::request(&request, now),
+                    || {
+                        let next = grant.iter().map(|grant| became::next(grant, now));
+                        show::request(&request, now).into_iter().chain(next).collect()
+                    },
                 );
                 return Ok(Exit::DONE);
             }

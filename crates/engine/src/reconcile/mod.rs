@@ -46,6 +46,9 @@ const PAGES: usize = 4;
 /// How many rounds one step makes at most before it lets its owner look at anything else.
 const ROUNDS: usize = 64;
 
+/// Why a grant fails of which the target has something that is not ours.
+const STANDS: &str = "the holder has this already, outside Daypass, which did not take it over";
+
 /// How far ahead the deadlines reach that are kept at hand, in case the store stops answering.
 const REMEMBERED: Span = Span::hours(1);
 
@@ -531,7 +534,7 @@ impl Reconciler {
         if doing == PROVISION && error.fault == Fault::AlreadyStanding {
             // It will not go away by waiting, and waiting for the window to end helps nobody.
             let why = Reason::Failed {
-                why: format!("already standing at the target: {}", error.detail),
+                why: format!("{STANDS}: {}", error.detail),
             };
             if let Err(error) = ledger::end_holders(&self.engine, &key, why).await {
                 tracing::warn!(%key, %error, "the grant could not be ended yet");

@@ -80,6 +80,7 @@ pub(super) fn decide(
         from,
         environments: &asked.environments,
         confirmed: caller.confirmed_at(),
+        reads_policy: caller.sees_all(),
         ..daypass_policy::Ask::new(who, items, now)
     };
     let allowed = match current.policy.decide(&ask, current.directory.as_ref()) {

@@ -11,7 +11,7 @@ use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{self, Request};
-use daypass_core::review::{Decision as Vote, Review, Voter};
+use daypass_core::review::{Decision as Vote, Review};
 use daypass_core::text::{Hash, MAX_BYTES};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -324,23 +324,15 @@ impl Engine {
             || self.is_reviewer(&current, caller.person, request, now)
     }
 
-    /// Whether the request waits for this person, among others.
+    /// Whether the request waits for this person, among others: whether they could agree to it now.
     #[must_use]
     pub fn awaits(&self, person: PersonId, request: &Request, now: Timestamp) -> Awaits {
         let voted = request.reviews().iter().any(|review| review.is_of(person));
         match (&request.state, request.open_step()) {
-            (
-                request::State::Pending {
-                    due_at, escalated, ..
-                },
-                Some((_, step)),
-            ) if now < *due_at && !voted => {
+            (request::State::Pending { due_at, .. }, Some(_)) if now < *due_at && !voted => {
                 let current = self.current();
-                let Current {
-                    policy, directory, ..
-                } = &current;
-                let (voter, directory) = (Voter::Would(person), directory.as_ref());
-                Awaits::of(policy.may_review(request, step, *escalated, voter, directory, now))
+                let directory = current.directory.as_ref();
+                Awaits::of(current.policy.may_agree(request, person, directory, now))
             }
             _ => self.owes_to(person, request, now),
         }

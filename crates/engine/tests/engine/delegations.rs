@@ -108,6 +108,37 @@ async fn a_delegate_reviews_and_the_log_says_in_whose_place() {
     house.engine.store().verify().await.unwrap();
 }
 
+/// Whose voice a later step needs is not listed as one who may agree to this one: the same that refuses their vote says so.
+#[tokio::test]
+async fn whose_vote_would_be_refused_for_a_delegation_finds_nothing_in_the_inbox() {
+    let house = house().await;
+    let li = person("li", &["eng-leads", "deputies"]);
+    house.engine.add_person(house.caller("root"), li).await.unwrap();
+    let both = with(POLICY).replace("{from: security,", "{from: security, count: 2,");
+    apply(&house, &both).await;
+    let made = house.ask("ana", &["orders/write"]).await.unwrap();
+    let awaits = |login: &str, request: &Request| {
+        house
+            .engine
+            .awaits(house.caller(login).person, request, house.now())
+    };
+    assert_eq!(awaits("li", &made.request), Awaits::Them);
+    away(&house, "cy", "li").await;
+    assert_eq!(awaits("li", &made.request), Awaits::No);
+    let refused = house.approve("li", &made.request).await.unwrap_err();
+    let told = refused.to_string();
+    assert!(
+        told.starts_with("delegations make cy and you one voice"),
+        "{told}"
+    );
+    assert_eq!(code::<()>(Err(refused)), Code::NoReviewer);
+    assert_eq!(awaits("bo", &made.request), Awaits::Them);
+    let after = house.approve("bo", &made.request).await.unwrap().request;
+    let cy = house.caller("cy").person;
+    assert_eq!(awaits("li", &after), Awaits::InPlaceOf(cy));
+    assert!(house.approve("li", &after).await.is_ok());
+}
+
 #[tokio::test]
 async fn who_may_delegate_to_whom() {
     let house = house().await;

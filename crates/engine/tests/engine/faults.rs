@@ -106,6 +106,11 @@ async fn what_stood_there_before_is_neither_adopted_nor_removed() {
         ("ended", "failed")
     );
     assert!(house.target.stands(&key), "it is somebody else's");
+    let told = format!("{:?}", house.grant(grant.id).await.state);
+    assert!(
+        told.contains("has this already, outside Daypass, which did not take it over"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

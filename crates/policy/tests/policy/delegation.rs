@@ -391,3 +391,53 @@ proptest! {
         }
     }
 }
+
+/// Whoever has one voice with somebody whom a later step needs: the refusal says that it is for the delegation, and no list says
+/// that it waits for them.
+#[test]
+fn who_is_needed_elsewhere_by_a_delegation_is_told_so_and_not_waited_for() {
+    let text = POLICY
+        .replace(", else: {escalate: leads, within: 15m}", "")
+        .replace("logins: [dep, dup, ana]", "logins: [bo, dep]");
+    let (policy, away) = (policy(&text), office("cy:to=bo"));
+    let request = made(&policy, &away, "ana orders/write");
+    assert_eq!(waiting(&policy, &away, &request), "li", "bo is cy at step 2");
+    let told = |login: &str, office: &Office| policy.may_agree(&request, id(login), office, now());
+    let refusal = told("bo", &away).unwrap_err();
+    assert_eq!(refusal.code, Code::NoReviewer);
+    assert_eq!(
+        refusal.what,
+        "delegations make cy and you one voice, which counts once in the whole chain, and cy is needed at step 2, \
+         which asks security: too few others could review it once you count at step 1"
+    );
+    assert!(refusal.hint.unwrap().ends_with("daypass delegate --end"));
+    assert_eq!(told("li", &away), Ok(None));
+    // Back again, cy is there for step 2, and bo for step 1.
+    let here = office("");
+    assert_eq!(waiting(&policy, &here, &request), "bo li");
+    assert_eq!(told("bo", &here), Ok(None));
+    let request = vote(&policy, &away, &request, "li").unwrap();
+    assert_eq!(waiting(&policy, &away, &request), "bo cy", "now it is their turn");
+}
+
+/// A preview that fails for delegations alone says that it is for them, and not who is away.
+#[test]
+fn a_preview_that_delegations_stop_says_so() {
+    let text = POLICY
+        .replace(", else: {escalate: leads, within: 15m}", "")
+        .replace("logins: [dep, dup, ana]", "logins: [bo]");
+    let policy = policy(&text);
+    let hint = |office: &Office| match ask(&policy, office, "ana orders/write") {
+        Decision::Refused(refusal) => refusal.hint.unwrap(),
+        Decision::Allowed(allowed) => panic!("{allowed:?}"),
+    };
+    let bound = Office::new("ana engineering manager=bo\nbo eng-leads\ncy security to=bo");
+    assert!(hint(&bound).starts_with("delegations make some of those whom it asks one voice"));
+    assert!(!hint(&bound).contains("cy"), "who is away is nobody's business");
+    let few = Office::new("ana engineering manager=bo\nbo eng-leads");
+    assert!(
+        hint(&few).starts_with("nobody reviews their own request"),
+        "{}",
+        hint(&few)
+    );
+}

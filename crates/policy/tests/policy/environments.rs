@@ -288,7 +288,7 @@ fn a_change_of_an_environment_is_told() {
 }
 
 #[test]
-fn an_environment_whose_limit_is_spent_is_not_offered() {
+fn an_environment_whose_limit_is_spent_is_offered_from_when_on_it_is_not() {
     let policy = policy(&POLICY.replace(
         "guardrails: [",
         "guardrails: [{name: little, to: {resource: users}, max_total: 1h/24h}, ",
@@ -317,5 +317,11 @@ fn an_environment_whose_limit_is_spent_is_not_offered() {
             .terms
     };
     assert!(looks(Past::nothing()).is_ok());
-    assert_eq!(looks(&past).unwrap_err().code, Code::OverTotal);
+    let depends = looks(&past).unwrap().depends.unwrap();
+    assert!(depends.why.contains("nothing of that is left"), "{}", depends.why);
+    let again = "daypass request env:staging/look --start 2026-03-08T10:00:00Z";
+    assert!(
+        depends.hint.unwrap().ends_with(again),
+        "by the name that it is asked for"
+    );
 }

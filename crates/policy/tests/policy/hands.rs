@@ -184,6 +184,10 @@ fn a_vote_that_uses_up_whom_a_later_step_needs_is_refused() {
         "{refusal}"
     );
     assert_eq!(leaves_open(&policy, &office, &request, "bo"), Ok(()));
+    // Nor does any list say that it waits for them: what would refuse the vote is asked there too.
+    assert_eq!(waiting(&policy, &office, &request), "bo");
+    let would = |login| policy.may_agree(&request, id(login), &office, now());
+    assert_eq!((would("bo"), would("cy")), (Ok(None), Err(refusal)));
     let request = votes(&policy, &office, request, "bo");
     assert_eq!(
         leaves_open(&policy, &office, &request, "cy"),

@@ -6,7 +6,7 @@ use daypass_core::refusal::{Code, Refusal};
 use daypass_core::request::{Ask as Request, Request as Made};
 use daypass_core::text::Prose;
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Ask, Decision, Onlooker, Policy};
+use daypass_policy::{Ask, Decision, Onlooker, Policy, Terms};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -369,32 +369,86 @@ fn a_denial_is_told_with_who_and_what_they_said() {
     );
 }
 
-#[test]
-fn the_catalogue_says_that_nothing_is_left() {
-    let policy = with("to: {env: p}, max_total: 2h/24h");
-    let all = past(vec![held(1, "two/read", -120, 0)], Vec::new());
+/// What the list says of each role: how long it may be had, and on what that depends.
+fn listed(policy: &Policy, past: &Past) -> Vec<(String, String)> {
     let onlooker = Onlooker {
-        past: &all,
+        past,
         ..Onlooker::new(id("ana"), now())
     };
-    let offers = policy.catalogue(&onlooker, &office());
-    let told: Vec<(String, Option<Code>)> = offers
-        .into_iter()
-        .map(|offer| {
-            (
-                offer.item.to_string(),
-                offer.terms.err().map(|refusal| refusal.code),
-            )
-        })
-        .collect();
-    let gone = Some(Code::OverTotal);
-    let expect = [
-        ("notes/read", None),
-        ("one/read", gone),
-        ("one/write", gone),
-        ("two/read", gone),
-    ];
-    assert_eq!(told, expect.map(|(item, code)| (item.to_owned(), code)));
+    let offers = policy.catalogue(&onlooker, &office()).into_iter();
+    let told = |terms: Result<Terms, Refusal>| match terms {
+        Err(refusal) => refusal.code.to_string(),
+        Ok(terms) => {
+            let on = terms.depends.iter().flat_map(|depends| &depends.on);
+            let on: Vec<_> = on.map(|on| on.field()).collect();
+            format!("{} {}", terms.max, on.join(" ")).trim_end().to_owned()
+        }
+    };
+    offers
+        .map(|offer| (offer.item.to_string(), told(offer.terms)))
+        .collect()
+}
+
+/// The list says the longest that would be given now, and on what it depends where less or later would do.
+#[test]
+fn the_list_says_how_much_is_left_of_a_total() {
+    let policy = with("to: {env: p}, max_total: 2h/24h");
+    for (had, expect) in [
+        (0, "2h"),
+        (30, "1h30m"),
+        // The usual hour does not fit any more.
+        (75, "45m duration"),
+        // Nothing is left now, and the next day there is.
+        (120, "2h start"),
+    ] {
+        let past = past(vec![held(1, "two/read", -120, had - 120)], Vec::new());
+        let listed = listed(&policy, &past);
+        let own = listed.iter().find(|(item, _)| item == "notes/read").unwrap();
+        assert!(!own.1.contains(' '), "the guardrail is not about it: {own:?}");
+        let told = |item: &str| listed.iter().find(|(one, _)| one == item).unwrap().1.clone();
+        for item in ["one/read", "one/write", "two/read"] {
+            assert_eq!(told(item), expect, "{item} after {had}m");
+        }
+    }
+}
+
+/// Each way that the list names is taken by a decision that is asked so, and none is named where nothing would do.
+#[test]
+fn what_the_list_names_the_decision_gives() {
+    let policy = with("to: {env: p}, max_total: 2h/24h");
+    for had in [75, 120] {
+        let past = past(vec![held(1, "two/read", -120, had - 120)], Vec::new());
+        let onlooker = Onlooker {
+            past: &past,
+            ..Onlooker::new(id("ana"), now())
+        };
+        let offers = policy.catalogue(&onlooker, &office());
+        let offer = offers.iter().find(|offer| offer.item.to_string() == "one/read");
+        let depends = offer.unwrap().terms.clone().unwrap().depends.unwrap();
+        let hint = depends.hint.unwrap();
+        let said = |option: &str| {
+            let words = hint.split(option).nth(1)?;
+            words.split([' ', ';']).nth(1).map(str::to_owned)
+        };
+        let items = items("one/read");
+        let plain = Ask {
+            past: &past,
+            ..Ask::new(id("ana"), &items, now())
+        };
+        assert!(matches!(policy.decide(&plain, &office()), Decision::Refused(_)));
+        let asked = match had {
+            75 => Ask {
+                duration: Some(said("--for").unwrap().parse().unwrap()),
+                ..plain
+            },
+            _ => Ask {
+                start: Some(said("--start").unwrap().parse().unwrap()),
+                ..plain
+            },
+        };
+        let decided = policy.decide(&asked, &office());
+        assert!(matches!(decided, Decision::Allowed(_)), "{hint}: {decided:?}");
+    }
 }
 
 fn drawn() -> impl Strategy<Value = Vec<(i64, i64, &'static str)>> {

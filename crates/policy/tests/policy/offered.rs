@@ -3,9 +3,9 @@
 
 use std::net::IpAddr;
 
-use daypass_core::refusal::Code;
+use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Addition, Ask, Decision, Offer, Onlooker, Policy};
+use daypass_policy::{Addition, Ask, Decision, Offer, Onlooker, Policy, Terms};
 
 use crate::office::{Office, id, items, policy};
 
@@ -41,12 +41,17 @@ fn offered(policy: &Policy, onlooker: &Onlooker<'_>) -> Offer {
     let mut offers = policy.catalogue(onlooker, &office());
     assert_eq!(offers.len(), 1);
     let offer = offers.remove(0);
-    // An environment that stands for the same says the same.
+    // An environment that stands for the same says the same, but for its name in commands.
     let environments = policy.environments(onlooker, &office());
-    assert_eq!(
-        environments[0].terms.as_ref().map_err(|refusal| refusal.code),
-        offer.terms.as_ref().map_err(|refusal| refusal.code)
-    );
+    let said = |terms: &Result<Terms, Refusal>| {
+        let mut terms = terms.clone().map_err(|refusal| refusal.code);
+        let depends = terms.as_mut().ok().and_then(|terms| terms.depends.as_mut());
+        if let Some(hint) = depends.and_then(|depends| depends.hint.as_mut()) {
+            *hint = hint.replace("env:prod/in", "web/ssh");
+        }
+        terms
+    };
+    assert_eq!(said(&environments[0].terms), said(&offer.terms));
     offer
 }
 
@@ -187,6 +192,78 @@ fn whoever_cannot_prove_who_they_are_is_told_so() {
     };
     assert_eq!(seen(Some(now())), None);
     assert_eq!(seen(None), Some(Code::MfaRequired));
+}
+
+/// A closed window, and rules that were used as often as they may be, are a matter of when; a denial just now is not, nor what
+/// lies further ahead than anybody may ask.
+#[test]
+fn what_another_start_would_give_is_offered_with_that_start() {
+    let windows =
+        |days: &str| format!("windows: {{w: {{{days}, from: \"22:00\", to: \"23:30\", tz: UTC}}}}\n");
+    let with = |windows: &str, more: &str| {
+        policy(&format!(
+            "{BASE}{windows}rules: [{{name: r0, allow: engineers, to: {{env: production}}, approval: none, {more}}}]\n"
+        ))
+    };
+    let terms = offered(
+        &with(&windows("days: [sat]"), "when: {window: w}, max: 4h"),
+        &ana(),
+    )
+    .terms
+    .unwrap();
+    let depends = terms.depends.unwrap();
+    assert_eq!(
+        depends.on.iter().map(|on| on.field()).collect::<Vec<_>>(),
+        ["start"]
+    );
+    assert!(depends.why.contains("which is not open now"), "{}", depends.why);
+    let hint = depends.hint.unwrap();
+    assert!(
+        hint.ends_with("daypass request web/ssh --start 2026-03-07T22:00:00Z"),
+        "{hint}"
+    );
+    assert_eq!(terms.max, Span::minutes(90), "no access outlives the window");
+    // Open now, for a quarter of an hour yet.
+    let late = Onlooker::new(id("ana"), "2026-03-07T23:15:00Z".parse().unwrap());
+    let terms = offered(
+        &with(&windows("days: [sat]"), "when: {window: w}, max: 4h"),
+        &late,
+    )
+    .terms
+    .unwrap();
+    assert_eq!((terms.max, terms.depends), (Span::minutes(15), None));
+    // And an environment says it by its own name.
+    let policy = with(&windows("days: [sat]"), "when: {window: w}");
+    let environments = policy.environments(&ana(), &office());
+    let depends = environments[0].terms.clone().unwrap().depends.unwrap();
+    assert!(
+        depends
+            .hint
+            .unwrap()
+            .contains("daypass request env:prod/in --start")
+    );
+    // What can be had now goes before what can be had later, though it asks somebody.
+    let both =
+        "rules: [{name: later, allow: engineers, to: {env: production}, approval: none, when: {window: w}},
+        {name: now, allow: engineers, to: {env: production}, approval: [{from: leads}]}]\n";
+    let both = crate::office::policy(&format!("{BASE}{}{both}", windows("days: [sat]")));
+    let terms = offered(&both, &ana()).terms.unwrap();
+    assert_eq!((terms.rule.as_str(), terms.depends), ("now", None));
+}
+
+/// Who may not read the policy is not sent to a line of it.
+#[test]
+fn where_a_condition_is_written_is_told_to_who_may_read_it() {
+    let policy = with(&["approval: none, when: {if: \"subject.kind == 'service'\"}"]);
+    let hint = |reads_policy| {
+        let onlooker = Onlooker {
+            reads_policy,
+            ..ana()
+        };
+        offered(&policy, &onlooker).terms.unwrap_err().hint.unwrap()
+    };
+    assert_eq!(hint(true), "the condition is at policy.yaml:7");
+    assert_eq!(hint(false), "an administrator can say more, or change the rule");
 }
 
 /// A start that has passed is refused by the decision itself, so that preview, explanation and enforcement say the same.

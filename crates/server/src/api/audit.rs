@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use axum::extract::State;
-use daypass_api::event::{AuditEvent, AuditQuery};
+use daypass_api::event::{AuditEvent, AuditQuery, ITSELF};
 use daypass_api::{Page, Problem};
 use daypass_core::entitlement::TargetKey;
 use daypass_core::event::{Actor, Subject};
@@ -140,8 +140,8 @@ fn filter(app: &Parts, query: &AuditQuery) -> Answer<EventFilter> {
     })
 }
 
-/// The account of a login, whether or not it is still switched on.
-fn somebody(app: &Parts, login: &str) -> Answer<PersonId> {
+/// The account of a login, whether or not it is still switched on; where nobody is called so, Daypass itself by its name.
+fn somebody(app: &Parts, login: &str) -> Answer<Actor> {
     let people = app.engine.current().directory;
     let active = people.by_login(login).map(|person| person.id);
     let any = || {
@@ -150,9 +150,9 @@ fn somebody(app: &Parts, login: &str) -> Answer<PersonId> {
             .find(|person| person.login.text() == login)
             .map(|person| person.id)
     };
-    active
-        .or_else(any)
-        .ok_or_else(|| Failure::new(Code::UnknownPerson, "there is nobody of this login"))
+    let itself = || (login == ITSELF).then_some(Actor::System);
+    let found = active.or_else(any).map(Actor::Person).or_else(itself);
+    found.ok_or_else(|| Failure::new(Code::UnknownPerson, "there is nobody of this login"))
 }
 
 fn fits(entry: &Entry, filter: &EventFilter) -> bool {
@@ -162,9 +162,7 @@ fn fits(entry: &Entry, filter: &EventFilter) -> bool {
         .as_deref()
         .is_none_or(|kind| event.subject.kind() == kind)
         && (filter.names.is_empty() || filter.names.iter().any(|name| name == event.what.name()))
-        && filter
-            .actor
-            .is_none_or(|actor| event.actor == Actor::Person(actor))
+        && filter.actor.is_none_or(|actor| event.actor == actor)
         && filter.since.is_none_or(|since| event.at >= since)
         && filter.until.is_none_or(|until| event.at < until)
 }

@@ -68,7 +68,8 @@ async fn of_policy(app: &Parts, current: &Current, now: Timestamp) -> Answer<Vec
     aside(move || {
         let mut checks = vec![policy(&current)];
         let vacancies = current.policy.vacancies(current.directory.as_ref(), now);
-        checks.extend(vacancies.iter().map(vacancy));
+        let settle = current.policy.settle();
+        checks.extend(vacancies.iter().map(|found| vacancy(found, settle)));
         checks
     })
     .await
@@ -106,21 +107,31 @@ fn policy(current: &Current) -> Check {
     Check::good("policy", found)
 }
 
-fn vacancy(vacancy: &Vacancy) -> Check {
+/// A set with too few people. `settle`: how long an account has to be left alone before it reviews.
+fn vacancy(vacancy: &Vacancy, settle: Span) -> Check {
     let Vacancy {
         who, rules, location, ..
     } = vacancy;
     let rules: Vec<&str> = rules.iter().map(daypass_core::name::Name::as_str).collect();
-    let admit = if rules.len() == 1 { "admits" } else { "admit" };
+    let one = rules.len() == 1;
+    let admit = if one { "admits" } else { "admit" };
     let (rules, about) = (listed(&rules), format!("people {}", vacancy.set));
     let fill = filled(&vacancy.of, &vacancy.lack);
     match vacancy.lack {
         Lack::Reviewers { have, need } => {
+            let have = match have {
+                0 => String::from("nobody of them"),
+                have => format!("only {have} of them"),
+            };
+            let asks = if one { "asks" } else { "ask" };
             let found = format!(
-                "{have} of the {need} that are needed may review as {who}, so that nobody gets anything by {rules} ({location:#}) \
-                 without those it escalates to"
+                "{rules} {asks} {need} of {who} to review ({location:#}), and {have} may now: what waits for them goes unanswered, \
+                 unless others are asked after silence"
             );
-            let advice = format!("{fill}; whoever is new or was changed has to settle first");
+            let advice = match settle {
+                Span::ZERO => fill,
+                settle => format!("{fill}; whoever is new or was changed may review {settle} later"),
+            };
             Check::warning(about, found, advice)
         }
         Lack::Askers => {

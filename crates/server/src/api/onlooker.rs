@@ -16,6 +16,7 @@ pub(super) async fn offers<T: Send + 'static>(
 ) -> Answer<Vec<T>> {
     let now = app.engine.store().now().await?;
     let (who, confirmed) = (identity.caller.person, identity.caller.confirmed_at());
+    let reads_policy = identity.caller.sees_all();
     let past = app.engine.past_of(current, who).await?;
     let current = current.clone();
     let decided = tokio::task::spawn_blocking(move || {
@@ -25,6 +26,7 @@ pub(super) async fn offers<T: Send + 'static>(
             from,
             // Whoever can prove who they are is asked to when they ask for something.
             confirmed: confirmed.map(|_| now),
+            reads_policy,
             now,
         };
         decide(&current.policy, &onlooker, current.directory.as_ref())

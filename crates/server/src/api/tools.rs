@@ -1,6 +1,7 @@
 //! Questions about rights: what a policy would change, why it answers as it does, and by which grants somebody has access.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,7 +17,7 @@ use daypass_engine::{Error, Phase, Question};
 use crate::api::policies::{sources, turn};
 use crate::api::{grants, requests};
 use crate::app::{App, Parts};
-use crate::http::access::Identity;
+use crate::http::access::{Identity, Origin};
 use crate::http::intake::{Json, Query};
 use crate::http::problem::{Answer, Failure, diagnostics};
 use crate::wire;
@@ -52,12 +53,13 @@ pub(super) async fn plan(State(app): State<App>, Json(body): Json<PolicyFiles>) 
 }
 
 /// Says what each rule says to a question: about oneself, or about anybody for auditors and administrators. With the files of a
-/// policy, for administrators, that one is asked.
+/// policy, for administrators, that one is asked. About oneself it is answered as a request from here would be.
 #[utoipa::path(post, path = "/api/v1/policy/explain", tag = "policy", request_body = Explain,
     responses((status = 200, body = Explanation), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn explain(
     State(app): State<App>,
     identity: Identity,
+    origin: Origin,
     Json(body): Json<Explain>,
 ) -> Answer<Json<Explanation>> {
     let subject = app.engine.subject(identity.caller, body.subject.as_deref())?;
@@ -83,7 +85,7 @@ pub(super) async fn explain(
         duration: body.duration,
         at: body.at,
         start: body.start,
-        from: body.from,
+        from: body.from.or_else(|| own(origin, &identity, subject)),
         ticket: body.ticket,
         break_glass: body.break_glass,
     };
@@ -107,6 +109,7 @@ pub(super) async fn explain(
 pub(super) async fn why(
     State(app): State<App>,
     identity: Identity,
+    origin: Origin,
     Query(query): Query<WhyQuery>,
 ) -> Answer<Json<Why>> {
     let what = (&query.resource, query.role.as_ref());
@@ -135,7 +138,8 @@ pub(super) async fn why(
         .collect();
     let otherwise = match reasons.subject {
         Some(subject) if held.is_empty() && reasons.is_now => {
-            otherwise(&app, &identity, subject, what).await?
+            let from = own(origin, &identity, subject);
+            otherwise(&app, &identity, (subject, from), what).await?
         }
         _ => Vec::new(),
     };
@@ -150,11 +154,16 @@ pub(super) async fn why(
     }))
 }
 
+/// From where whoever calls would ask, where it is about them. Of somebody else it is not known.
+fn own(Origin(from): Origin, identity: &Identity, subject: PersonId) -> Option<IpAddr> {
+    from.filter(|_| subject == identity.caller.person)
+}
+
 /// What the policy in force would give of a resource, role by role.
 async fn otherwise(
     app: &Parts,
     identity: &Identity,
-    subject: PersonId,
+    (subject, from): (PersonId, Option<IpAddr>),
     (resource, role): (&Name, Option<&Name>),
 ) -> Answer<Vec<Explanation>> {
     let current = app.engine.current();
@@ -175,6 +184,7 @@ async fn otherwise(
         };
         let question = Question {
             items: BTreeSet::from([item]),
+            from,
             ..Question::default()
         };
         let explained = app

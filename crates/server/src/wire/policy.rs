@@ -157,6 +157,7 @@ fn depends(depends: Depends) -> api_catalogue::Depends {
     api_catalogue::Depends {
         on: depends.on.iter().map(|one| one.field().to_owned()).collect(),
         detail: depends.why,
+        hint: depends.hint,
     }
 }
 

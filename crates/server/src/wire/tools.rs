@@ -19,6 +19,7 @@ pub(crate) fn explanation(
     current: &Current,
 ) -> api_explain::Explanation {
     let rules = explained.explanation.verdicts.iter().map(verdict).collect();
+    let by_source = explained.explanation.by_source;
     let decision = Preview {
         items: explained.items,
         environments,
@@ -31,6 +32,8 @@ pub(crate) fn explanation(
         policy_revision: explained.revision,
         locked: explained.locked.as_ref().map(refused),
         limits_left_out: explained.limits_left_out,
+        by_source,
+        from: explained.from,
         decision: preview(&decision, current),
         rules,
     }

@@ -1,6 +1,6 @@
 //! The server looks itself over, and says what is wrong and to whom.
 
-use daypass_api::doctor::{Check, Verdict};
+use daypass_api::doctor::{Check, LOOKED_AT, Verdict};
 
 use crate::bed::{Bed, soon};
 
@@ -39,6 +39,14 @@ async fn a_server_that_is_well_says_so_and_what_it_still_lacks() {
         !checks.iter().any(|check| check.verdict == Verdict::Failing),
         "{checks:#?}"
     );
+    // Whoever may not have it looked over is told what they did not see.
+    for check in &checks {
+        let named = LOOKED_AT.iter().any(|one| {
+            let rest = check.about.strip_prefix(one);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        });
+        assert!(named, "{} is missing in LOOKED_AT", check.about);
+    }
 }
 
 #[tokio::test]
@@ -56,7 +64,11 @@ async fn what_does_not_work_is_said_with_what_to_do() {
     let found = checks(&bed).await;
     let people = about(&found, "people security");
     assert_eq!(people.verdict, Verdict::Warning);
-    for part in ["0 of the 1", "prod-write, prod-read", "policy.yaml:"] {
+    for part in [
+        "prod-write, prod-read ask 1 of",
+        "and nobody of them may now",
+        "policy.yaml:",
+    ] {
         assert!(people.found.contains(part), "no {part} in {people:?}");
     }
     let advice = people.advice.as_deref().unwrap_or_default();
@@ -64,6 +76,7 @@ async fn what_does_not_work_is_said_with_what_to_do() {
         advice.starts_with("daypass group add security LOGIN"),
         "{people:?}"
     );
+    assert!(!advice.contains("0s"), "nothing settles for 0s: {people:?}");
 }
 
 #[tokio::test]

@@ -117,6 +117,63 @@ async fn the_list_is_of_the_address_that_it_is_asked_from() {
     }
 }
 
+/// An explanation and `why` of oneself are of the address that they are asked from; of somebody else of none, and that is said.
+#[tokio::test]
+async fn what_is_explained_is_of_the_address_that_it_is_asked_from() {
+    let (bed, ana) = start(&["127.0.0.1/32"]).await;
+    let dee = bed.session("dee").await;
+    let explained = async |token: &str, forwarded: &str, from: Option<&str>| {
+        let item = serde_json::json!([{"resource": "staging", "role": "read"}]);
+        let mut question = serde_json::json!({"subject": "ana", "items": item});
+        if let Some(from) = from {
+            question["from"] = from.into();
+        }
+        let call = bed.call(Route::ExplainPolicy, &[], Some(token)).json(&question);
+        let call = call.header("x-forwarded-for", forwarded);
+        let answer: Value = call.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["by_source"], true, "{answer}");
+        let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+        (
+            text(&answer["decision"]["code"]),
+            text(&answer["from"]),
+            text(&answer["decision"]["hint"]),
+        )
+    };
+    for (forwarded, code, taken) in [
+        ("203.0.113.9", "none", "203.0.113.9"),
+        ("198.51.100.9", "source", "198.51.100.9"),
+        ("unknown", "source", "none"),
+    ] {
+        let (code_of, from, hint) = explained(&ana, forwarded, None).await;
+        assert_eq!((code_of.as_str(), from.as_str()), (code, taken), "{forwarded}");
+        assert!(!hint.contains("--from"), "it is her own: {hint}");
+        let call = bed.call(Route::Why, &[], Some(&ana));
+        let call = call.query(&[("subject", "ana"), ("resource", "staging"), ("role", "read")]);
+        let why: Value = call
+            .header("x-forwarded-for", forwarded)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let decided = why["otherwise"][0]["decision"]["code"].as_str();
+        assert_eq!(decided.unwrap_or("none"), code, "{forwarded}: {why}");
+    }
+    let (code, from, hint) = explained(&dee, "203.0.113.9", None).await;
+    assert_eq!(
+        (code.as_str(), from.as_str()),
+        ("source", "none"),
+        "where dee sits says nothing of ana"
+    );
+    assert!(
+        hint.ends_with("daypass policy explain ana staging/read --from IP"),
+        "{hint}"
+    );
+    let (code, from, _) = explained(&dee, "198.51.100.9", Some("203.0.113.9")).await;
+    assert_eq!((code.as_str(), from.as_str()), ("none", "203.0.113.9"));
+}
+
 #[tokio::test]
 async fn without_a_trusted_proxy_no_header_is_believed() {
     let (bed, token) = start(&[]).await;

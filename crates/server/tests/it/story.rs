@@ -128,6 +128,20 @@ async fn access_that_was_agreed_works_until_it_is_taken_away() {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     assert!(trail.is_sorted_by_key(|event| event.seq));
+    // What Daypass did by itself, by the name that it has in the table; of one thing, and of everything.
+    for subject in [Some(id.to_string()), None] {
+        let query = daypass_api::event::AuditQuery {
+            actor: Some(daypass_api::event::ITSELF.into()),
+            subject,
+            ..Default::default()
+        };
+        let itself = bed.client("dee").await.audit_events(&query).await.unwrap().items;
+        assert!(
+            itself.iter().any(|event| event.name == "grant.activated"),
+            "{itself:?}"
+        );
+        assert!(itself.iter().all(|event| event.actor.is_none()), "{itself:?}");
+    }
 }
 
 #[tokio::test]

@@ -141,11 +141,12 @@ async fn filters_narrow_by_what_it_is_about(bench: Bench) {
     };
     check(&bench, kind("person"), &[11]).await;
     check(&bench, kind("';--"), &[]).await;
-    let actor = EventFilter {
-        actor: Some(person_id(4)),
+    let by = |actor| EventFilter {
+        actor: Some(actor),
         ..EventFilter::default()
     };
-    check(&bench, actor, &[4]).await;
+    check(&bench, by(Actor::Person(person_id(4))), &[4]).await;
+    check(&bench, by(Actor::System), &[10, 11]).await;
     let names = ["request.denied", "person.added"].map(str::to_owned).to_vec();
     check(
         &bench,

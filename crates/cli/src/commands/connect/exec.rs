@@ -17,6 +17,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
 use super::{Found, Reach, Target, psql};
+use crate::commands::ssh;
 use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
@@ -152,6 +153,10 @@ impl ExecArgs {
 }
 
 fn no_client(target: &Target, kind: &str) -> Failure {
+    if kind == ssh::KIND {
+        let what = format!("{target} is reached with ssh: a command for it runs there, not here");
+        return Failure::error(what).hint(format!("daypass ssh {target} -- COMMAND"));
+    }
     Failure::error(format!(
         "daypass has no credentials to run a command with for {target} ({kind})"
     ))

@@ -306,6 +306,10 @@ impl Reach {
             .iter()
             .filter(|offer| !matches!(offer.how, How::Closed { .. }))
             .collect();
+        // What only a later start gives is not what somebody wants who connects now.
+        if open.iter().any(|offer| !later(&offer.how)) {
+            open.retain(|offer| !later(&offer.how));
+        }
         match (open.pop(), open.as_slice(), offers.as_slice()) {
             (Some(only), [], _) => Ok(only.item.clone()),
             (Some(last), rest, _) => {
@@ -326,6 +330,16 @@ impl Reach {
             )
             .hint(format!("daypass ls {resource} says why, and who to ask"))),
         }
+    }
+}
+
+/// Whether it depends on a start, and so is not to be had now.
+fn later(how: &How) -> bool {
+    match how {
+        How::Instant { depends, .. } | How::Reviewed { depends, .. } => depends
+            .as_ref()
+            .is_some_and(|depends| depends.on.iter().any(|on| on == "start")),
+        How::Closed { .. } => false,
     }
 }
 

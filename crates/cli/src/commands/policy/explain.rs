@@ -52,7 +52,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "WHEN")]
     start: Option<When>,
 
-    /// The address that it is asked from
+    /// The address that it is asked from [default: for yourself the one that you call from, for others none]
     #[arg(long, value_name = "IP")]
     from: Option<IpAddr>,
 
@@ -129,11 +129,26 @@ pub(crate) fn lines(answer: &Explanation) -> Vec<Line> {
         let what = "  limits are not counted: what somebody has had is known for now only, without --at";
         lines.push(Line::new().with(Style::Faint, what));
     }
+    if answer.by_source {
+        lines.push(Line::new().with(Style::Faint, asked_from(answer, &what)));
+    }
     if answer.rules.is_empty() {
         lines.push(Line::new().with(Style::Faint, "  no rule is about this"));
     }
     lines.extend(answer.rules.iter().map(verdict));
     lines
+}
+
+/// From where it was taken to be asked, where a rule is about that.
+fn asked_from(answer: &Explanation, what: &[String]) -> String {
+    match answer.from {
+        Some(from) => format!("  as asked from {from}"),
+        None => format!(
+            "  as asked from no address that is certain; for one: daypass policy explain {} {} --from IP",
+            answer.subject,
+            what.join(" ")
+        ),
+    }
 }
 
 fn decision(decision: &Preview) -> Line {
@@ -180,6 +195,36 @@ fn verdict(verdict: &Verdict) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A rule that is about an address is told with the one that it was held against.
+    #[test]
+    fn from_where_it_was_taken_to_be_asked_is_told_where_it_matters() {
+        let told = |more: serde_json::Value| {
+            let mut answer = serde_json::json!({
+                "subject": "ana", "items": [{"resource": "orders", "role": "read"}, {"resource": "users", "role": "read"}],
+                "at": "2026-03-07T12:00:00Z", "policy_revision": "00".repeat(32),
+                "decision": {"outcome": "refused", "code": "source", "detail": "elsewhere"}, "rules": [],
+            });
+            let fields = more.as_object().unwrap().clone();
+            answer.as_object_mut().unwrap().extend(fields);
+            let answer: Explanation = serde_json::from_value(answer).unwrap();
+            let lines = lines(&answer);
+            lines.iter().map(|line| line.render(false)).nth(2).unwrap()
+        };
+        assert_eq!(
+            told(serde_json::json!({"by_source": true, "from": "203.0.113.9"})),
+            "  as asked from 203.0.113.9"
+        );
+        assert_eq!(
+            told(serde_json::json!({"by_source": true})),
+            "  as asked from no address that is certain; for one: \
+             daypass policy explain ana orders/read users/read --from IP"
+        );
+        assert_eq!(
+            told(serde_json::json!({"from": "203.0.113.9"})),
+            "  no rule is about this"
+        );
+    }
 
     #[test]
     fn the_answer_comes_first_and_each_rule_has_its_line() {

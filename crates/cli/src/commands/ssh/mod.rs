@@ -1,6 +1,7 @@
 //! `ssh`, `ssh-config` and what plain ssh calls: a key of the client's own, and certificates for it that last minutes.
 
 mod block;
+mod include;
 mod invoked;
 mod keep;
 mod pick;
@@ -31,6 +32,7 @@ use crate::find;
 use crate::human::left;
 use crate::line::{Line, Style};
 use block::{block, quoted};
+use include::Included;
 use invoked::invoked;
 use keep::Keep;
 use pick::{Picked, certified, leads, pick};
@@ -174,7 +176,7 @@ impl SshArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass ssh-config '*.internal'                 prints it
-  daypass ssh-config '*.internal' --install       writes ~/.ssh/daypass.conf, which ~/.ssh/config must include
+  daypass ssh-config '*.internal' --install       writes ~/.ssh/daypass.conf; ~/.ssh/config must include it first
   ssh deploy@web-1.internal                       works from then on while you hold a grant for it
 
 Before each login ssh then has daypass fetch a certificate where the present one runs out within a minute, or has less than
@@ -184,7 +186,7 @@ pub struct SshConfigArgs {
     #[arg(value_name = "PATTERN", required = true)]
     hosts: Vec<String>,
 
-    /// Write it to ~/.ssh/daypass.conf
+    /// Write it to ~/.ssh/daypass.conf, and say what ~/.ssh/config lacks (or make it, where there is none)
     #[arg(long)]
     install: bool,
 }
@@ -231,24 +233,77 @@ impl SshConfigArgs {
             print(&text)?;
             return Ok(Exit::DONE);
         }
-        let home = context
-            .env
-            .home
-            .as_ref()
-            .ok_or_else(|| Failure::error("there is no home directory").hint("set HOME"))?;
-        let ssh = home.join(".ssh");
-        keep::private_dir(&ssh)?;
-        let file = ssh.join("daypass.conf");
-        keep::replace(&file, text.as_bytes())?;
-        let line = "put this at the top of ~/.ssh/config, once:  Include daypass.conf";
-        context.out.note(
-            Line::new()
-                .with(Style::Good, "✓ ")
-                .text(file.display().to_string()),
-        );
-        context.out.note(Line::new().text(line));
+        install(context, &text)?;
         Ok(Exit::DONE)
     }
+}
+
+/// Writes it beside `~/.ssh/config`, and sees to it that this one includes it, or says what is to be done.
+fn install(context: &Context, text: &str) -> Result<(), Failure> {
+    let home = context
+        .env
+        .home
+        .as_ref()
+        .ok_or_else(|| Failure::error("there is no home directory").hint("set HOME"))?;
+    let ssh = home.join(".ssh");
+    keep::private_dir(&ssh)?;
+    let file = ssh.join(include::FILE);
+    keep::replace(&file, text.as_bytes())?;
+    context.out.note(
+        Line::new()
+            .with(Style::Good, "✓ ")
+            .text(file.display().to_string()),
+    );
+    let config = ssh.join("config");
+    let text = match std::fs::read(&config) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            return Err(
+                Failure::error(format!("{} cannot be read: {error}", config.display()))
+                    .hint("its first line must be: Include daypass.conf"),
+            );
+        }
+    };
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        keep::replace(&config, format!("Include {}\n", include::FILE).as_bytes())?;
+        let made = format!("{}, which includes it", config.display());
+        context.out.note(Line::new().with(Style::Good, "✓ ").text(made));
+        return Ok(());
+    };
+    let included = include::included(&text);
+    lines(included)
+        .into_iter()
+        .for_each(|line| context.out.note(line));
+    Ok(())
+}
+
+/// What is still to be done so that ssh reads it before everything else. The file is its owner's: nothing is put into it.
+fn lines(included: Included) -> Vec<Line> {
+    let what = match included {
+        Included::First => {
+            return vec![
+                Line::new()
+                    .with(Style::Good, "✓ ")
+                    .text("~/.ssh/config includes it first"),
+            ];
+        }
+        Included::Late(line) => format!(
+            "~/.ssh/config includes it on line {line}, below other lines; ssh takes the first value that it finds, and below a \
+             Host or Match an Include counts only there. Take it out of that line, and put it at the top:"
+        ),
+        Included::No => {
+            String::from("~/.ssh/config does not include it yet. It must stand before every other line:")
+        }
+    };
+    let command = format!(
+        "  sed -i.bak -e '1i\\' -e 'Include {}' ~/.ssh/config",
+        include::FILE
+    );
+    vec![
+        Line::new().with(Style::Warn, "! ").text(what),
+        Line::new().text(command),
+    ]
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -281,3 +281,23 @@ fn item(role: &str) -> Item {
         role: role.parse().unwrap(),
     }
 }
+
+/// What `--install` says is needed so that ssh reads it before everything else.
+#[test]
+fn what_the_configuration_lacks_is_said_with_the_command() {
+    let told = |config: &str| {
+        let lines = lines(include::included(config));
+        lines.iter().map(|line| line.render(false)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("Include daypass.conf\n"),
+        ["✓ ~/.ssh/config includes it first"]
+    );
+    let command = "  sed -i.bak -e '1i\\' -e 'Include daypass.conf' ~/.ssh/config";
+    let none = told("Host x\n");
+    assert!(none[0].contains("does not include it yet"), "{none:?}");
+    assert_eq!(none[1], command);
+    let late = told("Host x\n  User ana\nInclude daypass.conf\n");
+    assert!(late[0].contains("on line 3, below other lines"), "{late:?}");
+    assert_eq!(late[1], command);
+}
