@@ -13,7 +13,7 @@ use crate::terminal::say;
 /// Witness: sign a log's checkpoints after seeing that nothing was rewritten; for another machine than the server's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  daypass witness --listen 0.0.0.0:7400 --state /var/lib/daypass-witness --log log-key.pub
+  daypass witness --listen 0.0.0.0:7400 --state /var/lib/daypass-witness --log log-key.pub --tls-certificate w.pem --tls-key w.key
   daypass witness --listen 0.0.0.0:7400 --state w --log a.pub --log b.pub --name witness.example.com/w1
 
 It speaks C2SP tlog-witness, so that it serves other logs too. Its public key is printed, and stands in STATE/key.pub: give it to the
@@ -31,7 +31,7 @@ pub(crate) struct WitnessArgs {
     /// The name of its key, at the first start: a host and path by custom
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Its certificate in PEM. Without one it speaks plain HTTP: all that it hears and says is signed, and no secret
+    /// Its certificate in PEM. Without one it speaks plain HTTP: nothing is secret, but its refusals are not signed
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
     /// The certificate's private key in PEM

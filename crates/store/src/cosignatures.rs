@@ -5,6 +5,11 @@ use daypass_core::time::Timestamp;
 use crate::checkpoints::KeptCheckpoint;
 use crate::error::Result;
 use crate::store::Store;
+use crate::value::Row;
+
+/// How many signatures are looked through for the newest checkpoint that enough witnesses signed. Where one of them is away for long,
+/// a log that grows each second has as many that too few signed: a stranger may ask, and must not make the store walk through all.
+const LATELY: u64 = 2_000;
 
 /// A witness's signature of a checkpoint. That it is here says nothing: whoever verifies the note checks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +58,7 @@ impl Store {
                 let text =
                     "SELECT size, witness, line, at FROM cosignatures WHERE size = $1 ORDER BY witness";
                 let rows = link.rows(text, &[size.into()]).await?;
-                let read = |row: &crate::value::Row| {
+                let read = |row: &Row| {
                     Ok(Cosignature {
                         size: row.count(0)?,
                         witness: row.text(1)?.to_owned(),
@@ -83,20 +88,42 @@ impl Store {
         .await
     }
 
-    /// The newest checkpoint that at least so many witnesses signed.
+    /// The newest checkpoint that at least so many of these witnesses signed, of those that were signed lately.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn newest_cosigned(&self, least: usize) -> Result<Option<KeptCheckpoint>> {
-        let least = i64::try_from(least).unwrap_or(i64::MAX);
+    pub async fn newest_cosigned(&self, by: Vec<String>, least: usize) -> Result<Option<KeptCheckpoint>> {
         self.read(move |link| {
             Box::pin(async move {
-                let text = "SELECT size, note, at FROM checkpoints WHERE size = \
-                            (SELECT size FROM cosignatures GROUP BY size HAVING COUNT(*) >= $1 ORDER BY size DESC LIMIT 1)";
-                let row = link.row(text, &[least.into()]).await?;
+                let text = "SELECT size, witness FROM cosignatures ORDER BY size DESC, witness LIMIT $1";
+                let rows = link.rows(text, &[LATELY.into()]).await?;
+                let Some(size) = agreed(&rows, &by, least)? else {
+                    return Ok(None);
+                };
+                let text = "SELECT size, note, at FROM checkpoints WHERE size = $1";
+                let row = link.row(text, &[size.into()]).await?;
                 row.as_ref().map(crate::checkpoints::read).transpose()
             })
         })
         .await
     }
+}
+
+/// The largest size, in rows by falling size, that enough of these signed.
+fn agreed(rows: &[Row], by: &[String], least: usize) -> Result<Option<u64>> {
+    let mut count = (0, 0);
+    for row in rows {
+        let size = row.count(0)?;
+        if size != count.0 {
+            count = (size, 0);
+        }
+        let name = row.text(1)?;
+        if by.iter().any(|one| one == name) {
+            count.1 += 1;
+        }
+        if count.1 >= least {
+            return Ok(Some(size));
+        }
+    }
+    Ok(None)
 }

@@ -102,6 +102,12 @@ impl Verifier {
         self.what
     }
 
+    /// Whether it is the same pair of keys, whatever each is called.
+    #[must_use]
+    pub fn is_same_pair(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// The id that its signatures bear: the first four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ key).
     #[must_use]
     pub fn id(&self) -> u32 {

@@ -62,6 +62,9 @@ pub enum Refusal {
     /// The last one that was signed has another size.
     #[error("the last checkpoint signed here has {0} leaves")]
     Stale(u64),
+    /// The log signed two checkpoints of this size: there are two logs.
+    #[error("another checkpoint of {0} leaves was signed here")]
+    Twice(u64),
     /// The new tree does not begin with the old one: history was rewritten.
     #[error("the log does not go on from the checkpoint signed before: {0}")]
     Forked(#[from] Invalid),
@@ -121,6 +124,10 @@ impl Proposal {
         }
         let empty = crate::Tree::default().head();
         let (size, head) = last.unwrap_or((0, &empty));
+        // Two heads of one size are proof by themselves, whatever the rest of the proposal is.
+        if size == new.size && *head != new.head {
+            return Err(Refusal::Twice(size));
+        }
         if size != self.old {
             return Err(Refusal::Stale(size));
         }

@@ -155,6 +155,11 @@ fn each_answer_is_the_protocols() {
         "a log that went back"
     );
     assert_eq!(witness.add(&proposal(5, b"abcdX", &key)), size);
+    // So it is whatever else the proposal says: two heads of one size are a proof by themselves.
+    let mut junk = proposal(5, b"abcdX", &key);
+    junk.proof.push([7; 32]);
+    assert_eq!(witness.add(&junk), size);
+    assert_eq!(witness.add(&proposal(3, b"abcdX", &key)), size);
     // 422: what came before was rewritten, or the proof is of something else.
     assert_eq!(witness.add(&proposal(5, b"abXdefg", &key)).0, 422);
     let mut other = proposal(5, b"abcdefg", &key);
@@ -179,7 +184,9 @@ fn each_answer_is_the_protocols() {
     let (_, _, metrics) = witness.call("GET", "/metrics", b"");
     for line in [
         "entries{log=\"log.example/test\"} 7",
-        "contradictions_total{log=\"log.example/test\"} 4",
+        "contradictions_total{log=\"log.example/test\"} 6",
+        "smaller_total{log=\"log.example/test\"} 1",
+        "last_signed_timestamp_seconds{log=\"log.example/test\"} 1",
     ] {
         assert!(metrics.contains(line), "{metrics}");
     }
@@ -189,7 +196,8 @@ fn each_answer_is_the_protocols() {
             .filter(|entry| entry.file_name().to_string_lossy().contains(name))
             .count()
     };
-    assert_eq!(kept(".contradiction-"), 4);
+    // One of each checkpoint.
+    assert_eq!((kept(".fork-"), kept(".unproved-")), (1, 2));
     let (end, told) = witness.running.stop(Signal::TERM);
     assert!(end.success() && told.contains("FORK"), "{told}");
 }

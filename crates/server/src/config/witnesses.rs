@@ -61,9 +61,16 @@ pub(super) fn check(
             key: key(file, &raw.key)?,
             ca: raw.ca.as_ref().map(|ca| file.path(ca)),
         };
-        // Two of one name would be one in the log's store, and one vote too many here.
-        if all.iter().any(|other| other.key.name() == witness.key.name()) {
-            let what = format!("there are two witnesses {}", witness.key.name());
+        // Two of one name would be one in the log's store, and one vote too many here; so would one key under two names.
+        let one = |other: &&WitnessAt| {
+            other.key.name() == witness.key.name() || other.key.is_same_pair(&witness.key)
+        };
+        if let Some(other) = all.iter().find(one) {
+            let what = if other.key.name() == witness.key.name() {
+                format!("there are two witnesses {}", witness.key.name())
+            } else {
+                format!("it is the key of {} under another name", other.key.name())
+            };
             return Err(file.wrong(&raw.key, what));
         }
         all.push(witness);
@@ -82,7 +89,7 @@ pub(super) fn check(
     Ok(WitnessesConfig { all, quorum })
 }
 
-/// An address. Plain HTTP will do: all that comes and goes is signed, and no secret.
+/// An address. Plain HTTP is let be: what a witness signs cannot be forged, and nothing is secret. Its refusals are not signed.
 fn url(file: &InFile<'_>, text: &Spanned<String>) -> Result<Url> {
     let bad = |why: &str| {
         file.wrong(text, format!("\"{}\" {why}", shown(&text.value)))
@@ -122,13 +129,17 @@ mod tests {
     use crate::config::trial::{parse, refused};
 
     fn line(name: &str, what: Use) -> String {
-        let key = Signer::new(name.parse().unwrap(), what, [7; 32].into()).unwrap();
+        of_seed(name, what, 7)
+    }
+
+    fn of_seed(name: &str, what: Use, seed: u8) -> String {
+        let key = Signer::new(name.parse().unwrap(), what, [seed; 32].into()).unwrap();
         key.verifier().to_string()
     }
 
     #[test]
     fn witnesses_are_read_and_all_of_them_count() {
-        let (one, two) = (line("w/1", Use::Cosignature), line("w/2", Use::Cosignature));
+        let (one, two) = (line("w/1", Use::Cosignature), of_seed("w/2", Use::Cosignature, 8));
         let text = format!(
             "signing_key: {{file: k}}\nwitnesses:\n  - {{url: \"http://10.0.0.7:7400/\", key: \"{one}\"}}\n  - {{url: \"https://w.example\", key: \"{two}\", ca: ca.pem}}\n"
         );
@@ -164,5 +175,7 @@ mod tests {
             "signing_key: {{file: k}}\nwitnesses:\n  - {{url: \"http://a\", key: \"{one}\"}}\n  - {{url: \"http://b\", key: \"{one}\"}}\n"
         );
         refused(&twice, "4:28", "two witnesses");
+        let renamed = twice.replacen(&one, &line("w/2", Use::Cosignature), 1);
+        refused(&renamed, "4:28", "the key of w/2 under another name");
     }
 }

@@ -79,7 +79,10 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     request.extensions_mut().insert(origin);
     request.extensions_mut().insert(route);
     if route.audience() == Audience::Public {
-        app.limits.public(client)?;
+        // Who is logged in does not depend on what strangers behind the same address do.
+        if !is_familiar(&app, request.headers()) {
+            app.limits.public(client)?;
+        }
         return Ok(next.run(request).await);
     }
     match authenticate(&app, request.headers(), client).await {
@@ -172,6 +175,13 @@ async fn authenticate(app: &Parts, headers: &HeaderMap, client: IpAddr) -> Answe
         None => app.familiar.forget(hash),
     }
     identity.ok_or_else(refused)
+}
+
+/// Whether a token is presented that was taken lately.
+fn is_familiar(app: &Parts, headers: &HeaderMap) -> bool {
+    presented(headers)
+        .flatten()
+        .is_some_and(|hash| app.familiar.knows(hash))
 }
 
 /// The hash of the one token that is presented: `Some(None)` where it can be none of ours, `None` where there is none.

@@ -12,12 +12,11 @@ use daypass_tlog::{Checkpoint, Note};
 use tokio::sync::Mutex;
 
 use super::WitnessError;
+use super::evidence::{self, Kind};
 use crate::durable::replace;
 
 /// The longest file of a checkpoint that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;
-/// How many proposals that contradict what was signed are kept of a log. One is proof enough; more would fill the disk.
-const MOST_KEPT: usize = 16;
 
 /// What a witness says to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +44,13 @@ pub(super) struct Log {
     keys: Vec<Verifier>,
     file: PathBuf,
     last: Mutex<Option<Checkpoint>>,
-    /// How large the log was, how often this witness signed, refused, and found a contradiction since its start.
+    /// How large the log was when it was signed last, and when that was, in seconds since 1970; 0 where never.
     pub(super) size: AtomicU64,
+    pub(super) signed_at: AtomicU64,
+    /// How often since its start this witness signed, refused, was shown fewer entries than it had signed, and found a contradiction.
     pub(super) cosigned: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) smaller: AtomicU64,
     pub(super) contradictions: AtomicU64,
 }
 
@@ -76,18 +78,33 @@ impl Book {
                 file: file.clone(),
                 why,
             })?;
+            let (last, signed_at) = last.unzip();
             let log = Log {
                 keys: vec![log_key],
                 file,
                 size: AtomicU64::new(last.as_ref().map_or(0, |last| last.size)),
+                signed_at: AtomicU64::new(signed_at.unwrap_or_default()),
                 last: Mutex::new(last),
                 cosigned: AtomicU64::new(0),
                 refused: AtomicU64::new(0),
+                smaller: AtomicU64::new(0),
                 contradictions: AtomicU64::new(0),
             };
             logs.insert(origin, log);
         }
         Ok(Self { key, logs })
+    }
+
+    /// Says of which logs nothing was signed: in a folder in which others were, the file of one may have been lost.
+    pub(super) fn say_what_begins(&self) {
+        for (origin, log) in &self.logs {
+            if log.size.load(Ordering::Relaxed) == 0 && !log.file.exists() {
+                tracing::warn!(
+                    log = %origin, file = %log.file.display(),
+                    "nothing was signed of this log here. Where that is not so, put the file back: what is shown first is signed"
+                );
+            }
+        }
     }
 
     pub(super) const fn key(&self) -> &Verifier {
@@ -112,10 +129,13 @@ impl Book {
             Answer::Cosigned(_) => log.cosigned.fetch_add(1, Ordering::Relaxed),
             _ => log.refused.fetch_add(1, Ordering::Relaxed),
         };
-        if matches!(answer, Answer::Twice(_) | Answer::Unproved) {
-            log.contradictions.fetch_add(1, Ordering::Relaxed);
-            log.keep_contradiction(body, &answer, &new);
-        }
+        let kind = match answer {
+            Answer::Twice(_) => Kind::Fork,
+            Answer::Unproved => Kind::Unproved,
+            _ => return answer,
+        };
+        log.contradictions.fetch_add(1, Ordering::Relaxed);
+        log.keep_contradiction(kind, &proposal, body, &new).await;
         answer
     }
 
@@ -129,12 +149,14 @@ impl Book {
         let before = last.as_ref().map(|last| (last.size, &last.head));
         match proposal.check(key, &new.origin, before) {
             Ok(_) => {}
-            Err(Refusal::Stale(size)) => return Answer::Stale(size),
-            Err(Refusal::Forked(_))
-                if before.is_some_and(|(size, _)| size == new.size) && proposal.proof.is_empty() =>
-            {
-                return Answer::Twice(new.size);
+            Err(Refusal::Stale(size)) => {
+                // Signed by the log, but anybody may send what it signed before: no alarm by itself.
+                if new.size < size {
+                    log.smaller.fetch_add(1, Ordering::Relaxed);
+                }
+                return Answer::Stale(size);
             }
+            Err(Refusal::Twice(size)) => return Answer::Twice(size),
             Err(Refusal::Forked(_)) => return Answer::Unproved,
             Err(Refusal::Unverified(_)) => return Answer::Unsigned,
             Err(other) => return Answer::Malformed(other.to_string()),
@@ -153,50 +175,38 @@ impl Book {
             return Answer::Broken;
         }
         log.size.store(new.size, Ordering::Relaxed);
+        log.signed_at.store(at, Ordering::Relaxed);
         *last = Some(new.clone());
         Answer::Cosigned(line)
     }
 }
 
 impl Log {
-    /// Says loudly that a log signed what does not go on from what was signed here, and keeps it: it is signed, and proves that.
-    fn keep_contradiction(&self, body: &[u8], answer: &Answer, new: &Checkpoint) {
-        let origin = &new.origin;
-        let seen = self.size.load(Ordering::Relaxed);
-        let kept = self.evidence(body);
-        let file = kept
-            .as_ref()
-            .map_or_else(|why| why.clone(), |file| file.display().to_string());
-        if matches!(answer, Answer::Twice(_)) {
-            tracing::error!(
-                log = %origin, size = new.size, %file,
+    /// Keeps a proposal that contradicts what was signed, and says so. Two checkpoints of one size prove two logs, and are said each time;
+    /// a proof that does not hold may be anybody's, and is said when something new is kept.
+    async fn keep_contradiction(&self, kind: Kind, proposal: &Proposal, body: &[u8], new: &Checkpoint) {
+        let (beside, text) = (self.file.clone(), proposal.note.text().to_owned());
+        let body = body.to_owned();
+        let kept = tokio::task::spawn_blocking(move || evidence::keep(&beside, kind, &text, &body)).await;
+        let kept = kept.unwrap_or_else(|error| Err(error.to_string()));
+        let (log, seen) = (&new.origin, self.size.load(Ordering::Relaxed));
+        let file = match &kept {
+            Ok(Some(file)) => file.display().to_string(),
+            Ok(None) => String::from("kept before"),
+            Err(why) => why.clone(),
+        };
+        match kind {
+            Kind::Fork => tracing::error!(
+                %log, size = new.size, %file,
                 "FORK: the log signed two checkpoints of the same size. There are two logs; this witness signed the first and signs no other"
-            );
-        } else {
-            tracing::error!(
-                log = %origin, seen, size = new.size, %file,
+            ),
+            Kind::Unproved if matches!(kept, Ok(Some(_))) => tracing::warn!(
+                %log, seen, size = new.size, %file,
                 "the log signed a checkpoint, and what came with it does not prove that it goes on from what was signed here. Where the log's own \
                  server sent it, its log was rewritten or put back; nothing is signed"
-            );
+            ),
+            Kind::Unproved => tracing::debug!(%log, seen, size = new.size, %file, "a proof does not hold"),
         }
-    }
-
-    fn evidence(&self, body: &[u8]) -> Result<PathBuf, String> {
-        let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
-        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        let digits: String = Hash::of(body).to_string().chars().take(8).collect();
-        let path = folder.join(format!("{stem}.contradiction-{digits}"));
-        let prefix = format!("{stem}.contradiction-");
-        let there = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
-        let count = there
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-            .count();
-        if !path.exists() && count >= MOST_KEPT {
-            return Err(format!("not kept: there are {MOST_KEPT} already"));
-        }
-        replace(&path, body).map_err(|error| format!("not kept: {error}"))?;
-        Ok(path)
     }
 }
 
@@ -206,7 +216,8 @@ fn file_of(folder: &Path, origin: &str) -> PathBuf {
     folder.join(format!("{digits}.checkpoint"))
 }
 
-fn read(file: &Path, origin: &str, key: &Verifier) -> Result<Option<Checkpoint>, String> {
+/// What was signed last, and when it was signed first.
+fn read(file: &Path, origin: &str, key: &Verifier) -> Result<Option<(Checkpoint, u64)>, String> {
     let bytes = match std::fs::metadata(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -214,13 +225,13 @@ fn read(file: &Path, origin: &str, key: &Verifier) -> Result<Option<Checkpoint>,
         Ok(_) => std::fs::read(file).map_err(|error| error.to_string())?,
     };
     let note = Note::parse(&bytes).map_err(|error| error.to_string())?;
-    note.verify(key).map_err(|error| error.to_string())?;
+    let seen = note.verify(key).map_err(|error| error.to_string())?;
     let checkpoint: Checkpoint = note
         .text()
         .parse()
         .map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
     if checkpoint.origin == origin {
-        Ok(Some(checkpoint))
+        Ok(Some((checkpoint, seen.at)))
     } else {
         Err(format!("it is a checkpoint of {}", checkpoint.origin))
     }

@@ -48,25 +48,32 @@ pub(super) fn router(book: Arc<Book>) -> Router {
         .with_state(doorstep)
 }
 
-async fn add(State(doorstep): State<Arc<Doorstep>>, request: Request) -> Response {
-    if let Some(Peer(peer)) = request.extensions().get::<Peer>()
-        && let Err(wait) = doorstep.limits.public(peer.ip())
-    {
-        let after = wait.after.as_secs().max(1).to_string();
-        return (
-            StatusCode::TOO_MANY_REQUESTS,
-            [(RETRY_AFTER, after)],
-            wait.to_string(),
-        )
-            .into_response();
+impl Doorstep {
+    /// Whether this address may call now.
+    fn admits(&self, request: &Request) -> Result<(), Response> {
+        let Some(Peer(peer)) = request.extensions().get::<Peer>() else {
+            return Ok(());
+        };
+        self.limits.public(peer.ip()).map_err(|wait| {
+            let after = wait.after.as_secs().max(1).to_string();
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            (status, [(RETRY_AFTER, after)], wait.to_string()).into_response()
+        })
     }
-    let Ok(place) = Arc::clone(&doorstep.calls).try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy\n").into_response();
-    };
+}
+
+async fn add(State(doorstep): State<Arc<Doorstep>>, request: Request) -> Response {
+    if let Err(slower) = doorstep.admits(&request) {
+        return slower;
+    }
     let body = match edge::within(SLOWEST_BODY, to_bytes(request.into_body(), MAX_BODY)).await {
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Ok(Ok(body)) => body,
+    };
+    // Only who has said all takes a place: one who sends slowly keeps nobody out.
+    let Ok(place) = Arc::clone(&doorstep.calls).try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy\n").into_response();
     };
     let book = Arc::clone(&doorstep.book);
     // A task of its own: a client that hangs up must not leave a checkpoint half kept.
@@ -112,12 +119,17 @@ fn told(answer: Answer) -> Response {
     }
 }
 
-async fn metrics(State(doorstep): State<Arc<Doorstep>>) -> Response {
+async fn metrics(State(doorstep): State<Arc<Doorstep>>, request: Request) -> Response {
+    if let Err(slower) = doorstep.admits(&request) {
+        return slower;
+    }
     let mut text = String::new();
     for (name, kind) in [
         ("entries", "gauge"),
+        ("last_signed_timestamp_seconds", "gauge"),
         ("cosigned_total", "counter"),
         ("refused_total", "counter"),
+        ("smaller_total", "counter"),
         ("contradictions_total", "counter"),
     ] {
         let _infallible = writeln!(text, "# TYPE daypass_witness_{name} {kind}");
@@ -126,6 +138,8 @@ async fn metrics(State(doorstep): State<Arc<Doorstep>>) -> Response {
                 "entries" => &log.size,
                 "cosigned_total" => &log.cosigned,
                 "refused_total" => &log.refused,
+                "last_signed_timestamp_seconds" => &log.signed_at,
+                "smaller_total" => &log.smaller,
                 _ => &log.contradictions,
             };
             let (label, value) = (escaped(origin), value.load(Ordering::Relaxed));

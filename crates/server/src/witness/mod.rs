@@ -4,6 +4,7 @@
 //! It knows the public keys of the logs that it looks after, and what it signed last of each. It asks nobody, and stores nothing else.
 
 mod book;
+mod evidence;
 mod http;
 mod key;
 
@@ -66,7 +67,7 @@ pub enum WitnessError {
 pub struct WitnessConfig {
     /// Where logs reach it.
     pub listen: SocketAddr,
-    /// Its own certificate. Without one it speaks plain HTTP: what comes and goes is signed, and no secret.
+    /// Its own certificate. Without one it speaks plain HTTP: nothing is secret, and no signature can be forged, but a refusal can.
     pub tls: Option<TlsFiles>,
     /// The folder with its key and with what it signed last. Made where it is missing.
     pub state: PathBuf,
@@ -103,8 +104,12 @@ impl Witness {
             };
             keys.extend(keys_of(file).map_err(why)?);
         }
-        let key = key::open(&config.state, is_new(&config.state)?, config.name.as_deref())?;
+        let is_new = is_new(&config.state)?;
+        let key = key::open(&config.state, is_new, config.name.as_deref())?;
         let book = Arc::new(Book::open(&config.state, key, keys)?);
+        if !is_new {
+            book.say_what_begins();
+        }
         let cannot = |why| WitnessError::Listen {
             address: config.listen,
             why,

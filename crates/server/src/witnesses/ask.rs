@@ -28,8 +28,8 @@ pub(crate) struct Ask {
 /// What a witness answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Its signature of the checkpoint, verified.
-    Cosigned(Signature),
+    /// Its signature of the checkpoint, verified, and the time in it, in seconds since 1970.
+    Cosigned(Signature, u64),
     /// What it signed last has this size.
     Last(u64),
     /// It says that the proof does not hold.
@@ -104,7 +104,7 @@ impl Ask {
         match status {
             StatusCode::OK => self.signature(text, note).map_or_else(
                 || Answer::Nothing(String::from("it answered without a signature of its key")),
-                Answer::Cosigned,
+                |(signature, at)| Answer::Cosigned(signature, at),
             ),
             StatusCode::CONFLICT => match text.trim_end().parse() {
                 Ok(size) => Answer::Last(size),
@@ -121,14 +121,16 @@ impl Ask {
         }
     }
 
-    /// Its signature among the lines of an answer, where it is one of this checkpoint. Others are ignored.
-    fn signature(&self, text: &str, note: &Note) -> Option<Signature> {
+    /// Its signature among the lines of an answer, where it is one of this checkpoint, and its time. Others are ignored.
+    fn signature(&self, text: &str, note: &Note) -> Option<(Signature, u64)> {
         let lines = text.lines().take(daypass_tlog::note::MOST_SIGNATURES);
-        let mut own = lines.filter_map(|line| Signature::parse(line).ok());
-        own.find(|one| {
+        let own = lines.filter_map(|line| Signature::parse(line).ok());
+        let mut own = own.filter(|one| one.is_by(&self.key));
+        own.find_map(|one| {
             let mut signed = note.clone();
             signed.add([one.clone()]);
-            one.is_by(&self.key) && signed.verify(&self.key).is_ok()
+            let seen = signed.verify(&self.key).ok()?;
+            Some((one, seen.at))
         })
     }
 }

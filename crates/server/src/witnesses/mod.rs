@@ -91,7 +91,8 @@ impl Witnesses {
         if self.all.is_empty() {
             return Ok(None);
         }
-        match store.newest_cosigned(self.quorum).await? {
+        let names = self.all.iter().map(|one| one.key.name().to_string()).collect();
+        match store.newest_cosigned(names, self.quorum).await? {
             Some(kept) => Ok(Some(with_lines(store, kept).await?)),
             None => Ok(None),
         }

@@ -18,8 +18,10 @@ const EVERY: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// How often the store is looked at although nobody said that there is something new: another server may have signed.
 const POLL: Duration = Duration::from_secs(60);
-/// How often a conflict is told again: one line of a log is easily overlooked.
-const AGAIN: Duration = Duration::from_secs(15 * 60);
+/// After how many more turns a conflict is told again: one line of a log is easily overlooked. A quarter of an hour.
+const AGAIN: u32 = 15;
+/// How far a witness's clock may be from this one's, in seconds: verifiers ask for signatures that are not old.
+const CLOCKS_DIFFER: u64 = 5 * 60;
 /// How often one checkpoint is proposed anew, because the witness has signed another one last.
 const TRIES: usize = 4;
 
@@ -27,14 +29,15 @@ const TRIES: usize = 4;
 pub(crate) async fn run(app: App, ask: Ask, mut stop: watch::Receiver<bool>) {
     let mut standing = app.signing.watch();
     let mut last = None;
-    let mut failures: u32 = 0;
+    let (mut failures, mut conflicts): (u32, u32) = (0, 0);
     loop {
         standing.mark_unchanged();
         let view = turn(&app, &ask, &mut last).await;
         let pause = match &view {
             View::New | View::Cosigned(..) => EVERY,
             View::Away(_) => EVERY.saturating_mul(1 << failures.min(6)).min(LONGEST),
-            View::Conflict(_) => AGAIN,
+            // Soon: its refusals are not signed, and whoever is on the way may have made one up.
+            View::Conflict(_) => LONGEST,
         };
         failures = if matches!(view, View::Away(_)) {
             failures.saturating_add(1)
@@ -42,7 +45,13 @@ pub(crate) async fn run(app: App, ask: Ask, mut stop: watch::Receiver<bool>) {
             0
         };
         let waits = matches!(view, View::New | View::Cosigned(..));
-        note(&app, &ask, view);
+        let again = conflicts.is_multiple_of(AGAIN);
+        conflicts = if matches!(view, View::Conflict(_)) {
+            conflicts.wrapping_add(1)
+        } else {
+            0
+        };
+        note(&app, &ask, view, again);
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = edge::sleep(pause) => {}
@@ -59,12 +68,12 @@ pub(crate) async fn run(app: App, ask: Ask, mut stop: watch::Receiver<bool>) {
 }
 
 /// Says how a witness stands where that is new, or bad enough to be said again.
-fn note(app: &App, ask: &Ask, view: View) {
+fn note(app: &App, ask: &Ask, view: View, again: bool) {
     let name = ask.key.name().to_string();
     app.metrics.witness(&name, &view);
     let before = app.witnesses.stands(&ask.key, view.clone());
     match &view {
-        View::Conflict(why) => tracing::error!(
+        View::Conflict(why) if again => tracing::error!(
             witness = %name, %why,
             "a witness signed what this store does not go on from: somebody put the store back from a copy, or rewrote it. Access goes on; \
              docs/audit.md says what to do"
@@ -98,12 +107,21 @@ async fn propose(store: &Store, ask: &Ask, last: &mut Option<u64>) -> Result<Vie
             return Ok(View::New);
         };
         if old > kept.size {
+            // It is shown all the same: whoever runs the witness sees there, and not by this server's word, that the log went back.
+            let _known = ask.ask(&proposal::of(store, &kept, kept.size).await?).await;
             return Ok(View::Conflict(went_back(old, kept.size)));
         }
         let proposal = proposal::of(store, &kept, old).await?;
         match ask.ask(&proposal).await {
-            Answer::Cosigned(signature) => {
+            Answer::Cosigned(signature, seen) => {
                 let at = edge::now();
+                let now = u64::try_from(at.micros().div_euclid(1_000_000)).unwrap_or_default();
+                if now.abs_diff(seen) > CLOCKS_DIFFER {
+                    let by = now.abs_diff(seen);
+                    return Ok(View::Away(format!(
+                        "its clock and this server's differ by {by} s"
+                    )));
+                }
                 let cosignature = Cosignature {
                     size: kept.size,
                     witness: name.to_owned(),

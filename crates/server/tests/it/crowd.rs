@@ -149,6 +149,28 @@ async fn strangers_leave_nothing_in_the_metrics_and_are_slowed_where_nothing_is(
     }
 }
 
+/// A client looks at the log before it calls: colleagues behind the same address as a stranger must be able to.
+#[tokio::test]
+async fn strangers_do_not_slow_who_is_logged_in_where_nothing_needs_a_login() {
+    let bed = Bed::start().await;
+    let ana = bed.session("ana").await;
+    // Her token is taken once, and known from then on.
+    let known = bed.call(Route::Grants, &[], Some(&ana)).send().await.unwrap();
+    assert_eq!(known.status().as_u16(), 200);
+    let look = |token| bed.call(Route::AuditCheckpoint, &[], token).send();
+    let calls = (0..200).map(|_| look(None));
+    let limited = join_all(calls).await;
+    let mut limited = limited.iter().flatten();
+    assert!(limited.any(|answer| answer.status().as_u16() == 429));
+    let statuses = join_all((0..50).map(|_| look(Some(&ana)))).await;
+    let mut statuses = statuses.iter().flatten();
+    assert!(statuses.all(|answer| answer.status().as_u16() != 429));
+    let nobodys = "dp_0000000000000000000000000000000000000000000";
+    let forged = join_all((0..50).map(|_| look(Some(nobodys)))).await;
+    let mut forged = forged.iter().flatten();
+    assert!(forged.any(|answer| answer.status().as_u16() == 429));
+}
+
 #[tokio::test]
 async fn ids_of_what_others_have_are_not_told() {
     let bed = Bed::start().await;

@@ -28,7 +28,8 @@ async fn what_witnesses_signed_is_kept_by_size_and_name(bench: Bench) {
         store.keep_cosignature(kept).await.unwrap();
     };
     assert_eq!(store.last_cosigned("w/1").await.unwrap(), 0);
-    assert_eq!(store.newest_cosigned(1).await.unwrap(), None);
+    let any = store.newest_cosigned(vec!["w/1".to_owned()], 1).await.unwrap();
+    assert_eq!(any, None);
     keep(3, "w/1", "a").await;
     keep(3, "w/2", "b").await;
     keep(5, "w/2", "c").await;
@@ -44,9 +45,16 @@ async fn what_witnesses_signed_is_kept_by_size_and_name(bench: Bench) {
         "the later one"
     );
     assert_eq!(store.cosignatures(8).await.unwrap(), []);
-    let newest = async |least| store.newest_cosigned(least).await.unwrap().map(|kept| kept.size);
-    assert_eq!(
-        (newest(1).await, newest(2).await, newest(3).await),
-        (Some(5), Some(3), None)
-    );
+    let newest = async |by: &[&str], least| {
+        let by = by.iter().map(|&name| name.to_owned()).collect();
+        let kept = store.newest_cosigned(by, least).await.unwrap();
+        kept.map(|kept| kept.size)
+    };
+    let both = ["w/1", "w/2"];
+    assert_eq!(newest(&both, 1).await, Some(5));
+    assert_eq!(newest(&both, 2).await, Some(3));
+    assert_eq!(newest(&both, 3).await, None);
+    // Who is no witness any more does not count.
+    assert_eq!(newest(&["w/1"], 1).await, Some(3));
+    assert_eq!(newest(&["w/1", "w/3"], 2).await, None);
 }

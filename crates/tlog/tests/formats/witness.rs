@@ -59,10 +59,12 @@ fn a_log_that_goes_back_forks_or_is_somebody_elses_is_not_signed() {
         check(&proposal(&other, 7, 20, &key)),
         Err(Refusal::Forked(Invalid::Head))
     );
-    assert_eq!(
-        check(&proposal(&other, 7, 7, &key)),
-        Err(Refusal::Forked(Invalid::Head))
-    );
+    let twice = proposal(&other, 7, 7, &key);
+    assert_eq!(check(&twice), Err(Refusal::Twice(7)));
+    // Neither a proof that is none nor another old size hides it.
+    let (junk, earlier) = (vec![[7; 32]], proposal(&other, 3, 7, &key));
+    assert_eq!(check(&Proposal { proof: junk, ..twice }), Err(Refusal::Twice(7)));
+    assert_eq!(check(&earlier), Err(Refusal::Twice(7)));
     assert_eq!(check(&proposal(&forest, 3, 20, &key)), Err(Refusal::Stale(7)));
     assert_eq!(check(&proposal(&forest, 0, 5, &key)), Err(Refusal::Stale(7)));
     let mut back = proposal(&forest, 0, 5, &key);
