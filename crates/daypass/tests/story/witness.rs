@@ -356,6 +356,7 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     let path = |name: &str| house.file(name).to_str().unwrap().to_owned();
     let (key, by) = (path("secrets/log-key.pub"), path("witness/key.pub"));
     until_witnessed(&house, &key, &by);
+    verified_whatever_is_kept(&house, &key);
 
     // Yesterday.
     house.end(Signal::TERM);
@@ -378,7 +379,9 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     copy(&house.file("yesterday"), &house.file("data"));
     std::fs::write(house.file("secrets/log-key.signed"), &signed).unwrap();
     house.serve();
+    found_by_who_asks_for_the_witness(&house, &key, &by, 0);
     found_by_all_who_saw_more(&house);
+    found_by_who_asks_for_the_witness(&house, &key, &by, 30);
 
     // Nobody accepts it by the way.
     house.fails("ana", &["audit", "accept"], 2);
@@ -397,6 +400,27 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
         "{told}"
     );
     witness.running.stop(Signal::TERM);
+}
+
+/// Who never saw the log before and demands the witness's signature: what it signed before the loss is the beginning of what there is now,
+/// and it is not of late. `more`: how many entries there are at least that it did not sign.
+fn found_by_who_asks_for_the_witness(house: &House, key: &str, by: &str, more: u64) {
+    until_witness(house, "failing", "");
+    let verify = ["audit", "verify", "--key", key, "--witness", by];
+    // The witness signed yesterday's last entries seconds ago: so short a time will do here that a day is over.
+    wait::until("a signature that is too old", PATIENCE, || {
+        let mut lately = house.cli("dee", &verify);
+        let output = lately.args(["--witness-age", "2s"]).output();
+        let output = output.map_err(|error| error.to_string())?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((output.status.code() == Some(1) && told.contains("cosigned up to ")).then_some(told))
+    })
+    .unwrap();
+    // By which the rest is as it was: the log is whole, and goes on from what was signed.
+    let whole = house.run("dee", &[verify.as_slice(), &["--witness-age", "1h"]].concat());
+    let (size, cosigned) = (whole["size"].as_u64().unwrap(), &whole["cosigned"]);
+    assert!(cosigned["by"][0]["at"].as_str().is_some(), "{whole}");
+    assert!(size >= cosigned["size"].as_u64().unwrap() + more, "{whole}");
 }
 
 /// What asks for something.
@@ -447,6 +471,21 @@ fn found_by_all_who_saw_more(house: &House) {
     assert!(evidence["seen"]["checkpoint"] != evidence["shown"]["checkpoint"]);
 }
 
+/// A pin that cannot be read is said, and is no finding about the log; with the key in hand whoever verifies has given it.
+fn verified_whatever_is_kept(house: &House, key: &str) {
+    assert_eq!(house.pin("dee")["log"]["given"], true);
+    let pins = std::fs::read_dir(house.file("home-dee/daypass/pins")).unwrap();
+    let pin = pins
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "json"))
+        .unwrap();
+    std::fs::write(&pin, "broken").unwrap();
+    let (_, told) = ends_with(&mut house.cli("dee", &["audit", "verify", "--key", key]), 0);
+    assert!(told.contains("is not held against it"), "{told}");
+    std::fs::remove_file(pin).unwrap();
+}
+
 /// A grant's proof and an export carry the witness's signature, and one that lacks it is refused.
 fn proofs(house: &House, grant: &str, (key, by): (&str, &str)) {
     let path = |name: &str| house.file(name).to_str().unwrap().to_owned();
@@ -464,7 +503,7 @@ fn proofs(house: &House, grant: &str, (key, by): (&str, &str)) {
             ),
             0,
         );
-        assert!(told.contains("cosigned by daypass-witness/"), "{told}");
+        assert!(told.contains("entries by daypass-witness/"), "{told}");
     }
     let whole = text(Path::new(&proof));
     let mut value: Value = serde_json::from_str(&whole).unwrap();
