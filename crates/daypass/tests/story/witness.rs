@@ -379,9 +379,9 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     copy(&house.file("yesterday"), &house.file("data"));
     std::fs::write(house.file("secrets/log-key.signed"), &signed).unwrap();
     house.serve();
-    found_by_who_asks_for_the_witness(&house, &key, &by, 0);
+    found_by_who_asks_for_the_witness(&house, (&key, &by), 0);
     found_by_all_who_saw_more(&house);
-    found_by_who_asks_for_the_witness(&house, &key, &by, 30);
+    found_by_who_asks_for_the_witness(&house, (&key, &by), 30);
 
     // Nobody accepts it by the way.
     house.fails("ana", &["audit", "accept"], 2);
@@ -402,25 +402,38 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     witness.running.stop(Signal::TERM);
 }
 
+/// An auditor's command on a machine that never saw the log before.
+fn never_saw(house: &House, args: &[&str]) -> std::process::Command {
+    let mut command = house.cli("fresh", &[&["audit", "verify", "-o", "json"], args].concat());
+    command
+        .env("DAYPASS_TOKEN", house.token("dee"))
+        .env("DAYPASS_SERVER", house.url());
+    command
+}
+
 /// Who never saw the log before and demands the witness's signature: what it signed before the loss is the beginning of what there is now,
 /// and it is not of late. `more`: how many entries there are at least that it did not sign.
-fn found_by_who_asks_for_the_witness(house: &House, key: &str, by: &str, more: u64) {
+fn found_by_who_asks_for_the_witness(house: &House, (key, by): (&str, &str), more: u64) {
     until_witness(house, "failing", "");
-    let verify = ["audit", "verify", "--key", key, "--witness", by];
-    // The witness signed yesterday's last entries seconds ago: so short a time will do here that a day is over.
+    let verify = ["--key", key, "--witness", by, "--witness-age"];
+    // The witness signed yesterday's last entries seconds ago: two seconds are the ten minutes of somebody who is in no hurry.
     wait::until("a signature that is too old", PATIENCE, || {
-        let mut lately = house.cli("dee", &verify);
-        let output = lately.args(["--witness-age", "2s"]).output();
-        let output = output.map_err(|error| error.to_string())?;
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ok((output.status.code() == Some(1) && told.contains("cosigned up to ")).then_some(told))
+        let output = never_saw(house, &[verify.as_slice(), &["2s"]].concat())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        Ok((output.status.code() == Some(1) && told.contains("cosigned up to ")).then_some(()))
     })
     .unwrap();
-    // By which the rest is as it was: the log is whole, and goes on from what was signed.
-    let whole = house.run("dee", &[verify.as_slice(), &["--witness-age", "1h"]].concat());
-    let (size, cosigned) = (whole["size"].as_u64().unwrap(), &whole["cosigned"]);
-    assert!(cosigned["by"][0]["at"].as_str().is_some(), "{whole}");
-    assert!(size >= cosigned["size"].as_u64().unwrap() + more, "{whole}");
+    // But for that the log is whole, and goes on from what was signed.
+    wait::until("the entries that were not cosigned", PATIENCE, || {
+        let (whole, _) = ends_with(&mut never_saw(house, &[verify.as_slice(), &["1h"]].concat()), 0);
+        let whole: Value = serde_json::from_str(&whole).unwrap();
+        let (size, cosigned) = (whole["size"].as_u64().unwrap(), &whole["cosigned"]);
+        assert!(cosigned["by"][0]["at"].is_string(), "{whole}");
+        Ok((size >= cosigned["size"].as_u64().unwrap() + more).then_some(()))
+    })
+    .unwrap();
 }
 
 /// What asks for something.
@@ -496,14 +509,17 @@ fn proofs(house: &House, grant: &str, (key, by): (&str, &str)) {
         0,
     );
     for what in [&proof, &log] {
-        let (_, told) = ends_with(
+        let (shown, told) = ends_with(
             &mut house.cli(
                 "nobody",
                 &["audit", "verify", what, "--key", key, "--witness", by],
             ),
             0,
         );
-        assert!(told.contains("entries by daypass-witness/"), "{told}");
+        assert!(
+            format!("{shown}{told}").contains("entries by daypass-witness/"),
+            "{shown}{told}"
+        );
     }
     let whole = text(Path::new(&proof));
     let mut value: Value = serde_json::from_str(&whole).unwrap();

@@ -108,10 +108,15 @@ async fn yesterdays_list_is_not_taken_within_the_minute_of_a_look() {
     assert!(there.is_read());
     // A moment later, and yesterday lets ana in.
     shows(&host.log, b"abcd", 1);
-    host.sends(Some(files(4, b"nothing", "root")));
+    host.sends(Some(HostFiles {
+        authority: "ssh-ed25519 BBBB another\n".into(),
+        ..files(4, b"nothing", "root")
+    }));
     let there = host.turn(there.acknowledged()).await.unwrap();
     assert!(there.doubted && !there.is_read(), "{}", there.said());
     assert_eq!(host.users(), ["deploy"], "whom it lets in stays");
+    let trusted = std::fs::read_to_string(Place(host.folder.path()).authorities()).unwrap();
+    assert_eq!(trusted, files(7, b"", "deploy").authority, "and whom it trusts");
     assert!(host.refuses(b"ana's serial") && host.refuses(b"nothing"));
     // The same for a list that only counts less, and for a host that yesterday did not know.
     for (sends, acknowledged) in [(Some(files(6, b"ana's serial", "deploy")), 9), (None, 7)] {
@@ -156,6 +161,13 @@ async fn in_doubt_what_was_said_is_not_said_again_and_afterwards_all_is_taken() 
     assert_eq!(*host.acknowledged.lock().unwrap(), [7, 4, 5], "news is said");
     assert!(host.refuses(b"ana's serial") && host.refuses(b"cy's serial"));
     assert!(!host.refuses(b"bo's serial"), "the newest counts");
+    let odd = HostFiles {
+        krl: STANDARD.encode("no list"),
+        ..files(5, b"", "root")
+    };
+    host.sends(Some(odd));
+    assert!(host.turn(there.acknowledged()).await.is_err());
+    assert!(host.refuses(b"ana's serial") && host.refuses(b"cy's serial"));
     // The newest store is there again.
     shows(&host.log, b"abcdefgh", 1);
     host.sends(Some(files(8, b"dee's serial", "logs")));
