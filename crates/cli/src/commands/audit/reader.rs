@@ -102,28 +102,7 @@ pub(super) async fn read(
             whose.that()
         )));
     }
-    for (level, nodes) in &reading.nodes {
-        for tile in Tile::all(
-            Kind::Hashes {
-                level: level / HEIGHT,
-            },
-            size,
-        ) {
-            let bytes = source.tile(tile).await?;
-            took(&tile, &bytes)?;
-            let told = tile
-                .hashes(&bytes)
-                .map_err(|error| unsound(&format!("{tile}: {error}")))?;
-            let ours = nodes
-                .iter()
-                .skip(usize::try_from(tile.nodes().start).unwrap_or(usize::MAX));
-            if let Some(nth) = told.iter().zip(ours).position(|(told, ours)| told != ours) {
-                return Err(unsound(&format!(
-                    "{tile}: hash {nth} is not that of the entries below it"
-                )));
-            }
-        }
-    }
+    reading.tiles(source, size, &mut took).await?;
     reading.keys.check(&believed)?;
     let Reading {
         world,
@@ -173,6 +152,38 @@ impl Reading {
         }
         self.last = Some(latest.max(event.at));
         Ok(event.at)
+    }
+
+    /// The tiles of hashes are those of the entries that were read.
+    async fn tiles(
+        &self,
+        source: &Source,
+        size: u64,
+        took: &mut impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for (level, nodes) in &self.nodes {
+            for tile in Tile::all(
+                Kind::Hashes {
+                    level: level / HEIGHT,
+                },
+                size,
+            ) {
+                let bytes = source.tile(tile).await?;
+                took(&tile, &bytes)?;
+                let told = tile
+                    .hashes(&bytes)
+                    .map_err(|error| unsound(&format!("{tile}: {error}")))?;
+                let ours = nodes
+                    .iter()
+                    .skip(usize::try_from(tile.nodes().start).unwrap_or(usize::MAX));
+                if let Some(nth) = told.iter().zip(ours).position(|(told, ours)| told != ours) {
+                    return Err(unsound(&format!(
+                        "{tile}: hash {nth} is not that of the entries below it"
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the log, as far as it was read, is what was seen.
