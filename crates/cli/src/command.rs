@@ -258,6 +258,7 @@ mod tests {
             "ssh-config *.internal web-?.example.com --install",
             "ssh-certificate --for web-1.internal --user deploy",
             "ssh-host sync fleet web-1.internal --dir /etc/ssh/daypass --once",
+            "ssh-host accept --reason x --key k.pub --yes --dir /etc/ssh/daypass",
             "policy check",
             "policy test policy/ --online",
             "policy plan policy/ --people",
@@ -372,6 +373,7 @@ mod tests {
             "ssh-config",
             "ssh-certificate --for web-1",
             "ssh-host sync fleet",
+            "ssh-host accept",
             "nonsense",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} was taken"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use daypass_api::client::{Client, Connection};
+use daypass_api::client::{Client, Connection, Guard};
 use daypass_api::{Page, client};
 use daypass_tlog::key::Verifier;
 
@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
-use crate::pins::PinGuard;
+use crate::pins::{ACCEPT, Blind, PinGuard};
 use crate::profile::Place;
 
 /// Options that every command takes.
@@ -88,35 +88,23 @@ impl Context {
 
     /// A client that is logged in. It asks for nothing at a server whose log is not the one that was seen before.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        self.watching(Client::new(&self.connection()?)?, None)
+        Ok(self.watching(Client::new(&self.connection()?)?))
     }
 
-    /// The same client, which looks at the server's log first. `otherwise` is where pins are kept where there is no home.
-    pub(crate) fn watching(&self, client: Client, otherwise: Option<&Path>) -> Result<Client, Failure> {
-        Ok(match self.guard(&client, otherwise)? {
-            Some(guard) => client.guarded(guard),
-            None => client,
-        })
-    }
-
-    /// What looks at the server's log before a client asks anything; `None` where nothing can be kept.
-    pub(crate) fn guard(
-        &self,
-        client: &Client,
-        otherwise: Option<&Path>,
-    ) -> Result<Option<Arc<PinGuard>>, Failure> {
-        let given = self.given_keys()?;
-        let folder = self
-            .pins()
-            .or_else(|| otherwise.map(|folder| folder.join("pins")));
-        match folder {
-            Some(folder) => Ok(Some(PinGuard::new(&folder, client.server(), given, self.out))),
-            None if given.is_empty() => Ok(None),
-            None => Err(Failure::error(
-                "DAYPASS_LOG_KEY is set, and there is no home directory to keep in what was seen of the log",
-            )
-            .hint("set HOME or XDG_CONFIG_HOME")),
-        }
+    /// The same client, which looks at the server's log first.
+    pub(crate) fn watching(&self, client: Client) -> Client {
+        let guard: Arc<dyn Guard> = match (self.given_keys(), self.pins()) {
+            // In an emergency that is no obstacle either.
+            (Err(why), _) => Blind::new(&why, self.out),
+            (Ok(given), Some(folder)) => PinGuard::new(&folder, client.server(), given, ACCEPT, self.out),
+            (Ok(given), None) if given.is_empty() => return client,
+            (Ok(_), None) => {
+                let what = "DAYPASS_LOG_KEY is set, and there is no home directory to keep in what was seen of the log";
+                let why = Failure::error(what).hint("set HOME or XDG_CONFIG_HOME");
+                Blind::new(&why, self.out)
+            }
+        };
+        client.guarded(guard)
     }
 
     /// Where pins are kept: one for each server, whatever the profile.
@@ -125,7 +113,10 @@ impl Context {
     }
 
     /// The keys of `DAYPASS_LOG_KEY`.
-    fn given_keys(&self) -> Result<Vec<Verifier>, Failure> {
+    ///
+    /// # Errors
+    /// Where the file holds none.
+    pub(crate) fn given_keys(&self) -> Result<Vec<Verifier>, Failure> {
         match &self.env.log_key {
             None => Ok(Vec::new()),
             Some(file) => trust::keys_of(file).map_err(trust::failure),
@@ -134,7 +125,11 @@ impl Context {
 
     /// Where to, as nobody: for what needs no login, and must work where a login is refused.
     pub(crate) fn as_nobody(&self) -> Result<Client, Failure> {
-        let profile = self.place()?.load()?;
+        // A host's service has no home, and so no profile.
+        let profile = match &self.env.config {
+            Some(_) => self.place()?.load()?,
+            None => None,
+        };
         let named = self.named_server();
         let server = named.or(profile.as_ref().map(|profile| profile.server.as_str()));
         let server = server.ok_or_else(|| {

@@ -44,6 +44,13 @@ impl Failure {
         self
     }
 
+    /// With what was found, a line each.
+    #[must_use]
+    pub(crate) fn with(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
     #[must_use]
     pub(crate) const fn ending(mut self, exit: Exit) -> Self {
         self.exit = exit;

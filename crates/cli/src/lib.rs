@@ -9,6 +9,7 @@ mod clean;
 mod command;
 mod commands;
 mod context;
+mod durable;
 mod edge;
 mod environment;
 mod exit;

@@ -1,8 +1,8 @@
 //! The profile that `login` writes: which server, which session. One private file per profile.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{DirBuilder, File};
+use std::io::Read as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use daypass_api::Secret;
@@ -10,6 +10,7 @@ use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::durable;
 use crate::failure::Failure;
 
 /// The profile where nobody says.
@@ -117,24 +118,7 @@ impl Place {
             .map_err(fail)?;
         let text =
             serde_json::to_string_pretty(profile).map_err(|error| Failure::error(error.to_string()))?;
-        // Written beside and moved over: a crash leaves the old one or the new one.
-        let beside = self
-            .folder
-            .join(format!(".{}.{}.new", self.name, std::process::id()));
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| std::fs::rename(&beside, &path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&beside);
-        }
-        written.map_err(fail)
+        durable::replace(&path, text.as_bytes(), Some(0o600)).map_err(fail)
     }
 
     /// Removes the profile, where there is one.

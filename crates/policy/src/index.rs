@@ -48,13 +48,20 @@ impl ByRole {
     }
 }
 
+/// What a question needs of a resource, beside its name: in one place, for each fetch of memory costs as much as many steps.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    place: usize,
+    class: usize,
+    /// Which of the lists of guardrails is over it.
+    guardrails: usize,
+}
+
 /// The index. All numbers are places in the lists of the [`Document`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    resources: HashMap<Name, usize>,
-    /// The class of each resource.
-    class: Vec<usize>,
-    /// The guardrails over each resource.
+    resources: HashMap<Name, Placed>,
+    /// The lists of guardrails that are over some resource, each once: few, however many resources there are.
     guardrails: Vec<Vec<usize>>,
     sets: HashMap<Name, usize>,
     windows: HashMap<Name, usize>,
@@ -89,18 +96,27 @@ impl Index {
         }
         let mut classes: BTreeMap<(&Name, &BTreeMap<Name, Name>), usize> = BTreeMap::new();
         let mut samples: Vec<&Resource> = Vec::new();
+        let mut lists: HashMap<Vec<usize>, usize> = HashMap::new();
         for (place, resource) in document.resources.iter().enumerate() {
-            index.resources.insert(resource.name.clone(), place);
             let class = *classes
                 .entry((&resource.kind, &resource.labels))
                 .or_insert_with(|| {
                     samples.push(resource);
                     samples.len() - 1
                 });
-            index.class.push(class);
             let over = document.guardrails.iter().enumerate();
             let over = over.filter(|(_, guard)| guard.to.as_ref().is_none_or(|to| to.admits(resource)));
-            index.guardrails.push(over.map(|(place, _)| place).collect());
+            let over: Vec<usize> = over.map(|(place, _)| place).collect();
+            let guardrails = *lists.entry(over).or_insert_with_key(|over| {
+                index.guardrails.push(over.clone());
+                index.guardrails.len() - 1
+            });
+            let placed = Placed {
+                place,
+                class,
+                guardrails,
+            };
+            index.resources.insert(resource.name.clone(), placed);
         }
         for (place, rule) in document.rules.iter().enumerate() {
             index.rules.insert(rule.name.clone(), place);
@@ -156,7 +172,7 @@ impl Index {
     }
 
     pub(crate) fn resource(&self, name: &str) -> Option<usize> {
-        self.resources.get(name).copied()
+        self.resources.get(name).map(|placed| placed.place)
     }
 
     pub(crate) fn set(&self, name: &Name) -> Option<usize> {
@@ -173,8 +189,9 @@ impl Index {
 
     /// The guardrails over a resource.
     pub(crate) fn guardrails(&self, resource: &Name) -> &[usize] {
-        self.resource(resource.as_str())
-            .and_then(|place| self.guardrails.get(place))
+        self.resources
+            .get(resource.as_str())
+            .and_then(|placed| self.guardrails.get(placed.guardrails))
             .map(Vec::as_slice)
             .unwrap_or_default()
     }
@@ -197,9 +214,8 @@ impl Index {
     pub(crate) fn admitting(&self, sets: &BTreeSet<usize>, item: &Item) -> BTreeSet<usize> {
         let scopes = self.scopes(item);
         let found = sets.iter().flat_map(|set| {
-            scopes
-                .iter()
-                .filter_map(|scope| self.admitting.get(&(*scope, *set)))
+            let scopes = scopes.clone();
+            scopes.filter_map(|scope| self.admitting.get(&(scope, *set)))
         });
         let role = self.roles.get(&item.role).copied();
         found.flat_map(|rules| rules.of(role)).collect()
@@ -208,17 +224,15 @@ impl Index {
     /// The rules that are about this item, whomever they admit, in file order.
     pub(crate) fn concerning(&self, item: &Item) -> BTreeSet<usize> {
         let scopes = self.scopes(item);
-        let found = scopes.iter().filter_map(|scope| self.concerning.get(scope));
+        let found = scopes.filter_map(|scope| self.concerning.get(&scope));
         let role = self.roles.get(&item.role).copied();
         found.flat_map(|rules| rules.of(role)).collect()
     }
 
-    fn scopes(&self, item: &Item) -> Vec<Scope> {
-        let Some(resource) = self.resource(item.resource.as_str()) else {
-            return Vec::new();
-        };
-        let class = self.class.get(resource).copied().map(Scope::Class);
-        class.into_iter().chain([Scope::Resource(resource)]).collect()
+    fn scopes(&self, item: &Item) -> impl Iterator<Item = Scope> + Clone {
+        let found = self.resources.get(item.resource.as_str());
+        let scopes = found.map(|placed| [Scope::Class(placed.class), Scope::Resource(placed.place)]);
+        scopes.into_iter().flatten()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `audit …`: the trail of everything that happened, and the proof that nobody rewrote it.
 
-mod accept;
+pub(crate) mod accept;
 pub(crate) mod chain;
 mod course;
 mod export;

@@ -57,14 +57,11 @@ impl LoginArgs {
         let ca = self.ca.or_else(|| context.env.ca.clone()).or(kept);
         let ca = ca.map(|path| std::path::absolute(&path).unwrap_or(path));
         let ca_pem = ca.as_deref().map(read_ca).transpose()?;
-        let client = context.watching(
-            Client::new(&Connection {
-                server,
-                token: None,
-                ca_pem,
-            })?,
-            None,
-        )?;
+        let client = context.watching(Client::new(&Connection {
+            server,
+            token: None,
+            ca_pem,
+        })?);
         // Told before a password is typed.
         client.admitted(Route::Login).await?;
 
@@ -125,14 +122,11 @@ impl LogoutArgs {
         };
         let ca_pem = profile.ca.as_deref().map(read_ca).transpose()?;
         let token = Some(profile.token.into_inner());
-        let client = context.watching(
-            Client::new(&Connection {
-                server: profile.server,
-                token,
-                ca_pem,
-            })?,
-            None,
-        )?;
+        let client = context.watching(Client::new(&Connection {
+            server: profile.server,
+            token,
+            ca_pem,
+        })?);
         let ended = client.logout().await;
         // Forgotten here whatever the server says.
         place.remove()?;

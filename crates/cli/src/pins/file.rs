@@ -2,15 +2,16 @@
 //! at once, the slower one does not put an older checkpoint back.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
-use daypass_tlog::key::Verifier;
-use daypass_tlog::{Checkpoint, Note};
 use serde::{Deserialize, Serialize};
+
+use super::pinned::Pinned;
+use crate::durable;
 
 /// How long a look at the log is good for: most commands make a few calls in a row, and many commands follow each other.
 const FRESH: Span = Span::minutes(1);
@@ -18,6 +19,11 @@ const FRESH: Span = Span::minutes(1);
 const MAX_BYTES: u64 = 1 << 20;
 /// How many digits of an address's hash name its file.
 const DIGITS: usize = 16;
+/// How many findings of a server are kept. What was found first is what matters, and whoever answers in the server's place must not
+/// fill the disk.
+const MOST_EVIDENCE: usize = 32;
+/// How many pins of other addresses are looked at, at the first use of an address.
+const MOST_PINS: usize = 1000;
 
 /// What was seen of a server's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,27 +35,18 @@ pub(crate) struct Pin {
     /// What was seen; nothing where nothing was signed so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<Pinned>,
+    /// That the server was proved to have two logs, which stands until somebody accepts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) forked: Option<Forked>,
 }
 
-/// A checkpoint that must not be gone back behind.
+/// A proof that there are two logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pinned {
-    /// The log's public key, as its line.
-    pub(crate) key: String,
-    /// Whether somebody gave the key, or it is the one that the server showed first.
-    pub(crate) given: bool,
-    /// Since when this key is pinned.
-    pub(crate) since: Timestamp,
-    /// The largest checkpoint that was seen, as it was signed.
-    pub(crate) checkpoint: String,
-    /// When.
-    pub(crate) seen_at: Timestamp,
-    /// The keys that led to this one by their announcements, the first one first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) led: Vec<String>,
-    /// Whether the last of them signed this checkpoint too: while both are in use, a server may lack the new one.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) beside: bool,
+pub(crate) struct Forked {
+    /// When it was found.
+    pub(crate) at: Timestamp,
+    /// What was seen and what was shown then, a line each.
+    pub(crate) details: Vec<String>,
 }
 
 impl Pin {
@@ -59,40 +56,9 @@ impl Pin {
     }
 }
 
-/// Whether the last of these keys signed it.
-pub(crate) fn is_beside(note: &Note, led: &[String]) -> bool {
-    let last: Option<Verifier> = led.last().and_then(|key| key.parse().ok());
-    last.is_some_and(|last| note.verify(&last).is_ok())
-}
-
 /// Whether a look is good for now.
 pub(super) fn is_fresh(looked_at: Timestamp, now: Timestamp) -> bool {
     looked_at <= now && now.since(looked_at) < FRESH
-}
-
-impl Pinned {
-    /// The key that announced this one, while it is in use.
-    pub(crate) fn former(&self) -> Option<Verifier> {
-        let last = self.led.last().filter(|_| self.beside);
-        last.and_then(|key| key.parse().ok())
-    }
-
-    /// The key, and the checkpoint that it signed.
-    ///
-    /// # Errors
-    /// Where the file was changed by hand: the key did not sign it.
-    pub(crate) fn read(&self) -> Result<(Verifier, Checkpoint), String> {
-        let key: Verifier = self
-            .key
-            .parse()
-            .map_err(|error: daypass_tlog::key::NoKey| error.to_string())?;
-        let note = Note::parse(self.checkpoint.as_bytes()).map_err(|error| error.to_string())?;
-        note.verify(&key).map_err(|error| error.to_string())?;
-        let checkpoint = note.text().parse();
-        let checkpoint =
-            checkpoint.map_err(|error: daypass_tlog::checkpoint::Malformed| error.to_string())?;
-        Ok((key, checkpoint))
-    }
 }
 
 /// Where the pin of a server is kept.
@@ -181,46 +147,65 @@ impl PinFile {
 
     fn write(&self, pin: &Pin) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(pin)?;
-        self.replace(&self.path(), &text)
+        durable::replace(&self.path(), format!("{text}\n").as_bytes(), Some(0o600))
     }
 
-    /// Keeps what was seen and what is shown, to be shown to others; where.
+    /// Keeps what was seen and what is shown, to be shown to others; where. `same` is what the same finding has in common when it is
+    /// found again.
+    ///
+    /// # Errors
+    /// Where it cannot be written, or so many are kept already that another one says little.
+    pub(crate) fn keep_evidence(&self, what: &serde_json::Value, same: &str) -> Result<PathBuf, String> {
+        let kept = self.evidence_of(same);
+        if kept.exists() {
+            return Ok(kept);
+        }
+        let prefix = format!("{}.evidence-", self.name);
+        let there = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mine = there.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+        if mine.count() >= MOST_EVIDENCE {
+            let folder = self.folder.display();
+            return Err(format!(
+                "{folder} has {MOST_EVIDENCE} findings about this server already"
+            ));
+        }
+        self.keep(what, kept)
+    }
+
+    /// Keeps what somebody accepted, and why, however much is kept already; where.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub(crate) fn keep_evidence(&self, what: &serde_json::Value, same: &str) -> Result<PathBuf, String> {
-        // The same finding, found again, is in the same file.
-        let digits: String = Hash::of(same.as_bytes()).to_string().chars().take(8).collect();
-        let path = self.folder.join(format!("{}.evidence-{digits}.json", self.name));
-        if path.exists() {
-            return Ok(path);
-        }
+    pub(crate) fn keep_accepted(&self, what: &serde_json::Value) -> Result<PathBuf, String> {
+        self.keep(what, self.evidence_of(&what.to_string()))
+    }
+
+    fn evidence_of(&self, same: &str) -> PathBuf {
+        let digits = Hash::of(same.as_bytes());
+        self.folder.join(format!("{}.evidence-{digits}.json", self.name))
+    }
+
+    fn keep(&self, what: &serde_json::Value, path: PathBuf) -> Result<PathBuf, String> {
         let wrong = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
         let _turn = self.turn().map_err(wrong)?;
         let text = serde_json::to_string_pretty(what).map_err(|error| wrong(error.into()))?;
-        self.replace(&path, &text).map_err(wrong)?;
+        durable::replace(&path, format!("{text}\n").as_bytes(), Some(0o600)).map_err(wrong)?;
         Ok(path)
     }
 
-    /// Written beside and moved over: whoever reads sees the old or the new.
-    fn replace(&self, path: &Path, text: &str) -> std::io::Result<()> {
-        let draft = self
-            .folder
-            .join(format!(".{}.{}.new", self.name, std::process::id()));
-        // What a process of the same number left behind was never in force.
-        match std::fs::remove_file(&draft) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
+    /// What is pinned of servers at other addresses. What cannot be read is left out: it is a matter of those addresses.
+    pub(crate) fn others(&self) -> Vec<Pin> {
+        let there = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let pins = there.filter_map(|entry| {
+            let name = entry.file_name().to_str()?.strip_suffix(".json")?.to_owned();
+            let is_pin = name.len() == DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            (is_pin && name != self.name).then_some(name)
+        });
+        let read = |name: String| {
+            let other = Self { name, ..self.clone() };
+            other.read().ok().flatten()
+        };
+        pins.take(MOST_PINS).filter_map(read).collect()
     }
 }
 
@@ -235,6 +220,7 @@ mod tests {
             server: String::from("https://d.example.com"),
             checked_at: Timestamp::from_micros(size),
             log: None,
+            forked: None,
         }
     }
 
@@ -294,5 +280,36 @@ mod tests {
         assert!(pin.is_fresh(at + Span::seconds(59)));
         assert!(!pin.is_fresh(at + Span::seconds(60)));
         assert!(!pin.is_fresh(at - Span::seconds(1)));
+    }
+
+    #[test]
+    fn evidence_goes_by_the_whole_finding_and_does_not_fill_the_disk() {
+        let home = tempfile::tempdir().unwrap();
+        let file = PinFile::new(home.path(), "https://d.example.com");
+        let what = serde_json::json!({"what": "x"});
+        let first = file.keep_evidence(&what, "0").unwrap();
+        let digits = Hash::of(b"0").to_string();
+        assert!(first.to_string_lossy().contains(&digits), "{}", first.display());
+        for n in 0..MOST_EVIDENCE {
+            file.keep_evidence(&what, &n.to_string()).unwrap();
+        }
+        assert!(file.keep_evidence(&what, "one more").is_err());
+        assert_eq!(file.keep_evidence(&what, "0"), Ok(first));
+        file.keep_accepted(&what).unwrap();
+        let other = PinFile::new(home.path(), "https://e.example.com");
+        other.keep_evidence(&what, "0").unwrap();
+    }
+
+    #[test]
+    fn pins_of_other_addresses_are_found_and_nothing_else_is_taken_for_one() {
+        let home = tempfile::tempdir().unwrap();
+        let file = PinFile::new(home.path(), "https://d.example.com");
+        assert_eq!(file.others(), []);
+        file.put(&pin(1)).unwrap();
+        let other = PinFile::new(home.path(), "https://e.example.com");
+        other.put(&pin(2)).unwrap();
+        other.keep_evidence(&serde_json::json!(pin(3)), "x").unwrap();
+        std::fs::write(home.path().join("0123456789abcdef.json"), "broken").unwrap();
+        assert_eq!(file.others(), [pin(2)]);
     }
 }

@@ -6,9 +6,10 @@ use daypass_tlog::Checkpoint;
 use daypass_tlog::key::Verifier;
 use daypass_tlog::succession::{Announcement, Successor, successors};
 
-use super::{PinGuard, Seen, Shown, key_of};
+use super::pinned::Pinned;
+use super::shown::{Shown, key_of};
+use super::{PinGuard, Seen};
 use crate::commands::audit::chain::announcement;
-use crate::pins::{Pinned, is_beside};
 
 /// By whom what is shown is signed.
 pub(super) enum By {
@@ -23,8 +24,6 @@ pub(super) enum By {
 pub(super) struct Led {
     /// The keys that led to it, the first one first.
     pub(super) by: Vec<String>,
-    /// Whether the last of them signed too.
-    pub(super) beside: bool,
     /// What was just proved of that; empty where nothing is new.
     pub(super) followed: Vec<Successor>,
 }
@@ -44,15 +43,16 @@ impl PinGuard {
         shown: &Shown,
     ) -> Result<Option<By>, Error> {
         let pinned = seen.filter(|(pinned, _)| self.is_by_given(pinned));
-        let mut known: Vec<Verifier> = pinned.iter().map(|(_, (key, _))| key.clone()).collect();
-        known.extend(self.given.iter().cloned());
+        let led = pinned.map_or([].as_slice(), |(pinned, _)| pinned.led.as_slice());
+        let mut known: Vec<Verifier> = pinned.iter().map(|(_, seen)| seen.key.clone()).collect();
+        // A key that the pinned one came after does not come back, whoever gives it: it counts as the former one, for a while.
+        let given = self.given.iter();
+        known.extend(given.filter(|key| !led.contains(&key.to_string())).cloned());
         if known.is_empty() {
             known.push(key_of(client).await?);
         }
         let own = shown.signed_by(&known).cloned();
-        let led = pinned.map_or([].as_slice(), |(pinned, _)| pinned.led.as_slice());
-        let former = pinned.and_then(|(pinned, _)| pinned.former());
-        let former = former.filter(|former| shown.is_by(former));
+        let former = pinned.and_then(|(pinned, _)| self.former(pinned, shown));
         // Somebody signed it beside a key that is known, under the log's name: as a rule the key that comes next.
         let next = || shown.others(&known, led).next().is_some();
         let begins = match &own {
@@ -62,15 +62,14 @@ impl PinGuard {
             None => known.as_slice(),
         };
         if !begins.is_empty()
-            && let Some(followed) = follow(client, begins, shown, own.is_some()).await?
+            && let Some(followed) = follow(client, (begins, led), shown, own.is_some()).await?
             && let (Some(first), Some(last)) = (followed.first(), followed.last())
         {
             let first = first.from.to_string();
             let before = pinned.filter(|(pinned, _)| pinned.key == first);
             let mut by = before.map_or(Vec::new(), |(pinned, _)| pinned.led.clone());
             by.extend(followed.iter().map(|one| one.from.to_string()));
-            let beside = shown.is_by(&last.from);
-            return Ok(Some(By::Key(last.key.clone(), Led { by, beside, followed })));
+            return Ok(Some(By::Key(last.key.clone(), Led { by, followed })));
         }
         let Some(own) = own else {
             return Ok(former.map(By::Former));
@@ -79,22 +78,24 @@ impl PinGuard {
             Some((pinned, _)) if pinned.key == own.to_string() => pinned.led.clone(),
             _ => Vec::new(),
         };
-        let beside = is_beside(shown.note(), &by);
-        Ok(Some(By::Key(
-            own,
-            Led {
-                by,
-                beside,
-                followed: Vec::new(),
-            },
-        )))
+        let followed = Vec::new();
+        Ok(Some(By::Key(own, Led { by, followed })))
+    }
+
+    /// The key that announced the pinned one, where it signed what is shown and counts: for some time after both signed, and where keys were
+    /// given only if it is among them.
+    fn former(&self, pinned: &Pinned, shown: &Shown) -> Option<Verifier> {
+        let former = pinned.former(shown.at)?;
+        let counts = self.given.is_empty() || self.given.contains(&former);
+        (counts && shown.is_by(&former)).then_some(former)
     }
 }
 
-/// From one of these keys to one that signed what is shown. `is_known`: another one signed it already, so that nothing hangs on this.
+/// From one of these keys to one that signed what is shown and that nobody has come beyond. `is_known`: another one signed it already, so
+/// that nothing hangs on this.
 async fn follow(
     client: &Client,
-    begins: &[Verifier],
+    (begins, led): (&[Verifier], &[String]),
     shown: &Shown,
     is_known: bool,
 ) -> Result<Option<Vec<Successor>>, Error> {
@@ -109,7 +110,7 @@ async fn follow(
     for key in begins {
         let mut followed = successors(key, &links);
         while let Some(last) = followed.last() {
-            if shown.is_by(&last.key) {
+            if shown.is_by(&last.key) && !led.contains(&last.key.to_string()) {
                 return Ok(Some(followed));
             }
             followed.pop();

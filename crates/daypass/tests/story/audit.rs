@@ -304,7 +304,17 @@ fn forged(house: &House, proof: &str, key: &str, log: &str) {
         .unwrap()
         .path();
     let bundle = if bundle.is_dir() {
-        std::fs::read_dir(bundle).unwrap().next().unwrap().unwrap().path()
+        // An export that was added to has narrower ones of before beside it, which nobody reads any more.
+        let width = |path: &std::path::PathBuf| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .parse::<u16>()
+                .unwrap()
+        };
+        let all = std::fs::read_dir(bundle).unwrap().flatten();
+        all.map(|entry| entry.path()).max_by_key(width).unwrap()
     } else {
         bundle
     };

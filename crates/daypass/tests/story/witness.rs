@@ -364,6 +364,7 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     let path = |name: &str| house.file(name).to_str().unwrap().to_owned();
     let (key, by) = (path("secrets/log-key.pub"), path("witness/key.pub"));
     until_witnessed(&house, &key, &by);
+    verified_whatever_is_kept(&house, &key);
 
     // Yesterday.
     house.end(Signal::TERM);
@@ -386,7 +387,9 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
     copy(&house.file("yesterday"), &house.file("data"));
     std::fs::write(house.file("secrets/log-key.signed"), &signed).unwrap();
     house.serve();
+    found_by_who_asks_for_the_witness(&house, (&key, &by), 0);
     found_by_all_who_saw_more(&house);
+    found_by_who_asks_for_the_witness(&house, (&key, &by), 30);
 
     // Nobody accepts it by the way.
     house.fails("ana", &["audit", "accept"], 2);
@@ -405,6 +408,40 @@ fn yesterdays_store_is_found_by_the_witness_and_by_the_pins() {
         "{told}"
     );
     witness.running.stop(Signal::TERM);
+}
+
+/// An auditor's command on a machine that never saw the log before.
+fn never_saw(house: &House, args: &[&str]) -> std::process::Command {
+    let mut command = house.cli("fresh", &[&["audit", "verify", "-o", "json"], args].concat());
+    command
+        .env("DAYPASS_TOKEN", house.token("dee"))
+        .env("DAYPASS_SERVER", house.url());
+    command
+}
+
+/// Who never saw the log before and demands the witness's signature: what it signed before the loss is the beginning of what there is now,
+/// and it is not of late. `more`: how many entries there are at least that it did not sign.
+fn found_by_who_asks_for_the_witness(house: &House, (key, by): (&str, &str), more: u64) {
+    until_witness(house, "failing", "");
+    let verify = ["--key", key, "--witness", by, "--witness-age"];
+    // The witness signed yesterday's last entries seconds ago: two seconds are the ten minutes of somebody who is in no hurry.
+    wait::until("a signature that is too old", PATIENCE, || {
+        let output = never_saw(house, &[verify.as_slice(), &["2s"]].concat())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        Ok((output.status.code() == Some(1) && told.contains("cosigned up to ")).then_some(()))
+    })
+    .unwrap();
+    // But for that the log is whole, and goes on from what was signed.
+    wait::until("the entries that were not cosigned", PATIENCE, || {
+        let (whole, _) = ends_with(&mut never_saw(house, &[verify.as_slice(), &["1h"]].concat()), 0);
+        let whole: Value = serde_json::from_str(&whole).unwrap();
+        let (size, cosigned) = (whole["size"].as_u64().unwrap(), &whole["cosigned"]);
+        assert!(cosigned["by"][0]["at"].is_string(), "{whole}");
+        Ok((size >= cosigned["size"].as_u64().unwrap() + more).then_some(()))
+    })
+    .unwrap();
 }
 
 /// What asks for something.
@@ -455,6 +492,21 @@ fn found_by_all_who_saw_more(house: &House) {
     assert!(evidence["seen"]["checkpoint"] != evidence["shown"]["checkpoint"]);
 }
 
+/// A pin that cannot be read is said, and is no finding about the log; with the key in hand whoever verifies has given it.
+fn verified_whatever_is_kept(house: &House, key: &str) {
+    assert_eq!(house.pin("dee")["log"]["given"], true);
+    let pins = std::fs::read_dir(house.file("home-dee/daypass/pins")).unwrap();
+    let pin = pins
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "json"))
+        .unwrap();
+    std::fs::write(&pin, "broken").unwrap();
+    let (_, told) = ends_with(&mut house.cli("dee", &["audit", "verify", "--key", key]), 0);
+    assert!(told.contains("is not held against it"), "{told}");
+    std::fs::remove_file(pin).unwrap();
+}
+
 /// A grant's proof and an export carry the witness's signature, and one that lacks it is refused.
 fn proofs(house: &House, grant: &str, (key, by): (&str, &str)) {
     let path = |name: &str| house.file(name).to_str().unwrap().to_owned();
@@ -465,14 +517,17 @@ fn proofs(house: &House, grant: &str, (key, by): (&str, &str)) {
         0,
     );
     for what in [&proof, &log] {
-        let (_, told) = ends_with(
+        let (shown, told) = ends_with(
             &mut house.cli(
                 "nobody",
                 &["audit", "verify", what, "--key", key, "--witness", by],
             ),
             0,
         );
-        assert!(told.contains("cosigned by daypass-witness/"), "{told}");
+        assert!(
+            format!("{shown}{told}").contains("entries by daypass-witness/"),
+            "{shown}{told}"
+        );
     }
     let whole = text(Path::new(&proof));
     let mut value: Value = serde_json::from_str(&whole).unwrap();

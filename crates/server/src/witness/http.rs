@@ -49,21 +49,18 @@ pub(super) fn router(book: Arc<Book>) -> Router {
 }
 
 impl Doorstep {
-    /// Whether this address may call now.
-    fn admits(&self, request: &Request) -> Result<(), Response> {
-        let Some(Peer(peer)) = request.extensions().get::<Peer>() else {
-            return Ok(());
-        };
-        self.limits.public(peer.ip()).map_err(|wait| {
-            let after = wait.after.as_secs().max(1).to_string();
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            (status, [(RETRY_AFTER, after)], wait.to_string()).into_response()
-        })
+    /// What this address is told that calls too fast.
+    fn slows(&self, request: &Request) -> Option<Response> {
+        let Peer(peer) = request.extensions().get::<Peer>()?;
+        let wait = self.limits.public(peer.ip()).err()?;
+        let after = wait.after.as_secs().max(1).to_string();
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Some((status, [(RETRY_AFTER, after)], wait.to_string()).into_response())
     }
 }
 
 async fn add(State(doorstep): State<Arc<Doorstep>>, request: Request) -> Response {
-    if let Err(slower) = doorstep.admits(&request) {
+    if let Some(slower) = doorstep.slows(&request) {
         return slower;
     }
     let body = match edge::within(SLOWEST_BODY, to_bytes(request.into_body(), MAX_BODY)).await {
@@ -120,7 +117,7 @@ fn told(answer: Answer) -> Response {
 }
 
 async fn metrics(State(doorstep): State<Arc<Doorstep>>, request: Request) -> Response {
-    if let Err(slower) = doorstep.admits(&request) {
+    if let Some(slower) = doorstep.slows(&request) {
         return slower;
     }
     let mut text = String::new();

@@ -25,11 +25,28 @@ pub(super) struct Proposed {
 }
 
 impl Proposed {
-    const fn whose(&self) -> Whose {
+    fn whose(&self) -> Whose {
         Whose {
             requester: self.change.proposer,
             owner: None,
             about: self.change.about(),
+            named: named(&self.change.proposal),
+        }
+    }
+}
+
+/// Whom a change of an account names beside whose it is.
+fn named(proposal: &Proposal) -> [Option<PersonId>; 2] {
+    let Proposal::Directory { edit } = proposal else {
+        return [None; 2];
+    };
+    match &edit.act {
+        Act::Add { person, .. } => [person.owner, person.manager],
+        Act::Owner { from, to } => [*from, Some(*to)],
+        Act::Manager { to, .. } => [*to, None],
+        Act::Token { owner, .. } => [Some(*owner), None],
+        Act::Groups { .. } | Act::Role { .. } | Act::Mail { .. } | Act::Reactivate { .. } | Act::Password => {
+            [None; 2]
         }
     }
 }

@@ -113,6 +113,8 @@ pub(super) struct Whose {
     pub(super) owner: Option<PersonId>,
     /// Whose account it would change.
     pub(super) about: Option<PersonId>,
+    /// Who would answer for that account or manage it, or does by what the change says.
+    pub(super) named: [Option<PersonId>; 2],
 }
 
 impl Whose {
@@ -121,6 +123,7 @@ impl Whose {
             requester: request.ask.requester,
             owner: request.ask.owner,
             about: None,
+            named: [None; 2],
         }
     }
 }
@@ -220,8 +223,8 @@ impl Judge {
         if self.is_own(who, whose) {
             return wrong("reviews what is their own");
         }
-        if whose.about == Some(who) && who != whose.requester {
-            return wrong("reviews a change of their own account");
+        if self.is_concerned(who, whose) {
+            return wrong("reviews a change that concerns them");
         }
         let hands = self.ledger.standings.hands.get(&whose.requester);
         let lately = |hand: &Hand| at < hand.until || at.since(hand.until) < policy.settle;
@@ -235,6 +238,14 @@ impl Judge {
     pub(super) fn is_own(&self, who: PersonId, whose: Whose) -> bool {
         let owner = self.ledger.owner(whose.requester);
         who == whose.requester || whose.owner == Some(who) || owner.is_some_and(|owner| owner.id == who)
+    }
+
+    /// Whether it would change somebody's own account, or one that they answer for, do by what it says, or are to manage.
+    fn is_concerned(&self, who: PersonId, whose: Whose) -> bool {
+        let owner = whose.about.and_then(|account| self.ledger.owner(account));
+        whose.about == Some(who)
+            || whose.named.contains(&Some(who))
+            || owner.is_some_and(|owner| owner.id == who)
     }
 
     /// Whether the policy names somebody as one who may be a delegate.
@@ -261,8 +272,9 @@ impl Judge {
         };
         let free = |who: PersonId| !self.ledger.locked.contains(&On::Person(who)) && whose.about != Some(who);
         let ties = self.ledger.standings.absences.iter().filter(|(of, away)| {
-            let heard =
-                away.is_at(at) && !self.is_own(away.to, whose) && self.may_be_delegate(policy, away.to);
+            // Who never answers in this speaks for nobody in it.
+            let answers = !self.is_own(away.to, whose) && !self.is_concerned(away.to, whose);
+            let heard = away.is_at(at) && answers && self.may_be_delegate(policy, away.to);
             heard && free(**of) && free(away.to) && !had_voted(**of, away.from)
         });
         let mut ties: Vec<_> = ties.map(|(of, away)| (*of, away.to)).collect();

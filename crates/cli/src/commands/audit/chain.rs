@@ -11,7 +11,7 @@ use daypass_tlog::{Checkpoint, Marks};
 
 use super::reader::unsound;
 use super::source::Source;
-use super::trust;
+use super::trust::{self, Whose};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -73,17 +73,28 @@ pub(super) async fn believed(source: &Source, note: &[u8], keys: &[Verifier]) ->
     signed(note, keys, &links)
 }
 
-/// The heads that the log must have had: those that somebody saw, and those that a key signed when it announced the next.
+/// The heads that the log must have had: those that somebody saw, that witnesses signed, and that a key signed when it announced the next.
 ///
 /// # Errors
 /// Where they are two of one size.
-pub(super) fn seen(seen: &[Checkpoint], believed: &Believed) -> Result<Marks<()>, Failure> {
+pub(super) fn seen(
+    seen: &[Checkpoint],
+    witnessed: Option<&Checkpoint>,
+    believed: &Believed,
+) -> Result<Marks<Whose>, Failure> {
     let mut marks = trust::marks(seen)?;
+    if let Some(Checkpoint { size, head, .. }) = witnessed {
+        marks.add(*size, *head, Whose::Witnesses).map_err(|_two| {
+            unsound(&format!(
+                "there are two checkpoints of {size} entries: one that you saw, and one that the witnesses signed"
+            ))
+        })?;
+    }
     for one in &believed.followed {
         let Checkpoint { size, head, .. } = one.checkpoint;
-        marks.add(size, head, ()).map_err(|_two| {
+        marks.add(size, head, Whose::Keys).map_err(|_two| {
             unsound(&format!(
-                "there are two checkpoints of {size} entries: one that you saw, and one by which {} announced the next key",
+                "there are two checkpoints of {size} entries: one that somebody saw, and one by which {} announced the next key",
                 one.from
             ))
         })?;

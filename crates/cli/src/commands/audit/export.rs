@@ -14,6 +14,7 @@ use super::reader::unsound;
 use super::source::{LINKS, Source};
 use super::verify::WITNESSED;
 use crate::context::Context;
+use crate::durable;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -50,7 +51,17 @@ impl ExportArgs {
         match &self.dir {
             None => lines(&source, size).await?,
             Some(folder) => {
-                goes_on(&context.client()?, folder, &new).await?;
+                let client = context.client()?;
+                if let Some(more) = has_more(&client, folder, &new, self.witnessed).await? {
+                    // With the witnesses' signatures, which the folder's own has not yet.
+                    write(&folder.join(format!("checkpoint.{size}")), &note)?;
+                    context.out.note(format!(
+                        "{} has {more} entries, of which {size} are witnessed so far: checkpoint.{size} is there, and nothing else was changed",
+                        folder.display()
+                    ));
+                    return Ok(Exit::DONE);
+                }
+                goes_on(&client, folder, &new).await?;
                 files(&source, size, folder).await?;
                 let links = source.links().await?;
                 if !links.is_empty() {
@@ -78,21 +89,50 @@ fn parse(note: &[u8], what: &str) -> Result<Checkpoint, Failure> {
     checkpoint.map_err(|error| wrong(error.to_string()))
 }
 
+/// The checkpoint that lies in a folder, where there is one.
+fn there(folder: &Path) -> Result<Option<Checkpoint>, Failure> {
+    let path = folder.join("checkpoint");
+    match std::fs::read(&path) {
+        Ok(note) => Ok(Some(parse(&note, &path.display().to_string())?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::error(format!(
+            "{} cannot be read: {error}",
+            path.display()
+        ))),
+    }
+}
+
+/// How many entries the folder has, where that is more than was witnessed, and all of it is of the server's log.
+async fn has_more(
+    client: &Client,
+    folder: &Path,
+    witnessed: &Checkpoint,
+    is_witnessed: bool,
+) -> Result<Option<u64>, Failure> {
+    let old = match there(folder)? {
+        Some(old) if is_witnessed && old.size > witnessed.size => old,
+        _ => return Ok(None),
+    };
+    // That the server has less than the folder is another matter, and is told as that.
+    let newest = parse(&client.log_checkpoint().await?, "the server's checkpoint")?;
+    goes_on(client, folder, &newest).await?;
+    proved(client, witnessed, &old).await.map_err(|why| {
+        unsound(&format!(
+            "the {} entries in {} do not go on from the {} that the witnesses signed: {why}. Nothing there was changed",
+            old.size,
+            folder.display(),
+            witnessed.size
+        ))
+    })?;
+    Ok(Some(old.size))
+}
+
 /// What lies in the folder is the beginning of what comes into it. Otherwise nothing there is touched: it may be the only thing
 /// that shows what was taken away.
 async fn goes_on(client: &Client, folder: &Path, new: &Checkpoint) -> Result<(), Failure> {
-    let path = folder.join("checkpoint");
-    let note = match std::fs::read(&path) {
-        Ok(note) => note,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(Failure::error(format!(
-                "{} cannot be read: {error}",
-                path.display()
-            )));
-        }
+    let Some(old) = there(folder)? else {
+        return Ok(());
     };
-    let old = parse(&note, &path.display().to_string())?;
     let differs = |why: &str| {
         unsound(&format!(
             "the server's log ({} entries) does not go on from the {} entries in {}: {why}. Nothing there was changed",
@@ -101,11 +141,16 @@ async fn goes_on(client: &Client, folder: &Path, new: &Checkpoint) -> Result<(),
             folder.display()
         ))
     };
-    if old.origin != new.origin {
-        return Err(differs("it has another name"));
-    }
     if old.size > new.size {
         return Err(differs("entries were taken away, or it was put back from a copy"));
+    }
+    proved(client, &old, new).await.map_err(|why| differs(&why))
+}
+
+/// That one checkpoint goes on from another, as the server proves it; why not.
+async fn proved(client: &Client, old: &Checkpoint, new: &Checkpoint) -> Result<(), String> {
+    if old.origin != new.origin {
+        return Err(String::from("it has another name"));
     }
     if old.size == 0 {
         return Ok(());
@@ -115,10 +160,13 @@ async fn goes_on(client: &Client, folder: &Path, new: &Checkpoint) -> Result<(),
         size: Some(new.size),
         ..ProofQuery::default()
     };
-    let proof = client.log_proof(&query).await?.proof;
-    let hashes: Vec<_> = proof.iter().map(|hash| *hash.bytes()).collect();
+    let proof = client
+        .log_proof(&query)
+        .await
+        .map_err(|error| error.to_string())?;
+    let hashes: Vec<_> = proof.proof.iter().map(|hash| *hash.bytes()).collect();
     verify_consistency((old.size, &old.head), (new.size, &new.head), &hashes)
-        .map_err(|error| differs(&error.to_string()))
+        .map_err(|error| error.to_string())
 }
 
 async fn lines(source: &Source, size: u64) -> Result<(), Failure> {
@@ -172,21 +220,20 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(cannot)?;
     }
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".draft");
-    let draft = PathBuf::from(draft);
-    let written = std::fs::File::create(&draft).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written
-        .and_then(|()| std::fs::rename(&draft, path))
-        .map_err(cannot)
+    durable::replace(path, bytes, None).map_err(cannot)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::extract::Query;
+    use axum::routing::get;
+    use daypass_api::log::LogProof;
+    use daypass_api::route::path;
+    use daypass_tlog::proof::Proof;
+
     use super::*;
+    use crate::pins::tests::{built, serve_with, shows, signed, tree};
 
     #[test]
     fn a_tile_that_was_cut_is_not_whole() {
@@ -200,14 +247,59 @@ mod tests {
         assert!(!is_whole(entries, &one.repeat(256)[..1023]));
     }
 
-    #[test]
-    fn a_file_is_replaced_whole_and_no_draft_stays() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("tile/0/000");
-        write(&path, b"one").unwrap();
-        write(&path, b"another").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"another");
-        let left = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
-        assert_eq!(left, 1);
+    fn leaves(of: &str) -> Vec<Vec<u8>> {
+        of.bytes().map(|byte| vec![byte]).collect()
+    }
+
+    /// What the server proves of a log of these eight.
+    async fn proof(Query(query): Query<ProofQuery>) -> String {
+        let (from, size) = (query.from.unwrap(), query.size.unwrap());
+        let all = leaves("abcdefgh");
+        let whole = &all[..usize::try_from(size).unwrap()];
+        let hashes = built(Proof::of_consistency(from, size).unwrap(), whole);
+        let proof = LogProof {
+            size,
+            head: daypass_core::text::Hash::from_bytes(tree(whole).head()),
+            leaf: None,
+            proof: hashes
+                .into_iter()
+                .map(daypass_core::text::Hash::from_bytes)
+                .collect(),
+        };
+        serde_json::to_string(&proof).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_has_more_than_was_witnessed_lost_nothing() {
+        let (log, client) = serve_with(Router::new().route(path::AUDIT_PROOF, get(proof))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let of = |text: &str| parse(signed(&leaves(text), &[1]).to_string().as_bytes(), "it").unwrap();
+        let lies = |text: &str| {
+            let note = signed(&leaves(text), &[1]).to_string();
+            std::fs::write(folder.path().join("checkpoint"), note).unwrap();
+        };
+        let more = async |witnessed: &str, is_witnessed| {
+            let more = has_more(&client, folder.path(), &of(witnessed), is_witnessed).await;
+            more.map_err(|failure| failure.told().0.to_owned())
+        };
+        shows(&log, b"abcdefgh", 1);
+        assert_eq!(more("abc", true).await, Ok(None), "there is no folder yet");
+        lies("abcde");
+        assert_eq!(more("abc", true).await, Ok(Some(5)));
+        assert_eq!(more("abcde", true).await, Ok(None), "nothing more");
+        assert_eq!(more("abc", false).await, Ok(None), "nobody asked for witnesses");
+        // Not what the witnesses signed, and not what the server has.
+        let told = more("aXc", true).await.unwrap_err();
+        assert!(
+            told.contains("do not go on from the 3 that the witnesses signed"),
+            "{told}"
+        );
+        lies("abcdX");
+        let told = more("abc", true).await.unwrap_err();
+        assert!(told.contains("does not go on from the 5 entries"), "{told}");
+        lies("abcde");
+        shows(&log, b"abcd", 1);
+        let told = more("abc", true).await.unwrap_err();
+        assert!(told.contains("entries were taken away"), "{told}");
     }
 }

@@ -18,10 +18,11 @@ use super::quorum::Quorum;
 use super::reader::unsound;
 use super::{chain, course, trust};
 use crate::context::Context;
+use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::human::instant;
-use crate::line::{Field, Grid, Style};
+use crate::line::{Field, Grid, Line, Style};
 
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
@@ -86,7 +87,9 @@ pub(super) fn verify(
     } = chain::signed(proof.checkpoint.as_bytes(), keys, &proof.keys)?;
     same_as_seen(&checkpoint, seen)?;
     if let Some(quorum) = quorum {
-        quorum.demand(context, proof.checkpoint.as_bytes())?;
+        let cosigned = quorum.demand(proof.checkpoint.as_bytes(), checkpoint.size, edge::now())?;
+        let line = Line::new().with(Style::Good, "✓ ");
+        context.out.note(line.text(cosigned.told(checkpoint.size)));
     }
     let mut events = Vec::with_capacity(proof.entries.len());
     for entry in &proof.entries {
@@ -127,7 +130,10 @@ pub(super) fn verify(
 /// A file has one checkpoint and no proof of how the log goes on from another: only one of the same size says anything.
 fn same_as_seen(checkpoint: &Checkpoint, seen: &[Checkpoint]) -> Result<(), Failure> {
     let mut marks = trust::marks(seen)?;
-    if marks.add(checkpoint.size, checkpoint.head, ()).is_err() {
+    if marks
+        .add(checkpoint.size, checkpoint.head, trust::Whose::Yours)
+        .is_err()
+    {
         return Err(unsound(
             "the checkpoint is not the one of the same size that you saw: there are two logs",
         ));

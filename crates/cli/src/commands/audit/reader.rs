@@ -12,6 +12,7 @@ use daypass_tlog::{Checkpoint, Hash, Marks, Tree, leaf};
 
 use super::chain::{self, Told};
 use super::source::Source;
+use super::trust::Whose;
 use crate::failure::Failure;
 
 /// A log that was read whole and is in order.
@@ -30,6 +31,19 @@ pub(super) struct Sound {
     pub(super) world: World,
     /// When the newest of them happened.
     pub(super) last: Option<Timestamp>,
+    /// When the first of them happened after what the witnesses signed, where there is one.
+    pub(super) unwitnessed: Option<Timestamp>,
+}
+
+/// What a log is held against.
+#[derive(Clone, Copy)]
+pub(super) struct Against<'a> {
+    /// The keys that may have signed it.
+    pub(super) keys: &'a [Verifier],
+    /// What somebody saw.
+    pub(super) seen: &'a [Checkpoint],
+    /// What witnesses signed.
+    pub(super) witnessed: Option<&'a Checkpoint>,
 }
 
 /// What was read so far.
@@ -38,6 +52,7 @@ struct Reading {
     tree: Tree,
     world: World,
     last: Option<Timestamp>,
+    unwitnessed: Option<Timestamp>,
     keys: Told,
     /// The nodes that tiles are made of, by their level.
     nodes: BTreeMap<u8, Vec<Hash>>,
@@ -49,14 +64,14 @@ struct Reading {
 /// The first thing that is not as it was signed, with its place.
 pub(super) async fn read(
     source: &Source,
-    (keys, seen): (&[Verifier], &[Checkpoint]),
+    against: Against<'_>,
     mut took: impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
 ) -> Result<Sound, Failure> {
     let note = source.checkpoint().await?;
-    let believed = chain::believed(source, &note, keys).await?;
+    let believed = chain::believed(source, &note, against.keys).await?;
     let checkpoint = believed.checkpoint.clone();
     let size = checkpoint.size;
-    let mut seen = chain::seen(seen, &believed)?;
+    let mut seen = chain::seen(against.seen, against.witnessed, &believed)?;
     let mut reading = Reading::default();
     reading.pass(&mut seen)?;
     for tile in Tile::all(Kind::Entries, size) {
@@ -66,7 +81,13 @@ pub(super) async fn read(
             .entries(&bytes)
             .map_err(|error| unsound(&format!("{tile}: {error}")))?;
         for entry in entries {
-            reading.take(entry)?;
+            let at = reading.take(entry)?;
+            if against
+                .witnessed
+                .is_some_and(|witnessed| witnessed.size + 1 == reading.tree.size())
+            {
+                reading.unwitnessed = Some(at);
+            }
             reading.pass(&mut seen)?;
         }
     }
@@ -75,36 +96,20 @@ pub(super) async fn read(
             "the {size} entries are not those that the checkpoint was signed over: an entry was changed, taken away, put in or moved"
         )));
     }
-    if let Some((ahead, ())) = seen.ahead() {
+    if let Some((ahead, whose)) = seen.ahead() {
         return Err(unsound(&format!(
-            "you saw, or a key of this log signed, a checkpoint of {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy"
+            "the checkpoint that {} has {ahead} entries, and the log has {size}: entries were taken away, or it was put back from a copy",
+            whose.that()
         )));
     }
-    for (level, nodes) in &reading.nodes {
-        for tile in Tile::all(
-            Kind::Hashes {
-                level: level / HEIGHT,
-            },
-            size,
-        ) {
-            let bytes = source.tile(tile).await?;
-            took(&tile, &bytes)?;
-            let told = tile
-                .hashes(&bytes)
-                .map_err(|error| unsound(&format!("{tile}: {error}")))?;
-            let ours = nodes
-                .iter()
-                .skip(usize::try_from(tile.nodes().start).unwrap_or(usize::MAX));
-            if let Some(nth) = told.iter().zip(ours).position(|(told, ours)| told != ours) {
-                return Err(unsound(&format!(
-                    "{tile}: hash {nth} is not that of the entries below it"
-                )));
-            }
-        }
-    }
+    reading.tiles(source, size, &mut took).await?;
     reading.keys.check(&believed)?;
     let Reading {
-        world, last, keys, ..
+        world,
+        last,
+        unwitnessed,
+        keys,
+        ..
     } = reading;
     Ok(Sound {
         note,
@@ -114,11 +119,13 @@ pub(super) async fn read(
         next: keys.next,
         world,
         last,
+        unwitnessed,
     })
 }
 
 impl Reading {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    /// The next entry; when it happened.
+    fn take(&mut self, bytes: &[u8]) -> Result<Timestamp, Failure> {
         let index = self.tree.size();
         let nodes = &mut self.nodes;
         self.tree.push_telling(leaf(bytes), |subtree, hash| {
@@ -144,15 +151,48 @@ impl Reading {
             )));
         }
         self.last = Some(latest.max(event.at));
+        Ok(event.at)
+    }
+
+    /// The tiles of hashes are those of the entries that were read.
+    async fn tiles(
+        &self,
+        source: &Source,
+        size: u64,
+        took: &mut impl FnMut(&Tile, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for (level, nodes) in &self.nodes {
+            for tile in Tile::all(
+                Kind::Hashes {
+                    level: level / HEIGHT,
+                },
+                size,
+            ) {
+                let bytes = source.tile(tile).await?;
+                took(&tile, &bytes)?;
+                let told = tile
+                    .hashes(&bytes)
+                    .map_err(|error| unsound(&format!("{tile}: {error}")))?;
+                let ours = nodes
+                    .iter()
+                    .skip(usize::try_from(tile.nodes().start).unwrap_or(usize::MAX));
+                if let Some(nth) = told.iter().zip(ours).position(|(told, ours)| told != ours) {
+                    return Err(unsound(&format!(
+                        "{tile}: hash {nth} is not that of the entries below it"
+                    )));
+                }
+            }
+        }
         Ok(())
     }
 
     /// Whether the log, as far as it was read, is what was seen.
-    fn pass(&self, seen: &mut Marks<()>) -> Result<(), Failure> {
+    fn pass(&self, seen: &mut Marks<Whose>) -> Result<(), Failure> {
         let size = self.tree.size();
-        let passed = seen.pass(&self.tree).map_err(|()| {
+        let passed = seen.pass(&self.tree).map_err(|whose| {
             unsound(&format!(
-                "the first {size} entries are not those of the checkpoint that you saw: the log was rewritten, or it is another one"
+                "the first {size} entries are not those of the checkpoint that {}: the log was rewritten, or it is another one",
+                whose.that()
             ))
         });
         passed.map(|_mark| ())

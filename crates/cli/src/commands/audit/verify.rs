@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daypass_api::log::CheckpointQuery;
+use daypass_api::route::Route;
 use daypass_core::time::Timestamp;
+use daypass_tlog::key::Verifier;
 use daypass_tlog::succession::Successor;
 use daypass_tlog::{Checkpoint, Hash, Note};
 use serde::Serialize;
 
-use super::quorum::Quorum;
-use super::reader::{self, Sound};
+use super::quorum::{Cosigned, Quorum};
+use super::reader::{self, Against, Sound};
 use super::source::Source;
 use super::{chain, fresh, proof, trust};
 use crate::context::Context;
@@ -20,9 +22,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::human::{ago, instant};
 use crate::line::{Line, Style};
-use crate::pins::{Pin, PinFile, Pinned, is_beside};
+use crate::pins::{self, PinFile};
 
-/// The newest checkpoint that enough witnesses signed.
+/// The newest checkpoint that enough witnesses signed, as the server says.
 pub(super) const WITNESSED: CheckpointQuery = CheckpointQuery {
     from: None,
     witnessed: Some(true),
@@ -37,7 +39,7 @@ pub(super) const WITNESSED: CheckpointQuery = CheckpointQuery {
   daypass audit verify --store copy.sqlite --key log-key.pub      a store, or a copy of one, and its tables
   daypass audit verify --config server.yaml --key log-key.pub     the store that a server.yaml names
   daypass audit verify --key log-key.pub --seen march/checkpoint  and that it goes on from what you saw in March
-  daypass audit verify --key log-key.pub --witness w.pub          and that a witness on another machine signed it
+  daypass audit verify --key log-key.pub --witness w.pub          and that a witness on another machine signed it lately
 
 A key that the log had before will do where it announced the next one: the log is then verified from the one to the other, and you
 are told. Over HTTP for auditors and administrators. Get the key from the server's operator by another way than from the server.
@@ -63,7 +65,7 @@ pub struct VerifyArgs {
 
 /// What was found in order, for programs.
 #[derive(Serialize)]
-struct Found {
+struct Found<'a> {
     size: u64,
     head: String,
     signed_by: String,
@@ -72,6 +74,9 @@ struct Found {
     announced: Vec<Announced>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event: Option<Timestamp>,
+    /// Which witnesses signed how much of it, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cosigned: Option<&'a Cosigned>,
 }
 
 /// That a key of the log announced the next one.
@@ -105,55 +110,117 @@ impl VerifyArgs {
                 .hint("daypass audit verify --store FILE"));
         }
         let keys = self.trust.keys().map_err(trust::failure)?;
-        let mut seen = self.trust.seen(&keys).map_err(trust::failure)?;
-        let quorum = Quorum::of(&self.trust.witness, self.trust.witnesses)?;
-        let mut pin = None;
-        let source = match &self.what {
-            None => {
-                let client = context.client()?;
-                pin = context.pinned(client.server())?;
-                seen.extend(pin.iter().filter_map(|pin| pin.seen.clone()));
-                let source = Source::Server(client);
-                if let (Some(quorum), Source::Server(client)) = (&quorum, &source) {
-                    // Not the newest of all: that one they sign in a moment. The log must go on from what they signed.
-                    let note = client.log_checkpoint_by(&WITNESSED).await?;
-                    let believed = chain::believed(&source, &note, &keys).await?;
-                    quorum.demand(context, &note)?;
-                    seen.push(believed.checkpoint);
-                }
-                source
-            }
-            Some(path) if path.is_dir() => Source::Folder(path.clone()),
+        let seen = self.trust.seen(&keys).map_err(trust::failure)?;
+        let quorum = Quorum::of(&self.trust)?;
+        let whole = match &self.what {
+            None => on_server(context, &keys, seen, quorum.as_ref()).await?,
+            Some(path) if path.is_dir() => in_folder(context, path, (&keys, &seen), quorum.as_ref()).await?,
             Some(path) => return proof::verify(context, path, (&keys, &seen), quorum.as_ref()),
-        };
-        let progress = context.out.progress();
-        let sound = reader::read(&source, (&keys, &seen), |_, _| Ok(())).await;
-        drop(progress);
-        let sound = sound?;
-        if let (Source::Folder(_), Some(quorum)) = (&source, &quorum) {
-            quorum.demand(context, &sound.note)?;
-        }
-        if let Some(pin) = pin {
-            pin.moves(&sound)?;
-        }
-        let now = edge::now();
-        let unsigned = match &source {
-            Source::Server(client) => fresh::unsigned(client, std::slice::from_ref(&sound.key), now).await?,
-            Source::Folder(_) => 0,
         };
         let place = self.what.as_deref().map(Path::display);
         context
             .out
-            .note(looked_at(place.map(|place| place.to_string()), seen.len()));
-        tell(context, &sound, now);
-        if unsigned > 0 {
+            .note(looked_at(place.map(|place| place.to_string()), whole.seen));
+        tell(context, &whole, edge::now());
+        if whole.unsigned > 0 {
             context.out.note(format!(
                 "{} entries of the last minutes are not signed yet",
-                unsigned
+                whole.unsigned
             ));
         }
         Ok(Exit::DONE)
     }
+}
+
+/// A log that was verified.
+struct Whole {
+    sound: Sound,
+    /// How many checkpoints it was held against that somebody saw.
+    seen: usize,
+    /// Who else signed it.
+    cosigned: Option<Cosigned>,
+    unsigned: u64,
+}
+
+/// The log of a server, and what was seen of it from here.
+async fn on_server(
+    context: &Context,
+    keys: &[Verifier],
+    mut seen: Vec<Checkpoint>,
+    quorum: Option<&Quorum>,
+) -> Result<Whole, Failure> {
+    let client = context.client()?;
+    // What is pinned is moved before it is read, and not while the log is.
+    client.admitted(Route::AuditCheckpoint).await?;
+    let pins = context
+        .pins()
+        .map(|folder| PinFile::new(&folder, client.server()));
+    if let Some(pins) = &pins {
+        match pinned(pins) {
+            Ok(pinned) => seen.extend(pinned),
+            Err(why) => context.out.warn(format!(
+                "what was seen of the server's log cannot be read, so the log is not held against it: {why}"
+            )),
+        }
+    }
+    let source = Source::Server(client.clone());
+    let witnessed = match quorum {
+        None => None,
+        Some(quorum) => Some((quorum, quorum.lately(&source, keys).await?)),
+    };
+    let against = Against {
+        keys,
+        seen: &seen,
+        witnessed: witnessed.as_ref().map(|(_, witnessed)| &witnessed.checkpoint),
+    };
+    let sound = all_of(context, &source, against).await?;
+    let now = edge::now();
+    if let Some((quorum, witnessed)) = &witnessed {
+        let size = sound.checkpoint.size;
+        quorum.covers(&witnessed.cosigned, (sound.unwitnessed, sound.last), (size, now))?;
+    }
+    if let Some(pins) = &pins
+        && let Err(why) = moves(pins, &sound, now)
+    {
+        let what = format!("what was seen of the server's log cannot be kept: {why}");
+        context.out.warn(what);
+    }
+    let unsigned = fresh::unsigned(&client, std::slice::from_ref(&sound.key), now).await?;
+    Ok(Whole {
+        sound,
+        seen: seen.len(),
+        cosigned: witnessed.map(|(_, witnessed)| witnessed.cosigned),
+        unsigned,
+    })
+}
+
+/// A log that was exported. Its own checkpoint is what the witnesses must have signed, whenever that was.
+async fn in_folder(
+    context: &Context,
+    path: &Path,
+    (keys, seen): (&[Verifier], &[Checkpoint]),
+    quorum: Option<&Quorum>,
+) -> Result<Whole, Failure> {
+    let source = Source::Folder(path.to_owned());
+    let against = Against {
+        keys,
+        seen,
+        witnessed: None,
+    };
+    let sound = all_of(context, &source, against).await?;
+    let demand = |quorum: &Quorum| quorum.demand(&sound.note, sound.checkpoint.size, edge::now());
+    let cosigned = quorum.map(demand).transpose()?;
+    Ok(Whole {
+        sound,
+        seen: seen.len(),
+        cosigned,
+        unsigned: 0,
+    })
+}
+
+async fn all_of(context: &Context, source: &Source, against: Against<'_>) -> Result<Sound, Failure> {
+    let _progress = context.out.progress();
+    reader::read(source, against, |_, _| Ok(())).await
 }
 
 /// What was looked at, and against what.
@@ -167,79 +234,29 @@ fn looked_at(place: Option<String>, seen: usize) -> String {
     format!("{place} is whole{seen}")
 }
 
-/// What was seen of a server's log from this machine, while its whole log is verified.
-struct Pinning {
-    file: PinFile,
-    before: Option<Pin>,
-    seen: Option<Checkpoint>,
+/// What was seen of a server's log from this machine.
+fn pinned(pins: &PinFile) -> Result<Option<Checkpoint>, String> {
+    let pin = pins.read()?;
+    let Some(log) = pin.and_then(|pin| pin.log) else {
+        return Ok(None);
+    };
+    Ok(Some(log.read()?.checkpoint))
 }
 
-impl Context {
-    fn pinned(&self, server: &str) -> Result<Option<Pinning>, Failure> {
-        let Some(folder) = self.pins() else {
-            return Ok(None);
-        };
-        let file = PinFile::new(&folder, server);
-        let before = file.read().map_err(Failure::error)?;
-        let pinned = before.as_ref().and_then(|pin| pin.log.as_ref());
-        let seen = pinned
-            .map(Pinned::read)
-            .transpose()
-            .map_err(Failure::error)?
-            .map(|(_, checkpoint)| checkpoint);
-        Ok(Some(Pinning { file, before, seen }))
-    }
-}
-
-impl Pinning {
-    /// The log was read whole and goes on from what was seen: the key that it was held against is pinned from now on, as one that was given.
-    fn moves(self, sound: &Sound) -> Result<(), Failure> {
-        let now = edge::now();
-        let before = self.before.as_ref().and_then(|pin| pin.log.as_ref());
-        let note = Note::parse(&sound.note).map_err(|error| Failure::error(error.to_string()))?;
-        let (key, led) = match before {
-            // Both sign, and the former one was given: from the new one it does not go back.
-            Some(pinned) if pinned.led.contains(&sound.key.to_string()) => {
-                let (own, _) = pinned.read().map_err(Failure::error)?;
-                if note.verify(&own).is_err() {
-                    return Ok(());
-                }
-                (pinned.key.clone(), pinned.led.clone())
-            }
-            Some(pinned) if sound.followed.is_empty() && pinned.key == sound.key.to_string() => {
-                (pinned.key.clone(), pinned.led.clone())
-            }
-            _ => {
-                let led = sound.followed.iter().map(|one| one.from.to_string());
-                (sound.key.to_string(), led.collect())
-            }
-        };
-        let after = Pin {
-            server: self.file.server.clone(),
-            checked_at: now,
-            log: Some(Pinned {
-                since: before
-                    .filter(|pinned| pinned.key == key)
-                    .map_or(now, |pinned| pinned.since),
-                beside: is_beside(&note, &led),
-                led,
-                key,
-                given: true,
-                checkpoint: String::from_utf8_lossy(&sound.note).into_owned(),
-                seen_at: now,
-            }),
-        };
-        // Another command that moved it meanwhile has seen more.
-        let _moved = self
-            .file
-            .swap(self.before.as_ref(), &after)
-            .map_err(Failure::error)?;
-        Ok(())
-    }
+/// Pins what was verified.
+fn moves(pins: &PinFile, sound: &Sound, now: Timestamp) -> Result<(), String> {
+    let whole = pins::Whole {
+        key: &sound.key,
+        led: sound.followed.iter().map(|one| one.from.to_string()).collect(),
+        size: sound.checkpoint.size,
+        note: Note::parse(&sound.note).map_err(|error| error.to_string())?,
+    };
+    pins.verified(&whole, now)
 }
 
 /// What was found.
-pub(super) fn tell(context: &Context, sound: &Sound, now: Timestamp) {
+fn tell(context: &Context, whole: &Whole, now: Timestamp) {
+    let Whole { sound, cosigned, .. } = whole;
     let Sound {
         checkpoint,
         key,
@@ -261,23 +278,30 @@ pub(super) fn tell(context: &Context, sound: &Sound, now: Timestamp) {
         signed_by: key.to_string(),
         announced: followed.iter().map(Announced::of).collect(),
         last_event: *last,
+        cosigned: cosigned.as_ref(),
     };
     let lines = || {
         let good = |text: String| Line::new().with(Style::Good, "✓ ").text(text);
         let last = last.map_or_else(String::new, |at| {
             format!(", the last of {} ({})", instant(at), ago(at, now))
         });
-        vec![
+        let mut lines = vec![
             good(format!("{} entries{last}", checkpoint.size)),
             good(format!("head {}", hex(&checkpoint.head))),
             good(format!("signed by {key}")),
-            good(format!(
-                "each follows from those before it: {} requests, {} grants, {} accounts",
-                world.requests.len(),
-                world.grants.len(),
-                world.people.len()
-            )),
-        ]
+        ];
+        lines.extend(
+            cosigned
+                .as_ref()
+                .map(|cosigned| good(cosigned.told(checkpoint.size))),
+        );
+        lines.push(good(format!(
+            "each follows from those before it: {} requests, {} grants, {} accounts",
+            world.requests.len(),
+            world.grants.len(),
+            world.people.len()
+        )));
+        lines
     };
     context.out.one(&found, || hex(&checkpoint.head), lines);
 }

@@ -51,15 +51,7 @@ fn text(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use daypass_api::client::{Client, Connection};
-    use daypass_api::ssh::HostFiles;
-    use daypass_core::name::Name;
-
-    use super::super::check::Check;
-    use super::super::{AUTHORITIES, LIST, PRINCIPALS, in_doubt};
+pub(super) mod tests {
     use super::*;
 
     fn string(bytes: &[u8]) -> Vec<u8> {
@@ -67,7 +59,7 @@ mod tests {
         [&length.to_be_bytes(), bytes].concat()
     }
 
-    fn list(version: u64, sections: &[(u8, &[u8])]) -> Vec<u8> {
+    pub(in super::super) fn list(version: u64, sections: &[(u8, &[u8])]) -> Vec<u8> {
         let mut list = [MAGIC, &1_u32.to_be_bytes(), &version.to_be_bytes(), &[0; 16]].concat();
         list.extend(string(b""));
         list.extend(string(b"daypass"));
@@ -127,52 +119,6 @@ mod tests {
             let asked = keygen(&["-Q", "-f", list, "user-cert.pub"]).unwrap();
             assert_eq!(asked.status.success(), !refused, "{serial} in {list}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_host_in_doubt_refuses_more_and_lets_in_whom_it_let_in() {
-        let router = axum::Router::new().route(
-            daypass_api::route::path::SSH_ACKNOWLEDGE,
-            axum::routing::post(async || axum::http::StatusCode::NO_CONTENT),
-        );
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let client = Client::new(&Connection {
-            server,
-            ..Connection::default()
-        })
-        .unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| folder.path().join(name);
-        let (there, shown) = (list(9, &[(2, b"a key")]), list(4, &[(1, b"serials 4")]));
-        std::fs::write(file(LIST), &there).unwrap();
-        std::fs::write(file(AUTHORITIES), "of before").unwrap();
-        std::fs::create_dir(file(PRINCIPALS)).unwrap();
-        std::fs::write(file(PRINCIPALS).join("deploy"), "of before").unwrap();
-        let files = HostFiles {
-            authority: "ssh-ed25519 AAAA another\n".into(),
-            authorities: Vec::new(),
-            version: 4,
-            krl: STANDARD.encode(&shown),
-            principals: [("root".into(), ["root@web-1".into()].into())].into(),
-        };
-        let host: (&Name, &str) = (&"fleet".parse().unwrap(), "web-1");
-        let place = (folder.path(), &Check::Unchecked);
-        let done = in_doubt(&client, host, place, &files).await.unwrap();
-        assert_eq!((done.version, done.unread.is_none()), (4, true));
-        let both = list(4, &[(1, b"serials 4"), (2, b"a key")]);
-        assert_eq!(std::fs::read(file(LIST)).unwrap(), both);
-        for kept in [file(AUTHORITIES), file(PRINCIPALS).join("deploy")] {
-            assert_eq!(std::fs::read_to_string(kept).unwrap(), "of before");
-        }
-        assert!(!file(PRINCIPALS).join("root").exists());
-        let odd = HostFiles {
-            krl: STANDARD.encode("no list"),
-            ..files
-        };
-        assert!(in_doubt(&client, host, place, &odd).await.is_err());
-        assert_eq!(std::fs::read(file(LIST)).unwrap(), both);
     }
 
     #[test]
