@@ -151,12 +151,19 @@ async fn an_environment_whose_limit_is_spent_says_so() {
         let listed = ana.environments(&EnvironmentQuery::default()).await.unwrap();
         listed.items.into_iter().next().unwrap().how
     };
-    assert!(matches!(staging().await, How::Instant { .. }));
+    assert!(matches!(staging().await, How::Instant { depends: None, .. }));
     let made = ana.add_request(&look("test")).await.unwrap();
     // Until its clock runs another one at the same moment would share its time.
     bed.reaches(made.grant.unwrap(), GrantState::Active).await;
-    let How::Closed { code, .. } = staging().await else {
-        panic!("nothing of the 30 minutes is left")
+    let How::Instant {
+        depends: Some(depends),
+        ..
+    } = staging().await
+    else {
+        panic!("less is left than what is asked for where nothing is said")
     };
-    assert_eq!(code, Code::OverTotal.to_string());
+    assert_eq!(depends.on, ["duration"], "{depends:?}");
+    let (why, hint) = (depends.detail, depends.hint.unwrap_or_default());
+    assert!(why.contains("28m of that is left"), "{why}");
+    assert!(hint.contains("daypass request env:test/look --for 28m"), "{hint}");
 }

@@ -195,7 +195,7 @@ impl Judge {
         if let Some(what) = self.lost(asked, (approval.items(), approval.duration())) {
             wrong(what);
         }
-        let used = self.over_uses(asked);
+        let used = self.over_first_uses(asked);
         let request = request.clone();
         if let Some(what) = found {
             self.accuse(Invariant::Approved, what);

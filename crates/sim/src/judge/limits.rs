@@ -23,26 +23,35 @@ impl Judge {
         let Some(asked) = self.ledger.requests.get(&id) else {
             return;
         };
-        if let Some(what) = self.over_uses(asked).or_else(|| self.too_soon(&asked.request)) {
+        let over = self.over_uses(asked, |_| true);
+        if let Some(what) = over.or_else(|| self.too_soon(&asked.request)) {
             self.accuse(Invariant::Limited, format!("{id} was made: {what}"));
         }
     }
 
-    /// Whether the uses of a request's rule are more than it gives in some period in which this one lies.
-    pub(super) fn over_uses(&self, asked: &Asked) -> Option<String> {
+    /// Whether a request that was made uses its rule more often than it gives. Where another policy gives less than was agreed to, the
+    /// first uses stay: what came after this one is not counted against it.
+    pub(super) fn over_first_uses(&self, asked: &Asked) -> Option<String> {
+        let place = |request: &Request| (begins(request), request.id);
+        let own = place(&asked.request);
+        self.over_uses(asked, |other| place(other) <= own)
+    }
+
+    /// Whether the uses of a request's rule, of those that count, are more than it gives in some period in which this one lies.
+    fn over_uses(&self, asked: &Asked, counts: impl Fn(&Request) -> bool) -> Option<String> {
         let request = &asked.request;
         let rule = self
             .policy(self.ledger.policy)?
             .rule(request.path.rule.as_str())?;
         let (count, period) = rule.bounds.uses?;
         let own = begins(request);
-        let counts = |other: &&Asked| {
+        let of_it = |other: &&Asked| {
             let same = other.request.ask.requester == request.ask.requester
                 && other.request.path.rule == request.path.rule;
-            same && (other.pending || other.approved.is_some())
+            same && (other.pending || other.approved.is_some()) && counts(&other.request)
         };
-        let used: Vec<_> = self.ledger.requests.values().filter(counts).collect();
-        let used: Vec<_> = used.into_iter().map(|other| begins(&other.request)).collect();
+        let used = self.ledger.requests.values().filter(of_it);
+        let used: Vec<_> = used.map(|other| begins(&other.request)).collect();
         for first in &used {
             let end = *first + period;
             let of_it = used.iter().filter(|at| **at >= *first && **at < end).count();

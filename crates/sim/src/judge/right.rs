@@ -121,7 +121,7 @@ impl Judge {
             let unsaid =
                 || (!self.is_still_agreed(asked)).then(|| String::from("who agreed may not any more"));
             let what = lost.or_else(unsaid).map(|what| (Invariant::Approved, what));
-            what.or_else(|| Some((Invariant::Limited, self.over_uses(asked)?)))
+            what.or_else(|| Some((Invariant::Limited, self.over_first_uses(asked)?)))
         });
         if let Some((invariant, what)) = found {
             self.accuse(invariant, format!("{id} begins: {what}"));
@@ -139,7 +139,7 @@ impl Judge {
             Phase::Scheduled | Phase::Activating { .. } => {
                 self.lost(asked, (&items(grant), grant.duration)).is_some()
                     || !self.is_still_agreed(asked)
-                    || self.over_uses(asked).is_some()
+                    || self.over_first_uses(asked).is_some()
                     || self.is_outside(grant, asked, at)
                     || self.address_was_not_kept(asked)
                     || self.is_full(grant, (at, at + grant.duration), at)
