@@ -113,7 +113,7 @@ impl Process {
             if let Owner::Server { number, start } = self.owner {
                 self.world.set_server(number, None);
                 if self.world.servers().is_empty() {
-                    self.world.judge().alone();
+                    self.world.judge().alone(self.owner);
                 }
                 happen::restart(&self.world, number, start);
             }

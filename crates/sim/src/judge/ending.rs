@@ -159,9 +159,12 @@ impl Judge {
     }
 
     fn nobody_removed(&self, grant: &Grant, phase: &Phase) -> Option<(Invariant, String)> {
-        let Phase::Active { since, .. } = phase else {
+        let Phase::Active { begun, since, .. } = phase else {
             return Some((Invariant::NotCut, "it was not active".to_owned()));
         };
+        let parts = self.parts_of(grant.id);
+        // Of several, each was seen at its own moment while they were set up.
+        let seen = if parts.len() > 1 { begun } else { since };
         // What its target ended at the limit that it was given was not taken away either, but its time is over.
         let over = self
             .ledger
@@ -173,11 +176,11 @@ impl Judge {
                 return false;
             };
             // What became active on a read that lags may have been taken away just before.
-            let since = *since - (character.propagation + character.timeout);
+            let since = *seen - (character.propagation + character.timeout);
             let taken = |spot: &Spot| spot.by_hand.max(spot.unknowing) >= Some(since);
             character.breaks_promise || self.spots.get(part).is_some_and(taken)
         };
-        let removed = self.parts_of(grant.id).iter().any(by_hand);
+        let removed = parts.iter().any(by_hand);
         (!over && !removed).then(|| (Invariant::NotCut, "nobody removed anything".to_owned()))
     }
 

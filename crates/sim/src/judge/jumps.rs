@@ -23,6 +23,8 @@ struct Jump {
 
 /// How long whoever runs may take to read the clock again.
 const READ_WITHIN: Span = Span::seconds(10);
+/// By how much servers may differ about the time while the store has not taken the note of a turn: as the store lets them.
+const APART: Span = Span::seconds(2);
 
 impl Jumps {
     /// The clock was turned by so many microseconds. `noted`: servers had read it just before, and the store takes the note.
@@ -41,9 +43,11 @@ impl Jumps {
         });
     }
 
-    /// The last server that ran has crashed. Had it not read the clock again by then, nobody has felt the turn.
-    pub(super) fn alone(&mut self, now: Timestamp) {
-        let unread = |jump: &&mut Jump| jump.noted && now < jump.at + READ_WITHIN;
+    /// The last server that ran has crashed, having stood still until `awake`, if it did. Had it not read the clock again by then,
+    /// nobody has felt the turn.
+    pub(super) fn alone(&mut self, awake: Option<Timestamp>, now: Timestamp) {
+        let read_by = |jump: &Jump| awake.map_or(jump.at, |awake| awake.max(jump.at)) + READ_WITHIN;
+        let unread = |jump: &&mut Jump| jump.noted && now < read_by(jump);
         for jump in self.0.iter_mut().filter(unread) {
             jump.noted = false;
             if jump.ahead == Span::ZERO {
@@ -67,6 +71,8 @@ impl Jumps {
         self.0.iter().fold(Span::ZERO, |sum, jump| match jump {
             jump if unsettled(jump) => sum + READ_WITHIN,
             jump if jump.at >= set => sum + jump.ahead,
+            // Servers that start beside each other know of it by the store alone.
+            jump if jump.ahead == Span::ZERO && !jump.noted => sum + APART,
             _ => sum,
         })
     }
@@ -107,17 +113,32 @@ mod tests {
         assert_eq!(jumps.lost(at(21)), Span::ZERO);
         jumps.started(at(30));
         assert_eq!(jumps.lost(at(21)), Span::hours(1), "a start does not know of it");
-        assert_eq!(jumps.ahead(at(31)), Span::ZERO);
+        assert_eq!(
+            jumps.ahead(at(31)),
+            APART,
+            "servers are as far apart as they may be"
+        );
     }
+
     #[test]
     fn a_turn_back_just_before_the_last_server_crashes_is_one_that_nobody_noticed() {
         let mut jumps = Jumps::default();
         jumps.turned(-HOUR, true, at(10));
         jumps.turned(HOUR, true, at(10));
-        jumps.alone(at(10) + READ_WITHIN);
+        jumps.alone(None, at(10) + READ_WITHIN);
         assert_eq!(jumps.lost(at(0)), READ_WITHIN, "it had time to read the clock");
-        jumps.alone(at(10) + Span::seconds(2));
+        jumps.alone(Some(at(9)), at(10) + READ_WITHIN);
+        assert_eq!(jumps.lost(at(0)), READ_WITHIN, "it stood still before");
+        jumps.alone(None, at(10) + Span::seconds(2));
         jumps.started(at(12));
         assert_eq!(jumps.lost(at(11)), Span::hours(1));
+    }
+
+    #[test]
+    fn a_turn_back_while_the_last_server_stands_still_is_one_that_nobody_noticed() {
+        let mut jumps = Jumps::default();
+        jumps.turned(-HOUR, true, at(10));
+        jumps.alone(Some(at(12)), at(12) + Span::seconds(1));
+        assert_eq!(jumps.lost(at(0)), Span::hours(1));
     }
 }

@@ -86,6 +86,7 @@ pub(super) enum Phase {
         limit: Timestamp,
     },
     Active {
+        begun: Timestamp,
         since: Timestamp,
         until: Timestamp,
         limit: Timestamp,

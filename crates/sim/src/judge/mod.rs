@@ -290,8 +290,8 @@ impl Judge {
     }
 
     /// The last server that ran has crashed.
-    pub(crate) fn alone(&mut self) {
-        self.jumps.alone(self.time.now());
+    pub(crate) fn alone(&mut self, last: Owner) {
+        self.jumps.alone(self.stalls.get(&last).copied(), self.time.now());
     }
 
     /// A server has started.

@@ -248,6 +248,7 @@ impl Judge {
         };
         let until = now + expires_at.since(at);
         held.phase = Phase::Active {
+            begun,
             since: now,
             until,
             limit: expires_at,
@@ -315,6 +316,7 @@ impl Judge {
             return;
         };
         let Phase::Active {
+            begun,
             since,
             limit,
             until: before,
@@ -334,6 +336,7 @@ impl Judge {
         let more = agreed.map(|(more, ..)| more);
         let in_truth = until.since(before);
         held.phase = Phase::Active {
+            begun,
             since,
             until,
             limit: expires_at,
