@@ -17,6 +17,7 @@ use crate::link::{Link, Running};
 use crate::postgres::{self, Line, PostgresOptions};
 use crate::scope::Scope;
 use crate::transition::{self, Committed, Decide, Outcome, Told};
+use crate::value::Statement;
 use crate::{Clock, sqlite};
 
 /// How often a transition is begun anew because others changed the same rows.
@@ -208,7 +209,13 @@ impl Store {
         let Engine::Postgres(pools) = &self.inner.engine else {
             return self
                 .write_then(
-                    |link| Box::pin(async move { transition::run(link, &scope, &mut decide, &floor).await }),
+                    |link| {
+                        Box::pin(async move {
+                            let (committed, writes) =
+                                transition::run(link, &scope, &mut decide, &floor).await?;
+                            link.batch(&writes).await.map(|()| committed)
+                        })
+                    },
                     done,
                 )
                 .await;
@@ -359,9 +366,9 @@ where
     F: for<'a> FnOnce(&'a mut Link) -> Running<'a, T> + Send,
 {
     let mut link = postgres::link(line).await?;
-    link.begin(begin).await?;
+    link.begin(begin);
     let mut any = Link::Postgres(link);
-    let result = action(&mut any).await;
+    let result = action(&mut any).await.map(|value| (value, Vec::new()));
     end(any, result).await
 }
 
@@ -375,7 +382,7 @@ async fn attempts(
     let mut attempt = 1;
     loop {
         let mut link = postgres::link(line).await?;
-        link.begin(&postgres::deciding(scope.is_exclusive())).await?;
+        link.begin(&postgres::deciding(scope.is_exclusive()));
         let mut any = Link::Postgres(link);
         let result = transition::run(&mut any, scope, decide, floor).await;
         let contended = matches!(&any, Link::Postgres(link) if link.is_contended());
@@ -387,12 +394,13 @@ async fn attempts(
     }
 }
 
-async fn end<T>(link: Link, result: Result<T>) -> Result<T> {
+/// Writes what is still to be written and commits, or takes all back.
+async fn end<T>(link: Link, result: Result<(T, Vec<Statement>)>) -> Result<T> {
     let Link::Postgres(mut link) = link else {
-        return result;
+        return Err(Error::corrupt("SQLite commits in its own thread"));
     };
     match result {
-        Ok(value) => link.commit().await.map(|()| value),
+        Ok((value, writes)) => link.commit(&writes).await.map(|()| value),
         Err(error) => {
             // Where the connection is lost, so is the transaction; the cause is what matters.
             if let Err(lost) = link.rollback().await {

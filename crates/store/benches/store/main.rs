@@ -14,10 +14,25 @@ mod log;
 mod postgres;
 mod spread;
 mod sqlite;
+#[path = "../../tests/suite/story.rs"]
+#[allow(
+    dead_code,
+    reason = "the tests' ways to requests and grants; not all are needed here"
+)]
+mod story;
 mod work;
 
+/// Rounds that count.
 const ROUNDS: usize = 7;
-const COMMITS: usize = 150;
+/// Rounds at most, those in which the peer varied included.
+const TRIES: usize = 21;
+/// What is timed at once: enough that a round takes some tenths of a second.
+const COMMITS: usize = 2_000;
+
+/// Whether these are as many as are wanted.
+fn enough(rounds: &[f64]) -> bool {
+    rounds.len() == ROUNDS
+}
 
 #[tokio::main]
 async fn main() {

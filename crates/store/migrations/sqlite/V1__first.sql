@@ -102,10 +102,12 @@ CREATE TABLE events (
     leaf_hash BLOB NOT NULL,
     FOREIGN KEY (kind, from_state, to_state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT;
-CREATE INDEX events_subject ON events (kind, subject, leaf_index);
-CREATE INDEX events_kind ON events (kind, leaf_index);
-CREATE INDEX events_actor ON events (actor, leaf_index);
-CREATE INDEX events_name ON events (name, leaf_index);
+-- Who lists events lists the log. An event is in these from the moment that it has its place there: a transition writes none
+-- of them, and giving it its place has nothing to take out again.
+CREATE INDEX events_subject ON events (kind, subject, leaf_index) WHERE leaf_index IS NOT NULL;
+CREATE INDEX events_kind ON events (kind, leaf_index) WHERE leaf_index IS NOT NULL;
+CREATE INDEX events_actor ON events (actor, leaf_index) WHERE leaf_index IS NOT NULL;
+CREATE INDEX events_name ON events (name, leaf_index) WHERE leaf_index IS NOT NULL;
 CREATE INDEX events_at ON events (at);
 
 -- Committed events that have no place in the log yet.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use daypass_core::refusal::{Code, Refusal};
 use deadpool_postgres::Object;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
@@ -18,6 +18,8 @@ use crate::value::{Row, Statement, Value};
 pub(crate) struct Link {
     client: Option<Object>,
     patience: Duration,
+    /// How a transaction begins that is open, as far as nothing was said in it yet.
+    beginning: Option<String>,
     open: bool,
     silent: bool,
     contended: bool,
@@ -28,34 +30,61 @@ impl Link {
         Self {
             client: Some(client),
             patience,
+            beginning: None,
             open: false,
             silent: false,
             contended: false,
         }
     }
 
-    pub(crate) async fn begin(&mut self, how: &str) -> Result<()> {
+    /// Begins a transaction: `how` is sent together with the first query in it.
+    pub(crate) fn begin(&mut self, how: &str) {
         self.open = true;
         self.contended = false;
-        self.control(how).await
+        self.beginning = Some(how.to_owned());
     }
 
-    /// Commits. Where the connection breaks in this very moment, nobody knows whether it did.
-    pub(crate) async fn commit(&mut self) -> Result<()> {
-        self.control("COMMIT").await.map_err(|error| match error {
+    /// Writes all of these and commits, all in one sending: where one of them fails, what PostgreSQL makes of the `COMMIT` is to
+    /// take everything back. Where the connection breaks in this very moment, nobody knows what it did.
+    pub(crate) async fn commit(&mut self, statements: &[Statement]) -> Result<()> {
+        self.begun().await?;
+        let client = self.client()?;
+        let done = async {
+            let prepared = prepared(client, statements).await?;
+            let sent = prepared
+                .iter()
+                .map(|(statement, values)| client.execute(statement, values));
+            let (written, committed) = join(join_all(sent), client.batch_execute("COMMIT")).await;
+            Ok(first_failure(written).and(committed))
+        };
+        let done = within(self.patience, done).await;
+        let done = self.note(done).and_then(|done| {
+            // Answered, one way or the other: it is over.
+            self.open = false;
+            self.note(Ok(done))
+        });
+        done.map_err(|error| match error {
             Error::Unavailable(why) => Error::Unavailable(format!(
                 "{why} (while committing: look whether it was recorded before you repeat it)"
             )),
             other => other,
-        })?;
+        })
+    }
+
+    pub(crate) async fn rollback(&mut self) -> Result<()> {
+        if self.beginning.take().is_none() {
+            self.control("ROLLBACK").await?;
+        }
         self.open = false;
         Ok(())
     }
 
-    pub(crate) async fn rollback(&mut self) -> Result<()> {
-        self.control("ROLLBACK").await?;
-        self.open = false;
-        Ok(())
+    /// Begins what was to begin, before anything is written: of a query, which is sent together with it, nothing stays.
+    async fn begun(&mut self) -> Result<()> {
+        match self.beginning.take() {
+            Some(how) => self.control(&how).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the last failure was that others changed the same rows: what failed may simply be tried again.
@@ -69,17 +98,28 @@ impl Link {
     }
 
     pub(crate) async fn rows(&mut self, text: &str, values: &[Value]) -> Result<Vec<Row>> {
+        let beginning = self.beginning.take();
         let client = self.client()?;
-        let found = async {
+        let query = async {
             client
                 .query(&client.prepare_cached(text).await?, &parameters(values))
                 .await
+        };
+        let found = async {
+            match &beginning {
+                None => query.await,
+                Some(how) => {
+                    let (begun, found) = join(client.batch_execute(how), query).await;
+                    begun.and(found)
+                }
+            }
         };
         let found = within(self.patience, found).await;
         self.note(found)?.iter().map(row).collect()
     }
 
     pub(crate) async fn run(&mut self, text: &str, values: &[Value]) -> Result<u64> {
+        self.begun().await?;
         let client = self.client()?;
         let done = async {
             client
@@ -92,21 +132,17 @@ impl Link {
 
     /// Sends all of them, then waits: the answers come in the same order.
     pub(crate) async fn batch(&mut self, statements: &[Statement]) -> Result<()> {
+        self.begun().await?;
         let client = self.client()?;
         let done = async {
-            let mut prepared = Vec::with_capacity(statements.len());
-            for (text, values) in statements {
-                prepared.push((client.prepare_cached(text).await?, parameters(values)));
-            }
+            let prepared = prepared(client, statements).await?;
             let sent = prepared
                 .iter()
                 .map(|(statement, values)| client.execute(statement, values));
-            // The first failure is the cause; those behind it only say that the transaction has failed.
-            let done = join_all(sent).await.into_iter().find(Result::is_err);
-            done.unwrap_or(Ok(0))
+            first_failure(join_all(sent).await)
         };
         let done = within(self.patience, done).await;
-        self.note(done).map(drop)
+        self.note(done)
     }
 
     /// The connection, while anybody answers on it. To one that fell silent nothing more is said, not even that it be rolled back.
@@ -152,7 +188,26 @@ impl Drop for Link {
     }
 }
 
-fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
+
+/// All of these, ready to be sent without waiting in between.
+async fn prepared<'a>(
+    client: &Object,
+    statements: &'a [Statement],
+) -> Result<Vec<(tokio_postgres::Statement, Parameters<'a>)>, tokio_postgres::Error> {
+    let mut prepared = Vec::with_capacity(statements.len());
+    for (text, values) in statements {
+        prepared.push((client.prepare_cached(text).await?, parameters(values)));
+    }
+    Ok(prepared)
+}
+
+/// The first failure is the cause; those behind it only say that the transaction has failed.
+fn first_failure(written: Vec<Result<u64, tokio_postgres::Error>>) -> Result<(), tokio_postgres::Error> {
+    written.into_iter().try_for_each(|one| one.map(drop))
+}
+
+fn parameters(values: &[Value]) -> Parameters<'_> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 

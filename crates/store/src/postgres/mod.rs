@@ -139,9 +139,10 @@ fn pool(options: &PostgresOptions, size: usize, patience: Duration, more: &str) 
         config.password(password.expose_secret());
     }
     config.application_name("daypass");
-    // No server of ours waits for ever for a row, and none that hangs keeps one for ever.
+    // No server of ours waits for ever for a row, and none that hangs keeps one for ever. What is asked is about a few rows: to
+    // compile it takes longer than to do it.
     config.options(format!(
-        "-c lock_timeout=10s -c statement_timeout={} -c idle_in_transaction_session_timeout=60s{more}",
+        "-c jit=off -c lock_timeout=10s -c statement_timeout={} -c idle_in_transaction_session_timeout=60s{more}",
         patience.as_millis()
     ));
     // One that vanishes without a word, with its machine or behind a firewall that forgot, is found out by ours: what was sent

@@ -2,6 +2,7 @@
 
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{self, Evidence, Grant, Proof, Reason, State};
+use daypass_core::person::Change;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::review::Decision;
 use daypass_core::text::Prose;
@@ -18,6 +19,7 @@ on_every_engine!(
     no_event_is_no_error,
     a_decision_that_fails_leaves_the_store_working,
     the_last_vote_opens_the_grant_in_the_same_transaction,
+    events_of_one_decision_keep_their_order,
     what_waits_is_woken_by_events_only,
     the_words_of_a_revocation_survive,
     the_world_of_a_grant_has_its_co_holders,
@@ -50,6 +52,36 @@ async fn a_refusal_leaves_nothing_behind(bench: Bench) {
         1,
         "the event of the request alone"
     );
+}
+
+async fn events_of_one_decision_keep_their_order(bench: Bench) {
+    add(&bench.store, person(1, "ana"), Vec::new()).await.unwrap();
+    // More than one drawing of ids has, then few, then as many as two have.
+    for (round, count) in [40_u32, 3, 32].into_iter().enumerate() {
+        let joined = move |nth: u32| {
+            let groups = [name(&format!("team-{round}-{nth}"))].into();
+            let change = What::Person(Change::Groups { groups });
+            (Actor::System, Subject::Person(person_id(1)), change)
+        };
+        let decide = move |_: &_, _| {
+            Ok(Outcome {
+                events: (0..count).map(joined).collect(),
+                side: Vec::new(),
+            })
+        };
+        let scope = Scope::Person(person_id(1));
+        bench.store.transition(scope, decide).await.unwrap();
+    }
+    let kept = bench.store.sequence(1_000).await.unwrap().into_iter().skip(1);
+    let joined = kept.map(|entry| match entry.event.what {
+        What::Person(Change::Groups { groups }) => groups.first().unwrap().to_string(),
+        other => panic!("{other:?}"),
+    });
+    let expected = [40, 3, 32].into_iter().enumerate();
+    let expected =
+        expected.flat_map(|(round, count)| (0..count).map(move |nth| format!("team-{round}-{nth}")));
+    assert_eq!(joined.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    bench.store.verify().await.unwrap();
 }
 
 async fn an_illegal_event_leaves_nothing_behind(bench: Bench) {
