@@ -30,6 +30,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole seconds since the epoch, rounded down, as most formats of others have time.
+    #[must_use]
+    pub fn unix_seconds(self) -> u64 {
+        u64::try_from(self.0.div_euclid(1_000_000)).unwrap_or(0)
+    }
+
     /// How long from `earlier` to here; zero where `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Span {

@@ -194,6 +194,12 @@ impl Engine {
             reads_policy: caller.sees_all(),
             ..Ask::new(subject, &items, now)
         };
+        let explanation = policy.explain(&ask, current.directory.as_ref());
+        let explanation = if question.from.is_none() && subject != caller.person {
+            asked_from(explanation, &current.directory.login(subject), &items)
+        } else {
+            explanation
+        };
         Ok(Explained {
             at: now,
             revision: policy.revision(),
@@ -203,15 +209,7 @@ impl Engine {
             }),
             limits_left_out: past.is_none() && !policy.reach().is_nothing(),
             from: question.from,
-            explanation: {
-                let explanation = policy.explain(&ask, current.directory.as_ref());
-                match question.from {
-                    None if subject != caller.person => {
-                        asked_from(explanation, &current.directory.login(subject), &items)
-                    }
-                    _ => explanation,
-                }
-            },
+            explanation,
             items,
         })
     }

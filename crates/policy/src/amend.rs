@@ -81,8 +81,7 @@ impl Policy {
             Err(Spent::Total(over)) => over.left().unwrap_or(usual).max(usual),
             Err(_) => usual,
         };
-        let from = ask.start.map_or(ask.now, |start| start.max(ask.now));
-        match ends_by.map(|ends_by| ends_by.at.since(from)) {
+        match ends_by.map(|ends_by| ends_by.at.since(ask.begins())) {
             Some(open) if open < left => at_least_something(open),
             _ => left,
         }
@@ -104,9 +103,8 @@ fn less_or_later(ask: &mut Ask<'_>, obstacle: &Obstacle<'_>) -> Option<Addition>
         | Obstacle::Spent(Spent::Uses(_, at)) => *at,
         _ => None,
     }?;
-    let begins = ask.start.map_or(ask.now, |start| start.max(ask.now));
     // Nobody can ask for what lies further ahead.
-    if later <= begins || later > ask.now + AHEAD {
+    if later <= ask.begins() || later > ask.now + AHEAD {
         return None;
     }
     ask.start = Some(later);

@@ -163,7 +163,7 @@ impl Policy {
         if supposing == Supposing::Conditions {
             return Ok(Met::default());
         }
-        let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
+        let at = ask.begins();
         if let Some(origin) = &rule.origin {
             origin
                 .admits(ask.from)

@@ -177,6 +177,11 @@ impl<'a> Ask<'a> {
             now,
         }
     }
+
+    /// When access would begin: at the start that is asked for, and never before now.
+    pub(crate) fn begins(&self) -> Timestamp {
+        self.start.map_or(self.now, |start| start.max(self.now))
+    }
 }
 
 /// A free-form part of the policy that a provider reads.

@@ -117,8 +117,7 @@ impl Policy {
         if !ask.break_glass {
             self.cooled_down(rule, ask)?;
         }
-        let at = ask.start.map_or(ask.now, |start| start.max(ask.now));
-        used(rule, ask.past, at, |_| true)
+        used(rule, ask.past, ask.begins(), |_| true)
     }
 
     fn cooled_down<'p>(&self, rule: &Rule, ask: &Ask<'_>) -> Result<(), Spent<'p>> {
@@ -162,9 +161,7 @@ impl Policy {
         if totals.is_empty() {
             return Ok(());
         }
-        let from = ask
-            .deadline
-            .unwrap_or_else(|| ask.start.map_or(ask.now, |start| start.max(ask.now)));
+        let from = ask.deadline.unwrap_or_else(|| ask.begins());
         // What is cut off by a window is not had.
         let wanted = ends_by.map_or(duration, |ends_by| ends_by.at.since(from).min(duration));
         let kept = self.kept(&totals, ask.past, ask.now)?;

@@ -81,6 +81,12 @@ impl fmt::Display for KeyName {
     }
 }
 
+/// The lines of a file of keys that say one: without empty ones and those that begin with `#`.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
 /// The public half of a key: what somebody verifies with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Verifier {

@@ -89,8 +89,9 @@ impl Authority {
             .iter()
             .for_each(|principal| principals.string(principal));
         out.string(&principals.0);
-        out.u64(seconds(claims.valid_after));
-        out.u64(seconds(claims.valid_before));
+        // Rounded down: it is never valid for longer than was meant.
+        out.u64(claims.valid_after.unix_seconds());
+        out.u64(claims.valid_before.unix_seconds());
         let addresses = claims.source_address.join(",");
         let addresses = (!addresses.is_empty()).then_some(addresses.as_str());
         // In the order of their names, as must be.
@@ -129,9 +130,4 @@ fn options<const N: usize>(all: [(&str, Option<&str>); N]) -> Writer {
         out.string(&data.0);
     }
     out
-}
-
-/// Whole seconds since 1970, rounded down: a certificate is never valid for longer than it was meant.
-fn seconds(at: Timestamp) -> u64 {
-    u64::try_from(at.micros().div_euclid(1_000_000)).unwrap_or(0)
 }

@@ -24,7 +24,7 @@ pub(super) fn write(version: u64, made: Timestamp, keys: &Publics, serials: &BTr
     let mut out = Writer(MAGIC.to_vec());
     out.u32(FORMAT);
     out.u64(version);
-    out.u64(u64::try_from(made.micros().div_euclid(1_000_000)).unwrap_or(0));
+    out.u64(made.unix_seconds());
     out.u64(0);
     out.string("");
     out.string("daypass");

@@ -76,8 +76,7 @@ async fn add(State(doorstep): State<Arc<Doorstep>>, request: Request) -> Respons
     // A task of its own: a client that hangs up must not leave a checkpoint half kept.
     let looked = tokio::spawn(async move {
         let _place = place;
-        let seconds = edge::now().micros().div_euclid(1_000_000);
-        book.add(&body, u64::try_from(seconds).unwrap_or_default()).await
+        book.add(&body, edge::now().unix_seconds()).await
     });
     match looked.await {
         Ok(answer) => told(answer),

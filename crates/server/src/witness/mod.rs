@@ -206,10 +206,7 @@ fn keys_of(file: &Path) -> Result<Vec<Verifier>, String> {
     }
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let mut keys = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    for line in daypass_tlog::key::lines(&text) {
         let key: Verifier = line
             .parse()
             .map_err(|error: daypass_tlog::key::NoKey| error.to_string())?;

@@ -1,5 +1,6 @@
 //! The loop that asks a witness, and what the server makes of what it is told.
 
+use std::mem::discriminant;
 use std::time::Duration;
 
 use daypass_store::{Cosignature, Error, Store};
@@ -29,29 +30,26 @@ const TRIES: usize = 4;
 pub(crate) async fn run(app: App, ask: Ask, mut stop: watch::Receiver<bool>) {
     let mut standing = app.signing.watch();
     let mut last = None;
-    let (mut failures, mut conflicts): (u32, u32) = (0, 0);
+    let mut kind = discriminant(&View::New);
+    let mut turns: u32 = 0;
     loop {
         standing.mark_unchanged();
         let view = turn(&app, &ask, &mut last).await;
+        // How many turns before this one ended like it.
+        turns = if discriminant(&view) == kind {
+            turns.saturating_add(1)
+        } else {
+            0
+        };
+        kind = discriminant(&view);
         let pause = match &view {
             View::New | View::Cosigned(..) => EVERY,
-            View::Away(_) => EVERY.saturating_mul(1 << failures.min(6)).min(LONGEST),
+            View::Away(_) => EVERY.saturating_mul(1 << turns.min(6)).min(LONGEST),
             // Soon: its refusals are not signed, and whoever is on the way may have made one up.
             View::Conflict(_) => LONGEST,
         };
-        failures = if matches!(view, View::Away(_)) {
-            failures.saturating_add(1)
-        } else {
-            0
-        };
         let waits = matches!(view, View::New | View::Cosigned(..));
-        let again = conflicts.is_multiple_of(AGAIN);
-        conflicts = if matches!(view, View::Conflict(_)) {
-            conflicts.wrapping_add(1)
-        } else {
-            0
-        };
-        note(&app, &ask, view, again);
+        note(&app, &ask, view, turns.is_multiple_of(AGAIN));
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = edge::sleep(pause) => {}
@@ -115,9 +113,8 @@ async fn propose(store: &Store, ask: &Ask, last: &mut Option<u64>) -> Result<Vie
         match ask.ask(&proposal).await {
             Answer::Cosigned(signature, seen) => {
                 let at = edge::now();
-                let now = u64::try_from(at.micros().div_euclid(1_000_000)).unwrap_or_default();
-                if now.abs_diff(seen) > CLOCKS_DIFFER {
-                    let by = now.abs_diff(seen);
+                let by = at.unix_seconds().abs_diff(seen);
+                if by > CLOCKS_DIFFER {
                     return Ok(View::Away(format!(
                         "its clock and this server's differ by {by} s"
                     )));

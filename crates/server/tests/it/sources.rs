@@ -3,6 +3,7 @@
 use daypass_api::Route;
 use daypass_api::catalogue::How;
 use daypass_policy::Source;
+use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use crate::bed::{Bed, POLICY, ask};
@@ -22,6 +23,12 @@ async fn start(trusted: &[&str]) -> (Bed, String) {
         .unwrap();
     let token = bed.session("ana").await;
     (bed, token)
+}
+
+/// The answer to a call that the proxy saw come from there.
+async fn seen_from(call: RequestBuilder, forwarded: &str) -> Value {
+    let call = call.header("x-forwarded-for", forwarded);
+    call.send().await.unwrap().json().await.unwrap()
 }
 
 /// What a preview and a request with these headers come to: the code of the refusal, or `allowed`.
@@ -95,14 +102,7 @@ async fn the_list_is_of_the_address_that_it_is_asked_from() {
         ("unknown", Some("source")),
     ] {
         let call = bed.call(Route::Resources, &[], Some(&token));
-        let answer: Value = call
-            .header("x-forwarded-for", forwarded)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let answer = seen_from(call, forwarded).await;
         let offers = answer["items"].as_array().unwrap();
         let staging = offers
             .iter()
@@ -129,8 +129,7 @@ async fn what_is_explained_is_of_the_address_that_it_is_asked_from() {
             question["from"] = from.into();
         }
         let call = bed.call(Route::ExplainPolicy, &[], Some(token)).json(&question);
-        let call = call.header("x-forwarded-for", forwarded);
-        let answer: Value = call.send().await.unwrap().json().await.unwrap();
+        let answer = seen_from(call, forwarded).await;
         assert_eq!(answer["by_source"], true, "{answer}");
         let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
         (
@@ -149,14 +148,7 @@ async fn what_is_explained_is_of_the_address_that_it_is_asked_from() {
         assert!(!hint.contains("--from"), "it is her own: {hint}");
         let call = bed.call(Route::Why, &[], Some(&ana));
         let call = call.query(&[("subject", "ana"), ("resource", "staging"), ("role", "read")]);
-        let why: Value = call
-            .header("x-forwarded-for", forwarded)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let why = seen_from(call, forwarded).await;
         let decided = why["otherwise"][0]["decision"]["code"].as_str();
         assert_eq!(decided.unwrap_or("none"), code, "{forwarded}: {why}");
     }

@@ -68,7 +68,7 @@ impl Quorum {
             let wrong = |why: String| Failure::usage(why).hint(hint);
             for key in trust::keys_in(file, Use::Cosignature).map_err(wrong)? {
                 // Given twice it would count twice; and a name is only what somebody called it.
-                match keys.iter().find(|known| bytes(known) == bytes(&key)) {
+                match keys.iter().find(|known| known.is_same_pair(&key)) {
                     None => keys.push(key),
                     Some(known) if *known == key => {}
                     Some(known) => {
@@ -245,12 +245,6 @@ impl Cosigned {
 /// Whether a server has nothing that enough witnesses signed.
 fn is_none(error: &Error) -> bool {
     error.code() == Some(ProblemCode::Refusal(Code::NotFound))
-}
-
-/// The key itself, without its name and what is made of that.
-fn bytes(key: &Verifier) -> String {
-    let line = key.to_string();
-    line.splitn(3, '+').nth(2).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daypass_core::time::Span;
-use daypass_tlog::key::{Use, Verifier};
+use daypass_tlog::key::{self, Use, Verifier};
 use daypass_tlog::{Checkpoint, Marks};
 use serde_json::Value;
 
@@ -116,9 +116,7 @@ pub(crate) fn keys_of(file: &Path) -> Result<Vec<Verifier>, (String, &'static st
 pub(super) fn keys_in(file: &Path, of: Use) -> Result<Vec<Verifier>, String> {
     let wrong = |why: &str| format!("{}: {why}", file.display());
     let text = read(file)?;
-    let lines = text.lines().map(str::trim);
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
+    key::lines(&text)
         .map(|line| {
             if line.starts_with("PRIVATE+KEY+") {
                 return Err(wrong(
