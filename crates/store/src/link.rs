@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use daypass_core::time::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::value::{Row, Statement, Value, check, check_all};
+use crate::value::{Row, Statement, Value, check};
 use crate::{postgres, sqlite};
 
 /// A future that a caller hands in to run on a link.
@@ -18,9 +18,6 @@ pub(crate) type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send +
 
 /// How many values one statement lists at most. Longer lists are cut into several.
 const LIST: usize = 128;
-
-/// How many ids for events one drawing gives on PostgreSQL: by how much the sequence of the migrations goes up.
-const DRAWN: usize = 16;
 
 /// A connection, or a transaction on one.
 pub(crate) enum Link {
@@ -54,7 +51,9 @@ impl Link {
 
     /// Runs statements in order; on PostgreSQL without waiting for each answer before sending the next.
     pub(crate) async fn batch(&mut self, statements: &[Statement]) -> Result<()> {
-        check_all(statements)?;
+        for (_, values) in statements {
+            check(values)?;
+        }
         match self {
             Self::Sqlite(link) => statements
                 .iter()
@@ -84,29 +83,24 @@ impl Link {
         Ok(all)
     }
 
-    /// What a query draws the first of the next [`DRAWN`] ids for events with. Without limit on SQLite, where nobody else writes.
-    pub(crate) const fn draw(&self) -> &'static str {
+    /// The next `count` ids for events, in rising order.
+    pub(crate) async fn event_ids(&mut self, count: usize) -> Result<Vec<i64>> {
+        let count = i64::try_from(count).map_err(Error::corrupt)?;
         match self {
-            Self::Sqlite(_) => "(SELECT coalesce(max(id), 0) + 1 FROM events)",
-            Self::Postgres(_) => "nextval('event_ids')",
-        }
-    }
-
-    /// So many ids for events, in rising order, from the first that was drawn.
-    pub(crate) async fn event_ids(&mut self, first: i64, count: usize) -> Result<Vec<i64>> {
-        let mut ids: Vec<i64> = (first..).take(count).collect();
-        if let Self::Postgres(link) = self
-            && count > DRAWN
-        {
-            ids.truncate(DRAWN);
-            let more = i64::try_from((count - DRAWN).div_ceil(DRAWN)).map_err(Error::corrupt)?;
-            let text = "SELECT nextval('event_ids') FROM generate_series(1, $1::bigint)";
-            for row in link.rows(text, &[Value::Int(more)]).await? {
-                ids.extend((row.int(0)?..).take(DRAWN));
+            Self::Sqlite(link) => {
+                let rows = link.rows("SELECT max(id) FROM events", &[])?;
+                let last = rows
+                    .first()
+                    .map_or(Ok(None), |row| row.maybe_int(0))?
+                    .unwrap_or(0);
+                Ok((1..=count).map(|nth| last + nth).collect())
             }
-            ids.truncate(count);
+            Self::Postgres(link) => {
+                let text = "SELECT nextval('event_ids') FROM generate_series(1, $1::bigint)";
+                let rows = link.rows(text, &[Value::Int(count)]).await?;
+                rows.iter().map(|row| row.int(0)).collect()
+            }
         }
-        Ok(ids)
     }
 
     /// The clock of this process, where it decides; `None`: the database's does.

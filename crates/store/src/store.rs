@@ -17,7 +17,6 @@ use crate::link::{Link, Running};
 use crate::postgres::{self, Line, PostgresOptions};
 use crate::scope::Scope;
 use crate::transition::{self, Committed, Decide, Outcome, Told};
-use crate::value::Statement;
 use crate::{Clock, sqlite};
 
 /// How often a transition is begun anew because others changed the same rows.
@@ -209,13 +208,7 @@ impl Store {
         let Engine::Postgres(pools) = &self.inner.engine else {
             return self
                 .write_then(
-                    |link| {
-                        Box::pin(async move {
-                            let (committed, writes) =
-                                transition::run(link, &scope, &mut decide, &floor).await?;
-                            link.batch(&writes).await.map(|()| committed)
-                        })
-                    },
+                    |link| Box::pin(async move { transition::run(link, &scope, &mut decide, &floor).await }),
                     done,
                 )
                 .await;
@@ -368,7 +361,7 @@ where
     let mut link = postgres::link(line).await?;
     link.begin(begin);
     let mut any = Link::Postgres(link);
-    let result = action(&mut any).await.map(|value| (value, Vec::new()));
+    let result = action(&mut any).await;
     end(any, result).await
 }
 
@@ -394,13 +387,12 @@ async fn attempts(
     }
 }
 
-/// Writes what is still to be written and commits, or takes all back.
-async fn end<T>(link: Link, result: Result<(T, Vec<Statement>)>) -> Result<T> {
+async fn end<T>(link: Link, result: Result<T>) -> Result<T> {
     let Link::Postgres(mut link) = link else {
-        return Err(Error::corrupt("SQLite commits in its own thread"));
+        return result;
     };
     match result {
-        Ok((value, writes)) => link.commit(&writes).await.map(|()| value),
+        Ok(value) => link.commit().await.map(|()| value),
         Err(error) => {
             // Where the connection is lost, so is the transaction; the cause is what matters.
             if let Err(lost) = link.rollback().await {

@@ -17,7 +17,7 @@ use crate::link::Link;
 use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
-use crate::value::{Statement, check_all};
+use crate::value::Statement;
 use crate::{changes, entitlements, grants, keys, locks, past, people, policies, requests};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
@@ -65,17 +65,17 @@ pub struct Committed {
 /// The decision. It is called at most once, with what was locked.
 pub(crate) type Decide = Box<dyn FnOnce(&World, Timestamp) -> Result<Outcome, Refusal> + Send>;
 
-/// Runs one transition inside a transaction that the caller begins, writes to and commits. `decide` is taken when it is called:
-/// while it is still there, nothing was decided, and the caller may begin anew.
+/// Runs one transition inside a transaction that the caller begins and commits. `decide` is taken when it is called: while
+/// it is still there, nothing was decided, and the caller may begin anew.
 pub(crate) async fn run(
     link: &mut Link,
     scope: &Scope,
     decide: &mut Option<Decide>,
     floor: &Floor,
-) -> Result<(Committed, Vec<Statement>)> {
+) -> Result<Committed> {
     let mut world = scope::load(link, scope).await?;
     // After the locks: whoever held them before has an earlier time.
-    let (moment, first) = read_moment(link, floor, link.draw()).await?;
+    let moment = moment(link, floor).await?;
     let now = moment.now;
     (world.policy, world.directory) = (moment.policy, moment.directory);
     if moment.locked {
@@ -89,14 +89,17 @@ pub(crate) async fn run(
         .ok_or_else(|| Error::corrupt("a transition was run twice"))?;
     let outcome = decide(&world, now)?;
     if outcome.events.is_empty() && outcome.side.is_empty() {
-        let events = Vec::new();
-        return Ok((Committed { world, events, now }, Vec::new()));
+        return Ok(Committed {
+            world,
+            events: Vec::new(),
+            now,
+        });
     }
-    let ids = link.event_ids(first, outcome.events.len()).await?;
+    let ids = link.event_ids(outcome.events.len()).await?;
     let (mut writes, events) = writes(&mut world, outcome, &ids, now)?;
     writes.extend(floor.unkept(moment.shift).map(keep_shift));
-    check_all(&writes)?;
-    Ok((Committed { world, events, now }, writes))
+    link.batch(&writes).await?;
+    Ok(Committed { world, events, now })
 }
 
 /// One reading of the time. Where the clock was set back at some time, or was ahead and was put right, the two differ for good.
@@ -125,37 +128,32 @@ struct Moment {
 }
 
 async fn moment(link: &mut Link, floor: &Floor) -> Result<Moment> {
-    Ok(read_moment(link, floor, "CAST(0 AS BIGINT)").await?.0)
-}
-
-/// The moment, and the number that was asked for beside it.
-async fn read_moment(link: &mut Link, floor: &Floor, beside: &str) -> Result<(Moment, i64)> {
     let local = link.local_clock();
-    let clock = match local {
-        Some(_) => "0",
-        None => "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-    };
-    let text = format!(
+    let text = if local.is_some() {
         "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
-         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1), {beside}, {clock} FROM clock_state, directory_state \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1) FROM clock_state, directory_state \
          WHERE clock_state.id = 1 AND directory_state.id = 1"
-    );
+    } else {
+        "SELECT (SELECT max(at) FROM events), (SELECT revision FROM policy_state), shift, changes, \
+         (SELECT id FROM locks WHERE state = 'locked' LIMIT 1), \
+         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM clock_state, directory_state \
+         WHERE clock_state.id = 1 AND directory_state.id = 1"
+    };
     let row = link
-        .row(&text, &[])
+        .row(text, &[])
         .await?
         .ok_or_else(|| Error::corrupt("a query without a row"))?;
-    let clock = local.map_or_else(|| row.time(6), Ok)?;
+    let clock = local.map_or_else(|| row.time(5), Ok)?;
     let recorded = row.maybe_time(0)?.unwrap_or(Timestamp::EPOCH);
     let shift = Span::from_micros(row.count(2)?);
-    let moment = Moment {
+    Ok(Moment {
         now: floor.raise(clock, recorded, shift),
         clock,
         shift,
         policy: row.maybe_text(1)?.map(|_| row.parse(1)).transpose()?,
         directory: row.count(3)?,
         locked: row.maybe_text(4)?.is_some(),
-    };
-    Ok((moment, row.int(5)?))
+    })
 }
 
 /// The time that would decide now; and by how much it runs ahead of the clock, where the store does not know that yet.

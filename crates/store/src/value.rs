@@ -45,11 +45,6 @@ pub(crate) fn check(values: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The same of all values of these.
-pub(crate) fn check_all(statements: &[Statement]) -> Result<()> {
-    statements.iter().try_for_each(|(_, values)| check(values))
-}
-
 macro_rules! text {
     ($($of:ty),*) => { $(impl From<$of> for Value {
         fn from(value: $of) -> Self { Self::Text(value.to_string()) }

@@ -91,7 +91,7 @@ impl Judge {
     /// Whether the process that sent this had just stood still: between its last check and the call, for all it knows.
     fn stood_still(&self, landing: &Landing) -> bool {
         let stall = self.stalls.get(&landing.by);
-        stall.is_some_and(|until| landing.sent <= *until + JUST_NOW)
+        stall.is_some_and(|stall| landing.sent <= stall.until + JUST_NOW)
     }
 
     /// Whether whoever sent this had just lost the store, alone.
@@ -142,7 +142,7 @@ impl Judge {
                 return false;
             };
             // To whoever goes by a clock that was turned forward since, it has run out.
-            let runs = now + self.jumps.ahead(held.reckoned) < until;
+            let runs = now + self.jumps.ahead(held.reckoned, self.unwritable) < until;
             // It became active while a removal that was written down before could still take effect: it is provisioned
             // once more when that is over.
             let warned = noted.is_some_and(|(until, noted)| noted <= since && now <= until);

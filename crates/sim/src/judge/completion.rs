@@ -136,7 +136,7 @@ impl Judge {
     /// server that stood still goes by what it saw before.
     fn was_quiet(&self, id: GrantId, long: Span) -> bool {
         let now = self.time.now();
-        if self.stalls.values().any(|until| now <= *until + MOMENTS) {
+        if self.stalls.values().any(|stall| now <= stall.until + MOMENTS) {
             return true;
         }
         self.parts(id).all(|(target, key)| {

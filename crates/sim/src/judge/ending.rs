@@ -117,7 +117,10 @@ impl Judge {
     /// forward since end access early, which is the side to err on.
     fn latest(&self, grant: GrantId) -> Timestamp {
         let reckoned = self.ledger.grants.get(&grant).map(|held| held.reckoned);
-        self.time.now() + reckoned.map(|since| self.jumps.ahead(since)).unwrap_or_default()
+        self.time.now()
+            + reckoned
+                .map(|since| self.jumps.ahead(since, self.unwritable))
+                .unwrap_or_default()
     }
 
     fn parts_of(&self, grant: GrantId) -> &[(usize, String)] {
@@ -159,12 +162,10 @@ impl Judge {
     }
 
     fn nobody_removed(&self, grant: &Grant, phase: &Phase) -> Option<(Invariant, String)> {
-        let Phase::Active { begun, since, .. } = phase else {
+        let Phase::Active { seen, .. } = phase else {
             return Some((Invariant::NotCut, "it was not active".to_owned()));
         };
         let parts = self.parts_of(grant.id);
-        // Of several, each was seen at its own moment while they were set up.
-        let seen = if parts.len() > 1 { begun } else { since };
         // What its target ended at the limit that it was given was not taken away either, but its time is over.
         let over = self
             .ledger

@@ -2,6 +2,13 @@
 
 use daypass_core::time::{Span, Timestamp};
 
+/// When a server stood still.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stall {
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
+}
+
 /// Every turn of the clock.
 #[derive(Debug, Default)]
 pub(super) struct Jumps(Vec<Jump>);
@@ -43,10 +50,13 @@ impl Jumps {
         });
     }
 
-    /// The last server that ran has crashed, having stood still until `awake`, if it did. Had it not read the clock again by then,
-    /// nobody has felt the turn.
-    pub(super) fn alone(&mut self, awake: Option<Timestamp>, now: Timestamp) {
-        let read_by = |jump: &Jump| awake.map_or(jump.at, |awake| awake.max(jump.at)) + READ_WITHIN;
+    /// The last server that ran has crashed; it stood still last during this. Had it not read the clock again by then, nobody has
+    /// felt the turn.
+    pub(super) fn alone(&mut self, stall: Option<Stall>, now: Timestamp) {
+        let read_by = |jump: &Jump| {
+            let still = stall.filter(|stall| stall.from <= jump.at + READ_WITHIN && stall.until > jump.at);
+            still.map_or(jump.at, |stall| stall.until) + READ_WITHIN
+        };
         let unread = |jump: &&mut Jump| jump.noted && now < read_by(jump);
         for jump in self.0.iter_mut().filter(unread) {
             jump.noted = false;
@@ -63,18 +73,23 @@ impl Jumps {
         }
     }
 
-    /// By how much a deadline that was set then may have come early.
-    pub(super) fn ahead(&self, set: Timestamp) -> Span {
+    /// By how much a deadline that was set then may have come early. `unwritable`: until when the store took no notes.
+    pub(super) fn ahead(&self, set: Timestamp, unwritable: Timestamp) -> Span {
         // Of several servers one may know a later time than another when the clock is set back: what is reckoned before all of
         // them go by the latest comes early by as much.
         let unsettled = |jump: &Jump| jump.ahead == Span::ZERO && jump.felt >= set;
-        self.0.iter().fold(Span::ZERO, |sum, jump| match jump {
+        let ahead = self.0.iter().fold(Span::ZERO, |sum, jump| match jump {
             jump if unsettled(jump) => sum + READ_WITHIN,
             jump if jump.at >= set => sum + jump.ahead,
-            // Servers that start beside each other know of it by the store alone.
-            jump if jump.ahead == Span::ZERO && !jump.noted => sum + APART,
             _ => sum,
-        })
+        });
+        // Servers that start beside each other know of it by the store alone, once it takes the note.
+        let unknown = |jump: &Jump| jump.ahead == Span::ZERO && !jump.noted;
+        if set <= unwritable + READ_WITHIN && self.0.iter().any(unknown) {
+            ahead + APART
+        } else {
+            ahead
+        }
     }
 
     /// By how much a deadline that was set then may come late: time that nobody could have noticed.
@@ -98,8 +113,8 @@ mod tests {
     fn what_was_set_after_a_turn_forward_comes_in_time() {
         let mut jumps = Jumps::default();
         jumps.turned(HOUR, true, at(10));
-        assert_eq!(jumps.ahead(at(10)), Span::hours(1));
-        assert_eq!(jumps.ahead(at(11)), Span::ZERO);
+        assert_eq!(jumps.ahead(at(10), at(0)), Span::hours(1));
+        assert_eq!(jumps.ahead(at(11), at(0)), Span::ZERO);
         assert_eq!(jumps.lost(at(0)), Span::ZERO);
     }
 
@@ -127,8 +142,14 @@ mod tests {
         jumps.turned(HOUR, true, at(10));
         jumps.alone(None, at(10) + READ_WITHIN);
         assert_eq!(jumps.lost(at(0)), READ_WITHIN, "it had time to read the clock");
-        jumps.alone(Some(at(9)), at(10) + READ_WITHIN);
-        assert_eq!(jumps.lost(at(0)), READ_WITHIN, "it stood still before");
+        for (from, until) in [(8, 9), (30, 31)] {
+            let [from, until] = [from, until].map(at);
+            jumps.alone(
+                Some(Stall { from, until }),
+                until + Span::seconds(1).max(at(10).since(until) + READ_WITHIN),
+            );
+            assert_eq!(jumps.lost(at(0)), READ_WITHIN, "it stood still at another time");
+        }
         jumps.alone(None, at(10) + Span::seconds(2));
         jumps.started(at(12));
         assert_eq!(jumps.lost(at(11)), Span::hours(1));
@@ -138,7 +159,8 @@ mod tests {
     fn a_turn_back_while_the_last_server_stands_still_is_one_that_nobody_noticed() {
         let mut jumps = Jumps::default();
         jumps.turned(-HOUR, true, at(10));
-        jumps.alone(Some(at(12)), at(12) + Span::seconds(1));
+        let [from, until] = [9, 12].map(at);
+        jumps.alone(Some(Stall { from, until }), at(12) + Span::seconds(1));
         assert_eq!(jumps.lost(at(0)), Span::hours(1));
     }
 }

@@ -86,7 +86,8 @@ pub(super) enum Phase {
         limit: Timestamp,
     },
     Active {
-        begun: Timestamp,
+        /// When the first of its parts was seen to be there, in true time.
+        seen: Timestamp,
         since: Timestamp,
         until: Timestamp,
         limit: Timestamp,
@@ -107,6 +108,8 @@ pub(super) struct Known {
     /// Until when a removal that was written down may take effect, in true time, and when that was written down.
     pub(super) removing: Option<(Timestamp, Timestamp)>,
     pub(super) observed: Observed,
+    /// When it was last recorded to be there, in true time.
+    pub(super) seen: Option<Timestamp>,
     /// Since when, in true time, it has been known to be there, or that it may be.
     pub(super) since: Timestamp,
 }

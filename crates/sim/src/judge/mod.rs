@@ -34,7 +34,7 @@ use self::completion::Closings;
 pub(crate) use self::edits::Wanted;
 use self::ending::Sent;
 pub(crate) use self::ending::Verb;
-use self::jumps::Jumps;
+use self::jumps::{Jumps, Stall};
 use self::ledger::Ledger;
 use crate::scenario::{Scenario, Vote};
 use crate::scheduler::{Owner, Time};
@@ -163,8 +163,8 @@ pub(crate) struct Judge {
     unwritable: Timestamp,
     /// Until when the store was gone or full: whoever removes something then cannot ask who holds it.
     storeless: Timestamp,
-    /// Until when each start of a server stood still: what it had checked before it may do after.
-    stalls: BTreeMap<Owner, Timestamp>,
+    /// When each start of a server stood still last: what it had checked before it may do after.
+    stalls: BTreeMap<Owner, Stall>,
     /// Until when each server alone had lost the store.
     cut_off: BTreeMap<usize, Timestamp>,
     /// Everything has come to rest: nothing is asked of a target any more.
@@ -279,8 +279,12 @@ impl Judge {
 
     /// A server stands still until then.
     pub(crate) fn stalled_until(&mut self, owner: Owner, until: Timestamp) {
-        let stall = self.stalls.entry(owner).or_insert(until);
-        *stall = (*stall).max(until);
+        let from = self.time.now();
+        let stall = self.stalls.entry(owner).or_insert(Stall { from, until });
+        if stall.until < from {
+            stall.from = from;
+        }
+        stall.until = stall.until.max(until);
         self.disturbed_until(None, until);
     }
 

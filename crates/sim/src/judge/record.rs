@@ -247,8 +247,12 @@ impl Judge {
             return;
         };
         let until = now + expires_at.since(at);
+        let entitlements = &self.ledger.entitlements;
+        let seen = |part| entitlements.get(part).and_then(|known: &Known| known.seen);
+        // One that others held before may have been seen before it began.
+        let seen = held.parts.iter().filter_map(seen).min().unwrap_or(now).max(begun);
         held.phase = Phase::Active {
-            begun,
+            seen,
             since: now,
             until,
             limit: expires_at,
@@ -316,7 +320,7 @@ impl Judge {
             return;
         };
         let Phase::Active {
-            begun,
+            seen,
             since,
             limit,
             until: before,
@@ -336,7 +340,7 @@ impl Judge {
         let more = agreed.map(|(more, ..)| more);
         let in_truth = until.since(before);
         held.phase = Phase::Active {
-            begun,
+            seen,
             since,
             until,
             limit: expires_at,
@@ -394,6 +398,7 @@ impl Judge {
             intent: None,
             removing: None,
             observed: Observed::Unknown { since: at },
+            seen: None,
             since: now,
         });
         if matches!(known.observed, Observed::Absent { .. }) {
@@ -412,6 +417,7 @@ impl Judge {
             }
             Seen::Provisioned { until } => {
                 known.intent = None;
+                known.seen = Some(now);
                 known.observed = Observed::Present { until: *until, at };
             }
             Seen::Removing { until } => {

@@ -86,8 +86,8 @@ CREATE TABLE texts (
     words BYTEA NOT NULL
 );
 
--- Ids in the order in which they are drawn: for one subject, the order of its changes. A decision draws sixteen at once.
-CREATE SEQUENCE event_ids AS BIGINT INCREMENT BY 16;
+-- Ids in the order in which they are drawn: for one subject, the order of its changes.
+CREATE SEQUENCE event_ids AS BIGINT;
 
 -- What happened. `bytes` is the canonical form and `leaf_hash` its hash as a leaf of the log; `leaf_index` is its place
 -- there, given by the sequencer.

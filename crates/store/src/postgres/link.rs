@@ -44,31 +44,18 @@ impl Link {
         self.beginning = Some(how.to_owned());
     }
 
-    /// Writes all of these and commits, all in one sending: where one of them fails, what PostgreSQL makes of the `COMMIT` is to
-    /// take everything back. Where the connection breaks in this very moment, nobody knows what it did.
-    pub(crate) async fn commit(&mut self, statements: &[Statement]) -> Result<()> {
+    /// Commits, once all that was written is known to have worked: a `COMMIT` that is sent along with it might come to stand
+    /// without what failed on this side. Where the connection breaks in this very moment, nobody knows whether it did.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
         self.begun().await?;
-        let client = self.client()?;
-        let done = async {
-            let prepared = prepared(client, statements).await?;
-            let sent = prepared
-                .iter()
-                .map(|(statement, values)| client.execute(statement, values));
-            let (written, committed) = join(join_all(sent), client.batch_execute("COMMIT")).await;
-            Ok(first_failure(written).and(committed))
-        };
-        let done = within(self.patience, done).await;
-        let done = self.note(done).and_then(|done| {
-            // Answered, one way or the other: it is over.
-            self.open = false;
-            self.note(Ok(done))
-        });
-        done.map_err(|error| match error {
+        self.control("COMMIT").await.map_err(|error| match error {
             Error::Unavailable(why) => Error::Unavailable(format!(
                 "{why} (while committing: look whether it was recorded before you repeat it)"
             )),
             other => other,
-        })
+        })?;
+        self.open = false;
+        Ok(())
     }
 
     pub(crate) async fn rollback(&mut self) -> Result<()> {
@@ -135,14 +122,19 @@ impl Link {
         self.begun().await?;
         let client = self.client()?;
         let done = async {
-            let prepared = prepared(client, statements).await?;
+            let mut prepared = Vec::with_capacity(statements.len());
+            for (text, values) in statements {
+                prepared.push((client.prepare_cached(text).await?, parameters(values)));
+            }
             let sent = prepared
                 .iter()
                 .map(|(statement, values)| client.execute(statement, values));
-            first_failure(join_all(sent).await)
+            // The first failure is the cause; those behind it only say that the transaction has failed.
+            let done = join_all(sent).await.into_iter().find(Result::is_err);
+            done.unwrap_or(Ok(0))
         };
         let done = within(self.patience, done).await;
-        self.note(done)
+        self.note(done).map(drop)
     }
 
     /// The connection, while anybody answers on it. To one that fell silent nothing more is said, not even that it be rolled back.
@@ -188,26 +180,7 @@ impl Drop for Link {
     }
 }
 
-type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
-
-/// All of these, ready to be sent without waiting in between.
-async fn prepared<'a>(
-    client: &Object,
-    statements: &'a [Statement],
-) -> Result<Vec<(tokio_postgres::Statement, Parameters<'a>)>, tokio_postgres::Error> {
-    let mut prepared = Vec::with_capacity(statements.len());
-    for (text, values) in statements {
-        prepared.push((client.prepare_cached(text).await?, parameters(values)));
-    }
-    Ok(prepared)
-}
-
-/// The first failure is the cause; those behind it only say that the transaction has failed.
-fn first_failure(written: Vec<Result<u64, tokio_postgres::Error>>) -> Result<(), tokio_postgres::Error> {
-    written.into_iter().try_for_each(|one| one.map(drop))
-}
-
-fn parameters(values: &[Value]) -> Parameters<'_> {
+fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 

@@ -56,7 +56,7 @@ async fn a_refusal_leaves_nothing_behind(bench: Bench) {
 
 async fn events_of_one_decision_keep_their_order(bench: Bench) {
     add(&bench.store, person(1, "ana"), Vec::new()).await.unwrap();
-    // More than one drawing of ids has, then few, then as many as two have.
+    // Many, few, many.
     for (round, count) in [40_u32, 3, 32].into_iter().enumerate() {
         let joined = move |nth: u32| {
             let groups = [name(&format!("team-{round}-{nth}"))].into();
