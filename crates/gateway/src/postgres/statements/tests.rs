@@ -1,0 +1,1 @@
+//! Answers find what they are about.
