@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
 
 use crate::control::SECRET;
-use crate::world::{SOON, World, err, finish, out};
+use crate::world::{World, err, finish, out, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_goes_through_and_the_target_sees_the_grants_own_role() {
@@ -154,7 +154,7 @@ async fn notifications_and_notices_arrive_while_nothing_is_asked() {
     world.target("NOTIFY news, 'fresh'").await;
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        let message = tokio::time::timeout(SOON, client.notices.recv()).await.unwrap().unwrap();
+        let message = soon(client.notices.recv()).await.unwrap();
         seen.push(match message {
             AsyncMessage::Notice(notice) => notice.message().to_owned(),
             AsyncMessage::Notification(one) => format!("{}: {}", one.channel(), one.payload()),
@@ -170,7 +170,7 @@ async fn a_cancellation_stops_this_query_and_no_other() {
     let (one, two) = (world.connect().await, world.connect().await);
     let sleep = async |client: &crate::world::Client| {
         let query = client.simple_query("SELECT pg_sleep(600)");
-        tokio::time::timeout(SOON, query).await
+        soon(query).await
     };
     let token = one.cancel_token();
     let tls = one.tls.clone();
@@ -183,7 +183,7 @@ async fn a_cancellation_stops_this_query_and_no_other() {
     };
     let (first, second, ()) = tokio::join!(sleep(&one), sleep(&two), stop);
     for result in [first, second] {
-        let error = result.unwrap().unwrap_err();
+        let error = result.unwrap_err();
         assert_eq!(error.code().unwrap().code(), "57014");
     }
     // Both go on.
@@ -202,7 +202,7 @@ async fn ctrl_c_in_psql_cancels() {
     world.target_says(active, "1").await;
     let pid = rustix::process::Pid::from_raw(psql.id().unwrap().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = tokio::time::timeout(SOON, psql.wait_with_output()).await.unwrap().unwrap();
+    let output = soon(psql.wait_with_output()).await.unwrap();
     assert!(err(&output).contains("canceling statement due to user request"), "{}", err(&output));
 }
 

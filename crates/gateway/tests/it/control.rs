@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use daypass_core::time::Timestamp;
@@ -14,29 +14,35 @@ use daypass_gateway::scram::{ITERATIONS, Verifier};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 
+use crate::world;
+
 /// The secret of everybody.
-pub const SECRET: &str = "a-secret-of-ada";
+pub(crate) const SECRET: &str = "a-secret-of-ada";
 
 /// What is decided from now on.
-pub struct Rules {
-    pub place: Place,
-    pub user: String,
-    pub password: Option<SecretString>,
-    pub database: String,
-    pub guardrails: Guardrails,
-    pub recording: Recording,
-    pub term: Term,
-    pub refusal: Option<Refusal>,
+pub(crate) struct Rules {
+    pub(crate) place: Place,
+    pub(crate) user: String,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) database: String,
+    pub(crate) guardrails: Guardrails,
+    pub(crate) recording: Recording,
+    pub(crate) term: Term,
+    pub(crate) refusal: Option<Refusal>,
     /// Whoever connects waits, and is told this.
-    pub ask: Option<Vec<String>>,
+    pub(crate) ask: Option<Vec<String>>,
     /// The answer to whoever waits.
-    pub decision: Option<Waited>,
+    pub(crate) decision: Option<Waited>,
     /// Nothing can be asked.
-    pub cut_off: bool,
+    pub(crate) cut_off: bool,
     /// Records are not taken.
-    pub sink_fails: bool,
-    /// Records are taken when this is more than zero.
-    pub sink_waits: bool,
+    pub(crate) sink_fails: bool,
+    /// Records are not taken yet.
+    pub(crate) sink_waits: bool,
+    /// The end of the grant.
+    pub(crate) deadline: Option<Instant>,
+    /// Leases are given, and the answer does not arrive yet.
+    pub(crate) hold_open: bool,
 }
 
 #[derive(Default)]
@@ -54,16 +60,26 @@ struct Kept {
     waits: u64,
 }
 
-pub struct Judge {
-    pub rules: Mutex<Rules>,
+pub(crate) struct Judge {
+    pub(crate) rules: Mutex<Rules>,
     kept: Mutex<Kept>,
     changed: watch::Sender<u64>,
     next: AtomicU64,
     verifier: Verifier,
 }
 
+impl Rules {
+    fn term(&self) -> Term {
+        let mut term = self.term;
+        if let Some(deadline) = self.deadline {
+            term.ends_in = deadline.saturating_duration_since(world::now());
+        }
+        term
+    }
+}
+
 impl Judge {
-    pub fn new(rules: Rules) -> Arc<Self> {
+    pub(crate) fn new(rules: Rules) -> Arc<Self> {
         Arc::new(Self {
             rules: Mutex::new(rules),
             kept: Mutex::default(),
@@ -73,7 +89,7 @@ impl Judge {
         })
     }
 
-    pub fn rules(&self) -> MutexGuard<'_, Rules> {
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
         self.rules.lock().unwrap()
     }
 
@@ -90,7 +106,7 @@ impl Judge {
     }
 
     /// Waits until something is so, looking whenever something happened here.
-    pub async fn until<T>(&self, what: &str, is: impl Fn(&Self) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, what: &str, is: impl Fn(&Self) -> Option<T>) -> T {
         let mut changed = self.changed.subscribe();
         let waiting = async {
             loop {
@@ -100,16 +116,16 @@ impl Judge {
                 changed.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waiting)
+        world::for_a_while(world::SOON, waiting)
             .await
-            .unwrap_or_else(|_| panic!("never: {what}"))
+            .unwrap_or_else(|| panic!("never: {what}"))
     }
 
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.change();
     }
 
-    pub fn statements(&self) -> Vec<Statement> {
+    pub(crate) fn statements(&self) -> Vec<Statement> {
         let records = &self.kept().records;
         records
             .iter()
@@ -121,33 +137,33 @@ impl Judge {
     }
 
     /// Waits for the record of a statement.
-    pub async fn recorded(&self, text: &str) -> Statement {
+    pub(crate) async fn recorded(&self, text: &str) -> Statement {
         let found = |judge: &Self| judge.statements().into_iter().find(|one| &*one.text == text);
         self.until(&format!("a record of {text}"), found).await
     }
 
-    pub fn records(&self) -> Vec<(SessionId, Record)> {
+    pub(crate) fn records(&self) -> Vec<(SessionId, Record)> {
         self.kept().records.clone()
     }
 
-    pub fn leases(&self) -> Vec<(LeaseId, SessionId, PersonId)> {
+    pub(crate) fn leases(&self) -> Vec<(LeaseId, SessionId, PersonId)> {
         self.kept().leases.clone()
     }
 
-    pub fn openings(&self) -> Vec<Opening> {
+    pub(crate) fn openings(&self) -> Vec<Opening> {
         self.kept().openings.clone()
     }
 
-    pub fn renewals(&self) -> u64 {
+    pub(crate) fn renewals(&self) -> u64 {
         self.kept().renewals
     }
 
-    pub fn waits(&self) -> u64 {
+    pub(crate) fn waits(&self) -> u64 {
         self.kept().waits
     }
 
     /// Waits until so many sessions were closed.
-    pub async fn closings(&self, count: usize) -> Vec<Closing> {
+    pub(crate) async fn closings(&self, count: usize) -> Vec<Closing> {
         let enough = |judge: &Self| {
             let closings = judge.kept().closings.clone();
             (closings.len() >= count).then_some(closings)
@@ -155,8 +171,18 @@ impl Judge {
         self.until(&format!("{count} closings"), enough).await
     }
 
+    fn decision(&self, ticket: &Ticket) -> Option<Waited> {
+        match &mut self.rules().decision {
+            Some(Waited::Open(_)) => Some(Waited::Open(ticket.clone())),
+            Some(Waited::Refused(refusal)) => Some(Waited::Refused(refusal.clone())),
+            // Something new is said once.
+            Some(Waited::Still(lines)) if !lines.is_empty() => Some(Waited::Still(std::mem::take(lines))),
+            _ => None,
+        }
+    }
+
     /// Ends sessions, and tells every gateway at once.
-    pub fn end(&self, which: Which, reason: Reason) {
+    pub(crate) fn end(&self, which: Which, reason: Reason) {
         let mut kept = self.kept();
         kept.note_end(&which, &reason);
         for listener in &kept.listeners {
@@ -168,8 +194,53 @@ impl Judge {
     }
 
     /// Ends sessions without telling: the gateway learns it when it renews.
-    pub fn end_quietly(&self, which: Which, reason: Reason) {
+    pub(crate) fn end_quietly(&self, which: Which, reason: Reason) {
         self.kept().note_end(&which, &reason);
+    }
+}
+
+impl Judge {
+    fn decide(&self, opening: Opening) -> Result<Opened, Unavailable> {
+        let rules = self.rules();
+        if rules.cut_off {
+            return Err(unavailable());
+        }
+        let mut kept = self.kept();
+        kept.openings.push(opening.clone());
+        let Some(person) = kept.tickets.remove(&opening.ticket) else {
+            return Err(Unavailable("a ticket that is not known".to_owned()));
+        };
+        if let Some(refusal) = &rules.refusal {
+            return Ok(Opened::Refused(refusal.clone()));
+        }
+        if let (Some(lines), None | Some(Waited::Still(_) | Waited::Refused(_))) = (&rules.ask, &rules.decision) {
+            let ticket = Ticket(self.number("waiting").into());
+            kept.tickets.insert(ticket.clone(), person);
+            let lines = lines.clone();
+            return Ok(Opened::Waiting(Waiting { ticket, lines }));
+        }
+        let (lease, session) = (self.number("lease"), self.number("session"));
+        let (id, session) = (LeaseId::from(lease.as_str()), SessionId::from(session.as_str()));
+        kept.leases.push((id.clone(), session.clone(), person.clone()));
+        kept.open.insert(id.clone());
+        drop(kept);
+        self.change();
+        Ok(Opened::Lease(Box::new(Lease {
+            id,
+            session,
+            grant: GrantId::from("grant"),
+            person,
+            term: rules.term(),
+            ends_at: Timestamp::from_micros(0),
+            target: Target::Postgres(PostgresTarget {
+                place: rules.place.clone(),
+                user: rules.user.clone(),
+                password: rules.password.clone(),
+                database: rules.database.clone(),
+                guardrails: rules.guardrails,
+            }),
+            recording: rules.recording,
+        })))
     }
 }
 
@@ -230,46 +301,12 @@ impl Control for Judge {
     }
 
     async fn open(&self, opening: Opening) -> Result<Opened, Unavailable> {
-        let rules = self.rules();
-        if rules.cut_off {
-            return Err(unavailable());
+        let opened = self.decide(opening)?;
+        let mut changed = self.changed.subscribe();
+        while self.rules().hold_open {
+            changed.changed().await.unwrap();
         }
-        let mut kept = self.kept();
-        kept.openings.push(opening.clone());
-        let Some(person) = kept.tickets.remove(&opening.ticket) else {
-            return Err(Unavailable("a ticket that is not known".to_owned()));
-        };
-        if let Some(refusal) = &rules.refusal {
-            return Ok(Opened::Refused(refusal.clone()));
-        }
-        if let (Some(lines), None) = (&rules.ask, &rules.decision) {
-            let ticket = Ticket(self.number("waiting").into());
-            kept.tickets.insert(ticket.clone(), person);
-            let lines = lines.clone();
-            return Ok(Opened::Waiting(Waiting { ticket, lines }));
-        }
-        let (lease, session) = (self.number("lease"), self.number("session"));
-        let (id, session) = (LeaseId::from(lease.as_str()), SessionId::from(session.as_str()));
-        kept.leases.push((id.clone(), session.clone(), person.clone()));
-        kept.open.insert(id.clone());
-        drop(kept);
-        self.change();
-        Ok(Opened::Lease(Box::new(Lease {
-            id,
-            session,
-            grant: GrantId::from("grant"),
-            person,
-            term: rules.term,
-            ends_at: Timestamp::from_micros(0),
-            target: Target::Postgres(PostgresTarget {
-                place: rules.place.clone(),
-                user: rules.user.clone(),
-                password: rules.password.clone(),
-                database: rules.database.clone(),
-                guardrails: rules.guardrails,
-            }),
-            recording: rules.recording,
-        })))
+        Ok(opened)
     }
 
     async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable> {
@@ -277,11 +314,9 @@ impl Control for Judge {
         self.change();
         let mut changed = self.changed.subscribe();
         loop {
-            match &self.rules().decision {
-                Some(Waited::Open(_)) => return Ok(Waited::Open(ticket.clone())),
-                Some(Waited::Refused(refusal)) => return Ok(Waited::Refused(refusal.clone())),
-                Some(Waited::Still(lines)) => return Ok(Waited::Still(lines.clone())),
-                None => {}
+            let decision = self.decision(ticket);
+            if let Some(decision) = decision {
+                return Ok(decision);
             }
             changed.changed().await.unwrap();
         }
@@ -292,7 +327,7 @@ impl Control for Judge {
         if rules.cut_off {
             return Err(unavailable());
         }
-        let term = rules.term;
+        let term = rules.term();
         drop(rules);
         let mut kept = self.kept();
         kept.renewals += 1;

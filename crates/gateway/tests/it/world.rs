@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daypass_gateway::control::{Control, OnFailure, Recording, Term};
 use daypass_gateway::postgres::target::{Guardrails, Place, TargetTls};
@@ -24,8 +24,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::control::{Judge, Rules, SECRET};
 
 /// What all tests share.
-pub struct Base {
-    pub postgres: Postgres,
+pub(crate) struct Base {
+    pub(crate) postgres: Postgres,
     ca_pem: String,
     chain: String,
     key: String,
@@ -35,7 +35,7 @@ pub struct Base {
 }
 
 /// Starts a PostgreSQL that takes TLS, with a certificate of the CA that signed the gateway's too.
-pub fn start_target(ca: &CertifiedIssuer<'_, KeyPair>) -> Postgres {
+pub(crate) fn start_target(ca: &CertifiedIssuer<'_, KeyPair>) -> Postgres {
     let mut postgres = Postgres::options()
         .setting("max_connections", "1200")
         .start()
@@ -66,7 +66,7 @@ fn certificate(ca: &CertifiedIssuer<'_, KeyPair>) -> (String, String) {
     (certificate.pem(), key.serialize_pem())
 }
 
-pub fn authority() -> CertifiedIssuer<'static, KeyPair> {
+pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut ca = CertificateParams::new(Vec::<String>::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // Otherwise all certificates have one name, and OpenSSL takes each for its own issuer.
@@ -91,18 +91,18 @@ fn build() -> Base {
     }
 }
 
-pub fn base() -> &'static Base {
+pub(crate) fn base() -> &'static Base {
     static BASE: OnceLock<Base> = OnceLock::new();
     BASE.get_or_init(build)
 }
 
 /// A gateway.
-pub struct World {
-    pub base: &'static Base,
-    pub judge: Arc<Judge>,
-    pub gateway: Arc<Gateway>,
-    pub port: u16,
-    pub database: String,
+pub(crate) struct World {
+    pub(crate) base: &'static Base,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) port: u16,
+    pub(crate) database: String,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -114,9 +114,26 @@ impl Drop for World {
     }
 }
 
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub fn rules(database: &str) -> Rules {
+#[expect(clippy::disallowed_methods, reason = "a test measures")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// What does not end in time fails the test.
+#[expect(clippy::disallowed_methods, reason = "a test that hangs says nothing")]
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, work).await.expect("it ends in time")
+}
+
+/// Runs it for so long at most.
+#[expect(clippy::disallowed_methods, reason = "what must not happen has to be given time")]
+pub(crate) async fn for_a_while<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(time, work).await.ok()
+}
+
+pub(crate) fn rules(database: &str) -> Rules {
     let base = base();
     Rules {
         place: Place {
@@ -144,20 +161,22 @@ pub fn rules(database: &str) -> Rules {
         cut_off: false,
         sink_fails: false,
         sink_waits: false,
+        deadline: None,
+        hold_open: false,
     }
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}, |_| {}, Limits::default()).await
     }
 
     /// With other rules.
-    pub async fn ruled(rule: impl FnOnce(&mut Rules)) -> Self {
+    pub(crate) async fn ruled(rule: impl FnOnce(&mut Rules)) -> Self {
         Self::with(rule, |_| {}, Limits::default()).await
     }
 
-    pub async fn with(
+    pub(crate) async fn with(
         rule: impl FnOnce(&mut Rules),
         set: impl FnOnce(&mut Settings),
         limits: Limits,
@@ -196,7 +215,7 @@ impl World {
     }
 
     /// How libpq connects.
-    pub fn conninfo(&self, user: &str) -> String {
+    pub(crate) fn conninfo(&self, user: &str) -> String {
         format!(
             "host=127.0.0.1 port={} user={user} password={SECRET} dbname=orders/read sslmode=verify-full sslrootcert={}",
             self.port,
@@ -205,39 +224,39 @@ impl World {
     }
 
     /// A program of PostgreSQL's, without what this machine would tell it.
-    pub fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.base.postgres.installed().program(name));
         command.env_clear().env("PGAPPNAME", "a-test").kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    pub fn psql(&self, args: &[&str]) -> Command {
+    pub(crate) fn psql(&self, args: &[&str]) -> Command {
         let mut command = self.program("psql");
         command.args(["-X", "-A", "-t", "-q", "-d", &self.conninfo("ada")]).args(args);
         command
     }
 
     /// What psql prints; it must succeed.
-    pub async fn sql(&self, sql: &str) -> String {
+    pub(crate) async fn sql(&self, sql: &str) -> String {
         let output = finish(self.psql(&["-v", "ON_ERROR_STOP=1", "-c", sql])).await;
         assert!(output.status.success(), "{sql}: {}", err(&output));
         out(&output)
     }
 
     /// What psql says on standard error; it must fail.
-    pub async fn fails(&self, sql: &str) -> String {
+    pub(crate) async fn fails(&self, sql: &str) -> String {
         let output = finish(self.psql(&["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-c", sql])).await;
         assert!(!output.status.success(), "{sql} went well: {}", out(&output));
         err(&output)
     }
 
     /// A connection of tokio-postgres through the gateway.
-    pub async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         self.connect_as("ada").await.unwrap()
     }
 
-    pub async fn connect_as(&self, user: &str) -> Result<Client, tokio_postgres::Error> {
+    pub(crate) async fn connect_as(&self, user: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port).user(user).password(SECRET);
         config.dbname("orders/read").ssl_mode(tokio_postgres::config::SslMode::Require);
@@ -261,7 +280,7 @@ impl World {
         })
     }
 
-    pub fn tls(&self) -> MakeRustlsConnect {
+    pub(crate) fn tls(&self) -> MakeRustlsConnect {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.base.ca_pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -274,32 +293,33 @@ impl World {
     }
 
     /// Asks the target itself, past the gateway.
-    pub async fn target(&self, sql: &str) -> String {
+    pub(crate) async fn target(&self, sql: &str) -> String {
         let (base, database, sql) = (self.base, self.database.clone(), sql.to_owned());
         tokio::task::spawn_blocking(move || base.postgres.psql(&database, &sql).unwrap()).await.unwrap()
     }
 
     /// Waits until the target answers so.
-    pub async fn target_says(&self, sql: &str, expected: &str) {
+    pub(crate) async fn target_says(&self, sql: &str, expected: &str) {
         let waiting = async {
             while self.target(sql).await != expected {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("{sql} is never {expected}"));
+        let said = for_a_while(SOON, waiting).await;
+        said.unwrap_or_else(|| panic!("{sql} is never {expected}"));
     }
 
-    pub const BACKENDS: &str =
+    pub(crate) const BACKENDS: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE usename = 'dp_ada' AND datname = current_database()";
 }
 
 /// A connection of tokio-postgres.
-pub struct Client {
-    pub client: tokio_postgres::Client,
+pub(crate) struct Client {
+    pub(crate) client: tokio_postgres::Client,
     /// Ends with the connection, and says why.
-    pub running: JoinHandle<Option<tokio_postgres::Error>>,
-    pub notices: tokio::sync::mpsc::UnboundedReceiver<tokio_postgres::AsyncMessage>,
-    pub tls: MakeRustlsConnect,
+    pub(crate) running: JoinHandle<Option<tokio_postgres::Error>>,
+    pub(crate) notices: tokio::sync::mpsc::UnboundedReceiver<tokio_postgres::AsyncMessage>,
+    pub(crate) tls: MakeRustlsConnect,
 }
 
 impl std::ops::Deref for Client {
@@ -310,14 +330,14 @@ impl std::ops::Deref for Client {
     }
 }
 
-pub async fn finish(mut command: Command) -> Output {
-    tokio::time::timeout(SOON * 3, command.output()).await.expect("the program ends").unwrap()
+pub(crate) async fn finish(mut command: Command) -> Output {
+    for_a_while(SOON * 3, command.output()).await.expect("the program ends").unwrap()
 }
 
-pub fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-pub fn err(output: &Output) -> String {
+pub(crate) fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
