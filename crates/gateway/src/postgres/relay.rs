@@ -39,6 +39,8 @@ const ERROR: usize = 64 * 1024;
 struct Shared {
     statements: Statements,
     guard: Guard,
+    /// The target said that it ends the connection, and why.
+    fatal: bool,
 }
 
 /// One direction: where it reads, where it writes, and what is in between.
@@ -168,6 +170,7 @@ impl<'a> Relay<'a> {
         let shared = Shared {
             statements: Statements::new(session.recording.values),
             guard,
+            fatal: false,
         };
         Self {
             session,
@@ -199,12 +202,14 @@ impl<'a> Relay<'a> {
                 end = up => end,
             }
         };
-        let (cut, busy) = {
+        let (cut, busy, fatal) = {
             let mut shared = self.shared();
             let busy = shared.statements.is_busy();
-            (shared.statements.cut(now()), busy)
+            (shared.statements.cut(now()), busy, shared.fatal)
         };
         self.record(cut);
+        // A client that hears of the end leaves, and may be faster.
+        let reason = if fatal && reason == Reason::Left { Reason::TargetLost } else { reason };
         if let Some(said) = said {
             // Who does not listen is not waited for.
             let _ = edge::within(GOODBYE, self.goodbye(&mut flows.down, &said)).await;
@@ -354,9 +359,8 @@ impl<'a> Relay<'a> {
 
     /// From the target to the client.
     async fn down(&self, flow: &mut Flow) -> End {
-        let mut fatal = false;
         loop {
-            let wanted = match self.look_down(flow, &mut fatal).await {
+            let wanted = match self.look_down(flow).await {
                 Ok(wanted) => wanted,
                 Err(end) => return end,
             };
@@ -366,14 +370,14 @@ impl<'a> Relay<'a> {
             match flow.read(wanted).await {
                 Ok(true) => {}
                 // It said itself why.
-                _ if fatal => return (Reason::TargetLost, None),
+                _ if self.shared().fatal => return (Reason::TargetLost, None),
                 _ => return lost(),
             }
         }
     }
 
     /// Looks at all that is there; the answer is how many bytes it takes to go on.
-    async fn look_down(&self, flow: &mut Flow, fatal: &mut bool) -> Result<usize, End> {
+    async fn look_down(&self, flow: &mut Flow) -> Result<usize, End> {
         loop {
             let rest = flow.buffer.get(flow.ready..).unwrap_or_default();
             let piece = flow.splitter.next(rest, WHOLE, |head| {
@@ -394,7 +398,6 @@ impl<'a> Relay<'a> {
                     b'd' | b'N' | b'A' => flow.ready += end,
                     _ => {
                         let bytes = flow.rest().get(body).unwrap_or_default();
-                        *fatal |= head.kind == b'E' && Report::read(bytes).is_ok_and(|report| report.is_fatal());
                         let answered = self.answered(head, bytes).map_err(|_| strange())?;
                         self.record(answered.ended);
                         let Some(said) = answered.instead else {
@@ -417,6 +420,9 @@ impl<'a> Relay<'a> {
 
     fn answered(&self, head: Head, body: &[u8]) -> Result<Answered, Malformed> {
         let mut shared = self.shared();
+        if head.kind == b'E' {
+            shared.fatal |= Report::read(body)?.is_fatal();
+        }
         if head.kind == b'S' {
             let mut fields = Fields(body);
             if let (Some(name), Some(value)) = (fields.text(), fields.text()) {

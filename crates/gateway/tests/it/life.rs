@@ -10,10 +10,15 @@ use crate::raw::{Raw, query};
 use crate::world::{Client, World, err, for_a_while, now, out, soon};
 
 /// What the client was told when its connection ended.
-async fn last_words(client: &mut Client) -> String {
+pub(crate) async fn last_words(client: &mut Client) -> String {
     let error = soon(&mut client.running).await.unwrap();
     let error = error.expect("it ended with an error");
-    error.as_db_error().map_or_else(|| error.to_string(), |error| format!("{} {}", error.code().code(), error.message()))
+    words(&error)
+}
+
+pub(crate) fn words(error: &tokio_postgres::Error) -> String {
+    let said = error.as_db_error().map(|error| format!("{} {}", error.code().code(), error.message()));
+    said.unwrap_or_else(|| error.to_string())
 }
 
 const ACTIVE: &str = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(600)%' AND usename = 'dp_ada' AND datname = current_database()";
@@ -21,7 +26,7 @@ const ACTIVE: &str = "SELECT count(*) FROM pg_stat_activity WHERE state = 'activ
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_renewed_lease_a_session_ends_within_the_bound() {
     let world = World::ruled(|rules| rules.term.renew_within = Duration::from_millis(800)).await;
-    let mut client = world.connect().await;
+    let client = world.connect().await;
     let before = world.judge.renewals();
     world.judge.until("a renewal", |judge| (judge.renewals() > before + 3).then_some(())).await;
     let query = client.client.simple_query("SELECT pg_sleep(600)");
@@ -32,8 +37,7 @@ async fn without_a_renewed_lease_a_session_ends_within_the_bound() {
     };
     let (result, cut) = tokio::join!(soon(query), cut);
     assert!(cut.elapsed() < Duration::from_secs(3), "{:?}", cut.elapsed());
-    assert!(result.is_err());
-    let said = last_words(&mut client).await;
+    let said = words(&result.unwrap_err());
     assert!(said.contains("57P01") && said.contains("could not be renewed in time"), "{said}");
     world.target_says(ACTIVE, "0").await;
     world.target_says(World::BACKENDS, "0").await;
@@ -57,7 +61,7 @@ async fn a_session_outlives_an_outage_that_is_shorter_than_the_bound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_ends_a_running_query_at_once_and_the_target_stops_too() {
     let world = World::start().await;
-    let mut client = world.connect().await;
+    let client = world.connect().await;
     let query = client.client.simple_query("SELECT pg_sleep(600)");
     let revoke = async {
         world.target_says(ACTIVE, "1").await;
@@ -66,9 +70,8 @@ async fn a_revocation_ends_a_running_query_at_once_and_the_target_stops_too() {
         now()
     };
     let (result, revoked) = tokio::join!(soon(query), revoke);
-    assert!(result.is_err());
+    let said = words(&result.unwrap_err());
     assert!(revoked.elapsed() < Duration::from_secs(2), "{:?}", revoked.elapsed());
-    let said = last_words(&mut client).await;
     assert_eq!(said, "57P01 Daypass ended this session: the grant was ended: bo: wrong ticket");
     world.target_says(ACTIVE, "0").await;
     let closing = world.judge.closings(1).await.remove(0);
