@@ -9,7 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::control::{Control, Lease, Opened, Opening, PersonId, Reason, Refusal, Target, Unavailable, Waiting};
+use crate::control::{
+    Control, Lease, Opened, Opening, PersonId, Reason, Refusal, Target, Unavailable, Waiting,
+};
 use crate::edge;
 use crate::life::{Full, Life, Slot};
 use crate::protocol::Protocol;

@@ -300,7 +300,11 @@ impl Life {
             Ok(Ok(answers)) if answers.len() == batch.len() => answers,
             Ok(Ok(answers)) => {
                 let (wanted, got) = (batch.len(), answers.len());
-                tracing::error!(wanted, got, "leases were not renewed: an answer of another length");
+                tracing::error!(
+                    wanted,
+                    got,
+                    "leases were not renewed: an answer of another length"
+                );
                 return;
             }
             Ok(Err(error)) => {
@@ -326,12 +330,23 @@ impl Life {
             let mut failed = Vec::new();
             for closing in waiting {
                 let again = closing.clone();
-                let within = if failed.is_empty() { CLOSE_WITHIN } else { Duration::ZERO };
-                if !matches!(edge::within(within, self.control.close(closing)).await, Ok(Ok(()))) {
+                let within = if failed.is_empty() {
+                    CLOSE_WITHIN
+                } else {
+                    Duration::ZERO
+                };
+                if !matches!(
+                    edge::within(within, self.control.close(closing)).await,
+                    Ok(Ok(()))
+                ) {
                     failed.push(again);
                 }
             }
-            let pause = if failed.is_empty() { Duration::MAX } else { LONGEST_PAUSE };
+            let pause = if failed.is_empty() {
+                Duration::MAX
+            } else {
+                LONGEST_PAUSE
+            };
             self.state().closings.append(&mut failed);
             let _ = edge::within(pause, self.closing.notified()).await;
         }

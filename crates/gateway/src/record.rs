@@ -146,6 +146,11 @@ impl Recorder {
         Some(Room(cost))
     }
 
+    /// How much room there is.
+    pub(crate) fn free(&self) -> usize {
+        self.budget.available_permits()
+    }
+
     /// Gives room back of which no record came.
     pub fn unused(&self, room: &Room) {
         self.budget.add_permits(room.0 as usize);
@@ -178,7 +183,10 @@ impl Recorder {
 
     /// How many were delivered, and how many could not be.
     pub fn counts(&self) -> (u64, u64) {
-        (self.delivered.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed))
+        (
+            self.delivered.load(Ordering::Relaxed),
+            self.lost.load(Ordering::Relaxed),
+        )
     }
 
     fn take(&self) -> (Vec<Record>, usize, bool) {
@@ -189,7 +197,13 @@ impl Recorder {
     }
 
     /// Delivers until [`Recorder::over`]. Where it fails for good, the session ends, or goes on and is marked.
-    pub(crate) async fn deliver(&self, control: &dyn Control, session: &SessionId, on_failure: OnFailure, live: &Live) {
+    pub(crate) async fn deliver(
+        &self,
+        control: &dyn Control,
+        session: &SessionId,
+        on_failure: OnFailure,
+        live: &Live,
+    ) {
         loop {
             let (records, cost, over) = self.take();
             if records.is_empty() {

@@ -47,7 +47,11 @@ impl Challenge {
     }
 
     fn first(&self, client_nonce: &str) -> String {
-        let Self { nonce, salt, iterations } = self;
+        let Self {
+            nonce,
+            salt,
+            iterations,
+        } = self;
         format!("r={client_nonce}{nonce},s={},i={iterations}", BASE64.encode(salt))
     }
 }
@@ -126,10 +130,17 @@ impl First {
         // The user's name is that of the startup message; libpq leaves this one empty.
         let name = fields.next().is_some_and(|field| field.starts_with("n="));
         let nonce = fields.next().and_then(|field| field.strip_prefix("r="));
-        let nonce = nonce.filter(|nonce| is_nonce(nonce) && name).ok_or(Broken::Malformed)?;
+        let nonce = nonce
+            .filter(|nonce| is_nonce(nonce) && name)
+            .ok_or(Broken::Malformed)?;
         let bound = [gs2.as_bytes(), data].concat();
         let (nonce, bare) = (nonce.to_owned(), bare.to_owned());
-        Ok(Self { gs2, bound, bare, nonce })
+        Ok(Self {
+            gs2,
+            bound,
+            bare,
+            nonce,
+        })
     }
 
     /// Goes on with the challenge.
@@ -146,7 +157,9 @@ impl First {
 }
 
 fn is_nonce(nonce: &str) -> bool {
-    !nonce.is_empty() && nonce.len() <= 256 && nonce.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+    !nonce.is_empty()
+        && nonce.len() <= 256
+        && nonce.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
 /// A challenge that was sent.
@@ -173,11 +186,17 @@ impl Exchange {
         let proof = BASE64.decode(proof).map_err(|_| Broken::Malformed)?;
         let mut fields = without.split(',');
         let bound = fields.next().and_then(|field| field.strip_prefix("c="));
-        let bound = bound.and_then(|text| BASE64.decode(text).ok()).ok_or(Broken::Malformed)?;
+        let bound = bound
+            .and_then(|text| BASE64.decode(text).ok())
+            .ok_or(Broken::Malformed)?;
         if bound != self.first.bound {
             // The header is not secret; a differing one is somebody in between, as differing data is.
             let header = bound.starts_with(self.first.gs2.as_bytes());
-            return Err(if header { Broken::Binding } else { Broken::Malformed });
+            return Err(if header {
+                Broken::Binding
+            } else {
+                Broken::Malformed
+            });
         }
         let nonce = fields.next().and_then(|field| field.strip_prefix("r="));
         if nonce != Some(self.nonce.as_str()) {
@@ -258,7 +277,9 @@ impl Verifier {
 }
 
 fn sign(key: &[u8], data: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data)
+        .as_ref()
+        .to_vec()
 }
 
 #[cfg(test)]
@@ -273,7 +294,12 @@ mod tests {
     }
 
     /// A client that nobody here wrote logs in.
-    fn login(secret: &str, client: ChannelBinding, mechanism: &str, ours: Binding<'_>) -> Result<bool, Broken> {
+    fn login(
+        secret: &str,
+        client: ChannelBinding,
+        mechanism: &str,
+        ours: Binding<'_>,
+    ) -> Result<bool, Broken> {
         let mut client = ScramSha256::new(secret.as_bytes(), client);
         let first = First::read(mechanism, std::str::from_utf8(client.message()).unwrap(), ours)?;
         let challenge = verifier().challenge("the-servers-part".to_owned());
@@ -285,36 +311,82 @@ mod tests {
         };
         client.finish(last(&signature).as_bytes()).unwrap();
         let other = verifier().challenge("another".to_owned());
-        assert_eq!(verifier().check(&other, &answer), None, "a proof of another challenge");
+        assert_eq!(
+            verifier().check(&other, &answer),
+            None,
+            "a proof of another challenge"
+        );
         Ok(true)
     }
 
     #[test]
     fn the_right_secret_is_let_in_with_and_without_binding() {
         let bound = || ChannelBinding::tls_server_end_point(DIGEST.to_vec());
-        assert_eq!(login("pencil", ChannelBinding::unsupported(), PLAIN, Binding::EndPoint(DIGEST)), Ok(true));
-        assert_eq!(login("pencil", ChannelBinding::unrequested(), PLAIN, Binding::None), Ok(true));
-        assert_eq!(login("pencil", bound(), PLUS, Binding::EndPoint(DIGEST)), Ok(true));
+        assert_eq!(
+            login(
+                "pencil",
+                ChannelBinding::unsupported(),
+                PLAIN,
+                Binding::EndPoint(DIGEST)
+            ),
+            Ok(true)
+        );
+        assert_eq!(
+            login("pencil", ChannelBinding::unrequested(), PLAIN, Binding::None),
+            Ok(true)
+        );
+        assert_eq!(
+            login("pencil", bound(), PLUS, Binding::EndPoint(DIGEST)),
+            Ok(true)
+        );
         assert_eq!(login("pen", bound(), PLUS, Binding::EndPoint(DIGEST)), Ok(false));
-        assert_eq!(login("", ChannelBinding::unsupported(), PLAIN, Binding::None), Ok(false));
+        assert_eq!(
+            login("", ChannelBinding::unsupported(), PLAIN, Binding::None),
+            Ok(false)
+        );
     }
 
     #[test]
     fn whoever_stands_between_is_found_out() {
         let other = ChannelBinding::tls_server_end_point(vec![8; 32]);
-        assert_eq!(login("pencil", other, PLUS, Binding::EndPoint(DIGEST)), Err(Broken::Binding));
+        assert_eq!(
+            login("pencil", other, PLUS, Binding::EndPoint(DIGEST)),
+            Err(Broken::Binding)
+        );
         let unaware = ChannelBinding::unrequested();
-        assert_eq!(login("pencil", unaware, PLAIN, Binding::EndPoint(DIGEST)), Err(Broken::Downgraded));
+        assert_eq!(
+            login("pencil", unaware, PLAIN, Binding::EndPoint(DIGEST)),
+            Err(Broken::Downgraded)
+        );
     }
 
     #[test]
     fn what_is_no_scram_is_refused() {
-        for bad in ["", "n", "n,,", "n,,n=", "n,,n=,r=", "n,,r=x,n=", "n,a=root,n=,r=x", "p=tls-unique,,n=,r=x", "n,,n=,r=a b"] {
+        for bad in [
+            "",
+            "n",
+            "n,,",
+            "n,,n=",
+            "n,,n=,r=",
+            "n,,r=x,n=",
+            "n,a=root,n=,r=x",
+            "p=tls-unique,,n=,r=x",
+            "n,,n=,r=a b",
+        ] {
             assert!(First::read(PLAIN, bad, Binding::None).is_err(), "{bad}");
         }
         let challenge = verifier().challenge("s".to_owned());
-        let exchange = First::read(PLAIN, "n,,n=,r=c", Binding::None).unwrap().challenged(&challenge);
-        for bad in ["", "c=biws", "c=biws,r=cs", "c=biws,r=c,p=AA==", "c=eSws,r=cs,p=AA==", "c=biws,r=cs,p=*"] {
+        let exchange = First::read(PLAIN, "n,,n=,r=c", Binding::None)
+            .unwrap()
+            .challenged(&challenge);
+        for bad in [
+            "",
+            "c=biws",
+            "c=biws,r=cs",
+            "c=biws,r=c,p=AA==",
+            "c=eSws,r=cs,p=AA==",
+            "c=biws,r=cs,p=*",
+        ] {
             assert!(exchange.answered(bad).is_err(), "{bad}");
         }
         let short = exchange.answered("c=biws,r=cs,p=AA==").unwrap();

@@ -222,7 +222,9 @@ impl Session {
 }
 
 async fn deliver(recorder: Arc<Recorder>, life: Arc<Life>, live: Arc<Live>, on_failure: OnFailure) {
-    recorder.deliver(life.control(), &live.session, on_failure, &live).await;
+    recorder
+        .deliver(life.control(), &live.session, on_failure, &live)
+        .await;
 }
 
 impl Drop for Session {

@@ -108,6 +108,11 @@ impl<'a> Fields<'a> {
         self.byte()?;
         Some(text)
     }
+
+    /// A text that is a name.
+    fn name(&mut self) -> Option<&'a [u8]> {
+        self.text().filter(|name| name.len() <= NAME)
+    }
 }
 
 /// The fields of an ErrorResponse or NoticeResponse that are looked at.
@@ -215,7 +220,8 @@ pub fn needed(head: Head, statement: usize) -> Result<usize, Malformed> {
     let most = match head.kind {
         b'Q' | b'P' | b'F' => statement,
         b'B' | b'd' => LONGEST,
-        b'E' | b'D' | b'C' | b'f' => NAMES,
+        b'E' | b'D' | b'C' => NAME + 8,
+        b'f' => NAMES,
         b'S' | b'H' | b'c' | b'X' => 0,
         _ => return Err(Malformed::Kind),
     };
@@ -229,8 +235,11 @@ pub fn needed(head: Head, statement: usize) -> Result<usize, Malformed> {
     })
 }
 
-/// The most bytes of a Bind that are looked at, and the most that names may have.
+/// The most bytes of a Bind that are looked at.
 pub const NAMES: usize = 64 * 1024;
+
+/// The longest name of a statement or portal: we keep them while they wait. Drivers number theirs.
+pub const NAME: usize = 1024;
 
 impl<'a> Front<'a> {
     /// Reads a message of which [`needed`] bytes are there.
@@ -242,7 +251,11 @@ impl<'a> Front<'a> {
         let read = Self::fields(head, &mut fields).ok_or(Malformed::Body)?;
         let open = matches!(
             read,
-            Self::Parse { .. } | Self::Bind { .. } | Self::FunctionCall | Self::CopyData | Self::Execute { .. }
+            Self::Parse { .. }
+                | Self::Bind { .. }
+                | Self::FunctionCall
+                | Self::CopyData
+                | Self::Execute { .. }
         );
         // PostgreSQL refuses what is left over too (`pq_getmsgend`), but a statement must not hide behind another.
         if open || fields.0.is_empty() {
@@ -256,15 +269,17 @@ impl<'a> Front<'a> {
         Some(match head.kind {
             b'Q' => Self::Query { text: fields.text()? },
             b'P' => Self::Parse {
-                name: fields.text()?,
+                name: fields.name()?,
                 text: fields.text()?,
             },
             b'B' => Self::Bind {
-                portal: fields.text()?,
-                statement: fields.text()?,
+                portal: fields.name()?,
+                statement: fields.name()?,
                 rest: fields.0,
             },
-            b'E' => Self::Execute { portal: fields.text()? },
+            b'E' => Self::Execute {
+                portal: fields.name()?,
+            },
             b'D' => {
                 described(fields)?;
                 Self::Describe
@@ -290,7 +305,7 @@ impl<'a> Front<'a> {
 
 fn described<'a>(fields: &mut Fields<'a>) -> Option<(u8, &'a [u8])> {
     let kind = fields.byte()?;
-    let name = fields.text()?;
+    let name = fields.name()?;
     matches!(kind, b'S' | b'P').then_some((kind, name))
 }
 

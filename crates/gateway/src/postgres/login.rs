@@ -62,7 +62,9 @@ pub(super) async fn greet(stream: TcpStream, settings: &Settings) -> Result<Gree
                     return Err(Malformed::Body.into());
                 }
                 stream.write_all(b"S").await?;
-                let accepted = TlsAcceptor::from(Arc::clone(&identity.config)).accept(stream).await?;
+                let accepted = TlsAcceptor::from(Arc::clone(&identity.config))
+                    .accept(stream)
+                    .await?;
                 return inside(Stream::Tls(Box::new(TlsStream::Server(accepted))), settings).await;
             }
             Packet::Gss if !asked_gss => {
@@ -75,7 +77,9 @@ pub(super) async fn greet(stream: TcpStream, settings: &Settings) -> Result<Gree
                 return Ok(Greeted::Cancel(key, Stream::Plain(stream)));
             }
             Packet::Cancel(_) => return Err(Malformed::Kind.into()),
-            Packet::Startup(startup) if settings.plaintext => return Ok(met(Stream::Plain(stream), startup, None)),
+            Packet::Startup(startup) if settings.plaintext => {
+                return Ok(met(Stream::Plain(stream), startup, None));
+            }
             Packet::Startup(_) => {
                 let said = Said::fatal("28000", "this gateway takes connections with TLS only")
                     .hint(Some("connect with sslmode=verify-full".to_owned()));
@@ -90,7 +94,9 @@ pub(super) async fn greet(stream: TcpStream, settings: &Settings) -> Result<Gree
 
 async fn direct_tls(stream: TcpStream, settings: &Settings) -> Result<Stream, Failed> {
     let identity = settings.identity.as_ref().ok_or(Malformed::Kind)?;
-    let accepted = TlsAcceptor::from(Arc::clone(&identity.config)).accept(stream).await?;
+    let accepted = TlsAcceptor::from(Arc::clone(&identity.config))
+        .accept(stream)
+        .await?;
     // Without it, what another protocol's client sends could be taken for ours.
     if accepted.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(Malformed::Kind.into());
@@ -102,7 +108,10 @@ async fn direct_tls(stream: TcpStream, settings: &Settings) -> Result<Stream, Fa
 async fn inside(mut stream: Stream, settings: &Settings) -> Result<Greeted, Failed> {
     match packet(&mut stream).await? {
         Packet::Startup(startup) => {
-            let end_point = settings.identity.as_ref().and_then(|identity| identity.end_point.clone());
+            let end_point = settings
+                .identity
+                .as_ref()
+                .and_then(|identity| identity.end_point.clone());
             Ok(met(stream, startup, end_point))
         }
         Packet::Cancel(key) => Ok(Greeted::Cancel(key, stream)),
@@ -131,7 +140,11 @@ async fn packet(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Result<Pack
 
 impl Met {
     /// Has the client prove who they are; it knows that it is in when this returns.
-    pub(super) async fn authenticate(&mut self, control: &dyn Control, origin: &Origin) -> Result<Proved, Failed> {
+    pub(super) async fn authenticate(
+        &mut self,
+        control: &dyn Control,
+        origin: &Origin,
+    ) -> Result<Proved, Failed> {
         let mut out = BytesMut::new();
         if self.startup.minor > 0 || !self.startup.extensions.is_empty() {
             message::negotiate(&mut out, &self.startup.extensions);
@@ -140,8 +153,15 @@ impl Met {
         if user.is_empty() {
             return Err(Failed::Told(Said::fatal("28000", "no user is named")));
         }
-        if self.startup.get("replication").is_some_and(|value| value != "false") {
-            let said = Said::fatal("0A000", "replication does not go through this gateway: it could not be recorded");
+        if self
+            .startup
+            .get("replication")
+            .is_some_and(|value| value != "false")
+        {
+            let said = Said::fatal(
+                "0A000",
+                "replication does not go through this gateway: it could not be recorded",
+            );
             return Err(Failed::Told(said));
         }
         let end_point = self.end_point.clone();
@@ -165,8 +185,11 @@ impl Met {
             answer,
         };
         let Some(proved) = control.prove(proof, origin).await? else {
-            let said = Said::fatal("28P01", format!("the credential of \"{user}\" is not valid (any more)"))
-                .hint(Some("get a new one: daypass connect".to_owned()));
+            let said = Said::fatal(
+                "28P01",
+                format!("the credential of \"{user}\" is not valid (any more)"),
+            )
+            .hint(Some("get a new one: daypass connect".to_owned()));
             return Err(Failed::Told(said));
         };
         out.clear();

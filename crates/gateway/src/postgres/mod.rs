@@ -4,8 +4,9 @@
 //! Read in this order: `frame` and `startup` (what bytes mean), `login` and `upstream` (how both sides come in), `relay` (how
 //! bytes go through), `statements` (what they did), `guardrails` (what may not pass).
 
-pub mod frame;
 mod cancel;
+pub mod frame;
+pub mod fuzzing;
 mod guardrails;
 mod lexer;
 mod login;
@@ -123,7 +124,9 @@ impl Postgres {
 
     /// A session with a lease, to its end.
     async fn hold(&self, session: &Session, target: PostgresTarget, met: Met, origin: &Origin) -> Reason {
-        let Met { mut wire, startup, .. } = met;
+        let Met {
+            mut wire, startup, ..
+        } = met;
         let passed: Vec<(&str, &str)> = startup
             .parameters
             .iter()
@@ -148,7 +151,13 @@ impl Postgres {
         }
     }
 
-    async fn relay(&self, session: &Session, target: PostgresTarget, client: Wire, upstream: Upstream) -> Reason {
+    async fn relay(
+        &self,
+        session: &Session,
+        target: PostgresTarget,
+        client: Wire,
+        upstream: Upstream,
+    ) -> Reason {
         let place = Arc::new(target.place);
         let theirs = upstream.key.unwrap_or(startup::CancelKey { process: 0, key: 0 });
         let cancellable = Cancellable {
@@ -205,7 +214,8 @@ impl Protocol for Postgres {
             protocol: self.name(),
         };
         let patience = handshake.until.saturating_duration_since(edge::instant());
-        let Ok(Some((mut met, proved))) = edge::within(patience, self.meet(&gateway, connection, &origin)).await
+        let Ok(Some((mut met, proved))) =
+            edge::within(patience, self.meet(&gateway, connection, &origin)).await
         else {
             return;
         };

@@ -22,7 +22,10 @@ pub(super) fn redacted(text: &[u8]) -> String {
 
 fn is_suspect(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.windows(8).any(|word| word.eq_ignore_ascii_case(b"password")) || text.contains("://")
+    bytes
+        .windows(8)
+        .any(|word| word.eq_ignore_ascii_case(b"password"))
+        || text.contains("://")
 }
 
 fn redact(text: &str, depth: usize) -> String {
@@ -91,7 +94,9 @@ fn hide(out: &mut String) {
 
 fn push(out: &mut String, token: Token<'_>) {
     match token {
-        Token::Space(text) | Token::Comment(text) | Token::Word(text) | Token::Name(text) => out.push_str(text),
+        Token::Space(text) | Token::Comment(text) | Token::Word(text) | Token::Name(text) => {
+            out.push_str(text)
+        }
         Token::Other(c) => out.push(c),
         Token::Quoted { .. } | Token::Dollar { .. } => {}
     }
@@ -115,9 +120,14 @@ fn without_userinfo(text: &str) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         out.push_str("://");
-        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '\'' | '"')).unwrap_or(part.len());
+        let end = part
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '\'' | '"'))
+            .unwrap_or(part.len());
         let (authority, rest) = part.split_at_checked(end).unwrap_or((part, ""));
-        match authority.rsplit_once('@').map(|(info, host)| (info.split_once(':'), host)) {
+        match authority
+            .rsplit_once('@')
+            .map(|(info, host)| (info.split_once(':'), host))
+        {
             Some((Some((user, _)), host)) => {
                 out.push_str(&format!("{user}:{HIDDEN}@{host}"));
             }
@@ -141,12 +151,27 @@ mod tests {
 
     #[test]
     fn passwords_of_roles_are_hidden_however_they_are_written() {
-        check("ALTER ROLE ada PASSWORD 'hunter2'", "ALTER ROLE ada PASSWORD '***'");
-        check("CREATE USER b WITH ENCRYPTED password E'hunter2' LOGIN", "CREATE USER b WITH ENCRYPTED password E'***' LOGIN");
-        check("ALTER ROLE a PASSWORD/**/$$hunter2$$ VALID UNTIL 'x'", "ALTER ROLE a PASSWORD/**/$$***$$ VALID UNTIL 'x'");
-        check("ALTER ROLE a PASSWORD 'hunt'\n'hunter2'", "ALTER ROLE a PASSWORD '***'\n'***'");
+        check(
+            "ALTER ROLE ada PASSWORD 'hunter2'",
+            "ALTER ROLE ada PASSWORD '***'",
+        );
+        check(
+            "CREATE USER b WITH ENCRYPTED password E'hunter2' LOGIN",
+            "CREATE USER b WITH ENCRYPTED password E'***' LOGIN",
+        );
+        check(
+            "ALTER ROLE a PASSWORD/**/$$hunter2$$ VALID UNTIL 'x'",
+            "ALTER ROLE a PASSWORD/**/$$***$$ VALID UNTIL 'x'",
+        );
+        check(
+            "ALTER ROLE a PASSWORD 'hunt'\n'hunter2'",
+            "ALTER ROLE a PASSWORD '***'\n'***'",
+        );
         check("ALTER ROLE a PASSWORD U&'hunter2", "ALTER ROLE a PASSWORD U&'***");
-        check("ALTER ROLE a PASSWORD NULL; SELECT 'x'", "ALTER ROLE a PASSWORD NULL; SELECT 'x'");
+        check(
+            "ALTER ROLE a PASSWORD NULL; SELECT 'x'",
+            "ALTER ROLE a PASSWORD NULL; SELECT 'x'",
+        );
     }
 
     #[test]
@@ -159,11 +184,26 @@ mod tests {
             "SELECT dblink_connect('host=x password=hunter2 user=y')",
             "SELECT dblink_connect('host=x password=*** user=y')",
         );
-        check("SELECT dblink('password=hunter2!x')", "SELECT dblink('password=***')");
-        check("CREATE SUBSCRIPTION s CONNECTION 'password=''hunter2'''", "CREATE SUBSCRIPTION s CONNECTION 'password=''***'''");
-        check("CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password 'hunter2')", "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password '***')");
-        check("SELECT dblink('postgres://u:hunter2@h/d')", "SELECT dblink('postgres://u:***@h/d')");
-        check("SELECT 1 WHERE user_password = 'hunter2'", "SELECT 1 WHERE user_password = '***'");
+        check(
+            "SELECT dblink('password=hunter2!x')",
+            "SELECT dblink('password=***')",
+        );
+        check(
+            "CREATE SUBSCRIPTION s CONNECTION 'password=''hunter2'''",
+            "CREATE SUBSCRIPTION s CONNECTION 'password=''***'''",
+        );
+        check(
+            "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password 'hunter2')",
+            "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password '***')",
+        );
+        check(
+            "SELECT dblink('postgres://u:hunter2@h/d')",
+            "SELECT dblink('postgres://u:***@h/d')",
+        );
+        check(
+            "SELECT 1 WHERE user_password = 'hunter2'",
+            "SELECT 1 WHERE user_password = '***'",
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::Notify;
 
 use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report, Splitter};
 use super::guardrails::{self, Guard};
@@ -31,6 +32,9 @@ const WHOLE: usize = 64 * 1024;
 
 /// How long the client is given to hear why its session ended.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How many messages may wait for their answers.
+const PENDING: usize = 4_096;
 
 /// How much of a target's error is read; its code comes first.
 const ERROR: usize = 64 * 1024;
@@ -120,6 +124,8 @@ pub(super) struct Relay<'a> {
     session: &'a Session,
     shared: Mutex<Shared>,
     most_statement: usize,
+    /// The target answered something.
+    answered: Notify,
 }
 
 /// The two directions of a session.
@@ -130,7 +136,13 @@ pub(super) struct Flows {
 
 impl Flows {
     /// `early` is what the client said before it could know that it is in; `greeting` is what it is told first.
-    pub(super) fn new(client: Stream, early: BytesMut, target: Stream, late: BytesMut, greeting: BytesMut) -> Self {
+    pub(super) fn new(
+        client: Stream,
+        early: BytesMut,
+        target: Stream,
+        late: BytesMut,
+        greeting: BytesMut,
+    ) -> Self {
         let (client_reads, client_writes) = tokio::io::split(client);
         let (target_reads, target_writes) = tokio::io::split(target);
         let up = Flow::new(client_reads, target_writes, early);
@@ -161,7 +173,10 @@ fn lost() -> End {
 }
 
 fn strange() -> End {
-    let said = Said::fatal("08P01", "the target answered what does not belong to any question");
+    let said = Said::fatal(
+        "08P01",
+        "the target answered what does not belong to any question",
+    );
     (Reason::TargetLost, Some(said))
 }
 
@@ -176,6 +191,7 @@ impl<'a> Relay<'a> {
             session,
             shared: Mutex::new(shared),
             most_statement,
+            answered: Notify::new(),
         }
     }
 
@@ -209,7 +225,11 @@ impl<'a> Relay<'a> {
         };
         self.record(cut);
         // A client that hears of the end leaves, and may be faster.
-        let reason = if fatal && reason == Reason::Left { Reason::TargetLost } else { reason };
+        let reason = if fatal && reason == Reason::Left {
+            Reason::TargetLost
+        } else {
+            reason
+        };
         if let Some(said) = said {
             // Who does not listen is not waited for.
             let _ = edge::within(GOODBYE, self.goodbye(&mut flows.down, &said)).await;
@@ -259,15 +279,16 @@ impl<'a> Relay<'a> {
     async fn look_up(&self, flow: &mut Flow) -> Result<usize, End> {
         loop {
             let most = self.most_statement;
-            let piece = flow.splitter.next(
-                flow.buffer.get(flow.ready..).unwrap_or_default(),
-                0,
-                |head| frame::needed(head, most),
-            );
+            let piece = flow
+                .splitter
+                .next(flow.buffer.get(flow.ready..).unwrap_or_default(), 0, |head| {
+                    frame::needed(head, most)
+                });
             match piece.map_err(violated)? {
                 Piece::More(wanted) => return Ok(wanted),
                 Piece::Rest(count) => flow.ready += count,
                 Piece::Frame { head, body, end } => {
+                    self.keep_up(flow).await;
                     let bytes = flow.rest().get(body).unwrap_or_default();
                     // Data of a COPY: much of it, and nothing to see.
                     if head.kind == b'd' {
@@ -295,9 +316,21 @@ impl<'a> Relay<'a> {
         }
     }
 
+    /// A client that asks without end and reads no answer waits for the target, as it would without us.
+    async fn keep_up(&self, flow: &mut Flow) {
+        while self.shared().statements.pending() >= PENDING {
+            let written = flow.write(&self.session.traffic.up).await;
+            if written.is_err() || flow.writer.flush().await.is_err() {
+                return std::future::pending().await;
+            }
+            self.answered.notified().await;
+        }
+    }
+
     /// The session is ahead of its records: what is ready goes out, then it waits.
     async fn room(&self, flow: &mut Flow, cost: usize) -> Result<Room, End> {
-        let failed = flow.write(&self.session.traffic.up).await.is_err() || flow.writer.flush().await.is_err();
+        let failed =
+            flow.write(&self.session.traffic.up).await.is_err() || flow.writer.flush().await.is_err();
         if failed {
             return std::future::pending().await;
         }
@@ -316,13 +349,21 @@ impl<'a> Relay<'a> {
         let is_refused = refused.is_some();
         let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
         let front = Front::read(head, bytes).map_err(violated)?;
-        let unused = self.shared().statements.front(&front, refused, room, now()).map_err(violated)?;
+        let unused = self
+            .shared()
+            .statements
+            .front(&front, refused, room, now())
+            .map_err(violated)?;
         if let Some(room) = unused {
             self.recorder().unused(&room);
         }
         if !is_refused {
             flow.ready += end;
             return Ok(());
+        }
+        // Values that are still to come would be taken for messages.
+        if !flow.splitter.is_between_frames() {
+            return Err(violated(Malformed::TooLong));
         }
         self.session.traffic.refused.fetch_add(1, Ordering::Relaxed);
         let mut instead = BytesMut::new();
@@ -350,6 +391,10 @@ impl<'a> Relay<'a> {
                 }
                 text
             }
+            Front::Bind { portal, rest, .. } if !self.shared().statements.has_room_to_bind(portal, rest) => {
+                let said = Said::error("53400", "more portals than one transaction may have");
+                return Some(said.hint(Some("close some".to_owned())));
+            }
             Front::FunctionCall => return self.shared().guard.function_call(),
             _ => return None,
         };
@@ -364,6 +409,7 @@ impl<'a> Relay<'a> {
                 Ok(wanted) => wanted,
                 Err(end) => return end,
             };
+            self.answered.notify_one();
             if flow.write(&self.session.traffic.down).await.is_err() || flow.writer.flush().await.is_err() {
                 return (Reason::Left, None);
             }

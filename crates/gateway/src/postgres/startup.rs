@@ -132,7 +132,10 @@ fn text(fields: &mut Fields<'_>) -> Result<String, Malformed> {
 /// Writes a beginning, as a client.
 pub fn write(parameters: &[(&str, &str)], out: &mut bytes::BytesMut) {
     use bytes::BufMut as _;
-    let size: usize = parameters.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let size: usize = parameters
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum();
     out.put_u32(u32::try_from(size + 9).unwrap_or(u32::MAX));
     out.put_i32(MAJOR << 16);
     for (name, value) in parameters {
@@ -148,7 +151,11 @@ pub fn write(parameters: &[(&str, &str)], out: &mut bytes::BytesMut) {
 #[must_use]
 pub fn ssl_request() -> [u8; 8] {
     let mut packet = [0, 0, 0, 8, 0, 0, 0, 0];
-    packet.iter_mut().skip(4).zip(SSL_REQUEST.to_be_bytes()).for_each(|(to, from)| *to = from);
+    packet
+        .iter_mut()
+        .skip(4)
+        .zip(SSL_REQUEST.to_be_bytes())
+        .for_each(|(to, from)| *to = from);
     packet
 }
 
@@ -173,7 +180,12 @@ mod tests {
 
     #[test]
     fn a_beginning_is_read_as_it_was_written() {
-        let body = packet(&[("user", "ada"), ("database", "orders"), ("user", "bo"), ("_pq_.x", "1")]);
+        let body = packet(&[
+            ("user", "ada"),
+            ("database", "orders"),
+            ("user", "bo"),
+            ("_pq_.x", "1"),
+        ]);
         let Ok(Packet::Startup(startup)) = Packet::read(&body) else {
             panic!("no beginning");
         };
@@ -207,11 +219,17 @@ mod tests {
 
     #[test]
     fn a_cancellation_has_a_key_of_eight_bytes_and_nothing_else() {
-        let key = CancelKey { process: 7, key: u32::MAX };
+        let key = CancelKey {
+            process: 7,
+            key: u32::MAX,
+        };
         let written = cancel_request(key);
         assert_eq!(Packet::read(&written[4..]), Ok(Packet::Cancel(key)));
         assert_eq!(Packet::read(&written[4..12]), Err(Malformed::Body));
-        assert_eq!(Packet::read(&[&written[4..], b"x"].concat()), Err(Malformed::Body));
+        assert_eq!(
+            Packet::read(&[&written[4..], b"x"].concat()),
+            Err(Malformed::Body)
+        );
         assert!(!format!("{key:?}").contains('7'));
     }
 
@@ -222,6 +240,9 @@ mod tests {
             assert_eq!(Packet::read(&code.to_be_bytes()), Err(Malformed::Kind), "{code}");
         }
         assert_eq!(Packet::read(&ssl_request()[4..]), Ok(Packet::Ssl));
-        assert_eq!(Packet::read(&[&ssl_request()[4..], b"Q"].concat()), Err(Malformed::Kind));
+        assert_eq!(
+            Packet::read(&[&ssl_request()[4..], b"Q"].concat()),
+            Err(Malformed::Kind)
+        );
     }
 }

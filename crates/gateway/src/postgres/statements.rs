@@ -4,43 +4,20 @@
 //! about. Texts are looked up when the answer is there, so that what is recorded is what ran, whatever was pipelined. An answer
 //! that is about nothing is an error: the session cannot be recorded any more, and ends.
 
+mod entry;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
-use daypass_core::time::Timestamp;
-
-use super::frame::{self, Fields, Front, Head, Malformed, Report};
+use super::frame::{Fields, Front, Head, Malformed, Report};
 use super::message::Said;
 use super::redact::redacted;
-use crate::record::{Outcome, Room, Statement, Value};
+use crate::record::{Outcome, Room, Value};
+pub use entry::{Ended, Now};
+use entry::{Entry, Running, deallocated, recorded, unrecorded};
 
 /// How many bytes of texts and values of prepared statements and portals are kept for one session.
 const KEPT: usize = 32 << 20;
-
-/// How many bytes of a bound value are recorded.
-const VALUE: usize = 4_096;
-
-/// How many values of one statement are recorded.
-const VALUES: usize = 1_000;
-
-/// Now, by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// For the record.
-    pub at: Timestamp,
-    /// For durations.
-    pub instant: Instant,
-}
-
-/// A statement whose end is known.
-#[derive(Debug)]
-pub struct Ended {
-    /// What is recorded, and the room that was taken for it.
-    pub record: Option<(Timestamp, Statement)>,
-    /// The room.
-    pub room: Room,
-}
 
 /// What is to be done about an answer.
 #[derive(Debug, Default)]
@@ -51,37 +28,16 @@ pub struct Answered {
     pub instead: Option<Said>,
 }
 
-/// Something that waits for its answer.
-#[derive(Debug)]
-enum Entry {
-    Query(Running),
-    FunctionCall(Running),
-    Parse { name: Vec<u8>, running: Running },
-    Bind { portal: Vec<u8>, statement: Vec<u8>, running: Running },
-    Describe,
-    Execute { portal: Vec<u8>, running: Running },
-    Close { kind: u8, name: Vec<u8> },
-    /// `ignored`: sent while the target reads a COPY's data, where it is ignored, unless the COPY had failed before.
-    Sync { ignored: bool },
-    CopyEnd,
-}
-
-#[derive(Debug)]
-struct Running {
-    text: Option<Arc<str>>,
-    values: Option<Vec<Value>>,
-    now: Now,
-    rows: u64,
-    tags: Vec<String>,
-    failed: Option<String>,
-    refused: Option<Said>,
-    room: Room,
-}
-
 #[derive(Debug)]
 struct Portal {
     text: Arc<str>,
     values: Option<Vec<Value>>,
+    cost: usize,
+}
+
+/// What a portal is counted as: its values may be written as digits.
+const fn portal_cost(name: &[u8], values: usize) -> usize {
+    128 + name.len() + 2 * values
 }
 
 /// The state of one session's statements.
@@ -92,6 +48,8 @@ pub struct Statements {
     prepared: HashMap<Vec<u8>, Arc<str>>,
     portals: HashMap<Vec<u8>, Portal>,
     kept: usize,
+    /// What portals hold: their names and values.
+    portal_bytes: usize,
     /// After an error in a batch the target ignores everything until a Sync.
     skipping: bool,
     /// The target reads a COPY's data.
@@ -110,6 +68,7 @@ impl Statements {
             prepared: HashMap::new(),
             portals: HashMap::new(),
             kept: 0,
+            portal_bytes: 0,
             skipping: false,
             copying: false,
             lenient: false,
@@ -120,6 +79,12 @@ impl Statements {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !self.queue.is_empty() || self.copying
+    }
+
+    /// How many messages wait for their answers.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.queue.len()
     }
 
     /// How many bytes of room a message needs before it is passed on; `None` where it leads to no record.
@@ -137,6 +102,12 @@ impl Statements {
     #[must_use]
     pub fn has_room_to_prepare(&self, text: &[u8]) -> bool {
         self.kept.saturating_add(text.len()) <= KEPT
+    }
+
+    /// Whether a portal may still be kept. They go with their transaction.
+    #[must_use]
+    pub fn has_room_to_bind(&self, portal: &[u8], rest: &[u8]) -> bool {
+        self.portal_bytes.saturating_add(portal_cost(portal, rest.len())) <= KEPT / 4
     }
 
     /// A message of the client that is passed on, or that is refused and replaced by one that fails.
@@ -161,6 +132,7 @@ impl Statements {
         let running = |text: Option<&[u8]>, room| Running {
             text: text.map(|text| redacted(text).into()),
             values: None,
+            size: 0,
             now,
             rows: 0,
             tags: Vec::new(),
@@ -177,9 +149,17 @@ impl Statements {
                 name: name.to_vec(),
                 running: running(Some(text), room),
             },
-            (Front::Bind { portal, statement, rest }, Some(room)) => {
+            (
+                Front::Bind {
+                    portal,
+                    statement,
+                    rest,
+                },
+                Some(room),
+            ) => {
                 let mut running = running(None, room);
                 running.values = self.record_values.then(|| recorded(rest));
+                running.size = if self.record_values { rest.len() } else { 0 };
                 Entry::Bind {
                     portal: portal.to_vec(),
                     statement: statement.to_vec(),
@@ -300,15 +280,22 @@ impl Statements {
                 }
                 answered.ended.push(unrecorded(running.room));
             }
-            Entry::Bind { portal, statement, running } => {
+            Entry::Bind {
+                portal,
+                statement,
+                running,
+            } => {
                 let text = self.text_of(&statement);
-                let values = running.values;
-                self.portals.insert(portal, Portal { text, values });
+                let (values, cost) = (running.values, portal_cost(&portal, running.size));
+                self.portal_bytes += cost;
+                let before = self.portals.insert(portal, Portal { text, values, cost });
+                self.portal_bytes -= before.map_or(0, |before| before.cost).min(self.portal_bytes);
                 answered.ended.push(unrecorded(running.room));
             }
             Entry::Close { kind: b'S', name } => self.forget(&name),
             Entry::Close { name, .. } => {
-                self.portals.remove(&name);
+                let before = self.portals.remove(&name).map_or(0, |before| before.cost);
+                self.portal_bytes -= before.min(self.portal_bytes);
             }
             _ => {}
         }
@@ -355,9 +342,13 @@ impl Statements {
         answered: &mut Answered,
     ) -> Result<(), Malformed> {
         let front = self.find(|entry| {
-            matches!(entry, Entry::Query(_) | Entry::FunctionCall(_) | Entry::Execute { .. })
+            matches!(
+                entry,
+                Entry::Query(_) | Entry::FunctionCall(_) | Entry::Execute { .. }
+            )
         })?;
-        let (Entry::Query(running) | Entry::FunctionCall(running) | Entry::Execute { running, .. }) = front else {
+        let (Entry::Query(running) | Entry::FunctionCall(running) | Entry::Execute { running, .. }) = front
+        else {
             return Err(Malformed::Kind);
         };
         if head.kind == b'C' {
@@ -395,7 +386,10 @@ impl Statements {
     /// The COPY went well: what it ignored was ignored.
     fn drop_ignored(&mut self) {
         self.copying = false;
-        while matches!(self.queue.front(), Some(Entry::Sync { ignored: true } | Entry::CopyEnd)) {
+        while matches!(
+            self.queue.front(),
+            Some(Entry::Sync { ignored: true } | Entry::CopyEnd)
+        ) {
             self.queue.pop_front();
         }
     }
@@ -426,15 +420,26 @@ impl Statements {
 
     fn failed(&mut self, body: &[u8], now: Now, answered: &mut Answered) -> Result<(), Malformed> {
         let report = Report::read(body)?;
-        let code = report.code.map(|code| String::from_utf8_lossy(&code).into_owned());
+        let code = report
+            .code
+            .map(|code| String::from_utf8_lossy(&code).into_owned());
         let code = code.unwrap_or_default();
-        while matches!(self.queue.front(), Some(Entry::CopyEnd | Entry::Sync { ignored: true })) {
+        while matches!(
+            self.queue.front(),
+            Some(Entry::CopyEnd | Entry::Sync { ignored: true })
+        ) {
             self.queue.pop_front();
         }
         self.copying = false;
         match self.queue.front_mut() {
             // Whoever ends the connection may do so at any time.
-            None => return if report.is_fatal() { Ok(()) } else { Err(Malformed::Kind) },
+            None => {
+                return if report.is_fatal() {
+                    Ok(())
+                } else {
+                    Err(Malformed::Kind)
+                };
+            }
             Some(Entry::Query(running) | Entry::FunctionCall(running)) => {
                 running.failed = Some(code);
                 answered.instead = running.refused.clone();
@@ -458,7 +463,12 @@ impl Statements {
                 running.failed = Some(code);
                 answered.ended.push(running.ended(now));
             }
-            Some(Entry::Bind { statement, mut running, .. }) => {
+            Some(Entry::Bind {
+                statement,
+                mut running,
+                ..
+            }) => {
+                answered.instead = running.refused.clone();
                 running.text = Some(self.text_of(&statement));
                 running.failed = Some(code);
                 answered.ended.push(running.ended(now));
@@ -488,7 +498,10 @@ impl Statements {
 
     fn ready(&mut self, body: &[u8], now: Now, answered: &mut Answered) -> Result<(), Malformed> {
         let found = self.take(|entry| {
-            matches!(entry, Entry::Query(_) | Entry::FunctionCall(_) | Entry::Sync { .. })
+            matches!(
+                entry,
+                Entry::Query(_) | Entry::FunctionCall(_) | Entry::Sync { .. }
+            )
         });
         match found {
             Ok(entry) => {
@@ -503,6 +516,7 @@ impl Statements {
         if body.first() == Some(&b'I') {
             // Portals do not outlive their transaction.
             self.portals.clear();
+            self.portal_bytes = 0;
         }
         Ok(())
     }
@@ -513,7 +527,9 @@ impl Statements {
         while let Some(entry) = self.queue.pop_front() {
             match entry {
                 Entry::Execute { portal, running } => self.end_execute(&portal, running, now, &mut cut),
-                Entry::Bind { running, .. } | Entry::Parse { running, .. } => cut.ended.push(unrecorded(running.room)),
+                Entry::Bind { running, .. } | Entry::Parse { running, .. } => {
+                    cut.ended.push(unrecorded(running.room))
+                }
                 entry => {
                     if let Some(running) = entry.running() {
                         cut.ended.push(running.ended(now));
@@ -530,76 +546,6 @@ impl Statements {
         }
         cut.ended
     }
-}
-
-impl Entry {
-    fn running(self) -> Option<Running> {
-        match self {
-            Self::Query(running)
-            | Self::FunctionCall(running)
-            | Self::Parse { running, .. }
-            | Self::Bind { running, .. }
-            | Self::Execute { running, .. } => Some(running),
-            _ => None,
-        }
-    }
-}
-
-impl Running {
-    fn ended(self, now: Now) -> Ended {
-        let outcome = match (self.refused, self.failed) {
-            (Some(said), _) => Outcome::Refused(said.message),
-            (None, Some(code)) => Outcome::Failed(code),
-            (None, None) => Outcome::Done(self.tags),
-        };
-        let statement = Statement {
-            text: self.text.unwrap_or_default(),
-            values: self.values,
-            took: now.instant.saturating_duration_since(self.now.instant),
-            rows: self.rows,
-            outcome,
-        };
-        Ended {
-            record: Some((self.now.at, statement)),
-            room: self.room,
-        }
-    }
-}
-
-fn unrecorded(room: Room) -> Ended {
-    Ended { record: None, room }
-}
-
-/// The name in `DEALLOCATE [PREPARE] name`.
-fn deallocated(text: &str) -> Option<Vec<u8>> {
-    let mut words = text.trim_end_matches([';', ' ', '\n']).split_ascii_whitespace();
-    if !words.next()?.eq_ignore_ascii_case("deallocate") {
-        return None;
-    }
-    let mut name = words.next()?;
-    if name.eq_ignore_ascii_case("prepare") {
-        name = words.next()?;
-    }
-    let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-    Some(quoted.map_or_else(|| name.to_lowercase(), |name| name.replace("\"\"", "\"")).into_bytes())
-}
-
-/// Bound values as they are recorded.
-fn recorded(rest: &[u8]) -> Vec<Value> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let one = |value: frame::Value<'_>| match value {
-        frame::Value::Null => Value::Null,
-        frame::Value::Bytes { bytes, whole, binary } => {
-            let shown = bytes.get(..VALUE).unwrap_or(bytes);
-            let text = if binary { hex(shown) } else { String::from_utf8_lossy(shown).into_owned() };
-            match (whole && shown.len() == bytes.len(), binary) {
-                (false, _) => Value::Cut(text),
-                (true, true) => Value::Binary(text),
-                (true, false) => Value::Text(text),
-            }
-        }
-    };
-    frame::values(rest).into_iter().take(VALUES).map(one).collect()
 }
 
 #[cfg(test)]

@@ -69,7 +69,10 @@ fn config(ca_pem: &Option<String>) -> Result<Arc<ClientConfig>, Failed> {
 
 /// The client is told that there is no way to the target, and why.
 fn unreachable(why: &dyn std::fmt::Display) -> Failed {
-    Failed::Told(Said::fatal("08001", format!("the target cannot be reached: {why}")))
+    Failed::Told(Said::fatal(
+        "08001",
+        format!("the target cannot be reached: {why}"),
+    ))
 }
 
 /// Connects, without saying anything of the protocol yet; with the digest of the target's certificate.
@@ -90,14 +93,22 @@ async fn dial(place: &Place) -> Result<(Stream, Option<Vec<u8>>), Failed> {
     }
     let name = ServerName::try_from(place.host.clone()).map_err(|error| unreachable(&error))?;
     let connector = TlsConnector::from(config(ca_pem)?);
-    let stream = connector.connect(name, stream).await.map_err(|error| unreachable(&error))?;
+    let stream = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| unreachable(&error))?;
     let certificates = stream.get_ref().1.peer_certificates();
-    let digest = certificates.and_then(|all| all.first()).and_then(|one| tls::end_point(one));
+    let digest = certificates
+        .and_then(|all| all.first())
+        .and_then(|one| tls::end_point(one));
     Ok((Stream::Tls(Box::new(TlsStream::Client(stream))), digest))
 }
 
 /// Logs in at the target; `parameters` are those of the client's startup that are passed on.
-pub(super) async fn connect(target: &PostgresTarget, parameters: &[(&str, &str)]) -> Result<Upstream, Failed> {
+pub(super) async fn connect(
+    target: &PostgresTarget,
+    parameters: &[(&str, &str)],
+) -> Result<Upstream, Failed> {
     match edge::within(PATIENCE, connect_now(target, parameters)).await {
         Ok(Err(Failed::Io(error))) => Err(unreachable(&error)),
         Ok(Err(Failed::Malformed(error))) => Err(unreachable(&error)),
@@ -109,7 +120,10 @@ pub(super) async fn connect(target: &PostgresTarget, parameters: &[(&str, &str)]
 async fn connect_now(target: &PostgresTarget, parameters: &[(&str, &str)]) -> Result<Upstream, Failed> {
     let (stream, digest) = dial(&target.place).await?;
     let mut wire = Wire::new(stream);
-    let mut all = vec![("user", target.user.as_str()), ("database", target.database.as_str())];
+    let mut all = vec![
+        ("user", target.user.as_str()),
+        ("database", target.database.as_str()),
+    ];
     all.extend_from_slice(parameters);
     let mut out = BytesMut::new();
     startup::write(&all, &mut out);
@@ -148,13 +162,19 @@ fn key(body: &[u8]) -> Option<CancelKey> {
 fn told(body: &[u8]) -> Failed {
     let report = Report::read(body).unwrap_or_default();
     let message = String::from_utf8_lossy(report.message.unwrap_or(b"no reason")).into_owned();
-    let code = report.code.map(|code| String::from_utf8_lossy(&code).into_owned());
+    let code = report
+        .code
+        .map(|code| String::from_utf8_lossy(&code).into_owned());
     // The grant's role is told nothing that the person may not know: what the server says to whoever logs in.
     let said = format!("the target refuses: {message} ({})", code.unwrap_or_default());
     Failed::Told(Said::fatal("08004", said))
 }
 
-async fn log_in(wire: &mut Wire, password: Option<&SecretString>, digest: Option<Vec<u8>>) -> Result<(), Failed> {
+async fn log_in(
+    wire: &mut Wire,
+    password: Option<&SecretString>,
+    digest: Option<Vec<u8>>,
+) -> Result<(), Failed> {
     let (kind, body) = wire.message(GREETING).await?;
     let mut fields = Fields(&body);
     match (kind, fields.int32(), password) {
@@ -222,7 +242,10 @@ async fn scram(
 /// The rounds that a server's first message asks for.
 fn rounds(challenge: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(challenge).ok()?;
-    text.split(',').find_map(|field| field.strip_prefix("i="))?.parse().ok()
+    text.split(',')
+        .find_map(|field| field.strip_prefix("i="))?
+        .parse()
+        .ok()
 }
 
 async fn sasl(wire: &mut Wire, expected: i32) -> Result<Vec<u8>, Failed> {
@@ -246,5 +269,7 @@ pub(super) async fn cancel(place: &Place, key: CancelKey) -> Result<(), Failed> 
         let _: io::Result<usize> = stream.read(&mut end).await;
         Ok(())
     };
-    edge::within(CANCEL, cancelling).await.unwrap_or_else(|error| Err(unreachable(&error)))
+    edge::within(CANCEL, cancelling)
+        .await
+        .unwrap_or_else(|error| Err(unreachable(&error)))
 }

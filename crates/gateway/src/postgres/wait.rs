@@ -52,7 +52,12 @@ pub(super) async fn open(
 }
 
 /// Waits until somebody has allowed it: the answer is the ticket to open with.
-async fn allowed(gateway: &Gateway, wire: &mut Wire, ticket: Ticket, until: Instant) -> Result<Ticket, Failed> {
+async fn allowed(
+    gateway: &Gateway,
+    wire: &mut Wire,
+    ticket: Ticket,
+    until: Instant,
+) -> Result<Ticket, Failed> {
     loop {
         let waited = tokio::select! {
             biased;

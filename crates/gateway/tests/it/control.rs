@@ -213,7 +213,9 @@ impl Judge {
         if let Some(refusal) = &rules.refusal {
             return Ok(Opened::Refused(refusal.clone()));
         }
-        if let (Some(lines), None | Some(Waited::Still(_) | Waited::Refused(_))) = (&rules.ask, &rules.decision) {
+        if let (Some(lines), None | Some(Waited::Still(_) | Waited::Refused(_))) =
+            (&rules.ask, &rules.decision)
+        {
             let ticket = Ticket(self.number("waiting").into());
             kept.tickets.insert(ticket.clone(), person);
             let lines = lines.clone();
@@ -276,7 +278,9 @@ impl Control for Judge {
             self.verifier.challenge(nonce)
         };
         let ticket = Ticket(self.number("challenge").into());
-        self.kept().challenges.insert(ticket.clone(), (PersonId::from(user), scram.clone()));
+        self.kept()
+            .challenges
+            .insert(ticket.clone(), (PersonId::from(user), scram.clone()));
         Ok(Challenge { ticket, scram })
     }
 

@@ -25,7 +25,10 @@ async fn what_is_said_before_tls_is_never_taken_as_said_under_it() {
         raw.send(&[&SSL_REQUEST[..], &stuffed].concat()).await;
         let answer = raw.rest().await;
         // At most the answer to the request, and an alert of TLS: no message.
-        assert!(matches!(answer.as_slice(), [] | [b'S'] | [b'S', 0x15, ..]), "{answer:?}");
+        assert!(
+            matches!(answer.as_slice(), [] | [b'S'] | [b'S', 0x15, ..]),
+            "{answer:?}"
+        );
     }
     assert!(world.judge.openings().is_empty());
 }
@@ -61,7 +64,12 @@ async fn impossible_lengths_and_unknown_codes_end_the_connection() {
     raw.send(&[0, 0, 0, 8, 0, 2, 0, 0]).await;
     assert_eq!(raw.rest().await, NOTHING, "protocol 2");
     // After the beginning, in place of a proof.
-    for bad in [query("SELECT 1"), b"p\xff\xff\xff\xff".to_vec(), b"p\0\0\0\x03".to_vec(), frame(b'p', &[0; 9_000])] {
+    for bad in [
+        query("SELECT 1"),
+        b"p\xff\xff\xff\xff".to_vec(),
+        b"p\0\0\0\x03".to_vec(),
+        frame(b'p', &[0; 9_000]),
+    ] {
         let mut raw = Raw::dial(&world).await;
         raw.send(&startup("ada")).await;
         raw.message().await.unwrap();
@@ -93,6 +101,7 @@ async fn impossible_messages_end_the_session_and_say_so() {
         frame(b'R', b"\0\0\0\0"),
         frame(b'!', b""),
         frame(b'E', &[b'x'; 70_000]),
+        frame(b'E', &[&[b'x'; 1_025][..], b"\0\0\0\0\0"].concat()),
         frame(b'C', b"Xname\0"),
     ];
     let count = bad.len();
@@ -101,10 +110,19 @@ async fn impossible_messages_end_the_session_and_say_so() {
         raw.send(&query("SELECT 1")).await;
         assert_eq!(raw.answers().await, "TDCZ");
         raw.send(&bytes).await;
-        assert_eq!(raw.answers().await, "E[08P01]", "{:?}", &bytes[..bytes.len().min(20)]);
+        assert_eq!(
+            raw.answers().await,
+            "E[08P01]",
+            "{:?}",
+            &bytes[..bytes.len().min(20)]
+        );
     }
     let closings = world.judge.closings(count).await;
-    assert!(closings.iter().all(|closing| closing.reason == Reason::ProtocolViolation));
+    assert!(
+        closings
+            .iter()
+            .all(|closing| closing.reason == Reason::ProtocolViolation)
+    );
     world.target_says(World::BACKENDS, "0").await;
 }
 
@@ -131,7 +149,14 @@ async fn a_guessed_key_cancels_nothing() {
     assert_eq!(right.rest().await, NOTHING, "nothing is learnt either");
     assert_eq!(raw.answers().await, "TE[57014]Z");
     // The target's own key is not ours.
-    let (process, theirs) = (u32::from_be_bytes(key[..4].try_into().unwrap()), world.target("SELECT pid FROM pg_stat_activity WHERE usename = 'dp_ada' AND datname = current_database()").await);
+    let (process, theirs) = (
+        u32::from_be_bytes(key[..4].try_into().unwrap()),
+        world
+            .target(
+                "SELECT pid FROM pg_stat_activity WHERE usename = 'dp_ada' AND datname = current_database()",
+            )
+            .await,
+    );
     assert_ne!(process.to_string(), theirs);
 }
 
@@ -146,7 +171,9 @@ async fn read_only() -> World {
         Limits::default(),
     )
     .await;
-    world.target("CREATE TABLE t AS SELECT 1 AS n; GRANT ALL ON t TO dp_ada").await;
+    world
+        .target("CREATE TABLE t AS SELECT 1 AS n; GRANT ALL ON t TO dp_ada")
+        .await;
     world
 }
 
@@ -170,7 +197,15 @@ async fn what_is_smuggled_behind_a_refusal_is_judged_by_itself() {
     ];
     // In one piece, and byte by byte.
     raw.send(&all.concat()).await;
-    let expected = ["E[42501]Z", "E[42501]Z", "TDCZ", "E[42501]Z", "12DCE[42501]Z", "E[42501]Z", "TDCZ"];
+    let expected = [
+        "E[42501]Z",
+        "E[42501]Z",
+        "TDCZ",
+        "E[42501]Z",
+        "12DCE[42501]Z",
+        "E[42501]Z",
+        "TDCZ",
+    ];
     for expected in expected {
         assert_eq!(raw.answers().await, expected);
     }
@@ -181,6 +216,71 @@ async fn what_is_smuggled_behind_a_refusal_is_judged_by_itself() {
         assert_eq!(raw.answers().await, expected);
     }
     assert_eq!(world.target("SELECT count(*) FROM t").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_for_a_session_is_bounded() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&query("BEGIN")).await;
+    raw.answers().await;
+    // Names as long as they may be: portals, then statements.
+    let name = |n: usize| format!("{n:05}{}", "x".repeat(1_000));
+    let mut answers = String::new();
+    for n in 0..200 {
+        let portals: Vec<u8> = (0..100)
+            .flat_map(|m| {
+                frame(
+                    b'B',
+                    &[name(100 * n + m).as_bytes(), b"\0\0\0\0\0\0\0\0\0"].concat(),
+                )
+            })
+            .collect();
+        raw.send(&[frame(b'P', b"\0SELECT 1\0\0\0"), portals, sync()].concat())
+            .await;
+        answers = raw.answers().await;
+        if answers.contains('E') {
+            break;
+        }
+    }
+    assert!(answers.ends_with("2E[53400]Z"), "{answers}");
+    raw.send(&query("ROLLBACK")).await;
+    raw.answers().await;
+    for n in 0..1_000_usize {
+        let text = format!("SELECT 1 -- {}", "x".repeat(60_000));
+        let body = [name(n).as_bytes(), b"\0", text.as_bytes(), b"\0\0\0"].concat();
+        raw.send(&[frame(b'P', &body), sync()].concat()).await;
+        answers = raw.answers().await;
+        if answers != "1Z" {
+            break;
+        }
+    }
+    assert_eq!(answers, "E[53400]Z");
+    raw.send(&[query("DEALLOCATE ALL"), query("SELECT 1")].concat())
+        .await;
+    assert_eq!(raw.answers().await, "CZ");
+    assert_eq!(raw.answers().await, "TDCZ", "it goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_without_end_and_reads_nothing_waits_as_without_us() {
+    let world = in_the_clear().await;
+    let (raw, _) = Raw::login(&world).await;
+    let (mut reads, mut writes) = raw.stream.into_split();
+    let count = 300_000;
+    let asking = async move {
+        use tokio::io::AsyncWriteExt as _;
+        writes.write_all(&sync().repeat(count)).await.unwrap();
+        writes
+    };
+    let reading = async {
+        use tokio::io::AsyncReadExt as _;
+        let mut answers = vec![0; 6 * count];
+        reads.read_exact(&mut answers).await.unwrap();
+        answers
+    };
+    let (_writes, answers) = soon(async { tokio::join!(asking, reading) }).await;
+    assert!(answers.chunks(6).all(|answer| answer == b"Z\0\0\0\x05I"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,8 +321,18 @@ async fn whoever_is_slow_to_say_who_they_are_is_left() {
 async fn replication_and_nobody_in_particular_are_refused() {
     let world = World::start().await;
     let mut psql = world.program("psql");
-    psql.args(["-X", "-d", &format!("{} replication=database", world.conninfo("ada")), "-c", "IDENTIFY_SYSTEM"]);
+    psql.args([
+        "-X",
+        "-d",
+        &format!("{} replication=database", world.conninfo("ada")),
+        "-c",
+        "IDENTIFY_SYSTEM",
+    ]);
     let output = crate::world::finish(psql).await;
-    assert!(crate::world::err(&output).contains("replication does not go through"), "{}", crate::world::err(&output));
+    assert!(
+        crate::world::err(&output).contains("replication does not go through"),
+        "{}",
+        crate::world::err(&output)
+    );
     assert!(world.judge.openings().is_empty());
 }

@@ -17,7 +17,9 @@ pub(crate) async fn last_words(client: &mut Client) -> String {
 }
 
 pub(crate) fn words(error: &tokio_postgres::Error) -> String {
-    let said = error.as_db_error().map(|error| format!("{} {}", error.code().code(), error.message()));
+    let said = error
+        .as_db_error()
+        .map(|error| format!("{} {}", error.code().code(), error.message()));
     said.unwrap_or_else(|| error.to_string())
 }
 
@@ -28,7 +30,10 @@ async fn without_a_renewed_lease_a_session_ends_within_the_bound() {
     let world = World::ruled(|rules| rules.term.renew_within = Duration::from_millis(800)).await;
     let client = world.connect().await;
     let before = world.judge.renewals();
-    world.judge.until("a renewal", |judge| (judge.renewals() > before + 3).then_some(())).await;
+    world
+        .judge
+        .until("a renewal", |judge| (judge.renewals() > before + 3).then_some(()))
+        .await;
     let query = client.client.simple_query("SELECT pg_sleep(600)");
     let cut = async {
         world.target_says(ACTIVE, "1").await;
@@ -38,7 +43,10 @@ async fn without_a_renewed_lease_a_session_ends_within_the_bound() {
     let (result, cut) = tokio::join!(soon(query), cut);
     assert!(cut.elapsed() < Duration::from_secs(3), "{:?}", cut.elapsed());
     let said = words(&result.unwrap_err());
-    assert!(said.contains("57P01") && said.contains("could not be renewed in time"), "{said}");
+    assert!(
+        said.contains("57P01") && said.contains("could not be renewed in time"),
+        "{said}"
+    );
     world.target_says(ACTIVE, "0").await;
     world.target_says(World::BACKENDS, "0").await;
     // It is closed when somebody can be told.
@@ -54,8 +62,14 @@ async fn a_session_outlives_an_outage_that_is_shorter_than_the_bound() {
     for_a_while(Duration::from_secs(3), std::future::pending::<()>()).await;
     world.judge.rules().cut_off = false;
     let before = world.judge.renewals();
-    world.judge.until("a renewal", |judge| (judge.renewals() > before).then_some(())).await;
-    assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    world
+        .judge
+        .until("a renewal", |judge| (judge.renewals() > before).then_some(()))
+        .await;
+    assert_eq!(
+        client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,13 +80,23 @@ async fn a_revocation_ends_a_running_query_at_once_and_the_target_stops_too() {
     let revoke = async {
         world.target_says(ACTIVE, "1").await;
         let (lease, ..) = world.judge.leases()[0].clone();
-        world.judge.end(Which::Lease(lease), Reason::Revoked("bo: wrong ticket".to_owned()));
+        world.judge.end(
+            Which::Lease(lease),
+            Reason::Revoked("bo: wrong ticket".to_owned()),
+        );
         now()
     };
     let (result, revoked) = tokio::join!(soon(query), revoke);
     let said = words(&result.unwrap_err());
-    assert!(revoked.elapsed() < Duration::from_secs(2), "{:?}", revoked.elapsed());
-    assert_eq!(said, "57P01 Daypass ended this session: the grant was ended: bo: wrong ticket");
+    assert!(
+        revoked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        revoked.elapsed()
+    );
+    assert_eq!(
+        said,
+        "57P01 Daypass ended this session: the grant was ended: bo: wrong ticket"
+    );
     world.target_says(ACTIVE, "0").await;
     let closing = world.judge.closings(1).await.remove(0);
     assert_eq!(closing.reason, Reason::Revoked("bo: wrong ticket".to_owned()));
@@ -84,7 +108,9 @@ async fn a_revocation_ends_a_running_query_at_once_and_the_target_stops_too() {
 async fn what_a_gateway_was_not_told_it_learns_when_it_renews() {
     let world = World::ruled(|rules| rules.term.renew_within = Duration::from_secs(1)).await;
     let mut client = world.connect().await;
-    world.judge.end_quietly(Which::Every, Reason::Locked("by bo".to_owned()));
+    world
+        .judge
+        .end_quietly(Which::Every, Reason::Locked("by bo".to_owned()));
     let said = last_words(&mut client).await;
     assert!(said.contains("access is locked: by bo"), "{said}");
 }
@@ -100,8 +126,15 @@ async fn a_deadline_is_kept_however_often_the_lease_is_renewed() {
     let mut client = world.connect().await;
     let said = last_words(&mut client).await;
     assert!(said.contains("the time of the grant is over"), "{said}");
-    assert!(now() + Duration::from_millis(50) > deadline, "not before its time");
-    assert!(deadline.elapsed() < Duration::from_secs(1), "{:?} late", deadline.elapsed());
+    assert!(
+        now() + Duration::from_millis(50) > deadline,
+        "not before its time"
+    );
+    assert!(
+        deadline.elapsed() < Duration::from_secs(1),
+        "{:?} late",
+        deadline.elapsed()
+    );
     assert!(world.judge.renewals() > 1);
 }
 
@@ -109,8 +142,15 @@ async fn a_deadline_is_kept_however_often_the_lease_is_renewed() {
 async fn only_whom_it_concerns() {
     let world = World::start().await;
     let (mut ada, bo) = (world.connect().await, world.connect_as("bo").await.unwrap());
-    world.judge.end(Which::Person(PersonId::from("ada")), Reason::Killed("by cy".to_owned()));
-    assert!(last_words(&mut ada).await.contains("the session was ended: by cy"));
+    world.judge.end(
+        Which::Person(PersonId::from("ada")),
+        Reason::Killed("by cy".to_owned()),
+    );
+    assert!(
+        last_words(&mut ada)
+            .await
+            .contains("the session was ended: by cy")
+    );
     assert_eq!(bo.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
@@ -121,7 +161,9 @@ async fn what_ends_while_it_is_being_opened_ends() {
     let revoke = async {
         let leased = |judge: &crate::control::Judge| judge.leases().first().cloned();
         let (lease, ..) = world.judge.until("a lease", leased).await;
-        world.judge.end(Which::Lease(lease), Reason::Revoked("at once".to_owned()));
+        world
+            .judge
+            .end(Which::Lease(lease), Reason::Revoked("at once".to_owned()));
         world.judge.rules().hold_open = false;
         world.judge.wake();
     };
@@ -154,7 +196,12 @@ async fn a_thousand_sessions_end_at_once() {
     let mut sessions = Vec::new();
     for _ in 0..20 {
         let logins = (0..50).map(|_| Raw::login(&world));
-        sessions.extend(futures_util::future::join_all(logins).await.into_iter().map(|(raw, _)| raw));
+        sessions.extend(
+            futures_util::future::join_all(logins)
+                .await
+                .into_iter()
+                .map(|(raw, _)| raw),
+        );
     }
     assert_eq!(world.gateway.sessions(), 1_000);
     let (_, worst) = {
@@ -196,9 +243,15 @@ async fn a_person_has_so_many_sessions_and_no_more() {
         format!("{} {}", error.code().code(), error.message())
     };
     let (first, _second) = (world.connect().await, world.connect().await);
-    assert_eq!(refused("ada").await, "53300 you have as many sessions as one person may have here");
+    assert_eq!(
+        refused("ada").await,
+        "53300 you have as many sessions as one person may have here"
+    );
     let _bo = world.connect_as("bo").await.unwrap();
-    assert_eq!(refused("cy").await, "53300 there are as many sessions as this gateway takes");
+    assert_eq!(
+        refused("cy").await,
+        "53300 there are as many sessions as this gateway takes"
+    );
     drop(first);
     world.judge.closings(1).await;
     let fewer = async {
@@ -223,21 +276,38 @@ async fn a_gateway_that_stops_says_so_and_takes_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_waits_while_others_are_asked_and_goes_on_by_itself() {
-    let lines = vec!["asked: bo, cy".to_owned(), "see https://daypass.example/requests/R7K2M".to_owned()];
+    let lines = vec![
+        "asked: bo, cy".to_owned(),
+        "see https://daypass.example/requests/R7K2M".to_owned(),
+    ];
     let world = World::ruled(|rules| rules.ask = Some(lines)).await;
     let psql = world.psql(&["-c", "SELECT 'in'"]).spawn().unwrap();
-    world.judge.until("somebody waits", |judge| (judge.waits() > 0).then_some(())).await;
-    assert_eq!(world.target(World::BACKENDS).await, "0", "no connection to the target meanwhile");
+    world
+        .judge
+        .until("somebody waits", |judge| (judge.waits() > 0).then_some(()))
+        .await;
+    assert_eq!(
+        world.target(World::BACKENDS).await,
+        "0",
+        "no connection to the target meanwhile"
+    );
     assert_eq!(world.gateway.sessions(), 1);
     world.judge.rules().decision = Some(Waited::Still(vec!["bo agreed; cy is still asked".to_owned()]));
     world.judge.wake();
-    world.judge.until("it waits on", |judge| (judge.waits() > 1).then_some(())).await;
+    world
+        .judge
+        .until("it waits on", |judge| (judge.waits() > 1).then_some(()))
+        .await;
     world.judge.rules().decision = Some(Waited::Open(Ticket("any".into())));
     world.judge.wake();
     let output = soon(psql.wait_with_output()).await.unwrap();
     assert_eq!(out(&output), "in");
     let said = err(&output);
-    for line in ["NOTICE:  asked: bo, cy", "https://daypass.example/requests/R7K2M", "bo agreed; cy is still asked"] {
+    for line in [
+        "NOTICE:  asked: bo, cy",
+        "https://daypass.example/requests/R7K2M",
+        "bo agreed; cy is still asked",
+    ] {
         assert!(said.contains(line), "{said}");
     }
 }
@@ -246,7 +316,10 @@ async fn psql_waits_while_others_are_asked_and_goes_on_by_itself() {
 async fn who_hangs_up_waits_no_more() {
     let world = World::ruled(|rules| rules.ask = Some(vec!["asked: bo".to_owned()])).await;
     let mut psql = world.psql(&["-c", "SELECT 1"]).spawn().unwrap();
-    world.judge.until("somebody waits", |judge| (judge.waits() > 0).then_some(())).await;
+    world
+        .judge
+        .until("somebody waits", |judge| (judge.waits() > 0).then_some(()))
+        .await;
     psql.kill().await.unwrap();
     soon(world.gateway.drained()).await;
     assert!(world.judge.leases().is_empty());
@@ -258,15 +331,26 @@ async fn waiting_ends_with_a_no_or_with_its_time() {
         waiting: Duration::from_millis(500),
         ..Limits::default()
     };
-    let world = World::with(|rules| rules.ask = Some(vec!["asked: bo".to_owned()]), |_| {}, limits).await;
+    let world = World::with(
+        |rules| rules.ask = Some(vec!["asked: bo".to_owned()]),
+        |_| {},
+        limits,
+    )
+    .await;
     let said = world.fails("SELECT 1").await;
-    assert!(said.contains("nobody has decided in the time") && said.contains("the request goes on"), "{said}");
+    assert!(
+        said.contains("nobody has decided in the time") && said.contains("the request goes on"),
+        "{said}"
+    );
     world.judge.rules().decision = Some(Waited::Refused(Refusal {
         reason: "bo: use the replica".to_owned(),
         hint: Some("daypass connect orders-replica/read".to_owned()),
     }));
     let said = world.fails("SELECT 1").await;
-    assert!(said.contains("bo: use the replica") && said.contains("orders-replica"), "{said}");
+    assert!(
+        said.contains("bo: use the replica") && said.contains("orders-replica"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,7 +363,10 @@ async fn a_no_comes_with_its_reason_and_what_next() {
     })
     .await;
     let said = world.fails("SELECT 1").await;
-    assert!(said.contains("FATAL:  orders/read is not for you") && said.contains("HINT:  ask dee"), "{said}");
+    assert!(
+        said.contains("FATAL:  orders/read is not for you") && said.contains("HINT:  ask dee"),
+        "{said}"
+    );
     world.judge.rules().cut_off = true;
     let said = world.fails("SELECT 1").await;
     assert!(said.contains("Daypass cannot decide just now"), "{said}");
@@ -294,7 +381,8 @@ async fn a_client_that_never_reads_costs_little_and_ends_all_the_same() {
     )
     .await;
     let (mut raw, _) = Raw::login(&world).await;
-    raw.send(&query("SELECT repeat('x', 1000), generate_series(1, 100000000)")).await;
+    raw.send(&query("SELECT repeat('x', 1000), generate_series(1, 100000000)"))
+        .await;
     let stuck = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite' AND datname = current_database()";
     world.target_says(stuck, "1").await;
     world.judge.end(Which::Every, Reason::Killed("enough".to_owned()));

@@ -40,7 +40,12 @@ pub(crate) fn sync() -> Vec<u8> {
 pub(crate) fn startup(user: &str) -> Vec<u8> {
     let body = format!("user\0{user}\0database\0orders/read\0\0");
     let length = u32::try_from(body.len() + 8).unwrap();
-    [&length.to_be_bytes()[..], &196_608_u32.to_be_bytes(), body.as_bytes()].concat()
+    [
+        &length.to_be_bytes()[..],
+        &196_608_u32.to_be_bytes(),
+        body.as_bytes(),
+    ]
+    .concat()
 }
 
 impl Raw {

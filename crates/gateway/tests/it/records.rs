@@ -19,7 +19,10 @@ fn done(tags: &[&str]) -> Outcome {
 async fn a_statement_is_recorded_with_what_it_did() {
     let world = World::start().await;
     let client = world.connect().await;
-    client.batch_execute("CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 5)").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 5)")
+        .await
+        .unwrap();
     client.query("SELECT n FROM t WHERE n > $1", &[&2]).await.unwrap();
     client.execute("UPDATE t SET n = n + 1", &[]).await.unwrap();
     assert!(client.query("SELECT 1 / (n - n) FROM t", &[]).await.is_err());
@@ -28,7 +31,10 @@ async fn a_statement_is_recorded_with_what_it_did() {
     drop(client);
     world.judge.closings(1).await;
     let all = world.judge.statements();
-    let seen: Vec<_> = all.iter().map(|one| (&*one.text, one.rows, one.outcome.clone())).collect();
+    let seen: Vec<_> = all
+        .iter()
+        .map(|one| (&*one.text, one.rows, one.outcome.clone()))
+        .collect();
     let failed = |code: &str| Outcome::Failed(code.to_owned());
     assert_eq!(
         seen,
@@ -46,9 +52,20 @@ async fn a_statement_is_recorded_with_what_it_did() {
         ]
     );
     let slow = all.last().unwrap().took;
-    assert!((Duration::from_millis(200)..Duration::from_secs(10)).contains(&slow), "{slow:?}");
-    assert!(all.iter().all(|one| one.values.is_none()), "values are not asked for");
-    let numbers: Vec<_> = world.judge.records().iter().map(|(_, record)| record.number).collect();
+    assert!(
+        (Duration::from_millis(200)..Duration::from_secs(10)).contains(&slow),
+        "{slow:?}"
+    );
+    assert!(
+        all.iter().all(|one| one.values.is_none()),
+        "values are not asked for"
+    );
+    let numbers: Vec<_> = world
+        .judge
+        .records()
+        .iter()
+        .map(|(_, record)| record.number)
+        .collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
 }
 
@@ -58,7 +75,10 @@ async fn values_are_recorded_where_they_are_asked_for() {
     let client = world.connect().await;
     let text = "SELECT $1::text, $2::int4, $3::text";
     client.query(text, &[&"ada", &7, &None::<&str>]).await.unwrap();
-    client.query(text, &[&"x".repeat(5_000), &8, &"bo"]).await.unwrap();
+    client
+        .query(text, &[&"x".repeat(5_000), &8, &"bo"])
+        .await
+        .unwrap();
     let two = |judge: &crate::control::Judge| {
         let all = judge.statements();
         (all.len() == 2).then_some(all)
@@ -68,7 +88,11 @@ async fn values_are_recorded_where_they_are_asked_for() {
     // tokio-postgres sends all values in binary form.
     assert_eq!(
         values(0),
-        [Value::Binary("616461".to_owned()), Value::Binary("00000007".to_owned()), Value::Null]
+        [
+            Value::Binary("616461".to_owned()),
+            Value::Binary("00000007".to_owned()),
+            Value::Null
+        ]
     );
     assert_eq!(values(1)[0], Value::Cut("78".repeat(4_096)));
 }
@@ -77,8 +101,18 @@ async fn values_are_recorded_where_they_are_asked_for() {
 async fn no_password_is_recorded() {
     let world = World::start().await;
     let client = world.connect().await;
-    assert!(client.simple_query("ALTER ROLE dp_ada PASSWORD 'hunter2'; SELECT 1/0").await.is_err());
-    assert!(client.query("ALTER ROLE dp_nobody PASSWORD 'hunter2'", &[]).await.is_err());
+    assert!(
+        client
+            .simple_query("ALTER ROLE dp_ada PASSWORD 'hunter2'; SELECT 1/0")
+            .await
+            .is_err()
+    );
+    assert!(
+        client
+            .query("ALTER ROLE dp_nobody PASSWORD 'hunter2'", &[])
+            .await
+            .is_err()
+    );
     drop(client);
     world.judge.closings(1).await;
     let all = format!("{:?}", world.judge.records());
@@ -94,25 +128,48 @@ async fn a_refused_statement_is_recorded_and_does_not_reach_the_target() {
         qualified: true,
     };
     let world = World::ruled(|rules| rules.guardrails = rails).await;
-    world.target("CREATE TABLE t AS SELECT 1 AS n; GRANT ALL ON t TO dp_ada").await;
+    world
+        .target("CREATE TABLE t AS SELECT 1 AS n; GRANT ALL ON t TO dp_ada")
+        .await;
     let said = world.fails("DELETE FROM t").await;
-    assert!(said.contains("ERROR:  42501: refused by a guardrail of this access: DELETE without a condition"), "{said}");
+    assert!(
+        said.contains("ERROR:  42501: refused by a guardrail of this access: DELETE without a condition"),
+        "{said}"
+    );
     let client = world.connect().await;
     let error = client.query("DELETE FROM t", &[]).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "42501");
     let error = client.execute("DROP TABLE t", &[]).await.unwrap_err();
     assert!(error.as_db_error().unwrap().message().contains("no DDL: DROP"));
-    assert_eq!(client.execute("DELETE FROM t WHERE n = $1", &[&1]).await.unwrap(), 1);
+    assert_eq!(
+        client.execute("DELETE FROM t WHERE n = $1", &[&1]).await.unwrap(),
+        1
+    );
     drop(client);
     let closings = world.judge.closings(2).await;
-    assert_eq!(closings.iter().map(|closing| closing.counters.refused).sum::<u64>(), 3);
+    assert_eq!(
+        closings
+            .iter()
+            .map(|closing| closing.counters.refused)
+            .sum::<u64>(),
+        3
+    );
     let outcome = |text: &str| {
         let all = world.judge.statements();
-        let found = all.iter().filter(|one| &*one.text == text).map(|one| one.outcome.clone());
+        let found = all
+            .iter()
+            .filter(|one| &*one.text == text)
+            .map(|one| one.outcome.clone());
         found.collect::<Vec<_>>()
     };
-    assert!(matches!(outcome("DELETE FROM t").as_slice(), [Outcome::Refused(_), Outcome::Refused(_)]));
-    assert!(matches!(outcome("DROP TABLE t").as_slice(), [Outcome::Refused(_)]));
+    assert!(matches!(
+        outcome("DELETE FROM t").as_slice(),
+        [Outcome::Refused(_), Outcome::Refused(_)]
+    ));
+    assert!(matches!(
+        outcome("DROP TABLE t").as_slice(),
+        [Outcome::Refused(_)]
+    ));
     assert_eq!(outcome("DELETE FROM t WHERE n = $1"), [done(&["DELETE 1"])]);
     let log = world.base.postgres.log().unwrap();
     assert!(!log.contains("STATEMENT:  DELETE FROM t\n") && !log.contains("DROP TABLE t\n"));
@@ -125,7 +182,9 @@ async fn under_load_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("script");
     std::fs::write(&script, "SELECT 1;\n").unwrap();
-    bench.args(["-n", "-M", "prepared", "-c", "4", "-t", "2000", "-f"]).arg(&script);
+    bench
+        .args(["-n", "-M", "prepared", "-c", "4", "-t", "2000", "-f"])
+        .arg(&script);
     bench.arg(world.conninfo("ada"));
     let output = crate::world::finish(bench).await;
     assert!(output.status.success(), "{}", crate::world::err(&output));
@@ -135,7 +194,12 @@ async fn under_load_nothing_is_lost() {
     for (session, record) in world.judge.records() {
         sessions.entry(session).or_default().push(record.number);
     }
-    let selects = world.judge.statements().iter().filter(|one| one.text.starts_with("SELECT 1")).count();
+    let selects = world
+        .judge
+        .statements()
+        .iter()
+        .filter(|one| one.text.starts_with("SELECT 1"))
+        .count();
     assert_eq!(selects, 8_000);
     for numbers in sessions.values() {
         let expected: Vec<u64> = (1..=numbers.len() as u64).collect();
@@ -155,7 +219,10 @@ async fn a_session_waits_for_its_records() {
     };
     let mut many = Box::pin(many);
     // A mebibyte may be ahead: a hundred of them, and not three hundred.
-    assert!(for_a_while(Duration::from_secs(1), &mut many).await.is_none(), "it ran ahead of its records");
+    assert!(
+        for_a_while(Duration::from_secs(1), &mut many).await.is_none(),
+        "it ran ahead of its records"
+    );
     world.judge.rules().sink_waits = false;
     world.judge.wake();
     soon(many).await;
@@ -198,7 +265,12 @@ async fn what_cannot_be_recorded_ends_or_goes_on_marked() {
 async fn the_last_statements_of_a_session_that_is_cut_are_recorded_too() {
     let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
     let (mut raw, _) = Raw::login(&world).await;
-    let all = [query("SELECT 1"), query("SELECT pg_sleep(600)"), query("SELECT 2")].concat();
+    let all = [
+        query("SELECT 1"),
+        query("SELECT pg_sleep(600)"),
+        query("SELECT 2"),
+    ]
+    .concat();
     raw.send(&all).await;
     assert_eq!(raw.answers().await, "TDCZ");
     let begun = now();
@@ -206,6 +278,11 @@ async fn the_last_statements_of_a_session_that_is_cut_are_recorded_too() {
     assert_eq!(raw.answers().await, "E[57P01]");
     assert!(begun.elapsed() < Duration::from_secs(5));
     world.judge.closings(1).await;
-    let outcomes: Vec<_> = world.judge.statements().into_iter().map(|one| one.outcome).collect();
+    let outcomes: Vec<_> = world
+        .judge
+        .statements()
+        .into_iter()
+        .map(|one| one.outcome)
+        .collect();
     assert_eq!(outcomes, [done(&["SELECT 1"]), Outcome::Cut, Outcome::Cut]);
 }

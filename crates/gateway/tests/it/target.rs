@@ -25,10 +25,16 @@ async fn a_target_that_dies_in_a_query_is_told_and_recorded() {
         proxy.cut();
     };
     let (result, ()) = tokio::join!(soon(query), cut);
-    assert_eq!(crate::life::words(&result.unwrap_err()), "08006 the target ended the connection");
+    assert_eq!(
+        crate::life::words(&result.unwrap_err()),
+        "08006 the target ended the connection"
+    );
     let closing = world.judge.closings(1).await.remove(0);
     assert_eq!(closing.reason, Reason::TargetLost);
-    assert_eq!(world.judge.recorded("SELECT pg_sleep(600)").await.outcome, Outcome::Cut);
+    assert_eq!(
+        world.judge.recorded("SELECT pg_sleep(600)").await.outcome,
+        Outcome::Cut
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,21 +57,37 @@ async fn a_target_must_be_who_it_should_be() {
     let right = world.judge.rules().place.clone();
     let other = authority().pem();
     let cases = [
-        (TargetTls::VerifyFull { ca_pem: Some(other) }, "127.0.0.1", "certificate"),
+        (
+            TargetTls::VerifyFull { ca_pem: Some(other) },
+            "127.0.0.1",
+            "certificate",
+        ),
         (TargetTls::VerifyFull { ca_pem: None }, "127.0.0.1", "certificate"),
-        (TargetTls::VerifyFull { ca_pem: Some("none".to_owned()) }, "127.0.0.1", "no certificate to trust"),
+        (
+            TargetTls::VerifyFull {
+                ca_pem: Some("none".to_owned()),
+            },
+            "127.0.0.1",
+            "no certificate to trust",
+        ),
         (right.tls.clone(), "127.0.0.2", ""),
     ];
     for (tls, host, expected) in cases {
         world.judge.rules().place.tls = tls;
         host.clone_into(&mut world.judge.rules().place.host);
         let said = world.fails("SELECT 1").await;
-        assert!(said.contains("the target cannot be reached") && said.contains(expected), "{said}");
+        assert!(
+            said.contains("the target cannot be reached") && said.contains(expected),
+            "{said}"
+        );
     }
-    *(&mut world.judge.rules().place) = right;
+    world.judge.rules().place = right;
     world.judge.rules().password = Some(SecretString::from("wrong"));
     let said = world.fails("SELECT 1").await;
-    assert!(said.contains("the target refuses: password authentication failed"), "{said}");
+    assert!(
+        said.contains("the target refuses: password authentication failed"),
+        "{said}"
+    );
     assert!(!said.contains("wrong\""), "{said}");
     world.judge.rules().password = None;
     let said = world.fails("SELECT 1").await;
@@ -121,7 +143,12 @@ async fn an_impostor_learns_nothing_and_lets_nobody_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_does_not_answer_holds_nobody_up_for_ever() {
-    let world = World::with(|_| {}, |settings| settings.plaintext = true, daypass_gateway::Limits::default()).await;
+    let world = World::with(
+        |_| {},
+        |settings| settings.plaintext = true,
+        daypass_gateway::Limits::default(),
+    )
+    .await;
     let proxy = TcpProxy::start(world.base.postgres.addr()).unwrap();
     let _seen = proxy.when(b"dp_ada", Then::HoldAnswers);
     {
@@ -130,6 +157,10 @@ async fn a_target_that_does_not_answer_holds_nobody_up_for_ever() {
         rules.place.tls = TargetTls::Disabled;
     }
     // Who leaves meanwhile is let go.
-    assert!(for_a_while(std::time::Duration::from_secs(1), Raw::login(&world)).await.is_none());
+    assert!(
+        for_a_while(std::time::Duration::from_secs(1), Raw::login(&world))
+            .await
+            .is_none()
+    );
     assert_eq!(world.judge.closings(1).await[0].reason, Reason::Left);
 }

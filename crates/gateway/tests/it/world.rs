@@ -43,7 +43,10 @@ pub(crate) fn start_target(ca: &CertifiedIssuer<'_, KeyPair>) -> Postgres {
     let (chain, key) = certificate(ca);
     let place = postgres.log_path().parent().unwrap().to_owned();
     let owner = fs::metadata(place.join("data")).unwrap();
-    for (name, text, setting) in [("server.crt", chain, "ssl_cert_file"), ("server.key", key, "ssl_key_file")] {
+    for (name, text, setting) in [
+        ("server.crt", chain, "ssl_cert_file"),
+        ("server.key", key, "ssl_key_file"),
+    ] {
         let path = place.join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -54,7 +57,10 @@ pub(crate) fn start_target(ca: &CertifiedIssuer<'_, KeyPair>) -> Postgres {
     postgres.psql("postgres", "ALTER SYSTEM SET ssl = on").unwrap();
     postgres.start_again().unwrap();
     postgres
-        .psql("postgres", "CREATE ROLE dp_ada LOGIN PASSWORD 'upstream-secret'; GRANT pg_read_all_stats TO dp_ada")
+        .psql(
+            "postgres",
+            "CREATE ROLE dp_ada LOGIN PASSWORD 'upstream-secret'; GRANT pg_read_all_stats TO dp_ada",
+        )
         .unwrap();
     postgres
 }
@@ -62,7 +68,10 @@ pub(crate) fn start_target(ca: &CertifiedIssuer<'_, KeyPair>) -> Postgres {
 fn certificate(ca: &CertifiedIssuer<'_, KeyPair>) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, ca).unwrap();
+    let certificate = CertificateParams::new(names)
+        .unwrap()
+        .signed_by(&key, ca)
+        .unwrap();
     (certificate.pem(), key.serialize_pem())
 }
 
@@ -70,7 +79,8 @@ pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut ca = CertificateParams::new(Vec::<String>::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // Otherwise all certificates have one name, and OpenSSL takes each for its own issuer.
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "the CA of the tests");
+    ca.distinguished_name
+        .push(rcgen::DnType::CommonName, "the CA of the tests");
     CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap()
 }
 
@@ -128,7 +138,10 @@ pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Runs it for so long at most.
-#[expect(clippy::disallowed_methods, reason = "what must not happen has to be given time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what must not happen has to be given time"
+)]
 pub(crate) async fn for_a_while<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(time, work).await.ok()
 }
@@ -184,7 +197,8 @@ impl World {
         let base = tokio::task::spawn_blocking(base).await.unwrap();
         let database = tokio::task::spawn_blocking(|| {
             let database = base.postgres.create_database("gw").unwrap();
-            let sql = format!("GRANT ALL ON DATABASE {database} TO dp_ada; GRANT ALL ON SCHEMA public TO dp_ada");
+            let sql =
+                format!("GRANT ALL ON DATABASE {database} TO dp_ada; GRANT ALL ON SCHEMA public TO dp_ada");
             base.postgres.psql(&database, &sql).unwrap();
             database
         })
@@ -227,13 +241,18 @@ impl World {
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.base.postgres.installed().program(name));
         command.env_clear().env("PGAPPNAME", "a-test").kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
     pub(crate) fn psql(&self, args: &[&str]) -> Command {
         let mut command = self.program("psql");
-        command.args(["-X", "-A", "-t", "-q", "-d", &self.conninfo("ada")]).args(args);
+        command
+            .args(["-X", "-A", "-t", "-q", "-d", &self.conninfo("ada")])
+            .args(args);
         command
     }
 
@@ -246,7 +265,8 @@ impl World {
 
     /// What psql says on standard error; it must fail.
     pub(crate) async fn fails(&self, sql: &str) -> String {
-        let output = finish(self.psql(&["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-c", sql])).await;
+        let output =
+            finish(self.psql(&["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-c", sql])).await;
         assert!(!output.status.success(), "{sql} went well: {}", out(&output));
         err(&output)
     }
@@ -258,8 +278,14 @@ impl World {
 
     pub(crate) async fn connect_as(&self, user: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.port).user(user).password(SECRET);
-        config.dbname("orders/read").ssl_mode(tokio_postgres::config::SslMode::Require);
+        config
+            .host("127.0.0.1")
+            .port(self.port)
+            .user(user)
+            .password(SECRET);
+        config
+            .dbname("orders/read")
+            .ssl_mode(tokio_postgres::config::SslMode::Require);
         let tls = self.tls();
         let (client, mut connection) = config.connect(tls.clone()).await?;
         let (send, notices) = tokio::sync::mpsc::unbounded_channel();
@@ -282,7 +308,9 @@ impl World {
 
     pub(crate) fn tls(&self) -> MakeRustlsConnect {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.base.ca_pem.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.base.ca_pem.as_bytes()).unwrap())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -295,7 +323,9 @@ impl World {
     /// Asks the target itself, past the gateway.
     pub(crate) async fn target(&self, sql: &str) -> String {
         let (base, database, sql) = (self.base, self.database.clone(), sql.to_owned());
-        tokio::task::spawn_blocking(move || base.postgres.psql(&database, &sql).unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(move || base.postgres.psql(&database, &sql).unwrap())
+            .await
+            .unwrap()
     }
 
     /// Waits until the target answers so.
@@ -331,7 +361,10 @@ impl std::ops::Deref for Client {
 }
 
 pub(crate) async fn finish(mut command: Command) -> Output {
-    for_a_while(SOON * 3, command.output()).await.expect("the program ends").unwrap()
+    for_a_while(SOON * 3, command.output())
+        .await
+        .expect("the program ends")
+        .unwrap()
 }
 
 pub(crate) fn out(output: &Output) -> String {

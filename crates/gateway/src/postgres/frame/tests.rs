@@ -33,7 +33,8 @@ fn texts_are_bounded_names_more_so_and_data_is_not_kept() {
     assert_eq!(need(b'Q', 1_001), Err(Malformed::TooLong));
     assert_eq!(need(b'P', 1_001), Err(Malformed::TooLong));
     assert_eq!(need(b'F', 1_001), Err(Malformed::TooLong));
-    assert_eq!(need(b'E', NAMES + 1), Err(Malformed::TooLong));
+    assert_eq!(need(b'E', NAME + 9), Err(Malformed::TooLong));
+    assert_eq!(need(b'f', NAMES), Ok(NAMES));
     assert_eq!(need(b'S', 1), Err(Malformed::TooLong));
     assert_eq!(need(b'B', 100_000_000), Ok(NAMES));
     assert_eq!(need(b'd', 100_000_000), Ok(0));
@@ -44,12 +45,24 @@ fn texts_are_bounded_names_more_so_and_data_is_not_kept() {
 
 #[test]
 fn what_follows_a_statement_in_its_frame_is_refused() {
-    let read = |kind, body: &'static [u8]| Front::read(Head { kind, body: body.len() }, body);
+    let read = |kind, body: &'static [u8]| {
+        Front::read(
+            Head {
+                kind,
+                body: body.len(),
+            },
+            body,
+        )
+    };
     assert_eq!(read(b'Q', b"SELECT 1\0"), Ok(Front::Query { text: b"SELECT 1" }));
     assert_eq!(read(b'Q', b"SELECT 1"), Err(Malformed::Body));
     assert_eq!(read(b'Q', b"SELECT 1\0; DROP TABLE t\0"), Err(Malformed::Body));
     assert_eq!(read(b'Q', b""), Err(Malformed::Body));
-    assert_eq!(read(b'C', b"Xname\0"), Err(Malformed::Body), "neither statement nor portal");
+    assert_eq!(
+        read(b'C', b"Xname\0"),
+        Err(Malformed::Body),
+        "neither statement nor portal"
+    );
     assert_eq!(read(b'D', b"Sname"), Err(Malformed::Body));
 }
 
@@ -64,7 +77,11 @@ fn values_are_read_with_their_formats_and_cut_where_the_bytes_end() {
     let bytes = |bytes, whole, binary| Value::Bytes { bytes, whole, binary };
     assert_eq!(
         values(&rest),
-        [bytes(&[7][..], true, true), Value::Null, bytes(&b"ab"[..], false, false)]
+        [
+            bytes(&[7][..], true, true),
+            Value::Null,
+            bytes(&b"ab"[..], false, false)
+        ]
     );
     assert_eq!(values(&[]), []);
     assert_eq!(values(&[0xff, 0xff, 0, 1]), []);

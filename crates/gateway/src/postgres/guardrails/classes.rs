@@ -83,9 +83,10 @@ impl Judge {
             Class::Writes | Class::WritesAll | Class::Defines if read_only => {
                 Err(format!("read-only: {}", first_word(statement)))
             }
-            Class::WritesAll if qualified => {
-                Err(format!("{} without a condition on the rows", first_word(statement)))
-            }
+            Class::WritesAll if qualified => Err(format!(
+                "{} without a condition on the rows",
+                first_word(statement)
+            )),
             Class::Defines if no_ddl => Err(format!("no DDL: {}", first_word(statement))),
             Class::Writes | Class::WritesAll | Class::Defines => Ok(()),
         }
@@ -125,7 +126,9 @@ fn class(statement: &Statement) -> Result<Class, Why> {
             check_set(set)?;
             Class::Reads
         }
-        Statement::Copy { source, to, target, .. } => match (target, to, source) {
+        Statement::Copy {
+            source, to, target, ..
+        } => match (target, to, source) {
             (CopyTarget::File { .. } | CopyTarget::Program { .. }, _, _) => Class::Hides,
             (_, true, CopySource::Query(_) | CopySource::Table { .. }) => Class::Reads,
             (_, false, _) => Class::Writes,
@@ -151,7 +154,11 @@ fn writes(condition: Option<&Expr>) -> Class {
         });
         found.is_break()
     });
-    if names_a_column { Class::Writes } else { Class::WritesAll }
+    if names_a_column {
+        Class::Writes
+    } else {
+        Class::WritesAll
+    }
 }
 
 fn makes_a_table(body: &SetExpr) -> bool {

@@ -14,6 +14,8 @@ use super::lexer::{Lexer, Token};
 use super::message::{self, Said};
 use super::target::Guardrails;
 
+pub(super) use thread::STACK;
+
 /// What is sent in place of a refused statement: PostgreSQL's own parser refuses it whatever the state of the transaction, so that
 /// the target does what it does after an error (fails the transaction, skips to the Sync), and nothing of the statement gets there.
 const FAILS: &[u8] = b"refused_by_daypass\0";
@@ -27,12 +29,33 @@ const OPERATORS: usize = 2_000;
 
 /// Words that are operators to the parser.
 const WORDS: [&str; 19] = [
-    "and", "or", "not", "is", "in", "like", "ilike", "similar", "between", "collate", "at", "union", "intersect", "except",
-    "isnull", "notnull", "overlaps", "operator", "join",
+    "and",
+    "or",
+    "not",
+    "is",
+    "in",
+    "like",
+    "ilike",
+    "similar",
+    "between",
+    "collate",
+    "at",
+    "union",
+    "intersect",
+    "except",
+    "isnull",
+    "notnull",
+    "overlaps",
+    "operator",
+    "join",
 ];
 
 /// Settings that change how a text is read: whoever changes them makes the target read something else than we did.
-const READING: [&str; 3] = ["standard_conforming_strings", "client_encoding", "backslash_quote"];
+const READING: [&str; 3] = [
+    "standard_conforming_strings",
+    "client_encoding",
+    "backslash_quote",
+];
 
 /// Writes what is sent in place of a refused message.
 pub(super) fn substitute(front: &Front<'_>, out: &mut BytesMut) {
@@ -40,6 +63,12 @@ pub(super) fn substitute(front: &Front<'_>, out: &mut BytesMut) {
         Front::Parse { name, .. } => message::frame(out, b'P', |out| {
             out.put_slice(name);
             out.put_u8(0);
+            out.put_slice(FAILS);
+            out.put_u16(0);
+        }),
+        // It fails as any message of a batch does. The unnamed statement is left alone.
+        Front::Bind { .. } => message::frame(out, b'P', |out| {
+            out.put_slice(FAILS);
             out.put_slice(FAILS);
             out.put_u16(0);
         }),
@@ -95,7 +124,9 @@ impl Guard {
 
     /// A function called by its number says nothing of what it does.
     pub(super) fn function_call(&self) -> Option<Said> {
-        self.rails.any().then(|| said("a function called by its number cannot be judged"))
+        self.rails
+            .any()
+            .then(|| said("a function called by its number cannot be judged"))
     }
 
     /// Whether a text is refused, and in which words.
@@ -118,7 +149,8 @@ impl Guard {
         if !self.utf8 && !text.is_ascii() {
             return Err("client_encoding is not UTF8: texts that are not ASCII cannot be judged".to_owned());
         }
-        let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8, and cannot be judged".to_owned())?;
+        let text =
+            std::str::from_utf8(text).map_err(|_| "it is not UTF-8, and cannot be judged".to_owned())?;
         if text.len() > LONGEST {
             return Err(format!("it is longer than the {LONGEST} bytes that are judged"));
         }
@@ -127,12 +159,13 @@ impl Guard {
 }
 
 fn said(why: &str) -> Said {
-    Said::error("42501", format!("refused by a guardrail of this access: {why}"))
-        .hint(Some("nothing of it reached the target; ask for a role that may do this".to_owned()))
+    Said::error("42501", format!("refused by a guardrail of this access: {why}")).hint(Some(
+        "nothing of it reached the target; ask for a role that may do this".to_owned(),
+    ))
 }
 
 /// Judges a text, on a thread whose stack is deep enough.
-fn judge(text: &str, rails: Guardrails) -> Result<(), Why> {
+pub(super) fn judge(text: &str, rails: Guardrails) -> Result<(), Why> {
     let seen = look(text)?;
     classes::judge(text, rails, seen)
 }
@@ -152,7 +185,10 @@ fn look(text: &str) -> Result<usize, Why> {
             Token::Other(',' | '.' | '(' | ')') => {}
             Token::Other(_) => operators += 1,
             Token::Word(word) => {
-                shows |= empty && ["show", "reset", "set"].iter().any(|first| word.eq_ignore_ascii_case(first));
+                shows |= empty
+                    && ["show", "reset", "set"]
+                        .iter()
+                        .any(|first| word.eq_ignore_ascii_case(first));
                 operators += usize::from(WORDS.iter().any(|other| word.eq_ignore_ascii_case(other)));
                 settings(word, shows)?;
             }
@@ -167,7 +203,9 @@ fn look(text: &str) -> Result<usize, Why> {
         empty = false;
     }
     if operators > OPERATORS {
-        return Err(format!("it has more than the {OPERATORS} operators that are judged"));
+        return Err(format!(
+            "it has more than the {OPERATORS} operators that are judged"
+        ));
     }
     Ok(statements + usize::from(!empty))
 }

@@ -2,9 +2,21 @@
 
 use super::*;
 
-const READ_ONLY: Guardrails = Guardrails { read_only: true, no_ddl: false, qualified: false };
-const NO_DDL: Guardrails = Guardrails { read_only: false, no_ddl: true, qualified: false };
-const QUALIFIED: Guardrails = Guardrails { read_only: false, no_ddl: false, qualified: true };
+const READ_ONLY: Guardrails = Guardrails {
+    read_only: true,
+    no_ddl: false,
+    qualified: false,
+};
+const NO_DDL: Guardrails = Guardrails {
+    read_only: false,
+    no_ddl: true,
+    qualified: false,
+};
+const QUALIFIED: Guardrails = Guardrails {
+    read_only: false,
+    no_ddl: false,
+    qualified: true,
+};
 
 #[track_caller]
 fn passes(rails: Guardrails, texts: &[&str]) {
@@ -175,7 +187,11 @@ fn a_text_of_any_depth_is_answered() {
         format!("SELECT {}1", "- ".repeat(OPERATORS - 10)),
         format!("SELECT 1{}", "::int".repeat(OPERATORS / 2 - 10)),
         format!("SELECT a{}", "[1]".repeat(OPERATORS / 2 - 10)),
-        format!("SELECT {}1{}", "ARRAY[".repeat(OPERATORS / 2), "]".repeat(OPERATORS / 2)),
+        format!(
+            "SELECT {}1{}",
+            "ARRAY[".repeat(OPERATORS / 2),
+            "]".repeat(OPERATORS / 2)
+        ),
         format!("SELECT {}1{}", "(".repeat(50_000), ")".repeat(50_000)),
         format!("SELECT {}1", "CASE WHEN ".repeat(20_000)),
         format!("SELECT * FROM {}t", "(".repeat(100_000)),
@@ -188,7 +204,9 @@ fn a_text_of_any_depth_is_answered() {
         format!("SELECT a{}", ".a".repeat(100_000)),
         format!("INSERT INTO t VALUES {}(1)", "(1),".repeat(50_000)),
     ];
-    let asked = deep.spawn(move || texts.map(|text| judge(&text, READ_ONLY).is_ok())).unwrap();
+    let asked = deep
+        .spawn(move || texts.map(|text| judge(&text, READ_ONLY).is_ok()))
+        .unwrap();
     assert_eq!(asked.join().unwrap().first(), Some(&true));
     assert!(look(&format!("SELECT {}1", "1+".repeat(OPERATORS + 1))).is_err());
 }

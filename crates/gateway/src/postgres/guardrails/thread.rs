@@ -12,7 +12,7 @@ use crate::postgres::target::Guardrails;
 
 /// Address space, not memory: pages that are not touched are not there. 128 KiB for each of the most operators that are read; a
 /// level takes 13 in a build without optimization.
-const STACK: usize = 256 << 20;
+pub(in crate::postgres) const STACK: usize = 256 << 20;
 
 struct Question {
     text: String,
@@ -26,13 +26,16 @@ pub(super) async fn judge(text: String, rails: Guardrails) -> Result<(), Why> {
     let unanswered = || "it could not be judged".to_owned();
     let ask = ASK.get_or_init(start).as_ref().ok_or_else(unanswered)?;
     let (answer, answered) = oneshot::channel();
-    ask.send(Question { text, rails, answer }).map_err(|_| unanswered())?;
+    ask.send(Question { text, rails, answer })
+        .map_err(|_| unanswered())?;
     answered.await.map_err(|_| unanswered())?
 }
 
 fn start() -> Option<Sender<Question>> {
     let (ask, asked) = channel();
-    let builder = thread::Builder::new().name("guardrails".to_owned()).stack_size(STACK);
+    let builder = thread::Builder::new()
+        .name("guardrails".to_owned())
+        .stack_size(STACK);
     let started = builder.spawn(move || serve(&asked));
     if let Err(error) = &started {
         tracing::error!(%error, "no thread for guardrails: what they apply to is refused");

@@ -27,7 +27,10 @@ impl Script {
     }
 
     fn send(&mut self, front: &Front<'_>) -> Result<(), Malformed> {
-        let room = self.statements.cost(front).and_then(|cost| self.recorder.room_now(cost));
+        let room = self
+            .statements
+            .cost(front)
+            .and_then(|cost| self.recorder.room_now(cost));
         self.statements.front(front, None, room, Self::now()).map(drop)
     }
 
@@ -67,13 +70,15 @@ impl Script {
                 Outcome::Refused(_) => "refused".to_owned(),
                 Outcome::Cut => "cut".to_owned(),
             };
-            self.seen.push(format!("{}: {outcome} ({})", statement.text, statement.rows));
+            self.seen
+                .push(format!("{}: {outcome} ({})", statement.text, statement.rows));
         }
     }
 
     fn answers(&mut self, messages: &[&str]) {
         for message in messages {
-            self.answer(message).unwrap_or_else(|error| panic!("{message}: {error}"));
+            self.answer(message)
+                .unwrap_or_else(|error| panic!("{message}: {error}"));
         }
     }
 
@@ -84,7 +89,9 @@ impl Script {
 }
 
 const fn q(text: &'static str) -> Front<'static> {
-    Front::Query { text: text.as_bytes() }
+    Front::Query {
+        text: text.as_bytes(),
+    }
 }
 
 fn parse(name: &'static str, text: &'static str) -> Front<'static> {
@@ -108,8 +115,34 @@ fn strings_batches_and_pipelines() {
     script.sends(&[q("SELECT 1; SELECT 2"), q("X")]);
     script.answers(&["T", "D", "CSELECT 1", "T", "D", "CSELECT 1", "ZI", "E42601", "ZI"]);
     script.check(&["SELECT 1; SELECT 2: SELECT 1+SELECT 1 (2)", "X: !42601 (0)"]);
-    script.sends(&[parse("", "A"), bind(""), Front::Describe, RUN, Front::Sync, parse("s", "B"), bind("s"), RUN, RUN, Front::Sync]);
-    script.answers(&["1", "2", "T", "D", "D", "CSELECT 2", "ZI", "1", "2", "D", "s", "D", "CSELECT 1", "ZI"]);
+    script.sends(&[
+        parse("", "A"),
+        bind(""),
+        Front::Describe,
+        RUN,
+        Front::Sync,
+        parse("s", "B"),
+        bind("s"),
+        RUN,
+        RUN,
+        Front::Sync,
+    ]);
+    script.answers(&[
+        "1",
+        "2",
+        "T",
+        "D",
+        "D",
+        "CSELECT 2",
+        "ZI",
+        "1",
+        "2",
+        "D",
+        "s",
+        "D",
+        "CSELECT 1",
+        "ZI",
+    ]);
     script.check(&["A: SELECT 2 (2)", "B:  (1)", "B: SELECT 1 (1)"]);
     assert!(!script.statements.is_busy());
 }
@@ -117,7 +150,16 @@ fn strings_batches_and_pipelines() {
 #[test]
 fn an_error_skips_to_the_sync_whatever_was_pipelined() {
     let mut script = Script::new();
-    script.sends(&[parse("", "A"), bind(""), RUN, parse("", "B"), bind(""), RUN, Front::Sync, q("C")]);
+    script.sends(&[
+        parse("", "A"),
+        bind(""),
+        RUN,
+        parse("", "B"),
+        bind(""),
+        RUN,
+        Front::Sync,
+        q("C"),
+    ]);
     script.answers(&["1", "2", "E22012"]);
     script.check(&["A: !22012 (0)"]);
     script.answers(&["ZI", "CX", "ZI"]);
@@ -140,7 +182,16 @@ fn what_ran_is_what_was_prepared_when_it_ran() {
     script.sends(&[parse("s", "NEW"), Front::Sync, bind("s"), RUN, Front::Sync]);
     script.answers(&["E42P05", "ZI", "2", "CSELECT 0", "ZI"]);
     script.check(&["NEW: !42P05 (0)", "OLD: SELECT 0 (0)"]);
-    script.sends(&[Front::Close { kind: b'S', name: b"s" }, parse("s", "NEW"), bind("s"), RUN, Front::Sync]);
+    script.sends(&[
+        Front::Close {
+            kind: b'S',
+            name: b"s",
+        },
+        parse("s", "NEW"),
+        bind("s"),
+        RUN,
+        Front::Sync,
+    ]);
     script.answers(&["3", "1", "2", "CSELECT 0", "ZI"]);
     script.check(&["NEW: SELECT 0 (0)"]);
     let kept = script.statements.kept;
@@ -158,7 +209,13 @@ fn a_sync_that_a_copy_ignores_has_no_answer() {
     // libpq sends the Sync before it knows that it is a COPY, and another after the data.
     script.sends(&[parse("", "COPY"), bind(""), RUN, Front::Sync]);
     script.answers(&["1", "2", "G"]);
-    script.sends(&[Front::CopyData, Front::Sync, Front::CopyDone, Front::Sync, q("NEXT")]);
+    script.sends(&[
+        Front::CopyData,
+        Front::Sync,
+        Front::CopyDone,
+        Front::Sync,
+        q("NEXT"),
+    ]);
     script.answers(&["CCOPY 7", "ZI", "CX", "ZI"]);
     script.check(&["COPY: COPY 7 (7)", "NEXT: X (0)"]);
     // One that fails while its data comes.
@@ -190,7 +247,9 @@ fn data_that_comes_before_it_was_asked_for_and_what_does_not_belong_there() {
 
 #[test]
 fn an_answer_to_nothing_is_an_error() {
-    for message in ["1", "2", "3", "T", "n", "CX", "ZI", "s", "G", "V", "E42601", "R", "K", "?"] {
+    for message in [
+        "1", "2", "3", "T", "n", "CX", "ZI", "s", "G", "V", "E42601", "R", "K", "?",
+    ] {
         assert!(Script::new().answer(message).is_err(), "{message}");
     }
     for message in ["N", "A", "S"] {
@@ -206,13 +265,19 @@ fn room_comes_back_however_it_ends() {
     let mut script = Script::new();
     for _ in 0..20_000 {
         script.sends(&[parse("s", "A"), bind("s"), RUN, Front::Sync]);
-        let answered = script.statements.back(Head { kind: b'E', body: 0 }, b"C42601\0\0", Script::now()).unwrap();
+        let answered = script
+            .statements
+            .back(Head { kind: b'E', body: 0 }, b"C42601\0\0", Script::now())
+            .unwrap();
         for ended in answered.ended {
             script.recorder.unused(&ended.room);
         }
         script.answers(&["ZI"]);
     }
-    assert!(script.recorder.room_now(1 << 20).is_some(), "all of it is there again");
+    assert!(
+        script.recorder.room_now(1 << 20).is_some(),
+        "all of it is there again"
+    );
 }
 
 proptest::proptest! {
