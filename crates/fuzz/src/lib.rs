@@ -21,7 +21,9 @@ pub struct Target {
 }
 
 /// All of them.
-pub const ALL: &[Target] = &[POLICY, WIRE, NOTE, CHECKPOINT, TILE, PROOF, PROPOSAL, STARTUP, SESSION, STATEMENT];
+pub const ALL: &[Target] = &[
+    POLICY, WIRE, NOTE, CHECKPOINT, TILE, PROOF, PROPOSAL, STARTUP, SESSION, STATEMENT,
+];
 
 /// A policy's text: read, compiled, its own tests run, and asked for everything in it.
 pub const POLICY: Target = Target {
