@@ -174,7 +174,7 @@ impl Recorder {
         }
     }
 
-    /// Nothing more comes: [`Recorder::deliver`] ends once all is delivered.
+    /// Nothing more comes: what delivers ends once all is delivered.
     pub fn over(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).over = true;
         self.wake.notify_one();

@@ -23,9 +23,9 @@ use crate::edge;
 use crate::record::{Recorder, Room, What};
 use crate::session::Session;
 
-/// A buffer of a connection that says little, and the largest for one that says much.
+/// A buffer of a connection that says little, and one of a connection that says much.
 const SMALL: usize = 4 * 1024;
-const LARGE: usize = 128 * 1024;
+const LARGE: usize = 64 * 1024;
 
 /// Frames up to this size are written whole.
 const WHOLE: usize = 64 * 1024;
@@ -57,6 +57,8 @@ struct Flow {
     ready: usize,
     /// Goes out after them, before the rest of the buffer.
     own: BytesMut,
+    /// Much came last time.
+    busy: bool,
 }
 
 impl Flow {
@@ -68,6 +70,7 @@ impl Flow {
             splitter: Splitter::default(),
             ready: 0,
             own: BytesMut::new(),
+            busy: false,
         }
     }
 
@@ -104,17 +107,15 @@ impl Flow {
 
     /// Reads more; `false` at the end. There will be room for `wanted` bytes.
     async fn read(&mut self, wanted: usize) -> io::Result<bool> {
-        if self.buffer.is_empty() && self.buffer.capacity() > SMALL {
-            // Thousands of connections say nothing most of the time.
-            let filled = self.buffer.capacity() >= LARGE;
-            if !filled {
-                self.buffer = BytesMut::new();
-            }
+        let usual = if self.busy { LARGE } else { SMALL };
+        let room = wanted.saturating_sub(self.buffer.len()).max(usual);
+        if self.buffer.is_empty() && self.buffer.capacity() > 2 * room {
+            // Thousands of connections say nothing most of the time, whatever they said before.
+            self.buffer = BytesMut::new();
         }
-        let have = self.buffer.len();
-        let room = wanted.saturating_sub(have).max(SMALL);
         self.buffer.reserve(room);
         let read = self.reader.read_buf(&mut self.buffer).await?;
+        self.busy = read >= SMALL;
         Ok(read > 0)
     }
 }

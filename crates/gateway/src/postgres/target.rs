@@ -40,7 +40,7 @@ pub enum TargetTls {
     },
 }
 
-/// Kinds of statements that are refused. A seat belt, no wall: see [`super::guardrails`].
+/// Kinds of statements that are refused. A seat belt, no wall: see `guardrails.rs` beside this.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Guardrails {
     /// Nothing that changes anything.

@@ -193,6 +193,11 @@ impl Judge {
         }
     }
 
+    /// The channel of endings breaks; the gateway asks for another.
+    pub(crate) fn cut_endings(&self) {
+        self.kept().listeners.clear();
+    }
+
     /// Ends sessions without telling: the gateway learns it when it renews.
     pub(crate) fn end_quietly(&self, which: Which, reason: Reason) {
         self.kept().note_end(&which, &reason);

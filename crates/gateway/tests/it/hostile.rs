@@ -336,3 +336,66 @@ async fn replication_and_nobody_in_particular_are_refused() {
     );
     assert!(world.judge.openings().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_from_the_first_byte_must_say_which_protocol() {
+    use rustls::pki_types::ServerName;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let world = World::start().await;
+    for (alpn, expected) in [
+        (Some("postgresql"), &b"R"[..]),
+        (None, NOTHING),
+        (Some("http/1.1"), NOTHING),
+    ] {
+        let config = world.client_tls(alpn);
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let stream = Raw::dial(&world).await.stream;
+        let mut answer = Vec::new();
+        // Another protocol is refused in the handshake already.
+        if let Ok(mut stream) = tokio_rustls::TlsConnector::from(config)
+            .connect(name, stream)
+            .await
+        {
+            stream.write_all(&startup("ada")).await.unwrap();
+            let mut first = [0];
+            if matches!(soon(stream.read(&mut first)).await, Ok(1)) {
+                answer.extend(first);
+            }
+        }
+        assert_eq!(answer, expected, "{alpn:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_in_the_clear_is_taken_only_where_it_may_be() {
+    let world = World::with(
+        |_| {},
+        |settings| settings.plain_cancel = false,
+        Limits::default(),
+    )
+    .await;
+    let client = world.connect().await;
+    let query = client.client.simple_query("SELECT pg_sleep(600)");
+    let cancel = async {
+        let active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(600)' AND datname = current_database()";
+        world.target_says(active, "1").await;
+        assert!(
+            client
+                .cancel_token()
+                .cancel_query(tokio_postgres::NoTls)
+                .await
+                .is_err()
+        );
+        client
+            .cancel_token()
+            .cancel_query(client.tls.clone())
+            .await
+            .unwrap();
+    };
+    let (result, ()) = tokio::join!(soon(query), cancel);
+    assert_eq!(
+        result.unwrap_err().code().unwrap().code(),
+        "57014",
+        "under TLS it is"
+    );
+}

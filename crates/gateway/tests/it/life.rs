@@ -116,6 +116,18 @@ async fn what_a_gateway_was_not_told_it_learns_when_it_renews() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_nobody_could_tell_ends_once_somebody_can() {
+    let world = World::ruled(|rules| rules.term.renew_within = Duration::from_secs(600)).await;
+    let mut client = world.connect().await;
+    world
+        .judge
+        .end_quietly(Which::Every, Reason::Revoked("unheard".to_owned()));
+    world.judge.cut_endings();
+    let said = last_words(&mut client).await;
+    assert!(said.contains("unheard"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_is_kept_however_often_the_lease_is_renewed() {
     let world = World::ruled(|rules| {
         rules.term.renew_within = Duration::from_millis(300);

@@ -307,17 +307,21 @@ impl World {
     }
 
     pub(crate) fn tls(&self) -> MakeRustlsConnect {
+        MakeRustlsConnect::new(rustls::ClientConfig::clone(&self.client_tls(None)))
+    }
+
+    pub(crate) fn client_tls(&self, alpn: Option<&str>) -> Arc<rustls::ClientConfig> {
         let mut roots = rustls::RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(self.base.ca_pem.as_bytes()).unwrap())
-            .unwrap();
+        let ca = CertificateDer::from_pem_slice(self.base.ca_pem.as_bytes()).unwrap();
+        roots.add(ca).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        MakeRustlsConnect::new(config)
+        config.alpn_protocols = alpn.map(|name| name.as_bytes().to_vec()).into_iter().collect();
+        Arc::new(config)
     }
 
     /// Asks the target itself, past the gateway.
