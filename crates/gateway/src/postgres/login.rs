@@ -73,7 +73,7 @@ pub(super) async fn greet(stream: TcpStream, settings: &Settings) -> Result<Gree
             }
             Packet::Ssl | Packet::Gss => return Err(Malformed::Kind.into()),
             // libpq before 17 cancels in the clear.
-            Packet::Cancel(key) if settings.plain_cancel || settings.plaintext => {
+            Packet::Cancel(key) if settings.plain_cancel => {
                 return Ok(Greeted::Cancel(key, Stream::Plain(stream)));
             }
             Packet::Cancel(_) => return Err(Malformed::Kind.into()),

@@ -368,34 +368,17 @@ async fn tls_from_the_first_byte_must_say_which_protocol() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_in_the_clear_is_taken_only_where_it_may_be() {
-    let world = World::with(
-        |_| {},
-        |settings| settings.plain_cancel = false,
-        Limits::default(),
-    )
-    .await;
-    let client = world.connect().await;
-    let query = client.client.simple_query("SELECT pg_sleep(600)");
-    let cancel = async {
-        let active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(600)' AND datname = current_database()";
-        world.target_says(active, "1").await;
-        assert!(
-            client
-                .cancel_token()
-                .cancel_query(tokio_postgres::NoTls)
-                .await
-                .is_err()
-        );
-        client
-            .cancel_token()
-            .cancel_query(client.tls.clone())
-            .await
-            .unwrap();
+    let set = |settings: &mut daypass_gateway::postgres::Settings| {
+        settings.plaintext = true;
+        settings.plain_cancel = false;
     };
-    let (result, ()) = tokio::join!(soon(query), cancel);
-    assert_eq!(
-        result.unwrap_err().code().unwrap().code(),
-        "57014",
-        "under TLS it is"
-    );
+    let world = World::with(|_| {}, set, Limits::default()).await;
+    let (mut raw, key) = Raw::login(&world).await;
+    raw.send(&query("SELECT pg_sleep(1), 'through'")).await;
+    let mut other = Raw::dial(&world).await;
+    other
+        .send(&[&[0, 0, 0, 16, 4, 210, 22, 46], &key[..]].concat())
+        .await;
+    assert_eq!(other.rest().await, NOTHING);
+    assert_eq!(raw.answers().await, "TDCZ");
 }

@@ -168,7 +168,12 @@ async fn only_whom_it_concerns() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_while_it_is_being_opened_ends() {
-    let world = World::ruled(|rules| rules.hold_open = true).await;
+    // No renewal comes to its help.
+    let world = World::ruled(|rules| {
+        rules.hold_open = true;
+        rules.term.renew_within = Duration::from_secs(600);
+    })
+    .await;
     let opening = world.connect_as("ada");
     let revoke = async {
         let leased = |judge: &crate::control::Judge| judge.leases().first().cloned();
