@@ -61,6 +61,14 @@ const LANES: &[Lane] = &[
         budget: Duration::from_secs(120),
     },
     Lane {
+        name: "gateway",
+        needs_postgres: true,
+        about: "sessions: leases, codec, guardrails, and PostgreSQL with real clients and targets",
+        packages: &["daypass-gateway"],
+        simulations: &[],
+        budget: Duration::from_secs(120),
+    },
+    Lane {
         name: "server",
         needs_postgres: true,
         about: "use cases, reconciler, HTTP API, command line, hostile bytes",

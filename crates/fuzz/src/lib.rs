@@ -4,6 +4,7 @@
 //! Two drive them. The tests of this crate throw the seeds in `fuzz/seeds` and what becomes of them by chance, always the same;
 //! `fuzz/` has them as targets of `cargo fuzz`, which looks for inputs that go new ways through the code (`fuzz/README.md`).
 
+mod gateway;
 mod log;
 mod policy;
 mod wire;
@@ -20,7 +21,9 @@ pub struct Target {
 }
 
 /// All of them.
-pub const ALL: &[Target] = &[POLICY, WIRE, NOTE, CHECKPOINT, TILE, PROOF, PROPOSAL];
+pub const ALL: &[Target] = &[
+    POLICY, WIRE, NOTE, CHECKPOINT, TILE, PROOF, PROPOSAL, STARTUP, SESSION, STATEMENT,
+];
 
 /// A policy's text: read, compiled, its own tests run, and asked for everything in it.
 pub const POLICY: Target = Target {
@@ -63,4 +66,22 @@ pub const PROPOSAL: Target = Target {
     name: "proposal",
     run: log::proposal,
     cases: 10_000,
+};
+/// What a client of PostgreSQL says first, without its length.
+pub const STARTUP: Target = Target {
+    name: "startup",
+    run: gateway::startup,
+    cases: 10_000,
+};
+/// Both directions of a session with PostgreSQL, in pieces: each begins with a byte that says whose (the lowest bit) and how long.
+pub const SESSION: Target = Target {
+    name: "session",
+    run: gateway::session,
+    cases: 4_000,
+};
+/// A statement: its tokens, what is recorded of it, and what guardrails say.
+pub const STATEMENT: Target = Target {
+    name: "statement",
+    run: gateway::statement,
+    cases: 1_500,
 };

@@ -171,4 +171,6 @@ macro_rules! targets {
     };
 }
 
-targets!(policy, wire, note, checkpoint, tile, proof, proposal);
+targets!(
+    policy, wire, note, checkpoint, tile, proof, proposal, startup, session, statement
+);

@@ -1,0 +1,359 @@
+//! What a gateway asks of whoever decides: the trait [`Control`], and the words that both speak.
+//!
+//! The server implements it twice, in process and over HTTP. **It derives the person and their rights; nothing that a client or
+//! a gateway says decides.** A gateway passes on what a client proved: it holds no secret of people, so that a stolen one can
+//! open no session for anybody who does not connect to it just then.
+//!
+//! Time crosses this border as *spans*, not as instants: "so much longer from when you asked". A gateway counts them by its own
+//! monotonic clock from before it asked, so that they end a little early, never late, and no change of a clock prolongs them.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use daypass_core::time::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::postgres::target::PostgresTarget;
+use crate::record::Record;
+use crate::scram;
+
+/// An opaque name that [`Control`] made. Gateways compare it and give it back.
+macro_rules! opaque {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub Arc<str>);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+    };
+}
+
+opaque! {
+    /// A session, as people and the log name it.
+    SessionId
+}
+opaque! {
+    /// The permission to keep one session open.
+    LeaseId
+}
+opaque! {
+    /// The grant under which a session runs.
+    GrantId
+}
+opaque! {
+    /// A person or service account, as `Control` names them.
+    PersonId
+}
+
+/// A ticket: names something that `Control` remembers for a moment. Whoever has it may go on from there, so it is not shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Ticket(pub Arc<str>);
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket(…)")
+    }
+}
+
+/// Whoever decides cannot be asked, or failed. Nothing is allowed then.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("whoever decides cannot be asked: {0}")]
+pub struct Unavailable(pub String);
+
+/// Where a client comes from and by which protocol: for the record, and for rules about networks.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Its address, as this gateway sees it.
+    pub peer: SocketAddr,
+    /// The protocol's name ([`crate::Protocol::name`]).
+    pub protocol: &'static str,
+}
+
+/// What a client must answer to prove who they are.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    /// Names this attempt; good for one proof.
+    pub ticket: Ticket,
+    /// How the proof is made.
+    pub scram: scram::Challenge,
+}
+
+/// What a client answered.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Proof {
+    /// To the challenge of the ticket (RFC 5802).
+    Scram {
+        /// Of the challenge.
+        ticket: Ticket,
+        /// What was said and proved.
+        answer: scram::Answer,
+    },
+}
+
+/// Somebody proved who they are.
+#[derive(Debug, Clone)]
+pub struct Proved {
+    /// To open a session with, once, soon.
+    pub ticket: Ticket,
+    /// Who it is: for limits per person.
+    pub person: PersonId,
+    /// Their name, for people to read.
+    pub name: String,
+    /// What proves to the client that we know them too (SCRAM).
+    pub server_signature: Vec<u8>,
+}
+
+/// What a person who proved who they are wants to reach.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Of [`Proved`].
+    pub ticket: Ticket,
+    /// What they named: a resource, or a resource and a role (`orders-prod/read`).
+    pub target: String,
+    /// From where.
+    pub origin: Origin,
+    /// What their program calls itself. Anybody can say anything here.
+    pub program: Option<String>,
+}
+
+/// The answer to an opening.
+#[derive(Debug)]
+pub enum Opened {
+    /// The session may begin.
+    Lease(Box<Lease>),
+    /// Somebody is being asked.
+    Waiting(Waiting),
+    /// No.
+    Refused(Refusal),
+}
+
+/// Somebody is being asked; [`Control::waited`] says how it went on.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// To wait with.
+    pub ticket: Ticket,
+    /// For the person who waits: who is asked, and where they can look. New lines only.
+    pub lines: Vec<String>,
+}
+
+/// How it went on for somebody who waits.
+#[derive(Debug)]
+pub enum Waited {
+    /// Nobody has decided yet; perhaps there is something new to say.
+    Still(Vec<String>),
+    /// Ask again to open, with this ticket. (A lease is not given here: its time counts from before it was asked for.)
+    Open(Ticket),
+    /// No.
+    Refused(Refusal),
+}
+
+/// No, in words for the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What and why, in one line.
+    pub reason: String,
+    /// What they could do next.
+    pub hint: Option<String>,
+}
+
+/// The permission to keep one session open, and what it needs.
+#[derive(Debug)]
+pub struct Lease {
+    /// The lease.
+    pub id: LeaseId,
+    /// The session.
+    pub session: SessionId,
+    /// The grant.
+    pub grant: GrantId,
+    /// The person.
+    pub person: PersonId,
+    /// How long it holds.
+    pub term: Term,
+    /// When the grant ends, for people to read. Deadlines follow `term`.
+    pub ends_at: Timestamp,
+    /// Where to connect to, and as whom.
+    pub target: Target,
+    /// What is recorded.
+    pub recording: Recording,
+}
+
+/// How long a lease holds, counted from before it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// Without a renewal.
+    pub renew_within: Duration,
+    /// In any case: the rest of the grant.
+    pub ends_in: Duration,
+}
+
+/// What is behind the gateway; one variant for each protocol.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Target {
+    /// A PostgreSQL database.
+    Postgres(PostgresTarget),
+}
+
+/// What is recorded of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recording {
+    /// Values that are bound to statements too.
+    pub values: bool,
+    /// When it fails.
+    pub on_failure: OnFailure,
+}
+
+/// What a session does that can no longer be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It ends.
+    End,
+    /// It goes on, and is marked: [`Counters::unrecorded`].
+    GoOn,
+}
+
+/// How a lease goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewed {
+    /// For so much longer.
+    Until(Term),
+    /// Not at all.
+    Ended(Reason),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The client left.
+    Left,
+    /// The grant's time is over.
+    Expired,
+    /// Somebody ended the grant early; in words for the person.
+    Revoked(String),
+    /// Somebody ended this session; in words for the person.
+    Killed(String),
+    /// The person or the resource was locked; in words for the person.
+    Locked(String),
+    /// The lease could not be renewed in time.
+    LeaseLost,
+    /// What happens could not be recorded.
+    RecordingFailed,
+    /// The target ended the connection, cannot be reached or does not answer as it should.
+    TargetLost,
+    /// The client did what the protocol does not allow.
+    ProtocolViolation,
+    /// The gateway stops.
+    Stopping,
+}
+
+impl Reason {
+    /// For the person whose session it was.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Left => "the client left".to_owned(),
+            Self::Expired => "the time of the grant is over".to_owned(),
+            Self::Revoked(why) => format!("the grant was ended: {why}"),
+            Self::Killed(why) => format!("the session was ended: {why}"),
+            Self::Locked(why) => format!("access is locked: {why}"),
+            Self::LeaseLost => "its permission could not be renewed in time".to_owned(),
+            Self::RecordingFailed => "it could not be recorded any more".to_owned(),
+            Self::TargetLost => "the target ended the connection".to_owned(),
+            Self::ProtocolViolation => "the client did what the protocol does not allow".to_owned(),
+            Self::Stopping => "the gateway stops".to_owned(),
+        }
+    }
+}
+
+/// Which sessions end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// One.
+    Lease(LeaseId),
+    /// All under a grant.
+    Grant(GrantId),
+    /// All of a person.
+    Person(PersonId),
+    /// All.
+    Every,
+}
+
+/// Sessions end, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Which.
+    pub which: Which,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What was counted in a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes from the client to the target.
+    pub bytes_up: u64,
+    /// Bytes from the target to the client.
+    pub bytes_down: u64,
+    /// Records that were delivered.
+    pub recorded: u64,
+    /// Records that could not be delivered: the session is marked.
+    pub unrecorded: u64,
+    /// Statements that a guardrail refused.
+    pub refused: u64,
+}
+
+/// A session is over.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Its lease.
+    pub lease: LeaseId,
+    /// Why.
+    pub reason: Reason,
+    /// What was counted.
+    pub counters: Counters,
+}
+
+/// Whoever decides. Every method fails closed: an error allows nothing.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// How somebody who calls themselves `user` is to prove it. Somebody who does not exist gets a challenge too, the same at
+    /// each attempt ([`scram::Challenge::decoy`]), so that asking tells nothing.
+    async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable>;
+
+    /// Checks a proof; `None` where it is none. A ticket is good for one.
+    async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable>;
+
+    /// Asks for a session. The ticket is good for one.
+    async fn open(&self, opening: Opening) -> Result<Opened, Unavailable>;
+
+    /// Waits for how it went on; answers when there is something new, or after some seconds in any case.
+    async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable>;
+
+    /// Renews leases: one answer for each, in this order.
+    async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewed>, Unavailable>;
+
+    /// A session is over. Closing twice is closing once.
+    async fn close(&self, closing: Closing) -> Result<(), Unavailable>;
+
+    /// Takes records of a session, in their order. When it answers, they are safe. Called again with the same records where it
+    /// failed: the sequence numbers tell.
+    async fn record(&self, session: &SessionId, records: &[Record]) -> Result<(), Unavailable>;
+
+    /// What ends from now on. When the channel closes the gateway asks for another and renews everything at once, so that nothing
+    /// between the two is missed for longer than that.
+    fn endings(&self) -> mpsc::UnboundedReceiver<Ending>;
+}

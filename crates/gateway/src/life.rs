@@ -1,0 +1,354 @@
+//! What keeps sessions alive and what ends them: leases are renewed in batches, endings are heard at once, limits are kept.
+//!
+//! It fails closed: what is not renewed in time ends by itself ([`Live::ended`]), whether or not anything here still runs.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use crate::control::{Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, Which};
+use crate::edge;
+use crate::session::Live;
+
+/// How many leases are renewed by one call.
+const BATCH: usize = 1_000;
+
+/// How many endings are remembered for sessions that are being opened just then.
+const REMEMBERED: usize = 4_096;
+
+/// How many closings wait for somebody who takes them. The rest is forgotten: their leases run out anyway.
+const CLOSINGS: usize = 10_000;
+
+/// How long a closing may take, while somebody waits for it.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The longest pause between two looks at what is to be renewed, and the shortest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// All sessions of a gateway.
+pub struct Life {
+    control: Arc<dyn Control>,
+    state: Mutex<State>,
+    count: watch::Sender<usize>,
+    /// Somebody came, or an ending was missed: look at once.
+    look: Notify,
+    /// Something waits to be closed.
+    closing: Notify,
+    stopping: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Life")
+    }
+}
+
+#[derive(Default)]
+struct State {
+    sessions: HashMap<LeaseId, Arc<Live>>,
+    /// Sessions and those who wait for one.
+    slots: HashMap<PersonId, usize>,
+    taken: usize,
+    /// The last endings, for sessions that are being opened: the number of the first, and they.
+    recent: VecDeque<Ending>,
+    first: u64,
+    closings: Vec<Closing>,
+    stopping: bool,
+    renew_all: bool,
+}
+
+/// A moment before a lease was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) at: Instant,
+    heard: u64,
+}
+
+/// A place for one session of a person.
+#[derive(Debug)]
+pub struct Slot {
+    life: Arc<Life>,
+    person: PersonId,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.life.state();
+        state.taken = state.taken.saturating_sub(1);
+        let left = state.slots.get_mut(&self.person).map(|count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if left == Some(0) {
+            state.slots.remove(&self.person);
+        }
+        let taken = state.taken;
+        drop(state);
+        self.life.count.send_replace(taken);
+    }
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// In the whole gateway.
+    #[error("there are as many sessions as this gateway takes")]
+    Gateway,
+    /// Of this person.
+    #[error("you have as many sessions as one person may have here")]
+    Person,
+    /// The gateway stops.
+    #[error("this gateway stops")]
+    Stopping,
+}
+
+impl Life {
+    pub(crate) fn new(control: Arc<dyn Control>) -> Arc<Self> {
+        Arc::new(Self {
+            control,
+            state: Mutex::default(),
+            count: watch::Sender::new(0),
+            look: Notify::new(),
+            closing: Notify::new(),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    pub(crate) fn control(&self) -> &dyn Control {
+        self.control.as_ref()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a session of this person.
+    pub(crate) fn slot(self: &Arc<Self>, person: &PersonId, all: usize, each: usize) -> Result<Slot, Full> {
+        let mut state = self.state();
+        if state.stopping {
+            return Err(Full::Stopping);
+        }
+        if state.taken >= all {
+            return Err(Full::Gateway);
+        }
+        let count = state.slots.entry(person.clone()).or_default();
+        if *count >= each {
+            return Err(Full::Person);
+        }
+        *count += 1;
+        state.taken += 1;
+        let taken = state.taken;
+        drop(state);
+        self.count.send_replace(taken);
+        Ok(Slot {
+            life: Arc::clone(self),
+            person: person.clone(),
+        })
+    }
+
+    /// To be called before a lease is asked for: its time counts from here, and what ends from here on ends it too.
+    pub(crate) fn asking(&self) -> Asked {
+        let state = self.state();
+        let heard = state.first + u64::try_from(state.recent.len()).unwrap_or(u64::MAX);
+        Asked {
+            at: edge::instant(),
+            heard,
+        }
+    }
+
+    /// A session begins.
+    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) {
+        let mut state = self.state();
+        state.sessions.insert(live.lease.clone(), Arc::clone(live));
+        if state.stopping {
+            live.end(Reason::Stopping);
+        }
+        let known = usize::try_from(asked.heard.saturating_sub(state.first)).unwrap_or(usize::MAX);
+        for ending in state.recent.iter().skip(known) {
+            if live.is_of(&ending.which) {
+                live.end(ending.reason.clone());
+            }
+        }
+        // More ended meanwhile than is remembered: ask.
+        state.renew_all |= asked.heard < state.first;
+        drop(state);
+        self.look.notify_one();
+    }
+
+    /// A session has ended.
+    pub(crate) fn leave(&self, live: &Live) {
+        self.state().sessions.remove(&live.lease);
+    }
+
+    /// Ends sessions, those included that are being opened just now.
+    pub fn end(&self, ending: Ending) {
+        let mut state = self.state();
+        match &ending.which {
+            Which::Lease(lease) => {
+                if let Some(live) = state.sessions.get(lease) {
+                    live.end(ending.reason.clone());
+                }
+            }
+            which => {
+                for live in state.sessions.values().filter(|live| live.is_of(which)) {
+                    live.end(ending.reason.clone());
+                }
+            }
+        }
+        if state.recent.len() >= REMEMBERED {
+            state.recent.pop_front();
+            state.first += 1;
+        }
+        state.recent.push_back(ending);
+    }
+
+    /// Ends all sessions and takes no more.
+    pub(crate) fn stop(&self) {
+        self.state().stopping = true;
+        self.stopping.send_replace(true);
+        self.end(Ending {
+            which: Which::Every,
+            reason: Reason::Stopping,
+        });
+    }
+
+    /// Waits until the gateway stops.
+    pub(crate) async fn stopping(&self) {
+        // Its other end is in `self`.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    /// How many sessions there are, with those who wait for one.
+    pub(crate) fn count(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    /// Closes, now or later.
+    pub(crate) async fn close(&self, closing: Closing) {
+        match edge::within(CLOSE_WITHIN, self.control.close(closing.clone())).await {
+            Ok(Ok(())) => {}
+            _ => self.close_later(closing),
+        }
+    }
+
+    /// Closes when somebody takes it.
+    pub(crate) fn close_later(&self, closing: Closing) {
+        let mut state = self.state();
+        if state.closings.len() < CLOSINGS {
+            state.closings.push(closing);
+        }
+        drop(state);
+        self.closing.notify_one();
+    }
+
+    /// Renews, hears of endings, closes what could not be closed; for as long as the gateway runs.
+    pub(crate) async fn run(&self) {
+        // Each by itself: nothing that is slow holds up another.
+        tokio::join!(self.hear(), self.renew(), self.close_what_waits());
+    }
+
+    async fn hear(&self) {
+        loop {
+            let mut endings = self.control.endings();
+            while let Some(ending) = endings.recv().await {
+                self.end(ending);
+            }
+            // What ended between the two channels is found by asking.
+            self.state().renew_all = true;
+            self.look.notify_one();
+            edge::sleep(SHORTEST_PAUSE).await;
+        }
+    }
+
+    async fn renew(&self) {
+        loop {
+            let (due, pause) = self.due();
+            for batch in due.chunks(BATCH) {
+                self.renew_batch(batch).await;
+            }
+            let _ = edge::within(pause, self.look.notified()).await;
+        }
+    }
+
+    /// What is to be renewed now, and when to look again.
+    fn due(&self) -> (Vec<Arc<Live>>, Duration) {
+        let now = edge::instant();
+        let mut state = self.state();
+        let all = std::mem::take(&mut state.renew_all);
+        let mut pause = LONGEST_PAUSE;
+        let mut due = Vec::new();
+        for live in state.sessions.values() {
+            let (term, until) = live.renewal();
+            // Three tries fit into the rest, when one fails.
+            pause = pause.min(term / 5);
+            if all || until.saturating_duration_since(now) < term * 7 / 10 {
+                due.push(Arc::clone(live));
+            }
+        }
+        (due, pause.max(SHORTEST_PAUSE))
+    }
+
+    async fn renew_batch(&self, batch: &[Arc<Live>]) {
+        let leases: Vec<LeaseId> = batch.iter().map(|live| live.lease.clone()).collect();
+        let shortest = batch.iter().map(|live| live.renewal().0).min();
+        let patience = shortest.unwrap_or(LONGEST_PAUSE) / 3;
+        let asked = edge::instant();
+        let answers = match edge::within(patience, self.control.renew(&leases)).await {
+            Ok(Ok(answers)) if answers.len() == batch.len() => answers,
+            Ok(Ok(answers)) => {
+                let (wanted, got) = (batch.len(), answers.len());
+                tracing::error!(
+                    wanted,
+                    got,
+                    "leases were not renewed: an answer of another length"
+                );
+                return;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, count = batch.len(), "leases were not renewed");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, count = batch.len(), "leases were not renewed");
+                return;
+            }
+        };
+        for (live, answer) in batch.iter().zip(answers) {
+            match answer {
+                Renewed::Until(term) => live.renew(term, asked),
+                Renewed::Ended(reason) => live.end(reason),
+            }
+        }
+    }
+
+    async fn close_what_waits(&self) {
+        loop {
+            let waiting = std::mem::take(&mut self.state().closings);
+            let mut failed = Vec::new();
+            for closing in waiting {
+                let again = closing.clone();
+                let within = if failed.is_empty() {
+                    CLOSE_WITHIN
+                } else {
+                    Duration::ZERO
+                };
+                if !matches!(
+                    edge::within(within, self.control.close(closing)).await,
+                    Ok(Ok(()))
+                ) {
+                    failed.push(again);
+                }
+            }
+            let pause = if failed.is_empty() {
+                Duration::MAX
+            } else {
+                LONGEST_PAUSE
+            };
+            self.state().closings.append(&mut failed);
+            let _ = edge::within(pause, self.closing.notified()).await;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What kind of statement it is, by `sqlparser`. What a guardrail lets through is listed; everything else is refused.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    CopySource, CopyTarget, Expr, Query, Set, SetExpr, Statement, Visit as _, Visitor, visit_expressions,
+};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::Why;
+use crate::postgres::target::Guardrails;
+
+/// What a statement does, itself: what is inside of it is looked at by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Reads, or changes nothing but this session.
+    Reads,
+    /// Changes rows.
+    Writes,
+    /// Changes all rows of a table.
+    WritesAll,
+    /// Makes, changes or drops what rows are in, or anything else.
+    Defines,
+    /// Does what is not seen, or reaches out of the database.
+    Hides,
+}
+
+/// Judges a text of so many statements.
+pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<(), Why> {
+    let read = Parser::parse_sql(&PostgreSqlDialect {}, text);
+    // The parser's own words may quote the text; whoever sent it knows it.
+    let statements = read.map_err(|error| format!("it cannot be read: {error}"))?;
+    if statements.len() != count {
+        return Err("it reads as another number of statements than it seems to have".to_owned());
+    }
+    for statement in &statements {
+        let mut judge = Judge { rails };
+        if let ControlFlow::Break(why) = statement.visit(&mut judge) {
+            return Err(why);
+        }
+    }
+    Ok(())
+}
+
+struct Judge {
+    rails: Guardrails,
+}
+
+impl Visitor for Judge {
+    type Break = Why;
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Why> {
+        match self.check(statement) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Why> {
+        let why = if makes_a_table(&query.body) && (self.rails.read_only || self.rails.no_ddl) {
+            "SELECT INTO makes a table"
+        } else if !query.locks.is_empty() && self.rails.read_only {
+            "read-only: it locks rows"
+        } else {
+            return ControlFlow::Continue(());
+        };
+        ControlFlow::Break(why.to_owned())
+    }
+}
+
+impl Judge {
+    fn check(&self, statement: &Statement) -> Result<(), Why> {
+        let class = class(statement)?;
+        let Guardrails {
+            read_only,
+            no_ddl,
+            qualified,
+        } = self.rails;
+        match class {
+            Class::Reads => Ok(()),
+            Class::Hides => Err("what it does cannot be seen".to_owned()),
+            Class::Writes | Class::WritesAll | Class::Defines if read_only => {
+                Err(format!("read-only: {}", first_word(statement)))
+            }
+            Class::WritesAll if qualified => Err(format!(
+                "{} without a condition on the rows",
+                first_word(statement)
+            )),
+            Class::Defines if no_ddl => Err(format!("no DDL: {}", first_word(statement))),
+            Class::Writes | Class::WritesAll | Class::Defines => Ok(()),
+        }
+    }
+}
+
+/// The keyword that a statement begins with.
+fn first_word(statement: &Statement) -> String {
+    let text = statement.to_string();
+    text.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+fn class(statement: &Statement) -> Result<Class, Why> {
+    Ok(match statement {
+        // What is in it is looked at by itself: changing parts of WITH, and what is prepared or explained.
+        Statement::Query(_)
+        | Statement::Prepare { .. }
+        | Statement::Declare { .. }
+        | Statement::Explain { .. }
+        | Statement::ExplainTable { .. } => Class::Reads,
+        // What was prepared was looked at then.
+        Statement::Execute { .. } | Statement::Deallocate { .. } => Class::Reads,
+        Statement::Fetch { .. }
+        | Statement::Close { .. }
+        | Statement::Discard { .. }
+        | Statement::ShowVariable { .. }
+        | Statement::StartTransaction { .. }
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. }
+        | Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
+        | Statement::Reset(_)
+        | Statement::LISTEN { .. }
+        | Statement::UNLISTEN { .. }
+        | Statement::NOTIFY { .. } => Class::Reads,
+        Statement::Set(set) => {
+            check_set(set)?;
+            Class::Reads
+        }
+        Statement::Copy {
+            source, to, target, ..
+        } => match (target, to, source) {
+            (CopyTarget::File { .. } | CopyTarget::Program { .. }, _, _) => Class::Hides,
+            (_, true, CopySource::Query(_) | CopySource::Table { .. }) => Class::Reads,
+            (_, false, _) => Class::Writes,
+        },
+        Statement::Insert(_) => Class::Writes,
+        Statement::Update(update) => writes(update.selection.as_ref()),
+        Statement::Delete(delete) => writes(delete.selection.as_ref()),
+        Statement::Merge(merge) => writes(Some(&merge.on)),
+        Statement::Truncate(_) => Class::WritesAll,
+        Statement::Lock(_) => Class::Writes,
+        // `DO` is not read at all; a procedure is code.
+        Statement::Call(_) => Class::Hides,
+        _ => Class::Defines,
+    })
+}
+
+/// A change of the rows that a condition selects. One that names no column selects all or none.
+fn writes(condition: Option<&Expr>) -> Class {
+    let names_a_column = condition.is_some_and(|condition| {
+        let found = visit_expressions(condition, |expression| match expression {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    });
+    if names_a_column {
+        Class::Writes
+    } else {
+        Class::WritesAll
+    }
+}
+
+fn makes_a_table(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.into.is_some(),
+        SetExpr::SetOperation { left, right, .. } => makes_a_table(left) || makes_a_table(right),
+        _ => false,
+    }
+}
+
+/// SET of what decides how a text is read, to anything but what we read it as.
+fn check_set(set: &Set) -> Result<(), Why> {
+    let text = set.to_string().to_ascii_lowercase();
+    let is_plain = match set {
+        Set::SetNames { charset_name, .. } => charset_name.value.eq_ignore_ascii_case("utf8"),
+        Set::SetNamesDefault {} => false,
+        _ => match super::READING.iter().find(|name| text.contains(*name)) {
+            None => true,
+            Some(&"client_encoding") => ["'utf8'", "utf8", "'utf-8'", "'unicode'"].iter().any(|value| {
+                let rest = text.trim_end().strip_suffix(value);
+                rest.is_some_and(|rest| rest.ends_with(['=', ' ']))
+            }),
+            Some(&"standard_conforming_strings") => text.trim_end().ends_with(" on"),
+            Some(_) => false,
+        },
+    };
+    if is_plain {
+        Ok(())
+    } else {
+        Err("it changes how texts are read".to_owned())
+    }
+}

@@ -1,0 +1,489 @@
+//! A session: bytes go both ways as they are, whole frames at a time, while every message is looked at.
+//!
+//! Read much, write much: what is read at once is looked at and written at once, and nothing is flushed per message. Large
+//! frames go through in pieces. Everything that is not yet written is in these structs and not in a future, so that whoever ends the
+//! session knows whether the client is between two frames and can be told why.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::Notify;
+
+use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report, Splitter};
+use super::guardrails::{self, Guard};
+use super::message::{self, Said};
+use super::statements::{Answered, Ended, Now, Statements};
+use super::stream::Stream;
+use crate::control::Reason;
+use crate::edge;
+use crate::record::{Recorder, Room, What};
+use crate::session::Session;
+
+/// A buffer of a connection that says little, and one of a connection that says much.
+const SMALL: usize = 4 * 1024;
+const LARGE: usize = 64 * 1024;
+
+/// Frames up to this size are written whole.
+const WHOLE: usize = 64 * 1024;
+
+/// How long the client is given to hear why its session ended.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How many messages may wait for their answers.
+const PENDING: usize = 4_096;
+
+/// How much of a target's error is read; its code comes first.
+const ERROR: usize = 64 * 1024;
+
+/// What both directions know.
+struct Shared {
+    statements: Statements,
+    guard: Guard,
+    /// The target said that it ends the connection, and why.
+    fatal: bool,
+}
+
+/// One direction: where it reads, where it writes, and what is in between.
+struct Flow {
+    reader: ReadHalf<Stream>,
+    writer: WriteHalf<Stream>,
+    buffer: BytesMut,
+    splitter: Splitter,
+    /// So many bytes of the buffer may go out.
+    ready: usize,
+    /// Goes out after them, before the rest of the buffer.
+    own: BytesMut,
+    /// Much came last time.
+    busy: bool,
+}
+
+impl Flow {
+    fn new(reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, buffer: BytesMut) -> Self {
+        Self {
+            reader,
+            writer,
+            buffer,
+            splitter: Splitter::default(),
+            ready: 0,
+            own: BytesMut::new(),
+            busy: false,
+        }
+    }
+
+    /// Writes what may go out. Dropped in between, it has lost nothing.
+    async fn write(&mut self, count: &AtomicU64) -> io::Result<()> {
+        while self.ready > 0 {
+            let ready = self.buffer.get(..self.ready).unwrap_or_default();
+            let written = self.writer.write(ready).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.buffer.advance(written);
+            self.ready -= written;
+            count.fetch_add(u64::try_from(written).unwrap_or(0), Ordering::Relaxed);
+        }
+        while !self.own.is_empty() {
+            if self.writer.write_buf(&mut self.own).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What was not looked at yet.
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(self.ready..).unwrap_or_default()
+    }
+
+    /// Takes a frame out of the rest: it does not go out.
+    fn drop_frame(&mut self, size: usize) {
+        // Everything before it has gone out.
+        self.buffer.advance(size.min(self.buffer.len()));
+    }
+
+    /// Reads more; `false` at the end. There will be room for `wanted` bytes.
+    async fn read(&mut self, wanted: usize) -> io::Result<bool> {
+        let usual = if self.busy { LARGE } else { SMALL };
+        let room = wanted.saturating_sub(self.buffer.len()).max(usual);
+        if self.buffer.is_empty() && self.buffer.capacity() > 2 * room {
+            // Thousands of connections say nothing most of the time, whatever they said before.
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.reserve(room);
+        let read = self.reader.read_buf(&mut self.buffer).await?;
+        self.busy = read >= SMALL;
+        Ok(read > 0)
+    }
+}
+
+/// See the module.
+pub(super) struct Relay<'a> {
+    session: &'a Session,
+    shared: Mutex<Shared>,
+    most_statement: usize,
+    /// The target answered something.
+    answered: Notify,
+}
+
+/// The two directions of a session.
+pub(super) struct Flows {
+    up: Flow,
+    down: Flow,
+}
+
+impl Flows {
+    /// `early` is what the client said before it could know that it is in; `greeting` is what it is told first.
+    pub(super) fn new(
+        client: Stream,
+        early: BytesMut,
+        target: Stream,
+        late: BytesMut,
+        greeting: BytesMut,
+    ) -> Self {
+        let (client_reads, client_writes) = tokio::io::split(client);
+        let (target_reads, target_writes) = tokio::io::split(target);
+        let up = Flow::new(client_reads, target_writes, early);
+        let mut down = Flow::new(target_reads, client_writes, late);
+        down.own = greeting;
+        Self { up, down }
+    }
+}
+
+fn now() -> Now {
+    Now {
+        at: edge::now(),
+        instant: edge::instant(),
+    }
+}
+
+/// What a direction ends with: why, and what the client is told.
+type End = (Reason, Option<Said>);
+
+fn violated(why: Malformed) -> End {
+    let said = Said::fatal("08P01", format!("the connection ends: {why}"));
+    (Reason::ProtocolViolation, Some(said))
+}
+
+fn lost() -> End {
+    let said = Said::fatal("08006", "the target ended the connection");
+    (Reason::TargetLost, Some(said))
+}
+
+fn strange() -> End {
+    let said = Said::fatal(
+        "08P01",
+        "the target answered what does not belong to any question",
+    );
+    (Reason::TargetLost, Some(said))
+}
+
+impl<'a> Relay<'a> {
+    pub(super) fn new(session: &'a Session, guard: Guard, most_statement: usize) -> Self {
+        let shared = Shared {
+            statements: Statements::new(session.recording.values),
+            guard,
+            fatal: false,
+        };
+        Self {
+            session,
+            shared: Mutex::new(shared),
+            most_statement,
+            answered: Notify::new(),
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.session.recorder
+    }
+
+    /// Runs the session to its end; the answer is why it ended and whether the target still does something.
+    pub(super) async fn run(&self, flows: &mut Flows) -> (Reason, bool) {
+        let (reason, said) = {
+            let up = self.up(&mut flows.up);
+            let down = self.down(&mut flows.down);
+            tokio::select! {
+                biased;
+                reason = self.session.live.ended() => {
+                    let said = Said::fatal("57P01", format!("Daypass ended this session: {}", reason.words()));
+                    (reason, Some(said))
+                }
+                end = down => end,
+                end = up => end,
+            }
+        };
+        let (cut, busy, fatal) = {
+            let mut shared = self.shared();
+            let busy = shared.statements.is_busy();
+            (shared.statements.cut(now()), busy, shared.fatal)
+        };
+        self.record(cut);
+        // A client that hears of the end leaves, and may be faster.
+        let reason = if fatal && reason == Reason::Left {
+            Reason::TargetLost
+        } else {
+            reason
+        };
+        if let Some(said) = said {
+            // Who does not listen is not waited for.
+            let _ = edge::within(GOODBYE, self.goodbye(&mut flows.down, &said)).await;
+        }
+        let _ = edge::within(GOODBYE, flows.down.writer.shutdown()).await;
+        (reason, busy)
+    }
+
+    /// Tells the client why, where it is between two frames.
+    async fn goodbye(&self, down: &mut Flow, said: &Said) -> io::Result<()> {
+        down.write(&self.session.traffic.down).await?;
+        if down.splitter.is_between_frames() {
+            said.write(&mut down.own);
+            down.write(&self.session.traffic.down).await?;
+        }
+        down.writer.flush().await
+    }
+
+    fn record(&self, ended: Vec<Ended>) {
+        for Ended { record, room } in ended {
+            match record {
+                Some((at, statement)) => self.recorder().put(&room, at, What::Statement(statement)),
+                None => self.recorder().unused(&room),
+            }
+        }
+    }
+
+    /// From the client to the target.
+    async fn up(&self, flow: &mut Flow) -> End {
+        loop {
+            let wanted = match self.look_up(flow).await {
+                Ok(wanted) => wanted,
+                Err(end) => return end,
+            };
+            if flow.write(&self.session.traffic.up).await.is_err() || flow.writer.flush().await.is_err() {
+                // What it says last is still read by the other direction.
+                return std::future::pending().await;
+            }
+            match flow.read(wanted).await {
+                Ok(true) => {}
+                _ => return (Reason::Left, None),
+            }
+        }
+    }
+
+    /// Looks at all that is there; the answer is how many bytes it takes to go on.
+    async fn look_up(&self, flow: &mut Flow) -> Result<usize, End> {
+        loop {
+            let most = self.most_statement;
+            let piece = flow
+                .splitter
+                .next(flow.buffer.get(flow.ready..).unwrap_or_default(), 0, |head| {
+                    frame::needed(head, most)
+                });
+            match piece.map_err(violated)? {
+                Piece::More(wanted) => return Ok(wanted),
+                Piece::Rest(count) => flow.ready += count,
+                Piece::Frame { head, body, end } => {
+                    self.keep_up(flow).await;
+                    let bytes = flow.rest().get(body).unwrap_or_default();
+                    // Data of a COPY: much of it, and nothing to see.
+                    if head.kind == b'd' {
+                        flow.ready += end;
+                        continue;
+                    }
+                    let front = Front::read(head, bytes).map_err(violated)?;
+                    let refused = self.judge(&front).await;
+                    let cost = self.shared().statements.cost(&front);
+                    let room = match cost {
+                        None => None,
+                        Some(cost) => Some(match self.recorder().room_now(cost) {
+                            Some(room) => room,
+                            None => self.room(flow, cost).await?,
+                        }),
+                    };
+                    self.pass(flow, head, end, refused, room).await?;
+                    if head.kind == b'X' {
+                        let _ = flow.write(&self.session.traffic.up).await;
+                        let _ = flow.writer.flush().await;
+                        return Err((Reason::Left, None));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A client that asks without end and reads no answer waits for the target, as it would without us.
+    async fn keep_up(&self, flow: &mut Flow) {
+        while self.shared().statements.pending() >= PENDING {
+            let written = flow.write(&self.session.traffic.up).await;
+            if written.is_err() || flow.writer.flush().await.is_err() {
+                return std::future::pending().await;
+            }
+            self.answered.notified().await;
+        }
+    }
+
+    /// The session is ahead of its records: what is ready goes out, then it waits.
+    async fn room(&self, flow: &mut Flow, cost: usize) -> Result<Room, End> {
+        let failed =
+            flow.write(&self.session.traffic.up).await.is_err() || flow.writer.flush().await.is_err();
+        if failed {
+            return std::future::pending().await;
+        }
+        Ok(self.recorder().room(cost).await)
+    }
+
+    /// Puts a message into the queue and lets it go out, or another in its place.
+    async fn pass(
+        &self,
+        flow: &mut Flow,
+        head: Head,
+        end: usize,
+        refused: Option<Said>,
+        room: Option<Room>,
+    ) -> Result<(), End> {
+        let is_refused = refused.is_some();
+        let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
+        let front = Front::read(head, bytes).map_err(violated)?;
+        let unused = self
+            .shared()
+            .statements
+            .front(&front, refused, room, now())
+            .map_err(violated)?;
+        if let Some(room) = unused {
+            self.recorder().unused(&room);
+        }
+        if !is_refused {
+            flow.ready += end;
+            return Ok(());
+        }
+        // Values that are still to come would be taken for messages.
+        if !flow.splitter.is_between_frames() {
+            return Err(violated(Malformed::TooLong));
+        }
+        self.session.traffic.refused.fetch_add(1, Ordering::Relaxed);
+        let mut instead = BytesMut::new();
+        guardrails::substitute(&front, &mut instead);
+        // What was before it goes first.
+        if flow.write(&self.session.traffic.up).await.is_err() {
+            return std::future::pending().await;
+        }
+        flow.drop_frame(end);
+        flow.own = instead;
+        if flow.write(&self.session.traffic.up).await.is_err() {
+            return std::future::pending().await;
+        }
+        Ok(())
+    }
+
+    /// Whether a message is refused, and in which words.
+    async fn judge(&self, front: &Front<'_>) -> Option<Said> {
+        let text = match front {
+            Front::Query { text } => text,
+            Front::Parse { text, .. } => {
+                if !self.shared().statements.has_room_to_prepare(text) {
+                    let said = Said::error("53400", "more prepared statements than one session may have");
+                    return Some(said.hint(Some("DEALLOCATE some".to_owned())));
+                }
+                text
+            }
+            Front::Bind { portal, rest, .. } if !self.shared().statements.has_room_to_bind(portal, rest) => {
+                let said = Said::error("53400", "more portals than one transaction may have");
+                return Some(said.hint(Some("close some".to_owned())));
+            }
+            Front::FunctionCall => return self.shared().guard.function_call(),
+            _ => return None,
+        };
+        let guard = self.shared().guard;
+        guard.judge(text).await
+    }
+
+    /// From the target to the client.
+    async fn down(&self, flow: &mut Flow) -> End {
+        loop {
+            let wanted = match self.look_down(flow).await {
+                Ok(wanted) => wanted,
+                Err(end) => return end,
+            };
+            self.answered.notify_one();
+            if flow.write(&self.session.traffic.down).await.is_err() || flow.writer.flush().await.is_err() {
+                return (Reason::Left, None);
+            }
+            match flow.read(wanted).await {
+                Ok(true) => {}
+                // It said itself why.
+                _ if self.shared().fatal => return (Reason::TargetLost, None),
+                _ => return lost(),
+            }
+        }
+    }
+
+    /// Looks at all that is there; the answer is how many bytes it takes to go on.
+    async fn look_down(&self, flow: &mut Flow) -> Result<usize, End> {
+        loop {
+            let rest = flow.buffer.get(flow.ready..).unwrap_or_default();
+            let piece = flow.splitter.next(rest, WHOLE, |head| {
+                Ok(match head.kind {
+                    b'E' => head.body.min(ERROR),
+                    b'C' | b'S' | b'Z' => head.body.min(frame::NAMES),
+                    _ => 0,
+                })
+            });
+            match piece.map_err(|_| strange())? {
+                Piece::More(wanted) => return Ok(wanted),
+                Piece::Rest(count) => flow.ready += count,
+                Piece::Frame { head, body, end } => match head.kind {
+                    b'D' => {
+                        self.shared().statements.row();
+                        flow.ready += end;
+                    }
+                    b'd' | b'N' | b'A' => flow.ready += end,
+                    _ => {
+                        let bytes = flow.rest().get(body).unwrap_or_default();
+                        let answered = self.answered(head, bytes).map_err(|_| strange())?;
+                        self.record(answered.ended);
+                        let Some(said) = answered.instead else {
+                            flow.ready += end;
+                            continue;
+                        };
+                        if flow.write(&self.session.traffic.down).await.is_err() {
+                            return Err((Reason::Left, None));
+                        }
+                        flow.drop_frame(end);
+                        said.write(&mut flow.own);
+                        if flow.write(&self.session.traffic.down).await.is_err() {
+                            return Err((Reason::Left, None));
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn answered(&self, head: Head, body: &[u8]) -> Result<Answered, Malformed> {
+        let mut shared = self.shared();
+        if head.kind == b'E' {
+            shared.fatal |= Report::read(body)?.is_fatal();
+        }
+        if head.kind == b'S' {
+            let mut fields = Fields(body);
+            if let (Some(name), Some(value)) = (fields.text(), fields.text()) {
+                shared.guard.parameter(name, value);
+            }
+        }
+        shared.statements.back(head, body, now())
+    }
+}
+
+/// What a client is told once the target is ready.
+pub(super) fn greeting(parameters: &[u8], key: super::startup::CancelKey, ready: &[u8]) -> BytesMut {
+    let mut out = BytesMut::from(parameters);
+    message::key_data(&mut out, key);
+    out.extend_from_slice(ready);
+    out
+}

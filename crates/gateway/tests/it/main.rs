@@ -1,0 +1,11 @@
+//! A gateway between real clients and a real PostgreSQL; whoever decides is [`control::Judge`], which the tests tell what to do.
+#![cfg(test)]
+
+mod clients;
+mod control;
+mod hostile;
+mod life;
+mod raw;
+mod records;
+mod target;
+mod world;
