@@ -161,7 +161,7 @@ mod tests {
         let text = pair.to_string();
         let private = text.expose_secret();
         let told = |error: BadKey| format!("{error} {error:?}");
-        let wrong = [pair.to_public().to_string(), private.clone()];
+        let wrong = [pair.to_public().to_string(), private.to_owned()];
         assert_eq!(Recipients::read(&wrong).unwrap_err(), BadKey::Private(2));
         assert_eq!(
             Recipients::read(&[private.to_lowercase()]).unwrap_err(),

@@ -84,7 +84,7 @@ async fn run(limits: Limits, lines: &[String], steps: &[Step]) {
 
 proptest! {
     // Each case stores some ten chunks, and waits for the disk with each.
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_line_is_lost_or_twice(
