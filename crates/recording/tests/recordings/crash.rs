@@ -57,7 +57,7 @@ async fn an_end_that_was_not_logged_is_taken_over_and_nothing_after_it() {
     let last = logged.pop().unwrap();
     let mut writer = resume(&world.recordings, &world, &logged).await.unwrap();
     assert!(writer.is_finished());
-    assert_eq!(writer.sealed(), [last.clone()]);
+    assert_eq!(writer.sealed(), std::slice::from_ref(&last));
     assert!(matches!(
         writer.write(NOW, 6, &lines(6, 6)).await.unwrap_err(),
         Error::Finished(_)
