@@ -2,6 +2,7 @@
 //!
 //! A session never waits for who watches it. Each watcher has a queue of so many bytes; who lets it fill is dropped, and told so.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,12 +15,19 @@ const QUEUE: usize = 4 << 20;
 const OVERHEAD: usize = 64;
 
 /// A line, as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Line {
     /// Its number.
     pub number: u64,
     /// What it says, without a line feed.
     pub text: Arc<str>,
+}
+
+/// What was said in a session is nothing for our own logs.
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({}, {} bytes)", self.number, self.text.len())
+    }
 }
 
 /// Why a watcher hears nothing more.
@@ -58,6 +66,7 @@ pub(crate) struct Watchers(Mutex<State>);
 struct State {
     ears: Vec<Ear>,
     closed: bool,
+    finished: bool,
 }
 
 impl Watchers {
@@ -69,7 +78,9 @@ impl Watchers {
         let (sender, lines) = mpsc::unbounded_channel();
         let shared = Arc::<Shared>::default();
         let mut state = self.state();
-        if !state.closed {
+        if state.closed {
+            shared.finished.store(state.finished, Ordering::Release);
+        } else {
             state.ears.push(Ear {
                 lines: sender,
                 shared: Arc::clone(&shared),
@@ -103,9 +114,12 @@ impl Watchers {
 
     /// Nothing more comes, because all was said.
     pub(crate) fn finish(&self) {
-        for ear in &self.state().ears {
+        let mut state = self.state();
+        state.finished = true;
+        for ear in &state.ears {
             ear.shared.finished.store(true, Ordering::Release);
         }
+        drop(state);
         self.close();
     }
 

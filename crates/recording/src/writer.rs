@@ -1,5 +1,6 @@
 //! Writing one recording: lines in, chunks out, each stored before anything in it counts.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,7 +23,6 @@ const MOST_UNLOGGED: usize = 256;
 /// Writes one recording. Dropped before [`Writer::finish`], it leaves a recording that is cut.
 ///
 /// Every call may be dropped while it waits, as by a deadline: the next goes on where it was.
-#[derive(Debug)]
 pub struct Writer {
     all: Arc<Inner>,
     claim: Claim,
@@ -41,7 +41,7 @@ pub struct Writer {
 }
 
 /// Lines that were taken and are not stored.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pending {
     lines: Vec<String>,
     bytes: usize,
@@ -49,7 +49,6 @@ struct Pending {
     since: Option<Timestamp>,
 }
 
-#[derive(Debug)]
 struct Frozen {
     bytes: Bytes,
     sealed: Sealed,
@@ -62,6 +61,19 @@ enum End {
     Finished,
     /// Somebody else writes this recording, from this chunk on.
     Taken(u64),
+}
+
+/// What was said in a session is nothing for our own logs.
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("recording", self.recording())
+            .field("number", &self.number)
+            .field("stored", &self.stored)
+            .field("taken", &self.taken())
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Writer {

@@ -207,3 +207,22 @@ async fn limits_that_make_no_sense_are_refused() {
         assert!(matches!(refused, Err(Error::Limits { .. })), "{bad:?}");
     }
 }
+
+#[tokio::test]
+async fn what_was_said_is_in_no_debug_text() {
+    let world = World::new();
+    let mut writer = world.begin("A").await;
+    let mut watcher = world.recordings.watch(&id("A")).unwrap();
+    writer.write(NOW, 1, &["hunter2"]).await.unwrap();
+    let line = watcher.next().await.unwrap();
+    let pending = format!("{writer:?} {line:?} {watcher:?}");
+    writer.finish().await.unwrap();
+    let logged = log(&mut writer);
+    let identities = world.identities();
+    let mut replay = world.recordings.replay(&id("A"), &logged, &identities).unwrap();
+    let piece = replay.next().await.unwrap().unwrap();
+    assert_eq!(piece.lines, ["hunter2"]);
+    let told = format!("{pending} {writer:?} {piece:?} {replay:?} {:?}", world.recordings);
+    assert!(!told.contains("hunter2"), "{told}");
+    assert!(!told.contains("AGE-SECRET-KEY"), "{told}");
+}
