@@ -70,6 +70,7 @@ async fn what_is_being_written_stays() {
     stored_at(&world, "A", 100);
     let expired = world.recordings.expire(at(150), |_| false).await.unwrap();
     assert!(expired.removed.is_empty() && expired.failed.is_empty());
+    assert_eq!(world.recordings.due(at(150)).await.unwrap(), []);
     let busy = world.recordings.remove(&id("A")).await.unwrap_err();
     assert!(matches!(busy, Error::Busy(_)), "{busy}");
     writer.finish().await.unwrap();

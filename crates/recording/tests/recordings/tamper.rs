@@ -182,6 +182,29 @@ async fn a_chunk_that_was_sealed_anew() {
     );
 }
 
+/// Hashes that fit, and a list that says something else about them: what is sealed inside has the last word.
+#[tokio::test]
+async fn a_list_that_lies_about_a_whole_chunk() {
+    let world = World::new();
+    let logged = world.finished("A", 8).await;
+    let mut longer = logged.clone();
+    longer[3].last = 9;
+    assert_eq!(
+        world.faults("A", &longer).await,
+        [],
+        "without a key nobody can tell"
+    );
+    let (shown, end) = world.replay("A", &longer).await;
+    assert_eq!((shown.len(), fault(end)), (6, Fault::OtherText { number: 3 }));
+    // The end cut off from storage and list, and the chunk before called the last.
+    let mut shorter = logged;
+    shorter.pop();
+    shorter[2].is_last = true;
+    fs::remove_file(world.file("A", 3)).unwrap();
+    let (shown, end) = world.replay("A", &shorter).await;
+    assert_eq!((shown.len(), fault(end)), (3, Fault::OtherText { number: 2 }));
+}
+
 #[tokio::test]
 async fn what_follows_a_broken_chunk_is_shown_to_who_wants_it() {
     let world = World::new();
