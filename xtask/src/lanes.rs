@@ -33,11 +33,12 @@ const LANES: &[Lane] = &[
     Lane {
         name: "core",
         needs_postgres: true, // testbed's own tests
-        about: "words, states, policy, log, testbed, xtask",
+        about: "words, states, policy, log, recordings, testbed, xtask",
         packages: &[
             "daypass-core",
             "daypass-policy",
             "daypass-tlog",
+            "daypass-recording",
             "daypass-testbed",
             "xtask",
         ],

@@ -1,5 +1,5 @@
 //! Installs what the tests need and the machine lacks: PostgreSQL's server programs, Python for the example of a program
-//! that Daypass runs, OpenSSH's server, and rsync, which goes through ssh.
+//! that Daypass runs, OpenSSH's server, rsync, which goes through ssh, and age, which opens recordings.
 //!
 //! PostgreSQL's are only *installed*: Debian's package would also create and start a cluster, which would be somebody's database
 //! that nobody asked for. Tests start their own (see `testbed`). A machine that has PostgreSQL is left as it is.
@@ -47,6 +47,14 @@ const RSYNC_BY_HAND: &str = "\
     Arch             pacman -S rsync
     Alpine           apk add rsync";
 
+/// What to do where we do not know how to install age.
+const AGE_BY_HAND: &str = "\
+  Try, and run this again:
+    Fedora, RHEL     dnf install age
+    Arch             pacman -S age
+    Alpine           apk add age
+    macOS            brew install age";
+
 /// What to do where we do not know how to install OpenSSH's server.
 const SSHD_BY_HAND: &str = "\
   Try, and run this again:
@@ -69,17 +77,18 @@ pub(crate) fn command() -> anyhow::Result<()> {
     postgres()?;
     python()?;
     sshd()?;
-    rsync()
+    program("rsync", RSYNC_BY_HAND)?;
+    program("age", AGE_BY_HAND)
 }
 
-/// A client of ssh that the tests go through it with.
-fn rsync() -> anyhow::Result<()> {
+/// A program that the tests run, and that has the name of its package.
+fn program(name: &str, by_hand: &str) -> anyhow::Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&path).any(|dir| dir.join("rsync").is_file()) {
-        eprintln!("✓ rsync");
+    if std::env::split_paths(&path).any(|dir| dir.join(name).is_file()) {
+        eprintln!("✓ {name}");
         return Ok(());
     }
-    debian(("rsync", RSYNC_BY_HAND), "rsync")
+    debian((name, by_hand), name)
 }
 
 /// Installs a package of Debian's that starts nothing. `what`: in words, and how to have it by hand.

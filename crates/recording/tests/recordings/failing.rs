@@ -1,0 +1,123 @@
+//! A real folder whose disk fails on demand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use daypass_recording::Recordings;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use crate::world::{World, key, small};
+
+#[derive(Debug)]
+pub(crate) struct Failing {
+    folder: LocalFileSystem,
+    /// How many removals still work.
+    removals: Arc<AtomicI64>,
+    after_storing: AtomicBool,
+    overwritten: AtomicU64,
+}
+
+impl Failing {
+    /// Puts it between a world's recordings and their folder.
+    pub(crate) fn around(world: &mut World) -> Arc<Self> {
+        let failing = Arc::new(Self {
+            folder: LocalFileSystem::new_with_prefix(world.folder.path())
+                .unwrap()
+                .with_fsync(true),
+            removals: Arc::new(AtomicI64::new(i64::MAX)),
+            after_storing: AtomicBool::new(false),
+            overwritten: AtomicU64::new(0),
+        });
+        world.recordings = Recordings::new(Arc::clone(&failing) as _, key(1), small()).unwrap();
+        failing
+    }
+
+    pub(crate) fn never(&self) {
+        self.removals.store(i64::MAX, Ordering::SeqCst);
+        self.after_storing.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn removals_after(&self, count: i64) {
+        self.removals.store(count, Ordering::SeqCst);
+    }
+
+    pub(crate) fn after_storing(&self) {
+        self.after_storing.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn overwritten(&self) -> u64 {
+        self.overwritten.load(Ordering::SeqCst)
+    }
+}
+
+fn broken() -> Error {
+    Error::Generic {
+        store: "failing",
+        source: "the disk is broken".into(),
+    }
+}
+
+impl fmt::Display for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a folder that fails")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Failing {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if matches!(opts.mode, PutMode::Overwrite) {
+            self.overwritten.fetch_add(1, Ordering::SeqCst);
+        }
+        let put = self.folder.put_opts(location, payload, opts).await?;
+        if self.after_storing.load(Ordering::SeqCst) {
+            return Err(broken());
+        }
+        Ok(put)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.folder.put_multipart_opts(path, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.folder.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let removals = Arc::clone(&self.removals);
+        let allowed = locations.map(move |location| {
+            if removals.fetch_sub(1, Ordering::SeqCst) > 0 {
+                location
+            } else {
+                Err(broken())
+            }
+        });
+        self.folder.delete_stream(allowed.boxed())
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.folder.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.folder.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.folder.copy_opts(from, to, options).await
+    }
+}
