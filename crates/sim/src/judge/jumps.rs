@@ -128,11 +128,9 @@ mod tests {
         assert_eq!(jumps.lost(at(21)), Span::ZERO);
         jumps.started(at(30));
         assert_eq!(jumps.lost(at(21)), Span::hours(1), "a start does not know of it");
-        assert_eq!(
-            jumps.ahead(at(31)),
-            APART,
-            "servers are as far apart as they may be"
-        );
+        let apart = jumps.ahead(at(31), at(31));
+        assert_eq!(apart, APART, "servers are as far apart as they may be");
+        assert_eq!(jumps.ahead(at(32), at(31)), Span::ZERO, "the store has the note");
     }
 
     #[test]
