@@ -243,3 +243,24 @@ async fn attempt(control: &dyn Control, session: &SessionId, records: &[Record])
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[test]
+    fn there_is_so_much_room_and_who_wants_more_waits_until_some_comes_back() {
+        let recorder = Recorder::default();
+        let first = recorder.room_now(400_000).unwrap();
+        let _second = recorder.room_now(600_000).unwrap();
+        assert!(recorder.room_now(100_000).is_none());
+        assert!(recorder.room(100_000).now_or_never().is_none(), "it waits");
+        recorder.unused(&first);
+        assert!(recorder.room(100_000).now_or_never().is_some());
+        // One that is larger than all there is has its turn when nothing else waits.
+        let empty = Recorder::default();
+        assert!(empty.room(100 * BUDGET).now_or_never().is_some());
+        assert_eq!(empty.free(), 0);
+    }
+}

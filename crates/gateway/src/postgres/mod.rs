@@ -37,6 +37,7 @@ use crate::tls::{BadTls, Identity};
 use cancel::{Cancellable, Cancels};
 use guardrails::Guard;
 use login::{Greeted, Met};
+use message::Said;
 use relay::{Flows, Relay};
 use stream::{Failed, Wire};
 use target::PostgresTarget;
@@ -135,7 +136,11 @@ impl Postgres {
             .collect();
         let failed = tokio::select! {
             biased;
-            reason = session.live.ended() => return reason,
+            reason = session.live.ended() => {
+                let said = Said::fatal("57P01", format!("Daypass ended this session: {}", reason.words()));
+                tell(&mut wire, &Failed::Told(said)).await;
+                return reason;
+            }
             connected = upstream::connect(&target, &passed) => match connected {
                 Ok(upstream) => return self.relay(session, target, wire, upstream).await,
                 Err(failed) => failed,
