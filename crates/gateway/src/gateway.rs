@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::control::{
-    Control, Lease, Opened, Opening, PersonId, Reason, Refusal, Target, Unavailable, Waiting,
+    Control, Lease, OnFailure, Opened, Opening, PersonId, Reason, Refusal, Target, Unavailable, Waiting,
 };
 use crate::edge;
 use crate::life::{Full, Life, Slot};
@@ -197,8 +197,14 @@ impl Gateway {
             recording,
             ..
         } = lease;
+        if !recording.begun && recording.on_failure == OnFailure::End {
+            // Whoever decides should have refused it.
+            return Err(Unavailable(
+                "a session that must be recorded, and is not".to_owned(),
+            ));
+        }
         let live = Arc::new(Live::new((id, session), grant, person, term, asked.at));
-        self.life.enter(&live, asked);
+        self.life.enter(&live, asked)?;
         let session = Session::new(live, recording, Arc::clone(&self.life), slot);
         Ok(Step::Open(Box::new(session), target))
     }

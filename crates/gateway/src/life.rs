@@ -2,13 +2,15 @@
 //!
 //! It fails closed: what is not renewed in time ends by itself ([`Live::ended`]), whether or not anything here still runs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use crate::control::{Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, Which};
+use crate::control::{
+    Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, SessionId, Unavailable, Which,
+};
 use crate::edge;
 use crate::session::Live;
 
@@ -49,6 +51,8 @@ impl std::fmt::Debug for Life {
 #[derive(Default)]
 struct State {
     sessions: HashMap<LeaseId, Arc<Live>>,
+    /// Of the same sessions.
+    names: HashSet<SessionId>,
     /// Sessions and those who wait for one.
     slots: HashMap<PersonId, usize>,
     taken: usize,
@@ -159,9 +163,13 @@ impl Life {
         }
     }
 
-    /// A session begins.
-    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) {
+    /// A session begins, unless one of its names lives: two under one lease could not be told apart, nor their records.
+    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) -> Result<(), Unavailable> {
         let mut state = self.state();
+        if state.sessions.contains_key(&live.lease) || !state.names.insert(live.session.clone()) {
+            tracing::error!(lease = %live.lease, session = %live.session, "a lease was given twice");
+            return Err(Unavailable("a lease that was given twice".to_owned()));
+        }
         state.sessions.insert(live.lease.clone(), Arc::clone(live));
         if state.stopping {
             live.end(Reason::Stopping);
@@ -176,11 +184,14 @@ impl Life {
         state.renew_all |= asked.heard < state.first;
         drop(state);
         self.look.notify_one();
+        Ok(())
     }
 
     /// A session has ended.
     pub(crate) fn leave(&self, live: &Live) {
-        self.state().sessions.remove(&live.lease);
+        let mut state = self.state();
+        state.sessions.remove(&live.lease);
+        state.names.remove(&live.session);
     }
 
     /// Ends sessions, those included that are being opened just now.

@@ -167,12 +167,12 @@ pub struct Traffic {
 
 impl Session {
     pub(crate) fn new(live: Arc<Live>, recording: Recording, life: Arc<Life>, slot: Slot) -> Self {
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(Recorder::new(&recording));
         let delivering = tokio::spawn(deliver(
             Arc::clone(&recorder),
             Arc::clone(&life),
             Arc::clone(&live),
-            recording.on_failure,
+            recording,
         ));
         Self {
             live,
@@ -193,18 +193,17 @@ impl Session {
         let reason = self.live.has_ended().unwrap_or(Reason::Left);
         let mut counters = self.counters();
         if let Some(mut delivering) = self.delivering.take() {
-            let done = edge::within(LAST_RECORDS, &mut delivering).await;
-            counters = self.counters();
-            if done.is_err() {
+            if edge::within(LAST_RECORDS, &mut delivering).await.is_err() {
                 delivering.abort();
-                // What is still on its way counts as lost: better marked for nothing than not marked.
-                counters.unrecorded += 1;
             }
+            // What nobody said is stored counts as lost: better marked for nothing than not marked.
+            counters = self.counters();
         }
         let closing = Closing {
             lease: self.live.lease.clone(),
             reason,
             counters,
+            last_record: self.recorder.last(),
         };
         self.life.close(closing).await;
     }
@@ -221,10 +220,28 @@ impl Session {
     }
 }
 
-async fn deliver(recorder: Arc<Recorder>, life: Arc<Life>, live: Arc<Live>, on_failure: OnFailure) {
-    recorder
-        .deliver(life.control(), &live.session, on_failure, &live)
-        .await;
+async fn deliver(recorder: Arc<Recorder>, life: Arc<Life>, live: Arc<Live>, recording: Recording) {
+    // Whatever stops it, a panic too: nothing is recorded from then on.
+    let _guard = Unrecorded {
+        live: &live,
+        on_failure: recording.on_failure,
+    };
+    let how = (recording.on_failure, recording.begun);
+    recorder.deliver(life.control(), &live.session, how, &live).await;
+}
+
+/// Ends a session whose records nobody delivers any more. One that is over already has its reason.
+struct Unrecorded<'a> {
+    live: &'a Live,
+    on_failure: OnFailure,
+}
+
+impl Drop for Unrecorded<'_> {
+    fn drop(&mut self) {
+        if self.on_failure == OnFailure::End {
+            self.live.end(Reason::RecordingFailed);
+        }
+    }
 }
 
 impl Drop for Session {
@@ -240,6 +257,7 @@ impl Drop for Session {
             lease: self.live.lease.clone(),
             reason: self.live.has_ended().unwrap_or(Reason::Stopping),
             counters: self.counters(),
+            last_record: self.recorder.last(),
         });
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Rules {
     pub(crate) sink_fails: bool,
     /// Records are not taken yet.
     pub(crate) sink_waits: bool,
+    /// Records are taken, and stored when it is asked for only.
+    pub(crate) storage_lags: bool,
     /// The end of the grant.
     pub(crate) deadline: Option<Instant>,
     /// Leases are given, and the answer does not arrive yet.
@@ -56,6 +58,11 @@ struct Kept {
     closings: Vec<Closing>,
     listeners: Vec<mpsc::UnboundedSender<Ending>>,
     openings: Vec<Opening>,
+    /// What was taken of each session, in memory.
+    taken: HashMap<SessionId, Vec<Record>>,
+    /// Up to which number it is stored.
+    stored: HashMap<SessionId, u64>,
+    flushes: u64,
     renewals: u64,
     waits: u64,
 }
@@ -127,19 +134,37 @@ impl Judge {
 
     pub(crate) fn statements(&self) -> Vec<Statement> {
         let records = &self.kept().records;
-        records
-            .iter()
-            .map(|(_, record)| match &record.what {
-                What::Statement(statement) => statement.clone(),
-                other => panic!("{other:?}"),
-            })
-            .collect()
+        let statement = |(_, record): &(SessionId, Record)| match &record.what {
+            What::Statement(statement) => Some(statement.clone()),
+            _ => None,
+        };
+        records.iter().filter_map(statement).collect()
     }
 
     /// Waits for the record of a statement.
     pub(crate) async fn recorded(&self, text: &str) -> Statement {
         let found = |judge: &Self| judge.statements().into_iter().find(|one| &*one.text == text);
         self.until(&format!("a record of {text}"), found).await
+    }
+
+    /// Whoever takes records dies, with all that it had not stored.
+    pub(crate) fn sink_dies(&self) {
+        let mut kept = self.kept();
+        let stored = kept.stored.clone();
+        for (session, all) in &mut kept.taken {
+            all.truncate(
+                stored
+                    .get(session)
+                    .map_or(0, |stored| usize::try_from(*stored).unwrap()),
+            );
+        }
+    }
+
+    /// How often it was asked to store at once, and how many records are taken and not stored.
+    pub(crate) fn flushes(&self) -> (u64, usize) {
+        let kept = self.kept();
+        let taken: usize = kept.taken.values().map(Vec::len).sum();
+        (kept.flushes, taken - kept.records.len())
     }
 
     pub(crate) fn records(&self) -> Vec<(SessionId, Record)> {
@@ -252,6 +277,14 @@ impl Judge {
 }
 
 impl Kept {
+    fn store(&mut self, session: &SessionId, stored: u64) {
+        let before = self.stored.insert(session.clone(), stored).unwrap_or(0);
+        let all = self.taken.get(session).into_iter().flatten();
+        let new = all.filter(|record| (before + 1..=stored).contains(&record.number));
+        self.records
+            .extend(new.map(|record| (session.clone(), record.clone())));
+    }
+
     fn note_end(&mut self, which: &Which, reason: &Reason) {
         for (lease, _, person) in &self.leases {
             let is = match which {
@@ -364,18 +397,30 @@ impl Control for Judge {
         Ok(())
     }
 
-    async fn record(&self, session: &SessionId, records: &[Record]) -> Result<(), Unavailable> {
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable> {
         let mut changed = self.changed.subscribe();
         while self.rules().sink_waits {
             changed.changed().await.unwrap();
         }
-        if self.rules().sink_fails {
+        let (sink_fails, lag) = (self.rules().sink_fails, self.rules().storage_lags);
+        if sink_fails {
             return Err(unavailable());
         }
-        let records = records.iter().map(|record| (session.clone(), record.clone()));
-        self.kept().records.extend(records);
+        let mut kept = self.kept();
+        kept.flushes += u64::from(delivery.flush);
+        let all = kept.taken.entry(delivery.session.clone()).or_default();
+        for record in delivery.records {
+            if record.number == all.len() as u64 + 1 {
+                all.push(record.clone());
+            }
+        }
+        let taken = all.len() as u64;
+        let before = kept.stored.get(delivery.session).copied().unwrap_or(0);
+        let stored = if lag && !delivery.flush { before } else { taken };
+        kept.store(delivery.session, stored);
+        drop(kept);
         self.change();
-        Ok(())
+        Ok(Progress { taken, stored })
     }
 
     fn endings(&self) -> mpsc::UnboundedReceiver<Ending> {
