@@ -10,7 +10,7 @@ use daypass_core::time::Timestamp;
 use daypass_gateway::control::*;
 use daypass_gateway::postgres::target::{Guardrails, Place, PostgresTarget};
 use daypass_gateway::record::{Record, Statement, What};
-use daypass_gateway::scram::{ITERATIONS, Verifier};
+use daypass_gateway::scram::{Certificates, Salt, Verifier};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 
@@ -43,6 +43,10 @@ pub(crate) struct Rules {
     pub(crate) storage_lags: bool,
     /// The end of the grant.
     pub(crate) deadline: Option<Instant>,
+    /// All sessions end in the moment before somebody listens for endings.
+    pub(crate) ends_unheard: Option<Reason>,
+    /// Every lease is the same.
+    pub(crate) one_lease: bool,
     /// Leases are given, and the answer does not arrive yet.
     pub(crate) hold_open: bool,
 }
@@ -63,6 +67,8 @@ struct Kept {
     /// Up to which number it is stored.
     stored: HashMap<SessionId, u64>,
     flushes: u64,
+    /// How often records were not taken.
+    failures: u64,
     renewals: u64,
     waits: u64,
 }
@@ -92,7 +98,7 @@ impl Judge {
             kept: Mutex::default(),
             changed: watch::Sender::new(0),
             next: AtomicU64::new(1),
-            verifier: Verifier::of(&SecretString::from(SECRET), b"0123456789abcdef", ITERATIONS),
+            verifier: Verifier::of(&SecretString::from(SECRET), Salt::of(b"key", "everybody")),
         })
     }
 
@@ -165,6 +171,10 @@ impl Judge {
         let kept = self.kept();
         let taken: usize = kept.taken.values().map(Vec::len).sum();
         (kept.flushes, taken - kept.records.len())
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.kept().failures
     }
 
     pub(crate) fn records(&self) -> Vec<(SessionId, Record)> {
@@ -251,7 +261,12 @@ impl Judge {
             let lines = lines.clone();
             return Ok(Opened::Waiting(Waiting { ticket, lines }));
         }
-        let (lease, session) = (self.number("lease"), self.number("session"));
+        let lease = if rules.one_lease {
+            "lease".to_owned()
+        } else {
+            self.number("lease")
+        };
+        let session = self.number("session");
         let (id, session) = (LeaseId::from(lease.as_str()), SessionId::from(session.as_str()));
         kept.leases.push((id.clone(), session.clone(), person.clone()));
         kept.open.insert(id.clone());
@@ -311,7 +326,7 @@ impl Control for Judge {
         }
         let nonce = self.number("nonce");
         let scram = if user.starts_with("nobody") {
-            daypass_gateway::scram::Challenge::decoy(b"key", user, nonce)
+            daypass_gateway::scram::Challenge::decoy(Salt::of(b"key", user), nonce)
         } else {
             self.verifier.challenge(nonce)
         };
@@ -329,7 +344,7 @@ impl Control for Judge {
         let Some((person, challenge)) = self.kept().challenges.remove(&ticket) else {
             return Ok(None);
         };
-        let Some(server_signature) = self.verifier.check(&challenge, &answer) else {
+        let Some(server_signature) = self.verifier.check(&challenge, &answer, Certificates::Unknown) else {
             return Ok(None);
         };
         let ticket = Ticket(self.number("ticket").into());
@@ -402,11 +417,16 @@ impl Control for Judge {
         while self.rules().sink_waits {
             changed.changed().await.unwrap();
         }
-        let (sink_fails, lag) = (self.rules().sink_fails, self.rules().storage_lags);
+        let rules = self.rules();
+        let (sink_fails, lag) = (rules.sink_fails, rules.storage_lags);
+        drop(rules);
+        let mut kept = self.kept();
         if sink_fails {
+            kept.failures += 1;
+            drop(kept);
+            self.change();
             return Err(unavailable());
         }
-        let mut kept = self.kept();
         kept.flushes += u64::from(delivery.flush);
         let all = kept.taken.entry(delivery.session.clone()).or_default();
         for record in delivery.records {
@@ -425,7 +445,12 @@ impl Control for Judge {
 
     fn endings(&self) -> mpsc::UnboundedReceiver<Ending> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.kept().listeners.push(sender);
+        let unheard = self.rules().ends_unheard.clone();
+        let mut kept = self.kept();
+        if let Some(reason) = unheard {
+            kept.note_end(&Which::Every, &reason);
+        }
+        kept.listeners.push(sender);
         receiver
     }
 }

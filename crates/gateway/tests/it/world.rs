@@ -178,6 +178,8 @@ pub(crate) fn rules(database: &str) -> Rules {
         sink_waits: false,
         storage_lags: false,
         deadline: None,
+        ends_unheard: None,
+        one_lease: false,
         hold_open: false,
     }
 }
