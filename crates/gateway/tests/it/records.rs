@@ -365,16 +365,18 @@ async fn what_is_lost_while_a_session_goes_on_is_a_record_of_its_own() {
     // And later.
     let before = world.judge.failures();
     world.judge.rules().sink_fails = true;
-    client.simple_query("SELECT 'kept'").await.unwrap();
+    // What is kept takes nearly all the room that there is, and is not to hold up what is lost.
+    let kept = format!("SELECT 'kept' -- {}", "x".repeat(900_000));
+    client.simple_query(&kept).await.unwrap();
     // Three tries, and the fourth comes when it is lost already what is new.
     let tried = |judge: &crate::control::Judge| (judge.failures() > before + 3).then_some(());
     world.judge.until("it is tried", tried).await;
     let long = format!("SELECT 1 -- {}", "x".repeat(200_000));
     for _ in 0..20 {
-        client.simple_query(&long).await.unwrap();
+        soon(client.simple_query(&long)).await.unwrap();
     }
     world.judge.rules().sink_fails = false;
-    world.judge.recorded("SELECT 'kept'").await;
+    world.judge.recorded(&kept).await;
     drop(client);
     let closing = world.judge.closings(1).await.remove(0);
     assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (2, 25));
