@@ -2,13 +2,16 @@
 //!
 //! It fails closed: what is not renewed in time ends by itself ([`Live::ended`]), whether or not anything here still runs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 
-use crate::control::{Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, Which};
+use crate::control::{
+    Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, SessionId, Unavailable, Which,
+};
 use crate::edge;
 use crate::session::Live;
 
@@ -28,6 +31,21 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long one renewal may take, however long the leases are: whoever waits for it hears of nothing else.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
+
+/// How long those whose clients know of their end wait for those whose clients do not.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
+
+/// What is to be renewed now.
+struct Due {
+    due: Vec<Arc<Live>>,
+    /// All are, because an ending may have been missed.
+    all: bool,
+    /// When to look again.
+    pause: Duration,
+}
+
 /// All sessions of a gateway.
 pub struct Life {
     control: Arc<dyn Control>,
@@ -37,6 +55,8 @@ pub struct Life {
     look: Notify,
     /// Something waits to be closed.
     closing: Notify,
+    /// The last of many clients was told that its session has ended.
+    all_told: Notify,
     stopping: watch::Sender<bool>,
 }
 
@@ -49,6 +69,10 @@ impl std::fmt::Debug for Life {
 #[derive(Default)]
 struct State {
     sessions: HashMap<LeaseId, Arc<Live>>,
+    /// Of the same sessions.
+    names: HashSet<SessionId>,
+    /// Those that were ended, by one ending with others, and whose client does not know it yet.
+    untold: HashSet<LeaseId>,
     /// Sessions and those who wait for one.
     slots: HashMap<PersonId, usize>,
     taken: usize,
@@ -113,6 +137,7 @@ impl Life {
             count: watch::Sender::new(0),
             look: Notify::new(),
             closing: Notify::new(),
+            all_told: Notify::new(),
             stopping: watch::Sender::new(false),
         })
     }
@@ -159,9 +184,13 @@ impl Life {
         }
     }
 
-    /// A session begins.
-    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) {
+    /// A session begins, unless one of its names lives: two under one lease could not be told apart, nor their records.
+    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) -> Result<(), Unavailable> {
         let mut state = self.state();
+        if state.sessions.contains_key(&live.lease) || !state.names.insert(live.session.clone()) {
+            tracing::error!(lease = %live.lease, session = %live.session, "a lease was given twice");
+            return Err(Unavailable("a lease that was given twice".to_owned()));
+        }
         state.sessions.insert(live.lease.clone(), Arc::clone(live));
         if state.stopping {
             live.end(Reason::Stopping);
@@ -176,16 +205,42 @@ impl Life {
         state.renew_all |= asked.heard < state.first;
         drop(state);
         self.look.notify_one();
+        Ok(())
     }
 
     /// A session has ended.
     pub(crate) fn leave(&self, live: &Live) {
-        self.state().sessions.remove(&live.lease);
+        let mut state = self.state();
+        state.sessions.remove(&live.lease);
+        state.names.remove(&live.session);
+        drop(state);
+        self.tell(live);
+    }
+
+    fn tell(&self, live: &Live) {
+        let mut state = self.state();
+        if state.untold.remove(&live.lease) && state.untold.is_empty() {
+            self.all_told.notify_waiters();
+        }
+    }
+
+    /// A client was told that its session has ended. Waits until all are that were ended together, and no longer than a moment: one that does
+    /// not listen holds nobody up.
+    pub(crate) async fn told(&self, live: &Live) {
+        let told = self.all_told.notified();
+        tokio::pin!(told);
+        // From here on, before it is looked.
+        told.as_mut().enable();
+        self.tell(live);
+        if !self.state().untold.is_empty() {
+            let _ = edge::within(TOLD_WITHIN, told).await;
+        }
     }
 
     /// Ends sessions, those included that are being opened just now.
     pub fn end(&self, ending: Ending) {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         match &ending.which {
             Which::Lease(lease) => {
                 if let Some(live) = state.sessions.get(lease) {
@@ -194,7 +249,9 @@ impl Life {
             }
             which => {
                 for live in state.sessions.values().filter(|live| live.is_of(which)) {
-                    live.end(ending.reason.clone());
+                    if live.end_first(ending.reason.clone()) {
+                        state.untold.insert(live.lease.clone());
+                    }
                 }
             }
         }
@@ -253,28 +310,30 @@ impl Life {
     async fn hear(&self) {
         loop {
             let mut endings = self.control.endings();
+            // What ended between the two channels is found by asking: what ends from here on is heard.
+            self.state().renew_all = true;
+            self.look.notify_one();
             while let Some(ending) = endings.recv().await {
                 self.end(ending);
             }
-            // What ended between the two channels is found by asking.
-            self.state().renew_all = true;
-            self.look.notify_one();
             edge::sleep(SHORTEST_PAUSE).await;
         }
     }
 
     async fn renew(&self) {
         loop {
-            let (due, pause) = self.due();
-            for batch in due.chunks(BATCH) {
-                self.renew_batch(batch).await;
-            }
+            let Due { due, all, pause } = self.due();
+            // Side by side: who waits for a slow answer does not wait for those before it too.
+            let batches = due.chunks(BATCH).map(|batch| self.renew_batch(batch));
+            let answered = join_all(batches).await.into_iter().all(|answered| answered);
+            // It was asked because something may have been missed: that stays so until there is an answer.
+            self.state().renew_all |= all && !answered;
             let _ = edge::within(pause, self.look.notified()).await;
         }
     }
 
     /// What is to be renewed now, and when to look again.
-    fn due(&self) -> (Vec<Arc<Live>>, Duration) {
+    fn due(&self) -> Due {
         let now = edge::instant();
         let mut state = self.state();
         let all = std::mem::take(&mut state.renew_all);
@@ -288,13 +347,15 @@ impl Life {
                 due.push(Arc::clone(live));
             }
         }
-        (due, pause.max(SHORTEST_PAUSE))
+        let pause = pause.max(SHORTEST_PAUSE);
+        Due { due, all, pause }
     }
 
-    async fn renew_batch(&self, batch: &[Arc<Live>]) {
+    /// Whether there was an answer.
+    async fn renew_batch(&self, batch: &[Arc<Live>]) -> bool {
         let leases: Vec<LeaseId> = batch.iter().map(|live| live.lease.clone()).collect();
         let shortest = batch.iter().map(|live| live.renewal().0).min();
-        let patience = shortest.unwrap_or(LONGEST_PAUSE) / 3;
+        let patience = (shortest.unwrap_or(LONGEST_PAUSE) / 3).min(LONGEST_RENEWAL);
         let asked = edge::instant();
         let answers = match edge::within(patience, self.control.renew(&leases)).await {
             Ok(Ok(answers)) if answers.len() == batch.len() => answers,
@@ -305,15 +366,15 @@ impl Life {
                     got,
                     "leases were not renewed: an answer of another length"
                 );
-                return;
+                return false;
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, count = batch.len(), "leases were not renewed");
-                return;
+                return false;
             }
             Err(error) => {
                 tracing::warn!(%error, count = batch.len(), "leases were not renewed");
-                return;
+                return false;
             }
         };
         for (live, answer) in batch.iter().zip(answers) {
@@ -322,6 +383,7 @@ impl Life {
                 Renewed::Ended(reason) => live.end(reason),
             }
         }
+        true
     }
 
     async fn close_what_waits(&self) {

@@ -178,6 +178,9 @@ impl Postgres {
         let relay = Relay::new(session, guard, self.settings.most_statement);
         let (reason, busy) = relay.run(&mut flows).await;
         drop(given);
+        if !busy {
+            session.told().await;
+        }
         drop(flows);
         if busy && reason != Reason::TargetLost {
             // What it began must not go on alone.
