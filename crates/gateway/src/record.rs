@@ -41,6 +41,8 @@ pub struct Statement {
     pub took: Duration,
     /// Rows that came back or were touched.
     pub rows: u64,
+    /// Bytes of data that a COPY took or gave. The data itself is not recorded.
+    pub copied: u64,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -56,6 +58,8 @@ pub enum Value {
     Binary(String),
     /// Longer than is recorded: its beginning.
     Cut(String),
+    /// So many more that are not recorded.
+    LeftOut(u64),
 }
 
 /// How a statement ended.

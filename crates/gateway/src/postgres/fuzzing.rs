@@ -127,7 +127,8 @@ impl Side {
 /// A text: its tokens are all of it, what is recorded of it is never longer by more than its marks and escapes, and guardrails
 /// answer.
 pub fn statement(data: &[u8]) {
-    let _ = redact::redacted(data);
+    let _ = redact::redacted(data, true);
+    let _ = redact::redacted(data, false);
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };

@@ -173,7 +173,11 @@ fn lost() -> End {
     (Reason::TargetLost, Some(said))
 }
 
-fn strange() -> End {
+fn strange(why: Malformed) -> End {
+    // That is the client's doing.
+    if why == Malformed::Untold {
+        return violated(why);
+    }
     let said = Said::fatal(
         "08P01",
         "the target answered what does not belong to any question",
@@ -183,8 +187,10 @@ fn strange() -> End {
 
 impl<'a> Relay<'a> {
     pub(super) fn new(session: &'a Session, guard: Guard, most_statement: usize) -> Self {
+        let mut statements = Statements::new(session.recording.values);
+        statements.reads(guard.is_plain());
         let shared = Shared {
-            statements: Statements::new(session.recording.values),
+            statements,
             guard,
             fatal: false,
         };
@@ -288,14 +294,16 @@ impl<'a> Relay<'a> {
             match piece.map_err(violated)? {
                 Piece::More(wanted) => return Ok(wanted),
                 Piece::Rest(count) => flow.ready += count,
-                Piece::Frame { head, body, end } => {
+                Piece::Frame { head, end, .. } => {
                     self.keep_up(flow).await;
-                    let bytes = flow.rest().get(body).unwrap_or_default();
                     // Data of a COPY: much of it, and nothing to see.
                     if head.kind == b'd' {
+                        self.shared().statements.copied_in(head.body);
                         flow.ready += end;
                         continue;
                     }
+                    self.settle(flow, head, end).await?;
+                    let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
                     let front = Front::read(head, bytes).map_err(violated)?;
                     let refused = self.judge(&front).await;
                     let cost = self.shared().statements.cost(&front);
@@ -303,7 +311,7 @@ impl<'a> Relay<'a> {
                         None => None,
                         Some(cost) => Some(match self.recorder().room_now(cost) {
                             Some(room) => room,
-                            None => self.room(flow, cost).await?,
+                            None => self.room(flow, cost).await,
                         }),
                     };
                     self.pass(flow, head, end, refused, room).await?;
@@ -320,22 +328,41 @@ impl<'a> Relay<'a> {
     /// A client that asks without end and reads no answer waits for the target, as it would without us.
     async fn keep_up(&self, flow: &mut Flow) {
         while self.shared().statements.pending() >= PENDING {
-            let written = flow.write(&self.session.traffic.up).await;
-            if written.is_err() || flow.writer.flush().await.is_err() {
-                return std::future::pending().await;
-            }
+            self.answers(flow).await;
             self.answered.notified().await;
         }
     }
 
-    /// The session is ahead of its records: what is ready goes out, then it waits.
-    async fn room(&self, flow: &mut Flow, cost: usize) -> Result<Room, End> {
-        let failed =
-            flow.write(&self.session.traffic.up).await.is_err() || flow.writer.flush().await.is_err();
-        if failed {
-            return std::future::pending().await;
+    /// Sends what is ready, and asks for the answers to all of it: a target keeps them back until the end of a batch.
+    async fn answers(&self, flow: &mut Flow) {
+        message::frame(&mut flow.own, b'H', |_| {});
+        let written = flow.write(&self.session.traffic.up).await;
+        if written.is_err() || flow.writer.flush().await.is_err() {
+            std::future::pending().await
         }
-        Ok(self.recorder().room(cost).await)
+    }
+
+    /// The session is ahead of its records: what is ready goes out, then it waits.
+    async fn room(&self, flow: &mut Flow, cost: usize) -> Room {
+        self.answers(flow).await;
+        self.recorder().room(cost).await
+    }
+
+    /// What is under way may change how a text is read that guardrails judge: where it matters, it is waited for.
+    async fn settle(&self, flow: &mut Flow, head: Head, end: usize) -> Result<(), End> {
+        let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
+        let depends = {
+            let shared = self.shared();
+            matches!(head.kind, b'Q' | b'P') && shared.guard.depends_on_what_is_under_way(bytes)
+        };
+        while depends && self.shared().statements.pending() > 0 {
+            if self.shared().statements.is_copying() {
+                return Err(violated(Malformed::Kind));
+            }
+            self.answers(flow).await;
+            self.answered.notified().await;
+        }
+        Ok(())
     }
 
     /// Puts a message into the queue and lets it go out, or another in its place.
@@ -396,7 +423,7 @@ impl<'a> Relay<'a> {
                 let said = Said::error("53400", "more portals than one transaction may have");
                 return Some(said.hint(Some("close some".to_owned())));
             }
-            Front::FunctionCall => return self.shared().guard.function_call(),
+            Front::FunctionCall { .. } => return self.shared().guard.function_call(),
             _ => return None,
         };
         let guard = self.shared().guard;
@@ -434,23 +461,31 @@ impl<'a> Relay<'a> {
                     _ => 0,
                 })
             });
-            match piece.map_err(|_| strange())? {
+            match piece.map_err(strange)? {
                 Piece::More(wanted) => return Ok(wanted),
                 Piece::Rest(count) => flow.ready += count,
                 Piece::Frame { head, body, end } => match head.kind {
                     b'D' => {
-                        self.shared().statements.row();
+                        self.shared().statements.rows(1);
                         flow.ready += end;
                     }
-                    b'd' | b'N' | b'A' => flow.ready += end,
+                    b'd' => {
+                        self.shared().statements.copied_out(head.body);
+                        flow.ready += end;
+                    }
+                    b'N' | b'A' => flow.ready += end,
                     _ => {
                         let bytes = flow.rest().get(body).unwrap_or_default();
-                        let answered = self.answered(head, bytes).map_err(|_| strange())?;
+                        let answered = self.answered(head, bytes).map_err(strange)?;
                         self.record(answered.ended);
                         let Some(said) = answered.instead else {
                             flow.ready += end;
                             continue;
                         };
+                        // What stands in the place of a refused statement fails in few words.
+                        if !flow.splitter.is_between_frames() {
+                            return Err(strange(Malformed::TooLong));
+                        }
                         if flow.write(&self.session.traffic.down).await.is_err() {
                             return Err((Reason::Left, None));
                         }
@@ -468,12 +503,14 @@ impl<'a> Relay<'a> {
     fn answered(&self, head: Head, body: &[u8]) -> Result<Answered, Malformed> {
         let mut shared = self.shared();
         if head.kind == b'E' {
-            shared.fatal |= Report::read(body)?.is_fatal();
+            shared.fatal |= Report::beginning(body).is_fatal();
         }
         if head.kind == b'S' {
             let mut fields = Fields(body);
             if let (Some(name), Some(value)) = (fields.text(), fields.text()) {
                 shared.guard.parameter(name, value);
+                let plain = shared.guard.is_plain();
+                shared.statements.reads(plain);
             }
         }
         shared.statements.back(head, body, now())

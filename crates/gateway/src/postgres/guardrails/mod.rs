@@ -122,6 +122,16 @@ impl Guard {
         }
     }
 
+    /// Whether texts are read as UTF-8 with `standard_conforming_strings`, as far as the target has said.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.utf8 && self.standard
+    }
+
+    /// Whether a text is read otherwise where those are otherwise: what is under way may change them.
+    pub(super) fn depends_on_what_is_under_way(&self, text: &[u8]) -> bool {
+        self.rails.any() && text.iter().any(|byte| *byte == b'\\' || !byte.is_ascii())
+    }
+
     /// A function called by its number says nothing of what it does.
     pub(super) fn function_call(&self) -> Option<Said> {
         self.rails

@@ -1,0 +1,180 @@
+//! What PostgreSQL itself does decides what a record must say: here it is asked.
+
+use daypass_gateway::Limits;
+use daypass_gateway::control::Reason;
+use daypass_gateway::record::{Outcome, Statement, Value};
+
+use crate::raw::{Raw, extended, frame, query, sync};
+use crate::world::{World, for_a_while, soon};
+
+async fn in_the_clear() -> World {
+    World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await
+}
+
+fn texts(all: &[Statement]) -> Vec<&str> {
+    all.iter().map(|one| &*one.text).collect()
+}
+
+/// A table that refuses every COPY once it has asked for the data, and before it has read any.
+async fn a_table_that_refuses(world: &World) {
+    world
+        .target(
+            "CREATE TABLE t (n int); GRANT ALL ON t TO dp_ada;
+             CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'no'; END$$;
+             CREATE TRIGGER no BEFORE INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION no()",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_hides_behind_a_copy_that_fails_before_it_reads() {
+    let world = in_the_clear().await;
+    a_table_that_refuses(&world).await;
+    let copy = extended("COPY t FROM STDIN");
+    let behind = [frame(b'c', b""), query("SELECT 'hidden'")].concat();
+    for wait in [false, true] {
+        let (mut raw, _) = Raw::login(&world).await;
+        raw.send(&[copy.clone(), sync()].concat()).await;
+        if wait {
+            for expected in [b'1', b'2', b'G'] {
+                assert_eq!(soon(raw.message()).await.unwrap().0, expected);
+            }
+        }
+        raw.send(&behind).await;
+        let answers = soon(raw.answers()).await;
+        assert!(answers.ends_with("E[08P01]"), "{answers}");
+    }
+    let closings = world.judge.closings(2).await;
+    assert!(closings.iter().all(|one| one.reason == Reason::ProtocolViolation));
+    let all = world.judge.statements();
+    let hidden: Vec<_> = all.iter().filter(|one| &*one.text == "SELECT 'hidden'").collect();
+    assert_eq!(hidden.len(), 2, "{:?}", texts(&all));
+    assert!(hidden.iter().all(|one| one.outcome == Outcome::Cut));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decent_client_goes_on_after_a_copy_that_fails_before_it_reads() {
+    let world = in_the_clear().await;
+    a_table_that_refuses(&world).await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&[extended("COPY t FROM STDIN"), sync()].concat()).await;
+    raw.send(&[frame(b'd', b"1\n"), frame(b'c', b""), sync()].concat())
+        .await;
+    // The first Sync counts: there are two answers.
+    assert_eq!(soon(raw.answers()).await, "12GE[P0001]Z");
+    assert_eq!(soon(raw.answers()).await, "Z");
+    raw.send(&query("SELECT 1")).await;
+    assert_eq!(soon(raw.answers()).await, "TDCZ");
+    drop(raw);
+    world.judge.closings(1).await;
+    let all = world.judge.statements();
+    assert_eq!(texts(&all), ["COPY t FROM STDIN", "SELECT 1"]);
+    assert_eq!(all[0].outcome, Outcome::Failed("P0001".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_name_stood_for_before_is_not_recorded_as_what_ran() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&[frame(b'P', b"a\0SELECT 'harmless'\0\0\0"), sync()].concat())
+        .await;
+    assert_eq!(raw.answers().await, "1Z");
+    raw.send(&query("DEALLOCATE a; PREPARE a AS SELECT 'other'"))
+        .await;
+    assert_eq!(raw.answers().await, "CCZ");
+    let run = [
+        frame(b'B', b"\0a\0\0\0\0\0\0\0"),
+        frame(b'E', b"\0\0\0\0\0"),
+        sync(),
+    ]
+    .concat();
+    raw.send(&run).await;
+    assert_eq!(raw.answers().await, "2DCZ");
+    drop(raw);
+    world.judge.closings(1).await;
+    let all = world.judge.statements();
+    assert!(!texts(&all).contains(&"SELECT 'harmless'"), "{:?}", texts(&all));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_call_is_recorded_with_its_number_and_arguments() {
+    let world = in_the_clear().await;
+    let number: u32 = world
+        .target("SELECT 'length(text)'::regprocedure::oid")
+        .await
+        .parse()
+        .unwrap();
+    let (mut raw, _) = Raw::login(&world).await;
+    let body = [&number.to_be_bytes()[..], b"\0\0\0\x01\0\0\0\x03ada\0\0"].concat();
+    raw.send(&frame(b'F', &body)).await;
+    assert_eq!(raw.answers().await, "VZ");
+    drop(raw);
+    world.judge.closings(1).await;
+    let all = world.judge.statements();
+    assert!(
+        all[0].text.contains(&format!("number {number},")),
+        "{}",
+        all[0].text
+    );
+    assert_eq!(all[0].values, Some(vec![Value::Text("ada".to_owned())]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_takes_all_the_room_for_records_goes_on() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    // Each takes more than a third of the room, and the target answers none of them before the Sync, or before it is asked to.
+    let text = format!("SELECT 1 -- {}", "x".repeat(400_000));
+    let batch = [extended(&text), extended(&text), extended(&text), sync()].concat();
+    let mut answers = String::new();
+    let both = async {
+        raw.send(&batch).await;
+        answers = raw.answers().await;
+    };
+    assert!(
+        for_a_while(std::time::Duration::from_secs(10), both)
+            .await
+            .is_some(),
+        "it waits for ever"
+    );
+    assert_eq!(answers, "12DC12DC12DCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_any_length_is_passed_on_and_the_session_goes_on() {
+    let world = World::start().await;
+    let client = world.connect().await;
+    let text = "DO $$BEGIN RAISE EXCEPTION '%', repeat('x', 200000); END$$";
+    let error = client.simple_query(text).await.unwrap_err();
+    assert_eq!(error.as_db_error().unwrap().message().len(), 200_000);
+    assert_eq!(
+        client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0),
+        1
+    );
+    assert_eq!(
+        world.judge.recorded(text).await.outcome,
+        Outcome::Failed("P0001".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_and_rows_of_a_copy_are_recorded() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&query("CREATE TABLE t (n int)")).await;
+    raw.answers().await;
+    let data = [frame(b'd', b"1\n2\n"), frame(b'd', b"3\n"), frame(b'c', b"")].concat();
+    raw.send(&[query("COPY t FROM STDIN"), data].concat()).await;
+    assert_eq!(raw.answers().await, "GCZ");
+    raw.send(&query("COPY t TO STDOUT")).await;
+    assert_eq!(raw.answers().await, "HdddcCZ");
+    drop(raw);
+    world.judge.closings(1).await;
+    let counts: Vec<_> = world
+        .judge
+        .statements()
+        .iter()
+        .map(|one| (one.rows, one.copied))
+        .collect();
+    assert_eq!(counts, [(0, 0), (3, 6), (3, 6)]);
+}
