@@ -132,14 +132,7 @@ pub fn statement(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let length: usize = Lexer::new(text)
-        .map(|token| match token {
-            Token::Space(text) | Token::Comment(text) | Token::Word(text) | Token::Name(text) => text.len(),
-            Token::Quoted { open, text, close } => open.len() + text.len() + close.len(),
-            Token::Dollar { tag, text, close } => tag.len() + text.len() + close.len(),
-            Token::Other(c) => c.len_utf8(),
-        })
-        .sum();
+    let length: usize = Lexer::new(text).flat_map(Token::chars).map(char::len_utf8).sum();
     assert_eq!(length, text.len(), "tokens are lost");
     let text = text.to_owned();
     let judged = thread::Builder::new()

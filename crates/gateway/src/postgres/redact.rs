@@ -71,11 +71,18 @@ fn redact(text: &str, depth: usize) -> String {
     for token in Lexer::new(text) {
         match token {
             Token::Space(_) | Token::Comment(_) => {}
-            Token::Quoted { open, text, close } => {
+            Token::Quoted {
+                open,
+                text,
+                close,
+                continued,
+            } => {
                 out.push_str(open);
-                out.push_str(&inside(text, expected, depth, true));
+                // A password may go over the seam of a string that goes on in another line.
+                let hide = expected || (continued && is_suspect(text));
+                out.push_str(&inside(text, hide, depth, true));
                 out.push_str(close);
-                // The next string may be its continuation: it stays expected.
+                // What follows may be another spelling of it: it stays expected.
                 continue;
             }
             Token::Dollar { tag, text, close } => {
@@ -195,7 +202,7 @@ mod tests {
         );
         check(
             "ALTER ROLE a PASSWORD 'hunt'\n'hunter2'",
-            "ALTER ROLE a PASSWORD '***'\n'***'",
+            "ALTER ROLE a PASSWORD '***'",
         );
         check("ALTER ROLE a PASSWORD U&'hunter2", "ALTER ROLE a PASSWORD U&'***");
         check(

@@ -2,6 +2,7 @@
 
 use daypass_gateway::Limits;
 use daypass_gateway::control::Reason;
+use daypass_gateway::postgres::target::Guardrails;
 use daypass_gateway::record::{Outcome, Statement, Value};
 
 use crate::raw::{Raw, extended, frame, query, sync};
@@ -177,4 +178,90 @@ async fn bytes_and_rows_of_a_copy_are_recorded() {
         .map(|one| (one.rows, one.copied))
         .collect();
     assert_eq!(counts, [(0, 0), (3, 6), (3, 6)]);
+}
+
+/// Texts in which PostgreSQL reads `SELECT 'dropped'` as a statement of its own, and others may not.
+const HIDING: &[&str] = &[
+    "SELECT E'x'\n'\\''; DROP TABLE t; --'",
+    "SELECT E'x'--y\r\t'\\''; DROP TABLE t; --'",
+    "SELECT E'x' -- y\n -- z\n'\\''; DROP TABLE t; --'",
+    "SELECT U&'x'\n'\\005c'; DROP TABLE t; --'",
+    "SELECT 'x\\'; DROP TABLE t; --'",
+    "SELECT N'x\\'; DROP TABLE t; --'",
+    "SELECT 1$a$'$a$; DROP TABLE t; --'",
+    "SELECT $a$'$A$'$a$; DROP TABLE t; --'",
+    "SELECT /* /* */ ' */ 1; DROP TABLE t; --'",
+    "SELECT 1 -- '\r; DROP TABLE t; --'",
+    "SELECT 1 */*'*/ 1; DROP TABLE t; --'",
+    "SELECT 1 AS a$b$; DROP TABLE t; --$b$",
+    "SELECT 1 AS \"a'\"\"\"; DROP TABLE t; --'",
+    "SELECT 1 AS \u{e9}$b$; DROP TABLE t; --$b$",
+    "SELECT B'1' 'x'; DROP TABLE t; --'",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_hides_in_a_string_from_guardrails() {
+    let rails = Guardrails {
+        no_ddl: true,
+        ..Guardrails::default()
+    };
+    let guarded = World::with(
+        |rules| rules.guardrails = rails,
+        |settings| settings.plaintext = true,
+        Limits::default(),
+    )
+    .await;
+    let free = in_the_clear().await;
+    for world in [&guarded, &free] {
+        let (mut raw, _) = Raw::login(world).await;
+        let mut dropped = 0;
+        for text in HIDING {
+            world
+                .target("DROP TABLE IF EXISTS t; CREATE TABLE t (n int); ALTER TABLE t OWNER TO dp_ada")
+                .await;
+            raw.send(&query(text)).await;
+            let answers = raw.answers().await;
+            let left = world.target("SELECT to_regclass('t') IS NOT NULL").await;
+            if std::ptr::eq(world, &raw const guarded) {
+                assert_eq!((answers.as_str(), left.as_str()), ("E[42501]Z", "t"), "{text}");
+            } else {
+                dropped += usize::from(left == "f");
+            }
+        }
+        // Without guardrails they do what they hide, or PostgreSQL takes them for an error.
+        assert!(
+            std::ptr::eq(world, &raw const guarded) || dropped >= 12,
+            "{dropped}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_waits_for_what_may_change_how_it_is_read() {
+    let rails = Guardrails {
+        no_ddl: true,
+        ..Guardrails::default()
+    };
+    let world = World::with(
+        |rules| rules.guardrails = rails,
+        |settings| settings.plaintext = true,
+        Limits::default(),
+    )
+    .await;
+    world
+        .target(
+            "CREATE TABLE t (n int); ALTER TABLE t OWNER TO dp_ada;
+             CREATE FUNCTION off() RETURNS text LANGUAGE sql AS $$SELECT set_config('standard_conforming_strings', 'off', false)$$",
+        )
+        .await;
+    let (mut raw, _) = Raw::login(&world).await;
+    // All at once: by the time that the second is read, the target says that strings are others now.
+    let hidden = "SELECT '\\'; DROP TABLE t; --'";
+    let other = "SELECT 'x\\''; DROP TABLE t; --'";
+    raw.send(&[query("SELECT off()"), query(other), extended(hidden), sync()].concat())
+        .await;
+    assert_eq!(raw.answers().await, "TDCSZ");
+    assert_eq!(raw.answers().await, "E[42501]Z");
+    assert_eq!(raw.answers().await, "E[42501]Z");
+    assert_eq!(world.target("SELECT count(*) FROM t").await, "0", "it is there");
 }

@@ -184,7 +184,14 @@ pub(super) fn judge(text: &str, rails: Guardrails) -> Result<(), Why> {
 /// databases; where it sees another number, one of the two is deceived.
 fn look(text: &str) -> Result<usize, Why> {
     let (mut statements, mut operators, mut empty, mut shows) = (0, 0, true, false);
+    let mut number = None;
     for token in Lexer::new(text) {
+        let behind = number.take();
+        if behind.is_some_and(|number| runs_into(number, token)) {
+            return Err(
+                "a number in it runs into what follows: versions of PostgreSQL read it otherwise".to_owned(),
+            );
+        }
         match token {
             Token::Space(_) | Token::Comment(_) => continue,
             Token::Other(';') => {
@@ -195,6 +202,7 @@ fn look(text: &str) -> Result<usize, Why> {
             Token::Other(',' | '.' | '(' | ')') => {}
             Token::Other(_) => operators += 1,
             Token::Word(word) => {
+                number = word.starts_with(|c: char| c.is_ascii_digit()).then_some(word);
                 shows |= empty
                     && ["show", "reset", "set"]
                         .iter()
@@ -203,6 +211,9 @@ fn look(text: &str) -> Result<usize, Why> {
                 settings(word, shows)?;
             }
             Token::Name(name) => settings(name, shows)?,
+            Token::Quoted { continued: true, .. } => {
+                return Err("a string in it goes on in another line".to_owned());
+            }
             Token::Quoted { text, close, .. } | Token::Dollar { text, close, .. } => {
                 if close.is_empty() {
                     return Err("a string in it does not end".to_owned());
@@ -218,6 +229,15 @@ fn look(text: &str) -> Result<usize, Why> {
         ));
     }
     Ok(statements + usize::from(!empty))
+}
+
+/// Whether something stands behind a number that is or is not part of it, depending on the version.
+fn runs_into(number: &str, next: Token<'_>) -> bool {
+    match next {
+        Token::Quoted { .. } | Token::Dollar { .. } | Token::Name(_) | Token::Other('$') => true,
+        Token::Other('&') => !number.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
 }
 
 /// Refuses what names a setting that changes how texts are read. SHOW, RESET and SET are judged by their kind.
