@@ -173,9 +173,9 @@ pub struct Refusal {
 /// The permission to keep one session open, and what it needs.
 #[derive(Debug)]
 pub struct Lease {
-    /// The lease.
+    /// The lease. It is never given twice: a gateway refuses the second, and the first goes on.
     pub id: LeaseId,
-    /// The session.
+    /// The session, and its recording. It is never given twice either.
     pub session: SessionId,
     /// The grant.
     pub grant: GrantId,
@@ -191,7 +191,8 @@ pub struct Lease {
     pub recording: Recording,
 }
 
-/// How long a lease holds, counted from before it was asked for.
+/// How long a lease holds, counted from before it was asked for. Any span will do, `Duration::MAX` too; gateways shorten those beyond
+/// all measure, and renew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     /// Without a renewal.
@@ -215,6 +216,13 @@ pub struct Recording {
     pub values: bool,
     /// When it fails.
     pub on_failure: OnFailure,
+    /// The recording has begun, and its storage has shown that it works. `Control` begins it before it gives the lease. Where it
+    /// cannot, it refuses the session; or, where sessions go on without a record ([`OnFailure::GoOn`]), it gives a lease that
+    /// says so here, and the session is marked from its beginning. A gateway connects to no target without one of the two.
+    pub begun: bool,
+    /// The longest line that the recording takes, in bytes; each record is one line ([`Record::line`]). What is longer is cut and
+    /// says so. Below 4 KiB it is taken to be 4 KiB.
+    pub longest_line: usize,
 }
 
 /// What a session does that can no longer be recorded.
@@ -308,9 +316,9 @@ pub struct Counters {
     pub bytes_up: u64,
     /// Bytes from the target to the client.
     pub bytes_down: u64,
-    /// Records that were delivered.
+    /// Records that are stored.
     pub recorded: u64,
-    /// Records that could not be delivered: the session is marked.
+    /// Records that are not, as far as the gateway was told: the session is marked.
     pub unrecorded: u64,
     /// Statements that a guardrail refused.
     pub refused: u64,
@@ -325,9 +333,35 @@ pub struct Closing {
     pub reason: Reason,
     /// What was counted.
     pub counters: Counters,
+    /// The number of the last record that there is, gaps included: a recording that ends before it is not whole.
+    pub last_record: u64,
 }
 
-/// Whoever decides. Every method fails closed: an error allows nothing.
+/// Records of a session, on their way.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// Whose they are.
+    pub session: &'a SessionId,
+    /// In their order, without a gap between them. None at all is a question: how far is it?
+    pub records: &'a [Record],
+    /// Somebody waits for room, or the session is over: what was taken is to be stored now, however little it is. The answer comes
+    /// once it is, or says why not.
+    pub flush: bool,
+}
+
+/// How far the records of a session are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The number of the last record that was taken. It may be lower than what was delivered, and lower than it was: what was taken and
+    /// not stored may be lost with whoever took it. The gateway goes on after it.
+    pub taken: u64,
+    /// The number of the last record before and with which all is stored. It never gets lower. Until then the gateway keeps
+    /// records, and until then they count against what a session may be ahead of its records.
+    pub stored: u64,
+}
+
+/// Whoever decides. Every method fails closed: an error allows nothing. A gateway waits for an answer for so long and no longer
+/// (`bounded.rs` beside this), and takes none for [`Unavailable`].
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
     /// How somebody who calls themselves `user` is to prove it. Somebody who does not exist gets a challenge too, the same at
@@ -346,14 +380,18 @@ pub trait Control: Send + Sync + 'static {
     /// Renews leases: one answer for each, in this order.
     async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewed>, Unavailable>;
 
-    /// A session is over. Closing twice is closing once.
+    /// A session is over: its recording ends, whole where `last_record` is stored and cut otherwise. Closing twice is closing once.
     async fn close(&self, closing: Closing) -> Result<(), Unavailable>;
 
-    /// Takes records of a session, in their order. When it answers, they are safe. Called again with the same records where it
-    /// failed: the sequence numbers tell.
-    async fn record(&self, session: &SessionId, records: &[Record]) -> Result<(), Unavailable>;
+    /// Takes records of a session, in their order; the answer says how far they are taken and how far stored. It need not wait for
+    /// storage unless it is asked to ([`Delivery::flush`]): the gateway asks again.
+    ///
+    /// Numbers begin at 1 and have no gap; what could not be delivered is a record of its own ([`crate::record::What::Lost`]). Records
+    /// whose numbers were taken before are passed over: the gateway sends again what it heard no answer to, and never something else
+    /// under a number that it sent once. Records after a gap are not taken, and the answer says so.
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable>;
 
-    /// What ends from now on. When the channel closes the gateway asks for another and renews everything at once, so that nothing
-    /// between the two is missed for longer than that.
+    /// What ends from now on. When the channel closes the gateway asks for another and, once it has it, renews everything at once, so
+    /// that nothing between the two is missed for longer than that.
     fn endings(&self) -> mpsc::UnboundedReceiver<Ending>;
 }

@@ -9,8 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::address::{Addresses, Place};
+use crate::bounded::Bounded;
 use crate::control::{
-    Control, Lease, Opened, Opening, PersonId, Reason, Refusal, Target, Unavailable, Waiting,
+    Control, Lease, OnFailure, Opened, Opening, PersonId, Reason, Refusal, Target, Unavailable, Waiting,
 };
 use crate::edge;
 use crate::life::{Full, Life, Slot};
@@ -26,6 +28,9 @@ pub struct Limits {
     pub sessions_per_person: usize,
     /// Connections that have not proved who they are. More wait to be accepted.
     pub handshakes: usize,
+    /// Of one address (of IPv6, of one /64). More are closed at once: strangers who say nothing do not keep others out. Where all
+    /// clients come through one proxy, it is as many as `handshakes`.
+    pub handshakes_per_address: usize,
     /// How long one may take to prove it.
     pub handshake: Duration,
     /// How long somebody may wait while others are asked.
@@ -38,6 +43,7 @@ impl Default for Limits {
             sessions: 10_000,
             sessions_per_person: 100,
             handshakes: 512,
+            handshakes_per_address: 64,
             handshake: Duration::from_secs(15),
             waiting: Duration::from_secs(15 * 60),
         }
@@ -50,6 +56,7 @@ pub struct Handshake {
     /// When it must have proved who they are.
     pub until: Instant,
     _place: OwnedSemaphorePermit,
+    _of_address: Place,
 }
 
 /// How an opening went.
@@ -68,6 +75,7 @@ pub struct Gateway {
     life: Arc<Life>,
     limits: Limits,
     handshakes: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -81,9 +89,10 @@ impl Gateway {
     #[must_use]
     pub fn new(control: Arc<dyn Control>, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            life: Life::new(control),
+            life: Life::new(Arc::new(Bounded(control))),
             limits,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            addresses: Arc::default(),
         })
     }
 
@@ -126,6 +135,11 @@ impl Gateway {
                     continue;
                 }
             };
+            let most = self.limits.handshakes_per_address;
+            let Some(of_address) = self.addresses.place(peer.ip(), most) else {
+                tracing::debug!(%peer, "an address has as many connections as may be nobody's");
+                continue;
+            };
             if let Err(error) = tune(&connection) {
                 tracing::debug!(%error, "a connection was gone at once");
                 continue;
@@ -133,6 +147,7 @@ impl Gateway {
             let handshake = Handshake {
                 until: edge::instant() + self.limits.handshake,
                 _place: place,
+                _of_address: of_address,
             };
             let (gateway, protocol) = (Arc::clone(&self), Arc::clone(&protocol));
             serving.spawn(async move { protocol.serve(gateway, connection, peer, handshake).await });
@@ -197,8 +212,14 @@ impl Gateway {
             recording,
             ..
         } = lease;
+        if !recording.begun && recording.on_failure == OnFailure::End {
+            // Whoever decides should have refused it.
+            return Err(Unavailable(
+                "a session that must be recorded, and is not".to_owned(),
+            ));
+        }
         let live = Arc::new(Live::new((id, session), grant, person, term, asked.at));
-        self.life.enter(&live, asked);
+        self.life.enter(&live, asked)?;
         let session = Session::new(live, recording, Arc::clone(&self.life), slot);
         Ok(Step::Open(Box::new(session), target))
     }

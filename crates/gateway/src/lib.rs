@@ -8,6 +8,8 @@
 //!
 //! What is *absent*: a database, a policy, and the secrets of people (their proofs are checked by whoever is `Control`).
 
+mod address;
+mod bounded;
 pub mod control;
 mod edge;
 pub mod gateway;

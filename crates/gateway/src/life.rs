@@ -2,13 +2,16 @@
 //!
 //! It fails closed: what is not renewed in time ends by itself ([`Live::ended`]), whether or not anything here still runs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 
-use crate::control::{Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, Which};
+use crate::control::{
+    Closing, Control, Ending, LeaseId, PersonId, Reason, Renewed, SessionId, Unavailable, Which,
+};
 use crate::edge;
 use crate::session::Live;
 
@@ -27,6 +30,18 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest pause between two looks at what is to be renewed, and the shortest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long one renewal may take, however long the leases are: whoever waits for it hears of nothing else.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
+
+/// What is to be renewed now.
+struct Due {
+    due: Vec<Arc<Live>>,
+    /// All are, because an ending may have been missed.
+    all: bool,
+    /// When to look again.
+    pause: Duration,
+}
 
 /// All sessions of a gateway.
 pub struct Life {
@@ -49,6 +64,8 @@ impl std::fmt::Debug for Life {
 #[derive(Default)]
 struct State {
     sessions: HashMap<LeaseId, Arc<Live>>,
+    /// Of the same sessions.
+    names: HashSet<SessionId>,
     /// Sessions and those who wait for one.
     slots: HashMap<PersonId, usize>,
     taken: usize,
@@ -159,9 +176,13 @@ impl Life {
         }
     }
 
-    /// A session begins.
-    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) {
+    /// A session begins, unless one of its names lives: two under one lease could not be told apart, nor their records.
+    pub(crate) fn enter(&self, live: &Arc<Live>, asked: Asked) -> Result<(), Unavailable> {
         let mut state = self.state();
+        if state.sessions.contains_key(&live.lease) || !state.names.insert(live.session.clone()) {
+            tracing::error!(lease = %live.lease, session = %live.session, "a lease was given twice");
+            return Err(Unavailable("a lease that was given twice".to_owned()));
+        }
         state.sessions.insert(live.lease.clone(), Arc::clone(live));
         if state.stopping {
             live.end(Reason::Stopping);
@@ -176,11 +197,14 @@ impl Life {
         state.renew_all |= asked.heard < state.first;
         drop(state);
         self.look.notify_one();
+        Ok(())
     }
 
     /// A session has ended.
     pub(crate) fn leave(&self, live: &Live) {
-        self.state().sessions.remove(&live.lease);
+        let mut state = self.state();
+        state.sessions.remove(&live.lease);
+        state.names.remove(&live.session);
     }
 
     /// Ends sessions, those included that are being opened just now.
@@ -253,28 +277,30 @@ impl Life {
     async fn hear(&self) {
         loop {
             let mut endings = self.control.endings();
+            // What ended between the two channels is found by asking: what ends from here on is heard.
+            self.state().renew_all = true;
+            self.look.notify_one();
             while let Some(ending) = endings.recv().await {
                 self.end(ending);
             }
-            // What ended between the two channels is found by asking.
-            self.state().renew_all = true;
-            self.look.notify_one();
             edge::sleep(SHORTEST_PAUSE).await;
         }
     }
 
     async fn renew(&self) {
         loop {
-            let (due, pause) = self.due();
-            for batch in due.chunks(BATCH) {
-                self.renew_batch(batch).await;
-            }
+            let Due { due, all, pause } = self.due();
+            // Side by side: who waits for a slow answer does not wait for those before it too.
+            let batches = due.chunks(BATCH).map(|batch| self.renew_batch(batch));
+            let answered = join_all(batches).await.into_iter().all(|answered| answered);
+            // It was asked because something may have been missed: that stays so until there is an answer.
+            self.state().renew_all |= all && !answered;
             let _ = edge::within(pause, self.look.notified()).await;
         }
     }
 
     /// What is to be renewed now, and when to look again.
-    fn due(&self) -> (Vec<Arc<Live>>, Duration) {
+    fn due(&self) -> Due {
         let now = edge::instant();
         let mut state = self.state();
         let all = std::mem::take(&mut state.renew_all);
@@ -288,13 +314,15 @@ impl Life {
                 due.push(Arc::clone(live));
             }
         }
-        (due, pause.max(SHORTEST_PAUSE))
+        let pause = pause.max(SHORTEST_PAUSE);
+        Due { due, all, pause }
     }
 
-    async fn renew_batch(&self, batch: &[Arc<Live>]) {
+    /// Whether there was an answer.
+    async fn renew_batch(&self, batch: &[Arc<Live>]) -> bool {
         let leases: Vec<LeaseId> = batch.iter().map(|live| live.lease.clone()).collect();
         let shortest = batch.iter().map(|live| live.renewal().0).min();
-        let patience = shortest.unwrap_or(LONGEST_PAUSE) / 3;
+        let patience = (shortest.unwrap_or(LONGEST_PAUSE) / 3).min(LONGEST_RENEWAL);
         let asked = edge::instant();
         let answers = match edge::within(patience, self.control.renew(&leases)).await {
             Ok(Ok(answers)) if answers.len() == batch.len() => answers,
@@ -305,15 +333,15 @@ impl Life {
                     got,
                     "leases were not renewed: an answer of another length"
                 );
-                return;
+                return false;
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, count = batch.len(), "leases were not renewed");
-                return;
+                return false;
             }
             Err(error) => {
                 tracing::warn!(%error, count = batch.len(), "leases were not renewed");
-                return;
+                return false;
             }
         };
         for (live, answer) in batch.iter().zip(answers) {
@@ -322,6 +350,7 @@ impl Life {
                 Renewed::Ended(reason) => live.end(reason),
             }
         }
+        true
     }
 
     async fn close_what_waits(&self) {

@@ -22,6 +22,35 @@ pub const PLUS: &str = "SCRAM-SHA-256-PLUS";
 /// What PostgreSQL itself uses by default. Our credentials are random and short-lived: more would only cost time.
 pub const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).expect("not zero");
 
+/// The salt of somebody's verifiers: a function of their name and of a secret of whoever decides, and of nothing else. So it is the same
+/// whatever credential they have just now, and asking again and again tells nobody whether there is such a person: whom there is not has
+/// such a salt too. That two credentials of one person have one salt does no harm, because they are random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Salt([u8; 16]);
+
+impl Salt {
+    /// Of somebody, whether they exist or not. `key` is a secret of whoever decides, and the same for all.
+    #[must_use]
+    pub fn of(key: &[u8], user: &str) -> Self {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), user.as_bytes());
+        let mut salt = [0; 16];
+        salt.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        Self(salt)
+    }
+}
+
+/// Which certificates gateways show to clients, as whoever checks a proof knows it: the digests of [`crate::tls::Identity::end_point`].
+/// A gateway that was stolen or set up by somebody else cannot pass on proofs that are bound to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificates<'a> {
+    /// These. Where there is none, a proof that is bound to one is refused.
+    Known(&'a [&'a [u8]]),
+    /// Nobody knows: the form of what was bound is checked, and nothing more.
+    Unknown,
+}
+
 /// How somebody is to prove who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
@@ -34,14 +63,13 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// A challenge for somebody who does not exist: no proof fits it, and the salt is the same at every attempt, as it is for
-    /// those who exist. `key` is a secret of whoever asks.
+    /// A challenge for somebody who does not exist: no proof fits it, and nothing tells it from one for somebody who does, at any
+    /// number of attempts.
     #[must_use]
-    pub fn decoy(key: &[u8], user: &str, nonce: String) -> Self {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), user.as_bytes());
+    pub fn decoy(salt: Salt, nonce: String) -> Self {
         Self {
             nonce,
-            salt: tag.as_ref().iter().take(16).copied().collect(),
+            salt: salt.0.to_vec(),
             iterations: ITERATIONS,
         }
     }
@@ -228,10 +256,28 @@ impl fmt::Debug for Verifier {
     }
 }
 
+impl Certificates<'_> {
+    /// Whether a client may have bound itself so: to nothing, because it cannot; to nothing, because it was told that we cannot;
+    /// or to a certificate.
+    fn allow(&self, bound: &[u8]) -> bool {
+        let to = bound.strip_prefix(b"p=tls-server-end-point,,");
+        match (self, bound, to) {
+            (_, b"n,,", _) => true,
+            (Self::Unknown | Self::Known([]), b"y,,", _) => true,
+            (Self::Known(known), _, Some(digest)) => known.contains(&digest),
+            // SHA-256 to SHA-512.
+            (Self::Unknown, _, Some(digest)) => matches!(digest.len(), 32 | 48 | 64),
+            _ => false,
+        }
+    }
+}
+
 impl Verifier {
-    /// Of a secret. It takes milliseconds on purpose. The secret is taken to be ASCII, as ours are (no SASLprep).
+    /// Of a secret, with as many iterations as decoys have ([`ITERATIONS`]). It takes milliseconds on purpose. The secret is taken to be
+    /// ASCII, as ours are (no SASLprep).
     #[must_use]
-    pub fn of(secret: &SecretString, salt: &[u8], iterations: NonZeroU32) -> Self {
+    pub fn of(secret: &SecretString, salt: Salt) -> Self {
+        let (salt, iterations) = (&salt.0, ITERATIONS);
         let mut salted = Zeroizing::new([0; 32]);
         let secret = secret.expose_secret().as_bytes();
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, secret, &mut *salted);
@@ -256,12 +302,22 @@ impl Verifier {
 
     /// Checks a proof; the answer is the server's signature. Each challenge is good for one proof: whoever calls sees to that.
     #[must_use]
-    pub fn check(&self, challenge: &Challenge, answer: &Answer) -> Option<Vec<u8>> {
-        // The gateway is not taken at its word that this challenge was answered: the nonce is ours.
-        let mut fields = answer.said.split(',').skip(1);
-        let client = fields.next()?.strip_prefix("r=")?;
-        let server: Vec<&str> = fields.take(3).collect();
-        if server.join(",") != challenge.first(client) {
+    pub fn check(
+        &self,
+        challenge: &Challenge,
+        answer: &Answer,
+        certificates: Certificates<'_>,
+    ) -> Option<Vec<u8>> {
+        // The gateway is not taken at its word that this challenge was answered: the nonce is ours. Nor that the client is bound to it.
+        let fields: Vec<&str> = answer.said.split(',').collect();
+        let &[name, first, nonce, salt, iterations, bound, again] = fields.as_slice() else {
+            return None;
+        };
+        let client = first.strip_prefix("r=")?;
+        let asked = [nonce, salt, iterations].join(",");
+        let is_answer = name.starts_with("n=") && asked == challenge.first(client) && again == nonce;
+        let bound = BASE64.decode(bound.strip_prefix("c=")?).ok()?;
+        if !is_answer || !certificates.allow(&bound) {
             return None;
         }
         let signature = sign(&self.stored_key, answer.said.as_bytes());
@@ -290,7 +346,7 @@ mod tests {
     const DIGEST: &[u8] = &[7; 32];
 
     fn verifier() -> Verifier {
-        Verifier::of(&SecretString::from("pencil"), b"salt salt salt !", ITERATIONS)
+        Verifier::of(&SecretString::from("pencil"), Salt::of(b"key", "ada"))
     }
 
     /// A client that nobody here wrote logs in.
@@ -306,13 +362,18 @@ mod tests {
         let exchange = first.challenged(&challenge);
         client.update(exchange.message().as_bytes()).unwrap();
         let answer = exchange.answered(std::str::from_utf8(client.message()).unwrap())?;
-        let Some(signature) = verifier().check(&challenge, &answer) else {
+        let known = match ours {
+            Binding::EndPoint(digest) => vec![digest],
+            Binding::None => Vec::new(),
+        };
+        let certificates = Certificates::Known(&known);
+        let Some(signature) = verifier().check(&challenge, &answer, certificates) else {
             return Ok(false);
         };
         client.finish(last(&signature).as_bytes()).unwrap();
         let other = verifier().challenge("another".to_owned());
         assert_eq!(
-            verifier().check(&other, &answer),
+            verifier().check(&other, &answer, certificates),
             None,
             "a proof of another challenge"
         );
@@ -390,15 +451,72 @@ mod tests {
             assert!(exchange.answered(bad).is_err(), "{bad}");
         }
         let short = exchange.answered("c=biws,r=cs,p=AA==").unwrap();
-        assert_eq!(verifier().check(&challenge, &short), None);
+        assert_eq!(verifier().check(&challenge, &short, Certificates::Unknown), None);
+    }
+
+    /// What a client that knows the secret signs, bound so.
+    fn bound_to(bound: &[u8], certificates: Certificates<'_>) -> bool {
+        let (verifier, nonce) = (verifier(), "clientserver");
+        let challenge = verifier.challenge("server".to_owned());
+        let said = format!(
+            "n=,r=client,{},c={},r={nonce}",
+            challenge.first("client"),
+            BASE64.encode(bound)
+        );
+        let mut salted = [0; 32];
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            ITERATIONS,
+            &verifier.salt,
+            b"pencil",
+            &mut salted,
+        );
+        let key = sign(&salted, b"Client Key");
+        let signature = sign(digest::digest(&digest::SHA256, &key).as_ref(), said.as_bytes());
+        let proof = key.iter().zip(signature).map(|(a, b)| a ^ b).collect();
+        verifier
+            .check(&challenge, &Answer { said, proof }, certificates)
+            .is_some()
+    }
+
+    #[test]
+    fn a_gateway_is_not_taken_at_its_word_that_a_client_is_bound_to_it() {
+        let to = |digest: &[u8]| [b"p=tls-server-end-point,,", digest].concat();
+        let (ours, other) = (to(DIGEST), to(&[8; 32]));
+        let known = Certificates::Known(&[DIGEST]);
+        let none = Certificates::Known(&[]);
+        let unknown = Certificates::Unknown;
+        for (bound, allowed) in [
+            (&b"n,,"[..], [true, true, true]),
+            (b"y,,", [false, true, true]),
+            (&ours, [true, false, true]),
+            (&other, [false, false, true]),
+            (&to(b""), [false, false, false]),
+            (
+                b"p=tls-unique,,12345678901234567890123456789012",
+                [false, false, false],
+            ),
+            (b"n,a=root,", [false, false, false]),
+            (b"", [false, false, false]),
+        ] {
+            let seen = [known, none, unknown].map(|certificates| bound_to(bound, certificates));
+            assert_eq!(seen, allowed, "{}", bound.escape_ascii());
+        }
     }
 
     #[test]
     fn somebody_who_does_not_exist_looks_like_somebody_who_does() {
-        let one = Challenge::decoy(b"key", "nobody", "a".to_owned());
-        let two = Challenge::decoy(b"key", "nobody", "b".to_owned());
-        assert_eq!((&one.salt, one.salt.len()), (&two.salt, 16));
-        assert_ne!(one.salt, Challenge::decoy(b"key", "noone", "a".to_owned()).salt);
+        let salt = |user| Salt::of(b"key", user);
+        let decoy = |user, nonce: &str| Challenge::decoy(salt(user), nonce.to_owned());
+        assert_eq!(decoy("nobody", "a").salt, decoy("nobody", "b").salt);
+        assert_ne!(decoy("nobody", "a").salt, decoy("noone", "a").salt);
+        // And the other way round: a new credential does not change what somebody who exists is asked.
+        let of = |secret: &str| Verifier::of(&SecretString::from(secret), salt("ada"));
+        assert_eq!(
+            of("old").challenge("a".to_owned()),
+            of("new").challenge("a".to_owned())
+        );
+        assert_eq!(of("old").challenge("a".to_owned()), decoy("ada", "a"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One session: what keeps it open, what ends it, and what is counted. The same for every protocol.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -24,9 +24,19 @@ pub struct Live {
     pub(crate) session: SessionId,
     pub(crate) grant: GrantId,
     pub(crate) person: PersonId,
-    limit: Mutex<Limit>,
-    ended: watch::Sender<Option<Reason>>,
+    state: watch::Sender<State>,
 }
+
+#[derive(Debug)]
+struct State {
+    limit: Limit,
+    ended: Option<Reason>,
+}
+
+/// A longer lease is taken for one of a day, and a longer grant for one of a year: what is shorter than was allowed is safe, and
+/// clocks cannot count all spans there are.
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_GRANT: Duration = Duration::from_secs(366 * 24 * 3600);
 
 #[derive(Debug, Clone, Copy)]
 struct Limit {
@@ -37,10 +47,23 @@ struct Limit {
 
 impl Limit {
     fn new(term: Term, asked: Instant) -> Self {
+        let term = Term {
+            renew_within: term.renew_within.min(LONGEST_LEASE),
+            ends_in: term.ends_in.min(LONGEST_GRANT),
+        };
         Self {
             lease: asked + term.renew_within,
             deadline: asked + term.ends_in,
             term,
+        }
+    }
+
+    /// When it ends if nothing comes, and why then.
+    fn until(&self) -> (Instant, Reason) {
+        if self.deadline <= self.lease {
+            (self.deadline, Reason::Expired)
+        } else {
+            (self.lease, Reason::LeaseLost)
         }
     }
 }
@@ -58,31 +81,31 @@ impl Live {
             session,
             grant,
             person,
-            limit: Mutex::new(Limit::new(term, asked)),
-            ended: watch::Sender::new(None),
+            state: watch::Sender::new(State {
+                limit: Limit::new(term, asked),
+                ended: None,
+            }),
         }
     }
 
     fn limit(&self) -> Limit {
-        *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.borrow().limit
     }
 
     /// Renewed, by an answer to what was asked then.
     pub(crate) fn renew(&self, term: Term, asked: Instant) {
-        // Who had run out before the answer came has run out.
-        if edge::instant() < self.until().0 {
-            *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = Limit::new(term, asked);
-        }
-    }
-
-    /// When it ends if nothing comes, and why then.
-    fn until(&self) -> (Instant, Reason) {
-        let limit = self.limit();
-        if limit.deadline <= limit.lease {
-            (limit.deadline, Reason::Expired)
-        } else {
-            (limit.lease, Reason::LeaseLost)
-        }
+        let new = Limit::new(term, asked);
+        let now = edge::instant();
+        self.state.send_if_modified(|state| {
+            let (until, _) = state.limit.until();
+            // Who had run out before the answer came has run out.
+            if now >= until {
+                return true;
+            }
+            state.limit = new;
+            // Whoever waits for the end looks again where it comes sooner; where it comes later, they find it out then.
+            new.until().0 < until
+        });
     }
 
     /// How long the lease holds without a renewal, and until when it does now.
@@ -93,10 +116,10 @@ impl Live {
 
     /// Ends it. The first reason counts.
     pub fn end(&self, reason: Reason) {
-        self.ended.send_if_modified(|ended| {
-            let first = ended.is_none();
+        self.state.send_if_modified(|state| {
+            let first = state.ended.is_none();
             if first {
-                *ended = Some(reason);
+                state.ended = Some(reason);
             }
             first
         });
@@ -105,23 +128,24 @@ impl Live {
     /// Whether it has ended, without waiting.
     #[must_use]
     pub fn has_ended(&self) -> Option<Reason> {
-        let (until, reason) = self.until();
+        let (until, reason) = self.limit().until();
         if edge::instant() >= until {
             self.end(reason);
         }
-        self.ended.borrow().clone()
+        self.state.borrow().ended.clone()
     }
 
     /// Waits until it has ended: somebody said so, the lease was not renewed in time, or the grant's time is over.
     pub async fn ended(&self) -> Reason {
-        let mut ended = self.ended.subscribe();
+        let mut changes = self.state.subscribe();
         loop {
+            changes.mark_unchanged();
             if let Some(reason) = self.has_ended() {
                 return reason;
             }
-            let (until, _) = self.until();
+            let (until, _) = self.limit().until();
             tokio::select! {
-                _ = ended.changed() => {}
+                _ = changes.changed() => {}
                 () = edge::sleep_until(until) => {}
             }
         }
@@ -167,12 +191,12 @@ pub struct Traffic {
 
 impl Session {
     pub(crate) fn new(live: Arc<Live>, recording: Recording, life: Arc<Life>, slot: Slot) -> Self {
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(Recorder::new(&recording));
         let delivering = tokio::spawn(deliver(
             Arc::clone(&recorder),
             Arc::clone(&life),
             Arc::clone(&live),
-            recording.on_failure,
+            recording,
         ));
         Self {
             live,
@@ -193,18 +217,17 @@ impl Session {
         let reason = self.live.has_ended().unwrap_or(Reason::Left);
         let mut counters = self.counters();
         if let Some(mut delivering) = self.delivering.take() {
-            let done = edge::within(LAST_RECORDS, &mut delivering).await;
-            counters = self.counters();
-            if done.is_err() {
+            if edge::within(LAST_RECORDS, &mut delivering).await.is_err() {
                 delivering.abort();
-                // What is still on its way counts as lost: better marked for nothing than not marked.
-                counters.unrecorded += 1;
             }
+            // What nobody said is stored counts as lost: better marked for nothing than not marked.
+            counters = self.counters();
         }
         let closing = Closing {
             lease: self.live.lease.clone(),
             reason,
             counters,
+            last_record: self.recorder.last(),
         };
         self.life.close(closing).await;
     }
@@ -221,10 +244,28 @@ impl Session {
     }
 }
 
-async fn deliver(recorder: Arc<Recorder>, life: Arc<Life>, live: Arc<Live>, on_failure: OnFailure) {
-    recorder
-        .deliver(life.control(), &live.session, on_failure, &live)
-        .await;
+async fn deliver(recorder: Arc<Recorder>, life: Arc<Life>, live: Arc<Live>, recording: Recording) {
+    // Whatever stops it, a panic too: nothing is recorded from then on.
+    let _guard = Unrecorded {
+        live: &live,
+        on_failure: recording.on_failure,
+    };
+    let how = (recording.on_failure, recording.begun);
+    recorder.deliver(life.control(), &live.session, how, &live).await;
+}
+
+/// Ends a session whose records nobody delivers any more. One that is over already has its reason.
+struct Unrecorded<'a> {
+    live: &'a Live,
+    on_failure: OnFailure,
+}
+
+impl Drop for Unrecorded<'_> {
+    fn drop(&mut self) {
+        if self.on_failure == OnFailure::End {
+            self.live.end(Reason::RecordingFailed);
+        }
+    }
 }
 
 impl Drop for Session {
@@ -240,6 +281,66 @@ impl Drop for Session {
             lease: self.live.lease.clone(),
             reason: self.live.has_ended().unwrap_or(Reason::Stopping),
             counters: self.counters(),
+            last_record: self.recorder.last(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn live(renew_within: Duration, ends_in: Duration) -> Live {
+        let term = Term {
+            renew_within,
+            ends_in,
+        };
+        let names = (LeaseId::from("lease"), SessionId::from("session"));
+        Live::new(
+            names,
+            GrantId::from("grant"),
+            PersonId::from("ada"),
+            term,
+            edge::instant(),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_without_bound_is_renewed_and_ends_all_the_same() {
+        let live = live(Duration::MAX, Duration::MAX);
+        let term = Term {
+            renew_within: Duration::MAX,
+            ends_in: Duration::MAX,
+        };
+        live.renew(term, edge::instant());
+        assert_eq!(live.has_ended(), None);
+        live.renew(
+            Term {
+                ends_in: Duration::from_secs(7),
+                ..term
+            },
+            edge::instant(),
+        );
+        let before = edge::instant();
+        assert_eq!(live.ended().await, Reason::Expired);
+        assert!(before.elapsed() < Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_shortens_is_heard_by_who_waits_already() {
+        let live = live(Duration::from_secs(600), Duration::from_secs(3600));
+        let begun = edge::instant();
+        let mut ended = Box::pin(live.ended());
+        assert!((&mut ended).now_or_never().is_none());
+        let term = Term {
+            renew_within: Duration::from_secs(5),
+            ends_in: Duration::from_secs(2),
+        };
+        live.renew(term, begun);
+        assert_eq!(ended.await, Reason::Expired);
+        let took = edge::instant() - begun;
+        assert!((2..5).contains(&took.as_secs()), "{took:?}");
     }
 }

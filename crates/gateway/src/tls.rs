@@ -42,6 +42,12 @@ impl std::fmt::Debug for Identity {
 }
 
 impl Identity {
+    /// What clients that can are bound to: for [`crate::scram::Certificates`], where who decides knows its gateways.
+    #[must_use]
+    pub fn end_point(&self) -> Option<&[u8]> {
+        self.end_point.as_deref()
+    }
+
     /// Of a certificate with its chain and its key, both PEM, for a protocol's name (ALPN).
     ///
     /// # Errors

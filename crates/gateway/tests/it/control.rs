@@ -10,7 +10,7 @@ use daypass_core::time::Timestamp;
 use daypass_gateway::control::*;
 use daypass_gateway::postgres::target::{Guardrails, Place, PostgresTarget};
 use daypass_gateway::record::{Record, Statement, What};
-use daypass_gateway::scram::{ITERATIONS, Verifier};
+use daypass_gateway::scram::{Certificates, Salt, Verifier};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 
@@ -39,8 +39,14 @@ pub(crate) struct Rules {
     pub(crate) sink_fails: bool,
     /// Records are not taken yet.
     pub(crate) sink_waits: bool,
+    /// Records are taken, and stored when it is asked for only.
+    pub(crate) storage_lags: bool,
     /// The end of the grant.
     pub(crate) deadline: Option<Instant>,
+    /// All sessions end in the moment before somebody listens for endings.
+    pub(crate) ends_unheard: Option<Reason>,
+    /// Every lease is the same.
+    pub(crate) one_lease: bool,
     /// Leases are given, and the answer does not arrive yet.
     pub(crate) hold_open: bool,
 }
@@ -56,6 +62,13 @@ struct Kept {
     closings: Vec<Closing>,
     listeners: Vec<mpsc::UnboundedSender<Ending>>,
     openings: Vec<Opening>,
+    /// What was taken of each session, in memory.
+    taken: HashMap<SessionId, Vec<Record>>,
+    /// Up to which number it is stored.
+    stored: HashMap<SessionId, u64>,
+    flushes: u64,
+    /// How often records were not taken.
+    failures: u64,
     renewals: u64,
     waits: u64,
 }
@@ -85,7 +98,7 @@ impl Judge {
             kept: Mutex::default(),
             changed: watch::Sender::new(0),
             next: AtomicU64::new(1),
-            verifier: Verifier::of(&SecretString::from(SECRET), b"0123456789abcdef", ITERATIONS),
+            verifier: Verifier::of(&SecretString::from(SECRET), Salt::of(b"key", "everybody")),
         })
     }
 
@@ -127,19 +140,41 @@ impl Judge {
 
     pub(crate) fn statements(&self) -> Vec<Statement> {
         let records = &self.kept().records;
-        records
-            .iter()
-            .map(|(_, record)| match &record.what {
-                What::Statement(statement) => statement.clone(),
-                other => panic!("{other:?}"),
-            })
-            .collect()
+        let statement = |(_, record): &(SessionId, Record)| match &record.what {
+            What::Statement(statement) => Some(statement.clone()),
+            _ => None,
+        };
+        records.iter().filter_map(statement).collect()
     }
 
     /// Waits for the record of a statement.
     pub(crate) async fn recorded(&self, text: &str) -> Statement {
         let found = |judge: &Self| judge.statements().into_iter().find(|one| &*one.text == text);
         self.until(&format!("a record of {text}"), found).await
+    }
+
+    /// Whoever takes records dies, with all that it had not stored.
+    pub(crate) fn sink_dies(&self) {
+        let mut kept = self.kept();
+        let stored = kept.stored.clone();
+        for (session, all) in &mut kept.taken {
+            all.truncate(
+                stored
+                    .get(session)
+                    .map_or(0, |stored| usize::try_from(*stored).unwrap()),
+            );
+        }
+    }
+
+    /// How often it was asked to store at once, and how many records are taken and not stored.
+    pub(crate) fn flushes(&self) -> (u64, usize) {
+        let kept = self.kept();
+        let taken: usize = kept.taken.values().map(Vec::len).sum();
+        (kept.flushes, taken - kept.records.len())
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.kept().failures
     }
 
     pub(crate) fn records(&self) -> Vec<(SessionId, Record)> {
@@ -226,7 +261,12 @@ impl Judge {
             let lines = lines.clone();
             return Ok(Opened::Waiting(Waiting { ticket, lines }));
         }
-        let (lease, session) = (self.number("lease"), self.number("session"));
+        let lease = if rules.one_lease {
+            "lease".to_owned()
+        } else {
+            self.number("lease")
+        };
+        let session = self.number("session");
         let (id, session) = (LeaseId::from(lease.as_str()), SessionId::from(session.as_str()));
         kept.leases.push((id.clone(), session.clone(), person.clone()));
         kept.open.insert(id.clone());
@@ -252,6 +292,14 @@ impl Judge {
 }
 
 impl Kept {
+    fn store(&mut self, session: &SessionId, stored: u64) {
+        let before = self.stored.insert(session.clone(), stored).unwrap_or(0);
+        let all = self.taken.get(session).into_iter().flatten();
+        let new = all.filter(|record| (before + 1..=stored).contains(&record.number));
+        self.records
+            .extend(new.map(|record| (session.clone(), record.clone())));
+    }
+
     fn note_end(&mut self, which: &Which, reason: &Reason) {
         for (lease, _, person) in &self.leases {
             let is = match which {
@@ -278,7 +326,7 @@ impl Control for Judge {
         }
         let nonce = self.number("nonce");
         let scram = if user.starts_with("nobody") {
-            daypass_gateway::scram::Challenge::decoy(b"key", user, nonce)
+            daypass_gateway::scram::Challenge::decoy(Salt::of(b"key", user), nonce)
         } else {
             self.verifier.challenge(nonce)
         };
@@ -296,7 +344,7 @@ impl Control for Judge {
         let Some((person, challenge)) = self.kept().challenges.remove(&ticket) else {
             return Ok(None);
         };
-        let Some(server_signature) = self.verifier.check(&challenge, &answer) else {
+        let Some(server_signature) = self.verifier.check(&challenge, &answer, Certificates::Unknown) else {
             return Ok(None);
         };
         let ticket = Ticket(self.number("ticket").into());
@@ -364,23 +412,45 @@ impl Control for Judge {
         Ok(())
     }
 
-    async fn record(&self, session: &SessionId, records: &[Record]) -> Result<(), Unavailable> {
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable> {
         let mut changed = self.changed.subscribe();
         while self.rules().sink_waits {
             changed.changed().await.unwrap();
         }
-        if self.rules().sink_fails {
+        let rules = self.rules();
+        let (sink_fails, lag) = (rules.sink_fails, rules.storage_lags);
+        drop(rules);
+        let mut kept = self.kept();
+        if sink_fails {
+            kept.failures += 1;
+            drop(kept);
+            self.change();
             return Err(unavailable());
         }
-        let records = records.iter().map(|record| (session.clone(), record.clone()));
-        self.kept().records.extend(records);
+        kept.flushes += u64::from(delivery.flush);
+        let all = kept.taken.entry(delivery.session.clone()).or_default();
+        for record in delivery.records {
+            if record.number == all.len() as u64 + 1 {
+                all.push(record.clone());
+            }
+        }
+        let taken = all.len() as u64;
+        let before = kept.stored.get(delivery.session).copied().unwrap_or(0);
+        let stored = if lag && !delivery.flush { before } else { taken };
+        kept.store(delivery.session, stored);
+        drop(kept);
         self.change();
-        Ok(())
+        Ok(Progress { taken, stored })
     }
 
     fn endings(&self) -> mpsc::UnboundedReceiver<Ending> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.kept().listeners.push(sender);
+        let unheard = self.rules().ends_unheard.clone();
+        let mut kept = self.kept();
+        if let Some(reason) = unheard {
+            kept.note_end(&Which::Every, &reason);
+        }
+        kept.listeners.push(sender);
         receiver
     }
 }

@@ -128,6 +128,62 @@ async fn what_ends_while_nobody_could_tell_ends_once_somebody_can() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_ends_between_two_channels_is_learned_once_the_second_is_there() {
+    let world = World::ruled(|rules| rules.term.renew_within = Duration::from_secs(600)).await;
+    let mut client = world.connect().await;
+    world.judge.rules().ends_unheard = Some(Reason::Revoked("in between".to_owned()));
+    world.judge.cut_endings();
+    let said = last_words(&mut client).await;
+    assert!(said.contains("in between"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_lives_is_not_given_to_a_second_session() {
+    let world = World::ruled(|rules| rules.one_lease = true).await;
+    let first = world.connect().await;
+    let error = world.connect_as("bo").await.err().unwrap();
+    assert!(
+        words(&error).contains("Daypass cannot decide just now"),
+        "{error}"
+    );
+    assert_eq!(world.target(World::BACKENDS).await, "1");
+    assert_eq!(
+        first.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0),
+        1
+    );
+    world.judge.end(Which::Every, Reason::Killed("now".to_owned()));
+    world.judge.closings(1).await;
+    // Its time is over: the name may come again.
+    world.connect_as("bo").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_of_one_address_do_not_take_all_places() {
+    let limits = Limits {
+        handshakes_per_address: 2,
+        ..Limits::default()
+    };
+    let world = World::with(|_| {}, |settings| settings.plaintext = true, limits).await;
+    let silent = [Raw::dial(&world).await, Raw::dial(&world).await];
+    let mut third = Raw::dial(&world).await;
+    assert_eq!(
+        third.message().await.map(|(kind, _)| kind),
+        None,
+        "it is closed at once"
+    );
+    drop(silent);
+    // Whoever has proved who they are is no stranger.
+    let mut sessions = Vec::new();
+    let several = async {
+        while sessions.len() < 4 {
+            // The gateway may not have seen yet that the silent ones are gone.
+            sessions.extend(world.connect_as("ada").await);
+        }
+    };
+    soon(several).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_is_kept_however_often_the_lease_is_renewed() {
     let world = World::ruled(|rules| {
         rules.term.renew_within = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use daypass_gateway::Limits;
 use daypass_gateway::control::{OnFailure, Reason, Which};
 use daypass_gateway::postgres::target::Guardrails;
-use daypass_gateway::record::{Outcome, Value};
+use daypass_gateway::record::{Outcome, Value, What};
 
 use crate::raw::{Raw, query};
 use crate::world::{World, for_a_while, now, soon};
@@ -115,7 +115,8 @@ async fn no_password_is_recorded() {
     );
     drop(client);
     world.judge.closings(1).await;
-    let all = format!("{:?}", world.judge.records());
+    let lines = world.judge.records();
+    let all: String = lines.iter().map(|(_, record)| record.line()).collect();
     assert!(!all.contains("hunter2"), "{all}");
     assert!(all.contains("ALTER ROLE dp_ada PASSWORD '***'"), "{all}");
 }
@@ -287,4 +288,119 @@ async fn the_last_statements_of_a_session_that_is_cut_are_recorded_too() {
         .map(|one| one.outcome)
         .collect();
     assert_eq!(outcomes, [done(&["SELECT 1"]), Outcome::Cut, Outcome::Cut]);
+}
+
+/// The numbers of all records, which must be whole, and how many are in them: statements, and those that are lost.
+fn numbered(world: &World) -> (usize, u64) {
+    let records = world.judge.records();
+    let numbers: Vec<_> = records.iter().map(|(_, record)| record.number).collect();
+    let expected: Vec<u64> = (1..=numbers.len() as u64).collect();
+    assert_eq!(numbers, expected);
+    let lost = records.iter().map(|(_, record)| match &record.what {
+        What::Lost(lost) => lost.records,
+        _ => 0,
+    });
+    (world.judge.statements().len(), lost.sum())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_ahead_of_storage_asks_for_it_and_goes_on() {
+    let world = World::ruled(|rules| rules.storage_lags = true).await;
+    let client = world.connect().await;
+    let text = format!("SELECT 1 -- {}", "x".repeat(100_000));
+    for _ in 0..30 {
+        client.simple_query(&text).await.unwrap();
+        // What is taken and not stored counts too.
+        assert!(world.judge.flushes().1 <= 10);
+    }
+    assert!(world.judge.flushes().0 > 0);
+    drop(client);
+    let closing = world.judge.closings(1).await.remove(0);
+    assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (30, 0));
+    assert_eq!((closing.last_record, numbered(&world)), (30, (30, 0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_and_not_stored_is_sent_again_when_its_taker_dies() {
+    let world = World::ruled(|rules| rules.storage_lags = true).await;
+    let client = world.connect().await;
+    for round in 0..3 {
+        for number in 0..5 {
+            let text = format!("SELECT {round}, {number}");
+            client.simple_query(&text).await.unwrap();
+        }
+        let taken = |judge: &crate::control::Judge| (judge.flushes().1 >= 5).then_some(());
+        world.judge.until("five are taken", taken).await;
+        world.judge.sink_dies();
+        assert_eq!(world.judge.flushes().1, 0);
+    }
+    drop(client);
+    let closing = world.judge.closings(1).await.remove(0);
+    assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (15, 0));
+    assert_eq!(numbered(&world), (15, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_while_a_session_goes_on_is_a_record_of_its_own() {
+    // From the beginning: the recording could not begin.
+    let world = World::ruled(|rules| {
+        rules.sink_fails = true;
+        rules.recording.on_failure = OnFailure::GoOn;
+        rules.recording.begun = false;
+    })
+    .await;
+    let client = world.connect().await;
+    for number in 0..5 {
+        client.simple_query(&format!("SELECT {number}")).await.unwrap();
+    }
+    world.judge.rules().sink_fails = false;
+    let lost = |judge: &crate::control::Judge| judge.records().first().cloned();
+    let (_, first) = world.judge.until("they are taken again", lost).await;
+    assert!(
+        matches!(first.what, What::Lost(lost) if lost.records == 5),
+        "{first:?}"
+    );
+    client.simple_query("SELECT 'seen'").await.unwrap();
+    world.judge.recorded("SELECT 'seen'").await;
+    // And later.
+    let before = world.judge.failures();
+    world.judge.rules().sink_fails = true;
+    client.simple_query("SELECT 'kept'").await.unwrap();
+    // Three tries, and the fourth comes when it is lost already what is new.
+    let tried = |judge: &crate::control::Judge| (judge.failures() > before + 3).then_some(());
+    world.judge.until("it is tried", tried).await;
+    let long = format!("SELECT 1 -- {}", "x".repeat(200_000));
+    for _ in 0..20 {
+        client.simple_query(&long).await.unwrap();
+    }
+    world.judge.rules().sink_fails = false;
+    world.judge.recorded("SELECT 'kept'").await;
+    drop(client);
+    let closing = world.judge.closings(1).await.remove(0);
+    assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (2, 25));
+    assert_eq!((closing.last_record, numbered(&world)), (4, (2, 25)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_be_recorded_and_is_not_does_not_begin() {
+    let world = World::ruled(|rules| rules.recording.begun = false).await;
+    let said = world.fails("SELECT 1").await;
+    assert!(said.contains("Daypass cannot decide just now"), "{said}");
+    assert_eq!(world.gateway.sessions(), 0);
+    let log = world.base.postgres.log().unwrap();
+    assert!(!log.contains(&format!("database={}", world.database)), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_too_long_for_a_line_is_cut_and_says_so() {
+    let world = World::ruled(|rules| rules.recording.longest_line = 8 * 1024).await;
+    let client = world.connect().await;
+    let text = format!("SELECT 1 -- {}", "x".repeat(100_000));
+    client.simple_query(&text).await.unwrap();
+    drop(client);
+    world.judge.closings(1).await;
+    let (_, record) = world.judge.records().remove(0);
+    assert!(record.line().len() <= 8 * 1024);
+    let kept = world.judge.statements()[0].text.len() as u64;
+    assert_eq!(record.cut.unwrap().text.unwrap().bytes, text.len() as u64 - kept);
 }

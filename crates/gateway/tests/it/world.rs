@@ -163,6 +163,8 @@ pub(crate) fn rules(database: &str) -> Rules {
         recording: Recording {
             values: false,
             on_failure: OnFailure::End,
+            begun: true,
+            longest_line: 1 << 20,
         },
         term: Term {
             renew_within: Duration::from_secs(5),
@@ -174,7 +176,10 @@ pub(crate) fn rules(database: &str) -> Rules {
         cut_off: false,
         sink_fails: false,
         sink_waits: false,
+        storage_lags: false,
         deadline: None,
+        ends_unheard: None,
+        one_lease: false,
         hold_open: false,
     }
 }

@@ -1,0 +1,203 @@
+//! What is too long for one line of a recording is cut, and says so. Without IO.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+
+use super::{Cut, Missing, Outcome, Statement, Value, What};
+
+/// The shortest line that is written, whatever a lease says.
+const SHORTEST_LINE: usize = 4 * 1024;
+
+/// What a line has besides texts, and more: names, numbers, times, marks.
+const FRAME: usize = 1024;
+
+/// What a value or a result costs besides its text: quotes, a comma, the name of its kind.
+const AROUND: usize = 16;
+
+/// Cuts what does not fit into a line of so many bytes, as [`super::Record::line`] writes it.
+pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
+    let What::Statement(mut statement) = what else {
+        return (what, None);
+    };
+    let space = longest.max(SHORTEST_LINE) - FRAME;
+    // Most are far shorter, and need not be counted.
+    if most(&statement) <= space {
+        return (What::Statement(statement), None);
+    }
+    let mut cut = Cut::default();
+    let mut used = 0;
+    match &mut statement.outcome {
+        Outcome::Done(results) => {
+            let kept = fitting(results.iter().map(|result| written(result)), space / 8);
+            cut.results = count(results.len() - kept.0);
+            results.truncate(kept.0);
+            used += kept.1;
+        }
+        Outcome::Refused(why) | Outcome::Failed(why) => {
+            let (end, size) = prefix(why, space / 8);
+            why.truncate(end);
+            used += size;
+        }
+        Outcome::Cut => {}
+    }
+    if let Some(values) = &mut statement.values {
+        let kept = fitting(values.iter().map(|value| written(text_of(value))), space / 4);
+        cut.values = count(values.len() - kept.0);
+        values.truncate(kept.0);
+        used += kept.1;
+    }
+    let (end, _) = prefix(&statement.text, space.saturating_sub(used));
+    if end < statement.text.len() {
+        let hash = digest::digest(&digest::SHA256, statement.text.as_bytes());
+        let mut sha256 = [0; 32];
+        sha256
+            .iter_mut()
+            .zip(hash.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        cut.text = Some(Missing {
+            bytes: count(statement.text.len() - end),
+            sha256,
+        });
+        statement.text = Arc::from(statement.text.get(..end).unwrap_or_default());
+    }
+    let is_cut = cut != Cut::default();
+    (What::Statement(statement), is_cut.then_some(cut))
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// At most so many bytes: each may need six.
+fn most(statement: &Statement) -> usize {
+    let values = statement.values.iter().flatten();
+    let mut bytes = values.fold(statement.text.len(), |sum, value| {
+        sum + text_of(value).len() + AROUND
+    });
+    bytes += match &statement.outcome {
+        Outcome::Done(results) => results.iter().map(|result| result.len() + AROUND).sum(),
+        Outcome::Failed(text) | Outcome::Refused(text) => text.len(),
+        Outcome::Cut => 0,
+    };
+    bytes.saturating_mul(6)
+}
+
+fn text_of(value: &Value) -> &str {
+    match value {
+        Value::Null => "null",
+        Value::Text(text) | Value::Binary(text) | Value::Cut(text) => text,
+    }
+}
+
+/// How many bytes JSON needs for a character (RFC 8259, 7; serde_json escapes no more than it must).
+fn cost(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => character.len_utf8(),
+    }
+}
+
+fn written(text: &str) -> usize {
+    text.chars().map(cost).sum::<usize>() + AROUND
+}
+
+/// How many of these fit into so much space, and how much they take.
+fn fitting(sizes: impl Iterator<Item = usize>, space: usize) -> (usize, usize) {
+    let (mut kept, mut used) = (0, 0);
+    for size in sizes {
+        if used + size > space {
+            break;
+        }
+        kept += 1;
+        used += size;
+    }
+    (kept, used)
+}
+
+/// Where the longest beginning of a text ends that can be written with so many bytes, and how many it takes.
+fn prefix(text: &str, space: usize) -> (usize, usize) {
+    let mut used = 0;
+    for (at, character) in text.char_indices() {
+        let size = cost(character);
+        if used + size > space {
+            return (at, used);
+        }
+        used += size;
+    }
+    (text.len(), used)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use daypass_core::time::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::Record;
+
+    fn statement(text: &str, values: Option<Vec<Value>>, outcome: Outcome) -> What {
+        What::Statement(Statement {
+            text: text.into(),
+            values,
+            took: Duration::MAX,
+            rows: u64::MAX,
+            outcome,
+        })
+    }
+
+    fn record(what: What, longest: usize) -> Record {
+        let (what, cut) = fit(what, longest);
+        Record {
+            number: u64::MAX,
+            at: Timestamp::EPOCH,
+            what,
+            cut,
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_says_how_much_is_missing_and_what_all_of_it_was() {
+        let text = format!("SELECT '{}'", "ä\u{1}".repeat(100_000));
+        let short = record(statement("SELECT 1", None, Outcome::Cut), 10_000);
+        assert_eq!(short.cut, None);
+        let cut = record(statement(&text, None, Outcome::Cut), 10_000);
+        let line = cut.line();
+        assert!((8_000..=10_000).contains(&line.len()), "{}", line.len());
+        let missing = cut.cut.unwrap().text.unwrap();
+        let What::Statement(kept) = cut.what else { panic!() };
+        assert_eq!(kept.text.len() as u64 + missing.bytes, text.len() as u64);
+        assert!(text.starts_with(&*kept.text));
+        let all = digest::digest(&digest::SHA256, text.as_bytes());
+        assert_eq!(missing.sha256, all.as_ref());
+    }
+
+    #[test]
+    fn a_string_of_a_million_statements_and_a_thousand_values_fit_too() {
+        let results = Outcome::Done(vec!["SELECT 1".to_owned(); 1_000_000]);
+        let values = vec![Value::Text("\u{1}".repeat(4_096)); 1_000];
+        let cut = record(statement("SELECT 1", Some(values), results), 1 << 20);
+        assert!(cut.line().len() <= 1 << 20);
+        let marks = cut.cut.unwrap();
+        assert_eq!(marks.text, None);
+        assert!(marks.values > 900 && marks.results > 900_000, "{marks:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_it_is_it_fits(
+            text in ".{0,5000}",
+            values in proptest::option::of(proptest::collection::vec(".{0,300}", 0..40)),
+            results in proptest::collection::vec(".{0,30}", 0..200),
+            longest in 0usize..20_000,
+        ) {
+            let values = values.map(|all| all.into_iter().map(Value::Text).collect());
+            let line = record(statement(&text, values, Outcome::Done(results)), longest).line();
+            prop_assert!(line.len() <= longest.max(SHORTEST_LINE), "{} > {longest}", line.len());
+            prop_assert!(!line.contains('\n'));
+        }
+    }
+}
