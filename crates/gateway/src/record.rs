@@ -113,14 +113,17 @@ pub enum Outcome {
     Failed(String),
     /// A guardrail refused it: it did not reach the target.
     Refused(String),
-    /// The session ended before it did: whether it ran is not known.
+    /// The session ended before it did: whether it ran is not known. It runs no more.
     Cut,
+    /// The session ended before it did, and the target could not be brought to stop it: it may still be working on it.
+    MayWork,
 }
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, text) = match self {
             Self::Null => return f.write_str("Null"),
+            Self::LeftOut(count) => return write!(f, "LeftOut({count})"),
             Self::Text(text) => ("Text", text),
             Self::Binary(text) => ("Binary", text),
             Self::Cut(text) => ("Cut", text),

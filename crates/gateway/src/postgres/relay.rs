@@ -1,31 +1,27 @@
 //! A session: bytes go both ways as they are, whole frames at a time, while every message is looked at.
 //!
 //! Read much, write much: what is read at once is looked at and written at once, and nothing is flushed per message. Large
-//! frames go through in pieces. Everything that is not yet written is in these structs and not in a future, so that whoever ends the
-//! session knows whether the client is between two frames and can be told why.
+//! frames go through in pieces.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
-use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report, Splitter};
+use super::flow::{Flow, Flows};
+use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report};
 use super::guardrails::{self, Guard};
 use super::message::{self, Said};
 use super::statements::{Answered, Ended, Now, Statements};
-use super::stream::Stream;
+use super::stop::Stop;
 use crate::control::Reason;
 use crate::edge;
-use crate::record::{Recorder, Room, What};
+use crate::record::{Outcome, Recorder, Room, What};
 use crate::session::Session;
-
-/// A buffer of a connection that says little, and one of a connection that says much.
-const SMALL: usize = 4 * 1024;
-const LARGE: usize = 64 * 1024;
 
 /// Frames up to this size are written whole.
 const WHOLE: usize = 64 * 1024;
@@ -47,79 +43,6 @@ struct Shared {
     fatal: bool,
 }
 
-/// One direction: where it reads, where it writes, and what is in between.
-struct Flow {
-    reader: ReadHalf<Stream>,
-    writer: WriteHalf<Stream>,
-    buffer: BytesMut,
-    splitter: Splitter,
-    /// So many bytes of the buffer may go out.
-    ready: usize,
-    /// Goes out after them, before the rest of the buffer.
-    own: BytesMut,
-    /// Much came last time.
-    busy: bool,
-}
-
-impl Flow {
-    fn new(reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, buffer: BytesMut) -> Self {
-        Self {
-            reader,
-            writer,
-            buffer,
-            splitter: Splitter::default(),
-            ready: 0,
-            own: BytesMut::new(),
-            busy: false,
-        }
-    }
-
-    /// Writes what may go out. Dropped in between, it has lost nothing.
-    async fn write(&mut self, count: &AtomicU64) -> io::Result<()> {
-        while self.ready > 0 {
-            let ready = self.buffer.get(..self.ready).unwrap_or_default();
-            let written = self.writer.write(ready).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.buffer.advance(written);
-            self.ready -= written;
-            count.fetch_add(u64::try_from(written).unwrap_or(0), Ordering::Relaxed);
-        }
-        while !self.own.is_empty() {
-            if self.writer.write_buf(&mut self.own).await? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// What was not looked at yet.
-    fn rest(&self) -> &[u8] {
-        self.buffer.get(self.ready..).unwrap_or_default()
-    }
-
-    /// Takes a frame out of the rest: it does not go out.
-    fn drop_frame(&mut self, size: usize) {
-        // Everything before it has gone out.
-        self.buffer.advance(size.min(self.buffer.len()));
-    }
-
-    /// Reads more; `false` at the end. There will be room for `wanted` bytes.
-    async fn read(&mut self, wanted: usize) -> io::Result<bool> {
-        let usual = if self.busy { LARGE } else { SMALL };
-        let room = wanted.saturating_sub(self.buffer.len()).max(usual);
-        if self.buffer.is_empty() && self.buffer.capacity() > 2 * room {
-            // Thousands of connections say nothing most of the time, whatever they said before.
-            self.buffer = BytesMut::new();
-        }
-        self.buffer.reserve(room);
-        let read = self.reader.read_buf(&mut self.buffer).await?;
-        self.busy = read >= SMALL;
-        Ok(read > 0)
-    }
-}
-
 /// See the module.
 pub(super) struct Relay<'a> {
     session: &'a Session,
@@ -127,30 +50,9 @@ pub(super) struct Relay<'a> {
     most_statement: usize,
     /// The target answered something.
     answered: Notify,
-}
-
-/// The two directions of a session.
-pub(super) struct Flows {
-    up: Flow,
-    down: Flow,
-}
-
-impl Flows {
-    /// `early` is what the client said before it could know that it is in; `greeting` is what it is told first.
-    pub(super) fn new(
-        client: Stream,
-        early: BytesMut,
-        target: Stream,
-        late: BytesMut,
-        greeting: BytesMut,
-    ) -> Self {
-        let (client_reads, client_writes) = tokio::io::split(client);
-        let (target_reads, target_writes) = tokio::io::split(target);
-        let up = Flow::new(client_reads, target_writes, early);
-        let mut down = Flow::new(target_reads, client_writes, late);
-        down.own = greeting;
-        Self { up, down }
-    }
+    /// How what was begun at the target is stopped.
+    stop: Stop,
+    finished: bool,
 }
 
 fn now() -> Now {
@@ -186,7 +88,7 @@ fn strange(why: Malformed) -> End {
 }
 
 impl<'a> Relay<'a> {
-    pub(super) fn new(session: &'a Session, guard: Guard, most_statement: usize) -> Self {
+    pub(super) fn new(session: &'a Session, guard: Guard, most_statement: usize, stop: Stop) -> Self {
         let mut statements = Statements::new(session.recording.values);
         statements.reads(guard.is_plain());
         let shared = Shared {
@@ -199,6 +101,8 @@ impl<'a> Relay<'a> {
             shared: Mutex::new(shared),
             most_statement,
             answered: Notify::new(),
+            stop,
+            finished: false,
         }
     }
 
@@ -210,8 +114,8 @@ impl<'a> Relay<'a> {
         &self.session.recorder
     }
 
-    /// Runs the session to its end; the answer is why it ended and whether the target still does something.
-    pub(super) async fn run(&self, flows: &mut Flows) -> (Reason, bool) {
+    /// Runs the session to its end; the answer is why it ended.
+    pub(super) async fn run(mut self, mut flows: Flows) -> Reason {
         let (reason, said) = {
             let up = self.up(&mut flows.up);
             let down = self.down(&mut flows.down);
@@ -225,24 +129,52 @@ impl<'a> Relay<'a> {
                 end = up => end,
             }
         };
-        let (cut, busy, fatal) = {
-            let mut shared = self.shared();
-            let busy = shared.statements.is_busy();
-            (shared.statements.cut(now()), busy, shared.fatal)
+        let (busy, fatal) = {
+            let shared = self.shared();
+            (shared.statements.is_busy(), shared.fatal)
         };
-        self.record(cut);
         // A client that hears of the end leaves, and may be faster.
         let reason = if fatal && reason == Reason::Left {
             Reason::TargetLost
         } else {
             reason
         };
-        if let Some(said) = said {
-            // Who does not listen is not waited for.
-            let _ = edge::within(GOODBYE, self.goodbye(&mut flows.down, &said)).await;
+        let Flows { up, mut down } = flows;
+        // Where the target said itself that it ends, it does.
+        let reader = down.reader.take().filter(|_| !down.ended && !fatal);
+        let stopping = async {
+            if busy && !fatal {
+                self.stop.stop(reader, up.writer).await
+            } else {
+                self.stop.leave(up.writer).await
+            }
+        };
+        let (stopped, ()) = tokio::join!(stopping, self.leave(&mut down, said));
+        self.finish(stopped);
+        reason
+    }
+
+    /// What still ran is recorded, and whether it may still do.
+    fn finish(&mut self, stopped: bool) {
+        self.finished = true;
+        let mut cut = self.shared().statements.cut(now());
+        if !stopped {
+            self.session.traffic.may_work.store(true, Ordering::Relaxed);
+            for (_, statement) in cut.iter_mut().filter_map(|ended| ended.record.as_mut()) {
+                if statement.outcome == Outcome::Cut {
+                    statement.outcome = Outcome::MayWork;
+                }
+            }
         }
-        let _ = edge::within(GOODBYE, flows.down.writer.shutdown()).await;
-        (reason, busy)
+        self.record(cut);
+    }
+
+    /// The client hears why. Who does not listen is not waited for.
+    async fn leave(&self, down: &mut Flow, said: Option<Said>) {
+        if let Some(said) = said {
+            let _ = edge::within(GOODBYE, self.goodbye(down, &said)).await;
+        }
+        let _ = edge::within(GOODBYE, down.writer.shutdown()).await;
     }
 
     /// Tells the client why, where it is between two frames.
@@ -514,6 +446,19 @@ impl<'a> Relay<'a> {
             }
         }
         shared.statements.back(head, body, now())
+    }
+}
+
+impl Drop for Relay<'_> {
+    /// Of a session whose task was dropped, or ended unexpectedly: what ran is stopped and recorded all the same.
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        if self.shared().statements.is_busy() {
+            self.stop.stop_alone();
+        }
+        self.finish(false);
     }
 }
 

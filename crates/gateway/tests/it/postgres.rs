@@ -1,12 +1,12 @@
 //! What PostgreSQL itself does decides what a record must say: here it is asked.
 
 use daypass_gateway::Limits;
-use daypass_gateway::control::Reason;
+use daypass_gateway::control::{Reason, Which};
 use daypass_gateway::postgres::target::Guardrails;
 use daypass_gateway::record::{Outcome, Statement, Value};
 
 use crate::raw::{Raw, extended, frame, query, sync};
-use crate::world::{World, for_a_while, soon};
+use crate::world::{World, for_a_while, now, soon};
 
 async fn in_the_clear() -> World {
     World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await
@@ -264,4 +264,107 @@ async fn a_text_waits_for_what_may_change_how_it_is_read() {
     assert_eq!(raw.answers().await, "E[42501]Z");
     assert_eq!(raw.answers().await, "E[42501]Z");
     assert_eq!(world.target("SELECT count(*) FROM t").await, "0", "it is there");
+}
+
+/// What works on at the target.
+const ACTIVE: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'dp_%' AND state = 'active' AND datname = current_database() AND pid <> pg_backend_pid()";
+
+/// A statement that goes on when it is cancelled.
+const STUBBORN: &str = "DO $$BEGIN LOOP BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END$$";
+
+fn kill(world: &World) {
+    world.judge.end(Which::Every, Reason::Killed("now".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_was_sent_is_stopped_and_not_the_first_of_it_only() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    let all: Vec<u8> = (600..606)
+        .flat_map(|n| query(&format!("SELECT pg_sleep({n})")))
+        .collect();
+    raw.send(&all).await;
+    world.target_says(ACTIVE, "1").await;
+    kill(&world);
+    world.target_says(World::BACKENDS, "0").await;
+    let closing = world.judge.closings(1).await.remove(0);
+    assert!(!closing.counters.may_work);
+    let all = world.judge.statements();
+    assert_eq!(all.len(), 6);
+    assert!(all.iter().all(|one| one.outcome == Outcome::Cut));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_stop_when_it_is_cancelled_is_terminated() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&query(STUBBORN)).await;
+    world.target_says(ACTIVE, "1").await;
+    kill(&world);
+    assert_eq!(raw.answers().await, "E[57P01]");
+    world.target_says(World::BACKENDS, "0").await;
+    let closing = world.judge.closings(1).await.remove(0);
+    assert!(!closing.counters.may_work);
+    assert_eq!(world.judge.statements()[0].outcome, Outcome::Cut);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stopped_is_said_to_go_on() {
+    let world = World::with(
+        |rules| rules.user = "dp_stuck".to_owned(),
+        |settings| settings.plaintext = true,
+        Limits::default(),
+    )
+    .await;
+    world
+        .target("CREATE ROLE dp_stuck LOGIN PASSWORD 'upstream-secret'")
+        .await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&query(STUBBORN)).await;
+    world.target_says(ACTIVE, "1").await;
+    world.target("ALTER ROLE dp_stuck NOLOGIN").await;
+    kill(&world);
+    let closing = world.judge.closings(1).await.remove(0);
+    assert!(closing.counters.may_work);
+    assert_eq!(world.judge.statements()[0].outcome, Outcome::MayWork);
+    assert_eq!(world.target(ACTIVE).await, "1", "it does");
+    world
+        .target("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'dp_stuck'")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_target_hears_of_the_end_before_a_client_that_does_not_listen() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    // The client reads none of it: the goodbye has no room.
+    raw.send(&query(
+        "SELECT repeat('x', 100000) FROM generate_series(1, 1000000)",
+    ))
+    .await;
+    world.target_says(ACTIVE, "1").await;
+    let begun = now();
+    kill(&world);
+    world.target_says(World::BACKENDS, "0").await;
+    assert!(
+        begun.elapsed() < std::time::Duration::from_millis(1_900),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_task_is_dropped_leaves_nothing_running_and_its_record() {
+    let world = in_the_clear().await;
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&query("SELECT pg_sleep(600)")).await;
+    world.target_says(ACTIVE, "1").await;
+    world.drop_what_serves();
+    world.target_says(ACTIVE, "0").await;
+    let closing = world.judge.closings(1).await.remove(0);
+    assert!(closing.counters.may_work, "nobody waited for it");
+    assert_eq!(
+        world.judge.recorded("SELECT pg_sleep(600)").await.outcome,
+        Outcome::MayWork
+    );
 }

@@ -68,7 +68,7 @@ impl Script {
                 Outcome::Done(tags) => tags.join("+"),
                 Outcome::Failed(code) => format!("!{code}"),
                 Outcome::Refused(_) => "refused".to_owned(),
-                Outcome::Cut => "cut".to_owned(),
+                Outcome::Cut | Outcome::MayWork => "cut".to_owned(),
             };
             self.seen
                 .push(format!("{}: {outcome} ({})", statement.text, statement.rows));
