@@ -76,7 +76,7 @@ impl Head {
 }
 
 /// Reads fields of a body, one after the other; `None` where there are too few bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -127,7 +127,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The fields of an ErrorResponse or NoticeResponse that are looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Report<'a> {
     /// `ERROR`, `FATAL`, `PANIC` (field `V`, which is never translated).
     pub severity: Option<&'a [u8]>,
@@ -135,6 +135,14 @@ pub struct Report<'a> {
     pub code: Option<[u8; 5]>,
     /// The primary message.
     pub message: Option<&'a [u8]>,
+}
+
+/// Its code: a message of the target may quote values.
+impl fmt::Debug for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.unwrap_or(*b"?????");
+        write!(f, "Report({})", code.escape_ascii())
+    }
 }
 
 impl<'a> Report<'a> {
@@ -373,7 +381,7 @@ fn described<'a>(fields: &mut Fields<'a>) -> Result<(u8, &'a [u8]), Malformed> {
 }
 
 /// One value bound to a statement, as far as it was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value<'a> {
     /// NULL.
     Null,
@@ -386,6 +394,16 @@ pub enum Value<'a> {
         /// In binary form.
         binary: bool,
     },
+}
+
+/// How long it is.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bytes { bytes, .. } => write!(f, "Value({} bytes)", bytes.len()),
+        }
+    }
 }
 
 /// The values of a Bind or the arguments of a function call.

@@ -4,7 +4,7 @@
 //! is on, which is the default since 9.1.
 
 /// A token, with all of its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// White space.
     Space(&'a str),
@@ -58,7 +58,7 @@ impl<'a> Token<'a> {
 }
 
 /// The tokens of a text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Lexer<'a>(&'a str);
 
 impl<'a> Lexer<'a> {

@@ -35,7 +35,6 @@ const GREETING: usize = 64 * 1024;
 const MOST_ROUNDS: u32 = 200_000;
 
 /// A target that is ready.
-#[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) wire: Wire,
     /// What it said of itself: the frames of its parameters.
