@@ -34,6 +34,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 /// How long one renewal may take, however long the leases are: whoever waits for it hears of nothing else.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
 
+/// How long those whose clients know of their end wait for those whose clients do not.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
+
 /// What is to be renewed now.
 struct Due {
     due: Vec<Arc<Live>>,
@@ -52,6 +55,8 @@ pub struct Life {
     look: Notify,
     /// Something waits to be closed.
     closing: Notify,
+    /// The last of many clients was told that its session has ended.
+    all_told: Notify,
     stopping: watch::Sender<bool>,
 }
 
@@ -66,6 +71,8 @@ struct State {
     sessions: HashMap<LeaseId, Arc<Live>>,
     /// Of the same sessions.
     names: HashSet<SessionId>,
+    /// Those that were ended, by one ending with others, and whose client does not know it yet.
+    untold: HashSet<LeaseId>,
     /// Sessions and those who wait for one.
     slots: HashMap<PersonId, usize>,
     taken: usize,
@@ -130,6 +137,7 @@ impl Life {
             count: watch::Sender::new(0),
             look: Notify::new(),
             closing: Notify::new(),
+            all_told: Notify::new(),
             stopping: watch::Sender::new(false),
         })
     }
@@ -205,11 +213,34 @@ impl Life {
         let mut state = self.state();
         state.sessions.remove(&live.lease);
         state.names.remove(&live.session);
+        drop(state);
+        self.tell(live);
+    }
+
+    fn tell(&self, live: &Live) {
+        let mut state = self.state();
+        if state.untold.remove(&live.lease) && state.untold.is_empty() {
+            self.all_told.notify_waiters();
+        }
+    }
+
+    /// A client was told that its session has ended. Waits until all are that were ended together, and no longer than a moment: one that does
+    /// not listen holds nobody up.
+    pub(crate) async fn told(&self, live: &Live) {
+        let told = self.all_told.notified();
+        tokio::pin!(told);
+        // From here on, before it is looked.
+        told.as_mut().enable();
+        self.tell(live);
+        if !self.state().untold.is_empty() {
+            let _ = edge::within(TOLD_WITHIN, told).await;
+        }
     }
 
     /// Ends sessions, those included that are being opened just now.
     pub fn end(&self, ending: Ending) {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         match &ending.which {
             Which::Lease(lease) => {
                 if let Some(live) = state.sessions.get(lease) {
@@ -218,7 +249,9 @@ impl Life {
             }
             which => {
                 for live in state.sessions.values().filter(|live| live.is_of(which)) {
-                    live.end(ending.reason.clone());
+                    if live.end_first(ending.reason.clone()) {
+                        state.untold.insert(live.lease.clone());
+                    }
                 }
             }
         }

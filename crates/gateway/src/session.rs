@@ -116,13 +116,18 @@ impl Live {
 
     /// Ends it. The first reason counts.
     pub fn end(&self, reason: Reason) {
+        self.end_first(reason);
+    }
+
+    /// As [`Live::end`]; whether this reason was the first.
+    pub(crate) fn end_first(&self, reason: Reason) -> bool {
         self.state.send_if_modified(|state| {
             let first = state.ended.is_none();
             if first {
                 state.ended = Some(reason);
             }
             first
-        });
+        })
     }
 
     /// Whether it has ended, without waiting.
@@ -209,6 +214,13 @@ impl Session {
             life,
             _slot: slot,
         }
+    }
+
+    /// The client was told that the session has ended; where many ended at once, this waits for a moment until all were told. What it
+    /// does to the target comes after it: a thousand connections that a target gives up keep a machine busy for seconds. A statement that
+    /// still runs is stopped before, whoever waits.
+    pub async fn told(&self) {
+        self.life.told(&self.live).await;
     }
 
     /// Its end: the last records are delivered, then it is closed. The connections are gone by now.

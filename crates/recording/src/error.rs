@@ -77,6 +77,11 @@ pub enum Error {
         /// The hash that it was logged with.
         sealed: Digest,
     },
+    /// Something that no object can be called lies in the folder of a recording.
+    #[error(
+        "beside the chunks of recording {0} lies something whose name is none: it must be removed by hand"
+    )]
+    Strange(RecordingId),
     /// age refused.
     #[error("a chunk could not be sealed for its recipients")]
     Seal,

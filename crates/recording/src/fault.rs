@@ -44,6 +44,12 @@ pub enum Fault {
         /// Which chunk.
         number: u64,
     },
+    /// Something lies beside the chunks that we did not put there.
+    #[error("beside the chunks lie {objects} objects whose names Daypass does not give")]
+    Strange {
+        /// How many.
+        objects: usize,
+    },
     /// The log itself skips a chunk.
     #[error("the log does not have chunk {number}, and has a later one")]
     LogGap {

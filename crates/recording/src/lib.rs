@@ -1,12 +1,14 @@
 //! Recordings of sessions: sealed, chunk by chunk, such that nothing can be changed, exchanged or cut off unseen.
 //!
-//! A library without a clock, a database or a task of its own, and without an idea of what the lines say: JSON of statements, or
+//! A library without a clock or a database, and without an idea of what the lines say: JSON of statements, or
 //! asciicast of terminals. Lines come in with their numbers; [`Writer`] cuts them into chunks, seals each for the [`Recipients`] as a file
 //! of age, and stores it so that it is never overwritten. What it then says of the chunk, [`Sealed`], the caller writes to the log;
 //! against that list [`Recordings::verify`] holds what is stored, and [`Recordings::replay`] opens it.
 //!
 //! A line counts as recorded once its chunk is stored ([`Writer::stored`]), and not before: until then its sender keeps it, and may
 //! send it again. Where storage fails, the lines stay, more are refused, and the next call tries again.
+//!
+//! It wants tokio: chunks are sealed on its threads for what takes long.
 //!
 //! After a crash [`Recordings::resume`] takes over what was stored and not logged; `docs/adr/0018` says by which rule.
 

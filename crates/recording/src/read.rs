@@ -34,6 +34,8 @@ pub struct Replay<'a> {
     recordings: Recordings,
     recording: RecordingId,
     logged: &'a [Sealed],
+    /// Each chunk once.
+    chunks: Vec<&'a Sealed>,
     identities: &'a Identities,
     /// How many chunks are through.
     at: usize,
@@ -59,6 +61,7 @@ impl Recordings {
             recordings: self.clone(),
             recording: recording.clone(),
             logged,
+            chunks: verify::distinct(logged),
             identities,
             at: 0,
             before: Digest::start(recording),
@@ -75,7 +78,7 @@ impl Replay<'_> {
     /// At the first chunk that is not as it was logged or does not open, with what is wrong; [`Replay::skip`] passes over it. Where storage
     /// cannot be read, the same chunk can be asked for again.
     pub async fn next(&mut self) -> Result<Option<Piece>, Error> {
-        while let Some(sealed) = self.logged.get(self.at) {
+        while let Some(&sealed) = self.chunks.get(self.at) {
             let bytes = self.recordings.fetch(sealed, self.logged).await?;
             let place = Place {
                 recording: self.recording.clone(),
@@ -103,7 +106,7 @@ impl Replay<'_> {
 
     /// Passes over the next chunk, as where it cannot be read and the rest is wanted.
     pub fn skip(&mut self) {
-        if let Some(sealed) = self.logged.get(self.at) {
+        if let Some(sealed) = self.chunks.get(self.at) {
             self.before = sealed.chain;
             self.at = self.at.saturating_add(1);
         }

@@ -104,7 +104,7 @@ impl Recordings {
         }
         let newest = stored.last().and_then(|stored| stored.chunk.as_ref());
         let mut writer = Writer::new(Arc::clone(&self.0), claim, recipients);
-        for sealed in logged {
+        for sealed in verify::distinct(logged) {
             writer.follow(sealed);
         }
         while newest.is_some_and(|(_, newest)| *newest >= writer.number()) {

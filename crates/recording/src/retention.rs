@@ -1,6 +1,6 @@
 //! Removing recordings that are old enough, so that each removal can be logged.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use daypass_core::time::Timestamp;
 
@@ -31,25 +31,27 @@ pub struct Expired {
 }
 
 impl Recordings {
-    /// Which recordings had their last chunk stored before this instant, by the storage's clock, and are not being written in this
-    /// process. Several servers on one storage know of each other's: whoever calls takes out those that live elsewhere.
+    /// Which recordings are stored, are older than this instant, and are not being written in this process.
+    ///
+    /// How old one is, the log says: `logged` answers when the last of its chunks was logged. The storage's own times are not asked,
+    /// because whoever can write there can set them. Nothing is to be answered for one that is to stay, or that is written by another
+    /// server; and for one that the log does not know, which stays too: [`Recordings::resume`] takes it over.
     ///
     /// # Errors
     /// Where storage cannot be listed.
-    pub async fn due(&self, before: Timestamp) -> Result<Vec<RecordingId>, Error> {
-        let mut newest: BTreeMap<RecordingId, Timestamp> = BTreeMap::new();
-        let note = |stored: crate::storage::Stored| {
-            if let Some((recording, _)) = stored.chunk {
-                let at = newest.entry(recording).or_insert(stored.at);
-                *at = stored.at.max(*at);
-            }
-        };
+    pub async fn due(
+        &self,
+        before: Timestamp,
+        logged: impl Fn(&RecordingId) -> Option<Timestamp>,
+    ) -> Result<Vec<RecordingId>, Error> {
+        let mut all = BTreeSet::new();
+        let note = |stored: crate::storage::Stored| all.extend(stored.chunk.map(|(recording, _)| recording));
         self.inner().storage.each(note).await?;
-        Ok(newest
-            .into_iter()
-            .filter(|(recording, at)| *at < before && !self.inner().live.has(recording))
-            .map(|(recording, _)| recording)
-            .collect())
+        all.retain(|recording| {
+            let is_old = logged(recording).is_some_and(|at| at < before);
+            is_old && !self.inner().live.has(recording)
+        });
+        Ok(all.into_iter().collect())
     }
 
     /// Removes a recording, its last chunk first and chunk 0 at the end, so that what is left of a removal that fails halfway is
@@ -67,31 +69,33 @@ impl Recordings {
             bytes: 0,
             is_gone: false,
         };
+        let mut strange = false;
         for stored in storage.of(recording).await?.into_iter().rev() {
-            if let Err(error) = storage.remove(&stored.path).await {
+            let Some(path) = stored.path else {
+                strange = true;
+                continue;
+            };
+            if let Err(error) = storage.remove(&path).await {
                 return Ok((removed, Some(error)));
             }
             removed.chunks = removed.chunks.saturating_add(1);
             removed.bytes = removed.bytes.saturating_add(stored.bytes);
         }
-        removed.is_gone = true;
-        Ok((removed, None))
+        removed.is_gone = !strange;
+        Ok((removed, strange.then(|| Error::Strange(recording.clone()))))
     }
 
-    /// Removes all that is [due](Self::due), but those that `keep` names. What is gone already is not told again.
+    /// Removes all that is [due](Self::due). What is gone already is not told again.
     ///
     /// # Errors
     /// Where storage cannot be listed. What fails for one recording stands in the answer, and does not keep the others.
     pub async fn expire(
         &self,
         before: Timestamp,
-        keep: impl Fn(&RecordingId) -> bool,
+        logged: impl Fn(&RecordingId) -> Option<Timestamp>,
     ) -> Result<Expired, Error> {
         let mut expired = Expired::default();
-        for recording in self.due(before).await? {
-            if keep(&recording) {
-                continue;
-            }
+        for recording in self.due(before, logged).await? {
             match self.remove(&recording).await {
                 // Somebody began to write or to remove it meanwhile.
                 Err(Error::Busy(_)) => {}

@@ -4,8 +4,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use daypass_core::time::Timestamp;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
@@ -14,18 +13,16 @@ use crate::error::Error;
 use crate::id::RecordingId;
 use crate::limits::LARGEST_STORED;
 
-/// An object that is there.
-#[derive(Debug)]
+/// An object that is there. When it was stored is not asked: whoever can write there can say what they like.
 pub(crate) struct Stored {
-    pub(crate) path: Path,
+    /// Nothing where the name is one that no object may have: such a file can be seen, and neither read nor removed.
+    pub(crate) path: Option<Path>,
     /// Nothing where the name is none that we give.
     pub(crate) chunk: Option<(RecordingId, u64)>,
     pub(crate) bytes: u64,
-    pub(crate) at: Timestamp,
 }
 
 /// What lies in the place of a chunk.
-#[derive(Debug)]
 pub(crate) enum Found {
     Nothing,
     Bytes(Bytes),
@@ -95,17 +92,31 @@ impl Storage {
 
     /// All objects of a recording, in the order of their chunks; what has a strange name comes first.
     pub(crate) async fn of(&self, recording: &RecordingId) -> Result<Vec<Stored>, Error> {
+        let mut all = Vec::new();
         let prefix = Path::from(recording.as_str());
-        let mut all: Vec<_> = self.0.list(Some(&prefix)).map_ok(stored).try_collect().await?;
+        self.visit(Some(&prefix), |stored| all.push(stored)).await?;
         all.sort_by_key(|stored: &Stored| stored.chunk.as_ref().map(|(_, number)| *number));
         Ok(all)
     }
 
     /// Every object, one after the other.
-    pub(crate) async fn each(&self, mut visit: impl FnMut(Stored)) -> Result<(), Error> {
-        let mut all = self.0.list(None);
+    pub(crate) async fn each(&self, visit: impl FnMut(Stored)) -> Result<(), Error> {
+        self.visit(None, visit).await
+    }
+
+    async fn visit(&self, prefix: Option<&Path>, mut visit: impl FnMut(Stored)) -> Result<(), Error> {
+        let mut all = self.0.list(prefix);
         while let Some(meta) = all.next().await {
-            visit(stored(meta?));
+            match meta {
+                Ok(meta) => visit(stored(meta)),
+                // Somebody put it there, perhaps so that nothing can be listed any more.
+                Err(object_store::Error::InvalidPath { .. }) => visit(Stored {
+                    path: None,
+                    chunk: None,
+                    bytes: 0,
+                }),
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -127,9 +138,8 @@ fn path(recording: &RecordingId, number: u64) -> Path {
 fn stored(meta: ObjectMeta) -> Stored {
     Stored {
         chunk: chunk(&meta.location),
-        at: Timestamp::from_micros(meta.last_modified.timestamp_micros()),
         bytes: meta.size,
-        path: meta.location,
+        path: Some(meta.location),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Holding what is stored against what the log says, without any key.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::chunk::InClear;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -29,7 +32,8 @@ impl Recordings {
     /// Where storage cannot be read: that says nothing about the recording.
     pub async fn verify(&self, recording: &RecordingId, logged: &[Sealed]) -> Result<Verdict, Error> {
         let mut faults = list(recording, logged);
-        for sealed in logged.iter().filter(|sealed| sealed.recording == *recording) {
+        let distinct = distinct(logged);
+        for sealed in distinct.iter().filter(|sealed| sealed.recording == *recording) {
             if let Err(error) = self.fetch(sealed, logged).await {
                 match error {
                     Error::Fault(fault) => faults.push(fault),
@@ -37,18 +41,22 @@ impl Recordings {
                 }
             }
         }
+        let mut strange = 0;
         for stored in self.inner().storage.of(recording).await? {
-            if let Some((_, number)) = stored.chunk
-                && !logged.iter().any(|sealed| sealed.number == number)
-            {
-                faults.push(Fault::NotInLog { number });
+            match stored.chunk {
+                Some((_, number)) if logged.iter().any(|sealed| sealed.number == number) => {}
+                Some((_, number)) => faults.push(Fault::NotInLog { number }),
+                None => strange += 1,
             }
+        }
+        if strange > 0 {
+            faults.push(Fault::Strange { objects: strange });
         }
         faults.extend(cut(logged));
         Ok(Verdict {
-            chunks: u64::try_from(logged.len()).unwrap_or(u64::MAX),
-            lines: logged.last().map_or(0, |sealed| sealed.last),
-            bytes: logged
+            chunks: u64::try_from(distinct.len()).unwrap_or(u64::MAX),
+            lines: distinct.last().map_or(0, |sealed| sealed.last),
+            bytes: distinct
                 .iter()
                 .fold(0, |sum: u64, sealed| sum.saturating_add(sealed.bytes)),
             faults,
@@ -84,11 +92,29 @@ impl Recordings {
     }
 }
 
+/// The list without what it says twice: two servers that take over the same chunk after a crash both log it, in the same words. Other
+/// words about the same chunk are no repetition, and stay.
+pub(crate) fn distinct(logged: &[Sealed]) -> Vec<&Sealed> {
+    let mut seen: HashMap<u64, &Sealed> = HashMap::new();
+    let mut all = Vec::with_capacity(logged.len());
+    for sealed in logged {
+        match seen.entry(sealed.number) {
+            Entry::Occupied(before) if *before.get() == sealed => continue,
+            Entry::Occupied(_) => {}
+            Entry::Vacant(place) => {
+                place.insert(sealed);
+            }
+        }
+        all.push(sealed);
+    }
+    all
+}
+
 /// What is wrong with the list itself: each chunk must follow the one before, and nothing the last.
 pub(crate) fn list(recording: &RecordingId, logged: &[Sealed]) -> Vec<Fault> {
     let mut faults = Vec::new();
     let (mut expected, mut stored, mut ended) = (0u64, 0u64, false);
-    for sealed in logged {
+    for sealed in distinct(logged) {
         let number = sealed.number;
         if sealed.recording != *recording {
             let of = sealed.recording.clone();
@@ -112,6 +138,6 @@ pub(crate) fn list(recording: &RecordingId, logged: &[Sealed]) -> Vec<Fault> {
 
 /// Whether the end is missing.
 pub(crate) fn cut(logged: &[Sealed]) -> Option<Fault> {
-    let after = logged.last().map_or(0, |sealed| sealed.last);
+    let after = logged.iter().map(|sealed| sealed.last).max().unwrap_or(0);
     (!logged.iter().any(|sealed| sealed.is_last)).then_some(Fault::Cut { after })
 }

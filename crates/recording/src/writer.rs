@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use daypass_core::time::Timestamp;
+use tokio::task::JoinHandle;
 
 use crate::chunk;
 use crate::digest::Digest;
@@ -17,8 +18,9 @@ use crate::recordings::Inner;
 use crate::sealed::Sealed;
 use crate::storage::Found;
 
-/// How many chunks may be stored and not logged: beyond it, nothing is taken.
-const MOST_UNLOGGED: usize = 256;
+/// How many chunks may be stored and not logged: beyond it, nothing is taken. Until they are logged, whoever can write to the storage can
+/// take them away unseen: 4 MiB, or a little more than a minute, is what a log that does not answer may cost.
+const MOST_UNLOGGED: usize = 16;
 
 /// Writes one recording. Dropped before [`Writer::finish`], it leaves a recording that is cut.
 ///
@@ -43,17 +45,18 @@ pub struct Writer {
 /// Lines that were taken and are not stored.
 #[derive(Default)]
 struct Pending {
-    lines: Vec<String>,
+    /// Shared with what seals them, while it does.
+    lines: Arc<Vec<String>>,
     bytes: usize,
     /// When the first of them came.
     since: Option<Timestamp>,
 }
 
-struct Frozen {
-    bytes: Bytes,
-    sealed: Sealed,
-    /// It was tried to store it, and what came of it is not known.
-    tried: bool,
+enum Frozen {
+    /// It is being sealed, where it holds nobody up: that takes milliseconds.
+    Sealing(JoinHandle<Result<(Bytes, Sealed), Error>>),
+    /// It is sealed. From here on it is these bytes, however often it takes to store them.
+    Ready(Bytes, Sealed),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +188,8 @@ impl Writer {
     ///
     /// # Errors
     /// Where a line is missing before the first, or is longer than the limit; the recording is finished or another writer has it; or a chunk
-    /// cannot be stored. Lines before the one that failed are taken ([`Writer::taken`]).
+    /// cannot be stored. Lines before the one that failed are taken ([`Writer::taken`]), and what was stored on the way is to be logged
+    /// all the same ([`Writer::sealed`]): where [`Error::NotLogged`] says so, the call is repeated then.
     pub async fn write<T: AsRef<str>>(
         &mut self,
         now: Timestamp,
@@ -300,7 +304,7 @@ impl Writer {
     }
 
     fn take(&mut self, now: Timestamp, line: &str) {
-        self.pending.lines.push(line.to_owned());
+        Arc::make_mut(&mut self.pending.lines).push(line.to_owned());
         self.pending.bytes = self.pending.bytes.saturating_add(line.len()).saturating_add(1);
         self.pending.since.get_or_insert(now);
         self.claim.watchers().tell(self.taken(), line);
@@ -314,7 +318,7 @@ impl Writer {
         self.store().await
     }
 
-    /// Seals what is pending. From here on the chunk is these bytes, however often it takes to store them.
+    /// Begins to seal what is pending.
     fn freeze(&mut self, is_last: bool) -> Result<(), Error> {
         if self.unlogged.len() >= MOST_UNLOGGED && !is_last {
             return Err(Error::NotLogged(self.unlogged.len()));
@@ -323,35 +327,46 @@ impl Writer {
             is_last,
             ..self.place()
         };
-        let (bytes, sealed) = chunk::seal(&place, &self.pending.lines, &self.recipients, &self.all.key)?;
-        self.frozen = Some(Frozen {
-            bytes,
-            sealed,
-            tried: false,
-        });
+        let (lines, recipients) = (Arc::clone(&self.pending.lines), self.recipients.clone());
+        let all = Arc::clone(&self.all);
+        let sealing = move || chunk::seal(&place, &lines, &recipients, &all.key);
+        self.frozen = Some(Frozen::Sealing(tokio::task::spawn_blocking(sealing)));
         Ok(())
+    }
+
+    /// Waits until the frozen chunk is sealed.
+    async fn sealed_bytes(&mut self) -> Result<Option<(Bytes, u64)>, Error> {
+        if let Some(Frozen::Sealing(sealing)) = &mut self.frozen {
+            let done = sealing.await.unwrap_or(Err(Error::Seal));
+            // The lines are still pending: where it failed, the next call seals anew.
+            self.frozen = None;
+            let (bytes, sealed) = done?;
+            self.frozen = Some(Frozen::Ready(bytes, sealed));
+        }
+        Ok(match &self.frozen {
+            Some(Frozen::Ready(bytes, sealed)) => Some((bytes.clone(), sealed.number)),
+            _ => None,
+        })
     }
 
     /// Stores the frozen chunk.
     async fn store(&mut self) -> Result<(), Error> {
-        let Some(frozen) = &mut self.frozen else {
+        let Some((bytes, number)) = self.sealed_bytes().await? else {
             return Ok(());
         };
         let recording = self.claim.recording();
-        let number = frozen.sealed.number;
-        let tried = std::mem::replace(&mut frozen.tried, true);
-        let bytes = frozen.bytes.clone();
         if !self.all.storage.create(recording, number, bytes.clone()).await? {
-            // Ours, of a try that failed halfway or was not waited for? Nobody else can have the same bytes: their key is drawn anew.
+            // Ours, of a try that failed halfway, that was not waited for, or that the storage's own client made before it asked again?
+            // Nobody else can have the same bytes: their key is drawn anew.
             let found = self.all.storage.read(recording, number).await?;
-            if !tried || !matches!(found, Found::Bytes(found) if found == bytes) {
+            if !matches!(found, Found::Bytes(found) if found == bytes) {
                 self.end = Some(End::Taken(number));
                 self.frozen = None;
                 return Err(self.taken_by_another(number));
             }
             self.all.storage.again(recording, number, bytes).await?;
         }
-        if let Some(Frozen { sealed, .. }) = self.frozen.take() {
+        if let Some(Frozen::Ready(_, sealed)) = self.frozen.take() {
             self.follow(&sealed);
             self.pending = Pending::default();
             if sealed.is_last {

@@ -181,7 +181,9 @@ impl Postgres {
         let flows = Flows::new(client.stream, client.buffer, stream, buffer, greeting);
         let stop = Stop::new(target, upstream.key, session.live.session.clone());
         let relay = Relay::new(session, guard, self.settings.most_statement, stop);
-        relay.run(flows).await
+        let reason = relay.run(flows).await;
+        drop(given);
+        reason
     }
 }
 

@@ -142,14 +142,16 @@ impl<'a> Relay<'a> {
         let Flows { up, mut down } = flows;
         // Where the target said itself that it ends, it does.
         let reader = down.reader.take().filter(|_| !down.ended && !fatal);
-        let stopping = async {
-            if busy && !fatal {
-                self.stop.stop(reader, up.writer).await
-            } else {
-                self.stop.leave(up.writer).await
-            }
+        let telling = async {
+            self.leave(&mut down, said).await;
+            self.session.told().await;
         };
-        let (stopped, ()) = tokio::join!(stopping, self.leave(&mut down, said));
+        let stopped = if busy && !fatal {
+            tokio::join!(self.stop.stop(reader, up.writer), telling).0
+        } else {
+            telling.await;
+            self.stop.leave(up.writer).await
+        };
         self.finish(stopped);
         reason
     }

@@ -295,8 +295,8 @@ async fn a_thousand_sessions_end_at_once() {
         (took[500], took[990])
     };
     println!("1,000 sessions ended: p99 after {worst:?}");
-    // Far above what it takes: a debug build on a busy machine.
-    assert!(worst < Duration::from_secs(20), "{worst:?}");
+    // Above what it takes, for a debug build on a busy machine: clients are told before a thousand processes of the target end.
+    assert!(worst < Duration::from_secs(1), "{worst:?}");
     world.judge.closings(1_000).await;
     soon(world.gateway.drained()).await;
     world.target_says(World::BACKENDS, "0").await;

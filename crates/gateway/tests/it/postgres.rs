@@ -368,3 +368,23 @@ async fn a_session_whose_task_is_dropped_leaves_nothing_running_and_its_record()
         Outcome::MayWork
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_and_does_not_read_gives_their_place_back() {
+    let world = World::with(
+        // More than the sockets between us hold.
+        |rules| rules.ask = Some(vec!["x".repeat(64 << 20)]),
+        |settings| settings.plaintext = true,
+        Limits::default(),
+    )
+    .await;
+    let raw = Raw::prove(&world).await;
+    let gone = async {
+        while world.gateway.sessions() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.gateway.drained().await;
+    };
+    soon(gone).await;
+    drop(raw);
+}

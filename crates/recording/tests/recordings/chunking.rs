@@ -1,7 +1,7 @@
 //! However lines come, and however small the chunks: all of them are there, in order, and no chunk breaks its limits.
 
 use daypass_core::time::{Span, Timestamp};
-use daypass_recording::Limits;
+use daypass_recording::{Error, Limits, Sealed, Writer};
 use proptest::prelude::*;
 
 use crate::world::{World, log};
@@ -31,6 +31,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..12)
 }
 
+/// Sends lines, and logs where so much is stored that nothing more is taken.
+async fn send(writer: &mut Writer, now: Timestamp, first: u64, lines: &[String], logged: &mut Vec<Sealed>) {
+    while let Err(error) = writer.write(now, first, lines).await {
+        assert!(matches!(error, Error::NotLogged(16)), "{error}");
+        logged.extend(log(writer));
+    }
+}
+
 async fn run(limits: Limits, lines: &[String], steps: &[Step]) {
     let world = World::with(limits);
     let mut writer = world.begin("A").await;
@@ -40,10 +48,7 @@ async fn run(limits: Limits, lines: &[String], steps: &[Step]) {
             Step::Send { new, again } => {
                 let from = sent.saturating_sub(*again);
                 sent = (sent + new).min(lines.len());
-                writer
-                    .write(now, from as u64 + 1, &lines[from..sent])
-                    .await
-                    .unwrap();
+                send(&mut writer, now, from as u64 + 1, &lines[from..sent], &mut logged).await;
             }
             Step::Wait(seconds) => {
                 now = now + Span::seconds(*seconds);
@@ -66,8 +71,11 @@ async fn run(limits: Limits, lines: &[String], steps: &[Step]) {
         }
         assert_eq!(writer.taken(), sent as u64);
         assert!(writer.due().is_none_or(|due| now < due), "what is due waits");
+        if writer.sealed().len() > 8 {
+            logged.extend(log(&mut writer));
+        }
     }
-    writer.write(now, sent as u64 + 1, &lines[sent..]).await.unwrap();
+    send(&mut writer, now, sent as u64 + 1, &lines[sent..], &mut logged).await;
     writer.finish().await.unwrap();
     logged.extend(log(&mut writer));
     for sealed in &logged {

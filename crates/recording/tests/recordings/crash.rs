@@ -1,8 +1,9 @@
 //! A crash between the store and the log: what is ours is taken over, what is not is refused, and what stays open is cut.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
-use daypass_recording::{Error, Fault, Recordings, Sealed, Writer};
+use daypass_recording::{Error, Fault, Limits, Recordings, Sealed, Writer};
 use futures_util::FutureExt as _;
 
 use crate::failing::Failing;
@@ -38,6 +39,61 @@ async fn what_was_stored_and_not_logged_is_taken_over() {
     assert_eq!(world.faults("A", &logged).await, []);
     let (all, end) = world.replay("A", &logged).await;
     assert_eq!((all, end.is_none()), (lines(1, 8), true));
+}
+
+#[tokio::test]
+async fn two_servers_that_take_over_the_same_make_no_gap_in_the_log() {
+    let world = World::new();
+    let mut logged = crashed(&world).await;
+    let (mut one, mut two) = (
+        resume(&world.again(), &world, &logged).await.unwrap(),
+        resume(&world.again(), &world, &logged).await.unwrap(),
+    );
+    logged.extend(log(&mut one));
+    logged.extend(log(&mut two));
+    assert_eq!(logged.len(), 4);
+    assert_eq!(world.faults("A", &logged).await, [Fault::Cut { after: 6 }]);
+    drop(two);
+    let mut writer = resume(&world.again(), &world, &logged).await.unwrap();
+    writer.write(NOW, 7, &lines(7, 8)).await.unwrap();
+    writer.finish().await.unwrap();
+    logged.extend(log(&mut writer));
+    assert_eq!(world.faults("A", &logged).await, []);
+    assert_eq!(world.replay("A", &logged).await.0, lines(1, 8));
+}
+
+/// The client of the storage asks again by itself: the chunk lies there before the first answer.
+#[tokio::test]
+async fn a_chunk_that_the_storages_client_stored_twice_is_our_own() {
+    let mut world = World::new();
+    let fails = Failing::around(&mut world);
+    fails.twice();
+    let mut writer = world.begin("A").await;
+    writer.write(NOW, 1, &lines(1, 4)).await.unwrap();
+    writer.finish().await.unwrap();
+    let logged = log(&mut writer);
+    assert_eq!(logged.len(), 3);
+    assert_eq!(world.faults("A", &logged).await, []);
+    assert_eq!(world.replay("A", &logged).await.0, lines(1, 4));
+}
+
+/// Two mebibytes take some hundred milliseconds to seal where nothing is optimized.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test measures")]
+async fn sealing_holds_nobody_up() {
+    let world = World::with(Limits {
+        chunk_bytes: 4 << 20,
+        line_bytes: 4 << 20,
+        ..small()
+    });
+    let mut writer = world.begin("A").await;
+    writer.write(NOW, 1, &["x".repeat(2 << 20)]).await.unwrap();
+    let begun = Instant::now();
+    assert!(writer.flush().now_or_never().is_none());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    writer.flush().await.unwrap();
+    assert_eq!(writer.stored(), 1);
 }
 
 #[tokio::test]
@@ -149,7 +205,11 @@ fn a_store_that_was_not_waited_for_is_our_own() {
         let world = World::new();
         let mut writer = world.begin("A").await;
         writer.write(NOW, 1, &lines(1, 2)).await.unwrap();
-        assert!(writer.flush().now_or_never().is_none());
+        // First it is sealed, then stored, and nobody waits for either.
+        while !world.file("A", 1).exists() {
+            assert!(writer.flush().now_or_never().is_none());
+            tokio::task::yield_now().await;
+        }
         assert_eq!(writer.stored(), 0);
         writer.write(NOW, 3, &lines(3, 3)).await.unwrap();
         assert_eq!((writer.stored(), writer.taken()), (2, 3));

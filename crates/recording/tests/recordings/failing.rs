@@ -11,8 +11,8 @@ use futures_util::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use crate::world::{World, key, small};
@@ -23,7 +23,11 @@ pub(crate) struct Failing {
     /// How many removals still work.
     removals: Arc<AtomicI64>,
     after_storing: AtomicBool,
+    /// As a client of a far storage that hears no answer: it asks once more by itself.
+    twice: AtomicBool,
     overwritten: AtomicU64,
+    /// How many bytes of objects of more than a mebibyte were read.
+    read: Arc<AtomicU64>,
 }
 
 impl Failing {
@@ -35,6 +39,8 @@ impl Failing {
                 .with_fsync(true),
             removals: Arc::new(AtomicI64::new(i64::MAX)),
             after_storing: AtomicBool::new(false),
+            twice: AtomicBool::new(false),
+            read: Arc::default(),
             overwritten: AtomicU64::new(0),
         });
         world.recordings = Recordings::new(Arc::clone(&failing) as _, key(1), small()).unwrap();
@@ -52,6 +58,14 @@ impl Failing {
 
     pub(crate) fn after_storing(&self) {
         self.after_storing.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn twice(&self) {
+        self.twice.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Ordering::SeqCst)
     }
 
     pub(crate) fn overwritten(&self) -> u64 {
@@ -78,7 +92,13 @@ impl ObjectStore for Failing {
         if matches!(opts.mode, PutMode::Overwrite) {
             self.overwritten.fetch_add(1, Ordering::SeqCst);
         }
-        let put = self.folder.put_opts(location, payload, opts).await?;
+        let put = self
+            .folder
+            .put_opts(location, payload.clone(), opts.clone())
+            .await?;
+        if self.twice.load(Ordering::SeqCst) {
+            return self.folder.put_opts(location, payload, opts).await;
+        }
         if self.after_storing.load(Ordering::SeqCst) {
             return Err(broken());
         }
@@ -94,7 +114,24 @@ impl ObjectStore for Failing {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.folder.get_opts(location, options).await
+        let mut found = self.folder.get_opts(location, options).await?;
+        if found.meta.size > 1 << 20 {
+            let (meta, range, attributes) =
+                (found.meta.clone(), found.range.clone(), found.attributes.clone());
+            let read = Arc::clone(&self.read);
+            let counted = found.into_stream().inspect(move |bytes| {
+                let bytes = bytes.as_ref().map_or(0, |bytes| bytes.len());
+                read.fetch_add(bytes as u64, Ordering::SeqCst);
+            });
+            found = GetResult {
+                payload: GetResultPayload::Stream(counted.boxed()),
+                meta,
+                range,
+                attributes,
+                extensions: Default::default(),
+            };
+        }
+        Ok(found)
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

@@ -1,23 +1,22 @@
 //! What is old goes, what is being written stays, and a removal that failed halfway goes on.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use daypass_core::time::{Span, Timestamp};
-use daypass_recording::{Error, Removed};
+use daypass_recording::{Error, Fault, RecordingId, Removed};
 
 use crate::failing::Failing;
 use crate::world::{NOW, World, id, lines, log};
 
-/// As if each chunk of a recording had been stored so many seconds after 1970.
-fn stored_at(world: &World, recording: &str, seconds: u64) {
-    for file in fs::read_dir(world.folder.path().join(recording)).unwrap() {
-        let file = fs::File::options()
-            .write(true)
-            .open(file.unwrap().path())
-            .unwrap();
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))
-            .unwrap();
+/// What the log says: when the last chunk of each was logged, in seconds after 1970.
+fn logged<const N: usize>(all: [(&str, u64); N]) -> impl Fn(&RecordingId) -> Option<Timestamp> {
+    let all = all.map(|(name, seconds)| (id(name), at(seconds)));
+    move |asked| {
+        let found = all.iter().find(|(recording, _)| recording == asked);
+        found.map(|(_, at)| *at)
     }
 }
 
@@ -31,15 +30,10 @@ async fn what_is_old_goes_once() {
     let old = world.finished("old", 8).await;
     world.finished("kept", 8).await;
     let young = world.finished("young", 8).await;
-    stored_at(&world, "old", 100);
-    stored_at(&world, "kept", 100);
-    stored_at(&world, "young", 200);
-    let kept = id("kept");
-    let expired = world
-        .recordings
-        .expire(at(150), |recording| *recording == kept)
-        .await
-        .unwrap();
+    let log = || logged([("old", 100), ("young", 200), ("elsewhere", 1)]);
+    assert_eq!(world.recordings.due(at(100), log()).await.unwrap(), []);
+    assert_eq!(world.recordings.due(at(101), log()).await.unwrap(), [id("old")]);
+    let expired = world.recordings.expire(at(150), log()).await.unwrap();
     assert!(expired.failed.is_empty());
     let removed = Removed {
         recording: id("old"),
@@ -51,13 +45,9 @@ async fn what_is_old_goes_once() {
     assert!(!world.folder.path().join("old").exists());
     assert_eq!((world.files("kept"), world.files("young")), (4, 4));
     assert_eq!(world.faults("young", &young).await, []);
-    let again = world
-        .recordings
-        .expire(at(150), |recording| *recording == kept)
-        .await
-        .unwrap();
+    let again = world.recordings.expire(at(150), log()).await.unwrap();
     assert!(again.removed.is_empty() && again.failed.is_empty());
-    let all = world.recordings.expire(at(1000), |_| false).await.unwrap();
+    let all = world.recordings.expire(at(1000), |_| Some(at(1))).await.unwrap();
     assert_eq!(all.removed.len(), 2);
     world.finished("new", 1).await;
 }
@@ -67,29 +57,62 @@ async fn what_is_being_written_stays() {
     let world = World::new();
     let mut writer = world.begin("A").await;
     writer.write(NOW, 1, &lines(1, 3)).await.unwrap();
-    stored_at(&world, "A", 100);
-    let expired = world.recordings.expire(at(150), |_| false).await.unwrap();
+    let old = || logged([("A", 100)]);
+    let expired = world.recordings.expire(at(150), old()).await.unwrap();
     assert!(expired.removed.is_empty() && expired.failed.is_empty());
-    assert_eq!(world.recordings.due(at(150)).await.unwrap(), []);
+    assert_eq!(world.recordings.due(at(150), old()).await.unwrap(), []);
     let busy = world.recordings.remove(&id("A")).await.unwrap_err();
     assert!(matches!(busy, Error::Busy(_)), "{busy}");
     writer.finish().await.unwrap();
     assert_eq!(world.faults("A", &log(&mut writer)).await, []);
     drop(writer);
-    stored_at(&world, "A", 100);
-    let expired = world.recordings.expire(at(150), |_| false).await.unwrap();
+    let expired = world.recordings.expire(at(150), old()).await.unwrap();
     assert_eq!(expired.removed.len(), 1);
 }
 
+/// Whoever can write to the storage can set its times: back, so that evidence goes early, and forward, so that it stays for ever.
 #[tokio::test]
-async fn the_last_chunk_says_how_old_it_is() {
+async fn the_storages_own_times_decide_nothing() {
     let world = World::new();
-    world.finished("A", 8).await;
-    stored_at(&world, "A", 100);
-    let last = fs::File::options().write(true).open(world.file("A", 3)).unwrap();
-    last.set_modified(UNIX_EPOCH + Duration::from_secs(200)).unwrap();
-    assert_eq!(world.recordings.due(at(200)).await.unwrap(), []);
-    assert_eq!(world.recordings.due(at(201)).await.unwrap(), [id("A")]);
+    for (name, seconds) in [("old", 4_000_000_000), ("young", 1)] {
+        world.finished(name, 8).await;
+        for file in fs::read_dir(world.folder.path().join(name)).unwrap() {
+            let file = fs::File::options()
+                .write(true)
+                .open(file.unwrap().path())
+                .unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))
+                .unwrap();
+        }
+    }
+    let log = logged([("old", 100), ("young", 200)]);
+    assert_eq!(world.recordings.due(at(150), log).await.unwrap(), [id("old")]);
+}
+
+#[tokio::test]
+async fn strange_names_stop_nothing_and_are_told() {
+    let world = World::new();
+    let all = world.finished("A", 8).await;
+    world.finished("B", 2).await;
+    let folder = world.folder.path().join("A");
+    fs::write(folder.join("2.age"), "").unwrap();
+    // No object can be called that.
+    let bad = folder.join(OsStr::from_bytes(b"\xff\xfe"));
+    fs::write(&bad, "").unwrap();
+    assert_eq!(world.faults("A", &all).await, [Fault::Strange { objects: 2 }]);
+    assert!(world.replay("A", &all).await.1.is_none());
+    drop(
+        world
+            .recordings
+            .resume(&id("A"), world.recipients(), &all)
+            .await
+            .unwrap(),
+    );
+    let expired = world.recordings.expire(at(150), |_| Some(at(1))).await.unwrap();
+    let of_each: Vec<_> = expired.removed.iter().map(|r| (r.chunks, r.is_gone)).collect();
+    assert_eq!(of_each, [(5, false), (2, true)]);
+    assert!(matches!(&expired.failed[..], [(recording, Error::Strange(_))] if *recording == id("A")));
+    assert_eq!(world.files("A"), 1);
 }
 
 #[tokio::test]
@@ -98,10 +121,9 @@ async fn a_removal_that_fails_halfway_goes_on() {
     let fails = Failing::around(&mut world);
     world.finished("A", 8).await;
     world.finished("B", 2).await;
-    stored_at(&world, "A", 100);
-    stored_at(&world, "B", 100);
+    let old = || logged([("A", 100), ("B", 100)]);
     fails.removals_after(1);
-    let expired = world.recordings.expire(at(150), |_| false).await.unwrap();
+    let expired = world.recordings.expire(at(150), old()).await.unwrap();
     let failed: Vec<_> = expired
         .failed
         .iter()
@@ -119,7 +141,7 @@ async fn a_removal_that_fails_halfway_goes_on() {
         .unwrap_err();
     assert!(matches!(taken, Error::Exists(_)), "{taken}");
     fails.never();
-    let expired = world.recordings.expire(at(150), |_| false).await.unwrap();
+    let expired = world.recordings.expire(at(150), old()).await.unwrap();
     let of_each: Vec<_> = expired.removed.iter().map(|r| (r.chunks, r.is_gone)).collect();
     assert_eq!(of_each, [(3, true), (2, true)]);
     assert!(expired.failed.is_empty());

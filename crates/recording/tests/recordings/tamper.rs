@@ -4,6 +4,7 @@ use std::fs;
 
 use daypass_recording::{Fault, Sealed};
 
+use crate::failing::Failing;
 use crate::world::{NOW, World, fault, id, lines, log};
 
 /// Tampers with a recording of four chunks with eight lines, and says what is found without and with keys.
@@ -54,6 +55,34 @@ async fn a_shortened_or_huge_chunk() {
         let changed = Fault::Changed { number: 3 };
         assert_eq!(found, (vec![changed.clone()], 6, changed));
     }
+}
+
+#[tokio::test]
+async fn a_huge_chunk_is_not_read() {
+    let mut world = World::new();
+    let logged = world.finished("A", 8).await;
+    let fails = Failing::around(&mut world);
+    for (bytes, read) in [(2 << 20, 2 << 20), (20 << 20, 2 << 20)] {
+        let file = fs::File::options().write(true).open(world.file("A", 3)).unwrap();
+        file.set_len(bytes).unwrap();
+        assert_eq!(world.faults("A", &logged).await, [Fault::Changed { number: 3 }]);
+        assert_eq!(fails.read(), read, "the first is, and the second is not");
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_twice_in_the_same_words_is_there_once() {
+    let world = World::new();
+    let logged = world.finished("A", 8).await;
+    let mut twice = logged.clone();
+    twice.insert(3, logged[2].clone());
+    twice.push(logged[1].clone());
+    let verdict = world.recordings.verify(&id("A"), &twice).await.unwrap();
+    assert_eq!((verdict.faults, verdict.chunks, verdict.lines), (vec![], 4, 8));
+    assert_eq!(world.replay("A", &twice).await.0, lines(1, 8));
+    // In other words it is another chunk.
+    twice[3].last += 1;
+    assert!(!world.faults("A", &twice).await.is_empty());
 }
 
 #[tokio::test]

@@ -95,6 +95,14 @@ fn no_text_is_in_what_is_logged_of_a_message() {
         text: b"SELECT 'hunter2'",
     };
     assert_eq!(format!("{front:?}"), "Query(16 bytes)");
+    let value = Value::Bytes {
+        bytes: b"hunter2",
+        whole: true,
+        binary: false,
+    };
+    assert_eq!(format!("{value:?}"), "Value(7 bytes)");
+    let report = Report::read(b"VERROR\0C23505\0Mhunter2\0\0").unwrap();
+    assert_eq!(format!("{report:?}"), "Report(23505)");
 }
 
 #[test]
