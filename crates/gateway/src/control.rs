@@ -386,7 +386,7 @@ pub trait Control: Send + Sync + 'static {
     async fn close(&self, closing: Closing) -> Result<(), Unavailable>;
 
     /// Takes records of a session, in their order; the answer says how far they are taken and how far stored. It need not wait for
-    /// storage unless it is asked to ([`Delivery::flush`]): the gateway asks again.
+    /// storage unless it is asked to ([`Delivery::flush`]): the gateway asks again, each second while anything is not stored.
     ///
     /// Numbers begin at 1 and have no gap; what could not be delivered is a record of its own ([`crate::record::What::Lost`]). Records
     /// whose numbers were taken before are passed over: the gateway sends again what it heard no answer to, and never something else
