@@ -189,6 +189,8 @@ async fn under_load_nothing_is_lost() {
     bench.arg(world.conninfo("ada"));
     let output = crate::world::finish(bench).await;
     assert!(output.status.success(), "{}", crate::world::err(&output));
+    // It has a fifth session, to look around: all of them are to be over.
+    soon(world.gateway.drained()).await;
     let closings = world.judge.closings(4).await;
     assert!(closings.iter().all(|closing| closing.counters.unrecorded == 0));
     let mut sessions: BTreeMap<_, Vec<u64>> = BTreeMap::new();
@@ -371,16 +373,18 @@ async fn what_is_lost_while_a_session_goes_on_is_a_record_of_its_own() {
     // And later.
     let before = world.judge.failures();
     world.judge.rules().sink_fails = true;
-    client.simple_query("SELECT 'kept'").await.unwrap();
+    // What is kept takes nearly all the room that there is, and is not to hold up what is lost.
+    let kept = format!("SELECT 'kept' -- {}", "x".repeat(900_000));
+    client.simple_query(&kept).await.unwrap();
     // Three tries, and the fourth comes when it is lost already what is new.
     let tried = |judge: &crate::control::Judge| (judge.failures() > before + 3).then_some(());
     world.judge.until("it is tried", tried).await;
     let long = format!("SELECT 1 -- {}", "x".repeat(200_000));
     for _ in 0..20 {
-        client.simple_query(&long).await.unwrap();
+        soon(client.simple_query(&long)).await.unwrap();
     }
     world.judge.rules().sink_fails = false;
-    world.judge.recorded("SELECT 'kept'").await;
+    world.judge.recorded(&kept).await;
     drop(client);
     let closing = world.judge.closings(1).await.remove(0);
     assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (2, 25));
