@@ -457,10 +457,11 @@ impl Drop for Relay<'_> {
         if self.finished {
             return;
         }
-        if self.shared().statements.is_busy() {
+        let busy = self.shared().statements.is_busy();
+        if busy {
             self.stop.stop_alone();
         }
-        self.finish(false);
+        self.finish(!busy);
     }
 }
 
