@@ -322,6 +322,8 @@ pub struct Counters {
     pub unrecorded: u64,
     /// Statements that a guardrail refused.
     pub refused: u64,
+    /// The target may still be working on what the session began: it could be brought neither to cancel it nor to end.
+    pub may_work: bool,
 }
 
 /// A session is over.

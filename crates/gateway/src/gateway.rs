@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
@@ -251,5 +252,6 @@ impl From<Full> for Refusal {
 
 /// For logs: how a session ended, and where.
 pub(crate) fn log_end(session: &Session, peer: SocketAddr, reason: &Reason) {
-    tracing::info!(session = %session.live.session, %peer, reason = reason.words(), "a session ended");
+    let may_work = session.traffic.may_work.load(Ordering::Relaxed);
+    tracing::info!(session = %session.live.session, %peer, reason = reason.words(), may_work, "a session ended");
 }

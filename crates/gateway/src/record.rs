@@ -76,6 +76,8 @@ pub struct Statement {
     pub took: Duration,
     /// Rows that came back or were touched.
     pub rows: u64,
+    /// Bytes of data that a COPY took or gave. The data itself is not recorded.
+    pub copied: u64,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -98,6 +100,8 @@ pub enum Value {
     Binary(String),
     /// Longer than is recorded: its beginning.
     Cut(String),
+    /// So many more that are not recorded.
+    LeftOut(u64),
 }
 
 /// How a statement ended.
@@ -109,14 +113,17 @@ pub enum Outcome {
     Failed(String),
     /// A guardrail refused it: it did not reach the target.
     Refused(String),
-    /// The session ended before it did: whether it ran is not known.
+    /// The session ended before it did: whether it ran is not known. It runs no more.
     Cut,
+    /// The session ended before it did, and the target could not be brought to stop it: it may still be working on it.
+    MayWork,
 }
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, text) = match self {
             Self::Null => return f.write_str("Null"),
+            Self::LeftOut(count) => return write!(f, "LeftOut({count})"),
             Self::Text(text) => ("Text", text),
             Self::Binary(text) => ("Binary", text),
             Self::Cut(text) => ("Cut", text),

@@ -1,7 +1,7 @@
 //! One session: what keeps it open, what ends it, and what is counted. The same for every protocol.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -192,6 +192,8 @@ pub struct Traffic {
     pub down: AtomicU64,
     /// Statements that a guardrail refused.
     pub refused: AtomicU64,
+    /// The target may still be working on what was begun.
+    pub may_work: AtomicBool,
 }
 
 impl Session {
@@ -252,6 +254,7 @@ impl Session {
             recorded,
             unrecorded,
             refused: self.traffic.refused.load(Ordering::Relaxed),
+            may_work: self.traffic.may_work.load(Ordering::Relaxed),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::startup::CancelKey;
-use super::target::Place;
+use super::target::PostgresTarget;
 use super::upstream;
 use crate::edge;
 
 /// A connection to a target, for whoever cancels what it does.
 #[derive(Debug, Clone)]
 pub(super) struct Cancellable {
-    pub(super) place: Arc<Place>,
+    pub(super) target: Arc<PostgresTarget>,
     pub(super) key: CancelKey,
 }
 
@@ -63,7 +63,7 @@ impl Cancels {
         if verify_slices_are_equal(&key.to_be_bytes(), &asked.key.to_be_bytes()).is_err() {
             return;
         }
-        if let Err(error) = upstream::cancel(&cancellable.place, cancellable.key).await {
+        if let Err(error) = upstream::cancel(&cancellable.target.place, cancellable.key).await {
             tracing::warn!(%error, "a cancellation did not reach the target");
         }
     }

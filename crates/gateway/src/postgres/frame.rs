@@ -2,6 +2,7 @@
 //!
 //! Source: PostgreSQL's documentation, "Message Formats"; lengths include themselves but not the type byte.
 
+use std::fmt;
 use std::ops::Range;
 
 use thiserror::Error;
@@ -27,6 +28,12 @@ pub enum Malformed {
     /// Its body is not what its type says.
     #[error("a message whose content does not fit its type")]
     Body,
+    /// A name of which PostgreSQL compares the beginning only.
+    #[error("a name of a statement or portal with more than 63 bytes")]
+    Name,
+    /// A COPY failed, and what was sent behind it ran or did not: nobody could tell from the answers.
+    #[error("messages behind a COPY of which nobody can tell whether they ran")]
+    Untold,
 }
 
 /// The beginning of a frame.
@@ -69,7 +76,7 @@ impl Head {
 }
 
 /// Reads fields of a body, one after the other; `None` where there are too few bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -110,13 +117,17 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is a name.
-    fn name(&mut self) -> Option<&'a [u8]> {
-        self.text().filter(|name| name.len() <= NAME)
+    fn name(&mut self) -> Result<&'a [u8], Malformed> {
+        let name = self.text().ok_or(Malformed::Body)?;
+        if name.len() > NAME {
+            return Err(Malformed::Name);
+        }
+        Ok(name)
     }
 }
 
 /// The fields of an ErrorResponse or NoticeResponse that are looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Report<'a> {
     /// `ERROR`, `FATAL`, `PANIC` (field `V`, which is never translated).
     pub severity: Option<&'a [u8]>,
@@ -124,6 +135,14 @@ pub struct Report<'a> {
     pub code: Option<[u8; 5]>,
     /// The primary message.
     pub message: Option<&'a [u8]>,
+}
+
+/// Its code: a message of the target may quote values.
+impl fmt::Debug for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.unwrap_or(*b"?????");
+        write!(f, "Report({})", code.escape_ascii())
+    }
 }
 
 impl<'a> Report<'a> {
@@ -134,12 +153,26 @@ impl<'a> Report<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut fields = Fields(body);
         let mut report = Self::default();
+        report.fields(&mut fields).ok_or(Malformed::Body)?;
+        Ok(report)
+    }
+
+    /// Reads as much of it as is there, of one that is longer than is read. Severity and code come before what is long.
+    #[must_use]
+    pub fn beginning(body: &'a [u8]) -> Self {
+        let mut report = Self::default();
+        let _ = report.fields(&mut Fields(body));
+        report
+    }
+
+    fn fields(&mut self, fields: &mut Fields<'a>) -> Option<()> {
+        let report = self;
         loop {
-            let kind = fields.byte().ok_or(Malformed::Body)?;
+            let kind = fields.byte()?;
             if kind == 0 {
-                return Ok(report);
+                return Some(());
             }
-            let text = fields.text().ok_or(Malformed::Body)?;
+            let text = fields.text()?;
             match kind {
                 b'V' => report.severity = Some(text),
                 b'C' => report.code = text.try_into().ok(),
@@ -157,7 +190,7 @@ impl<'a> Report<'a> {
 }
 
 /// What a client's message means to us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Front<'a> {
     /// A string of statements, by the simple protocol.
     Query {
@@ -199,7 +232,12 @@ pub enum Front<'a> {
     /// Wants what there is.
     Flush,
     /// Calls a function by its number.
-    FunctionCall,
+    FunctionCall {
+        /// Its OID.
+        number: u32,
+        /// Formats and arguments, as in a Bind.
+        rest: &'a [u8],
+    },
     /// Data of a COPY.
     CopyData,
     /// The end of a COPY's data.
@@ -220,6 +258,7 @@ pub fn needed(head: Head, statement: usize) -> Result<usize, Malformed> {
     let most = match head.kind {
         b'Q' | b'P' | b'F' => statement,
         b'B' | b'd' => LONGEST,
+        b'E' | b'D' | b'C' if head.body > NAME + 8 => return Err(Malformed::Name),
         b'E' | b'D' | b'C' => NAME + 8,
         b'f' => NAMES,
         b'S' | b'H' | b'c' | b'X' => 0,
@@ -238,8 +277,9 @@ pub fn needed(head: Head, statement: usize) -> Result<usize, Malformed> {
 /// The most bytes of a Bind that are looked at.
 pub const NAMES: usize = 64 * 1024;
 
-/// The longest name of a statement or portal: we keep them while they wait. Drivers number theirs.
-pub const NAME: usize = 1024;
+/// The longest name of a statement or portal: PostgreSQL compares so many bytes (`NAMEDATALEN` less one), so that two longer ones
+/// that we told apart could be one to it. Drivers number theirs.
+pub const NAME: usize = 63;
 
 impl<'a> Front<'a> {
     /// Reads a message of which [`needed`] bytes are there.
@@ -248,12 +288,12 @@ impl<'a> Front<'a> {
     /// It is not what its type says.
     pub fn read(head: Head, body: &'a [u8]) -> Result<Self, Malformed> {
         let mut fields = Fields(body);
-        let read = Self::fields(head, &mut fields).ok_or(Malformed::Body)?;
+        let read = Self::fields(head, &mut fields)?;
         let open = matches!(
             read,
             Self::Parse { .. }
                 | Self::Bind { .. }
-                | Self::FunctionCall
+                | Self::FunctionCall { .. }
                 | Self::CopyData
                 | Self::Execute { .. }
         );
@@ -265,12 +305,14 @@ impl<'a> Front<'a> {
         }
     }
 
-    fn fields(head: Head, fields: &mut Fields<'a>) -> Option<Self> {
-        Some(match head.kind {
-            b'Q' => Self::Query { text: fields.text()? },
+    fn fields(head: Head, fields: &mut Fields<'a>) -> Result<Self, Malformed> {
+        Ok(match head.kind {
+            b'Q' => Self::Query {
+                text: fields.text().ok_or(Malformed::Body)?,
+            },
             b'P' => Self::Parse {
                 name: fields.name()?,
-                text: fields.text()?,
+                text: fields.text().ok_or(Malformed::Body)?,
             },
             b'B' => Self::Bind {
                 portal: fields.name()?,
@@ -290,27 +332,56 @@ impl<'a> Front<'a> {
             }
             b'S' => Self::Sync,
             b'H' => Self::Flush,
-            b'F' => Self::FunctionCall,
+            b'F' => Self::FunctionCall {
+                number: fields.int32().ok_or(Malformed::Body)?.cast_unsigned(),
+                rest: fields.0,
+            },
             b'd' => Self::CopyData,
             b'c' => Self::CopyDone,
             b'f' => {
-                fields.text()?;
+                fields.text().ok_or(Malformed::Body)?;
                 Self::CopyFail
             }
             b'X' => Self::Terminate,
-            _ => return None,
+            _ => return Err(Malformed::Body),
         })
     }
 }
 
-fn described<'a>(fields: &mut Fields<'a>) -> Option<(u8, &'a [u8])> {
-    let kind = fields.byte()?;
+/// Its kind, and how much there is of it: texts and values are not for logs.
+impl fmt::Debug for Front<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, bytes) = match self {
+            Self::Query { text } => ("Query", text.len()),
+            Self::Parse { text, .. } => ("Parse", text.len()),
+            Self::Bind { rest, .. } => ("Bind", rest.len()),
+            Self::Execute { .. } => ("Execute", 0),
+            Self::Describe => ("Describe", 0),
+            Self::Close { .. } => ("Close", 0),
+            Self::Sync => ("Sync", 0),
+            Self::Flush => ("Flush", 0),
+            Self::FunctionCall { rest, .. } => ("FunctionCall", rest.len()),
+            Self::CopyData => ("CopyData", 0),
+            Self::CopyDone => ("CopyDone", 0),
+            Self::CopyFail => ("CopyFail", 0),
+            Self::Terminate => ("Terminate", 0),
+        };
+        write!(f, "{kind}({bytes} bytes)")
+    }
+}
+
+fn described<'a>(fields: &mut Fields<'a>) -> Result<(u8, &'a [u8]), Malformed> {
+    let kind = fields.byte().ok_or(Malformed::Body)?;
     let name = fields.name()?;
-    matches!(kind, b'S' | b'P').then_some((kind, name))
+    if matches!(kind, b'S' | b'P') {
+        Ok((kind, name))
+    } else {
+        Err(Malformed::Body)
+    }
 }
 
 /// One value bound to a statement, as far as it was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value<'a> {
     /// NULL.
     Null,
@@ -325,20 +396,39 @@ pub enum Value<'a> {
     },
 }
 
-/// The values of a Bind, as many as are there; what is cut off is not whole.
-#[must_use]
-pub fn values(rest: &[u8]) -> Vec<Value<'_>> {
-    let mut fields = Fields(rest);
-    read_values(&mut fields).unwrap_or_default()
+/// How long it is.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bytes { bytes, .. } => write!(f, "Value({} bytes)", bytes.len()),
+        }
+    }
 }
 
-fn read_values<'a>(fields: &mut Fields<'a>) -> Option<Vec<Value<'a>>> {
+/// The values of a Bind or the arguments of a function call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Values<'a> {
+    /// As many as are there; one that is cut off is not whole.
+    pub here: Vec<Value<'a>>,
+    /// How many were said to come besides.
+    pub missing: usize,
+}
+
+/// Reads formats and values, `most` of them.
+#[must_use]
+pub fn values(rest: &[u8], most: usize) -> Values<'_> {
+    let mut fields = Fields(rest);
+    read_values(&mut fields, most).unwrap_or_default()
+}
+
+fn read_values<'a>(fields: &mut Fields<'a>, most: usize) -> Option<Values<'a>> {
     let count = usize::try_from(fields.int16()?).ok()?;
     let formats: Vec<i16> = (0..count).map_while(|_| fields.int16()).collect();
     // An unsigned number since PostgreSQL 14: up to 65,535 values.
     let count = usize::from(u16::from_be_bytes(fields.int16()?.to_be_bytes()));
     let mut values = Vec::new();
-    for index in 0..count {
+    for index in 0..count.min(most) {
         let Some(length) = fields.int32() else { break };
         let Ok(length) = usize::try_from(length) else {
             values.push(Value::Null);
@@ -357,7 +447,11 @@ fn read_values<'a>(fields: &mut Fields<'a>) -> Option<Vec<Value<'a>>> {
             break;
         }
     }
-    Some(values)
+    let missing = count - values.len();
+    Some(Values {
+        here: values,
+        missing,
+    })
 }
 
 /// Splits what a target sent into whole frames, and says what to do with the beginning of one.

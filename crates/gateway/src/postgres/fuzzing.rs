@@ -127,18 +127,12 @@ impl Side {
 /// A text: its tokens are all of it, what is recorded of it is never longer by more than its marks and escapes, and guardrails
 /// answer.
 pub fn statement(data: &[u8]) {
-    let _ = redact::redacted(data);
+    let _ = redact::redacted(data, true);
+    let _ = redact::redacted(data, false);
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let length: usize = Lexer::new(text)
-        .map(|token| match token {
-            Token::Space(text) | Token::Comment(text) | Token::Word(text) | Token::Name(text) => text.len(),
-            Token::Quoted { open, text, close } => open.len() + text.len() + close.len(),
-            Token::Dollar { tag, text, close } => tag.len() + text.len() + close.len(),
-            Token::Other(c) => c.len_utf8(),
-        })
-        .sum();
+    let length: usize = Lexer::new(text).flat_map(Token::chars).map(char::len_utf8).sum();
     assert_eq!(length, text.len(), "tokens are lost");
     let text = text.to_owned();
     let judged = thread::Builder::new()

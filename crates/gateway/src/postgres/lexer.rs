@@ -4,7 +4,7 @@
 //! is on, which is the default since 9.1.
 
 /// A token, with all of its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// White space.
     Space(&'a str),
@@ -22,6 +22,9 @@ pub(super) enum Token<'a> {
         text: &'a str,
         /// `'`, or nothing where it does not end.
         close: &'a str,
+        /// It goes on in another line: `'…'`, white space with a new line, `'…'`. PostgreSQL takes it for one string, of the kind
+        /// that it began as.
+        continued: bool,
     },
     /// A string in dollars.
     Dollar {
@@ -36,8 +39,26 @@ pub(super) enum Token<'a> {
     Other(char),
 }
 
+impl<'a> Token<'a> {
+    /// All of its characters.
+    pub(super) fn chars(self) -> impl Iterator<Item = char> + 'a {
+        let (first, second, third, other) = match self {
+            Self::Space(text) | Self::Comment(text) | Self::Word(text) | Self::Name(text) => {
+                (text, "", "", None)
+            }
+            Self::Quoted {
+                open, text, close, ..
+            } => (open, text, close, None),
+            Self::Dollar { tag, text, close } => (tag, text, close, None),
+            Self::Other(c) => ("", "", "", Some(c)),
+        };
+        let texts = first.chars().chain(second.chars()).chain(third.chars());
+        texts.chain(other)
+    }
+}
+
 /// The tokens of a text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Lexer<'a>(&'a str);
 
 impl<'a> Lexer<'a> {
@@ -83,18 +104,29 @@ impl<'a> Lexer<'a> {
     fn quoted(&mut self, open: usize, escapes: bool) -> Token<'a> {
         let open = self.cut(open);
         let bytes = self.0.as_bytes();
-        let mut at = 0;
+        let (mut at, mut continued) = (0, false);
         while let Some(byte) = bytes.get(at) {
             match byte {
                 b'\\' if escapes => at += 2,
                 b'\'' if bytes.get(at + 1) == Some(&b'\'') => at += 2,
-                b'\'' => break,
+                b'\'' => match continuation(bytes.get(at + 1..).unwrap_or_default()) {
+                    Some(seam) => {
+                        continued = true;
+                        at += 1 + seam;
+                    }
+                    None => break,
+                },
                 _ => at += 1,
             }
         }
         let text = self.cut(at.min(bytes.len()));
         let close = if self.0.is_empty() { "" } else { self.cut(1) };
-        Token::Quoted { open, text, close }
+        Token::Quoted {
+            open,
+            text,
+            close,
+            continued,
+        }
     }
 
     fn name(&mut self) -> &'a str {
@@ -125,6 +157,26 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// Behind the end of a string: how many bytes there are up to its going on, the quote included (`quotecontinue` of PostgreSQL's
+/// `scan.l`). Comments of the kind `--` are white space there.
+fn continuation(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut lines) = (0, false);
+    loop {
+        match bytes.get(at..)? {
+            [b'\'', ..] if lines => return Some(at + 1),
+            [b'\n' | b'\r', ..] => {
+                lines = true;
+                at += 1;
+            }
+            [b' ' | b'\t' | b'\x0c' | b'\x0b', ..] => at += 1,
+            [b'-', b'-', rest @ ..] => {
+                at += 2 + rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?
+            }
+            _ => return None,
+        }
+    }
+}
+
 fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
 }
@@ -151,6 +203,8 @@ impl<'a> Iterator for Lexer<'a> {
                 self.cut(1);
                 Token::Other('$')
             }),
+            // Behind a number it begins one. Versions differ in where a number with letters ends (`1e'…'`, `1_0$a$`).
+            (c, _) if c.is_ascii_digit() => Token::Word(self.cut_while(is_of_word)),
             // A `$` inside of a word begins no string.
             (c, _) if is_of_word(c) => Token::Word(self.cut_while(|c| is_of_word(c) || c == '$')),
             (c, _) => {
@@ -194,17 +248,64 @@ mod tests {
         check("E'\\", "<\\>");
     }
 
+    /// PostgreSQL's documentation, 4.1.2: each of its examples, and what its words say of others.
+    #[test]
+    fn constants_are_what_the_documentation_of_postgresql_says() {
+        // 4.1.2.1: two constants with a new line between them are one, and with a space only are an error.
+        check("SELECT 'foo'\n'bar'", "SELECT <foo'\n'bar>");
+        check("SELECT 'foo'      'bar'", "SELECT <foo> <bar>");
+        check("SELECT 'foo' -- and\n  'bar'", "SELECT <foo' -- and\n  'bar>");
+        check(
+            "SELECT 'foo'\r--\n\t'bar'\n\n'!'",
+            "SELECT <foo'\r--\n\t'bar'\n\n'!>",
+        );
+        check("SELECT 'foo' /* and */\n'bar'", "SELECT <foo> comment <bar>");
+        check("SELECT 'foo' --'bar'", "SELECT <foo> comment");
+        check("'Dianne''s horse'", "<Dianne''s horse>");
+        // 4.1.2.2: an escape constant goes on as one.
+        check(r"E'foo\'bar' e'\\'", r"<foo\'bar> <\\>");
+        check("E'a'\n'\\'b' 'c\\'", "<a'\n'\\'b> <c\\>");
+        check("E'a' '\\' b", "<a> <\\> b");
+        // 4.1.2.3: Unicode escapes end no string.
+        check(r"U&'d\0061t\+000061'", r"<d\0061t\+000061>");
+        check(
+            r"U&'d!0061t!+000061' UESCAPE '!'",
+            "<d!0061t!+000061> UESCAPE <!>",
+        );
+        check("U&'\\'\n'\\' x", "<\\'\n'\\> x");
+        check("U&\"d\\0061\" u & 'x'", "U & \"d\\0061\" u & <x>");
+        // 4.1.2.4: dollars, with tags that are as case-sensitive as they are long.
+        check("$$Dianne's horse$$", "<<Dianne's horse>>");
+        check(
+            "$SomeTag$Dianne's $somety$ horse$SomeTag$",
+            "<<Dianne's $somety$ horse>>",
+        );
+        check(
+            "$function$ BEGIN RETURN ($1 ~ $q$[\\t\\r]$q$); END; $function$",
+            "<< BEGIN RETURN ($1 ~ $q$[\\t\\r]$q$); END; >>",
+        );
+        check("$TAG$String$tag$ $TAG$", "<<String$tag$ >>");
+        check("foo$bar$ 'x'", "foo$bar$ <x>");
+        check("$1a$ 'x'", "$ 1a $ <x>");
+        check("1$a$'$a$ ;", "1 <<'>> ;");
+        // 4.1.2.5 and 4.1.2.6: bits, and numbers.
+        check("B'1001' X'1FF' b'1'\n'0'", "<1001> <1FF> <1'\n'0>");
+        check(
+            "3.5 4. .001 5e2 1.925e-3 0x1F 1_500",
+            "3 . 5 4 . . 001 5e2 1 . 925e - 3 0x1F 1_500",
+        );
+        // 4.1.2.7 and 4.1.5: other constants, and comments in comments.
+        check("REAL'1.23' N'x'", "REAL <1.23> <x>");
+        check("/* multi /* nested */ * / ' */ x -- '\n y", "comment x comment y");
+        check("a+--b\n*/*c*/-1", "a + comment * comment - 1");
+    }
+
     proptest::proptest! {
         #[test]
         fn no_byte_is_lost(text in "[a'\"$/*\\-\\\\;é\n eE&uU1]{0,60}") {
             let mut out = String::new();
             for token in Lexer::new(&text) {
-                match token {
-                    Token::Space(t) | Token::Comment(t) | Token::Word(t) | Token::Name(t) => out.push_str(t),
-                    Token::Quoted { open, text, close } => { out.push_str(open); out.push_str(text); out.push_str(close); }
-                    Token::Dollar { tag, text, close } => { out.push_str(tag); out.push_str(text); out.push_str(close); }
-                    Token::Other(c) => out.push(c),
-                }
+                out.extend(token.chars());
             }
             proptest::prop_assert_eq!(out, text);
         }

@@ -20,6 +20,9 @@ use crate::scram::{self, Binding, First};
 /// The longest message of SASL that is read: a few hundred bytes are usual.
 const SASL: usize = 8 * 1024;
 
+/// How many characters of a name are shown that nobody has proved.
+const LONGEST_SHOWN: usize = 63;
+
 /// What a connection turned out to be.
 pub(super) enum Greeted {
     /// It cancels what another does.
@@ -187,7 +190,7 @@ impl Met {
         let Some(proved) = control.prove(proof, origin).await? else {
             let said = Said::fatal(
                 "28P01",
-                format!("the credential of \"{user}\" is not valid (any more)"),
+                format!("the credential of \"{}\" is not valid (any more)", shown(&user)),
             )
             .hint(Some("get a new one: daypass connect".to_owned()));
             return Err(Failed::Told(said));
@@ -212,6 +215,13 @@ impl Met {
     }
 }
 
+/// What somebody calls themselves of whom nothing is known: it goes to logs and terminals.
+fn shown(user: &str) -> String {
+    let begins: String = user.chars().take(LONGEST_SHOWN).collect();
+    let mark = if begins.len() < user.len() { "…" } else { "" };
+    format!("{}{mark}", begins.escape_debug())
+}
+
 fn text_of(kind: u8, body: &[u8]) -> Result<&str, Failed> {
     if kind != b'p' {
         return Err(Malformed::Kind.into());
@@ -221,4 +231,17 @@ fn text_of(kind: u8, body: &[u8]) -> Result<&str, Failed> {
 
 fn broken(why: scram::Broken) -> Failed {
     Failed::Told(Said::fatal("28000", why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_stranger_is_one_short_line() {
+        assert_eq!(shown("ada"), "ada");
+        assert_eq!(shown("a\n\u{1b}[2J\"\u{202e}"), r#"a\n\u{1b}[2J\"\u{202e}"#);
+        let long = shown(&"\u{1b}".repeat(9_000));
+        assert_eq!(long, format!("{}…", r"\u{1b}".repeat(LONGEST_SHOWN)));
+    }
 }

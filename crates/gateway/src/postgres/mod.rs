@@ -5,6 +5,7 @@
 //! bytes go through), `statements` (what they did), `guardrails` (what may not pass).
 
 mod cancel;
+mod flow;
 pub mod frame;
 pub mod fuzzing;
 mod guardrails;
@@ -15,6 +16,7 @@ mod redact;
 mod relay;
 pub mod startup;
 pub mod statements;
+mod stop;
 mod stream;
 pub mod target;
 mod upstream;
@@ -35,10 +37,12 @@ use crate::protocol::Protocol;
 use crate::session::Session;
 use crate::tls::{BadTls, Identity};
 use cancel::{Cancellable, Cancels};
+use flow::Flows;
 use guardrails::Guard;
 use login::{Greeted, Met};
 use message::Said;
-use relay::{Flows, Relay};
+use relay::Relay;
+use stop::Stop;
 use stream::{Failed, Wire};
 use target::PostgresTarget;
 use upstream::Upstream;
@@ -163,10 +167,10 @@ impl Postgres {
         client: Wire,
         upstream: Upstream,
     ) -> Reason {
-        let place = Arc::new(target.place);
+        let target = Arc::new(target);
         let theirs = upstream.key.unwrap_or(startup::CancelKey { process: 0, key: 0 });
         let cancellable = Cancellable {
-            place: Arc::clone(&place),
+            target: Arc::clone(&target),
             key: theirs,
         };
         let given = self.cancels.give(cancellable);
@@ -174,20 +178,11 @@ impl Postgres {
         let mut guard = Guard::new(target.guardrails);
         guard.greeted(&upstream.parameters);
         let Wire { stream, buffer } = upstream.wire;
-        let mut flows = Flows::new(client.stream, client.buffer, stream, buffer, greeting);
-        let relay = Relay::new(session, guard, self.settings.most_statement);
-        let (reason, busy) = relay.run(&mut flows).await;
+        let flows = Flows::new(client.stream, client.buffer, stream, buffer, greeting);
+        let stop = Stop::new(target, upstream.key, session.live.session.clone());
+        let relay = Relay::new(session, guard, self.settings.most_statement, stop);
+        let reason = relay.run(flows).await;
         drop(given);
-        if !busy {
-            session.told().await;
-        }
-        drop(flows);
-        if busy && reason != Reason::TargetLost {
-            // What it began must not go on alone.
-            if let Err(error) = upstream::cancel(&place, theirs).await {
-                tracing::warn!(session = %session.live.session, %error, "a query could not be cancelled");
-            }
-        }
         reason
     }
 }

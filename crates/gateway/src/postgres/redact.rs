@@ -10,22 +10,52 @@ const HIDDEN: &str = "***";
 /// Strings in strings are looked into so deep; what is deeper is hidden.
 const DEEPEST: usize = 4;
 
-/// The text of a statement as it is recorded. Bytes that are no UTF-8 are written as escapes.
+/// Settings that decide how a text is read.
+const READING: [&[u8]; 2] = [b"standard_conforming_strings", b"client_encoding"];
+
+/// The text of a statement as it is recorded. Bytes that are no UTF-8 are written as escapes. `plain`: the target reads it as UTF-8
+/// and takes a backslash for a character like others. Where it may read it otherwise, nobody can say where a password ends:
+/// nothing is shown from the first word on that may be about one.
 #[must_use]
-pub(super) fn redacted(text: &[u8]) -> String {
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text.to_owned(),
-        Err(_) => text.escape_ascii().to_string(),
+pub(super) fn redacted(text: &[u8], plain: bool) -> String {
+    let Ok(shown) = std::str::from_utf8(text) else {
+        return suspect(text).map_or_else(
+            || text.escape_ascii().to_string(),
+            |at| hidden(text.get(..at).unwrap_or_default(), text.len() - at),
+        );
     };
-    redact(&text, 0)
+    let Some(at) = suspect(text) else {
+        return shown.to_owned();
+    };
+    let depends = shown.contains('\\') || !shown.is_ascii();
+    let plain = plain && !READING.iter().any(|name| find(text, name).is_some());
+    if depends && !plain {
+        return hidden(text.get(..at).unwrap_or_default(), text.len() - at);
+    }
+    redact(shown, 0)
+}
+
+fn hidden(before: &[u8], bytes: usize) -> String {
+    let before =
+        std::str::from_utf8(before).map_or_else(|_| before.escape_ascii().to_string(), str::to_owned);
+    format!("{before}{HIDDEN} ({bytes} bytes that may hold a password)")
+}
+
+/// Where `word` is, in capitals or not.
+fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
+    bytes
+        .windows(word.len())
+        .position(|here| here.eq_ignore_ascii_case(word))
+}
+
+/// Where there is something that may be about a password.
+fn suspect(bytes: &[u8]) -> Option<usize> {
+    let found = [find(bytes, b"password"), find(bytes, b"://")];
+    found.into_iter().flatten().min()
 }
 
 fn is_suspect(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes
-        .windows(8)
-        .any(|word| word.eq_ignore_ascii_case(b"password"))
-        || text.contains("://")
+    suspect(text.as_bytes()).is_some()
 }
 
 fn redact(text: &str, depth: usize) -> String {
@@ -41,11 +71,18 @@ fn redact(text: &str, depth: usize) -> String {
     for token in Lexer::new(text) {
         match token {
             Token::Space(_) | Token::Comment(_) => {}
-            Token::Quoted { open, text, close } => {
+            Token::Quoted {
+                open,
+                text,
+                close,
+                continued,
+            } => {
                 out.push_str(open);
-                out.push_str(&inside(text, expected, depth, true));
+                // A password may go over the seam of a string that goes on in another line.
+                let hide = expected || (continued && is_suspect(text));
+                out.push_str(&inside(text, hide, depth, true));
                 out.push_str(close);
-                // The next string may be its continuation: it stays expected.
+                // What follows may be another spelling of it: it stays expected.
                 continue;
             }
             Token::Dollar { tag, text, close } => {
@@ -144,7 +181,7 @@ mod tests {
 
     /// The secret is always `hunter2`.
     fn check(text: &str, expected: &str) {
-        let shown = redacted(text.as_bytes());
+        let shown = redacted(text.as_bytes(), true);
         assert_eq!(shown, expected);
         assert!(!shown.contains("hunter2"));
     }
@@ -165,7 +202,7 @@ mod tests {
         );
         check(
             "ALTER ROLE a PASSWORD 'hunt'\n'hunter2'",
-            "ALTER ROLE a PASSWORD '***'\n'***'",
+            "ALTER ROLE a PASSWORD '***'",
         );
         check("ALTER ROLE a PASSWORD U&'hunter2", "ALTER ROLE a PASSWORD U&'***");
         check(
@@ -216,6 +253,35 @@ mod tests {
         ] {
             check(text, text);
         }
-        assert_eq!(redacted(b"SELECT '\xff'"), r"SELECT \'\xff\'");
+        assert_eq!(redacted(b"SELECT '\xff'", true), r"SELECT \'\xff\'");
+    }
+
+    #[test]
+    fn where_a_text_may_be_read_otherwise_nothing_behind_the_word_is_shown() {
+        let hides = |text: &[u8], plain, expected: &str| {
+            let shown = redacted(text, plain);
+            assert_eq!(shown, expected);
+            assert!(!shown.contains("hunter2"));
+        };
+        // In LATIN1 the byte is a letter, in others half of one.
+        hides(
+            b"ALTER ROLE \xff PASSWORD 'hunter2'",
+            true,
+            r"ALTER ROLE \xff *** (18 bytes that may hold a password)",
+        );
+        let backslash = br"ALTER ROLE a PASSWORD 'a\'hunter2'";
+        hides(
+            backslash,
+            false,
+            "ALTER ROLE a *** (21 bytes that may hold a password)",
+        );
+        let itself = br"SET standard_conforming_strings = off; ALTER ROLE a PASSWORD 'a\'hunter2'";
+        assert!(!redacted(itself, true).contains("hunter2"));
+        // Without a backslash it is read in one way.
+        hides(
+            b"ALTER ROLE a PASSWORD 'hunter2'",
+            false,
+            "ALTER ROLE a PASSWORD '***'",
+        );
     }
 }

@@ -1,31 +1,27 @@
 //! A session: bytes go both ways as they are, whole frames at a time, while every message is looked at.
 //!
 //! Read much, write much: what is read at once is looked at and written at once, and nothing is flushed per message. Large
-//! frames go through in pieces. Everything that is not yet written is in these structs and not in a future, so that whoever ends the
-//! session knows whether the client is between two frames and can be told why.
+//! frames go through in pieces.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
-use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report, Splitter};
+use super::flow::{Flow, Flows};
+use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report};
 use super::guardrails::{self, Guard};
 use super::message::{self, Said};
 use super::statements::{Answered, Ended, Now, Statements};
-use super::stream::Stream;
+use super::stop::Stop;
 use crate::control::Reason;
 use crate::edge;
-use crate::record::{Recorder, Room, What};
+use crate::record::{Outcome, Recorder, Room, What};
 use crate::session::Session;
-
-/// A buffer of a connection that says little, and one of a connection that says much.
-const SMALL: usize = 4 * 1024;
-const LARGE: usize = 64 * 1024;
 
 /// Frames up to this size are written whole.
 const WHOLE: usize = 64 * 1024;
@@ -47,79 +43,6 @@ struct Shared {
     fatal: bool,
 }
 
-/// One direction: where it reads, where it writes, and what is in between.
-struct Flow {
-    reader: ReadHalf<Stream>,
-    writer: WriteHalf<Stream>,
-    buffer: BytesMut,
-    splitter: Splitter,
-    /// So many bytes of the buffer may go out.
-    ready: usize,
-    /// Goes out after them, before the rest of the buffer.
-    own: BytesMut,
-    /// Much came last time.
-    busy: bool,
-}
-
-impl Flow {
-    fn new(reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, buffer: BytesMut) -> Self {
-        Self {
-            reader,
-            writer,
-            buffer,
-            splitter: Splitter::default(),
-            ready: 0,
-            own: BytesMut::new(),
-            busy: false,
-        }
-    }
-
-    /// Writes what may go out. Dropped in between, it has lost nothing.
-    async fn write(&mut self, count: &AtomicU64) -> io::Result<()> {
-        while self.ready > 0 {
-            let ready = self.buffer.get(..self.ready).unwrap_or_default();
-            let written = self.writer.write(ready).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.buffer.advance(written);
-            self.ready -= written;
-            count.fetch_add(u64::try_from(written).unwrap_or(0), Ordering::Relaxed);
-        }
-        while !self.own.is_empty() {
-            if self.writer.write_buf(&mut self.own).await? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// What was not looked at yet.
-    fn rest(&self) -> &[u8] {
-        self.buffer.get(self.ready..).unwrap_or_default()
-    }
-
-    /// Takes a frame out of the rest: it does not go out.
-    fn drop_frame(&mut self, size: usize) {
-        // Everything before it has gone out.
-        self.buffer.advance(size.min(self.buffer.len()));
-    }
-
-    /// Reads more; `false` at the end. There will be room for `wanted` bytes.
-    async fn read(&mut self, wanted: usize) -> io::Result<bool> {
-        let usual = if self.busy { LARGE } else { SMALL };
-        let room = wanted.saturating_sub(self.buffer.len()).max(usual);
-        if self.buffer.is_empty() && self.buffer.capacity() > 2 * room {
-            // Thousands of connections say nothing most of the time, whatever they said before.
-            self.buffer = BytesMut::new();
-        }
-        self.buffer.reserve(room);
-        let read = self.reader.read_buf(&mut self.buffer).await?;
-        self.busy = read >= SMALL;
-        Ok(read > 0)
-    }
-}
-
 /// See the module.
 pub(super) struct Relay<'a> {
     session: &'a Session,
@@ -127,30 +50,9 @@ pub(super) struct Relay<'a> {
     most_statement: usize,
     /// The target answered something.
     answered: Notify,
-}
-
-/// The two directions of a session.
-pub(super) struct Flows {
-    up: Flow,
-    down: Flow,
-}
-
-impl Flows {
-    /// `early` is what the client said before it could know that it is in; `greeting` is what it is told first.
-    pub(super) fn new(
-        client: Stream,
-        early: BytesMut,
-        target: Stream,
-        late: BytesMut,
-        greeting: BytesMut,
-    ) -> Self {
-        let (client_reads, client_writes) = tokio::io::split(client);
-        let (target_reads, target_writes) = tokio::io::split(target);
-        let up = Flow::new(client_reads, target_writes, early);
-        let mut down = Flow::new(target_reads, client_writes, late);
-        down.own = greeting;
-        Self { up, down }
-    }
+    /// How what was begun at the target is stopped.
+    stop: Stop,
+    finished: bool,
 }
 
 fn now() -> Now {
@@ -173,7 +75,11 @@ fn lost() -> End {
     (Reason::TargetLost, Some(said))
 }
 
-fn strange() -> End {
+fn strange(why: Malformed) -> End {
+    // That is the client's doing.
+    if why == Malformed::Untold {
+        return violated(why);
+    }
     let said = Said::fatal(
         "08P01",
         "the target answered what does not belong to any question",
@@ -182,9 +88,11 @@ fn strange() -> End {
 }
 
 impl<'a> Relay<'a> {
-    pub(super) fn new(session: &'a Session, guard: Guard, most_statement: usize) -> Self {
+    pub(super) fn new(session: &'a Session, guard: Guard, most_statement: usize, stop: Stop) -> Self {
+        let mut statements = Statements::new(session.recording.values);
+        statements.reads(guard.is_plain());
         let shared = Shared {
-            statements: Statements::new(session.recording.values),
+            statements,
             guard,
             fatal: false,
         };
@@ -193,6 +101,8 @@ impl<'a> Relay<'a> {
             shared: Mutex::new(shared),
             most_statement,
             answered: Notify::new(),
+            stop,
+            finished: false,
         }
     }
 
@@ -204,8 +114,8 @@ impl<'a> Relay<'a> {
         &self.session.recorder
     }
 
-    /// Runs the session to its end; the answer is why it ended and whether the target still does something.
-    pub(super) async fn run(&self, flows: &mut Flows) -> (Reason, bool) {
+    /// Runs the session to its end; the answer is why it ended.
+    pub(super) async fn run(mut self, mut flows: Flows) -> Reason {
         let (reason, said) = {
             let up = self.up(&mut flows.up);
             let down = self.down(&mut flows.down);
@@ -219,24 +129,54 @@ impl<'a> Relay<'a> {
                 end = up => end,
             }
         };
-        let (cut, busy, fatal) = {
-            let mut shared = self.shared();
-            let busy = shared.statements.is_busy();
-            (shared.statements.cut(now()), busy, shared.fatal)
+        let (busy, fatal) = {
+            let shared = self.shared();
+            (shared.statements.is_busy(), shared.fatal)
         };
-        self.record(cut);
         // A client that hears of the end leaves, and may be faster.
         let reason = if fatal && reason == Reason::Left {
             Reason::TargetLost
         } else {
             reason
         };
-        if let Some(said) = said {
-            // Who does not listen is not waited for.
-            let _ = edge::within(GOODBYE, self.goodbye(&mut flows.down, &said)).await;
+        let Flows { up, mut down } = flows;
+        // Where the target said itself that it ends, it does.
+        let reader = down.reader.take().filter(|_| !down.ended && !fatal);
+        let telling = async {
+            self.leave(&mut down, said).await;
+            self.session.told().await;
+        };
+        let stopped = if busy && !fatal {
+            tokio::join!(self.stop.stop(reader, up.writer), telling).0
+        } else {
+            telling.await;
+            self.stop.leave(up.writer).await
+        };
+        self.finish(stopped);
+        reason
+    }
+
+    /// What still ran is recorded, and whether it may still do.
+    fn finish(&mut self, stopped: bool) {
+        self.finished = true;
+        let mut cut = self.shared().statements.cut(now());
+        if !stopped {
+            self.session.traffic.may_work.store(true, Ordering::Relaxed);
+            for (_, statement) in cut.iter_mut().filter_map(|ended| ended.record.as_mut()) {
+                if statement.outcome == Outcome::Cut {
+                    statement.outcome = Outcome::MayWork;
+                }
+            }
         }
-        let _ = edge::within(GOODBYE, flows.down.writer.shutdown()).await;
-        (reason, busy)
+        self.record(cut);
+    }
+
+    /// The client hears why. Who does not listen is not waited for.
+    async fn leave(&self, down: &mut Flow, said: Option<Said>) {
+        if let Some(said) = said {
+            let _ = edge::within(GOODBYE, self.goodbye(down, &said)).await;
+        }
+        let _ = edge::within(GOODBYE, down.writer.shutdown()).await;
     }
 
     /// Tells the client why, where it is between two frames.
@@ -288,14 +228,16 @@ impl<'a> Relay<'a> {
             match piece.map_err(violated)? {
                 Piece::More(wanted) => return Ok(wanted),
                 Piece::Rest(count) => flow.ready += count,
-                Piece::Frame { head, body, end } => {
+                Piece::Frame { head, end, .. } => {
                     self.keep_up(flow).await;
-                    let bytes = flow.rest().get(body).unwrap_or_default();
                     // Data of a COPY: much of it, and nothing to see.
                     if head.kind == b'd' {
+                        self.shared().statements.copied_in(head.body);
                         flow.ready += end;
                         continue;
                     }
+                    self.settle(flow, head, end).await?;
+                    let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
                     let front = Front::read(head, bytes).map_err(violated)?;
                     let refused = self.judge(&front).await;
                     let cost = self.shared().statements.cost(&front);
@@ -303,7 +245,7 @@ impl<'a> Relay<'a> {
                         None => None,
                         Some(cost) => Some(match self.recorder().room_now(cost) {
                             Some(room) => room,
-                            None => self.room(flow, cost).await?,
+                            None => self.room(flow, cost).await,
                         }),
                     };
                     self.pass(flow, head, end, refused, room).await?;
@@ -320,22 +262,41 @@ impl<'a> Relay<'a> {
     /// A client that asks without end and reads no answer waits for the target, as it would without us.
     async fn keep_up(&self, flow: &mut Flow) {
         while self.shared().statements.pending() >= PENDING {
-            let written = flow.write(&self.session.traffic.up).await;
-            if written.is_err() || flow.writer.flush().await.is_err() {
-                return std::future::pending().await;
-            }
+            self.answers(flow).await;
             self.answered.notified().await;
         }
     }
 
-    /// The session is ahead of its records: what is ready goes out, then it waits.
-    async fn room(&self, flow: &mut Flow, cost: usize) -> Result<Room, End> {
-        let failed =
-            flow.write(&self.session.traffic.up).await.is_err() || flow.writer.flush().await.is_err();
-        if failed {
-            return std::future::pending().await;
+    /// Sends what is ready, and asks for the answers to all of it: a target keeps them back until the end of a batch.
+    async fn answers(&self, flow: &mut Flow) {
+        message::frame(&mut flow.own, b'H', |_| {});
+        let written = flow.write(&self.session.traffic.up).await;
+        if written.is_err() || flow.writer.flush().await.is_err() {
+            std::future::pending().await
         }
-        Ok(self.recorder().room(cost).await)
+    }
+
+    /// The session is ahead of its records: what is ready goes out, then it waits.
+    async fn room(&self, flow: &mut Flow, cost: usize) -> Room {
+        self.answers(flow).await;
+        self.recorder().room(cost).await
+    }
+
+    /// What is under way may change how a text is read that guardrails judge: where it matters, it is waited for.
+    async fn settle(&self, flow: &mut Flow, head: Head, end: usize) -> Result<(), End> {
+        let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
+        let depends = {
+            let shared = self.shared();
+            matches!(head.kind, b'Q' | b'P') && shared.guard.depends_on_what_is_under_way(bytes)
+        };
+        while depends && self.shared().statements.pending() > 0 {
+            if self.shared().statements.is_copying() {
+                return Err(violated(Malformed::Kind));
+            }
+            self.answers(flow).await;
+            self.answered.notified().await;
+        }
+        Ok(())
     }
 
     /// Puts a message into the queue and lets it go out, or another in its place.
@@ -396,7 +357,7 @@ impl<'a> Relay<'a> {
                 let said = Said::error("53400", "more portals than one transaction may have");
                 return Some(said.hint(Some("close some".to_owned())));
             }
-            Front::FunctionCall => return self.shared().guard.function_call(),
+            Front::FunctionCall { .. } => return self.shared().guard.function_call(),
             _ => return None,
         };
         let guard = self.shared().guard;
@@ -434,23 +395,31 @@ impl<'a> Relay<'a> {
                     _ => 0,
                 })
             });
-            match piece.map_err(|_| strange())? {
+            match piece.map_err(strange)? {
                 Piece::More(wanted) => return Ok(wanted),
                 Piece::Rest(count) => flow.ready += count,
                 Piece::Frame { head, body, end } => match head.kind {
                     b'D' => {
-                        self.shared().statements.row();
+                        self.shared().statements.rows(1);
                         flow.ready += end;
                     }
-                    b'd' | b'N' | b'A' => flow.ready += end,
+                    b'd' => {
+                        self.shared().statements.copied_out(head.body);
+                        flow.ready += end;
+                    }
+                    b'N' | b'A' => flow.ready += end,
                     _ => {
                         let bytes = flow.rest().get(body).unwrap_or_default();
-                        let answered = self.answered(head, bytes).map_err(|_| strange())?;
+                        let answered = self.answered(head, bytes).map_err(strange)?;
                         self.record(answered.ended);
                         let Some(said) = answered.instead else {
                             flow.ready += end;
                             continue;
                         };
+                        // What stands in the place of a refused statement fails in few words.
+                        if !flow.splitter.is_between_frames() {
+                            return Err(strange(Malformed::TooLong));
+                        }
                         if flow.write(&self.session.traffic.down).await.is_err() {
                             return Err((Reason::Left, None));
                         }
@@ -468,15 +437,31 @@ impl<'a> Relay<'a> {
     fn answered(&self, head: Head, body: &[u8]) -> Result<Answered, Malformed> {
         let mut shared = self.shared();
         if head.kind == b'E' {
-            shared.fatal |= Report::read(body)?.is_fatal();
+            shared.fatal |= Report::beginning(body).is_fatal();
         }
         if head.kind == b'S' {
             let mut fields = Fields(body);
             if let (Some(name), Some(value)) = (fields.text(), fields.text()) {
                 shared.guard.parameter(name, value);
+                let plain = shared.guard.is_plain();
+                shared.statements.reads(plain);
             }
         }
         shared.statements.back(head, body, now())
+    }
+}
+
+impl Drop for Relay<'_> {
+    /// Of a session whose task was dropped, or ended unexpectedly: what ran is stopped and recorded all the same.
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let busy = self.shared().statements.is_busy();
+        if busy {
+            self.stop.stop_alone();
+        }
+        self.finish(!busy);
     }
 }
 

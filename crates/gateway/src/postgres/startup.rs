@@ -52,7 +52,7 @@ impl std::fmt::Debug for CancelKey {
 }
 
 /// The beginning of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Startup {
     /// The minor version that the client speaks.
     pub minor: i32,
@@ -60,6 +60,14 @@ pub struct Startup {
     pub parameters: Vec<(String, String)>,
     /// Extensions of the protocol that it asks for (`_pq_.…`). We have none.
     pub extensions: Vec<String>,
+}
+
+/// The names of its parameters: `options` may hold anything.
+impl std::fmt::Debug for Startup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.parameters.iter().map(|(name, _)| name);
+        f.debug_set().entries(names).finish()
+    }
 }
 
 impl Startup {

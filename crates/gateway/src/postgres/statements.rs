@@ -2,25 +2,24 @@
 //!
 //! The target answers in order. What a client sends is put into a queue, and each answer finds the first entry that it can be
 //! about. Texts are looked up when the answer is there, so that what is recorded is what ran, whatever was pipelined. An answer
-//! that is about nothing is an error: the session cannot be recorded any more, and ends.
+//! that is about nothing is an error: the session cannot be recorded any more, and ends. So does one of which cannot be told what
+//! it is about: a COPY that fails may have read the Syncs that came meanwhile, or not.
 
 mod entry;
+mod names;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use super::frame::{Fields, Front, Head, Malformed, Report};
+use super::frame::{Front, Head, Malformed, Report};
 use super::message::Said;
 use super::redact::redacted;
-use crate::record::{Outcome, Room, Value};
+use crate::record::{Outcome, Room};
 pub use entry::{Ended, Now};
-use entry::{Entry, Running, deallocated, recorded, unrecorded};
-
-/// How many bytes of texts and values of prepared statements and portals are kept for one session.
-const KEPT: usize = 32 << 20;
+use entry::{Entry, Running, called, recorded, unrecorded};
+use names::Names;
 
 /// What is to be done about an answer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Answered {
     /// Whose end is known now.
     pub ended: Vec<Ended>,
@@ -28,34 +27,23 @@ pub struct Answered {
     pub instead: Option<Said>,
 }
 
-#[derive(Debug)]
-struct Portal {
-    text: Arc<str>,
-    values: Option<Vec<Value>>,
-    cost: usize,
-}
-
-/// What a portal is counted as: its values may be written as digits.
-const fn portal_cost(name: &[u8], values: usize) -> usize {
-    128 + name.len() + 2 * values
-}
-
 /// The state of one session's statements.
-#[derive(Debug)]
 pub struct Statements {
     record_values: bool,
     queue: VecDeque<Entry>,
-    prepared: HashMap<Vec<u8>, Arc<str>>,
-    portals: HashMap<Vec<u8>, Portal>,
-    kept: usize,
-    /// What portals hold: their names and values.
-    portal_bytes: usize,
+    names: Names,
+    /// Texts are read as `redact` reads them: UTF-8, and a backslash is a character like others.
+    plain: bool,
     /// After an error in a batch the target ignores everything until a Sync.
     skipping: bool,
-    /// The target reads a COPY's data.
+    /// The first of the queue is a COPY that the target has asked the data of.
+    copy: bool,
+    /// Its end was not sent yet.
     copying: bool,
-    /// An ignored Sync may have been none: one answer too many is no error.
-    lenient: bool,
+    /// How many Syncs were sent before its end: it ignores them, unless it had failed before.
+    passed_over: usize,
+    /// A COPY has failed, and so many Syncs may count that were sent before: each has one ReadyForQuery more than expected.
+    spare: usize,
 }
 
 impl Statements {
@@ -65,13 +53,13 @@ impl Statements {
         Self {
             record_values,
             queue: VecDeque::new(),
-            prepared: HashMap::new(),
-            portals: HashMap::new(),
-            kept: 0,
-            portal_bytes: 0,
+            names: Names::default(),
+            plain: true,
             skipping: false,
+            copy: false,
             copying: false,
-            lenient: false,
+            passed_over: 0,
+            spare: 0,
         }
     }
 
@@ -81,10 +69,21 @@ impl Statements {
         !self.queue.is_empty() || self.copying
     }
 
+    /// Whether the target reads data.
+    #[must_use]
+    pub const fn is_copying(&self) -> bool {
+        self.copying
+    }
+
     /// How many messages wait for their answers.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether texts are read as UTF-8 with `standard_conforming_strings`, as far as the target has said.
+    pub const fn reads(&mut self, plain: bool) {
+        self.plain = plain;
     }
 
     /// How many bytes of room a message needs before it is passed on; `None` where it leads to no record.
@@ -93,7 +92,8 @@ impl Statements {
         match front {
             Front::Query { text } | Front::Parse { text, .. } => Some(text.len()),
             Front::Bind { rest, .. } if self.record_values => Some(rest.len().saturating_mul(2)),
-            Front::Bind { .. } | Front::Execute { .. } | Front::FunctionCall => Some(0),
+            Front::FunctionCall { rest, .. } => Some(rest.len().saturating_mul(2)),
+            Front::Bind { .. } | Front::Execute { .. } => Some(0),
             _ => None,
         }
     }
@@ -101,19 +101,19 @@ impl Statements {
     /// Whether a text may still be kept.
     #[must_use]
     pub fn has_room_to_prepare(&self, text: &[u8]) -> bool {
-        self.kept.saturating_add(text.len()) <= KEPT
+        self.names.has_room_to_prepare(text)
     }
 
     /// Whether a portal may still be kept. They go with their transaction.
     #[must_use]
     pub fn has_room_to_bind(&self, portal: &[u8], rest: &[u8]) -> bool {
-        self.portal_bytes.saturating_add(portal_cost(portal, rest.len())) <= KEPT / 4
+        self.names.has_room_to_bind(portal, rest)
     }
 
     /// A message of the client that is passed on, or that is refused and replaced by one that fails.
     ///
     /// # Errors
-    /// It is not allowed while a COPY is read.
+    /// It is not allowed while a COPY is read, or nobody could tell whether it runs.
     pub fn front(
         &mut self,
         front: &Front<'_>,
@@ -123,27 +123,33 @@ impl Statements {
     ) -> Result<Option<Room>, Malformed> {
         let is_sync = matches!(front, Front::Sync);
         if self.skipping && !is_sync {
-            return Ok(room);
+            return self.front_of_skipped(front).map(|()| room);
         }
         if self.copying {
             return self.front_of_copy(front).map(|()| room);
         }
         self.skipping &= !is_sync;
+        let plain = self.plain;
         let running = |text: Option<&[u8]>, room| Running {
-            text: text.map(|text| redacted(text).into()),
+            text: text.map(|text| redacted(text, plain).into()),
             values: None,
             size: 0,
             now,
             rows: 0,
+            copied: 0,
             tags: Vec::new(),
+            heard: false,
             failed: None,
             refused,
             room,
         };
         let entry = match (front, room) {
             (Front::Query { text }, Some(room)) => Entry::Query(running(Some(text), room)),
-            (Front::FunctionCall, Some(room)) => {
-                Entry::FunctionCall(running(Some(b"(a function called by its number)"), room))
+            (Front::FunctionCall { number, rest }, Some(room)) => {
+                let mut running = running(None, room);
+                running.text = Some(called(*number).into());
+                running.values = Some(recorded(rest));
+                Entry::FunctionCall(running)
             }
             (Front::Parse { name, text }, Some(room)) => Entry::Parse {
                 name: name.to_vec(),
@@ -175,7 +181,7 @@ impl Statements {
                 kind: *kind,
                 name: name.to_vec(),
             },
-            (Front::Sync, _) => Entry::Sync { ignored: false },
+            (Front::Sync, _) => Entry::Sync,
             // Data before the target has asked for it, by a client in a hurry; without a COPY it is ignored.
             (Front::CopyDone | Front::CopyFail, _) if !self.queue.is_empty() => Entry::CopyEnd,
             (_, room) => return Ok(room),
@@ -184,7 +190,16 @@ impl Statements {
         Ok(None)
     }
 
-    fn front_of_copy(&mut self, front: &Front<'_>) -> Result<(), Malformed> {
+    /// The target skips to a Sync. Where one that was sent before may count, it may be through with that already.
+    const fn front_of_skipped(&self, front: &Front<'_>) -> Result<(), Malformed> {
+        match front {
+            Front::CopyData | Front::CopyDone | Front::CopyFail | Front::Flush | Front::Terminate => Ok(()),
+            _ if self.spare == 0 => Ok(()),
+            _ => Err(Malformed::Untold),
+        }
+    }
+
+    const fn front_of_copy(&mut self, front: &Front<'_>) -> Result<(), Malformed> {
         match front {
             Front::CopyData | Front::Flush | Front::Terminate => Ok(()),
             Front::CopyDone | Front::CopyFail => {
@@ -192,29 +207,67 @@ impl Statements {
                 Ok(())
             }
             Front::Sync => {
-                self.lenient = true;
+                self.passed_over += 1;
                 Ok(())
             }
             _ => Err(Malformed::Kind),
         }
     }
 
-    /// A row of the statement that is at its turn.
-    pub fn row(&mut self) {
-        if let Some(Entry::Query(running) | Entry::Execute { running, .. }) = self.queue.front_mut() {
+    /// Data of a COPY from the client: they are of what was sent last. So many bytes.
+    pub fn copied_in(&mut self, bytes: usize) {
+        if self.skipping {
+            return;
+        }
+        let mut last = self.queue.iter_mut().rev();
+        let last = last.find_map(|entry| match entry {
+            Entry::Query(running) | Entry::Execute { running, .. } => Some(running),
+            _ => None,
+        });
+        if let Some(running) = last {
+            running.copied += u64::try_from(bytes).unwrap_or(0);
+        }
+    }
+
+    /// Rows of the statement that is at its turn.
+    pub fn rows(&mut self, count: u64) {
+        if let Some(running) = self.running() {
+            running.rows += count;
+        }
+    }
+
+    /// A piece of a COPY's data from the target, which is a row of it: so many bytes.
+    pub fn copied_out(&mut self, bytes: usize) {
+        if let Some(running) = self.running() {
             running.rows += 1;
+            running.copied += u64::try_from(bytes).unwrap_or(0);
+        }
+    }
+
+    fn running(&mut self) -> Option<&mut Running> {
+        match self.queue.front_mut() {
+            Some(Entry::Query(running) | Entry::Execute { running, .. }) => Some(running),
+            _ => None,
         }
     }
 
     /// An answer of the target. `body` is all of it, or its beginning.
     ///
     /// # Errors
-    /// It is about nothing that was asked.
+    /// It is about nothing that was asked, or nobody can tell what it is about.
     pub fn back(&mut self, head: Head, body: &[u8], now: Now) -> Result<Answered, Malformed> {
         let mut answered = Answered::default();
         match head.kind {
-            // At any time, and about nothing: notices, notifications, parameters; and rows, which `row` counts.
-            b'N' | b'A' | b'S' | b'D' | b'd' => {}
+            // At any time, and about nothing: notices, notifications, parameters; and rows and data, which are counted.
+            b'N' | b'A' | b'S' | b'D' | b'd' => return Ok(answered),
+            b'E' => {
+                self.failed(head, body, now, &mut answered)?;
+                return Ok(answered);
+            }
+            b'Z' => {
+                self.ready(body, now, &mut answered)?;
+                return Ok(answered);
+            }
             b'1' | b'2' | b'3' => {
                 let entry = self.take(|entry| match head.kind {
                     b'1' => matches!(entry, Entry::Parse { .. }),
@@ -232,34 +285,34 @@ impl Statements {
                     self.queue.pop_front();
                 }
             }
-            b'G' | b'H' | b'W' => {
+            b'G' | b'H' => {
                 self.find(|entry| matches!(entry, Entry::Query(_) | Entry::Execute { .. }))?;
-                if head.kind != b'H' {
+                if head.kind == b'G' {
                     self.copy_begins()?;
                 }
             }
             b'c' | b'V' | b'I' | b'C' | b's' => self.statement_ends(head, body, now, &mut answered)?,
-            b'E' => self.failed(body, now, &mut answered)?,
-            b'Z' => self.ready(body, now, &mut answered)?,
             _ => return Err(Malformed::Kind),
         }
+        // It is about something that came after those Syncs: what they had for answers is all there.
+        self.spare = 0;
         Ok(answered)
     }
 
-    /// The first entry that an answer can be about; what was passed over got none.
+    /// The first entry that an answer can be about.
     fn find(&mut self, is: impl Fn(&Entry) -> bool) -> Result<&mut Entry, Malformed> {
-        while let Some(front) = self.queue.front() {
-            if is(front) {
-                break;
-            }
-            match front {
-                Entry::CopyEnd | Entry::Sync { ignored: true } => {
-                    self.queue.pop_front();
-                }
-                _ => return Err(Malformed::Kind),
-            }
+        self.drop_copy_ends();
+        self.queue
+            .front_mut()
+            .filter(|front| is(front))
+            .ok_or(Malformed::Kind)
+    }
+
+    /// The end of data that nobody had asked for has no answer.
+    fn drop_copy_ends(&mut self) {
+        while matches!(self.queue.front(), Some(Entry::CopyEnd)) {
+            self.queue.pop_front();
         }
-        self.queue.front_mut().ok_or(Malformed::Kind)
     }
 
     fn take(&mut self, is: impl Fn(&Entry) -> bool) -> Result<Entry, Malformed> {
@@ -271,13 +324,7 @@ impl Statements {
     fn completed(&mut self, entry: Entry, answered: &mut Answered) {
         match entry {
             Entry::Parse { name, running } => {
-                let text = running.text.unwrap_or_default();
-                let name_length = name.len();
-                self.kept += name_length + text.len();
-                if let Some(before) = self.prepared.insert(name, text) {
-                    // Its name was counted before.
-                    self.kept = self.kept.saturating_sub(before.len() + name_length);
-                }
+                self.names.prepare(name, running.text.unwrap_or_default());
                 answered.ended.push(unrecorded(running.room));
             }
             Entry::Bind {
@@ -285,52 +332,41 @@ impl Statements {
                 statement,
                 running,
             } => {
-                let text = self.text_of(&statement);
-                let (values, cost) = (running.values, portal_cost(&portal, running.size));
-                self.portal_bytes += cost;
-                let before = self.portals.insert(portal, Portal { text, values, cost });
-                self.portal_bytes -= before.map_or(0, |before| before.cost).min(self.portal_bytes);
+                self.names.bind(portal, &statement, running.values, running.size);
                 answered.ended.push(unrecorded(running.room));
             }
-            Entry::Close { kind: b'S', name } => self.forget(&name),
-            Entry::Close { name, .. } => {
-                let before = self.portals.remove(&name).map_or(0, |before| before.cost);
-                self.portal_bytes -= before.min(self.portal_bytes);
-            }
+            Entry::Close { kind: b'S', name } => self.names.forget(&name),
+            Entry::Close { name, .. } => self.names.close(&name),
             _ => {}
         }
     }
 
-    fn forget(&mut self, name: &[u8]) {
-        if let Some(text) = self.prepared.remove(name) {
-            self.kept = self.kept.saturating_sub(name.len() + text.len());
-        }
-    }
-
-    fn text_of(&self, statement: &[u8]) -> Arc<str> {
-        let known = self.prepared.get(statement).map(Arc::clone);
-        known.unwrap_or_else(|| format!("(prepared: {})", statement.escape_ascii()).into())
-    }
-
     fn copy_begins(&mut self) -> Result<(), Malformed> {
+        self.copy = true;
         self.copying = true;
-        let mut index = 1;
-        while let Some(entry) = self.queue.get_mut(index) {
+        self.passed_over = 0;
+        while let Some(entry) = self.queue.get(1) {
             match entry {
-                Entry::Sync { ignored } => {
-                    *ignored = true;
-                    index += 1;
-                }
-                Entry::CopyEnd => {
-                    self.queue.remove(index);
-                    self.copying = false;
-                    return Ok(());
-                }
+                Entry::Sync => self.passed_over += 1,
+                Entry::CopyEnd => self.copying = false,
                 // The target would take it for data, and fail.
                 _ => return Err(Malformed::Kind),
             }
+            self.queue.remove(1);
+            if !self.copying {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    /// The COPY is over; the answer is how many Syncs were sent before its end.
+    const fn copy_ends(&mut self) -> usize {
+        let passed_over = if self.copy { self.passed_over } else { 0 };
+        self.copy = false;
+        self.copying = false;
+        self.passed_over = 0;
+        passed_over
     }
 
     /// One statement of a string, or what a portal runs.
@@ -351,86 +387,61 @@ impl Statements {
         else {
             return Err(Malformed::Kind);
         };
+        let mut tag = None;
         if head.kind == b'C' {
-            let tag = Fields(body).text().ok_or(Malformed::Body)?;
-            let tag = String::from_utf8_lossy(tag).into_owned();
-            running.tags.push(tag.clone());
-            let counted = tag.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
-            if let (Some(counted), false) = (counted, tag.starts_with("SELECT")) {
-                // Rows that came back were counted: those of a FETCH or RETURNING are in the tag too.
-                running.rows = running.rows.max(counted);
-            }
-            self.tagged(&tag);
+            tag = Some(running.tag(body)?);
         }
-        if head.kind == b'c' || !matches!(self.queue.front(), Some(Entry::Execute { .. })) {
+        running.heard |= head.kind != b'c';
+        if head.kind == b'c' {
+            return Ok(());
+        }
+        if let (Entry::Query(running), Some(tag)) = (&*front, &tag) {
+            let text = running.text.clone().unwrap_or_default();
+            self.names.tagged(tag, &text);
+        }
+        if head.kind == b'C' {
+            // It read all that was sent before the end of its data.
+            self.copy_ends();
+        }
+        if !matches!(self.queue.front(), Some(Entry::Execute { .. })) {
             return Ok(());
         }
         let Some(Entry::Execute { portal, running }) = self.queue.pop_front() else {
             return Err(Malformed::Kind);
         };
-        self.drop_ignored();
         self.end_execute(&portal, running, now, answered);
+        if let Some(tag) = tag {
+            let (text, _) = self.names.portal(&portal);
+            self.names.tagged(&tag, &text);
+        }
         Ok(())
     }
 
     fn end_execute(&self, portal: &[u8], mut running: Running, now: Now, answered: &mut Answered) {
-        if let Some(known) = self.portals.get(portal) {
-            running.text = Some(Arc::clone(&known.text));
-            running.values.clone_from(&known.values);
-        } else {
-            running.text = Some(format!("(portal: {})", portal.escape_ascii()).into());
-        }
+        let (text, values) = self.names.portal(portal);
+        running.text = Some(text);
+        running.values = values;
         answered.ended.push(running.ended(now));
     }
 
-    /// The COPY went well: what it ignored was ignored.
-    fn drop_ignored(&mut self) {
-        self.copying = false;
-        while matches!(
-            self.queue.front(),
-            Some(Entry::Sync { ignored: true } | Entry::CopyEnd)
-        ) {
-            self.queue.pop_front();
-        }
-    }
-
-    /// SQL that makes the target forget what was prepared.
-    fn tagged(&mut self, tag: &str) {
-        match tag {
-            "DISCARD ALL" | "DEALLOCATE ALL" => {
-                self.prepared.clear();
-                self.kept = 0;
-            }
-            "DEALLOCATE" => {
-                let text = match self.queue.front() {
-                    Some(Entry::Query(running)) => running.text.clone(),
-                    Some(Entry::Execute { portal, .. }) => {
-                        self.portals.get(portal).map(|portal| Arc::clone(&portal.text))
-                    }
-                    _ => None,
-                };
-                let name = text.as_deref().and_then(deallocated);
-                if let Some(name) = name {
-                    self.forget(&name);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn failed(&mut self, body: &[u8], now: Now, answered: &mut Answered) -> Result<(), Malformed> {
-        let report = Report::read(body)?;
+    fn failed(
+        &mut self,
+        head: Head,
+        body: &[u8],
+        now: Now,
+        answered: &mut Answered,
+    ) -> Result<(), Malformed> {
+        let report = if body.len() < head.body {
+            Report::beginning(body)
+        } else {
+            Report::read(body)?
+        };
         let code = report
             .code
             .map(|code| String::from_utf8_lossy(&code).into_owned());
         let code = code.unwrap_or_default();
-        while matches!(
-            self.queue.front(),
-            Some(Entry::CopyEnd | Entry::Sync { ignored: true })
-        ) {
-            self.queue.pop_front();
-        }
-        self.copying = false;
+        self.drop_copy_ends();
+        let spare = self.copy_ends();
         match self.queue.front_mut() {
             // Whoever ends the connection may do so at any time.
             None => {
@@ -442,17 +453,31 @@ impl Statements {
             }
             Some(Entry::Query(running) | Entry::FunctionCall(running)) => {
                 running.failed = Some(code);
+                running.heard = true;
                 answered.instead = running.refused.clone();
+                self.spare = spare;
                 return Ok(());
             }
             // What the end of a batch brings about: it is the end all the same.
-            Some(Entry::Sync { .. }) => return Ok(()),
+            Some(Entry::Sync) => return Ok(()),
+            Some(Entry::Execute { running, .. }) => running.failed = Some(code.clone()),
             Some(_) => {}
         }
+        if spare > 0 && !self.is_told() {
+            return Err(Malformed::Untold);
+        }
+        self.spare = spare;
         let front = self.queue.pop_front();
         self.fail_one(front, code, now, answered);
         self.skip(answered);
         Ok(())
+    }
+
+    /// A COPY failed that may or may not have passed over Syncs: whether anything was sent behind it that runs in one case only.
+    fn is_told(&self) -> bool {
+        let behind = self.queue.iter().skip(1);
+        let mut to_the_sync = behind.take_while(|entry| !matches!(entry, Entry::Sync));
+        to_the_sync.all(|entry| matches!(entry, Entry::CopyEnd))
     }
 
     /// One message of a batch failed.
@@ -469,7 +494,7 @@ impl Statements {
                 ..
             }) => {
                 answered.instead = running.refused.clone();
-                running.text = Some(self.text_of(&statement));
+                running.text = Some(self.names.text_of(&statement));
                 running.failed = Some(code);
                 answered.ended.push(running.ended(now));
             }
@@ -485,11 +510,10 @@ impl Statements {
     fn skip(&mut self, answered: &mut Answered) {
         self.skipping = true;
         while let Some(entry) = self.queue.front() {
-            if let Entry::Sync { ignored: false } = entry {
+            if matches!(entry, Entry::Sync) {
                 self.skipping = false;
                 return;
             }
-            self.lenient |= matches!(entry, Entry::Sync { .. });
             if let Some(running) = self.queue.pop_front().and_then(Entry::running) {
                 answered.ended.push(unrecorded(running.room));
             }
@@ -497,26 +521,27 @@ impl Statements {
     }
 
     fn ready(&mut self, body: &[u8], now: Now, answered: &mut Answered) -> Result<(), Malformed> {
-        let found = self.take(|entry| {
-            matches!(
-                entry,
-                Entry::Query(_) | Entry::FunctionCall(_) | Entry::Sync { .. }
-            )
-        });
-        match found {
-            Ok(entry) => {
-                if let Some(running) = entry.running() {
-                    answered.ended.push(running.ended(now));
-                }
+        self.drop_copy_ends();
+        let is_its = match self.queue.front() {
+            Some(Entry::Sync) => true,
+            // It would have said something before.
+            Some(Entry::Query(running) | Entry::FunctionCall(running)) => running.heard,
+            _ => false,
+        };
+        if is_its {
+            if let Some(running) = self.queue.pop_front().and_then(Entry::running) {
+                answered.ended.push(running.ended(now));
             }
-            Err(_) if self.lenient && self.queue.is_empty() => self.skipping = false,
-            Err(error) => return Err(error),
+        } else if self.spare > 0 {
+            // A Sync of those that may have been passed over was not.
+            self.spare -= 1;
+            self.skipping = false;
+        } else {
+            return Err(Malformed::Kind);
         }
-        self.copying = false;
+        self.copy_ends();
         if body.first() == Some(&b'I') {
-            // Portals do not outlive their transaction.
-            self.portals.clear();
-            self.portal_bytes = 0;
+            self.names.transaction_ended();
         }
         Ok(())
     }
@@ -527,8 +552,9 @@ impl Statements {
         while let Some(entry) = self.queue.pop_front() {
             match entry {
                 Entry::Execute { portal, running } => self.end_execute(&portal, running, now, &mut cut),
-                Entry::Bind { running, .. } | Entry::Parse { running, .. } => {
-                    cut.ended.push(unrecorded(running.room))
+                // So that what is recorded of the rest is the text that it would have run.
+                Entry::Bind { .. } | Entry::Parse { .. } | Entry::Close { .. } => {
+                    self.completed(entry, &mut cut);
                 }
                 entry => {
                     if let Some(running) = entry.running() {

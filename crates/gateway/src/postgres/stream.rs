@@ -89,7 +89,6 @@ impl Failed {
 }
 
 /// Messages over a connection, one after the other.
-#[derive(Debug)]
 pub(super) struct Wire {
     /// The connection.
     pub(super) stream: Stream,

@@ -35,7 +35,6 @@ const GREETING: usize = 64 * 1024;
 const MOST_ROUNDS: u32 = 200_000;
 
 /// A target that is ready.
-#[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) wire: Wire,
     /// What it said of itself: the frames of its parameters.
@@ -272,4 +271,24 @@ pub(super) async fn cancel(place: &Place, key: CancelKey) -> Result<(), Failed> 
     edge::within(CANCEL, cancelling)
         .await
         .unwrap_or_else(|error| Err(unreachable(&error)))
+}
+
+/// How many rows a statement answers, on a connection that is ready.
+pub(super) async fn rows(upstream: &mut Upstream, text: &str) -> Result<usize, Failed> {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, b'Q', |out| {
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(&[0]);
+    });
+    upstream.wire.send(&out).await?;
+    let mut rows = 0;
+    loop {
+        let (kind, body) = upstream.wire.message(GREETING).await?;
+        match kind {
+            b'D' => rows += 1,
+            b'E' => return Err(told(&body)),
+            b'Z' => return Ok(rows),
+            _ => {}
+        }
+    }
 }

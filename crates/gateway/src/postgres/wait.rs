@@ -16,6 +16,9 @@ use crate::session::Session;
 /// Between two questions, should the answers come at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a client may take to hear something: whoever does not read holds a place that others wait for.
+const HEARS: Duration = Duration::from_secs(5);
+
 fn refused(refusal: Refusal) -> Failed {
     Failed::Told(Said::fatal("28000", refusal.reason).hint(refusal.hint))
 }
@@ -85,5 +88,6 @@ async fn notify(wire: &mut Wire, lines: &[String]) -> Result<(), Failed> {
     for line in lines {
         Said::notice(line).write(&mut out);
     }
-    Ok(wire.send(&out).await?)
+    let sent = edge::within(HEARS, wire.send(&out)).await;
+    Ok(sent.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?)
 }

@@ -39,7 +39,7 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
             why.truncate(end);
             used += size;
         }
-        Outcome::Cut => {}
+        Outcome::Cut | Outcome::MayWork => {}
     }
     if let Some(values) = &mut statement.values {
         let kept = fitting(values.iter().map(|value| written(text_of(value))), space / 4);
@@ -78,7 +78,7 @@ fn most(statement: &Statement) -> usize {
     bytes += match &statement.outcome {
         Outcome::Done(results) => results.iter().map(|result| result.len() + AROUND).sum(),
         Outcome::Failed(text) | Outcome::Refused(text) => text.len(),
-        Outcome::Cut => 0,
+        Outcome::Cut | Outcome::MayWork => 0,
     };
     bytes.saturating_mul(6)
 }
@@ -86,6 +86,8 @@ fn most(statement: &Statement) -> usize {
 fn text_of(value: &Value) -> &str {
     match value {
         Value::Null => "null",
+        // As many digits as there are.
+        Value::LeftOut(_) => "18446744073709551615",
         Value::Text(text) | Value::Binary(text) | Value::Cut(text) => text,
     }
 }
@@ -145,6 +147,7 @@ mod tests {
             values,
             took: Duration::MAX,
             rows: u64::MAX,
+            copied: u64::MAX,
             outcome,
         })
     }

@@ -22,6 +22,8 @@ struct Line<'a> {
     took_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    copied: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<&'a [String]>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -32,6 +34,8 @@ struct Line<'a> {
     refused: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    may_work: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +57,7 @@ enum Bound<'a> {
     Text(&'a str),
     Hex { hex: &'a str },
     Begins { begins: &'a str },
+    LeftOut { left_out: u64 },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -62,8 +67,8 @@ fn is_zero(number: &u64) -> bool {
 
 impl Record {
     /// The record as one line of JSON, without a line feed: `n` its number, `at` when it began, `kind` (`statement` or `lost`);
-    /// of a statement `text`, `values` where they are recorded, `took_us` (microseconds), `rows`, and one of `done` (what it did),
-    /// `failed` (SQLSTATE), `refused` (why) and `cut` (the session ended before it did). What was left out is in `text_missing`
+    /// of a statement `text`, `values` where they are recorded, `took_us` (microseconds), `rows`, `copied` (bytes of a COPY's data, which itself is not recorded), and one of `done` (what it did),
+    /// `failed` (SQLSTATE), `refused` (why) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
     /// `until` when the last began.
     #[must_use]
@@ -85,11 +90,13 @@ impl<'a> Line<'a> {
             values_missing: 0,
             took_us: None,
             rows: None,
+            copied: 0,
             done: None,
             done_missing: 0,
             failed: None,
             refused: None,
             cut: false,
+            may_work: false,
             records: None,
             until: None,
         };
@@ -117,11 +124,13 @@ impl<'a> Line<'a> {
             .map(|values| values.iter().map(Bound::of).collect());
         self.took_us = Some(u64::try_from(statement.took.as_micros()).unwrap_or(u64::MAX));
         self.rows = Some(statement.rows);
+        self.copied = statement.copied;
         match &statement.outcome {
             Outcome::Done(results) => self.done = Some(results),
             Outcome::Failed(code) => self.failed = Some(code),
             Outcome::Refused(why) => self.refused = Some(why),
             Outcome::Cut => self.cut = true,
+            Outcome::MayWork => (self.cut, self.may_work) = (true, true),
         }
     }
 }
@@ -142,6 +151,7 @@ impl<'a> Bound<'a> {
             Value::Text(text) => Self::Text(text),
             Value::Binary(hex) => Self::Hex { hex },
             Value::Cut(begins) => Self::Begins { begins },
+            Value::LeftOut(count) => Self::LeftOut { left_out: *count },
         }
     }
 }
@@ -164,9 +174,11 @@ mod tests {
                 Value::Text("ä".to_owned()),
                 Value::Binary("00ff".to_owned()),
                 Value::Cut("x".to_owned()),
+                Value::LeftOut(5),
             ]),
             took: Duration::from_micros(1_500),
             rows: 2,
+            copied: 9,
             outcome: Outcome::Done(vec!["SELECT 2".to_owned()]),
         };
         let mut record = Record {
@@ -177,7 +189,7 @@ mod tests {
         };
         assert_eq!(
             record.line(),
-            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","values":[null,"ä",{"hex":"00ff"},{"begins":"x"}],"took_us":1500,"rows":2,"done":["SELECT 2"]}"#
+            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"]}"#
         );
         assert!(!format!("{record:?}").contains("SELECT"), "{record:?}");
         record.cut = Some(Cut {

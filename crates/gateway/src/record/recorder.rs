@@ -304,6 +304,7 @@ mod tests {
             values: None,
             took: Duration::ZERO,
             rows: 0,
+            copied: 0,
             outcome: Outcome::Cut,
         })
     }

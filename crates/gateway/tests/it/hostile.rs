@@ -101,7 +101,8 @@ async fn impossible_messages_end_the_session_and_say_so() {
         frame(b'R', b"\0\0\0\0"),
         frame(b'!', b""),
         frame(b'E', &[b'x'; 70_000]),
-        frame(b'E', &[&[b'x'; 1_025][..], b"\0\0\0\0\0"].concat()),
+        frame(b'E', &[&[b'x'; 64][..], b"\0\0\0\0\0"].concat()),
+        frame(b'P', &[&[b'x'; 64][..], b"\0SELECT 1\0\0\0"].concat()),
         frame(b'C', b"Xname\0"),
     ];
     let count = bad.len();
@@ -225,14 +226,14 @@ async fn what_is_kept_for_a_session_is_bounded() {
     raw.send(&query("BEGIN")).await;
     raw.answers().await;
     // Names as long as they may be: portals, then statements.
-    let name = |n: usize| format!("{n:05}{}", "x".repeat(1_000));
+    let name = |n: usize| format!("{n:05}{}", "x".repeat(58));
     let mut answers = String::new();
     for n in 0..200 {
-        let portals: Vec<u8> = (0..100)
+        let portals: Vec<u8> = (0..300)
             .flat_map(|m| {
                 frame(
                     b'B',
-                    &[name(100 * n + m).as_bytes(), b"\0\0\0\0\0\0\0\0"].concat(),
+                    &[name(300 * n + m).as_bytes(), b"\0\0\0\0\0\0\0\0"].concat(),
                 )
             })
             .collect();

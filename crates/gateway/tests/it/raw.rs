@@ -55,8 +55,8 @@ impl Raw {
         Self { stream, buffer }
     }
 
-    /// Logs in, until the target is ready; the answer is the cancel key.
-    pub(crate) async fn login(world: &World) -> (Self, Vec<u8>) {
+    /// Proves who it is, and reads nothing more.
+    pub(crate) async fn prove(world: &World) -> Self {
         let mut raw = Self::dial(world).await;
         raw.send(&startup("ada")).await;
         assert_eq!(raw.message().await.unwrap().0, b'R');
@@ -70,6 +70,12 @@ impl Raw {
         raw.send(&frame(b'p', scram.message())).await;
         let (_, last) = raw.message().await.unwrap();
         scram.finish(&last[4..]).unwrap();
+        raw
+    }
+
+    /// Logs in, until the target is ready; the answer is the cancel key.
+    pub(crate) async fn login(world: &World) -> (Self, Vec<u8>) {
+        let mut raw = Self::prove(world).await;
         let mut key = Vec::new();
         loop {
             match raw.message().await.unwrap() {

@@ -233,6 +233,13 @@ impl World {
         }
     }
 
+    /// Drops the tasks that serve, as a runtime that ends does.
+    pub(crate) fn drop_what_serves(&self) {
+        for task in self.tasks.iter().skip(1) {
+            task.abort();
+        }
+    }
+
     /// How libpq connects.
     pub(crate) fn conninfo(&self, user: &str) -> String {
         format!(

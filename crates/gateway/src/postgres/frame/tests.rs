@@ -33,7 +33,7 @@ fn texts_are_bounded_names_more_so_and_data_is_not_kept() {
     assert_eq!(need(b'Q', 1_001), Err(Malformed::TooLong));
     assert_eq!(need(b'P', 1_001), Err(Malformed::TooLong));
     assert_eq!(need(b'F', 1_001), Err(Malformed::TooLong));
-    assert_eq!(need(b'E', NAME + 9), Err(Malformed::TooLong));
+    assert_eq!(need(b'E', NAME + 9), Err(Malformed::Name));
     assert_eq!(need(b'f', NAMES), Ok(NAMES));
     assert_eq!(need(b'S', 1), Err(Malformed::TooLong));
     assert_eq!(need(b'B', 100_000_000), Ok(NAMES));
@@ -67,6 +67,45 @@ fn what_follows_a_statement_in_its_frame_is_refused() {
 }
 
 #[test]
+fn a_name_that_postgresql_compares_in_part_is_refused() {
+    let name = |length: usize| [&b"x".repeat(length)[..], b"\0"].concat();
+    for (kind, before, after) in [
+        (b'P', &b""[..], &b"SELECT 1\0\0\0"[..]),
+        (b'B', b"", b"\0\0\0\0\0\0\0"),
+        (b'B', b"\0", b"\0\0\0\0\0\0"),
+        (b'E', b"", b"\0\0\0\0"),
+        (b'D', b"S", b""),
+        (b'C', b"P", b""),
+    ] {
+        for (length, refused) in [(63, false), (64, true)] {
+            let body = [before, &name(length), after].concat();
+            let head = Head {
+                kind,
+                body: body.len(),
+            };
+            let read = Front::read(head, &body);
+            assert_eq!(read == Err(Malformed::Name), refused, "{}", char::from(kind));
+        }
+    }
+}
+
+#[test]
+fn no_text_is_in_what_is_logged_of_a_message() {
+    let front = Front::Query {
+        text: b"SELECT 'hunter2'",
+    };
+    assert_eq!(format!("{front:?}"), "Query(16 bytes)");
+    let value = Value::Bytes {
+        bytes: b"hunter2",
+        whole: true,
+        binary: false,
+    };
+    assert_eq!(format!("{value:?}"), "Value(7 bytes)");
+    let report = Report::read(b"VERROR\0C23505\0Mhunter2\0\0").unwrap();
+    assert_eq!(format!("{report:?}"), "Report(23505)");
+}
+
+#[test]
 fn values_are_read_with_their_formats_and_cut_where_the_bytes_end() {
     let mut rest = Vec::new();
     rest.extend_from_slice(&[0, 2, 0, 1, 0, 0]); // binary, text
@@ -75,16 +114,24 @@ fn values_are_read_with_their_formats_and_cut_where_the_bytes_end() {
     rest.extend_from_slice(&[0xff; 4]);
     rest.extend_from_slice(&[0, 0, 0, 9, b'a', b'b']);
     let bytes = |bytes, whole, binary| Value::Bytes { bytes, whole, binary };
+    let read = values(&rest, 10);
     assert_eq!(
-        values(&rest),
+        read.here,
         [
             bytes(&[7][..], true, true),
             Value::Null,
             bytes(&b"ab"[..], false, false)
         ]
     );
-    assert_eq!(values(&[]), []);
-    assert_eq!(values(&[0xff, 0xff, 0, 1]), []);
+    assert_eq!(read.missing, 0);
+    let read = values(&rest, 1);
+    assert_eq!(
+        (read.here.len(), read.missing),
+        (1, 2),
+        "what is not read is counted"
+    );
+    assert_eq!(values(&[], 10), Values::default());
+    assert_eq!(values(&[0xff, 0xff, 0, 1], 10), Values::default());
 }
 
 /// Splits `bytes` that come in pieces of `step`, and answers what was passed on and which heads were seen.
@@ -136,4 +183,7 @@ fn a_report_is_a_list_of_fields_that_ends() {
     for bad in [&b""[..], b"S", b"SERROR", b"SERROR\0"] {
         assert_eq!(Report::read(bad), Err(Malformed::Body));
     }
+    let cut = Report::beginning(b"SFEHLER\0VFATAL\0C42P01\0Mvery lo");
+    assert!(cut.is_fatal());
+    assert_eq!(cut.code, Some(*b"42P01"));
 }

@@ -7,8 +7,10 @@ use sqlparser::ast::{
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::Why;
+use crate::postgres::lexer::{self, Lexer};
 use crate::postgres::target::Guardrails;
 
 /// What a statement does, itself: what is inside of it is looked at by itself.
@@ -28,9 +30,7 @@ enum Class {
 
 /// Judges a text of so many statements.
 pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<(), Why> {
-    let read = Parser::parse_sql(&PostgreSqlDialect {}, text);
-    // The parser's own words may quote the text; whoever sent it knows it.
-    let statements = read.map_err(|error| format!("it cannot be read: {error}"))?;
+    let statements = read(text)?;
     if statements.len() != count {
         return Err("it reads as another number of statements than it seems to have".to_owned());
     }
@@ -41,6 +41,64 @@ pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<(), W
         }
     }
     Ok(())
+}
+
+/// Reads a text, where the parser's tokens are the same as PostgreSQL's: it is somebody else's, for many databases.
+fn read(text: &str) -> Result<Vec<Statement>, Why> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
+    let tokens = tokens.map_err(|error| unread(error.location))?;
+    if !theirs(&tokens).eq(ours(text)) {
+        return Err("it reads as other words than it seems to have".to_owned());
+    }
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let statements = parser.parse_statements();
+    // The parser's own words quote the text, and with it what must not be recorded.
+    statements.map_err(|_| unread(parser.peek_token_ref().span.start))
+}
+
+fn unread(at: Location) -> Why {
+    format!("it cannot be read{at}")
+}
+
+/// Where a token begins and ends.
+type Place = (Location, Location);
+
+/// Words and strings as the parser sees them. What is between them is the same where these are.
+fn theirs(tokens: &[TokenWithSpan]) -> impl Iterator<Item = Place> {
+    let is_one = |token: &Token| {
+        !matches!(token, Token::Number(..) | Token::Placeholder(_))
+            && (matches!(token, Token::Word(_) | Token::DollarQuotedString(_))
+                || token.to_string().contains('\''))
+    };
+    let whole = tokens
+        .iter()
+        .filter(move |token| !matches!(token.token, Token::Whitespace(_)) && is_one(&token.token));
+    whole.map(|token| (token.span.start, token.span.end))
+}
+
+/// Words and strings as PostgreSQL sees them.
+fn ours(text: &str) -> impl Iterator<Item = Place> {
+    let mut at = Location { line: 1, column: 1 };
+    let places = Lexer::new(text).map(move |token| {
+        let begin = at;
+        for c in token.chars() {
+            if c == '\n' {
+                at = Location {
+                    line: at.line + 1,
+                    column: 1,
+                };
+            } else {
+                at.column += 1;
+            }
+        }
+        (token, (begin, at))
+    });
+    places.filter_map(|(token, place)| match token {
+        lexer::Token::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => None,
+        lexer::Token::Space(_) | lexer::Token::Comment(_) | lexer::Token::Other(_) => None,
+        _ => Some(place),
+    })
 }
 
 struct Judge {

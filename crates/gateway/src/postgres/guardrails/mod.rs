@@ -122,6 +122,16 @@ impl Guard {
         }
     }
 
+    /// Whether texts are read as UTF-8 with `standard_conforming_strings`, as far as the target has said.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.utf8 && self.standard
+    }
+
+    /// Whether a text is read otherwise where those are otherwise: what is under way may change them.
+    pub(super) fn depends_on_what_is_under_way(&self, text: &[u8]) -> bool {
+        self.rails.any() && text.iter().any(|byte| *byte == b'\\' || !byte.is_ascii())
+    }
+
     /// A function called by its number says nothing of what it does.
     pub(super) fn function_call(&self) -> Option<Said> {
         self.rails
@@ -174,7 +184,14 @@ pub(super) fn judge(text: &str, rails: Guardrails) -> Result<(), Why> {
 /// databases; where it sees another number, one of the two is deceived.
 fn look(text: &str) -> Result<usize, Why> {
     let (mut statements, mut operators, mut empty, mut shows) = (0, 0, true, false);
+    let mut number = None;
     for token in Lexer::new(text) {
+        let behind = number.take();
+        if behind.is_some_and(|number| runs_into(number, token)) {
+            return Err(
+                "a number in it runs into what follows: versions of PostgreSQL read it otherwise".to_owned(),
+            );
+        }
         match token {
             Token::Space(_) | Token::Comment(_) => continue,
             Token::Other(';') => {
@@ -185,6 +202,7 @@ fn look(text: &str) -> Result<usize, Why> {
             Token::Other(',' | '.' | '(' | ')') => {}
             Token::Other(_) => operators += 1,
             Token::Word(word) => {
+                number = word.starts_with(|c: char| c.is_ascii_digit()).then_some(word);
                 shows |= empty
                     && ["show", "reset", "set"]
                         .iter()
@@ -193,6 +211,9 @@ fn look(text: &str) -> Result<usize, Why> {
                 settings(word, shows)?;
             }
             Token::Name(name) => settings(name, shows)?,
+            Token::Quoted { continued: true, .. } => {
+                return Err("a string in it goes on in another line".to_owned());
+            }
             Token::Quoted { text, close, .. } | Token::Dollar { text, close, .. } => {
                 if close.is_empty() {
                     return Err("a string in it does not end".to_owned());
@@ -208,6 +229,15 @@ fn look(text: &str) -> Result<usize, Why> {
         ));
     }
     Ok(statements + usize::from(!empty))
+}
+
+/// Whether something stands behind a number that is or is not part of it, depending on the version.
+fn runs_into(number: &str, next: Token<'_>) -> bool {
+    match next {
+        Token::Quoted { .. } | Token::Dollar { .. } | Token::Name(_) | Token::Other('$') => true,
+        Token::Other('&') => !number.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
 }
 
 /// Refuses what names a setting that changes how texts are read. SHOW, RESET and SET are judged by their kind.

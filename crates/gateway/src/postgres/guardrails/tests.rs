@@ -48,6 +48,15 @@ const HIDDEN: &[&str] = &[
     "SELECT $$never ends",
     "SELECT 'never ends",
     "this is no SQL",
+    // What is one string to PostgreSQL and two to others, and the other way round.
+    "SELECT E'x'\n'\\''; DROP TABLE t; --'",
+    "SELECT E'x' -- y\n'\\''; DROP TABLE t; --'",
+    "SELECT 'x'\n'y'",
+    "SELECT 1$a$'$a$; DROP TABLE t; --'",
+    "SELECT 1e'\\''; DROP TABLE t; --'",
+    "SELECT 1_0$a$'$a$; DROP TABLE t; --'",
+    // What is a space to others is a letter to PostgreSQL.
+    "SELECT 1 \u{3000} AS x",
 ];
 
 #[test]
@@ -81,6 +90,9 @@ fn reading_goes_through_every_guardrail() {
                 "DECLARE c CURSOR FOR SELECT 1",
                 "LISTEN a",
                 "SELECT a->>'b', $$it's$$, E'a\\'b' FROM t",
+                "SELECT N'a', X'1F', B'01', U&'\\0061', \"a\"\"b\".c, $t$;$t$, $1, 1.5e3, .5, é FROM \"é\"",
+                "SELECT /* a /* ; */ ' */ 1 -- '\r\n, 2",
+                "SELECT now()::date - interval '1 day', a[1], a @> '{}' AND b ~* 'x' FROM t WHERE x IN (1,2)",
             ],
         );
         refuses(rails, HIDDEN);
@@ -167,6 +179,9 @@ fn changes_of_all_rows_are_refused_where_they_must_be_qualified() {
             "DELETE FROM t",
             "DELETE FROM t WHERE true",
             "DELETE FROM t WHERE 1 = 1",
+            // The space is a letter to PostgreSQL: it is all one name.
+            "DELETE FROM t a\u{a0}WHERE\u{a0}b",
+            "DELETE FROM t \u{3000}WHERE\u{a0}b",
             "UPDATE t SET a = 1 WHERE 2 > 1 OR 'a' = 'a'",
             "TRUNCATE t",
             "WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x",
@@ -232,4 +247,21 @@ fn what_the_target_reads_otherwise_is_not_judged() {
     assert!(guard.read(b"SELECT 'e'").is_ok());
     guard.parameter(b"standard_conforming_strings", b"off");
     assert!(guard.read(b"SELECT 'e'").is_err());
+}
+
+#[test]
+fn what_is_said_of_a_text_that_cannot_be_read_quotes_nothing_of_it() {
+    for text in [
+        "ALTER ROLE a PASSWORD 'hunter2' 'hunter2'",
+        "this is 'hunter2'",
+        "SELECT 'hunter2",
+        "SELECT $x$hunter2",
+    ] {
+        let why = judge(text, READ_ONLY).unwrap_err();
+        assert!(!why.contains("hunter2"), "{why}");
+    }
+    assert_eq!(
+        judge("SELECT FROM 'x' y z", READ_ONLY).unwrap_err(),
+        "it cannot be read at Line: 1, Column: 19"
+    );
 }

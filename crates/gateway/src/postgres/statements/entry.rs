@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use daypass_core::time::Timestamp;
 
-use crate::postgres::frame;
+use crate::postgres::frame::{self, Fields, Malformed};
 use crate::postgres::message::Said;
 use crate::record::{Outcome, Room, Statement, Value};
 
@@ -25,7 +25,6 @@ pub struct Now {
 }
 
 /// A statement whose end is known.
-#[derive(Debug)]
 pub struct Ended {
     /// What is recorded, and the room that was taken for it.
     pub record: Option<(Timestamp, Statement)>,
@@ -34,7 +33,6 @@ pub struct Ended {
 }
 
 /// Something that waits for its answer.
-#[derive(Debug)]
 pub(super) enum Entry {
     Query(Running),
     FunctionCall(Running),
@@ -56,14 +54,10 @@ pub(super) enum Entry {
         kind: u8,
         name: Vec<u8>,
     },
-    /// `ignored`: sent while the target reads a COPY's data, where it is ignored, unless the COPY had failed before.
-    Sync {
-        ignored: bool,
-    },
+    Sync,
     CopyEnd,
 }
 
-#[derive(Debug)]
 pub(super) struct Running {
     pub(super) text: Option<Arc<str>>,
     pub(super) values: Option<Vec<Value>>,
@@ -71,7 +65,11 @@ pub(super) struct Running {
     pub(super) size: usize,
     pub(super) now: Now,
     pub(super) rows: u64,
+    /// Bytes of data that a COPY took or gave.
+    pub(super) copied: u64,
     pub(super) tags: Vec<String>,
+    /// The target has answered something that is more than a description.
+    pub(super) heard: bool,
     pub(super) failed: Option<String>,
     pub(super) refused: Option<Said>,
     pub(super) room: Room,
@@ -91,6 +89,19 @@ impl Entry {
 }
 
 impl Running {
+    /// Something of it was done: the answer is what the target says of it.
+    pub(super) fn tag(&mut self, body: &[u8]) -> Result<String, Malformed> {
+        let tag = Fields(body).text().ok_or(Malformed::Body)?;
+        let tag = String::from_utf8_lossy(tag).into_owned();
+        let counted = tag.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
+        if let (Some(counted), false) = (counted, tag.starts_with("SELECT")) {
+            // Rows that came back were counted: those of a FETCH or RETURNING are in the tag too.
+            self.rows = self.rows.max(counted);
+        }
+        self.tags.push(tag.clone());
+        Ok(tag)
+    }
+
     pub(super) fn ended(self, now: Now) -> Ended {
         let outcome = match (self.refused, self.failed) {
             (Some(said), _) => Outcome::Refused(said.message),
@@ -102,6 +113,7 @@ impl Running {
             values: self.values,
             took: now.instant.saturating_duration_since(self.now.instant),
             rows: self.rows,
+            copied: self.copied,
             outcome,
         };
         Ended {
@@ -115,22 +127,9 @@ pub(super) fn unrecorded(room: Room) -> Ended {
     Ended { record: None, room }
 }
 
-/// The name in `DEALLOCATE [PREPARE] name`.
-pub(super) fn deallocated(text: &str) -> Option<Vec<u8>> {
-    let mut words = text.trim_end_matches([';', ' ', '\n']).split_ascii_whitespace();
-    if !words.next()?.eq_ignore_ascii_case("deallocate") {
-        return None;
-    }
-    let mut name = words.next()?;
-    if name.eq_ignore_ascii_case("prepare") {
-        name = words.next()?;
-    }
-    let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-    Some(
-        quoted
-            .map_or_else(|| name.to_lowercase(), |name| name.replace("\"\"", "\""))
-            .into_bytes(),
-    )
+/// What is recorded for the text of a function that is called by its number.
+pub(super) fn called(number: u32) -> String {
+    format!("(the function of the number {number}, called without a text)")
 }
 
 /// Bound values as they are recorded.
@@ -152,5 +151,10 @@ pub(super) fn recorded(rest: &[u8]) -> Vec<Value> {
             }
         }
     };
-    frame::values(rest).into_iter().take(VALUES).map(one).collect()
+    let values = frame::values(rest, VALUES);
+    let mut all: Vec<Value> = values.here.into_iter().map(one).collect();
+    if values.missing > 0 {
+        all.push(Value::LeftOut(u64::try_from(values.missing).unwrap_or(u64::MAX)));
+    }
+    all
 }

@@ -1,0 +1,237 @@
+//! What the names of prepared statements and portals stand for, as far as that is known. SQL can change it too (DEALLOCATE, CLOSE,
+//! DECLARE), in texts that are not read like PostgreSQL reads them: what may have changed is marked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::postgres::frame;
+use crate::postgres::lexer::{Lexer, Token};
+use crate::record::Value;
+
+/// How many bytes of texts and values of prepared statements and portals are kept for one session.
+const KEPT: usize = 32 << 20;
+
+/// Stands before a text of which it is not known whether its name still stands for it.
+const PERHAPS: &str = "(perhaps, by its name) ";
+
+struct Prepared {
+    text: Arc<str>,
+    certain: bool,
+}
+
+struct Portal {
+    text: Arc<str>,
+    values: Option<Vec<Value>>,
+    cost: usize,
+    certain: bool,
+}
+
+/// What a portal is counted as: its values may be written as digits.
+const fn portal_cost(name: &[u8], values: usize) -> usize {
+    128 + name.len() + 2 * values
+}
+
+fn perhaps(text: &Arc<str>, certain: bool) -> Arc<str> {
+    if certain {
+        Arc::clone(text)
+    } else {
+        format!("{PERHAPS}{text}").into()
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Names {
+    prepared: HashMap<Vec<u8>, Prepared>,
+    portals: HashMap<Vec<u8>, Portal>,
+    /// Names and texts of prepared statements.
+    kept: usize,
+    /// What portals hold: their names and values.
+    portal_bytes: usize,
+}
+
+impl Names {
+    pub(super) fn has_room_to_prepare(&self, text: &[u8]) -> bool {
+        self.kept.saturating_add(text.len()) <= KEPT
+    }
+
+    pub(super) fn has_room_to_bind(&self, portal: &[u8], rest: &[u8]) -> bool {
+        self.portal_bytes.saturating_add(portal_cost(portal, rest.len())) <= KEPT / 4
+    }
+
+    /// A Parse was done.
+    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Arc<str>) {
+        self.forget(&name);
+        self.kept += name.len() + text.len();
+        self.prepared.insert(name, Prepared { text, certain: true });
+    }
+
+    /// A Bind was done; its values had so many bytes.
+    pub(super) fn bind(
+        &mut self,
+        portal: Vec<u8>,
+        statement: &[u8],
+        values: Option<Vec<Value>>,
+        size: usize,
+    ) {
+        let text = self.text_of(statement);
+        let cost = portal_cost(&portal, size);
+        self.close(&portal);
+        self.portal_bytes += cost;
+        let bound = Portal {
+            text,
+            values,
+            cost,
+            certain: true,
+        };
+        self.portals.insert(portal, bound);
+    }
+
+    /// A prepared statement is gone.
+    pub(super) fn forget(&mut self, name: &[u8]) {
+        if let Some(before) = self.prepared.remove(name) {
+            self.kept = self.kept.saturating_sub(name.len() + before.text.len());
+        }
+    }
+
+    /// A portal is gone.
+    pub(super) fn close(&mut self, portal: &[u8]) {
+        if let Some(before) = self.portals.remove(portal) {
+            self.portal_bytes = self.portal_bytes.saturating_sub(before.cost);
+        }
+    }
+
+    /// Portals do not outlive their transaction.
+    pub(super) fn transaction_ended(&mut self) {
+        self.portals.clear();
+        self.portal_bytes = 0;
+    }
+
+    /// The text of a prepared statement.
+    pub(super) fn text_of(&self, statement: &[u8]) -> Arc<str> {
+        match self.prepared.get(statement) {
+            Some(known) => perhaps(&known.text, known.certain),
+            None => format!("(prepared: {})", statement.escape_ascii()).into(),
+        }
+    }
+
+    /// The text and the values of a portal.
+    pub(super) fn portal(&self, portal: &[u8]) -> (Arc<str>, Option<Vec<Value>>) {
+        match self.portals.get(portal) {
+            Some(known) => (perhaps(&known.text, known.certain), known.values.clone()),
+            None => (format!("(portal: {})", portal.escape_ascii()).into(), None),
+        }
+    }
+
+    /// A statement of this text did what this tag says. The unnamed statement and portal are no matter of SQL.
+    pub(super) fn tagged(&mut self, tag: &str, text: &str) {
+        match tag {
+            "DISCARD ALL" => {
+                self.prepared.clear();
+                self.kept = 0;
+                self.doubt_portals();
+            }
+            "DEALLOCATE ALL" => {
+                self.prepared.clear();
+                self.kept = 0;
+            }
+            // What a name stands for that SQL has prepared is in its own record.
+            "DEALLOCATE" | "PREPARE" => match named(text, tag) {
+                Some(name) => self.forget(&name),
+                None => self.doubt_prepared(),
+            },
+            "CLOSE CURSOR" => match named(text, "CLOSE") {
+                Some(name) => self.close(&name),
+                None => self.doubt_portals(),
+            },
+            // A savepoint's portals are gone too, and what is declared has a name that was free.
+            "CLOSE CURSOR ALL" | "DECLARE CURSOR" | "ROLLBACK" => self.doubt_portals(),
+            // Code may do all of this.
+            "DO" | "CALL" => {
+                self.doubt_prepared();
+                self.doubt_portals();
+            }
+            _ => {}
+        }
+    }
+
+    fn doubt_prepared(&mut self) {
+        for (name, one) in &mut self.prepared {
+            one.certain &= name.is_empty();
+        }
+    }
+
+    fn doubt_portals(&mut self) {
+        for (name, one) in &mut self.portals {
+            one.certain &= name.is_empty();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn kept(&self) -> usize {
+        self.kept
+    }
+}
+
+/// The name in `DEALLOCATE [PREPARE] name`, `CLOSE name` or `PREPARE name …`, where the text is this one statement and the name is
+/// written so that there is no doubt about it.
+fn named(text: &str, verb: &str) -> Option<Vec<u8>> {
+    let mut tokens = Lexer::new(text)
+        .filter(|token| !matches!(token, Token::Space(_) | Token::Comment(_)))
+        .peekable();
+    let is = |token: &Token<'_>, wanted: &str| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(wanted));
+    if !is(&tokens.next()?, verb) {
+        return None;
+    }
+    let mut name = tokens.next()?;
+    if verb == "DEALLOCATE"
+        && is(&name, "prepare")
+        && matches!(tokens.peek(), Some(Token::Word(_) | Token::Name(_)))
+    {
+        name = tokens.next()?;
+    }
+    let name = match name {
+        Token::Word(word) => word.to_ascii_lowercase(),
+        Token::Name(quoted) => quoted.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""),
+        _ => return None,
+    };
+    let mut ended = false;
+    for token in tokens {
+        if ended || (verb != "PREPARE" && token != Token::Other(';')) {
+            return None;
+        }
+        ended = token == Token::Other(';');
+    }
+    // What is longer is cut, and letters beyond ASCII may be folded by the target's own rules.
+    (name.is_ascii() && name.len() <= frame::NAME).then(|| name.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_only_from_a_text_that_is_one_statement() {
+        for (text, verb, expected) in [
+            ("DEALLOCATE a", "DEALLOCATE", Some("a")),
+            ("/* x */ deallocate\n Prepare \"A\"\"b\" ;; ", "DEALLOCATE", None),
+            (
+                "/* x */ deallocate\n Prepare \"A\"\"b\" ; -- x",
+                "DEALLOCATE",
+                Some("A\"b"),
+            ),
+            ("DEALLOCATE PREPARE", "DEALLOCATE", Some("prepare")),
+            ("DEALLOCATE a; PREPARE a AS SELECT 1", "DEALLOCATE", None),
+            ("SELECT 1; DEALLOCATE a", "DEALLOCATE", None),
+            ("DEALLOCATE U&\"a\"", "DEALLOCATE", None),
+            ("DEALLOCATE \u{c4}", "DEALLOCATE", None),
+            ("CLOSE C_1;", "CLOSE", Some("c_1")),
+            ("PREPARE a (int) AS SELECT ';', $1;", "PREPARE", Some("a")),
+            ("PREPARE a AS SELECT 1; DEALLOCATE b", "PREPARE", None),
+        ] {
+            let name = named(text, verb).map(|name| String::from_utf8(name).unwrap());
+            assert_eq!(name.as_deref(), expected, "{text}");
+        }
+        assert_eq!(named(&format!("CLOSE {}", "x".repeat(64)), "CLOSE"), None);
+    }
+}
