@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use daypass_core::break_glass::Owed;
 use daypass_core::demand::Recording;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{GrantId, PersonId, SessionId};
@@ -281,13 +282,14 @@ impl Engine {
         }
         let request = self.store().request(grant.request).await?;
         let now = self.store().now().await?;
-        let is_owed = request.is_some_and(|request| {
+        let is_reviewer = request.is_some_and(|request| {
             let reviewed = request.reviews().iter().any(|review| review.is_of(caller.person));
-            let looks_back =
-                request.path.break_glass.is_some() && self.awaits(caller.person, &request, now).is_any();
-            request.ask.requester != caller.person && (reviewed || looks_back)
+            let looked = matches!(request.owed(), Some(Owed::Reviewed { by, .. }) if *by == caller.person);
+            let may_look = matches!(request.owed(), Some(Owed::Due { .. }))
+                && self.awaits(caller.person, &request, now).is_any();
+            request.ask.requester != caller.person && (reviewed || looked || may_look)
         });
-        if is_owed {
+        if is_reviewer {
             return Ok(());
         }
         Err(Refusal::new(

@@ -137,9 +137,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::NewRequest { id, extends, beside } => {
             link.reserve(&id.to_string()).await?;
             if let Some(person) = beside {
-                link.reserve(&format!("requests of {person}")).await?;
-                take_requests(part, &open_of(link, *person).await?)?;
-                part.holds = counts::held_by(link, *person).await?;
+                others(link, part, *person).await?;
             }
             request(link, part, *id, *extends).await?;
         }
@@ -192,11 +190,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             part.connectors = entitlements::connectors_in_use(link).await?;
         }
         Scope::Key(key) => keys::load(link, part, key).await?,
-        Scope::NewSession { id, grant } => {
-            let text = "SELECT document FROM grants WHERE id = $1 FOR UPDATE";
-            take_grants(part, &link.rows(text, &[(*grant).into()]).await?)?;
-            sessions::load(link, part, *id).await?;
-        }
+        Scope::NewSession { id, grant } => session(link, part, *id, *grant).await?,
         Scope::Session(id) => sessions::load(link, part, *id).await?,
         // Never: that is what it is not about.
         Scope::Remembering { .. } | Scope::Log => {}
@@ -205,6 +199,20 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)
+}
+
+/// What else somebody has asked for and has. Nobody else makes a request for them meanwhile.
+async fn others(link: &mut Link, world: &mut World, person: PersonId) -> Result<()> {
+    link.reserve(&format!("requests of {person}")).await?;
+    take_requests(world, &open_of(link, person).await?)?;
+    world.holds = counts::held_by(link, person).await?;
+    Ok(())
+}
+
+async fn session(link: &mut Link, world: &mut World, id: SessionId, grant: GrantId) -> Result<()> {
+    let text = "SELECT document FROM grants WHERE id = $1 FOR UPDATE";
+    take_grants(world, &link.rows(text, &[grant.into()]).await?)?;
+    sessions::load(link, world, id).await
 }
 
 /// Not locked: they may be decided meanwhile, and then fewer wait.
