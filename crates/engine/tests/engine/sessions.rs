@@ -342,6 +342,24 @@ async fn what_a_gateway_left_behind_is_closed_but_for_what_it_still_has() {
 }
 
 #[tokio::test]
+async fn who_only_takes_away_opens_none_and_ends_all() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    let id = house.open(grant).await.unwrap().session.id;
+    house.engine.only_take_away();
+    assert_eq!(code(house.open(grant).await), Code::OnlyTakesAway);
+    let root = house.caller("root");
+    for looked in [
+        house.engine.note_watched(root, id).await,
+        house.engine.note_replayed(root, id).await,
+    ] {
+        assert_eq!(code(looked), Code::OnlyTakesAway, "nobody would know later that they looked");
+    }
+    house.engine.kill_session(root, id, "looks odd").await.unwrap();
+    house.engine.close_session(id, Reason::Killed, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_outlives_its_grant_is_closed_for_the_grants_reason() {
     let mut house = House::new().await;
     let grant = house.granted(&["orders/write"]).await;

@@ -24,7 +24,7 @@ fn session_id(n: u8) -> SessionId {
     SessionId::from_bytes([n; 10])
 }
 
-async fn open(store: &Store, n: u8, grant: u8, gateway: &str) -> Result<Committed, Error> {
+pub(crate) async fn open(store: &Store, n: u8, grant: u8, gateway: &str) -> Result<Committed, Error> {
     let (id, of) = (session_id(n), grant_id(grant));
     let new = New {
         id,
