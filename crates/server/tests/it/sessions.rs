@@ -116,14 +116,18 @@ async fn a_session_is_shown_from_its_opening_to_its_end() {
         Code::WrongState.into()
     );
 
-    // The trail has it by its short id, in words.
+    in_words(&bed, id).await;
+}
+
+/// The trail has it by its short id.
+async fn in_words(bed: &Bed, id: SessionId) {
     bed.log_with("session.closed").await;
     let query = AuditQuery {
         subject: Some(id.to_string()[..6].to_owned()),
         ..AuditQuery::default()
     };
     let trail = bed.client("dee").await.audit_events(&query).await.unwrap().items;
-    let told: Vec<_> = trail.iter().rev().map(|event| event.summary.as_str()).collect();
+    let told: Vec<_> = trail.iter().map(|event| event.summary.as_str()).collect();
     assert_eq!(
         told,
         [
