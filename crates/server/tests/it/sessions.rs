@@ -116,12 +116,12 @@ async fn a_session_is_shown_from_its_opening_to_its_end() {
         Code::WrongState.into()
     );
 
-    in_words(&bed, id).await;
+    bed.log_with("session.closed").await;
+    trail_has_it_in_words(&bed, id).await;
 }
 
-/// The trail has it by its short id.
-async fn in_words(bed: &Bed, id: SessionId) {
-    bed.log_with("session.closed").await;
+/// By its short id.
+async fn trail_has_it_in_words(bed: &Bed, id: SessionId) {
     let query = AuditQuery {
         subject: Some(id.to_string()[..6].to_owned()),
         ..AuditQuery::default()
