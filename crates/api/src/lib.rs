@@ -19,6 +19,7 @@ pub mod item;
 pub mod key;
 pub mod lock;
 pub mod log;
+pub mod login;
 pub mod page;
 pub mod person;
 pub mod plan;

@@ -122,6 +122,12 @@ pub mod path {
     pub const CREDENTIALS: &str = "/api/v1/grants/{id}/credentials";
     /// A certificate for the holder's own key.
     pub const CERTIFICATE: &str = "/api/v1/grants/{id}/certificate";
+    /// Sessions.
+    pub const SESSIONS: &str = "/api/v1/sessions";
+    /// A session.
+    pub const SESSION: &str = "/api/v1/sessions/{id}";
+    /// End a session early.
+    pub const SESSION_KILL: &str = "/api/v1/sessions/{id}/kill";
     /// The public key of an SSH authority.
     pub const SSH_AUTHORITY: &str = "/api/v1/ssh/{connector}/ca.pub";
     /// Its list of the revoked.
@@ -315,6 +321,12 @@ routes! {
     Credentials: Post CREDENTIALS, Member, REQUEST;
     /// Signs a certificate for one's own key.
     Certificate: Post CERTIFICATE, Member, REQUEST;
+    /// Lists sessions that the caller may see.
+    Sessions: Get SESSIONS, Member, READ;
+    /// Shows one.
+    Session: Get SESSION, Member, READ;
+    /// Ends one early.
+    KillSession: Post SESSION_KILL, Member, REQUEST;
     /// Shows the public key of an SSH authority.
     SshAuthority: Get SSH_AUTHORITY, Public, READ;
     /// Shows its list of the revoked.
@@ -487,6 +499,7 @@ impl Route {
                     | Self::WithdrawChange
                     | Self::Revoke
                     | Self::Release
+                    | Self::KillSession
                     | Self::RevokeToken
             )
     }

@@ -1,145 +1,158 @@
-//! Logging in, who one is, and API tokens.
+//! Sessions: connections that were used under a grant, through a gateway.
 
-use std::collections::BTreeSet;
-
-use daypass_core::id::TokenId;
+use daypass_core::id::{GrantId, SessionId};
 use daypass_core::name::Name;
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::person::Person;
-use crate::route::Scope;
-use crate::secret::Secret;
+use crate::item::Item;
 
-/// `POST /login`.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Login {
-    /// The account's login.
-    pub login: String,
-    /// Its password.
-    pub password: Secret,
-    /// What to call the session in the list of tokens, such as the machine's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-}
-
-/// The answer to a login. The token is shown this once.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct LoggedIn {
-    /// The bearer token of the session.
-    pub token: Secret,
-    /// Until when it is taken.
-    #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Timestamp,
-    /// Who logged in.
-    pub person: Person,
-}
-
-/// `POST /session/confirm`.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Confirm {
-    /// The password of whoever is logged in.
-    pub password: Secret,
-}
-
-/// The answer to it.
+/// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Confirmed {
-    /// When whoever holds this session last proved who they are: just now.
-    #[schema(value_type = String, format = DateTime)]
-    pub confirmed_at: Timestamp,
-}
-
-/// `GET /whoami`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Whoami {
-    /// Who calls.
-    pub person: Person,
-    /// How they came in.
-    pub via: Via,
-    /// Until when what they came in with is taken.
-    #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Timestamp,
-    /// When they last proved, by this session, who they are; not for an API token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub confirmed_at: Option<Timestamp>,
-    /// Since when their account is locked, where it is: they may still read, and give back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub locked_since: Option<Timestamp>,
-}
-
-/// By what kind of credential somebody came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "via", rename_all = "lowercase")]
-pub enum Via {
-    /// A person logged in.
-    Session,
-    /// A program holds an API token of theirs.
-    Token {
-        /// What it may do.
-        scopes: BTreeSet<Scope>,
-    },
-}
-
-/// `POST /tokens`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewToken {
-    /// What its owner calls it.
-    #[schema(example = "nightly-report")]
-    pub name: String,
-    /// What it may do; never more than its owner. At least one.
-    pub scopes: BTreeSet<Scope>,
-    /// How long it is taken.
-    #[schema(value_type = String, example = "30d")]
-    pub expires_in: Span,
-    /// The service account that it is for, where it is not the caller's own; for who answers for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub login: Option<Name>,
-}
-
-/// The answer to a new token. The secret is shown this once.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct IssuedToken {
-    /// What goes into `Authorization: Bearer`.
-    pub secret: Secret,
-    /// The token.
-    pub token: Token,
-}
-
-/// A login session or API token, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Token {
+pub struct Session {
     /// Its id.
     #[schema(value_type = String)]
-    pub id: TokenId,
-    /// Whose it is.
-    pub login: String,
-    /// What its owner calls it.
-    pub name: String,
-    /// A login session or an API token.
-    #[serde(flatten)]
-    pub via: Via,
-    /// When it was issued.
+    pub id: SessionId,
+    /// The grant that it is used under.
+    #[schema(value_type = String)]
+    pub grant: GrantId,
+    /// The login of who holds that.
+    pub holder: String,
+    /// For which item of it.
+    pub item: Item,
+    /// By which protocol.
+    #[schema(value_type = String, example = "postgres")]
+    pub protocol: Name,
+    /// Which gateway has it.
+    #[schema(value_type = String)]
+    pub gateway: Name,
+    /// From which address; unless that was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "192.0.2.7:51112")]
+    pub source: Option<String>,
+    /// What the client's program calls itself. Anybody can say anything here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "psql")]
+    pub program: Option<String>,
+    /// Whether it is over.
+    pub state: SessionState,
+    /// When it was opened.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
-    /// Until when it is taken.
-    #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Timestamp,
+    pub opened_at: Timestamp,
+    /// When it was known to be over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub closed_at: Option<Timestamp>,
+    /// Why it is over: `left`, `expired`, `revoked`, `killed`, `locked`, `lease_lost`, `recording_failed`, `target_lost`,
+    /// `protocol_violation`, `stopping`, or `lost` where its gateway is gone and nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "left")]
+    pub reason: Option<String>,
+    /// Who asked that it ends, where somebody did. It may have ended for another reason first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<Killed>,
+    /// What its gateway counted; once it is over, and where the gateway could say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<SessionCounters>,
+    /// Its recording, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<SessionRecording>,
 }
 
-/// The query of `GET /tokens`.
+/// Whether a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionState {
+    /// It is not.
+    Open,
+    /// Somebody asked that it ends; its gateway has not said yet that it did.
+    Ending,
+    /// It is.
+    Closed,
+}
+
+impl SessionState {
+    /// The state as it is written everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Ending => "ending",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Somebody asked that a session ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Killed {
+    /// The login of who did.
+    pub by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Why, in their words; unless they were erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What was counted in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionCounters {
+    /// Bytes from the client to the target.
+    pub bytes_up: u64,
+    /// Bytes from the target to the client.
+    pub bytes_down: u64,
+    /// Records that were delivered.
+    pub recorded: u64,
+    /// Records that could not be delivered: something happened that its recording does not show.
+    pub unrecorded: u64,
+    /// Statements that a guardrail refused.
+    pub refused: u64,
+}
+
+/// The recording of a session, as far as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionRecording {
+    /// How many chunks are stored.
+    pub chunks: u64,
+    /// How many lines they have.
+    pub lines: u64,
+    /// Whether they go to the end. Of a session that is over, one that does not was cut.
+    pub complete: bool,
+    /// When its time was over and it was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub removed_at: Option<Timestamp>,
+}
+
+/// `POST /sessions/{id}/kill`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// Why. The person whose session it is reads it.
+    pub reason: String,
+}
+
+/// The query of `GET /sessions`: what the caller may see, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct TokenQuery {
-    /// Whose; the caller's own where nobody is named. For administrators, auditors, and who answers for a service account.
+pub struct SessionQuery {
+    /// Only those under this grant, by its id or the first characters of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<String>,
+    pub grant: Option<String>,
+    /// Only the caller's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mine: Option<bool>,
+    /// Only those that are not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<bool>,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The most entries to answer with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }

@@ -21,6 +21,7 @@ use crate::commands::policy::PolicyCommand;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::services::ServiceCommand;
+use crate::commands::session::SessionCommand;
 use crate::commands::ssh::{SshArgs, SshCertificateArgs, SshConfigArgs};
 use crate::commands::ssh_host::SshHostCommand;
 use crate::commands::status::StatusArgs;
@@ -83,6 +84,9 @@ pub enum Command {
     /// On a host: fetch whom it lets in and which certificates it refuses
     #[command(subcommand)]
     SshHost(SshHostCommand),
+    /// See and end connections that go through a gateway
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Check, test, explain and apply policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -155,6 +159,7 @@ impl Command {
             Self::SshConfig(args) => args.run(context),
             Self::SshCertificate(args) => args.run(context).await,
             Self::SshHost(command) => command.run(context).await,
+            Self::Session(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Why(args) => args.run(context).await,
             Self::Change(command) => command.run(context).await,
@@ -297,8 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn what_people_type_about_programs_is_taken() {
+    fn what_people_type_about_programs_and_sessions_is_taken() {
         for line in [
+            "session ls",
+            "session ls --live --mine --grant G7K2M9 --limit 5",
+            "session kill S7K2M9 --reason x",
             "service add ci --owner bo --display CI",
             "service ls --all",
             "service show ci",
@@ -374,6 +382,8 @@ mod tests {
             "ssh-certificate --for web-1",
             "ssh-host sync fleet",
             "ssh-host accept",
+            "session kill S7K2M9",
+            "session kill --reason x",
             "nonsense",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} was taken"));

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::{self, NotCanonical};
 use crate::entitlement::TargetKey;
-use crate::id::{ChangeId, GrantId, PersonId, RequestId};
+use crate::id::{ChangeId, GrantId, PersonId, RequestId, SessionId};
 use crate::text::{Hash, Prose};
 use crate::time::{Span, Timestamp};
-use crate::{change, entitlement, grant, key, lock, person, request};
+use crate::{change, entitlement, grant, key, lock, person, request, session};
 
 /// The version of the canonical form. It changes when the bytes of an event would.
 pub const VERSION: u32 = 1;
@@ -69,6 +69,8 @@ pub enum Subject {
     Log,
     /// A key of Daypass's own.
     Key(key::Key),
+    /// A session.
+    Session(SessionId),
 }
 
 impl Subject {
@@ -85,6 +87,7 @@ impl Subject {
             Self::Policy => "policy",
             Self::Log => "log",
             Self::Key(_) => "key",
+            Self::Session(_) => "session",
         }
     }
 
@@ -101,6 +104,7 @@ impl Subject {
             Self::Policy => String::from("policy"),
             Self::Log => String::from("log"),
             Self::Key(key) => key.to_string(),
+            Self::Session(id) => id.to_string(),
         }
     }
 }
@@ -127,6 +131,8 @@ pub enum What {
     Log(LogEvent),
     /// To a key of Daypass's own.
     Key(key::Event),
+    /// To a session.
+    Session(session::Event),
 }
 
 /// What happened to the log itself. It changes no state.
@@ -176,6 +182,7 @@ impl What {
         use lock::Event as L;
         use person::Change as P;
         use request::Event as R;
+        use session::Event as S;
         match self {
             Self::Request(R::Created { .. }) => "request.created",
             Self::Request(R::Reviewed { .. }) => "request.reviewed",
@@ -229,6 +236,13 @@ impl What {
             Self::Key(K::Staged { .. }) => "key.staged",
             Self::Key(K::Changed { .. }) => "key.changed",
             Self::Key(K::Withdrawn { .. }) => "key.withdrawn",
+            Self::Session(S::Opened { .. }) => "session.opened",
+            Self::Session(S::Recorded { .. }) => "session.recorded",
+            Self::Session(S::Killed { .. }) => "session.killed",
+            Self::Session(S::Closed { .. }) => "session.closed",
+            Self::Session(S::Watched) => "session.watched",
+            Self::Session(S::Replayed) => "session.replayed",
+            Self::Session(S::RecordingRemoved) => "session.recording_removed",
         }
     }
 
@@ -269,6 +283,10 @@ impl What {
             Self::Person(person::Change::Mail { mail }) => mail.iter().collect(),
             Self::Person(person::Change::Delegated { delegation }) => delegation.why.iter().collect(),
             Self::Lock(event) => vec![event.prose()],
+            Self::Session(session::Event::Opened { session }) => {
+                std::iter::once(&session.source).chain(&session.program).collect()
+            }
+            Self::Session(session::Event::Killed { why, .. }) => vec![why],
             _ => Vec::new(),
         }
     }
@@ -301,6 +319,8 @@ impl What {
             Self::Person(person::Change::Mail { mail }) => mail.iter_mut().collect(),
             Self::Person(person::Change::Delegated { delegation }) => delegation.why.iter_mut().collect(),
             Self::Lock(event) => vec![event.prose_mut()],
+            Self::Session(session::Event::Opened { session }) => session.prose_mut(),
+            Self::Session(session::Event::Killed { why, .. }) => vec![why],
             Self::Request(R::Escalated { .. } | R::Withdrawn | R::Lapsed { .. } | R::ReviewOverdue)
             | Self::Grant(_)
             | Self::Entitlement(_)
@@ -308,7 +328,8 @@ impl What {
             | Self::Change(_)
             | Self::Policy(_)
             | Self::Log(_)
-            | Self::Key(_) => Vec::new(),
+            | Self::Key(_)
+            | Self::Session(_) => Vec::new(),
         }
     }
 }

@@ -287,6 +287,15 @@ impl Grant {
         }
     }
 
+    /// Why it ends, once it does.
+    #[must_use]
+    pub const fn reason(&self) -> Option<&Reason> {
+        match &self.state {
+            State::Ending { reason, .. } | State::Ended { reason, .. } => Some(reason),
+            State::Scheduled { .. } | State::Activating { .. } | State::Active { .. } => None,
+        }
+    }
+
     /// Every free text in it, for the store to put the words back.
     pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
         match &mut self.state {

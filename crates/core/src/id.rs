@@ -152,7 +152,11 @@ id!(
     ChangeId, 'C', "change"
 );
 id!(
-    /// A login session or an API token.
+    /// A session: a connection under a grant, through a gateway.
+    SessionId, 'S', "session"
+);
+id!(
+    /// A login or an API token.
     TokenId, 'T', "token"
 );
 

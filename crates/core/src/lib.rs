@@ -31,6 +31,7 @@ mod recount;
 pub mod refusal;
 pub mod request;
 pub mod review;
+pub mod session;
 pub mod text;
 pub mod time;
 pub mod world;

@@ -18,6 +18,7 @@ use crate::person::Change;
 use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::request::{self, Request};
+use crate::session;
 use crate::text::Prose;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -302,6 +303,10 @@ fn may_still(world: &World, person: PersonId, subject: &Subject, what: &What) ->
         (Subject::Grant(id), What::Grant(grant::Event::Ending { .. })) => {
             world.grants.get(id).is_some_and(|grant| grant.holder == person)
         }
+        (Subject::Session(id), What::Session(session::Event::Killed { .. })) => {
+            let session = world.sessions.get(id);
+            session.is_some_and(|session| session.holder == person)
+        }
         (Subject::Person(id), What::Person(Change::TokenIssued { .. } | Change::TokenRevoked { .. })) => {
             *id == person
         }
@@ -337,6 +342,10 @@ fn nearer<'a>(world: &'a World, subject: &Subject, what: &What) -> Option<&'a Lo
                 | grant::Event::CredentialIssued { .. },
             ),
         ) => world.grants.get(id).and_then(|grant| world.lock_over(grant)),
+        (_, What::Session(session::Event::Opened { session })) => {
+            let grant = world.grants.get(&session.grant);
+            grant.and_then(|grant| world.lock_over(grant))
+        }
         _ => None,
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::event::{LogEvent, PolicyEvent, What};
 use crate::refusal::{Code, Refusal};
-use crate::{change, entitlement, grant, key, lock, person, request};
+use crate::{change, entitlement, grant, key, lock, person, request, session};
 
 /// Whether this may be recorded: it ends or refuses something, says what was seen at a target, or lets somebody in who may do
 /// nothing but that. Whatever gives, lengthens or brings access nearer may not, and neither may what changes by whom and by which
@@ -45,6 +45,7 @@ const fn takes_away(what: &What) -> bool {
             | key::Event::Changed { .. }
             | key::Event::Withdrawn { .. },
         ) => false,
+        What::Session(event) => of_session(event),
     }
 }
 
@@ -110,6 +111,15 @@ const fn of_change(event: &change::Event) -> bool {
     match event {
         E::Denied { .. } | E::Withdrawn | E::Lapsed { .. } => true,
         E::Proposed { .. } | E::Reviewed { .. } | E::Escalated { .. } | E::Applied { .. } => false,
+    }
+}
+
+const fn of_session(event: &session::Event) -> bool {
+    use session::Event as E;
+    match event {
+        E::Recorded { .. } | E::Killed { .. } | E::Closed { .. } => true,
+        // That somebody looked would be lost with this store; and what goes, goes when somebody knows what was decided.
+        E::Opened { .. } | E::Watched | E::Replayed | E::RecordingRemoved => false,
     }
 }
 

@@ -10,13 +10,14 @@ use crate::change::{self, Change as Proposed};
 use crate::entitlement::{Entitlement, TargetKey};
 use crate::event::{Event, PolicyEvent, Subject, What};
 use crate::grant::{self, Grant};
-use crate::id::{ChangeId, GrantId, PersonId, RequestId};
+use crate::id::{ChangeId, GrantId, PersonId, RequestId, SessionId};
 use crate::key::{self, Key, Standing};
 use crate::lock::{Lock, On};
 use crate::name::Name;
 use crate::past::Past;
 use crate::person::{Change, Person};
 use crate::request::{self, Request};
+use crate::session::{self, Session};
 use crate::text::Hash;
 use crate::time::Timestamp;
 
@@ -37,6 +38,8 @@ pub struct World {
     pub changes: BTreeMap<ChangeId, Proposed>,
     /// Keys of Daypass's own that were ever rotated. A transition sees the one that it is about.
     pub keys: BTreeMap<Key, Standing>,
+    /// Sessions. A transition sees the one that it is about.
+    pub sessions: BTreeMap<SessionId, Session>,
     /// How often the directory changed.
     pub directory: u64,
     /// The policy revision in force.
@@ -122,6 +125,13 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("key", "settled", "staged"),
     ("key", "staged", "retiring"),
     ("key", "retiring", "settled"),
+    ("session", "none", "open"),
+    ("session", "open", "open"),
+    ("session", "open", "ending"),
+    ("session", "ending", "ending"),
+    ("session", "open", "closed"),
+    ("session", "ending", "closed"),
+    ("session", "closed", "closed"),
 ];
 
 impl World {
@@ -161,6 +171,7 @@ impl World {
             // It has no state of its own.
             Subject::Log => Some("kept"),
             Subject::Key(key) => self.keys.get(key).map(|standing| standing.phase.name()),
+            Subject::Session(id) => self.sessions.get(id).map(|session| session.state.name()),
         };
         state.unwrap_or("none")
     }
@@ -233,6 +244,7 @@ impl World {
             }
             (Subject::Log, What::Log(_)) => Some("kept"),
             (Subject::Key(key), What::Key(what)) => self.rotate(key, what, event.at),
+            (Subject::Session(id), What::Session(what)) => self.connect(*id, what, event.at),
             _ => None,
         }
     }
@@ -241,6 +253,20 @@ impl World {
         let next = Standing::evolve(self.keys.get(key), key, what, at)?;
         let name = next.phase.name();
         self.keys.insert(key.clone(), next);
+        Some(name)
+    }
+
+    fn connect(&mut self, id: SessionId, what: &session::Event, at: Timestamp) -> Option<&'static str> {
+        let next = match (self.sessions.get(&id), what) {
+            (None, session::Event::Opened { session }) if session.id == id => {
+                let grant = self.grants.get(&session.grant);
+                session.begins(grant, at).then(|| session.as_ref().clone())?
+            }
+            (Some(session), what) => session.clone().evolve(what, at)?,
+            (None, _) => return None,
+        };
+        let name = next.state.name();
+        self.sessions.insert(id, next);
         Some(name)
     }
 }

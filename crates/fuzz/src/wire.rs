@@ -3,7 +3,7 @@
 use daypass_api::{
     break_glass, catalogue, change, delegation, environment, event, explain, grant, lock, person, policy,
 };
-use daypass_api::{request, session, ssh, ticket, why};
+use daypass_api::{login, request, session, ssh, ticket, why};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,10 +44,12 @@ pub(crate) fn wire(data: &[u8]) {
         read::<catalogue::ResourceQuery>,
         read::<why::WhyQuery>,
         read::<event::AuditQuery>,
-        read::<session::Login>,
-        read::<session::Confirm>,
-        read::<session::NewToken>,
-        read::<session::TokenQuery>,
+        read::<session::Kill>,
+        read::<session::SessionQuery>,
+        read::<login::Login>,
+        read::<login::Confirm>,
+        read::<login::NewToken>,
+        read::<login::TokenQuery>,
         read::<ticket::CloseTicket>,
         read::<person::NewPerson>,
         read::<person::ChangeGroups>,

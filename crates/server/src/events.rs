@@ -9,6 +9,7 @@ use daypass_core::lock::On;
 use daypass_core::person::{Change, Person};
 use daypass_core::request::Request;
 use daypass_core::review::Review;
+use daypass_core::session;
 use daypass_core::time::Timestamp;
 use daypass_engine::{Caller, Engine};
 use daypass_policy::Directory as _;
@@ -56,6 +57,19 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
     match &event.subject {
         Subject::Request(id) => of_request(engine, *id, event.at).await,
         Subject::Grant(id) => of_grant(engine, *id, event.at).await,
+        // That somebody looks is nothing for whom they look at.
+        Subject::Session(_)
+            if matches!(
+                event.what,
+                What::Session(session::Event::Watched | session::Event::Replayed)
+            ) =>
+        {
+            Ok(BTreeSet::new())
+        }
+        Subject::Session(id) => match engine.store().session(*id).await? {
+            Some(session) => of_grant(engine, session.grant, event.at).await,
+            None => Ok(BTreeSet::new()),
+        },
         Subject::Entitlement(key) => {
             let entitlement = engine.store().entitlement(key).await?;
             let holders = engine.store().held(std::slice::from_ref(key)).await?;

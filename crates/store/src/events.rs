@@ -38,7 +38,7 @@ pub struct Entry {
 pub struct EventFilter {
     /// About this.
     pub subject: Option<Subject>,
-    /// About things of this kind: `request`, `grant`, `entitlement`, `person`, `lock`, `key` or `policy`.
+    /// About things of this kind: `request`, `grant`, `entitlement`, `session`, `person`, `lock`, `key` or `policy`.
     pub kind: Option<String>,
     /// Caused by this person, or by Daypass itself.
     pub actor: Option<Actor>,

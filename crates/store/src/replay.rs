@@ -16,7 +16,7 @@ use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
 use crate::value::{Row, Value};
 use crate::verify::Check;
-use crate::{changes, keys, locks, people, tiles};
+use crate::{changes, keys, locks, people, sessions, tiles};
 
 /// How many events are read at once.
 const PAGE: i64 = 1000;
@@ -275,6 +275,10 @@ pub(crate) async fn load(link: &mut Link) -> Result<World> {
     keys::take(
         &mut world,
         &link.rows("SELECT document FROM key_states", &[]).await?,
+    )?;
+    sessions::take(
+        &mut world,
+        &link.rows("SELECT document FROM sessions", &[]).await?,
     )?;
     world.directory = people::changes(link).await?;
     let policy = link.row("SELECT revision FROM policy_state", &[]).await?;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use daypass_core::id::{ChangeId, GrantId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, RequestId, SessionId};
 use daypass_core::refusal::{Code, Refusal};
 
 use crate::error::Result;
@@ -24,9 +24,15 @@ pub(crate) async fn changes(link: &mut Link, typed: &str, most: usize) -> Result
     alike(link, typed, ChangeId::LETTER, CHANGES, most).await
 }
 
+/// The sessions whose ids begin so, in their order.
+pub(crate) async fn sessions(link: &mut Link, typed: &str, most: usize) -> Result<Vec<SessionId>> {
+    alike(link, typed, SessionId::LETTER, SESSIONS, most).await
+}
+
 const REQUESTS: &str = "SELECT id FROM requests WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
 const GRANTS: &str = "SELECT id FROM grants WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
 const CHANGES: &str = "SELECT id FROM changes WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+const SESSIONS: &str = "SELECT id FROM sessions WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
 
 /// How many ids an ambiguous prefix is answered with.
 const SHOWN: usize = 5;
@@ -41,6 +47,10 @@ pub(crate) async fn grant(link: &mut Link, typed: &str) -> Result<GrantId> {
 
 pub(crate) async fn change(link: &mut Link, typed: &str) -> Result<ChangeId> {
     one(link, typed, ChangeId::LETTER, "change", CHANGES).await
+}
+
+pub(crate) async fn session(link: &mut Link, typed: &str) -> Result<SessionId> {
+    one(link, typed, SessionId::LETTER, "session", SESSIONS).await
 }
 
 /// The prefix in the spelling of ids: Crockford's alphabet reads O as 0, and I and L as 1. `None`: no id begins so.

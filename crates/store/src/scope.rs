@@ -1,12 +1,12 @@
 //! What a transition sees and holds still: the rows of its scope, locked in one order everywhere.
 //!
-//! The order is requests, grants by id, entitlements by key, people, locks, somebody's past: two transitions that meet wait, and never for each
+//! The order is requests, grants by id, sessions, entitlements by key, people, locks, somebody's past: two transitions that meet wait, and never for each
 //! other in a circle. What every decision depends on (the policy, and what is locked) changes only while nothing else is
 //! decided: see [`Scope::is_exclusive`].
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
-use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId, SessionId};
 use daypass_core::key::Key;
 use daypass_core::lock::On;
 use daypass_core::past::Reach;
@@ -18,7 +18,7 @@ use daypass_core::world::World;
 use crate::error::Result;
 use crate::link::Link;
 use crate::value::{Row, Value};
-use crate::{changes, counts, entitlements, keys, locks, past, people, texts};
+use crate::{changes, counts, entitlements, keys, locks, past, people, sessions, texts};
 
 /// How many requests of one person wait for others at most: who wants more takes one back. What is asked fills the mailboxes
 /// of those who are to read it.
@@ -88,6 +88,16 @@ pub enum Scope {
     Log,
     /// A key of Daypass's own. An authority issues nothing meanwhile.
     Key(Key),
+    /// A session that is to be opened under a grant, which neither ends nor is lengthened meanwhile. Loads what is there under
+    /// its id already.
+    NewSession {
+        /// The id that it will have.
+        id: SessionId,
+        /// The grant.
+        grant: GrantId,
+    },
+    /// A session.
+    Session(SessionId),
     /// Another of these, with what a person has had. Where something of it is counted, nobody else decides about the same
     /// person meanwhile who counts it too.
     Remembering {
@@ -127,9 +137,7 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::NewRequest { id, extends, beside } => {
             link.reserve(&id.to_string()).await?;
             if let Some(person) = beside {
-                link.reserve(&format!("requests of {person}")).await?;
-                take_requests(part, &open_of(link, *person).await?)?;
-                part.holds = counts::held_by(link, *person).await?;
+                others(link, part, *person).await?;
             }
             request(link, part, *id, *extends).await?;
         }
@@ -182,6 +190,8 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             part.connectors = entitlements::connectors_in_use(link).await?;
         }
         Scope::Key(key) => keys::load(link, part, key).await?,
+        Scope::NewSession { id, grant } => session(link, part, *id, *grant).await?,
+        Scope::Session(id) => sessions::load(link, part, *id).await?,
         // Never: that is what it is not about.
         Scope::Remembering { .. } | Scope::Log => {}
     }
@@ -189,6 +199,20 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
     texts::open(link, &mut world).await?;
     let [world] = world;
     Ok(world)
+}
+
+/// What else somebody has asked for and has. Nobody else makes a request for them meanwhile.
+async fn others(link: &mut Link, world: &mut World, person: PersonId) -> Result<()> {
+    link.reserve(&format!("requests of {person}")).await?;
+    take_requests(world, &open_of(link, person).await?)?;
+    world.holds = counts::held_by(link, person).await?;
+    Ok(())
+}
+
+async fn session(link: &mut Link, world: &mut World, id: SessionId, grant: GrantId) -> Result<()> {
+    let text = "SELECT document FROM grants WHERE id = $1 FOR UPDATE";
+    take_grants(world, &link.rows(text, &[grant.into()]).await?)?;
+    sessions::load(link, world, id).await
 }
 
 /// Not locked: they may be decided meanwhile, and then fewer wait.

@@ -7,6 +7,7 @@ use daypass_core::grant::Grant;
 use daypass_core::lock::Lock;
 use daypass_core::person::Person;
 use daypass_core::request::Request;
+use daypass_core::session::Session;
 use daypass_core::text::{Hash, Prose, Words};
 use daypass_core::world::World;
 
@@ -25,7 +26,7 @@ macro_rules! spoken {
         fn prose_mut(&mut self) -> Vec<&mut Prose> { <$of>::prose_mut(self) }
     })* };
 }
-spoken!(Request, Grant, Person, Lock, Change);
+spoken!(Request, Grant, Person, Lock, Change, Session);
 
 impl Spoken for Entry {
     fn prose_mut(&mut self) -> Vec<&mut Prose> {
@@ -40,8 +41,9 @@ impl Spoken for World {
         let people = self.people.values_mut().flat_map(Person::prose_mut);
         let locks = self.locks.values_mut().flat_map(Lock::prose_mut);
         let changes = self.changes.values_mut().flat_map(Change::prose_mut);
+        let sessions = self.sessions.values_mut().flat_map(Session::prose_mut);
         let all = requests.chain(grants).chain(people).chain(locks);
-        all.chain(changes).collect()
+        all.chain(changes).chain(sessions).collect()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::scope::{self, Scope};
 use crate::side::{self, Side};
 use crate::texts;
 use crate::value::Statement;
-use crate::{changes, entitlements, grants, keys, locks, past, people, policies, requests};
+use crate::{changes, entitlements, grants, keys, locks, past, people, policies, requests, sessions};
 
 /// What a decision leads to. No events: nothing is to be recorded, which is no error.
 #[derive(Default)]
@@ -211,6 +211,7 @@ fn writes(
             Subject::Lock(on) => locks::write(world.locks.get(on), step)?,
             Subject::Change(id) => changes::write(world.changes.get(id), step)?,
             Subject::Key(key) => keys::write(world.keys.get(key), step)?,
+            Subject::Session(id) => sessions::write(world.sessions.get(id), step)?,
             Subject::Policy => policies::write(world.policy, step, (*id, event.actor, now), &side)?,
             Subject::Log => Vec::new(),
         });

@@ -1,6 +1,6 @@
 //! What goes into a statement and comes out of a row, the same for both databases: whole numbers, text and bytes.
 
-use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId, TokenId};
+use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId, SessionId, TokenId};
 use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::text::Hash;
@@ -51,7 +51,7 @@ macro_rules! text {
     })* };
 }
 text!(
-    &str, String, ChangeId, RequestId, GrantId, PersonId, TokenId, &Name
+    &str, String, ChangeId, RequestId, GrantId, PersonId, SessionId, TokenId, &Name
 );
 
 impl From<i64> for Value {

@@ -1,6 +1,6 @@
 //! One method per route. Ids may be given as unique prefixes where something is read; where something is done, the full id.
 
-use daypass_core::id::{ChangeId, GrantId, RequestId, TokenId};
+use daypass_core::id::{ChangeId, GrantId, RequestId, SessionId, TokenId};
 use daypass_core::name::Name;
 
 use super::{Call, Client, Error};
@@ -17,6 +17,7 @@ use crate::grant::{AskCredential, Credential, Ending, Extend, Grant, GrantQuery,
 use crate::key::{LogKey, RotateLog, Sealing};
 use crate::lock::{ChangeLock, Lock, Locked, Unlocked};
 use crate::log::{CheckpointQuery, GrantProof, KeyLinks, LogProof, ProofQuery};
+use crate::login::{Confirm, Confirmed, IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
 use crate::page::Page;
 use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
@@ -26,7 +27,7 @@ use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
-use crate::session::{Confirm, Confirmed, IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
+use crate::session::{Kill, Session, SessionQuery};
 use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 use crate::ticket::{CloseTicket, TicketClosed};
 use crate::why::{Why, WhyQuery};
@@ -128,6 +129,21 @@ impl Client {
     /// Gives one's own grant back.
     pub async fn release(&self, id: GrantId) -> Result<Ending> {
         self.send(Route::Release, &[&id.to_string()], &NOTHING).await
+    }
+
+    /// Sessions that one may see.
+    pub async fn sessions(&self, query: &SessionQuery) -> Result<Page<Session>> {
+        self.get(Route::Sessions, &[], query).await
+    }
+
+    /// One session, by its id or a unique prefix of it.
+    pub async fn session(&self, id: &str) -> Result<Session> {
+        self.get(Route::Session, &[id], &ALL).await
+    }
+
+    /// Ends a session early.
+    pub async fn kill_session(&self, id: SessionId, kill: &Kill) -> Result<Session> {
+        self.send(Route::KillSession, &[&id.to_string()], kill).await
     }
 
     /// Asks for more time on one's own grant.

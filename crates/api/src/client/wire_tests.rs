@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 
 use super::{Client, Connection, Error, MAX_ANSWER};
+use crate::login::{NewToken, Whoami};
 use crate::page::Page;
 use crate::problem::{Problem, ProblemCode};
 use crate::request::NewRequest;
 use crate::route::Route;
-use crate::session::{NewToken, Whoami};
 
 /// What one call brought: method and path, idempotency key, authorization.
 type Seen = (String, Option<String>, Option<String>);

@@ -1,7 +1,7 @@
 //! `confirm`, and what other commands do where the server wants a fresh proof of who somebody is.
 
 use clap::Args;
-use daypass_api::session::Confirm;
+use daypass_api::login::Confirm;
 use daypass_api::{Client, Secret, client};
 use daypass_core::refusal::Code;
 use secrecy::SecretString;

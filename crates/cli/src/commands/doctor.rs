@@ -4,7 +4,7 @@ use clap::Args;
 use daypass_api::ProblemCode;
 use daypass_api::client::Client;
 use daypass_api::doctor::{Check, LOOKED_AT, Verdict};
-use daypass_api::session::Whoami;
+use daypass_api::login::Whoami;
 use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daypass_api::client::{Client, Connection};
+use daypass_api::login::{Login, Via, Whoami};
 use daypass_api::route::Route;
-use daypass_api::session::{Login, Via, Whoami};
 use daypass_api::{DEFAULT_PORT, Secret};
 use daypass_core::time::Timestamp;
 

@@ -21,6 +21,7 @@ pub(crate) mod policy;
 pub(crate) mod request;
 pub(crate) mod review;
 pub(crate) mod services;
+pub(crate) mod session;
 pub(crate) mod show;
 pub(crate) mod ssh;
 pub(crate) mod ssh_host;

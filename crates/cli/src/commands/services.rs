@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
+use daypass_api::login::Token;
 use daypass_api::person::{Kind, NewPerson, Person, PersonQuery, SetOwner, SystemRole};
-use daypass_api::session::Token;
 use daypass_core::name::Name;
 use daypass_core::time::Span;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
 use daypass_api::change::Proposed;
+use daypass_api::login::{NewToken, Token, TokenQuery, Via};
 use daypass_api::route::Scope;
-use daypass_api::session::{NewToken, Token, TokenQuery, Via};
 use daypass_api::{Client, client};
 use daypass_core::id::TokenId;
 use daypass_core::name::Name;

@@ -14,6 +14,7 @@ pub(super) const fn goes_on(call: Call) -> bool {
         R::Review | R::ReviewChange => matches!(call.decision, Some(Decision::Deny)),
         R::Revoke
         | R::Release
+        | R::KillSession
         | R::Cancel
         | R::WithdrawChange
         | R::PersonDeactivate
@@ -31,6 +32,8 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::Request
         | R::Grants
         | R::Grant
+        | R::Sessions
+        | R::Session
         | R::SshAuthority
         | R::SshKrl
         | R::SshHost
@@ -109,6 +112,7 @@ mod tests {
                 &Route::Cancel,
                 &Route::Revoke,
                 &Route::Release,
+                &Route::KillSession,
                 &Route::SshAcknowledge,
                 &Route::WithdrawChange,
                 &Route::PersonDeactivate,

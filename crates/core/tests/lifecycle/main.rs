@@ -12,4 +12,5 @@ mod lock;
 mod plan;
 mod request;
 mod samples;
+mod session;
 mod world;

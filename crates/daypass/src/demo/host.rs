@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daypass_api::client::{Client, Connection};
+use daypass_api::login::NewToken;
 use daypass_api::person::{Kind, NewPerson, SystemRole};
 use daypass_api::route::Scope;
-use daypass_api::session::NewToken;
 use daypass_core::name::Name;
 use daypass_core::time::Span;
 use daypass_policy::Source;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_api::client::{Client, Connection, EventStream};
 use daypass_api::grant::Grant;
+use daypass_api::login::Login;
 use daypass_api::person::{Kind, NewPerson, SystemRole};
-use daypass_api::session::Login;
 use daypass_api::{Secret, person};
 use daypass_core::name::Name;
 use daypass_server::{Server, edge};

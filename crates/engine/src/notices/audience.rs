@@ -77,7 +77,7 @@ pub fn of(event: &Event, around: &Around, scene: &Scene<'_>) -> Vec<Notice> {
             None => Vec::new(),
         },
         What::Person(_) => super::delegation::of(event),
-        What::Entitlement(_) | What::Policy(_) | What::Key(_) | What::Log(_) => Vec::new(),
+        What::Entitlement(_) | What::Policy(_) | What::Key(_) | What::Log(_) | What::Session(_) => Vec::new(),
     }
 }
 

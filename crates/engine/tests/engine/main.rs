@@ -26,5 +26,6 @@ mod people;
 mod policies;
 mod reviews;
 mod services;
+mod sessions;
 mod shared;
 mod windows;

@@ -7,7 +7,7 @@ use daypass_api::event::{AuditEvent, AuditQuery, ITSELF};
 use daypass_api::{Page, Problem};
 use daypass_core::entitlement::TargetKey;
 use daypass_core::event::{Actor, Subject};
-use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId};
+use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId, SessionId};
 use daypass_core::refusal::Code;
 use daypass_policy::Directory as _;
 use daypass_store::{Entry, EventFilter, From};
@@ -112,6 +112,10 @@ async fn about(app: &Parts, subject: Option<&str>) -> Answer<About> {
     if text.starts_with([ChangeId::LETTER, ChangeId::LETTER.to_ascii_lowercase()]) {
         let change = app.engine.store().resolve_change(text).await?;
         return Ok(About::Filter(Some(Subject::Change(change))));
+    }
+    if text.starts_with([SessionId::LETTER, SessionId::LETTER.to_ascii_lowercase()]) {
+        let session = app.engine.store().resolve_session(text).await?;
+        return Ok(About::Filter(Some(Subject::Session(session))));
     }
     if text.starts_with([GrantId::LETTER, GrantId::LETTER.to_ascii_lowercase()]) {
         let grant = app.engine.store().resolve_grant(text).await?;

@@ -1,7 +1,7 @@
 //! Proving anew who one is, on the session that one calls with: for what the policy wants a fresh proof of.
 
 use axum::extract::State;
-use daypass_api::session::{Confirm, Confirmed};
+use daypass_api::login::{Confirm, Confirmed};
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::refusal::Code;
 use daypass_engine::{Error, Proof};

@@ -109,20 +109,25 @@ pub(super) async fn get(
     identity: Identity,
     Path(typed): Path<String>,
 ) -> Answer<Json<Grant>> {
+    let grant = named(&app, &identity, &typed).await?;
+    Ok(Json(one(&app, grant).await?))
+}
+
+/// The grant that is meant by an id or the first characters of one, if the caller may see it.
+pub(super) async fn named(app: &Parts, identity: &Identity, typed: &str) -> Answer<Core> {
     let id = match typed.parse() {
         Ok(id) => id,
-        Err(_) if identity.caller.sees_all() => app.engine.store().resolve_grant(&typed).await?,
+        Err(_) if identity.caller.sees_all() => app.engine.store().resolve_grant(typed).await?,
         Err(_) => {
-            let ids = app.engine.store().grants_like(&typed, MOST_ALIKE).await?;
+            let ids = app.engine.store().grants_like(typed, MOST_ALIKE).await?;
             let sees = |id| {
-                let seen = visible(&app, &identity, id);
+                let seen = visible(app, identity, id);
                 async { seen.await.is_ok() }
             };
-            only_seen("grant", &typed, &ids, sees).await?
+            only_seen("grant", typed, &ids, sees).await?
         }
     };
-    let grant = visible(&app, &identity, id).await?;
-    Ok(Json(one(&app, grant).await?))
+    visible(app, identity, id).await
 }
 
 async fn ended(app: &Parts, ended: Ended) -> Answer<Json<Ending>> {

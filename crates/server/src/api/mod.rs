@@ -17,6 +17,7 @@ mod keys;
 mod locks;
 mod log;
 mod log_key;
+mod logins;
 mod onlooker;
 mod page;
 mod people;
@@ -53,10 +54,10 @@ use crate::web;
 fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
     use Route as R;
     vec![
-        (R::Login, routes!(sessions::login)),
-        (R::Logout, routes!(sessions::logout)),
+        (R::Login, routes!(logins::login)),
+        (R::Logout, routes!(logins::logout)),
         (R::Confirm, routes!(confirm::confirm)),
-        (R::Whoami, routes!(sessions::whoami)),
+        (R::Whoami, routes!(logins::whoami)),
         (R::Preview, routes!(requests::preview)),
         (R::AddRequest, routes!(requests::add)),
         (R::Requests, routes!(requests::list)),
@@ -73,6 +74,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Extend, routes!(grants::extend)),
         (R::Credentials, routes!(grants::credentials)),
         (R::Certificate, routes!(ssh::certificate)),
+        (R::Sessions, routes!(sessions::list)),
+        (R::Session, routes!(sessions::get)),
+        (R::KillSession, routes!(sessions::kill)),
         (R::SshAuthority, routes!(ssh::authority)),
         (R::SshKrl, routes!(ssh::krl)),
         (R::SshHost, routes!(ssh::host)),
@@ -109,9 +113,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::PersonDeactivate, routes!(people::deactivate)),
         (R::PersonReactivate, routes!(people::reactivate)),
         (R::Groups, routes!(people::all_groups)),
-        (R::Tokens, routes!(sessions::list)),
-        (R::AddToken, routes!(sessions::add)),
-        (R::RevokeToken, routes!(sessions::revoke)),
+        (R::Tokens, routes!(logins::list)),
+        (R::AddToken, routes!(logins::add)),
+        (R::RevokeToken, routes!(logins::revoke)),
         (R::Locks, routes!(locks::list)),
         (R::Lock, routes!(locks::lock)),
         (R::Unlock, routes!(locks::unlock)),

@@ -81,6 +81,7 @@ fn summary(event: &Event, people: &Snapshot) -> String {
         ),
         What::Key(what) if event.subject == Subject::Key(key::Key::Log) => of_log_key(what),
         What::Key(what) => of_key(what),
+        What::Session(what) => super::session::told(what, people),
     }
 }
 

@@ -10,6 +10,7 @@ mod lock;
 mod person;
 mod policy;
 mod request;
+mod session;
 mod step;
 mod tools;
 
@@ -21,6 +22,7 @@ pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
 pub(crate) use policy::{authority, check, connector, environment, offer, preview};
 pub(crate) use request::request;
+pub(crate) use session::session;
 pub(crate) use tools::{explanation, plan};
 
 use std::collections::BTreeSet;

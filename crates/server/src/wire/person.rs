@@ -1,6 +1,6 @@
 //! Accounts, groups, sessions and tokens on the wire.
 
-use daypass_api::{person as api, session};
+use daypass_api::{login, person as api};
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::Person;
@@ -51,8 +51,8 @@ pub(crate) fn group(name: &Name, members: &[PersonId], people: &Snapshot) -> api
 
 /// A session or token, without its secret.
 #[must_use]
-pub(crate) fn token(row: &TokenRow, people: &Snapshot) -> session::Token {
-    session::Token {
+pub(crate) fn token(row: &TokenRow, people: &Snapshot) -> login::Token {
+    login::Token {
         id: row.id,
         login: people.login(row.person),
         name: row.name.clone(),
@@ -64,10 +64,10 @@ pub(crate) fn token(row: &TokenRow, people: &Snapshot) -> session::Token {
 
 /// What kind of credential it is.
 #[must_use]
-pub(crate) fn via(kind: &TokenKind) -> session::Via {
+pub(crate) fn via(kind: &TokenKind) -> login::Via {
     match kind {
-        TokenKind::Session => session::Via::Session,
-        TokenKind::Api { scopes: written } => session::Via::Token {
+        TokenKind::Session => login::Via::Session,
+        TokenKind::Api { scopes: written } => login::Via::Token {
             scopes: scopes(written),
         },
     }

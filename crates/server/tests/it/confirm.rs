@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daypass_api::client::Client;
-use daypass_api::session::Confirm;
+use daypass_api::login::Confirm;
 use daypass_api::{IDEMPOTENCY_KEY, ProblemCode, Route, Secret};
 use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};

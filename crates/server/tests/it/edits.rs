@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use daypass_api::change::{Change, ChangeKind, ChangeQuery, ChangeState, NewChangeReview, Proposed};
 use daypass_api::client::Error;
+use daypass_api::login::NewToken;
 use daypass_api::person::{ChangeGroups, Kind, NewPerson, SetPassword, SetRole, SystemRole};
 use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_api::request::Decision;
-use daypass_api::session::NewToken;
 use daypass_api::{Client, ProblemCode, Route, Scope, Secret};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;

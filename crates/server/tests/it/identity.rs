@@ -1,7 +1,7 @@
 //! Logging in and out, tokens, and how fast somebody may try.
 
 use daypass_api::client::Error;
-use daypass_api::session::{Login, NewToken, Via};
+use daypass_api::login::{Login, NewToken, Via};
 use daypass_api::{ProblemCode, Route, Scope, Secret};
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;

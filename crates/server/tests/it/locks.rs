@@ -107,6 +107,7 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
         | Route::Extend
         | Route::Credentials
         | Route::Certificate => "G0000000000000000",
+        Route::Session | Route::KillSession => "S0000000000000000",
         Route::RevokeToken => "T0000000000000000",
         Route::Change | Route::ReviewChange | Route::WithdrawChange => "C0000000000000000",
         _ if route.path().contains("{id}") => "R0000000000000000",
@@ -124,6 +125,7 @@ async fn every_route_that_opens_anything_is_shut_to_who_is_locked() {
         Route::WithdrawChange,
         Route::Revoke,
         Route::Release,
+        Route::KillSession,
         Route::RevokeToken,
     ];
     for route in Route::ALL.iter().copied() {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use daypass_api::grant::{GrantState, Revoke};
+use daypass_api::login::{Login, NewToken};
 use daypass_api::person::{Kind, NewPerson, SetPassword, SystemRole};
-use daypass_api::session::{Login, NewToken};
 use daypass_api::{IDEMPOTENCY_KEY, Route, Scope, Secret};
 use daypass_core::time::Span;
 

@@ -25,6 +25,7 @@ mod policy;
 mod problems;
 mod replicas;
 mod services;
+mod sessions;
 mod signing;
 mod signing_keys;
 mod smuggling;

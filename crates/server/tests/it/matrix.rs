@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_api::grant::GrantState;
 use daypass_api::{Audience, ProblemCode, Route, Scope};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::refusal::Code;
@@ -9,6 +10,7 @@ use daypass_core::time::Span;
 use daypass_store::TokenKind;
 
 use crate::bed::{Bed, problem};
+use crate::sessions;
 
 /// Somebody who calls.
 struct Caller {
@@ -141,6 +143,7 @@ fn nowhere(route: Route) -> Vec<&'static str> {
         | Route::Certificate => {
             vec!["G0000000000000000"]
         }
+        Route::Session | Route::KillSession => vec!["S0000000000000000"],
         Route::RevokeToken => vec!["T0000000000000000"],
         Route::Change | Route::ReviewChange | Route::WithdrawChange => vec!["C0000000000000000"],
         _ if route.path().contains("{id}") => vec!["R0000000000000000"],
@@ -231,6 +234,9 @@ async fn what_somebody_may_not_see_is_what_is_not_there() {
         .await;
     let grant = bed.ask("ana", "staging/read").await.grant.unwrap();
     let eve = bed.session("eve").await;
+    bed.reaches(grant, GrantState::Active).await;
+    let session = sessions::open(&bed, grant, "staging/read").await.to_string();
+    let kill = serde_json::json!({"reason": "x"});
     let (request, grant) = (request.id.to_string(), grant.to_string());
     let body = serde_json::json!({
         "decision": "approve", "digest": "0".repeat(64), "duration": "1h",
@@ -242,6 +248,8 @@ async fn what_somebody_may_not_see_is_what_is_not_there() {
         (Route::Cancel, &request, "R0000000000000000", None),
         (Route::Review, &request, "R0000000000000000", Some(&body)),
         (Route::Grant, &grant, "G0000000000000000", None),
+        (Route::Session, &session, "S0000000000000000", None),
+        (Route::KillSession, &session, "S0000000000000000", Some(&kill)),
         (Route::Revoke, &grant, "G0000000000000000", None),
         (Route::Release, &grant, "G0000000000000000", None),
         (Route::Credentials, &grant, "G0000000000000000", None),

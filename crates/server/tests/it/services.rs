@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use daypass_api::client::Error;
 use daypass_api::doctor::Verdict;
+use daypass_api::login::{NewToken, TokenQuery};
 use daypass_api::person::{Kind, NewPerson, PersonQuery, SetManager, SetOwner, SetRole, SystemRole};
-use daypass_api::session::{NewToken, TokenQuery};
 use daypass_api::{ProblemCode, Route, Scope};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;

@@ -56,6 +56,13 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('key', 'settled', 'staged'),
     ('key', 'staged', 'retiring'),
     ('key', 'retiring', 'settled'),
+    ('session', 'none', 'open'),
+    ('session', 'open', 'open'),
+    ('session', 'open', 'ending'),
+    ('session', 'ending', 'ending'),
+    ('session', 'open', 'closed'),
+    ('session', 'ending', 'closed'),
+    ('session', 'closed', 'closed'),
     ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
@@ -221,6 +228,26 @@ CREATE TABLE grant_parts (
 );
 CREATE INDEX grant_parts_resource ON grant_parts (resource) WHERE ended = 0;
 CREATE INDEX grant_parts_target ON grant_parts (connector, target_key) WHERE ended = 0;
+
+-- Connections under grants, through a gateway.
+CREATE TABLE sessions (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    kind TEXT COLLATE "C" NOT NULL DEFAULT 'session' CHECK (kind = 'session'),
+    previous_state TEXT COLLATE "C" NOT NULL DEFAULT 'none',
+    state TEXT COLLATE "C" NOT NULL,
+    grant_id TEXT COLLATE "C" NOT NULL REFERENCES grants (id),
+    holder TEXT COLLATE "C" NOT NULL,
+    gateway TEXT COLLATE "C" NOT NULL,
+    opened_at BIGINT NOT NULL,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+);
+CREATE INDEX sessions_recent ON sessions (opened_at, id);
+CREATE INDEX sessions_holder ON sessions (holder, opened_at, id);
+CREATE INDEX sessions_grant ON sessions (grant_id, opened_at, id);
+-- Those that are not over: of all, and of a gateway.
+CREATE INDEX sessions_live ON sessions (opened_at, id) WHERE state <> 'closed';
+CREATE INDEX sessions_gateway ON sessions (gateway) WHERE state <> 'closed';
 
 CREATE TABLE entitlements (
     connector TEXT COLLATE "C" NOT NULL,
@@ -501,6 +528,10 @@ CREATE TRIGGER requests_steps BEFORE UPDATE OF previous_state, state ON requests
 CREATE TRIGGER grants_begins BEFORE INSERT ON grants
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER grants_steps BEFORE UPDATE OF previous_state, state ON grants
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER sessions_begins BEFORE INSERT ON sessions
+    FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
+CREATE TRIGGER sessions_steps BEFORE UPDATE OF previous_state, state ON sessions
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();
 CREATE TRIGGER entitlements_begins BEFORE INSERT ON entitlements
     FOR EACH ROW EXECUTE FUNCTION begins_and_steps();

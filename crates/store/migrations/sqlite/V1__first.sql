@@ -56,6 +56,13 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('key', 'settled', 'staged'),
     ('key', 'staged', 'retiring'),
     ('key', 'retiring', 'settled'),
+    ('session', 'none', 'open'),
+    ('session', 'open', 'open'),
+    ('session', 'open', 'ending'),
+    ('session', 'ending', 'ending'),
+    ('session', 'open', 'closed'),
+    ('session', 'ending', 'closed'),
+    ('session', 'closed', 'closed'),
     ('log', 'kept', 'kept');
 
 -- Facts about this store, such as the random id of the installation.
@@ -218,6 +225,26 @@ CREATE TABLE grant_parts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grant_parts_resource ON grant_parts (resource) WHERE ended = 0;
 CREATE INDEX grant_parts_target ON grant_parts (connector, target_key) WHERE ended = 0;
+
+-- Connections under grants, through a gateway.
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'session' CHECK (kind = 'session'),
+    previous_state TEXT NOT NULL DEFAULT 'none',
+    state TEXT NOT NULL,
+    grant_id TEXT NOT NULL REFERENCES grants (id),
+    holder TEXT NOT NULL,
+    gateway TEXT NOT NULL,
+    opened_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_recent ON sessions (opened_at, id);
+CREATE INDEX sessions_holder ON sessions (holder, opened_at, id);
+CREATE INDEX sessions_grant ON sessions (grant_id, opened_at, id);
+-- Those that are not over: of all, and of a gateway.
+CREATE INDEX sessions_live ON sessions (opened_at, id) WHERE state <> 'closed';
+CREATE INDEX sessions_gateway ON sessions (gateway) WHERE state <> 'closed';
 
 CREATE TABLE entitlements (
     connector TEXT NOT NULL,
@@ -488,6 +515,10 @@ BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); E
 CREATE TRIGGER grants_begins BEFORE INSERT ON grants WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
 CREATE TRIGGER grants_steps BEFORE UPDATE OF previous_state, state ON grants WHEN NEW.previous_state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
+CREATE TRIGGER sessions_begins BEFORE INSERT ON sessions WHEN NEW.previous_state <> 'none'
+BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;
+CREATE TRIGGER sessions_steps BEFORE UPDATE OF previous_state, state ON sessions WHEN NEW.previous_state <> OLD.state
 BEGIN SELECT RAISE(ABORT, 'previous_state is not the state that the row had'); END;
 CREATE TRIGGER entitlements_begins BEFORE INSERT ON entitlements WHEN NEW.previous_state <> 'none'
 BEGIN SELECT RAISE(ABORT, 'a new row comes from none'); END;

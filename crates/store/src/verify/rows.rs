@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::link::Link;
 use crate::replay::{Replay, Steps};
 use crate::value::{Row, Value};
-use crate::{changes, entitlements, events, grants, keys, locks, people, requests, texts};
+use crate::{changes, entitlements, events, grants, keys, locks, people, requests, sessions, texts};
 
 /// A row as the events made it, column by column. `None`: nobody can tell any more what stands there.
 type Made = Vec<Option<Value>>;
@@ -152,7 +152,7 @@ fn steps<'l>(log: &'l Replay, subject: &Subject) -> Result<&'l Steps> {
     steps.ok_or_else(|| Error::corrupt("what is replayed has no steps"))
 }
 
-/// Requests, grants and what is provisioned for them, each row with the state that it came from.
+/// Requests, grants, what is provisioned for them and the sessions under them, each row with the state that it came from.
 async fn access(link: &mut Link, log: &Replay) -> Result<()> {
     let world = &log.world;
     let from = |subject: &Subject| Ok::<_, Error>(Value::from(steps(log, subject)?.from));
@@ -187,6 +187,12 @@ async fn access(link: &mut Link, log: &Replay) -> Result<()> {
         let mut made = and(entitlements::row(entitlement)?, from);
         made.push(wanted.get(key).copied().flatten().into());
         table.add(made)?;
+    }
+    table.compare(link).await?;
+    let mut table = Table::new("session", "sessions", &with_from(&sessions::COLUMNS), 1);
+    for session in world.sessions.values() {
+        let from = from(&Subject::Session(session.id))?;
+        table.add(and(sessions::row(session)?, from))?;
     }
     table.compare(link).await
 }

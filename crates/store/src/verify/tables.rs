@@ -2,7 +2,7 @@
 
 /// Those whose every column that decides something follows from the log, or is held against what was signed.
 #[cfg(test)]
-const COMPARED: [&str; 20] = [
+const COMPARED: [&str; 21] = [
     "change_files",
     "changes",
     "checkpoints",
@@ -22,6 +22,7 @@ const COMPARED: [&str; 20] = [
     "policies",
     "policy_state",
     "requests",
+    "sessions",
     "texts",
 ];
 

@@ -11,7 +11,7 @@ use self::Sql::{Both, Each};
 use crate::bench::{Bench, On, on_every_engine};
 use crate::signed::{expect, signer, told};
 use crate::story::*;
-use crate::{changes, locks};
+use crate::{changes, locks, sessions};
 
 on_every_engine!(tampering_is_found);
 
@@ -286,6 +286,7 @@ async fn everything(store: &Store) {
     ask(store, Asked::new(1, &[])).await.unwrap();
     ask(store, Asked::new(2, &[1])).await.unwrap();
     activate(store, 1).await;
+    sessions::open(store, 1, 1, "gw").await.unwrap();
     locks::set(store, locks::orders(), true).await.unwrap();
     let decide = |_: &_, _| {
         let event = KeyEvent::Resealed {
@@ -303,11 +304,12 @@ async fn everything(store: &Store) {
 }
 
 /// The tables that the events make, row by row.
-const MADE: [&str; 13] = [
+const MADE: [&str; 14] = [
     "requests",
     "grants",
     "grant_parts",
     "entitlements",
+    "sessions",
     "people",
     "locks",
     "changes",

@@ -6,11 +6,11 @@ use std::path::Path;
 use daypass_api::delegation::NewDelegation;
 use daypass_api::grant::GrantState;
 use daypass_api::lock::{ChangeLock, LockOn};
+use daypass_api::login::NewToken;
 use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_api::request::{NewRequest, Request};
-use daypass_api::session::NewToken;
 use daypass_api::{Client, Route, Scope};
-use daypass_core::id::GrantId;
+use daypass_core::id::{GrantId, SessionId};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::time::Span;
 use daypass_policy::Source;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::bed::{Bed, PASSWORD, ask};
 use crate::described::named;
-use crate::signing;
+use crate::{sessions, signing};
 
 /// Self-service, two kinds of review, an emergency, hosts, delegates, and changes of the policy itself that wait.
 const POLICY: &str = r#"
@@ -168,6 +168,8 @@ struct Things {
     others: GrantId,
     /// Two proposals of root's: one to review, one to take back.
     changes: [daypass_api::change::Change; 2],
+    /// Sessions of ana's and of eve's, each to be killed.
+    sessions: [SessionId; 2],
     /// A token of ana's.
     token: daypass_core::id::TokenId,
 }
@@ -189,7 +191,17 @@ async fn things(bed: &Bed) -> Things {
         expires_in: Span::hours(1),
         login: None,
     };
+    let grants = [
+        held(bed, &ana, "kept/read").await,
+        held(bed, &ana, "given-back/read").await,
+        held(bed, &ana, "web-1/deploy").await,
+    ];
+    let others = held(bed, &eve, "revoked/read").await;
     Things {
+        sessions: [
+            sessions::open(bed, grants[0], "kept/read").await,
+            sessions::open(bed, others, "revoked/read").await,
+        ],
         waiting: [
             ana.add_request(&ask("orders/write")).await.unwrap(),
             ana.add_request(&ask("orders/read")).await.unwrap(),
@@ -198,12 +210,8 @@ async fn things(bed: &Bed) -> Things {
             eve.add_request(&ask("orders/read")).await.unwrap(),
             eve.break_glass(&ask("orders/write")).await.unwrap(),
         ],
-        grants: [
-            held(bed, &ana, "kept/read").await,
-            held(bed, &ana, "given-back/read").await,
-            held(bed, &ana, "web-1/deploy").await,
-        ],
-        others: held(bed, &eve, "revoked/read").await,
+        grants,
+        others,
         changes: changes.try_into().unwrap(),
         token: ana.add_token(&token).await.unwrap().token.id,
     }
@@ -260,6 +268,8 @@ fn anas(things: &Things, until: &str) -> Calls {
         .body(Route::BreakGlass, wanted("orders/read"))
         .body(Route::PreviewBreakGlass, wanted("orders/read"))
         .id(Route::Grant, grants[0], Value::Null)
+        .id(Route::Session, things.sessions[0], Value::Null)
+        .id(Route::KillSession, things.sessions[0], json!({"reason": "done"}))
         .id(Route::Release, grants[1], Value::Null)
         .id(
             Route::Extend,
@@ -288,6 +298,7 @@ fn anas(things: &Things, until: &str) -> Calls {
             Route::Whoami,
             Route::Requests,
             Route::Grants,
+            Route::Sessions,
             Route::Resources,
             Route::Environments,
             Route::Changes,
@@ -315,6 +326,12 @@ fn roots(things: &Things) -> Calls {
     let files = serde_json::to_value(policy("")).unwrap();
     let yan = json!({"person": "yan"});
     calls
+        .id(Route::Session, things.sessions[1], Value::Null)
+        .id(
+            Route::KillSession,
+            things.sessions[1],
+            json!({"reason": "enough"}),
+        )
         .id(Route::Revoke, things.others, json!({"reason": "enough"}))
         .body(Route::ApplyPolicy, files.clone())
         .body(
@@ -384,6 +401,8 @@ fn paths(things: &Things) -> Value {
         } else if path.starts_with("/api/v1/grants/{id}") {
             let [a, b, c] = things.grants.map(|grant| grant.to_string());
             ids(&[a, b, c, things.others.to_string()])
+        } else if path.starts_with("/api/v1/sessions/{id}") {
+            ids(&things.sessions.map(|session| session.to_string()))
         } else if path.starts_with("/api/v1/changes/{id}") {
             ids(&things.changes.each_ref().map(|change| change.id.to_string()))
         } else if path.contains("{login}") {

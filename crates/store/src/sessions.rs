@@ -1,0 +1,185 @@
+//! Sessions: their rows, and the queries on them.
+
+use daypass_core::id::{GrantId, PersonId, SessionId};
+use daypass_core::name::Name;
+use daypass_core::session::Session;
+use daypass_core::time::Timestamp;
+use daypass_core::world::{Step, World};
+
+use crate::error::{Error, Result};
+use crate::link::Link;
+use crate::page::{Cursor, Page};
+use crate::select::Select;
+use crate::store::Store;
+use crate::value::{Row, Statement, Value};
+use crate::{resolve, texts};
+
+/// Which sessions to list. What is not said does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Under this grant.
+    pub grant: Option<GrantId>,
+    /// Of this person.
+    pub holder: Option<PersonId>,
+    /// Only those that are not over.
+    pub live: bool,
+}
+
+/// Sessions. Each fails where the store does not answer.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "they fail alike: where the store does not answer"
+)]
+impl Store {
+    /// A session.
+    pub async fn session(&self, id: SessionId) -> Result<Option<Session>> {
+        self.read(move |link| Box::pin(by_id(link, id))).await
+    }
+
+    /// A page of sessions, newest first; `after` is the last page's `next`.
+    pub async fn sessions(
+        &self,
+        filter: SessionFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Session>> {
+        self.read(move |link| Box::pin(async move { list(link, &filter, after.as_ref(), limit).await }))
+            .await
+    }
+
+    /// The sessions that are not over, oldest first: of a gateway, or of all.
+    pub async fn live_sessions(&self, gateway: Option<&Name>) -> Result<Vec<Session>> {
+        let gateway = gateway.cloned();
+        self.read(move |link| Box::pin(async move { live(link, gateway.as_ref()).await }))
+            .await
+    }
+
+    /// The sessions that are not over although their grant was seen to be gone, and had begun to end at this instant or before.
+    pub async fn outliving_sessions(&self, begun: Timestamp, limit: usize) -> Result<Vec<Session>> {
+        self.read(move |link| Box::pin(outliving(link, begun, limit)))
+            .await
+    }
+
+    /// The session whose id begins so. It is a refusal where there is none, or several: it lists them.
+    pub async fn resolve_session(&self, typed: &str) -> Result<SessionId> {
+        let typed = typed.to_owned();
+        self.read(move |link| Box::pin(async move { resolve::session(link, &typed).await }))
+            .await
+    }
+
+    /// The sessions whose ids begin so, `most` at most.
+    pub async fn sessions_like(&self, typed: &str, most: usize) -> Result<Vec<SessionId>> {
+        let typed = typed.to_owned();
+        self.read(move |link| Box::pin(async move { resolve::sessions(link, &typed, most).await }))
+            .await
+    }
+}
+
+/// The columns of a session's row that its events decide, as [`row`] gives their values.
+pub(crate) const COLUMNS: [&str; 7] = [
+    "id",
+    "state",
+    "grant_id",
+    "holder",
+    "gateway",
+    "opened_at",
+    "document",
+];
+
+/// What stands in them.
+pub(crate) fn row(session: &Session) -> Result<[Value; 7]> {
+    Ok([
+        session.id.into(),
+        session.state.name().into(),
+        session.grant.into(),
+        session.holder.into(),
+        (&session.gateway).into(),
+        session.opened_at.into(),
+        Value::json(session)?,
+    ])
+}
+
+/// What writes a session's row after an event.
+pub(crate) fn write(session: Option<&Session>, step: Step) -> Result<Vec<Statement>> {
+    let session = session.ok_or_else(|| Error::corrupt("an event about a session made none"))?;
+    let [id, state, grant, holder, gateway, opened_at, document] = row(session)?;
+    if step.from != "none" {
+        let text = "UPDATE sessions SET previous_state = state, state = $2, document = $3 WHERE id = $1";
+        return Ok(vec![(text, vec![id, state, document])]);
+    }
+    let text = "INSERT INTO sessions (id, state, grant_id, holder, gateway, opened_at, document) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let values = vec![id, state, grant, holder, gateway, opened_at, document];
+    Ok(vec![(text, values)])
+}
+
+/// Loads one, with its row locked.
+pub(crate) async fn load(link: &mut Link, world: &mut World, id: SessionId) -> Result<()> {
+    let text = "SELECT document FROM sessions WHERE id = $1 FOR UPDATE";
+    take(world, &link.rows(text, &[id.into()]).await?)
+}
+
+pub(crate) fn take(world: &mut World, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        let session: Session = row.json(0)?;
+        world.sessions.insert(session.id, session);
+    }
+    Ok(())
+}
+
+async fn open(link: &mut Link, rows: &[Row]) -> Result<Vec<Session>> {
+    let mut sessions = rows
+        .iter()
+        .map(|row| row.json(0))
+        .collect::<Result<Vec<Session>>>()?;
+    texts::open(link, &mut sessions).await?;
+    Ok(sessions)
+}
+
+async fn by_id(link: &mut Link, id: SessionId) -> Result<Option<Session>> {
+    let rows = link
+        .rows("SELECT document FROM sessions WHERE id = $1", &[id.into()])
+        .await?;
+    Ok(open(link, &rows).await?.pop())
+}
+
+async fn list(
+    link: &mut Link,
+    filter: &SessionFilter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Session>> {
+    let mut select = Select::new("SELECT document, opened_at, id FROM sessions");
+    select.equals("grant_id", filter.grant);
+    select.equals("holder", filter.holder);
+    if filter.live {
+        select.only("state <> 'closed'");
+    }
+    let (text, values) = select.newest_first(("opened_at", "id"), after, limit);
+    let rows = link.rows(&text, &values).await?;
+    let next = Cursor::behind(&rows, limit, (1, 2))?;
+    Ok(Page {
+        items: open(link, &rows).await?,
+        next,
+    })
+}
+
+async fn live(link: &mut Link, gateway: Option<&Name>) -> Result<Vec<Session>> {
+    let all = "SELECT document FROM sessions WHERE state <> 'closed' ORDER BY opened_at, id";
+    let of_one =
+        "SELECT document FROM sessions WHERE state <> 'closed' AND gateway = $1 ORDER BY opened_at, id";
+    let rows = match gateway {
+        Some(gateway) => link.rows(of_one, &[gateway.into()]).await?,
+        None => link.rows(all, &[]).await?,
+    };
+    open(link, &rows).await
+}
+
+async fn outliving(link: &mut Link, begun: Timestamp, limit: usize) -> Result<Vec<Session>> {
+    // From the sessions that are not over, which are few, to their grants; in this order on SQLite too (`CROSS JOIN`).
+    let text = "SELECT sessions.document FROM sessions CROSS JOIN grants WHERE sessions.state <> 'closed' \
+                AND grants.id = sessions.grant_id AND grants.state = 'ended' AND grants.over_at <= $1 \
+                ORDER BY sessions.opened_at, sessions.id LIMIT $2";
+    let rows = link.rows(text, &[begun.into(), limit.into()]).await?;
+    open(link, &rows).await
+}
