@@ -256,17 +256,25 @@ fn nothing_goes_on_unrecorded_that_must_be_recorded() {
         "policy.yaml:22:37: access to notes must be recorded (at policy.yaml:21), and would go on unrecorded where recording fails; \
          write on_recording_failure: end, or recording: best-effort",
     );
-    let guarded = |to: &str| {
-        let guardrails = format!("guardrails: [{{name: seen, {to}record: required}}]\nrules:\n");
+    let guarded = |says: &str| {
+        let guardrails = format!("guardrails: [{{name: seen, {says}}}]\nrules:\n");
         load(&POLICY.replace("rules:\n", &guardrails))
             .err()
             .map(|found| found.to_string())
     };
     let expect = "policy.yaml:21:37: the guardrail seen (at policy.yaml:26) demands that access to notes is recorded, \
          which would go on unrecorded where recording fails; write on_recording_failure: end";
-    assert_eq!(guarded("to: {env: staging}, ").as_deref(), Some(expect));
-    assert_eq!(guarded("").as_deref(), Some(expect), "it is over everything");
-    assert_eq!(guarded("to: {env: production}, "), None);
+    assert_eq!(
+        guarded("to: {env: staging}, record: required").as_deref(),
+        Some(expect)
+    );
+    assert_eq!(
+        guarded("record: required").as_deref(),
+        Some(expect),
+        "it is over everything"
+    );
+    assert_eq!(guarded("to: {env: production}, record: required"), None);
+    assert_eq!(guarded("to: {env: staging}, max: 1h"), None);
     let best_effort = "recording: best-effort\n    gateway: {on_recording_failure: continue}";
     let text = POLICY.replace("gateway: {on_recording_failure: continue}", best_effort);
     assert!(load(&text).is_ok());
