@@ -138,12 +138,18 @@ impl Policy {
         })
     }
 
-    /// The same for a plan: what differs from a session of which nothing is said.
-    pub(crate) fn gateway_in_words(&self, item: &Item) -> Vec<String> {
-        let (Some(resource), Some(terms)) = (
-            self.through_gateway(item),
-            self.gateway(item, &Demands::default()),
-        ) else {
+    /// The same for whoever asks why, item by item.
+    pub(crate) fn sessions(&self, items: &BTreeSet<Item>, agreed: &Demands) -> Vec<String> {
+        let told = items.iter().filter_map(|item| {
+            let words = self.gateway_in_words(item, agreed);
+            (!words.is_empty()).then(|| format!("sessions of {item}: {}", words.join(", ")))
+        });
+        told.collect()
+    }
+
+    /// The same in words: what differs from a session of which nothing is said.
+    pub(crate) fn gateway_in_words(&self, item: &Item, agreed: &Demands) -> Vec<String> {
+        let (Some(resource), Some(terms)) = (self.through_gateway(item), self.gateway(item, agreed)) else {
             return Vec::new();
         };
         let denied = denied(resource, item);

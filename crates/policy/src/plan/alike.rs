@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use daypass_core::demand::Demands;
 use daypass_core::id::PersonId;
 use daypass_core::name::Item;
 use daypass_core::review::{From, Silence, Step};
@@ -238,7 +239,7 @@ fn mark(side: &Side<'_>, item: &Item) -> Mark {
     let resource = side.policy.resource(item.resource.as_str())?;
     resource.roles.get(&item.role)?;
     let guardrails = side.policy.index.guardrails(&item.resource).to_vec();
-    let sessions = side.policy.gateway_in_words(item);
+    let sessions = side.policy.gateway_in_words(item, &Demands::default());
     Some((side.policy.index.concerning(item), guardrails, sessions))
 }
 

@@ -1,9 +1,9 @@
 //! What sessions through the gateway keep: what is said of them, what a change of that tells, and what does not load.
 
 use daypass_core::demand::{Demands, Recording};
-use daypass_policy::{GatewayTerms, OnFailure, Policy, Section};
+use daypass_policy::{Ask, GatewayTerms, OnFailure, Policy, Section};
 
-use crate::office::{Office, id, load, now, policy};
+use crate::office::{Office, id, items, load, now, policy};
 
 const POLICY: &str = "version: 1
 people: {engineers: {group: engineering}}
@@ -190,6 +190,29 @@ fn a_plan_tells_whose_sessions_change() {
             ""
         ),
         ["Conditions ana notes/read: []"]
+    );
+}
+
+/// Whoever asks why is told what they may send before they find out.
+#[test]
+fn an_explanation_says_what_sessions_keep() {
+    let (policy, office) = (policy(POLICY), Office::new("ana engineering"));
+    let explained = |wanted: &str| {
+        let items = items(wanted);
+        policy
+            .explain(&Ask::new(id("ana"), &items, now()), &office)
+            .verdicts[0]
+            .outcome
+            .to_string()
+    };
+    assert_eq!(
+        explained("orders/admin+orders/read"),
+        "fits and is taken: nobody must agree, at most 4h; sessions of orders/admin: statements deny ddl, values recorded; \
+         sessions of orders/read: statements deny ddl, write, values recorded"
+    );
+    assert_eq!(
+        explained("notes/read"),
+        "fits and is taken: nobody must agree, at most 4h; sessions of notes/read: on_recording_failure continue"
     );
 }
 
