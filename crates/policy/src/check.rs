@@ -2,6 +2,7 @@
 
 mod demands;
 mod environment;
+mod gateway;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,6 +137,7 @@ impl Check<'_> {
 
     fn resource(&self, resource: &Resource, problems: &mut Problems<'_>) {
         self.recording(resource, problems);
+        self.sessions(resource, problems);
         let connectors = &self.declared.connectors;
         let at = resource.at;
         Self::reference(

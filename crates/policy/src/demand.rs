@@ -76,7 +76,8 @@ impl Policy {
         self.over(items).filter_map(|guardrail| guardrail.mfa).min()
     }
 
-    fn recording(&self, items: &BTreeSet<Item>) -> Option<Recording> {
+    /// What the resources say of recording, and the guardrails over them.
+    pub(crate) fn recording(&self, items: &BTreeSet<Item>) -> Option<Recording> {
         let guards = self.over(items).any(|guardrail| guardrail.record);
         let resources = items
             .iter()

@@ -12,6 +12,7 @@ use crate::condition::When;
 use crate::diagnostic::At;
 use crate::document::{Access, Defaults, Document, Drift, Guardrail, Resource, Rule, Step, Who};
 use crate::environment::Environment;
+use crate::gateway::{Denied, OnFailure};
 use crate::trial::told;
 
 /// More lines than this help nobody; the rest is counted.
@@ -160,7 +161,8 @@ fn things(document: &Document) -> BTreeMap<(Section, String), Fields> {
     for one in &document.resources {
         all.insert((Section::Resource, one.name.to_string()), resource(one));
         for (role, what) in &one.roles {
-            let fields = Fields::from([("config", Field::Hidden(what.config.to_string()))]);
+            let mut fields = Fields::from([("config", Field::Hidden(what.config.to_string()))]);
+            fields.extend(statements(what.statements.as_ref()));
             all.insert((Section::Role, format!("{}/{role}", one.name)), fields);
         }
     }
@@ -286,8 +288,15 @@ fn resource(resource: &Resource) -> Fields {
         .owner
         .as_ref()
         .map_or_else(|| String::from("nobody"), ToString::to_string);
+    let values = resource.gateway.is_some_and(|watch| watch.values);
+    let on_failure = resource.gateway.map_or(OnFailure::End, |watch| watch.on_failure);
     let recording = resource.recording.map_or("not said", Recording::as_str);
-    Fields::from([
+    let mut fields = Fields::from([
+        ("values", Field::Shown(values.to_string())),
+        (
+            "on_recording_failure",
+            Field::Shown(on_failure.as_str().to_owned()),
+        ),
         ("recording", Field::Shown(recording.to_owned())),
         ("kind", Field::Shown(resource.kind.to_string())),
         ("connector", Field::Shown(resource.connector.to_string())),
@@ -295,7 +304,14 @@ fn resource(resource: &Resource) -> Fields {
         ("owner", Field::Shown(owner)),
         ("access", Field::Shown(access.to_owned())),
         ("config", Field::Hidden(resource.config.to_string())),
-    ])
+    ]);
+    fields.extend(statements(resource.statements.as_ref()));
+    fields
+}
+
+/// The statements that are refused, where some are.
+fn statements(denied: Option<&Denied>) -> Option<(&'static str, Field)> {
+    denied.map(|denied| ("statements", Field::Shown(denied.to_string())))
 }
 
 fn guardrail(guardrail: &Guardrail) -> Fields {

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use crate::condition::When;
 use crate::diagnostic::At;
 use crate::environment::Environment;
+use crate::gateway::{Denied, Watch};
 use crate::limit::Total;
 use crate::origin::Origin;
 use crate::ticket::Format;
@@ -156,6 +157,10 @@ pub struct Resource {
     pub access: Access,
     /// Whether what is done with its access is recorded; nothing is said where it is missing.
     pub recording: Option<Recording>,
+    /// How its sessions are recorded.
+    pub(crate) gateway: Option<Watch>,
+    /// The statements that are refused, whatever the role.
+    pub(crate) statements: Option<Denied>,
     /// What the provider reads.
     pub config: Json,
     /// The permissions that can be asked for; never empty.
@@ -189,6 +194,8 @@ pub enum Access {
 /// A named permission on a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
+    /// The statements that are refused besides those of the resource.
+    pub(crate) statements: Option<Denied>,
     /// What the provider reads.
     pub config: Json,
     pub(crate) at: At,

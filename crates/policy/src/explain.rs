@@ -50,6 +50,8 @@ pub enum Outcome {
         max: Span,
         /// What is demanded besides.
         demands: Demands,
+        /// What sessions keep, in words, item by item; empty where nothing is said of them.
+        sessions: Vec<String>,
     },
     /// It does, and another one asks for less.
     Fits {
@@ -59,6 +61,8 @@ pub enum Outcome {
         max: Span,
         /// What is demanded besides.
         demands: Demands,
+        /// What sessions keep, in words, item by item; empty where nothing is said of them.
+        sessions: Vec<String>,
     },
     /// It admits others; whom, in words.
     AdmitsOthers(String),
@@ -136,10 +140,21 @@ impl Policy {
             }
             Ok(fit) => {
                 let (steps, max, demands) = (fit.steps, fit.bounds.max, fit.demands);
+                let sessions = self.sessions(ask.items, &demands);
                 if chosen == Some(&rule.name) {
-                    Outcome::Chosen { steps, max, demands }
+                    Outcome::Chosen {
+                        steps,
+                        max,
+                        demands,
+                        sessions,
+                    }
                 } else {
-                    Outcome::Fits { steps, max, demands }
+                    Outcome::Fits {
+                        steps,
+                        max,
+                        demands,
+                        sessions,
+                    }
                 }
             }
             Err(obstacle) => Outcome::Obstructed(self.told(rule, &obstacle, ask, person, scene)),
@@ -184,12 +199,22 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chosen { steps, max, demands } => {
-                let (asked, besides) = (asked(steps), besides(demands));
+            Self::Chosen {
+                steps,
+                max,
+                demands,
+                sessions,
+            } => {
+                let (asked, besides) = (asked(steps), besides(demands, sessions));
                 write!(f, "fits and is taken: {asked}, at most {max}{besides}")
             }
-            Self::Fits { steps, max, demands } => {
-                let (asked, besides) = (asked(steps), besides(demands));
+            Self::Fits {
+                steps,
+                max,
+                demands,
+                sessions,
+            } => {
+                let (asked, besides) = (asked(steps), besides(demands, sessions));
                 write!(f, "fits and asks for more: {asked}, at most {max}{besides}")
             }
             Self::AdmitsOthers(sets) => write!(f, "does not fit: it admits {sets}"),
@@ -226,7 +251,7 @@ pub(crate) fn asked(steps: &[Step]) -> String {
 }
 
 /// What is demanded besides, for the end of a sentence.
-fn besides(demands: &Demands) -> String {
+fn besides(demands: &Demands, sessions: &[String]) -> String {
     let mut text = String::new();
     if let Some(within) = demands.mfa {
         text.push_str(&format!(
@@ -235,6 +260,9 @@ fn besides(demands: &Demands) -> String {
     }
     if demands.recording == Some(Recording::Required) {
         text.push_str(", recorded");
+    }
+    for session in sessions {
+        text.push_str(&format!("; {session}"));
     }
     text
 }

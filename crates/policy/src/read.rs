@@ -4,6 +4,7 @@ mod control;
 mod demand;
 mod end_when;
 mod environment;
+mod gateway;
 mod path;
 mod target;
 mod test;

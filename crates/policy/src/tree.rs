@@ -60,6 +60,17 @@ impl Node {
         }
     }
 
+    /// The value of a key, where it is a map that has it.
+    pub(crate) fn entry(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else {
+            return None;
+        };
+        entries
+            .iter()
+            .find(|(name, _)| name.text == key)
+            .map(|(_, node)| node)
+    }
+
     /// The text of a scalar, as it was spelt.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {

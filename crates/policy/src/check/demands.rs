@@ -8,6 +8,7 @@ use daypass_core::review::Silence;
 use daypass_core::time::Span;
 
 use super::Check;
+use super::gateway::directly;
 use crate::diagnostic::{At, Problems};
 use crate::document::{Access, Guardrail, Resource, Rule, Step};
 use crate::nearest::list;
@@ -18,13 +19,9 @@ impl Check<'_> {
         if resource.recording != Some(Recording::Required) || resource.access != Access::Direct {
             return;
         }
-        let access = if resource.access_at == resource.at {
-            String::from("which it is where nothing is said")
-        } else {
-            format!("at {}", problems.place(resource.access_at))
-        };
+        let access = directly(resource, problems);
         let what = format!(
-            "access to {} must be recorded, and it is reached directly ({access}): nothing could record it",
+            "access to {} must be recorded, and it is reached directly {access}: nothing could record it",
             resource.name
         );
         let hint = "write access: gateway, which is what records, or remove recording";

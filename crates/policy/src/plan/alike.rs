@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use daypass_core::demand::Demands;
 use daypass_core::id::PersonId;
 use daypass_core::name::Item;
 use daypass_core::review::{From, Silence, Step};
@@ -200,9 +201,9 @@ fn common(one: &Sets, other: &Sets) -> Sets {
     one.intersection(other).copied().collect()
 }
 
-/// What tells a role from others in one policy: the rules that are about it, and the guardrails over it; `None` where it is not
-/// there.
-type Mark = Option<(Sets, Vec<usize>)>;
+/// What tells a role from others in one policy: the rules that are about it, the guardrails over it, and what its sessions keep;
+/// `None` where it is not there.
+type Mark = Option<(Sets, Vec<usize>, Vec<String>)>;
 
 /// All roles of both policies, those alike together. `anybody`: somebody to ask about, for how a rule's steps come out.
 pub(super) fn classes(sides: &[Side<'_>; 2], anybody: Option<PersonId>) -> Vec<Class> {
@@ -238,12 +239,13 @@ fn mark(side: &Side<'_>, item: &Item) -> Mark {
     let resource = side.policy.resource(item.resource.as_str())?;
     resource.roles.get(&item.role)?;
     let guardrails = side.policy.index.guardrails(&item.resource).to_vec();
-    Some((side.policy.index.concerning(item), guardrails))
+    let sessions = side.policy.gateway_in_words(item, &Demands::default());
+    Some((side.policy.index.concerning(item), guardrails, sessions))
 }
 
 fn concern(side: &Side<'_>, mark: &Mark, items: &[Item], anybody: Option<PersonId>) -> Concern {
     let mut concern = Concern::default();
-    let (Some((rules, _)), Some(item)) = (mark, items.first()) else {
+    let (Some((rules, ..)), Some(item)) = (mark, items.first()) else {
         return concern;
     };
     let rules = rules

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daypass_core::demand::Demands;
 use daypass_core::id::PersonId;
 use daypass_core::name::{Item, Name};
 use daypass_core::review::{From, Silence, Step};
@@ -68,7 +69,10 @@ impl<'p> Side<'p> {
         let floors = guardrails
             .filter_map(|guardrail| self.besides.guardrails.get(guardrail.name.as_str()))
             .flatten();
-        let mut conditions: Vec<String> = of_rule.chain(floors).cloned().collect();
+        let sessions = items
+            .iter()
+            .flat_map(|item| self.policy.gateway_in_words(item, &Demands::default()));
+        let mut conditions: Vec<String> = of_rule.chain(floors).cloned().chain(sessions).collect();
         conditions.sort();
         conditions.dedup();
         let full: Vec<String> = steps.iter().map(|step| self.in_full(step)).collect();

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use daypass_core::name::Name;
 use serde_json::Value as Json;
 
-use super::{Declared, declare, demand};
+use super::{Declared, declare, demand, gateway};
 use crate::diagnostic::{At, Problems};
 use crate::document::{Access, Connector, Drift, Places, Resource, Role};
 use crate::fields::{Fields, Keys, expected, scalar};
-use crate::tree::{Node, Value};
+use crate::tree::{Key, Node, Value};
 
 const CONNECTOR: Keys = Keys {
     what: "a connector",
@@ -27,10 +27,12 @@ const RESOURCE: Keys = Keys {
         "owner",
         "access",
         "recording",
+        "gateway",
+        "statements",
         "config",
         "roles",
     ],
-    later: &["statements"],
+    later: &[],
 };
 
 /// What selectors use for other things than labels.
@@ -109,6 +111,8 @@ pub(super) fn resource(
         },
     };
     let recording = demand::recording(&fields, problems);
+    let gateway = gateway::watch(fields.get("gateway"), problems);
+    let statements = gateway::denied(fields.get("statements"), problems);
     let config = config("\"config\"", fields.get("config"), fields.at, problems);
     let roles = roles(&name, &fields, problems);
     fresh.ok()?;
@@ -126,6 +130,8 @@ pub(super) fn resource(
         owner: owner.ok()?,
         access: access?,
         recording: recording?,
+        gateway: gateway.ok()?,
+        statements: statements.ok()?,
         config,
         roles: roles?,
         at,
@@ -204,16 +210,28 @@ fn roles(resource: &Name, fields: &Fields<'_>, problems: &mut Problems<'_>) -> O
                 None
             }
         };
-        let read = config(&format!("the role {}", key.text), Some(node), key.at, problems);
-        match (name, read, &mut roles) {
-            (Some(name), Some((config, places)), Some(roles)) => {
-                let at = key.at;
-                roles.insert(name, Role { config, at, places });
+        match (name, role(key, node, problems), &mut roles) {
+            (Some(name), Some(role), Some(roles)) => {
+                roles.insert(name, role);
             }
             _ => roles = None,
         }
     }
     roles
+}
+
+/// What the provider reads of a role, and what the gateway does: no provider sees that.
+fn role(key: &Key, node: &Node, problems: &mut Problems<'_>) -> Option<Role> {
+    let (mut config, places) = config(&format!("the role {}", key.text), Some(node), key.at, problems)?;
+    if let Some(map) = config.as_object_mut() {
+        map.remove("statements");
+    }
+    Some(Role {
+        statements: gateway::denied(node.entry("statements"), problems).ok()?,
+        config,
+        at: key.at,
+        places,
+    })
 }
 
 /// A free-form map; the empty one where there is none.

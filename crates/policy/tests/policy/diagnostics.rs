@@ -121,13 +121,6 @@ fn what_is_not_supported_yet_is_refused_and_never_ignored() {
         "version: 1\npolicy: {approval: [{from: leads, mfa: 10m}]}",
         r#"policy.yaml:2:22: "mfa" in a step of policy is not supported in this version; remove it: a policy that says more than is done does not load"#,
     );
-    check(
-        "    connector: pg\n",
-        "    connector: pg\n    statements: {deny: [ddl]}\n",
-        r#"
-            policy.yaml:11:5: "statements" in a resource is not supported in this version; remove it: a policy that says more than is done does not load
-        "#,
-    );
 }
 
 #[test]

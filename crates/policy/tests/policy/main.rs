@@ -21,6 +21,8 @@ mod environments;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hands;

@@ -246,12 +246,21 @@ fn every_example_fits_the_schema() {
 #[test]
 fn shapes_are_judged_as_the_reader_judges_them() {
     let rule = |rest: &str| format!("version: 1\nrules: [{{name: r, allow: a, to: {{env: p}}, {rest}}}]\n");
+    let resource = |rest: &str| {
+        format!(
+            "version: 1\nconnectors: [{{name: c, kind: postgres}}]\nresources: \
+             [{{name: o, kind: postgres, connector: c, access: gateway, {rest}}}]\n"
+        )
+    };
     for text in [
         rule("approval: none"),
         rule("approval: [{from: manager}], max: 1h30m, source: my-ip"),
         rule("approval: none, when: {ticket: required, if: true}"),
         "version: 1\nrules:\n".to_owned(),
         "version: 1\nwindows: {w: {from: '22:00', to: '24:00', tz: UTC}}\n".to_owned(),
+        resource(
+            "gateway: {values: true}, statements: {deny: ddl}, roles: {r: {any: 1, statements: {deny: [write]}}}",
+        ),
     ] {
         assert_eq!(takes(&text), Ok(()), "{text}");
     }
@@ -267,6 +276,13 @@ fn shapes_are_judged_as_the_reader_judges_them() {
         rule("approval: none, anywhere: false"),
         rule("approval: [{from: a, count: 0}]"),
         rule("approval: [{from: a, else: approve}]"),
+        resource("roles: {r: {}}, gateway: {}"),
+        resource("roles: {r: {}}, gateway: {values: maybe}"),
+        resource("roles: {r: {}}, gateway: {on_recording_failure: go-on}"),
+        resource("roles: {r: {}}, statements: {}"),
+        resource("roles: {r: {}}, statements: {deny: []}"),
+        resource("roles: {r: {statements: {deny: [read-only]}}}"),
+        resource("roles: {r: {statements: [ddl]}}"),
         "rules: []\n".to_owned(),
         "version: 2\n".to_owned(),
         "version: 1\npeople: {manager: {group: a}}\n".to_owned(),
