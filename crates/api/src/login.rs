@@ -84,6 +84,8 @@ pub enum Via {
         /// What it may do.
         scopes: BTreeSet<Scope>,
     },
+    /// A credential for the gateway: it opens sessions there, and nothing else takes it.
+    Gateway,
 }
 
 /// `POST /tokens`.

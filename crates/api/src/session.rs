@@ -1,5 +1,7 @@
 //! Sessions: connections that were used under a grant, through a gateway.
 
+use std::collections::BTreeMap;
+
 use daypass_core::id::{GrantId, SessionId};
 use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::item::Item;
+use crate::secret::Secret;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -110,6 +113,9 @@ pub struct SessionCounters {
     pub unrecorded: u64,
     /// Statements that a guardrail refused.
     pub refused: u64,
+    /// The target may still be working on what the session began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_work: bool,
 }
 
 /// The recording of a session, as far as the log has it.
@@ -155,4 +161,17 @@ pub struct SessionQuery {
     /// The most entries to answer with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+}
+
+/// `POST /gateway/credential`: what somebody connects to the gateway with. It is shown this once.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct GatewayCredential {
+    /// What is no secret, in libpq's words: `host`, `port`, `user`, `sslmode`, and perhaps `sslrootcert_pem` (a CA to trust). The
+    /// database is what one wants to reach: a resource, or a role on it.
+    pub fields: BTreeMap<String, String>,
+    /// The password.
+    pub secret: Secret,
+    /// Until when it is taken. Sessions that are open do not end by it.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
 }

@@ -8,6 +8,7 @@ use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
+use daypass_policy::Access;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};
@@ -96,18 +97,36 @@ impl Engine {
                 ))
             })
             .await?;
-        let current = self.current();
         let issued = committed.events.iter().find_map(|event| match &event.what {
             What::Grant(daypass_core::grant::Event::CredentialIssued { item, .. }) => Some(item.clone()),
             _ => None,
         });
         let item = issued.ok_or_else(|| not_found("no credentials were issued"))?;
         let grant = held(&committed.world, id)?;
-        let part = grant
-            .parts
-            .iter()
-            .find(|part| *part.item() == item)
-            .ok_or_else(|| not_found("the item is gone"))?;
+        let credential = self.set_credential(grant, &item).await?;
+        Ok((item, credential))
+    }
+
+    /// Fresh credentials for one item of a grant, for a gateway and nobody else: only where the item is reached through one. Whoever
+    /// calls has checked who is to use it ([`Self::open_session`] is what decides that).
+    ///
+    /// # Errors
+    /// Where the item is reached directly, the access is not there, or the target does not answer.
+    pub async fn gateway_credential(&self, grant: &Grant, item: &Item) -> Result<Credential, Error> {
+        let current = self.current();
+        let resource = current.policy.resource(item.resource.as_str());
+        if resource.is_none_or(|resource| resource.access != Access::Gateway) {
+            let what = format!("{} is not reached through the gateway", item.resource);
+            return Err(Refusal::new(Code::Invalid, what).into());
+        }
+        self.set_credential(grant, item).await
+    }
+
+    /// Sets a credential at the target.
+    async fn set_credential(&self, grant: &Grant, item: &Item) -> Result<Credential, Error> {
+        let current = self.current();
+        let part = grant.parts.iter().find(|part| part.item() == item);
+        let part = part.ok_or_else(|| not_found("the item is gone"))?;
         let provider = current.connectors.get(&part.target.connector).ok_or_else(|| {
             Refusal::new(
                 Code::NotFound,
@@ -115,13 +134,12 @@ impl Engine {
             )
         })?;
         let mut attempt = 1;
-        let credential = loop {
+        loop {
             match provider.credential(&part.target.key, &part.spec).await {
                 Err(error) if error.fault == Fault::Conflict && attempt < ATTEMPTS => attempt += 1,
-                answer => break answer?,
+                answer => return Ok(answer?),
             }
-        };
-        Ok((item, credential))
+        }
     }
 
     /// Begins the end of everything that somebody holds whose account was switched off, or whom nobody answers for, unless that

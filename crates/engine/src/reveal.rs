@@ -15,7 +15,10 @@ use crate::error::{Error, not_found};
 impl Engine {
     /// Whether a request of this grant, or one that lengthened it, was agreed to because its access is recorded. What a request
     /// demands never changes, so that it may be read beside the decision.
-    pub(crate) async fn is_to_be_recorded(&self, id: GrantId) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn is_to_be_recorded(&self, id: GrantId) -> Result<bool, Error> {
         let first = self.store().request(RequestId::from_bytes(id.bytes())).await?;
         let extending = self.store().requests_extending(id).await?;
         let agreed = |request: &Request| matches!(request.state, State::Approved { .. });

@@ -275,7 +275,10 @@ impl Engine {
     }
 
     /// Whether somebody may look into a session that they may see.
-    async fn may_look_into(&self, caller: Caller, id: SessionId) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Where they may not, or may not know of it.
+    pub async fn may_look_into(&self, caller: Caller, id: SessionId) -> Result<(), Error> {
         let (_, grant) = self.session_seen(caller, id).await?;
         if caller.sees_all() {
             return Ok(());

@@ -269,6 +269,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Without the words that somebody gave for it: for logs that nobody can take words out of.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Expired => "expired",
+            Self::Revoked(_) => "revoked",
+            Self::Killed(_) => "killed",
+            Self::Locked(_) => "locked",
+            Self::LeaseLost => "lease lost",
+            Self::RecordingFailed => "recording failed",
+            Self::TargetLost => "target lost",
+            Self::ProtocolViolation => "protocol violation",
+            Self::Stopping => "stopping",
+        }
+    }
+
     /// For the person whose session it was.
     #[must_use]
     pub fn words(&self) -> String {

@@ -253,5 +253,5 @@ impl From<Full> for Refusal {
 /// For logs: how a session ended, and where.
 pub(crate) fn log_end(session: &Session, peer: SocketAddr, reason: &Reason) {
     let may_work = session.traffic.may_work.load(Ordering::Relaxed);
-    tracing::info!(session = %session.live.session, %peer, reason = reason.words(), may_work, "a session ended");
+    tracing::info!(session = %session.live.session, %peer, reason = reason.name(), may_work, "a session ended");
 }

@@ -290,6 +290,39 @@ impl Verifier {
         }
     }
 
+    /// As PostgreSQL writes it (`SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`).
+    #[must_use]
+    pub fn to_text(&self) -> SecretString {
+        let [salt, stored, server] =
+            [&self.salt, &self.stored_key, &*self.server_key].map(|bytes| BASE64.encode(bytes));
+        format!("{PLAIN}${}:{salt}${stored}:{server}", self.iterations).into()
+    }
+
+    /// What [`Self::to_text`] wrote; nothing where it is something else.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut parts = text.split('$');
+        let (PLAIN, Some(asked), Some(keys), None) =
+            (parts.next()?, parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        let (iterations, salt) = asked.split_once(':')?;
+        let (stored, server) = keys.split_once(':')?;
+        let key = |text: &str| {
+            BASE64
+                .decode(text)
+                .ok()
+                .filter(|key| key.len() == digest::SHA256_OUTPUT_LEN)
+        };
+        Some(Self {
+            salt: BASE64.decode(salt).ok()?,
+            iterations: iterations.parse().ok()?,
+            stored_key: key(stored)?,
+            server_key: Zeroizing::new(key(server)?),
+        })
+    }
+
     /// A challenge for a proof of this secret.
     #[must_use]
     pub fn challenge(&self, nonce: String) -> Challenge {
@@ -378,6 +411,26 @@ mod tests {
             "a proof of another challenge"
         );
         Ok(true)
+    }
+
+    #[test]
+    fn a_verifier_is_kept_as_postgresql_keeps_it() {
+        let text = verifier().to_text();
+        let text = text.expose_secret();
+        assert!(
+            text.starts_with("SCRAM-SHA-256$4096:c2FsdCBzYWx0IHNhbHQgIQ==$"),
+            "{text}"
+        );
+        assert_eq!(Verifier::from_text(text).unwrap().to_text().expose_secret(), text);
+        for bad in [
+            "",
+            "SCRAM-SHA-256$4096:c2FsdA==$YQ==:YQ==",
+            &text[1..],
+            &format!("{text}$"),
+            &text.replace("4096", "0"),
+        ] {
+            assert!(Verifier::from_text(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

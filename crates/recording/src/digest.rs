@@ -18,6 +18,18 @@ pub struct Digest([u8; 32]);
 pub struct BadDigest;
 
 impl Digest {
+    /// From the 32 bytes, as a log has them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// Of bytes as they are stored: what `sha256sum` says of the file.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

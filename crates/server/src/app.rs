@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 
 use crate::events::Told;
+use crate::gateway::Front;
 use crate::http::places::Places;
 use crate::identity::familiar::Familiar;
 use crate::identity::limit::Limits;
@@ -78,6 +79,8 @@ pub(crate) struct Parts {
     pub signing: Signing,
     /// Who cosigns it.
     pub witnesses: Witnesses,
+    /// The gateway, where this server has one.
+    pub gateway: Option<Arc<Front>>,
 }
 
 impl Parts {

@@ -57,11 +57,13 @@ async fn audience(engine: &Engine, event: &Event) -> Result<BTreeSet<PersonId>, 
     match &event.subject {
         Subject::Request(id) => of_request(engine, *id, event.at).await,
         Subject::Grant(id) => of_grant(engine, *id, event.at).await,
-        // That somebody looks is nothing for whom they look at.
+        // That somebody looks is nothing for whom they look at; chunks are many, and nothing for anybody but the log.
         Subject::Session(_)
             if matches!(
                 event.what,
-                What::Session(session::Event::Watched | session::Event::Replayed)
+                What::Session(
+                    session::Event::Watched | session::Event::Replayed | session::Event::Recorded { .. }
+                )
             ) =>
         {
             Ok(BTreeSet::new())

@@ -2,7 +2,8 @@
 //!
 //! [`ServerConfig`](config::ServerConfig) is the operator's own file, and [`Server`] runs it: inside the binary, the demo or
 //! a test. When to stop, its owner says. `api` has one thin file of handlers for each resource, `http` what stands
-//! before and around them, `identity` who comes in, `notify` who is told, `wire` the one place where core types become wire types, `loops` what
+//! before and around them, `identity` who comes in, `notify` who is told, `gateway` what goes through
+//! Daypass, `wire` the one place where core types become wire types, `loops` what
 //! runs beside the requests.
 //!
 //! Absent here: decisions. Who may have what is the engine's and the policy's; what is kept is the store's.
@@ -14,6 +15,7 @@ pub mod config;
 mod durable;
 pub mod edge;
 mod events;
+mod gateway;
 mod halt;
 mod heavy;
 mod http;
@@ -38,6 +40,7 @@ mod wire;
 mod witness;
 mod witnesses;
 
+pub use gateway::StartError as GatewayError;
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
 pub use notify::{MailError, NotifyError, WebhookError};

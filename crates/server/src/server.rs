@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Parts};
 use crate::config::{PostgresConfig, ReconcileConfig, ServerConfig, StoreConfig};
+use crate::gateway::Front;
 use crate::halt::Halt;
 use crate::http::intake::MAX_CHECKS;
 use crate::http::listen::{self, TlsError};
@@ -32,7 +33,7 @@ use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
 use crate::witnesses::{self, Ask, AskError, Witnesses};
-use crate::{api, edge, loops, steady};
+use crate::{api, edge, gateway, loops, steady};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
@@ -91,6 +92,9 @@ pub enum StartError {
     /// Passwords cannot be checked here.
     #[error(transparent)]
     Passwords(#[from] password::Error),
+    /// Nobody could connect through it.
+    #[error(transparent)]
+    Gateway(#[from] gateway::StartError),
 }
 
 /// A server that runs in this process.
@@ -173,15 +177,7 @@ impl Server {
         if signer.as_ref().and_then(LogSigner::refuses).is_some() {
             engine.only_take_away();
         }
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.map_err(|why| StartError::Listen {
-            address: config.listen,
-            why,
-        })?;
-        let address = listener.local_addr().map_err(|why| StartError::Listen {
-            address: config.listen,
-            why,
-        })?;
+        let (listener, address) = bind(config.listen).await?;
         let halt = Halt::new();
         let stopped = halt.receiver();
         let reconciler = Reconciler::new(Arc::clone(&engine), hex::encode(edge::random::<8>()));
@@ -198,7 +194,14 @@ impl Server {
             .collect::<Result<_, _>>()?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let signing = Signing::new(signer.as_ref(), shared);
-        let app = app(&config, engine, &reconciler, (signing, stopped.clone()))?;
+        let begun = match &config.gateway {
+            Some(config_of) => {
+                Some(gateway::open(config_of, config.notices.base_url.clone(), engine.store()).await?)
+            }
+            None => None,
+        };
+        let front = begun.as_ref().map(|begun| Arc::clone(&begun.front));
+        let app = app(&config, engine, &reconciler, (signing, stopped.clone()), front)?;
         let wake = Arc::new(Notify::new());
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());
@@ -216,6 +219,7 @@ impl Server {
         ));
         loops.extend(notices(&config, &app, couriers, &halt));
         loops.extend(of_log(&app, signer, asks, &halt));
+        loops.extend(begun.map(|begun| begun.serve(&app, &halt)).into_iter().flatten());
         let router = api::router(Arc::clone(&app));
         let served = tls.is_some();
         let listener = halt.watch(
@@ -299,6 +303,14 @@ impl Server {
     }
 }
 
+/// Listens on an address; the one that it became.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |why| StartError::Listen { address, why };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
 /// What signs the log, and asks its witnesses, where there are any.
 fn of_log(app: &App, signer: Option<LogSigner>, asks: Vec<Ask>, halt: &Arc<Halt>) -> Vec<JoinHandle<()>> {
     let mut loops = Vec::with_capacity(asks.len() + 1);
@@ -353,6 +365,7 @@ fn app(
     engine: Arc<Engine>,
     reconciler: &Reconciler,
     (signing, stop): (Signing, watch::Receiver<bool>),
+    gateway: Option<Arc<Front>>,
 ) -> Result<App, StartError> {
     Ok(Arc::new(Parts {
         engine,
@@ -385,6 +398,7 @@ fn app(
         probes: Probes::default(),
         signing,
         witnesses: Witnesses::new(&config.witnesses),
+        gateway,
     }))
 }
 

@@ -192,6 +192,15 @@ pub(crate) async fn list(
     })
 }
 
+/// Those of these that there are.
+pub(crate) async fn of_ids(link: &mut Link, ids: &[GrantId]) -> Result<Vec<Grant>> {
+    let ids: Vec<Value> = ids.iter().map(|id| (*id).into()).collect();
+    let rows = link
+        .listed("SELECT document FROM grants WHERE id IN (LIST)", 1, &ids)
+        .await?;
+    open(link, &rows).await
+}
+
 /// What somebody holds and has not begun to end.
 pub(crate) async fn live_of(link: &mut Link, holder: PersonId) -> Result<Vec<Grant>> {
     let text = "SELECT document FROM grants WHERE holder = $1 AND state IN ('scheduled', 'activating', 'active') \

@@ -76,7 +76,7 @@ pub use side::Side;
 pub use signers::LogServer;
 pub use ssh::{SshAccess, SshEnd, SshHost, SshKeep};
 pub use store::Store;
-pub use tokens::{TokenKind, TokenRow};
+pub use tokens::{TokenKind, TokenRow, Verifier};
 pub use transition::{Committed, Outcome, Told};
 pub use verify::{Check, Expect, Followed, Verified, verify_postgres, verify_sqlite};
 

@@ -134,6 +134,15 @@ impl Store {
         on!(read, self, |link| grants::live_of(link, holder))
     }
 
+    /// Those of these grants that there are, in any order.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn grants_of_ids(&self, ids: &[GrantId]) -> Result<Vec<Grant>> {
+        let ids = ids.to_vec();
+        on!(read, self, |link| grants::of_ids(link, &ids))
+    }
+
     /// The active grants that something beside their deadline may end.
     ///
     /// # Errors

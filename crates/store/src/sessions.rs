@@ -1,8 +1,9 @@
 //! Sessions: their rows, and the queries on them.
 
+use daypass_core::event::{Event, What};
 use daypass_core::id::{GrantId, PersonId, SessionId};
 use daypass_core::name::Name;
-use daypass_core::session::Session;
+use daypass_core::session::{self, Chunk, Session};
 use daypass_core::time::Timestamp;
 use daypass_core::world::{Step, World};
 
@@ -60,6 +61,23 @@ impl Store {
             .await
     }
 
+    /// The sessions that were over at this instant or before and whose recordings are there, oldest first.
+    pub async fn recorded_sessions(&self, over: Timestamp, limit: usize) -> Result<Vec<Session>> {
+        self.read(move |link| Box::pin(recorded(link, over, limit))).await
+    }
+
+    /// Those of these sessions that there are, in any order.
+    pub async fn sessions_of_ids(&self, ids: &[SessionId]) -> Result<Vec<Session>> {
+        let ids = ids.to_vec();
+        self.read(move |link| Box::pin(async move { of_ids(link, &ids).await }))
+            .await
+    }
+
+    /// What was recorded of a session, chunk by chunk, whether or not it has its place in the log yet.
+    pub async fn session_chunks(&self, id: SessionId) -> Result<Vec<Chunk>> {
+        self.read(move |link| Box::pin(chunks(link, id))).await
+    }
+
     /// The session whose id begins so. It is a refusal where there is none, or several: it lists them.
     pub async fn resolve_session(&self, typed: &str) -> Result<SessionId> {
         let typed = typed.to_owned();
@@ -76,18 +94,19 @@ impl Store {
 }
 
 /// The columns of a session's row that its events decide, as [`row`] gives their values.
-pub(crate) const COLUMNS: [&str; 7] = [
+pub(crate) const COLUMNS: [&str; 8] = [
     "id",
     "state",
     "grant_id",
     "holder",
     "gateway",
     "opened_at",
+    "kept_since",
     "document",
 ];
 
 /// What stands in them.
-pub(crate) fn row(session: &Session) -> Result<[Value; 7]> {
+pub(crate) fn row(session: &Session) -> Result<[Value; 8]> {
     Ok([
         session.id.into(),
         session.state.name().into(),
@@ -95,6 +114,7 @@ pub(crate) fn row(session: &Session) -> Result<[Value; 7]> {
         session.holder.into(),
         (&session.gateway).into(),
         session.opened_at.into(),
+        session.kept_since().into(),
         Value::json(session)?,
     ])
 }
@@ -102,14 +122,14 @@ pub(crate) fn row(session: &Session) -> Result<[Value; 7]> {
 /// What writes a session's row after an event.
 pub(crate) fn write(session: Option<&Session>, step: Step) -> Result<Vec<Statement>> {
     let session = session.ok_or_else(|| Error::corrupt("an event about a session made none"))?;
-    let [id, state, grant, holder, gateway, opened_at, document] = row(session)?;
+    let [id, state, grant, holder, gateway, opened_at, kept_since, document] = row(session)?;
     if step.from != "none" {
-        let text = "UPDATE sessions SET previous_state = state, state = $2, document = $3 WHERE id = $1";
-        return Ok(vec![(text, vec![id, state, document])]);
+        let text = "UPDATE sessions SET previous_state = state, state = $2, kept_since = $3, document = $4 WHERE id = $1";
+        return Ok(vec![(text, vec![id, state, kept_since, document])]);
     }
-    let text = "INSERT INTO sessions (id, state, grant_id, holder, gateway, opened_at, document) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let values = vec![id, state, grant, holder, gateway, opened_at, document];
+    let text = "INSERT INTO sessions (id, state, grant_id, holder, gateway, opened_at, kept_since, document) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let values = vec![id, state, grant, holder, gateway, opened_at, kept_since, document];
     Ok(vec![(text, values)])
 }
 
@@ -182,4 +202,32 @@ async fn outliving(link: &mut Link, begun: Timestamp, limit: usize) -> Result<Ve
                 ORDER BY sessions.opened_at, sessions.id LIMIT $2";
     let rows = link.rows(text, &[begun.into(), limit.into()]).await?;
     open(link, &rows).await
+}
+
+async fn recorded(link: &mut Link, over: Timestamp, limit: usize) -> Result<Vec<Session>> {
+    let text = "SELECT document FROM sessions WHERE kept_since <= $1 ORDER BY kept_since, id LIMIT $2";
+    let rows = link.rows(text, &[over.into(), limit.into()]).await?;
+    open(link, &rows).await
+}
+
+async fn of_ids(link: &mut Link, ids: &[SessionId]) -> Result<Vec<Session>> {
+    let ids: Vec<Value> = ids.iter().map(|id| (*id).into()).collect();
+    let rows = link
+        .listed("SELECT document FROM sessions WHERE id IN (LIST)", 1, &ids)
+        .await?;
+    open(link, &rows).await
+}
+
+async fn chunks(link: &mut Link, id: SessionId) -> Result<Vec<Chunk>> {
+    // Numbers are drawn under the session's row: they are in the order in which its events were committed.
+    let text = "SELECT bytes FROM events WHERE kind = 'session' AND subject = $1 AND name = 'session.recorded' ORDER BY id";
+    let rows = link.rows(text, &[id.to_string().into()]).await?;
+    let mut chunks = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let event: Event = serde_json::from_slice(row.bytes(0)?).map_err(Error::corrupt)?;
+        if let What::Session(session::Event::Recorded { chunk }) = event.what {
+            chunks.push(chunk);
+        }
+    }
+    Ok(chunks)
 }

@@ -1,8 +1,9 @@
-//! Login sessions and API tokens, known by the SHA-256 of their secret only.
+//! Login sessions, API tokens and credentials for the gateway, known by the SHA-256 of their secret only.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use daypass_core::id::{PersonId, TokenId};
+use daypass_core::id::{GrantId, PersonId, TokenId};
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 
@@ -43,19 +44,37 @@ pub enum TokenKind {
         /// The scopes.
         scopes: BTreeSet<String>,
     },
+    /// Somebody logs in to the gateway, to use what they were granted. Nothing else takes it.
+    Gateway {
+        /// What proofs of it are checked by.
+        verifier: Verifier,
+        /// The grant that it is for; `None` for all that its owner holds.
+        grant: Option<GrantId>,
+    },
+}
+
+/// What proofs of a secret are checked by (SCRAM), as whoever checks writes it. It lets nobody in, and lets who has it pose as the gateway.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Verifier(pub String);
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier(…)")
+    }
 }
 
 const COLUMNS: &str = "token.id, token.person, token.token_kind, token.scopes, token.hash, token.name, \
-                       token.created_at, token.expires_at, token.last_used, token.confirmed_at FROM tokens AS token";
+                       token.created_at, token.expires_at, token.last_used, token.confirmed_at, token.verifier, token.grant_id FROM tokens AS token";
 
 /// What keeps a token.
 pub(crate) fn add(row: TokenRow) -> Result<Statement> {
-    let (kind, scopes) = match row.kind {
-        TokenKind::Session => ("session", BTreeSet::new()),
-        TokenKind::Api { scopes } => ("api", scopes),
+    let (kind, scopes, verifier, grant) = match row.kind {
+        TokenKind::Session => ("session", BTreeSet::new(), None, None),
+        TokenKind::Api { scopes } => ("api", scopes, None, None),
+        TokenKind::Gateway { verifier, grant } => ("gateway", BTreeSet::new(), Some(verifier.0), grant),
     };
     let text = "INSERT INTO tokens (id, person, token_kind, scopes, hash, name, created_at, expires_at, last_used, \
-                confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                confirmed_at, verifier, grant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let values = vec![
         row.id.into(),
         row.person.into(),
@@ -67,6 +86,8 @@ pub(crate) fn add(row: TokenRow) -> Result<Statement> {
         row.expires_at.into(),
         row.last_used.into(),
         row.confirmed_at.into(),
+        verifier.into(),
+        grant.into(),
     ];
     Ok((text, values))
 }
@@ -93,6 +114,10 @@ fn read(row: &Row) -> Result<TokenRow> {
     let kind = match row.text(2)? {
         "session" => TokenKind::Session,
         "api" => TokenKind::Api { scopes },
+        "gateway" => TokenKind::Gateway {
+            verifier: Verifier(row.text(10)?.to_owned()),
+            grant: row.maybe_text(11)?.map(|_| row.parse(11)).transpose()?,
+        },
         other => return Err(Error::Corrupt(format!("a token of the kind {other}"))),
     };
     Ok(TokenRow {

@@ -27,7 +27,7 @@ use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
-use crate::session::{Kill, Session, SessionQuery};
+use crate::session::{GatewayCredential, Kill, Session, SessionQuery};
 use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
 use crate::ticket::{CloseTicket, TicketClosed};
 use crate::why::{Why, WhyQuery};
@@ -154,6 +154,11 @@ impl Client {
     /// Sets and shows fresh credentials of an item of one's own grant.
     pub async fn credentials(&self, id: GrantId, ask: &AskCredential) -> Result<Credential> {
         self.send(Route::Credentials, &[&id.to_string()], ask).await
+    }
+
+    /// A personal credential for the gateway.
+    pub async fn gateway_credential(&self) -> Result<GatewayCredential> {
+        self.send(Route::GatewayCredential, &[], &NOTHING).await
     }
 
     /// A certificate for one's own key, for an item of one's own grant.

@@ -7,6 +7,7 @@ mod calls;
 mod edge;
 mod error;
 mod guard;
+mod lines;
 mod sse;
 #[cfg(test)]
 mod wire_tests;
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::error::{Distrusted, Error};
 pub use self::guard::{Admission, Call, Guard};
+pub use self::lines::LineStream;
 pub use self::sse::EventStream;
 use crate::problem::{Problem, ProblemCode};
 use crate::route::{Method, Route};

@@ -31,17 +31,23 @@ impl Client {
             Some(seq) => call.header("last-event-id", seq.to_string()),
             None => call,
         };
+        let response = self.opened(call).await?;
+        let (server, decoder) = (self.server().to_owned(), Decoder::default());
+        Ok(EventStream {
+            response,
+            server,
+            decoder,
+            ready: std::collections::VecDeque::new(),
+        })
+    }
+
+    /// An answer that is read as it comes, or the server's problem.
+    pub(super) async fn opened(&self, call: reqwest::RequestBuilder) -> Result<Response, Error> {
         let response = self.dispatch(call).await.map_err(|failed| failed.error)?;
-        if response.status().is_success() {
-            let (server, decoder) = (self.server().to_owned(), Decoder::default());
-            return Ok(EventStream {
-                response,
-                server,
-                decoder,
-                ready: std::collections::VecDeque::new(),
-            });
-        }
         let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
         let body = self.body(response).await.map_err(|failed: Failed| failed.error)?;
         Err(match serde_json::from_slice(&body) {
             Ok(problem) => Error::Problem(Box::new(problem)),

@@ -1,5 +1,8 @@
 //! `session …`: connections through a gateway.
 
+mod credential;
+mod look;
+
 use clap::{Args, Subcommand};
 use daypass_api::session::{Kill, Session, SessionQuery, SessionState};
 use daypass_core::time::Timestamp;
@@ -16,15 +19,24 @@ use crate::line::{Field, Grid, Line, Style};
 pub enum SessionCommand {
     /// List sessions
     Ls(LsArgs),
+    /// Watch a session as it happens
+    Watch(look::WatchArgs),
+    /// Replay what was done in a session
+    Replay(look::ReplayArgs),
     /// End a session
     Kill(KillArgs),
+    /// Get a password for tools that connect to the gateway by themselves
+    Credential(credential::CredentialArgs),
 }
 
 impl SessionCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Ls(args) => args.run(context).await,
+            Self::Watch(args) => args.run(context).await,
+            Self::Replay(args) => args.run(context).await,
             Self::Kill(args) => args.run(context).await,
+            Self::Credential(args) => args.run(context).await,
         }
     }
 }
@@ -253,6 +265,7 @@ mod tests {
             recorded: 40,
             unrecorded: 2,
             refused: 0,
+            may_work: false,
         });
         assert_eq!(recording(&whole).1, "40 lines, 2 missing");
         let none = Session {

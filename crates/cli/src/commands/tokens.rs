@@ -177,6 +177,7 @@ impl LsArgs {
             };
             let may = match &token.via {
                 Via::Session => String::from("session"),
+                Via::Gateway => String::from("gateway"),
                 Via::Token { scopes } => scopes
                     .iter()
                     .map(|scope| scope.as_str())

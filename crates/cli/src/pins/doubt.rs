@@ -34,6 +34,8 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::Grant
         | R::Sessions
         | R::Session
+        | R::SessionRecording
+        | R::WatchSession
         | R::SshAuthority
         | R::SshKrl
         | R::SshHost
@@ -68,7 +70,7 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::OpenApi => true,
         // They ask, or are how one begins to.
         R::Preview | R::AddRequest | R::BreakGlass | R::PreviewBreakGlass | R::Extend => false,
-        R::Credentials | R::Certificate => false,
+        R::Credentials | R::Certificate | R::GatewayCredential => false,
         R::Confirm
         | R::Acknowledge
         | R::ApplyPolicy

@@ -184,6 +184,9 @@ pub struct Counters {
     pub unrecorded: u64,
     /// Statements that a guardrail refused.
     pub refused: u64,
+    /// The target may still be working on what the session began: it could be brought neither to cancel it nor to end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_work: bool,
 }
 
 impl Counters {
@@ -196,6 +199,7 @@ impl Counters {
             recorded: self.recorded.min(MOST),
             unrecorded: self.unrecorded.min(MOST),
             refused: self.refused.min(MOST),
+            may_work: self.may_work,
         }
     }
 }
@@ -274,6 +278,19 @@ impl State {
 }
 
 impl Session {
+    /// Since when it is over, while there is a recording of it.
+    #[must_use]
+    pub fn kept_since(&self) -> Option<Timestamp> {
+        let kept = self
+            .recording
+            .as_ref()
+            .is_some_and(|recording| recording.removed_at.is_none());
+        match &self.state {
+            State::Closed { at, .. } if kept => Some(*at),
+            _ => None,
+        }
+    }
+
     /// Whether it is not over.
     #[must_use]
     pub const fn is_live(&self) -> bool {

@@ -325,6 +325,7 @@ fn it_closes_once_and_for_a_reason_that_can_be() {
     let counted = Counters {
         bytes_up: u64::MAX,
         refused: 2,
+        may_work: false,
         ..Counters::default()
     };
     let event = session(&world).close(Reason::Killed, Some(counted)).unwrap();

@@ -11,6 +11,7 @@ mod doctor;
 mod emergency;
 mod exec;
 mod full_disk;
+mod gateway;
 mod house;
 mod http;
 mod init;

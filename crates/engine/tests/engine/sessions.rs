@@ -353,10 +353,18 @@ async fn who_only_takes_away_opens_none_and_ends_all() {
         house.engine.note_watched(root, id).await,
         house.engine.note_replayed(root, id).await,
     ] {
-        assert_eq!(code(looked), Code::OnlyTakesAway, "nobody would know later that they looked");
+        assert_eq!(
+            code(looked),
+            Code::OnlyTakesAway,
+            "nobody would know later that they looked"
+        );
     }
     house.engine.kill_session(root, id, "looks odd").await.unwrap();
-    house.engine.close_session(id, Reason::Killed, None).await.unwrap();
+    house
+        .engine
+        .close_session(id, Reason::Killed, None)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use daypass_engine::{Ended, NewRequest as Asked};
 use daypass_store::GrantFilter;
 
 use crate::api::typed::{MOST_ALIKE, only_seen};
-use crate::api::{page, requests};
+use crate::api::{page, requests, through};
 use crate::app::{App, Parts};
 use crate::http::access::{self, Identity, Origin};
 use crate::http::intake::{IdempotencyKey, Json, MaybeJson, Path, Query};
@@ -203,7 +203,8 @@ pub(super) async fn extend(
     requests::made(&app, &identity, &made).await
 }
 
-/// Sets fresh credentials at the target and shows them this once, to the holder only. Those of before no longer work.
+/// Sets fresh credentials at the target and shows them this once, to the holder only. Those of before no longer work. Where the
+/// resource is reached through the gateway, they are for the gateway alone: its address, the holder's login there and a password.
 #[utoipa::path(post, path = "/api/v1/grants/{id}/credentials", tag = "grants", params(("id" = String, Path)),
     request_body = Option<AskCredential>,
     responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -214,6 +215,9 @@ pub(super) async fn credentials(
     MaybeJson(body): MaybeJson<AskCredential>,
 ) -> Answer<Json<Credential>> {
     let grant = visible(&app, &identity, id).await?;
+    if let Some(item) = through::item(&app, &grant, body.item.as_ref()) {
+        return through::credential(&app, &identity, &grant, item).await.map(Json);
+    }
     // Each call is work for the target, which is also the one that takes access away.
     let _places = app.places.credentials(identity.caller.person, id)?;
     let (item, credential) = app

@@ -22,10 +22,12 @@ mod onlooker;
 mod page;
 mod people;
 mod policies;
+mod recordings;
 mod requests;
 mod services;
 mod sessions;
 mod ssh;
+mod through;
 mod tickets;
 mod tools;
 mod typed;
@@ -81,6 +83,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::SshKrl, routes!(ssh::krl)),
         (R::SshHost, routes!(ssh::host)),
         (R::SshAcknowledge, routes!(ssh::acknowledge)),
+        (R::GatewayCredential, routes!(through::personal)),
+        (R::SessionRecording, routes!(recordings::replay)),
+        (R::WatchSession, routes!(recordings::watch)),
         (R::Resources, routes!(catalogue::list)),
         (R::Environments, routes!(environments::list)),
         (R::Events, routes!(events::stream)),

@@ -8,6 +8,7 @@ use daypass_core::name::Name;
 use daypass_core::time::Span;
 use serde_saphyr::Spanned;
 
+use super::gateway::{GatewayConfig, RawGateway};
 use super::raw::{
     Raw, RawLog, RawPostgres, RawReconcile, RawSecret, RawSigningKey, RawStore, RawTls, RawTlsMode,
 };
@@ -76,6 +77,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
     let quorum = raw.witness_quorum.as_ref();
     let witnesses = witnesses::check(&in_file, &raw.witnesses, quorum, raw.signing_key.is_some())?;
     Ok(ServerConfig {
+        gateway: in_file.gateway(raw.gateway.as_ref(), tls.as_ref(), (&state_dir, &store))?,
         listen,
         tls,
         behind_proxy,
@@ -101,6 +103,17 @@ pub(super) struct InFile<'a> {
 }
 
 impl InFile<'_> {
+    fn gateway(
+        &self,
+        raw: Option<&RawGateway>,
+        tls: Option<&TlsFiles>,
+        (state_dir, store): (&Path, &StoreConfig),
+    ) -> Result<Option<GatewayConfig>> {
+        let shared = matches!(store, StoreConfig::Postgres(_));
+        raw.map(|raw| super::gateway::check(self, raw, tls, (state_dir, shared)))
+            .transpose()
+    }
+
     pub(super) fn path(&self, text: &Spanned<String>) -> PathBuf {
         self.folder.join(&text.value)
     }
@@ -123,7 +136,7 @@ impl InFile<'_> {
         ConfigError::at(self.file, at, what)
     }
 
-    fn listener_tls(&self, tls: &RawTls) -> TlsFiles {
+    pub(super) fn listener_tls(&self, tls: &RawTls) -> TlsFiles {
         TlsFiles {
             certificate: self.path(&tls.certificate),
             key: self.path(&tls.key),

@@ -4,6 +4,7 @@
 
 mod check;
 mod diagnostic;
+mod gateway;
 mod notices;
 mod programs;
 mod raw;
@@ -20,6 +21,7 @@ use daypass_providers::Program;
 use serde::Deserialize;
 
 pub use diagnostic::ConfigError;
+pub use gateway::{GatewayConfig, PostgresGateway, RecordingsConfig};
 pub(crate) use notices::MAIL;
 pub use notices::{MailConfig, MailTls, NoticesConfig, WebhookConfig};
 pub use witnesses::{WitnessAt, WitnessesConfig};
@@ -62,6 +64,8 @@ pub struct ServerConfig {
     pub reconcile: ReconcileConfig,
     /// Where notices go.
     pub notices: NoticesConfig,
+    /// Where people connect to go through Daypass; without it nobody does.
+    pub gateway: Option<GatewayConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
     /// Where the server keeps what it makes by itself: the SQLite store, where the file names none. Made where it is missing.
@@ -252,6 +256,7 @@ impl ServerConfig {
             session_lifetime: check::DEFAULT_SESSION,
             reconcile: ReconcileConfig::default(),
             notices: NoticesConfig::default(),
+            gateway: None,
             log: LogConfig {
                 format: LogFormat::Text,
                 level: "info".to_owned(),

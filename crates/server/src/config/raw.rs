@@ -29,6 +29,7 @@ pub(super) struct Raw {
     pub(super) reconcile: RawReconcile,
     #[serde(default)]
     pub(super) notices: super::notices::RawNotices,
+    pub(super) gateway: Option<super::gateway::RawGateway>,
     #[serde(default)]
     pub(super) log: RawLog,
     pub(super) state_dir: Option<Spanned<String>>,

@@ -218,6 +218,8 @@ pub(crate) async fn identify(app: &Parts, token: TokenRow) -> Result<Option<Iden
             confirmed_at: token.confirmed_at.unwrap_or(token.created_at),
         },
         TokenKind::Api { .. } => Via::Token,
+        // It opens sessions through the gateway, and nothing here.
+        TokenKind::Gateway { .. } => return Ok(None),
     };
     let caller = Caller {
         person: person.id,
@@ -254,6 +256,9 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
     }
     match (&identity.token.kind, route.scope()) {
         (TokenKind::Session, _) => Ok(()),
+        (TokenKind::Gateway { .. }, _) => Err(Failure::unauthenticated(
+            "the gateway takes this, the API does not",
+        )),
         (TokenKind::Api { .. }, None) => {
             let code = if route == Route::Review {
                 Code::MayNotReview
@@ -307,6 +312,7 @@ const fn changes(route: Route) -> bool {
             | Route::Extend
             | Route::Credentials
             | Route::Certificate
+            | Route::GatewayCredential
             | Route::BreakGlass
             | Route::Acknowledge
             | Route::Delegate
@@ -321,6 +327,9 @@ pub(crate) fn scoped(identity: &Identity, scope: Scope) -> Answer<()> {
     match &identity.token.kind {
         TokenKind::Api { scopes } if !scopes.contains(scope.as_str()) => Err(lacks(identity, scope)),
         TokenKind::Api { .. } | TokenKind::Session => Ok(()),
+        TokenKind::Gateway { .. } => Err(Failure::unauthenticated(
+            "the gateway takes this, the API does not",
+        )),
     }
 }
 

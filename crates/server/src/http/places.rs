@@ -84,6 +84,7 @@ pub(crate) const fn takes_away(route: Route) -> bool {
         Route::Lock
             | Route::Revoke
             | Route::Release
+            | Route::KillSession
             | Route::Logout
             | Route::RevokeToken
             | Route::PersonDeactivate

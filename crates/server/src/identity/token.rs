@@ -1,4 +1,4 @@
-//! Sessions and API tokens: opaque, 256 random bits, known to the store by their SHA-256 only.
+//! Sessions, API tokens and credentials for the gateway: opaque, 256 random bits, known to the store by their SHA-256 only.
 //!
 //! A slow hash would gain nothing here: nobody guesses 256 random bits.
 
@@ -10,6 +10,8 @@ use zeroize::Zeroize as _;
 pub(crate) const SESSION_PREFIX: &str = "dp_s_";
 /// What an API token begins with.
 pub(crate) const TOKEN_PREFIX: &str = "dp_t_";
+/// What a credential for the gateway begins with. The API does not take it.
+pub(crate) const GATEWAY_PREFIX: &str = "dp_g_";
 /// 32 bytes in hexadecimal.
 const DIGITS: usize = 64;
 
@@ -69,6 +71,7 @@ mod tests {
             "dp_x_00",
             &good.to_uppercase(),
             &format!("{good}a"),
+            &good.replace("dp_s_", "dp_g_"),
             &good.replace("dp_s_a", "dp_s_'"),
         ] {
             assert!(recognise(bad).is_none(), "{bad}");

@@ -70,5 +70,6 @@ pub(crate) fn via(kind: &TokenKind) -> login::Via {
         TokenKind::Api { scopes: written } => login::Via::Token {
             scopes: scopes(written),
         },
+        TokenKind::Gateway { .. } => login::Via::Gateway,
     }
 }

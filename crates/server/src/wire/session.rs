@@ -50,6 +50,7 @@ const fn counted(counters: Counters) -> api::SessionCounters {
         recorded: counters.recorded,
         unrecorded: counters.unrecorded,
         refused: counters.refused,
+        may_work: counters.may_work,
     }
 }
 

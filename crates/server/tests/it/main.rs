@@ -23,6 +23,7 @@ mod notices;
 mod people;
 mod policy;
 mod problems;
+mod recordings;
 mod replicas;
 mod services;
 mod sessions;

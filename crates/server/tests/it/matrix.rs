@@ -23,7 +23,7 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 9] = [
+const MEMBERS_ONLY: [Route; 10] = [
     Route::Delegate,
     Route::ReviewChange,
     Route::BreakGlass,
@@ -33,6 +33,7 @@ const MEMBERS_ONLY: [Route; 9] = [
     Route::Extend,
     Route::Credentials,
     Route::Certificate,
+    Route::GatewayCredential,
 ];
 
 impl Caller {

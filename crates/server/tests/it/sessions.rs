@@ -116,12 +116,12 @@ async fn a_session_is_shown_from_its_opening_to_its_end() {
         Code::WrongState.into()
     );
 
-    bed.log_with("session.closed").await;
-    trail_has_it_in_words(&bed, id).await;
+    in_words(&bed, id).await;
 }
 
-/// By its short id.
-async fn trail_has_it_in_words(bed: &Bed, id: SessionId) {
+/// The trail has it by its short id.
+async fn in_words(bed: &Bed, id: SessionId) {
+    bed.log_with("session.closed").await;
     let query = AuditQuery {
         subject: Some(id.to_string()[..6].to_owned()),
         ..AuditQuery::default()

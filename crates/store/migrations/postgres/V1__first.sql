@@ -239,12 +239,15 @@ CREATE TABLE sessions (
     holder TEXT COLLATE "C" NOT NULL,
     gateway TEXT COLLATE "C" NOT NULL,
     opened_at BIGINT NOT NULL,
+    -- Since when it is over, while there is a recording of it.
+    kept_since BIGINT,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
 CREATE INDEX sessions_recent ON sessions (opened_at, id);
 CREATE INDEX sessions_holder ON sessions (holder, opened_at, id);
 CREATE INDEX sessions_grant ON sessions (grant_id, opened_at, id);
+CREATE INDEX sessions_kept ON sessions (kept_since) WHERE kept_since IS NOT NULL;
 -- Those that are not over: of all, and of a gateway.
 CREATE INDEX sessions_live ON sessions (opened_at, id) WHERE state <> 'closed';
 CREATE INDEX sessions_gateway ON sessions (gateway) WHERE state <> 'closed';
@@ -295,7 +298,7 @@ CREATE TABLE passwords (
     hash TEXT COLLATE "C" NOT NULL
 );
 
--- Login sessions and API tokens, by the SHA-256 of the secret.
+-- Login sessions, API tokens and credentials for the gateway, by the SHA-256 of the secret.
 CREATE TABLE tokens (
     id TEXT COLLATE "C" PRIMARY KEY,
     person TEXT COLLATE "C" NOT NULL REFERENCES people (id),
@@ -306,8 +309,13 @@ CREATE TABLE tokens (
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     last_used BIGINT,
-    -- When whoever holds a session last proved who they are; never for an API token.
-    confirmed_at BIGINT
+    -- When whoever holds a session last proved who they are; never for what is no session.
+    confirmed_at BIGINT,
+    -- What a proof of a credential for the gateway is checked by (SCRAM-SHA-256), and nothing else has.
+    verifier TEXT COLLATE "C",
+    -- The grant that such a credential is for, where it is for one only.
+    grant_id TEXT COLLATE "C",
+    CHECK ((verifier IS NOT NULL) = (token_kind = 'gateway'))
 );
 CREATE INDEX tokens_person ON tokens (person);
 CREATE INDEX tokens_expiry ON tokens (expires_at);

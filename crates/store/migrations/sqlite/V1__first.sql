@@ -236,12 +236,15 @@ CREATE TABLE sessions (
     holder TEXT NOT NULL,
     gateway TEXT NOT NULL,
     opened_at INTEGER NOT NULL,
+    -- Since when it is over, while there is a recording of it.
+    kept_since INTEGER,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_recent ON sessions (opened_at, id);
 CREATE INDEX sessions_holder ON sessions (holder, opened_at, id);
 CREATE INDEX sessions_grant ON sessions (grant_id, opened_at, id);
+CREATE INDEX sessions_kept ON sessions (kept_since) WHERE kept_since IS NOT NULL;
 -- Those that are not over: of all, and of a gateway.
 CREATE INDEX sessions_live ON sessions (opened_at, id) WHERE state <> 'closed';
 CREATE INDEX sessions_gateway ON sessions (gateway) WHERE state <> 'closed';
@@ -292,7 +295,7 @@ CREATE TABLE passwords (
     hash TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Login sessions and API tokens, by the SHA-256 of the secret.
+-- Login sessions, API tokens and credentials for the gateway, by the SHA-256 of the secret.
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     person TEXT NOT NULL REFERENCES people (id),
@@ -303,8 +306,13 @@ CREATE TABLE tokens (
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     last_used INTEGER,
-    -- When whoever holds a session last proved who they are; never for an API token.
-    confirmed_at INTEGER
+    -- When whoever holds a session last proved who they are; never for what is no session.
+    confirmed_at INTEGER,
+    -- What a proof of a credential for the gateway is checked by (SCRAM-SHA-256), and nothing else has.
+    verifier TEXT,
+    -- The grant that such a credential is for, where it is for one only.
+    grant_id TEXT,
+    CHECK ((verifier IS NOT NULL) = (token_kind = 'gateway'))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tokens_person ON tokens (person);
 CREATE INDEX tokens_expiry ON tokens (expires_at);

@@ -36,13 +36,16 @@ const EXAMPLES: &str = "12";
 type Calls = BTreeMap<String, BTreeMap<u16, u32>>;
 
 /// Not called with success here, and why.
-const NEVER: [Route; 3] = [
+const NEVER: [Route; 5] = [
     // Its answer does not end.
     Route::Events,
     // The description itself.
     Route::OpenApi,
     // Neither of these connectors has a secret of its own; `crates/daypass/tests/story/secrets.rs` rotates one.
     Route::RotateConnector,
+    // No target here has a protocol of the gateway; `crates/daypass/tests/story/gateway.rs` replays and watches.
+    Route::SessionRecording,
+    Route::WatchSession,
 ];
 
 /// What one caller was told, and the calls that were made.

@@ -129,6 +129,7 @@ async fn start(secrets: &Path) -> Bed {
     let bed = Bed::with(|config| {
         config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         config.sealing_key = Some(sealing_key);
+        config.gateway = Some(crate::recordings::gateway(secrets));
         signing::by_key(config);
     })
     .await;
@@ -277,6 +278,7 @@ fn anas(things: &Things, until: &str) -> Calls {
             json!({"duration": "10m", "reason": "more"}),
         )
         .id(Route::Credentials, grants[0], json!({}))
+        .body(Route::GatewayCredential, Value::Null)
         .id(Route::Certificate, grants[2], json!({"public_key": KEY}))
         .id(Route::Change, changes[0].id, Value::Null)
         .id(

@@ -1,0 +1,182 @@
+//! `session watch` and `session replay`: what somebody did in a session, as it happens and from its recording.
+
+use clap::Args;
+use daypass_api::client::LineStream;
+use daypass_api::session::SessionState;
+use serde::Deserialize;
+
+use crate::clean::clean_json;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::line::{Line, Style};
+
+/// Watch a session as it happens.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass session watch S7K2M9
+  daypass session watch S7K2M9 -o json | jq -r .text
+
+It begins with what is done from now on; what was done before is in daypass session replay. Auditors, administrators and those who
+reviewed the request may watch. That you watched stands in the log.")]
+pub struct WatchArgs {
+    /// The session, by its (short) id
+    id: String,
+}
+
+/// Replay what was done in a session.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass session replay S7K2M9
+  daypass session replay S7K2M9 -o json > session.jsonl
+
+Each part is held against the log before it is shown. Auditors, administrators and those who reviewed the request may look; that
+you did stands in the log. Ends with 1 where something of it is not as it was recorded.")]
+pub struct ReplayArgs {
+    /// The session, by its (short) id
+    id: String,
+}
+
+impl WatchArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let session = client.session(&self.id).await?;
+        let what = format!("{} of {}, from now on", session.item, session.holder);
+        context.out.note(Line::new().with(Style::Faint, what));
+        show(context, client.watch_session(session.id).await?).await?;
+        Ok(Exit::DONE)
+    }
+}
+
+impl ReplayArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let session = client.session(&self.id).await?;
+        let live = session.state != SessionState::Closed;
+        let exit = show(context, client.replay_session(session.id).await?).await?;
+        // Of a session that goes on there is no end yet; where that of one that is over is missing, something is.
+        Ok(if live { Exit::DONE } else { exit })
+    }
+}
+
+/// A record, as the server stores it (`Record::line` of the gateway).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Record {
+    at: String,
+    kind: String,
+    text: Option<String>,
+    text_missing: Option<serde_json::Value>,
+    values: Option<Vec<serde_json::Value>>,
+    took_us: Option<u64>,
+    rows: Option<u64>,
+    failed: Option<String>,
+    refused: Option<String>,
+    cut: bool,
+    records: Option<u64>,
+    /// Of the last line: how it ended, and why.
+    how: String,
+    why: String,
+}
+
+async fn show(context: &Context, mut lines: LineStream) -> Result<Exit, Failure> {
+    while let Some(line) = lines.next().await? {
+        let record: Record = serde_json::from_str(&line)
+            .map_err(|error| Failure::error(format!("the server sent what is no record: {error}")))?;
+        if record.kind == "end" {
+            return ended(context, &record);
+        }
+        if context.out.is_for_people() {
+            context.out.line(&shown(&record));
+        } else {
+            context.out.line(&Line::new().text(clean_json(&line)));
+        }
+    }
+    Err(Failure::error("the answer was cut off on its way").hint("run it again"))
+}
+
+fn ended(context: &Context, record: &Record) -> Result<Exit, Failure> {
+    let why = record.why.clone();
+    match record.how.as_str() {
+        "complete" => context
+            .out
+            .note(Line::new().with(Style::Faint, format!("  {why}"))),
+        "cut" | "stopped" => {
+            context.out.warn(Line::new().with(Style::Warn, "! ").text(why));
+            return Ok(Exit::ERROR);
+        }
+        _ => {
+            return Err(Failure::error(format!(
+                "the recording is not as it was made: {why}"
+            )));
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+/// `10:21:07.120  12 ms  3 rows  select …`.
+fn shown(record: &Record) -> Line {
+    let time = record
+        .at
+        .split_once('T')
+        .map_or(record.at.as_str(), |(_, time)| time);
+    let mut line = Line::new().with(Style::Faint, format!("{time}  "));
+    if let Some(lost) = record.records {
+        return line.with(Style::Warn, format!("{lost} records are missing here"));
+    }
+    if let Some(took) = record.took_us {
+        line = line.with(Style::Faint, format!("{}  ", span(took)));
+    }
+    if let Some(rows) = record.rows.filter(|rows| *rows > 0) {
+        line = line.with(
+            Style::Faint,
+            format!("{rows} row{}  ", if rows == 1 { "" } else { "s" }),
+        );
+    }
+    line = line.text(record.text.clone().unwrap_or_default());
+    if record.text_missing.is_some() {
+        line = line.with(Style::Faint, " …");
+    }
+    if let Some(values) = record.values.as_ref().filter(|values| !values.is_empty()) {
+        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+        line = line.with(Style::Faint, format!("  [{}]", values.join(", ")));
+    }
+    match (&record.failed, &record.refused, record.cut) {
+        (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
+        (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
+        (_, _, true) => line.with(Style::Warn, "  cut: whether it ran is not known"),
+        _ => line,
+    }
+}
+
+fn span(micros: u64) -> String {
+    match micros {
+        ..1_000 => format!("{micros} µs"),
+        1_000..10_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{} s", micros / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(json: &str) -> String {
+        let record: Record = serde_json::from_str(json).unwrap();
+        shown(&record).render(false)
+    }
+
+    #[test]
+    fn a_statement_is_shown_with_what_became_of_it() {
+        let ran = r#"{"n":1,"at":"2026-01-02T10:21:07.12Z","kind":"statement","text":"select 1","took_us":12345,"rows":1,"done":["SELECT 1"]}"#;
+        assert_eq!(line(ran), "10:21:07.12Z  12 ms  1 row  select 1");
+        let failed = r#"{"at":"2026-01-02T10:21:07Z","kind":"statement","text":"x","took_us":5,"rows":0,"failed":"42601"}"#;
+        assert_eq!(line(failed), "10:21:07Z  5 µs  x  failed (42601)");
+        let refused = r#"{"at":"T1","kind":"statement","text":"drop table t","refused":"no DDL"}"#;
+        assert_eq!(line(refused), "1  drop table t  refused: no DDL");
+        assert_eq!(
+            line(r#"{"at":"T1","kind":"lost","records":7}"#),
+            "1  7 records are missing here"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! The end of a session: its recording gets its end, and the log says how it ended. What cannot be written at once is tried again.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use daypass_core::session;
+use daypass_engine::Error;
+use daypass_gateway::control::{Closing, Reason};
+
+use super::Front;
+use super::control::{counters, reason};
+use super::leases::Held;
+use super::records::Failed;
+use crate::app::Parts;
+
+/// How often an end is tried again before its recording is given up, and said to be cut. It is tried every few seconds.
+const TRIES: u32 = 120;
+
+/// Ends that are not written down: those on their way, and those that have to be tried again.
+#[derive(Default)]
+pub(super) struct Unwritten {
+    under_way: Arc<AtomicUsize>,
+    again: Mutex<Vec<(Held, Closing, u32)>>,
+}
+
+/// An end on its way.
+pub(super) struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Unwritten {
+    pub(super) fn begin(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(Arc::clone(&self.under_way))
+    }
+
+    /// Whether none is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
+    }
+
+    fn keep(&self, one: (Held, Closing, u32)) {
+        self.again
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(one);
+    }
+
+    fn take(&self) -> Vec<(Held, Closing, u32)> {
+        std::mem::take(&mut *self.again.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Front {
+    /// A session is over.
+    pub(super) async fn close(&self, app: &Parts, closing: Closing) {
+        let Some(held) = self.leases.leave(&closing.lease) else {
+            return;
+        };
+        if closing.reason == Reason::TargetLost {
+            // Perhaps the password that it used is not the one that the target takes any more.
+            self.upstreams
+                .refused(held.grant, &held.item, &held.credential)
+                .await;
+        }
+        self.write_end(app, held, closing, TRIES).await;
+    }
+
+    /// Tries again what could not be written before.
+    pub(super) async fn write_ends(&self, app: &Parts) {
+        for (held, closing, left) in self.unwritten.take() {
+            self.write_end(app, held, closing, left).await;
+        }
+    }
+
+    async fn write_end(&self, app: &Parts, held: Held, closing: Closing, left: u32) {
+        let id = held.session;
+        let recorded = self.records.end(&app.engine, id, closing.last_record).await;
+        match recorded {
+            Ok(_) | Err(Failed::NotOpen(_) | Failed::Log(Error::Refused(_))) => {}
+            Err(error) if left > 0 => {
+                tracing::warn!(session = %id, %error, "the end of a recording is not stored yet");
+                return self.unwritten.keep((held, closing, left - 1));
+            }
+            Err(error) => {
+                tracing::error!(session = %id, %error, "the end of a recording could not be stored: it is cut");
+            }
+        }
+        self.records.give_up(id);
+        let (why, counted) = (reason(&closing.reason), counters(closing.counters));
+        match app.engine.close_session(id, why, Some(counted)).await {
+            Ok(_) => {}
+            Err(Error::Refused(error)) => {
+                tracing::warn!(session = %id, %error, "a session was over before it ended")
+            }
+            Err(error) => {
+                tracing::warn!(session = %id, %error, "the end of a session is not written down yet");
+                self.unwritten.keep((held, closing, left));
+            }
+        }
+    }
+
+    /// Writes down that a session is over that nobody began to use. What cannot be written now, is found by the next look at those
+    /// whose grant has ended, or by the next start.
+    pub(super) async fn closed(&self, app: &Parts, id: daypass_core::id::SessionId, reason: session::Reason) {
+        if let Err(error) = app.engine.close_session(id, reason, None).await {
+            tracing::warn!(session = %id, %error, "the end of a session could not be written down");
+        }
+    }
+}

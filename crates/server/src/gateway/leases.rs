@@ -1,0 +1,298 @@
+//! The leases of this server's gateways: who may keep a session open, and how they hear that they may not any more.
+//!
+//! Leases are in memory and no transitions. A renewal asks the store; what ends is told at once besides.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use daypass_core::event::What;
+use daypass_core::grant::{self, Grant, State};
+use daypass_core::id::{GrantId, PersonId, SessionId};
+use daypass_core::lock::{self, On};
+use daypass_core::name::Item;
+use daypass_core::person::Change;
+use daypass_core::session::{self, Session};
+use daypass_core::time::{Span, Timestamp};
+use daypass_core::world::World;
+use daypass_engine::Current;
+use daypass_gateway::control::{Ending, LeaseId, Reason, Renewed, Term, Unavailable, Which};
+use daypass_policy::Directory as _;
+use daypass_providers::Credential;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{broadcast, watch};
+
+use super::Front;
+use crate::app::{App, Parts};
+use crate::edge;
+use crate::http::listen::stopped;
+
+/// What a lease is for.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) session: SessionId,
+    pub(super) grant: GrantId,
+    pub(super) item: Item,
+    holder: PersonId,
+    /// What it logged in at its target with. Its `Debug` shows no secret.
+    pub(super) credential: Arc<Credential>,
+    /// When it was given or renewed last.
+    renewed: Instant,
+}
+
+impl Held {
+    pub(super) fn new(session: &Session, credential: Arc<Credential>) -> Self {
+        Self {
+            session: session.id,
+            grant: session.grant,
+            holder: session.holder,
+            item: session.item.clone(),
+            credential,
+            renewed: edge::instant(),
+        }
+    }
+}
+
+/// All leases that this server gave.
+#[derive(Default)]
+pub(super) struct Leases {
+    live: Mutex<HashMap<LeaseId, Held>>,
+    told: Mutex<Vec<UnboundedSender<Ending>>>,
+}
+
+impl Leases {
+    fn live(&self) -> MutexGuard<'_, HashMap<LeaseId, Held>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<UnboundedSender<Ending>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A lease has its session's name: there is one for each.
+    pub(super) fn id(session: SessionId) -> LeaseId {
+        LeaseId::from(session.to_string().as_str())
+    }
+
+    pub(super) fn enter(&self, held: Held) -> LeaseId {
+        let id = Self::id(held.session);
+        self.live().insert(id.clone(), held);
+        id
+    }
+
+    pub(super) fn leave(&self, id: &LeaseId) -> Option<Held> {
+        self.live().remove(id)
+    }
+
+    /// Something happens in a session: its gateway is there.
+    pub(super) fn is_alive(&self, session: SessionId) {
+        if let Some(held) = self.live().get_mut(&Self::id(session)) {
+            held.renewed = edge::instant();
+        }
+    }
+
+    /// Whether a session of this grant is open here.
+    pub(super) fn uses(&self, grant: GrantId) -> bool {
+        self.live().values().any(|held| held.grant == grant)
+    }
+
+    /// Those that nobody has asked about for so long: their gateway is gone, or never heard that they were given.
+    pub(super) fn abandoned(&self, after: Duration) -> Vec<LeaseId> {
+        let now = edge::instant();
+        let live = self.live();
+        let old = live
+            .iter()
+            .filter(|(_, held)| now.saturating_duration_since(held.renewed) > after);
+        old.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What ends from now on.
+    pub(super) fn endings(&self) -> UnboundedReceiver<Ending> {
+        let (sender, receiver) = unbounded_channel();
+        let mut told = self.told();
+        told.retain(|sender| !sender.is_closed());
+        told.push(sender);
+        receiver
+    }
+
+    fn tell(&self, which: Which, reason: Reason) {
+        let ending = Ending { which, reason };
+        self.told().retain(|sender| sender.send(ending.clone()).is_ok());
+    }
+
+    /// Something may have been missed: gateways ask for another channel, and renew everything.
+    fn look_again(&self) {
+        self.told().clear();
+    }
+
+    /// Renews leases: one answer for each, in this order.
+    ///
+    /// # Errors
+    /// Where the store does not answer: nothing is renewed then.
+    pub(super) async fn renew(
+        &self,
+        app: &Parts,
+        within: Span,
+        leases: &[LeaseId],
+    ) -> Result<Vec<Renewed>, Unavailable> {
+        let held: Vec<Option<Held>> = {
+            let mut live = self.live();
+            let mut renew = |id| {
+                let held = live.get_mut(id)?;
+                held.renewed = edge::instant();
+                Some(held.clone())
+            };
+            leases.iter().map(&mut renew).collect()
+        };
+        let grants: BTreeSet<GrantId> = held.iter().flatten().map(|held| held.grant).collect();
+        let unavailable = |error: &dyn std::fmt::Display| Unavailable(error.to_string());
+        let store = app.engine.store();
+        // The time first: what is read after it can only be newer.
+        let now = store.now().await.map_err(|error| unavailable(&error))?;
+        let sessions: Vec<SessionId> = held.iter().flatten().map(|held| held.session).collect();
+        let sessions = store
+            .sessions_of_ids(&sessions)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let sessions: HashMap<SessionId, Session> = sessions
+            .into_iter()
+            .map(|session| (session.id, session))
+            .collect();
+        let grants: Vec<GrantId> = grants.into_iter().collect();
+        let grants = store
+            .grants_of_ids(&grants)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let locks = app
+            .engine
+            .locked_now()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let by_id: HashMap<GrantId, &Grant> = grants.iter().map(|grant| (grant.id, grant)).collect();
+        let current = app.engine.current();
+        let renewed = held.iter().map(|held| match held {
+            Some(held) => renewed(
+                held,
+                (sessions.get(&held.session), by_id.get(&held.grant).copied()),
+                (&locks, &current),
+                (within, now),
+            ),
+            // Given by a server that is gone, or closed: whoever asks opens another.
+            None => Renewed::Ended(Reason::LeaseLost),
+        });
+        Ok(renewed.collect())
+    }
+}
+
+fn renewed(
+    held: &Held,
+    (session, grant): (Option<&Session>, Option<&Grant>),
+    (locks, current): (&World, &Current),
+    (within, now): (Span, Timestamp),
+) -> Renewed {
+    match session.map(|session| &session.state) {
+        Some(session::State::Open) => {}
+        Some(session::State::Ending { kill }) => {
+            return Renewed::Ended(Reason::Killed(kill.why.text().to_owned()));
+        }
+        // It is written down that it is over: by another server of this name, or because nobody asked for so long.
+        Some(session::State::Closed { .. }) | None => return Renewed::Ended(Reason::LeaseLost),
+    }
+    let on = [On::Person(held.holder), On::Resource(held.item.resource.clone())];
+    let shut = on.iter().any(|on| locks.locked(on).is_some());
+    if shut || locks.owners.contains_key(&held.holder) {
+        return Renewed::Ended(locked());
+    }
+    if current
+        .directory
+        .person(held.holder)
+        .is_none_or(|person| !person.active)
+    {
+        return Renewed::Ended(Reason::Revoked(String::from("the account was switched off")));
+    }
+    match grant.map(|grant| &grant.state) {
+        Some(State::Active { expires_at, .. }) if now < *expires_at => Renewed::Until(Term {
+            renew_within: edge::until(now + within, now),
+            ends_in: edge::until(*expires_at, now),
+        }),
+        Some(State::Active { .. }) => Renewed::Ended(Reason::Expired),
+        Some(State::Ending { reason, .. } | State::Ended { reason, .. }) => Renewed::Ended(words(reason)),
+        Some(State::Scheduled { .. } | State::Activating { .. }) | None => Renewed::Ended(Reason::LeaseLost),
+    }
+}
+
+fn locked() -> Reason {
+    Reason::Locked(String::from("ask an administrator"))
+}
+
+/// Why a grant ended, for the person whose session it was.
+fn words(reason: &grant::Reason) -> Reason {
+    use grant::Reason as R;
+    let revoked = |why: &str| Reason::Revoked(why.to_owned());
+    match reason {
+        R::Expired => Reason::Expired,
+        R::Locked => locked(),
+        R::Revoked { why: Some(why), .. } if !why.text().is_empty() => revoked(why.text()),
+        R::Revoked { .. } => revoked("somebody ended it early"),
+        R::Released => revoked("it was given back"),
+        R::Completed => revoked("what it was for is done"),
+        R::Ineligible { why } => revoked(&format!("the right to it was lost: {why}")),
+        R::Removed => revoked("it was taken away at the target"),
+        R::Failed { why } => revoked(&format!("it failed: {why}")),
+    }
+}
+
+/// Tells gateways what ends, as it takes its place in the log, until told to stop.
+pub(super) async fn tell(app: App, front: Arc<Front>, mut stop: watch::Receiver<bool>) {
+    let mut events = app.events.subscribe();
+    loop {
+        let next = tokio::select! {
+            () = stopped(&mut stop) => return,
+            next = events.recv() => next,
+        };
+        match next {
+            Ok(told) => front.note(&told.entry.event.what, &told.entry.event.subject),
+            Err(broadcast::error::RecvError::Lagged(_)) => front.leases.look_again(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+impl Front {
+    fn note(&self, what: &What, subject: &daypass_core::event::Subject) {
+        use daypass_core::event::Subject;
+        match (what, subject) {
+            (What::Grant(grant::Event::Ending { reason }), Subject::Grant(id)) => {
+                self.leases
+                    .tell(Which::Grant(id.to_string().as_str().into()), words(reason));
+            }
+            (What::Grant(grant::Event::Ended { .. }), Subject::Grant(id)) => self.upstreams.forget(*id),
+            (What::Person(Change::Deactivated), Subject::Person(id)) => {
+                let reason = Reason::Revoked(String::from("the account was switched off"));
+                self.leases
+                    .tell(Which::Person(id.to_string().as_str().into()), reason);
+            }
+            (What::Lock(lock::Event::Locked { .. }), Subject::Lock(On::Person(id))) => {
+                self.leases
+                    .tell(Which::Person(id.to_string().as_str().into()), locked());
+            }
+            (What::Lock(lock::Event::Locked { .. }), Subject::Lock(On::Resource(name))) => {
+                let on_it = |held: &&Held| held.item.resource == *name;
+                let leases: Vec<_> = self.leases.live().values().filter(on_it).cloned().collect();
+                for held in leases {
+                    self.leases.tell(Which::Lease(Leases::id(held.session)), locked());
+                }
+            }
+            (What::Session(session::Event::Killed { why, .. }), Subject::Session(id)) => {
+                self.kill(*id, why.text());
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody ended a session: it ends here, if it is one of this server's. Gateways remember it for one that is just being opened.
+    fn kill(&self, session: SessionId, why: &str) {
+        self.leases
+            .tell(Which::Lease(Leases::id(session)), Reason::Killed(why.to_owned()));
+    }
+}

@@ -1,0 +1,316 @@
+//! Opening a session: which grant it runs under, what it must keep, and the lease that lets it begin.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daypass_core::demand::{Demands, Recording as Recorded};
+use daypass_core::grant::{Grant, Part, State};
+use daypass_core::id::GrantId;
+use daypass_core::name::{Item, Name};
+use daypass_core::session::{self, Mode};
+use daypass_core::time::Timestamp;
+use daypass_engine::{Error, NewSession, OpenedSession};
+use daypass_gateway::control::{
+    Lease, OnFailure, Opened, Opening, Recording, Refusal, Target, Term, Unavailable,
+};
+use daypass_gateway::postgres::target::{Guardrails, PostgresTarget};
+use daypass_policy::{GatewayTerms, OnFailure as OnRecordingFailure};
+use daypass_providers::Credential;
+
+use super::ask::{self, Wait};
+use super::leases::Held;
+use super::proof::Entrant;
+use super::records::Records;
+use super::{Front, upstream};
+use crate::app::Parts;
+use crate::edge;
+
+/// How long a target may take to give a session its password: a little less than gateways wait.
+const TARGET: Duration = Duration::from_secs(8);
+
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Unavailable {
+    Unavailable(error.to_string())
+}
+
+pub(super) fn refusal(reason: impl Into<String>, hint: Option<String>) -> Refusal {
+    Refusal {
+        reason: reason.into(),
+        hint,
+    }
+}
+
+/// No, in the words of the engine; or nobody can be asked.
+pub(super) fn refused(error: Error) -> Result<Refusal, Unavailable> {
+    match error {
+        Error::Refused(no) => Ok(refusal(no.what.clone(), no.hint.clone())),
+        other => Err(unavailable(&other)),
+    }
+}
+
+/// What somebody named: a resource, or a role on it.
+pub(super) struct Named {
+    pub(super) resource: Name,
+    pub(super) role: Option<Name>,
+}
+
+impl Named {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (resource, role) = match text.split_once('/') {
+            Some((resource, role)) => (resource, Some(role.parse().ok()?)),
+            None => (text, None),
+        };
+        Some(Self {
+            resource: resource.parse().ok()?,
+            role,
+        })
+    }
+
+    pub(super) fn fits(&self, item: &Item) -> bool {
+        item.resource == self.resource && self.role.as_ref().is_none_or(|role| *role == item.role)
+    }
+}
+
+/// What somebody holds of what they named.
+enum Found {
+    /// It is there.
+    There(Box<Grant>, Item),
+    /// It is being set up.
+    Coming(GrantId),
+    /// Several roles.
+    Several(Vec<Item>),
+    Nothing,
+}
+
+fn of(grants: Vec<Grant>, named: &Named, now: Timestamp) -> Found {
+    let mut there: Vec<(Grant, Item)> = Vec::new();
+    let mut coming = None;
+    for grant in grants {
+        let items = grant.parts.iter().map(Part::item);
+        let items: Vec<Item> = items.filter(|item| named.fits(item)).cloned().collect();
+        if items.is_empty() {
+            continue;
+        }
+        match &grant.state {
+            State::Active { .. } => there.extend(items.into_iter().map(|item| (grant.clone(), item))),
+            State::Activating { .. } => coming = Some(grant.id),
+            State::Scheduled { start } if *start <= now => coming = Some(grant.id),
+            State::Scheduled { .. } | State::Ending { .. } | State::Ended { .. } => {}
+        }
+    }
+    let items: BTreeSet<&Item> = there.iter().map(|(_, item)| item).collect();
+    if items.len() > 1 {
+        return Found::Several(items.into_iter().cloned().collect());
+    }
+    // Of several that give the same, the one that lasts longest.
+    match there.into_iter().max_by_key(|(grant, _)| grant.expires_at()) {
+        Some((grant, item)) => Found::There(Box::new(grant), item),
+        None => coming.map_or(Found::Nothing, Found::Coming),
+    }
+}
+
+impl Front {
+    /// Asks for a session.
+    pub(super) async fn open(&self, app: &Parts, opening: Opening) -> Result<Opened, Unavailable> {
+        let Some(entrant) = self.entrants.take(&opening.ticket) else {
+            return Ok(Opened::Refused(refusal(
+                "this took too long",
+                Some(String::from("connect again")),
+            )));
+        };
+        let Some(named) = Named::read(&opening.target) else {
+            let hint = "name what you want to reach as the database: dbname=RESOURCE or dbname=RESOURCE/ROLE; daypass ls lists it";
+            return Ok(Opened::Refused(refusal(
+                "there is no such resource",
+                Some(hint.to_owned()),
+            )));
+        };
+        if !entrant.is_welcome(app).await? {
+            let hint = String::from("get a new one: daypass connect");
+            return Ok(Opened::Refused(refusal(
+                "the credential was revoked, or has run out",
+                Some(hint),
+            )));
+        }
+        match self.found(app, entrant, &named).await? {
+            Found::Nothing if entrant.grant.is_none() => {
+                let _turn = self.asking.lock().await;
+                // Another connection may have asked meanwhile.
+                match self.found(app, entrant, &named).await? {
+                    Found::Nothing => self.ask(app, entrant, &named, &opening).await,
+                    found => self.go_on(app, entrant, found, &named, &opening).await,
+                }
+            }
+            found => self.go_on(app, entrant, found, &named, &opening).await,
+        }
+    }
+
+    async fn found(&self, app: &Parts, entrant: Entrant, named: &Named) -> Result<Found, Unavailable> {
+        let store = app.engine.store();
+        let now = store.now().await.map_err(|error| unavailable(&error))?;
+        let grants = store.live_grants_of(entrant.person).await;
+        let mut grants = grants.map_err(|error| unavailable(&error))?;
+        grants.retain(|grant| entrant.grant.is_none_or(|only| only == grant.id));
+        Ok(of(grants, named, now))
+    }
+
+    async fn go_on(
+        &self,
+        app: &Parts,
+        entrant: Entrant,
+        found: Found,
+        named: &Named,
+        opening: &Opening,
+    ) -> Result<Opened, Unavailable> {
+        match found {
+            Found::There(grant, item) => self.begin(app, entrant, &grant, &item, opening).await,
+            Found::Coming(grant) => {
+                self.wait(Wait::for_grant(entrant, grant), vec![String::from(ask::COMING)])
+            }
+            Found::Several(items) => {
+                let items: Vec<_> = items.iter().map(|item| format!("dbname={item}")).collect();
+                let hint = format!("say which: {}", items.join(" or "));
+                let why = format!("you hold several roles of {}", named.resource);
+                Ok(Opened::Refused(refusal(why, Some(hint))))
+            }
+            // A credential of a grant dies with it. It asks for nothing, or who holds it could go on for ever.
+            Found::Nothing => {
+                let hint = format!("daypass connect {}", opening.target);
+                let why = "the grant that this credential is for is over, or gives something else";
+                Ok(Opened::Refused(refusal(why, Some(hint))))
+            }
+        }
+    }
+
+    /// Begins a session under a grant that is there.
+    async fn begin(
+        &self,
+        app: &Parts,
+        entrant: Entrant,
+        grant: &Grant,
+        item: &Item,
+        opening: &Opening,
+    ) -> Result<Opened, Unavailable> {
+        let Some(terms) = terms(app, grant, item).await? else {
+            let hint = format!("daypass connect {item}");
+            return Ok(Opened::Refused(refusal(
+                format!("{item} is not reached through the gateway"),
+                Some(hint),
+            )));
+        };
+        let guardrails = Guardrails {
+            read_only: terms.read_only,
+            no_ddl: terms.no_ddl,
+            qualified: terms.qualified,
+        };
+        let target = self.upstreams.target(&app.engine, grant, item, guardrails);
+        let (target, credential) = match edge::within(TARGET, target).await {
+            Ok(Ok(target)) => target,
+            Ok(Err(Error::Refused(no))) => return Ok(Opened::Refused(refused(Error::Refused(no))?)),
+            Ok(Err(error)) => return Ok(Opened::Refused(unreachable(grant, item, &error))),
+            Err(late) => return Ok(Opened::Refused(unreachable(grant, item, &late))),
+        };
+        let on_failure = terms.on_failure;
+        let mode = Mode {
+            values: terms.values,
+            on_failure: match on_failure {
+                OnRecordingFailure::End => session::OnFailure::End,
+                OnRecordingFailure::Continue => session::OnFailure::GoOn,
+            },
+        };
+        let id = app.engine.draw_session_id();
+        let new = NewSession {
+            id,
+            grant: grant.id,
+            holder: entrant.person,
+            item: item.clone(),
+            protocol: self.protocol.clone(),
+            gateway: self.name.clone(),
+            source: opening.origin.peer,
+            program: opening.program.clone(),
+            recording: Some(mode),
+        };
+        let opened = match app.engine.open_session(new).await {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Opened::Refused(refused(error)?)),
+        };
+        let begun = self.records.begin(&app.engine, id).await;
+        if let Err(error) = &begun {
+            tracing::error!(session = %id, %error, "a recording could not begin");
+            if on_failure == OnRecordingFailure::End {
+                self.closed(app, id, session::Reason::RecordingFailed).await;
+                let why = "what is done here is recorded, and it cannot be recorded just now";
+                return Ok(Opened::Refused(refusal(
+                    why,
+                    Some(String::from("daypass doctor")),
+                )));
+            }
+        }
+        Ok(Opened::Lease(Box::new(self.lease(
+            &opened,
+            (target, credential),
+            mode,
+            begun.is_ok(),
+        ))))
+    }
+
+    /// Gives the lease of a session that was written down.
+    fn lease(
+        &self,
+        opened: &OpenedSession,
+        (target, credential): (PostgresTarget, Arc<Credential>),
+        mode: Mode,
+        begun: bool,
+    ) -> Lease {
+        let OpenedSession {
+            session,
+            ends_at,
+            now,
+        } = opened;
+        Lease {
+            id: self.leases.enter(Held::new(session, credential)),
+            session: session.id.to_string().as_str().into(),
+            grant: session.grant.to_string().as_str().into(),
+            person: session.holder.to_string().as_str().into(),
+            term: Term {
+                renew_within: edge::until(*now + self.lease, *now),
+                ends_in: edge::until(*ends_at, *now),
+            },
+            ends_at: *ends_at,
+            target: Target::Postgres(target),
+            recording: Recording {
+                values: mode.values,
+                on_failure: match mode.on_failure {
+                    session::OnFailure::End => OnFailure::End,
+                    session::OnFailure::GoOn => OnFailure::GoOn,
+                },
+                begun,
+                longest_line: Records::longest_line(),
+            },
+        }
+    }
+}
+
+fn unreachable(grant: &Grant, item: &Item, why: &dyn std::fmt::Display) -> Refusal {
+    tracing::warn!(grant = %grant.id, error = %why, "a session was not opened: no credential at the target");
+    refusal(
+        format!("{} cannot be reached just now", item.resource),
+        Some(String::from("daypass doctor")),
+    )
+}
+
+/// What a session under this grant keeps; nothing where there is no way through the gateway.
+async fn terms(app: &Parts, grant: &Grant, item: &Item) -> Result<Option<GatewayTerms>, Unavailable> {
+    let part = grant.parts.iter().find(|part| part.item() == item);
+    if !part.is_some_and(|part| upstream::is_spoken(part.spec.kind.as_str())) {
+        return Ok(None);
+    }
+    let recorded = app.engine.is_to_be_recorded(grant.id).await;
+    let agreed = Demands {
+        recording: recorded
+            .map_err(|error| unavailable(&error))?
+            .then_some(Recorded::Required),
+        ..Demands::default()
+    };
+    Ok(app.engine.current().policy.gateway(item, &agreed))
+}

@@ -1,0 +1,106 @@
+//! Who connects to the gateway: what they are asked, and whether they proved it.
+
+use std::net::IpAddr;
+
+use daypass_core::id::{GrantId, PersonId, TokenId};
+use daypass_core::person::Person;
+use daypass_gateway::control::Unavailable;
+use daypass_gateway::scram::{Answer, Certificates, Challenge, Verifier};
+use daypass_policy::Directory as _;
+use daypass_store::TokenKind;
+
+use super::credential;
+use crate::app::Parts;
+use crate::edge;
+
+/// Bytes of the server's part of the nonce: as many as PostgreSQL's own (`SCRAM_RAW_NONCE_LEN`).
+const NONCE: usize = 18;
+
+/// Somebody who claims to be this was asked.
+pub(super) struct Attempt {
+    login: String,
+    challenge: Challenge,
+}
+
+impl Attempt {
+    pub(super) fn begin(app: &Parts, login: &str) -> Self {
+        let nonce = hex::encode(edge::random::<NONCE>());
+        Self {
+            challenge: credential::challenge(app, login, nonce),
+            login: login.to_owned(),
+        }
+    }
+
+    pub(super) fn challenge(&self) -> &Challenge {
+        &self.challenge
+    }
+
+    /// Who it is, with what proves to them that we know them; nothing where the proof is none.
+    pub(super) async fn prove(
+        self,
+        app: &Parts,
+        answer: &Answer,
+        certificates: Certificates<'_>,
+    ) -> Result<Option<Somebody>, Unavailable> {
+        let Self { login, challenge } = self;
+        let found = app.engine.current().directory.by_login(&login).cloned();
+        let person = found.filter(|person| person.active);
+        // Nobody's credentials are looked up too, so that the time taken tells nothing.
+        let nobody = PersonId::from_bytes([0; 10]);
+        let id = person.as_ref().map_or(nobody, |person| person.id);
+        let unavailable = |error: daypass_store::Error| Unavailable(error.to_string());
+        let now = app.engine.store().now().await.map_err(unavailable)?;
+        let rows = app.engine.store().tokens_of(id).await.map_err(unavailable)?;
+        let proved = rows.iter().rev().find_map(|row| {
+            let TokenKind::Gateway { verifier, grant } = &row.kind else {
+                return None;
+            };
+            let verifier = Verifier::from_text(&verifier.0).filter(|_| now < row.expires_at)?;
+            Some((verifier.check(&challenge, answer, certificates)?, row.id, *grant))
+        });
+        Ok(person
+            .zip(proved)
+            .map(|(person, (signature, credential, grant))| Somebody {
+                person,
+                credential,
+                grant,
+                signature,
+            }))
+    }
+}
+
+/// Somebody who proved who they are.
+pub(super) struct Somebody {
+    pub(super) person: Person,
+    pub(super) credential: TokenId,
+    pub(super) grant: Option<GrantId>,
+    pub(super) signature: Vec<u8>,
+}
+
+/// Somebody who may open one session.
+#[derive(Clone, Copy)]
+pub(super) struct Entrant {
+    pub(super) person: PersonId,
+    /// What they proved it with. It may be revoked while they wait.
+    pub(super) credential: TokenId,
+    /// The grant that their credential is for, where it is for one only.
+    pub(super) grant: Option<GrantId>,
+    /// From where, for rules about networks, where that is certain.
+    pub(super) from: Option<IpAddr>,
+}
+
+impl Entrant {
+    /// Whether what they came in with is still good.
+    pub(super) async fn is_welcome(&self, app: &Parts) -> Result<bool, Unavailable> {
+        let unavailable = |error: daypass_store::Error| Unavailable(error.to_string());
+        let now = app.engine.store().now().await.map_err(unavailable)?;
+        let rows = app
+            .engine
+            .store()
+            .tokens_of(self.person)
+            .await
+            .map_err(unavailable)?;
+        let mut rows = rows.iter();
+        Ok(rows.any(|row| row.id == self.credential && now < row.expires_at))
+    }
+}

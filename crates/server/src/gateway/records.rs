@@ -1,0 +1,234 @@
+//! The recordings of sessions that are open here: lines in, sealed chunks in storage, and what the log says of each.
+//!
+//! A line counts as stored once the log has its chunk; until then the gateway keeps it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex as Blocking, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use daypass_core::id::SessionId;
+use daypass_core::session::Chunk;
+use daypass_core::text::Hash;
+use daypass_engine::Engine;
+use daypass_gateway::control::Progress;
+use daypass_gateway::record::Record;
+use daypass_recording::{
+    Digest, Error as RecordingError, Limits, Recipients, RecordingId, Recordings, Sealed, ServerKey, Writer,
+};
+use tokio::sync::{Mutex, watch};
+
+use crate::edge;
+use crate::http::listen::{is_stopped, stopped};
+
+/// How often it is looked whether lines have waited long enough to be stored.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why something could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// The recording.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] daypass_engine::Error),
+    /// It is not open here.
+    #[error("session {0} is not being recorded here")]
+    NotOpen(SessionId),
+}
+
+/// A recording that is being written.
+struct Open {
+    writer: Writer,
+    /// The last line of the last chunk that the log has.
+    logged: u64,
+}
+
+/// The recordings.
+pub(crate) struct Records {
+    all: Recordings,
+    recipients: Recipients,
+    open: Blocking<HashMap<SessionId, Arc<Mutex<Open>>>>,
+}
+
+/// The name of a session's recording.
+pub(super) fn name(session: SessionId) -> Result<RecordingId, Failed> {
+    let name = session.to_string().parse();
+    name.map_err(|_| Failed::NotOpen(session))
+}
+
+impl Records {
+    pub(super) fn new(folder: &Path, recipients: Recipients, key: ServerKey) -> Result<Self, RecordingError> {
+        Ok(Self {
+            all: Recordings::local(folder, key, Limits::default())?,
+            recipients,
+            open: Blocking::default(),
+        })
+    }
+
+    /// All of them, also those that are over.
+    pub(crate) const fn all(&self) -> &Recordings {
+        &self.all
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Mutex<Open>>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, session: SessionId) -> Result<Arc<Mutex<Open>>, Failed> {
+        self.open().get(&session).cloned().ok_or(Failed::NotOpen(session))
+    }
+
+    /// The longest line, in bytes.
+    pub(super) fn longest_line() -> usize {
+        Limits::default().line_bytes
+    }
+
+    /// Begins the recording of a session that stands in the log: its first chunk is stored, and logged.
+    pub(super) async fn begin(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        let writer = self.all.create(&name(session)?, self.recipients.clone()).await?;
+        let mut open = Open { writer, logged: 0 };
+        open.log(engine, session).await?;
+        self.open().insert(session, Arc::new(Mutex::new(open)));
+        Ok(())
+    }
+
+    /// Takes records; how far they are.
+    pub(super) async fn take(
+        &self,
+        engine: &Engine,
+        session: SessionId,
+        records: &[Record],
+        flush: bool,
+    ) -> Result<Progress, Failed> {
+        let open = self.of(session)?;
+        let mut open = open.lock().await;
+        let now = edge::now();
+        let written = match records.first() {
+            Some(first) => {
+                let lines: Vec<String> = records.iter().map(Record::line).collect();
+                open.writer.write(now, first.number, &lines).await
+            }
+            None => open.writer.tick(now).await,
+        };
+        let stored = match written {
+            Ok(()) if flush => open.writer.flush().await,
+            other => other,
+        };
+        match stored {
+            // The sender goes on after what was taken.
+            Ok(()) | Err(RecordingError::Gap { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        open.log(engine, session).await?;
+        Ok(Progress {
+            taken: open.writer.taken(),
+            stored: open.logged,
+        })
+    }
+
+    /// The session is over. Its recording is whole where all records up to the last are in it, and cut otherwise. Whether it is whole.
+    pub(super) async fn end(&self, engine: &Engine, session: SessionId, last: u64) -> Result<bool, Failed> {
+        let open = self.of(session)?;
+        let mut open = open.lock().await;
+        let whole = open.writer.taken() >= last;
+        let ended = if whole {
+            open.writer.finish().await
+        } else {
+            open.writer.flush().await
+        };
+        let logged = open.log(engine, session).await;
+        ended?;
+        logged?;
+        drop(open);
+        self.open().remove(&session);
+        Ok(whole)
+    }
+
+    /// Nothing more is recorded of this session, whatever waits: its recording is cut.
+    pub(super) fn give_up(&self, session: SessionId) {
+        self.open().remove(&session);
+    }
+
+    /// Stores what has waited long enough, until told to stop.
+    pub(super) async fn keep_up(&self, engine: &Engine, mut stop: watch::Receiver<bool>) {
+        while !is_stopped(&stop) {
+            tokio::select! {
+                () = stopped(&mut stop) => {}
+                () = edge::sleep(LOOK) => {}
+            }
+            let open: Vec<_> = self
+                .open()
+                .iter()
+                .map(|(id, open)| (*id, Arc::clone(open)))
+                .collect();
+            for (session, open) in open {
+                // Whoever has it stores what is due.
+                let Ok(mut open) = open.try_lock() else { continue };
+                if open.writer.due().is_some_and(|due| due <= edge::now())
+                    && let Err(error) = open.tick(engine, session).await
+                {
+                    tracing::warn!(%session, %error, "a recording waits: what is recorded cannot be stored");
+                }
+            }
+        }
+    }
+
+    /// Takes over what a server stored before it died and did not log, so that the log has all that there is.
+    pub(super) async fn adopt(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        let logged = logged(engine, session).await?;
+        let name = name(session)?;
+        let writer = self.all.resume(&name, self.recipients.clone(), &logged).await?;
+        let mut open = Open { writer, logged: 0 };
+        open.log(engine, session).await
+    }
+}
+
+impl Open {
+    async fn tick(&mut self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        self.writer.tick(edge::now()).await?;
+        self.log(engine, session).await
+    }
+
+    /// Writes to the log what is stored and not in it.
+    async fn log(&mut self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        while let Some(sealed) = self.writer.sealed().first().cloned() {
+            engine.record_chunk(session, chunk(&sealed)).await?;
+            self.writer.logged(&sealed)?;
+            self.logged = sealed.last;
+        }
+        Ok(())
+    }
+}
+
+fn chunk(sealed: &Sealed) -> Chunk {
+    Chunk {
+        number: sealed.number,
+        first: sealed.first,
+        last: sealed.last,
+        sealed: Hash::from_bytes(sealed.sealed.bytes()),
+        chain: Hash::from_bytes(sealed.chain.bytes()),
+        bytes: sealed.bytes,
+        is_last: sealed.is_last,
+    }
+}
+
+/// What is committed of a session's recording, in order.
+pub(crate) async fn logged(engine: &Engine, session: SessionId) -> Result<Vec<Sealed>, Failed> {
+    let recording = name(session)?;
+    let chunks = engine.store().session_chunks(session).await;
+    let chunks = chunks.map_err(daypass_engine::Error::from)?.into_iter();
+    Ok(chunks
+        .map(|chunk| Sealed {
+            recording: recording.clone(),
+            number: chunk.number,
+            first: chunk.first,
+            last: chunk.last,
+            sealed: Digest::from_bytes(*chunk.sealed.bytes()),
+            chain: Digest::from_bytes(*chunk.chain.bytes()),
+            bytes: chunk.bytes,
+            is_last: chunk.is_last,
+        })
+        .collect())
+}

@@ -1,0 +1,306 @@
+//! Opening the gateway at a server's start, and what runs beside it until the server stops.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daypass_core::grant::{Grant, State};
+use daypass_core::name::Name;
+use daypass_core::session::{Reason, Session};
+use daypass_core::time::{Span, Timestamp};
+use daypass_gateway::control::{Closing, Counters, Reason as End};
+use daypass_gateway::postgres::{Postgres, Settings};
+use daypass_gateway::tls::BadTls;
+use daypass_gateway::{Gateway, Limits, Protocol as _};
+use daypass_recording::{BadKey, Identities};
+use daypass_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::control::InProcess;
+use super::tickets::Tickets;
+use super::{Front, PROMPT, Records, Trust, Unwritten, key, leases};
+use crate::app::App;
+use crate::config::{GatewayConfig, TlsFiles};
+use crate::edge;
+use crate::halt::Halt;
+use crate::http::listen::{is_stopped, stopped};
+use crate::secrets::{self, SecretError};
+
+/// How often it is looked for leases that nobody asks about any more, and for sessions whose grant has ended.
+const LOOK: Duration = Duration::from_secs(5);
+/// How many renewals a gateway may miss before its sessions count as over. They have ended long before, by its own clock.
+const MISSED: u32 = 4;
+/// How often recordings are looked for whose time is over.
+const REMOVING: Duration = Duration::from_secs(15 * 60);
+/// A session that has ended may still deliver its last records for ten seconds.
+const ABANDONED: Duration = Duration::from_secs(30);
+/// How long sessions may take to end when the server stops, with what is written of it; less than all of the stop may take.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How long a gateway may take to say that a session is over whose grant has ended.
+const GRACE: Span = Span::seconds(30);
+/// The longest text of a statement, in bytes.
+const STATEMENT: usize = 16 << 20;
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("the gateway cannot listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// A file cannot be read.
+    #[error("the gateway cannot read {}: {why}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// Its certificate cannot be used.
+    #[error("the gateway's certificate: {0}")]
+    Tls(#[from] BadTls),
+    /// Its key cannot be read or made.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The private key that opens recordings is none.
+    #[error("the identity that opens recordings: {0}")]
+    Identity(BadKey),
+    /// There is no place for recordings.
+    #[error("recordings cannot be kept: {0}")]
+    Recordings(#[from] daypass_recording::Error),
+    /// Its name.
+    #[error("the gateway's name: {0}")]
+    Name(String),
+    /// The store does not say what was left open.
+    #[error(transparent)]
+    Store(#[from] daypass_store::Error),
+}
+
+/// A gateway that is about to serve.
+pub(crate) struct Begun {
+    pub(crate) front: Arc<Front>,
+    lost: Vec<Session>,
+    listener: TcpListener,
+    postgres: Postgres,
+}
+
+fn file(path: &std::path::Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(path).map_err(|why| StartError::File {
+        file: path.to_owned(),
+        why,
+    })
+}
+
+fn settings(tls: Option<&TlsFiles>) -> Result<Settings, StartError> {
+    Ok(match tls {
+        Some(tls) => Settings::tls(&file(&tls.certificate)?, &file(&tls.key)?)?,
+        // The configuration lets this be on this machine alone.
+        None => Settings {
+            identity: None,
+            plaintext: true,
+            plain_cancel: true,
+            most_statement: STATEMENT,
+        },
+    })
+}
+
+/// Opens it: its files are read, its address is listened on. Blocks on small files.
+///
+/// # Errors
+/// Where something of it is not there or cannot be used.
+pub(crate) async fn open(
+    config: &GatewayConfig,
+    base_url: Option<String>,
+    store: &Store,
+) -> Result<Begun, StartError> {
+    let name = |text: &str| {
+        text.parse::<Name>()
+            .map_err(|bad| StartError::Name(bad.to_string()))
+    };
+    let settings = settings(config.postgres.tls.as_ref())?;
+    let end_point = settings
+        .identity
+        .as_ref()
+        .and_then(|identity| identity.end_point().map(<[u8]>::to_vec));
+    let postgres = Postgres::new(settings);
+    let records = &config.recordings;
+    let identities = match &records.identity {
+        Some(path) => {
+            let text = secrets::read("recordings.identity", path)?;
+            Some(Arc::new(Identities::read(&text).map_err(StartError::Identity)?))
+        }
+        None => None,
+    };
+    let trust = match (&config.postgres.ca, &config.postgres.tls) {
+        (_, None) => Trust::Plain,
+        (None, Some(_)) => Trust::System,
+        (Some(ca), Some(_)) => Trust::Certificates(String::from_utf8_lossy(&file(ca)?).into_owned()),
+    };
+    let address = config.postgres.listen;
+    let listening = |why| StartError::Listen { address, why };
+    let listener = TcpListener::bind(address).await.map_err(listening)?;
+    let bound = listener.local_addr().map_err(listening)?;
+    let (host, port) = config.postgres.address.clone();
+    // Port 0 is any that is free: clients are told which it became.
+    let port = if port == 0 { bound.port() } else { port };
+    let key = key::read_or_make(&records.key)?;
+    let front = Arc::new(Front {
+        name: name(&config.name)?,
+        protocol: name(postgres.name())?,
+        lease: config.lease,
+        credential_lifetime: config.credential_lifetime,
+        address: (host, port),
+        trust,
+        end_point,
+        base_url,
+        records: Records::new(&records.folder, records.recipients.clone(), key)?,
+        identities,
+        keep: records.keep,
+        leases: leases::Leases::default(),
+        upstreams: super::Upstreams::default(),
+        attempts: Tickets::new(PROMPT),
+        entrants: Tickets::new(PROMPT),
+        waits: Tickets::new(PROMPT),
+        asking: tokio::sync::Mutex::new(()),
+        unwritten: Unwritten::default(),
+    });
+    // Before anybody can connect: what is open now was left open by a server that died.
+    let lost = store.live_sessions(Some(&front.name)).await?;
+    Ok(Begun {
+        front,
+        lost,
+        listener,
+        postgres,
+    })
+}
+
+impl Begun {
+    /// Serves until the server stops.
+    pub(crate) fn serve(self, app: &App, halt: &Arc<Halt>) -> Vec<tokio::task::JoinHandle<()>> {
+        let Self {
+            front,
+            lost,
+            listener,
+            postgres,
+        } = self;
+        let control = InProcess {
+            app: Arc::clone(app),
+            front: Arc::clone(&front),
+        };
+        let gateway = Gateway::new(Arc::new(control), Limits::default());
+        let tell = leases::tell(Arc::clone(app), Arc::clone(&front), halt.receiver());
+        let tidy = tidy(Arc::clone(app), Arc::clone(&front), lost, halt.receiver());
+        let (records, store) = (Arc::clone(&front), Arc::clone(app));
+        let stop = halt.receiver();
+        let keep_up = async move { records.records.keep_up(&store.engine, stop).await };
+        vec![
+            halt.watch(
+                "the gateway",
+                serve((gateway, Arc::clone(&front)), listener, postgres, halt.receiver()),
+            ),
+            halt.watch("what tells the gateway", tell),
+            halt.watch("the recordings", keep_up),
+            halt.watch("the gateway's housekeeping", tidy),
+        ]
+    }
+}
+
+async fn serve(
+    (gateway, front): (Arc<Gateway>, Arc<Front>),
+    listener: TcpListener,
+    postgres: Postgres,
+    mut stop: watch::Receiver<bool>,
+) {
+    let (running, listening) = (Arc::clone(&gateway), Arc::clone(&gateway));
+    let mut renewing = tokio::spawn(async move { running.run().await });
+    let mut listening = tokio::spawn(listening.listen(listener, Arc::new(postgres)));
+    tokio::select! {
+        () = stopped(&mut stop) => {}
+        // Neither ends by itself: without either nobody is served, and the server says so by ending.
+        _ = &mut listening => {}
+        _ = &mut renewing => {}
+    }
+    gateway.stop();
+    let drained = async {
+        gateway.drained().await;
+        while !front.unwritten.is_idle() {
+            edge::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if edge::within(DRAIN, drained).await.is_err() {
+        tracing::warn!("some sessions did not end within {DRAIN:?}: the next start finds them");
+    }
+    renewing.abort();
+}
+
+/// Looks for sessions that are over without anybody having said so, and for what is kept too long.
+async fn tidy(app: App, front: Arc<Front>, lost: Vec<Session>, mut stop: watch::Receiver<bool>) {
+    front.find_lost(&app, lost).await;
+    let mut looked = None;
+    while !is_stopped(&stop) {
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = edge::sleep(LOOK) => {}
+        }
+        front.write_ends(&app).await;
+        front.close_abandoned(&app).await;
+        front.forget_secrets(&app).await;
+        if let Some(keep) = front.keep
+            && looked.is_none_or(|at| edge::instant().saturating_duration_since(at) >= REMOVING)
+        {
+            looked = Some(edge::instant());
+            front.remove_old(&app, keep).await;
+        }
+        if let Err(error) = app.engine.close_outliving_sessions(GRACE).await {
+            tracing::warn!(%error, "sessions of grants that have ended could not be looked for");
+        }
+    }
+}
+
+impl Front {
+    /// Sessions whose gateway is gone, or never heard that it may have them.
+    async fn close_abandoned(&self, app: &App) {
+        let lease = edge::until(Timestamp::EPOCH + self.lease, Timestamp::EPOCH);
+        for lease in self.leases.abandoned((lease * MISSED).max(ABANDONED)) {
+            let closing = Closing {
+                lease,
+                reason: End::LeaseLost,
+                counters: Counters::default(),
+                last_record: u64::MAX,
+            };
+            self.close(app, closing).await;
+        }
+    }
+
+    /// Passwords of grants that are over are in nobody's memory.
+    async fn forget_secrets(&self, app: &App) {
+        let kept = self.upstreams.grants();
+        let Ok(grants) = app.engine.store().grants_of_ids(&kept).await else {
+            return;
+        };
+        for grant in kept {
+            let active = |one: &&Grant| one.id == grant && matches!(one.state, State::Active { .. });
+            if !grants.iter().any(|one| active(&one)) && !self.leases.uses(grant) {
+                self.upstreams.forget(grant);
+            }
+        }
+    }
+
+    /// What a server of this name left open when it died: its recordings are taken over as far as they are stored, and stay cut.
+    async fn find_lost(&self, app: &App, lost: Vec<Session>) {
+        for session in lost {
+            if session.recording.is_some()
+                && let Err(error) = self.records.adopt(&app.engine, session.id).await
+            {
+                tracing::warn!(session = %session.id, %error, "a recording that was left open could not be taken over");
+            }
+            self.closed(app, session.id, Reason::Lost).await;
+        }
+    }
+}
