@@ -146,10 +146,11 @@ pub fn key_data(out: &mut BytesMut, key: CancelKey) {
     });
 }
 
-/// That no newer minor version is spoken, and none of these extensions.
+/// That no newer minor version is spoken, and none of these extensions. The version is told whole, as PostgreSQL does and libpq
+/// wants it, and not as the minor number alone that the protocol's description speaks of.
 pub fn negotiate(out: &mut BytesMut, extensions: &[String]) {
     frame(out, b'v', |out| {
-        out.put_u32(0);
+        out.put_u32(3 << 16);
         out.put_u32(u32::try_from(extensions.len()).unwrap_or(0));
         for extension in extensions {
             text(out, extension);

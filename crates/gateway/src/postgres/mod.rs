@@ -24,6 +24,7 @@ mod wait;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -52,6 +53,9 @@ pub(crate) const ALPN: &[u8] = b"postgresql";
 
 /// Parameters of the startup that are ours to set, or that change the protocol.
 const NOT_PASSED_ON: [&str; 3] = ["user", "database", "replication"];
+
+/// How long somebody who does not come in is given to hear the end.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How it is set up.
 #[derive(Debug, Clone)]
@@ -107,9 +111,10 @@ impl Postgres {
     ) -> Option<(Box<Met>, Proved)> {
         let mut met = match login::greet(connection, &self.settings).await {
             Ok(Greeted::Session(met)) => met,
-            Ok(Greeted::Cancel(key, connection)) => {
+            Ok(Greeted::Cancel(key, mut connection)) => {
                 self.cancels.cancel(key).await;
-                drop(connection);
+                // By the rules of TLS: libpq takes any other end for a cancellation that failed.
+                let _ = edge::within(GOODBYE, connection.shutdown()).await;
                 return None;
             }
             Err(error) => {
@@ -196,7 +201,7 @@ async fn tell(wire: &mut Wire, failed: &Failed) {
         let _ = wire.send(&out).await;
         let _ = wire.stream.shutdown().await;
     };
-    let _ = edge::within(std::time::Duration::from_secs(2), telling).await;
+    let _ = edge::within(GOODBYE, telling).await;
 }
 
 #[async_trait]

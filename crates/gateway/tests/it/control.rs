@@ -71,6 +71,8 @@ struct Kept {
     failures: u64,
     renewals: u64,
     waits: u64,
+    /// Of each login, whether it was bound to our certificate.
+    bound: Vec<bool>,
 }
 
 pub(crate) struct Judge {
@@ -195,6 +197,11 @@ impl Judge {
 
     pub(crate) fn waits(&self) -> u64 {
         self.kept().waits
+    }
+
+    /// Of each login, whether it was bound to our certificate.
+    pub(crate) fn bound(&self) -> Vec<bool> {
+        self.kept().bound.clone()
     }
 
     /// Waits until so many sessions were closed.
@@ -348,7 +355,11 @@ impl Control for Judge {
             return Ok(None);
         };
         let ticket = Ticket(self.number("ticket").into());
-        self.kept().tickets.insert(ticket.clone(), person.clone());
+        let mut kept = self.kept();
+        kept.tickets.insert(ticket.clone(), person.clone());
+        // "p=tls-server-end-point" in base64, and not "n" or "y".
+        kept.bound.push(answer.said.contains(",c=cD10bHM"));
+        drop(kept);
         Ok(Some(Proved {
             ticket,
             name: person.to_string(),

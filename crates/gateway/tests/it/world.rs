@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -238,6 +238,11 @@ impl World {
         for task in self.tasks.iter().skip(1) {
             task.abort();
         }
+    }
+
+    /// The certificate of the authority that clients are to trust.
+    pub(crate) fn ca_file(&self) -> &Path {
+        &self.base.ca_file
     }
 
     /// How libpq connects.
