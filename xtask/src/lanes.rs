@@ -19,6 +19,10 @@ pub(crate) struct Lane {
     pub(crate) needs_postgres: bool,
     about: &'static str,
     packages: &'static [&'static str],
+    /// Which of their targets, as cargo is told; all where it says nothing.
+    targets: &'static [&'static str],
+    /// Whether programs in other languages are compiled or run.
+    pub(crate) needs_languages: bool,
     /// What the simulation is told, once the tests are through; a lane that has it is built as the simulation is.
     simulations: &'static [&'static [&'static str]],
     /// For the tests alone, once they are built, on two cores.
@@ -42,6 +46,8 @@ const LANES: &[Lane] = &[
             "daypass-testbed",
             "xtask",
         ],
+        targets: &[],
+        needs_languages: false,
         simulations: &[],
         budget: Duration::from_secs(60),
     },
@@ -50,6 +56,8 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "our own tables, on SQLite and on PostgreSQL",
         packages: &["daypass-store"],
+        targets: &[],
+        needs_languages: false,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -58,6 +66,8 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "the provider contract, against real targets",
         packages: &["daypass-providers"],
+        targets: &[],
+        needs_languages: false,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -66,6 +76,18 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "sessions: leases, codec, guardrails, and PostgreSQL with real clients and targets",
         packages: &["daypass-gateway"],
+        targets: &["--lib", "--test", "it"],
+        needs_languages: false,
+        simulations: &[],
+        budget: Duration::from_secs(120),
+    },
+    Lane {
+        name: "clients",
+        needs_postgres: true,
+        about: "PostgreSQL's clients in Python, JavaScript, Go and Java, through the gateway",
+        packages: &["daypass-gateway"],
+        targets: &["--test", "clients"],
+        needs_languages: true,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -80,6 +102,8 @@ const LANES: &[Lane] = &[
             "daypass-cli",
             "daypass-fuzz",
         ],
+        targets: &[],
+        needs_languages: false,
         simulations: &[],
         budget: Duration::from_secs(300),
     },
@@ -88,6 +112,8 @@ const LANES: &[Lane] = &[
         needs_postgres: false,
         about: "everything that can fail failing: 5,000 seeds, and every planted fault caught",
         packages: &["daypass-sim"],
+        targets: &[],
+        needs_languages: false,
         simulations: &[
             &["--seeds", "5000"],
             &["--planted", "--check", "docs/reliability.md"],
@@ -99,6 +125,8 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "the built binary, end to end, and its faults",
         packages: &["daypass"],
+        targets: &[],
+        needs_languages: false,
         simulations: &[],
         budget: Duration::from_secs(300),
     },
@@ -177,7 +205,7 @@ fn run_lane(lane: &Lane) -> anyhow::Result<Duration> {
         if !lane.simulations.is_empty() {
             command.args(["--profile", simulate::PROFILE]);
         }
-        command.args(packages).args(more);
+        command.args(packages).args(lane.targets).args(more);
         command
     };
     step(&format!("lane {}: build", lane.name), || {
@@ -239,6 +267,8 @@ mod tests {
             needs_postgres: false,
             about: "where one gets stuck",
             packages: &[],
+            targets: &[],
+            needs_languages: false,
             simulations: &[],
             budget: Duration::from_millis(50),
         };
@@ -251,7 +281,10 @@ mod tests {
 
     #[test]
     fn no_crate_is_tested_twice() {
-        let mut all: Vec<_> = LANES.iter().flat_map(|lane| lane.packages).collect();
+        let mut all: Vec<_> = LANES
+            .iter()
+            .flat_map(|lane| lane.packages.iter().map(|package| (package, lane.targets)))
+            .collect();
         all.sort();
         let count = all.len();
         all.dedup();

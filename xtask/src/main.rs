@@ -26,7 +26,7 @@ cargo xtask COMMAND
   ci             lint, then test: all that CI runs
   tidy           only the house rules (a second or two)
   simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
-  setup          only install what tests need (Debian's postgresql package)
+  setup          only install what tests need
   help           this text
 
 lanes, with the time that each may take on two cores once it is built:
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Command::Ci => lint::all().and_then(|()| test(&lanes::all())),
         Command::Tidy => tidy::command(),
         Command::Simulate(args) => simulate::command(&args),
-        Command::Setup => setup::command(),
+        Command::Setup => setup::command().and_then(|()| setup::languages::command()),
         Command::Help => {
             print!("{HELP}{}", lanes::help());
             Ok(())
@@ -69,6 +69,9 @@ fn main() -> ExitCode {
 fn test(lanes: &[&'static lanes::Lane]) -> anyhow::Result<()> {
     if lanes.iter().any(|lane| lane.needs_postgres) {
         setup::command()?;
+    }
+    if lanes.iter().any(|lane| lane.needs_languages) {
+        setup::languages::command()?;
     }
     lanes::run(lanes)
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use daypass_gateway::Limits;
 use daypass_gateway::control::{Reason, Which};
 use daypass_gateway::record::Outcome;
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ use crate::world::{World, authority, now};
 struct Client {
     /// The login is bound to our certificate.
     binds: bool,
+    /// It asks for a cancellation without TLS, which the operator may refuse; of the others no gateway has to take that.
+    cancels_in_the_clear: bool,
     /// What it sees beside what all see, or instead of it.
     differs: Vec<(&'static str, Value)>,
     /// What all see and this one cannot do.
@@ -61,7 +64,12 @@ fn recorded() -> [(&'static str, Outcome); 5] {
 }
 
 async fn check(command: Command, client: Client) {
-    let world = World::ruled(|rules| rules.guardrails.qualified = true).await;
+    let world = World::with(
+        |rules| rules.guardrails.qualified = true,
+        |settings| settings.plain_cancel = client.cancels_in_the_clear,
+        Limits::default(),
+    )
+    .await;
     let dir = tempfile::tempdir().unwrap();
     let stranger = dir.path().join("stranger.crt");
     fs::write(&stranger, authority().pem()).unwrap();
@@ -115,6 +123,7 @@ async fn check(command: Command, client: Client) {
 async fn psycopg() {
     let client = Client {
         binds: true,
+        cancels_in_the_clear: false,
         // TLS without asking first, and the newest version of the protocol that libpq knows.
         differs: vec![("direct", json!(1)), ("newest", json!(1))],
         lacks: &[],
@@ -134,6 +143,7 @@ async fn psycopg() {
 async fn asyncpg() {
     let client = Client {
         binds: false,
+        cancels_in_the_clear: false,
         // Its own time-out, by which it asks for a cancellation, is what its caller sees.
         differs: vec![("cancel", json!(["cancelled", "went well", 1]))],
         // It sends and takes binary values only.
@@ -152,6 +162,7 @@ async fn asyncpg() {
 async fn node_postgres() {
     let client = Client {
         binds: true,
+        cancels_in_the_clear: true,
         differs: vec![],
         lacks: &[],
         records: &[
@@ -168,6 +179,7 @@ async fn node_postgres() {
 async fn pgx() {
     let client = Client {
         binds: true,
+        cancels_in_the_clear: false,
         differs: vec![],
         lacks: &[],
         records: &[
@@ -184,6 +196,7 @@ async fn pgx() {
 async fn jdbc() {
     let client = Client {
         binds: true,
+        cancels_in_the_clear: true,
         differs: vec![],
         lacks: &[],
         records: &[

@@ -54,7 +54,7 @@ async fn the_wrong_secret_and_nobody_get_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn libpq_binds_to_our_certificate_when_told_to() {
+async fn clients_bind_to_our_certificate_where_they_can() {
     let world = World::start().await;
     for binding in ["require", "disable"] {
         let mut psql = world.program("psql");
@@ -63,6 +63,9 @@ async fn libpq_binds_to_our_certificate_when_told_to() {
         let output = finish(psql).await;
         assert_eq!(out(&output), "1", "{binding}: {}", err(&output));
     }
+    // tokio-postgres is not told.
+    drop(world.connect().await);
+    assert_eq!(world.judge.bound(), [true, false, true]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -250,7 +250,7 @@ impl World {
         format!(
             "host=127.0.0.1 port={} user={user} password={SECRET} dbname=orders/read sslmode=verify-full sslrootcert={}",
             self.port,
-            self.base.ca_file.display()
+            self.ca_file().display()
         )
     }
 
