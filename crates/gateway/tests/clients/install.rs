@@ -30,7 +30,9 @@ pub(crate) async fn python(script: &str) -> tokio::process::Command {
     blocking(move || {
         let here = folder("python");
         let program = std::env::var("DAYPASS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let place = made("python", &[&here.join("requirements.txt")], |place| {
+        let which = ["-c", "import sys; print(sys.executable, sys.version)"];
+        let which = run(Command::new(&program).args(which));
+        let place = made("python", &which, &[&here.join("requirements.txt")], |place| {
             run(Command::new(&program).args(["-m", "venv", "--clear"]).arg(place));
             run(Command::new(place.join("bin/python"))
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
@@ -49,7 +51,7 @@ pub(crate) async fn node() -> tokio::process::Command {
     blocking(|| {
         let here = folder("node-postgres");
         let files = ["package.json", "package-lock.json", "client.js"].map(|name| here.join(name));
-        let place = made("node", &files.each_ref(), |place| {
+        let place = made("node", "", &files.each_ref(), |place| {
             fs::create_dir_all(place).unwrap();
             for file in &files {
                 fs::copy(file, place.join(file.file_name().unwrap())).unwrap();
@@ -76,7 +78,7 @@ pub(crate) async fn go() -> tokio::process::Command {
     blocking(|| {
         let here = folder("pgx");
         let files = ["go.mod", "go.sum", "main.go"].map(|name| here.join(name));
-        let place = made("go", &files.each_ref(), |place| {
+        let place = made("go", "", &files.each_ref(), |place| {
             run(Command::new("go")
                 .args(["build", "-mod=readonly", "-trimpath", "-o"])
                 .arg(place.join("client"))
@@ -93,7 +95,7 @@ pub(crate) async fn java() -> tokio::process::Command {
         let source = folder("jdbc").join("Client.java");
         let (version, hash) = JDBC;
         let driver = format!("postgresql-{version}.jar");
-        let place = made("java", &[&source], |place| {
+        let place = made("java", version, &[&source], |place| {
             run(Command::new("mvn")
                 .args([
                     "--quiet",
@@ -128,10 +130,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-/// The folder of that name, made anew whenever one of the files is another than it was; whole or not at all.
-fn made(name: &str, files: &[&PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
+/// The folder of that name, made anew whenever one of the files, or what else it was made with, is another than it was; whole or
+/// not at all.
+fn made(name: &str, with: &str, files: &[&PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("client-{name}"));
-    let made_of: Vec<u8> = files.iter().flat_map(|file| fs::read(file).unwrap()).collect();
+    let mut made_of = with.as_bytes().to_vec();
+    made_of.extend(files.iter().flat_map(|file| fs::read(file).unwrap()));
     let mark = place.join("made-of");
     if fs::read(&mark).is_ok_and(|found| found == made_of) {
         return place;
@@ -145,7 +149,8 @@ fn made(name: &str, files: &[&PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
     place
 }
 
-fn run(command: &mut Command) {
+/// Runs it, and returns what it printed.
+fn run(command: &mut Command) -> String {
     let program = command.get_program().to_string_lossy().into_owned();
     let done = command.stdin(Stdio::null()).output();
     let done = done.unwrap_or_else(|error| {
@@ -158,4 +163,5 @@ fn run(command: &mut Command) {
         said(&done.stdout),
         said(&done.stderr)
     );
+    said(&done.stdout)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daypass_gateway::Limits;
 use daypass_gateway::control::{Reason, Which};
-use daypass_gateway::record::Outcome;
+use daypass_gateway::record::{Outcome, Statement};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -23,6 +23,8 @@ struct Client {
     differs: Vec<(&'static str, Value)>,
     /// What all see and this one cannot do.
     lacks: &'static [&'static str],
+    /// What it runs a hundred times without waiting for answers.
+    piped: &'static str,
     /// Texts that must be recorded of this one, beside those of all.
     records: &'static [&'static str],
 }
@@ -58,7 +60,7 @@ fn recorded() -> [(&'static str, Outcome); 5] {
         ("SELECT 6 * 7", done("SELECT 1")),
         ("SELECT 1 / 0", Outcome::Failed("22012".to_owned())),
         ("SELECT pg_sleep(50)", Outcome::Failed("57014".to_owned())),
-        ("SELECT pg_sleep(2)", done("SELECT 1")),
+        ("SELECT pg_sleep(4)", done("SELECT 1")),
         ("SELECT pg_sleep(60)", Outcome::Cut),
     ]
 }
@@ -77,7 +79,7 @@ async fn check(command: Command, client: Client) {
     told.until("ending").await;
     world
         .target_says(
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(60)'",
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query = 'SELECT pg_sleep(60)'",
             "1",
         )
         .await;
@@ -100,23 +102,47 @@ async fn check(command: Command, client: Client) {
         .map(|(check, saw)| (check.to_owned(), saw))
         .collect();
     assert_eq!(told.saw, expected);
-    for (text, outcome) in recorded() {
-        assert_eq!(world.judge.recorded(text).await.outcome, outcome, "{text}");
-    }
-    let refused = world.judge.recorded("DELETE FROM things").await;
-    assert!(
-        matches!(refused.outcome, Outcome::Refused(_)),
-        "{:?}",
-        refused.outcome
-    );
-    for text in client.records {
-        world.judge.recorded(text).await;
-    }
+    let closed = world.judge.closings(world.judge.leases().len()).await;
+    assert!(closed.len() > 3, "{closed:?}");
+    records(&world.judge.statements(), client.piped, client.records);
     let logins = world.judge.bound();
     assert!(
         !logins.is_empty() && logins.iter().all(|bound| *bound == client.binds),
         "{logins:?}"
     );
+}
+
+/// All that it ran was recorded, and how it ended.
+fn records(all: &[Statement], piped: &str, texts: &[&str]) {
+    let named = |text: &str| all.iter().filter(|one| &*one.text == text).collect::<Vec<_>>();
+    for (text, outcome) in recorded() {
+        let found = named(text);
+        assert!(
+            found.iter().any(|one| one.outcome == outcome),
+            "{text}: {:?}",
+            found.first().map(|one| &one.outcome)
+        );
+    }
+    let refused = named("DELETE FROM things");
+    assert!(
+        !refused.is_empty()
+            && refused
+                .iter()
+                .all(|one| matches!(one.outcome, Outcome::Refused(_)))
+    );
+    assert_eq!(named(piped).len(), 100, "one record for each");
+    for text in texts {
+        assert!(!named(text).is_empty(), "no record of {text}");
+    }
+    let copied = all
+        .iter()
+        .filter(|one| one.text.to_ascii_lowercase().starts_with("copy"));
+    let copied: Vec<_> = copied.map(|one| (one.rows, one.copied > 0)).collect();
+    assert_eq!(copied, [(1000, true), (1000, true)], "one in, one out");
+    let many = all
+        .iter()
+        .filter(|one| one.text.starts_with("FETCH") || one.text.starts_with("SELECT n FROM generate_series"));
+    assert_eq!(many.map(|one| one.rows).sum::<u64>(), 100_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,13 +153,13 @@ async fn psycopg() {
         // TLS without asking first, and the newest version of the protocol that libpq knows.
         differs: vec![("direct", json!(1)), ("newest", json!(1))],
         lacks: &[],
+        piped: "SELECT $1::int",
         records: &[
             "SELECT $1::int + 1, $2::text",
             "COPY things (n, word) FROM STDIN",
             "COPY things (n, word) TO STDOUT",
             "LISTEN news",
             "NOTIFY news, 'hello'",
-            "SELECT $1::int",
         ],
     };
     check(install::python("psycopg_client.py").await, client).await;
@@ -148,11 +174,11 @@ async fn asyncpg() {
         differs: vec![("cancel", json!(["cancelled", "went well", 1]))],
         // It sends and takes binary values only.
         lacks: &["text"],
+        piped: "INSERT INTO piped VALUES ($1)",
         records: &[
             "SELECT $1::int + 1, $2::text",
             "SELECT n FROM generate_series(1, 100000) n",
             "NOTIFY news, 'hello'",
-            "INSERT INTO piped VALUES ($1)",
         ],
     };
     check(install::python("asyncpg_client.py").await, client).await;
@@ -165,11 +191,11 @@ async fn node_postgres() {
         cancels_in_the_clear: true,
         differs: vec![],
         lacks: &[],
+        piped: "SELECT $1::int AS n",
         records: &[
             "SELECT $1::int + 1 AS n, $2::text AS word",
             "COPY things (n, word) FROM STDIN",
             "SELECT n FROM generate_series(1, 100000) n",
-            "SELECT $1::int AS n",
         ],
     };
     check(install::node().await, client).await;
@@ -182,11 +208,11 @@ async fn pgx() {
         cancels_in_the_clear: false,
         differs: vec![],
         lacks: &[],
+        piped: "SELECT $1::int",
         records: &[
             "SELECT $1::int + 1, $2::text",
             "COPY things (n, word) TO STDOUT",
             "FETCH 1000 FROM many",
-            "SELECT $1::int",
         ],
     };
     check(install::go().await, client).await;
@@ -199,6 +225,7 @@ async fn jdbc() {
         cancels_in_the_clear: true,
         differs: vec![],
         lacks: &[],
+        piped: "INSERT INTO piped VALUES ($1)",
         records: &[
             "SELECT $1::int + 1, $2::text",
             "COPY things (n, word) FROM STDIN",

@@ -13,8 +13,8 @@ import org.postgresql.PGConnection;
 
 final class Client {
     private static final String RUNNING =
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
-                    + " AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(2)')";
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+                    + " AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(4)')";
 
     private interface Work {
         void run() throws Exception;
@@ -167,7 +167,7 @@ final class Client {
                 var bystander = connect();
                 var slowly = victim.createStatement()) {
             var slow = CompletableFuture.supplyAsync(() -> state(() -> slowly.execute("SELECT pg_sleep(50)")));
-            var quiet = CompletableFuture.supplyAsync(() -> state(() -> run(bystander, "SELECT pg_sleep(2)")));
+            var quiet = CompletableFuture.supplyAsync(() -> state(() -> run(bystander, "SELECT pg_sleep(4)")));
             while (number(conn, RUNNING) < 2) {
                 Thread.onSpinWait();
             }

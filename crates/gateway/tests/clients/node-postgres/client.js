@@ -11,7 +11,7 @@ const { from, to } = require("pg-copy-streams");
 
 const env = process.env;
 const RUNNING =
-  "SELECT count(*)::int AS n FROM pg_stat_activity WHERE state = 'active' AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(2)')";
+  "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(4)')";
 
 function saw(check, what) {
   process.stdout.write(JSON.stringify({ check, saw: what }) + "\n");
@@ -122,7 +122,7 @@ async function notify(client) {
 async function cancel(client) {
   const [victim, bystander] = [await connect(), await connect()];
   const slow = state(() => victim.query("SELECT pg_sleep(50)"));
-  const quiet = state(() => bystander.query("SELECT pg_sleep(2)"));
+  const quiet = state(() => bystander.query("SELECT pg_sleep(4)"));
   while ((await one(client, RUNNING)) < 2);
   // It has no public name for "cancel what runs", and asks without TLS, as libpq did for long.
   const asks = new Client(config());

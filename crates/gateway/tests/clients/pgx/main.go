@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
-const running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(2)')"
+const running = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(4)')"
 
 var ctx = context.Background()
 
@@ -176,7 +176,7 @@ func cancel(conn *pgx.Conn) []any {
 		slow <- state(err)
 	}()
 	go func() {
-		_, err := bystander.Exec(ctx, "SELECT pg_sleep(2)")
+		_, err := bystander.Exec(ctx, "SELECT pg_sleep(4)")
 		quiet <- state(err)
 	}()
 	for number(conn, running) < 2 {

@@ -80,7 +80,7 @@ async def notify(conn):
 async def cancel(conn):
     """A time-out of asyncpg's is a request to cancel."""
     bystander, victim = await connect(), await connect()
-    quiet = asyncio.create_task(state(bystander.execute("SELECT pg_sleep(2)")))
+    quiet = asyncio.create_task(state(bystander.execute("SELECT pg_sleep(4)")))
     slow = asyncio.create_task(victim.execute("SELECT pg_sleep(50)"))
     while await conn.fetchval(RUNNING) < 2:
         pass

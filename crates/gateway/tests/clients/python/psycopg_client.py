@@ -82,7 +82,7 @@ def cancel(conn):
     bystander, victim = connect(), connect()
     work = [
         threading.Thread(target=lambda: found.update(victim=state(lambda: victim.execute("SELECT pg_sleep(50)")))),
-        threading.Thread(target=lambda: found.update(other=state(lambda: bystander.execute("SELECT pg_sleep(2)")))),
+        threading.Thread(target=lambda: found.update(other=state(lambda: bystander.execute("SELECT pg_sleep(4)")))),
     ]
     for thread in work:
         thread.start()

@@ -14,7 +14,7 @@ CA = os.environ["DAYPASS_CA"]
 # Of somebody else: what it did not sign must not be trusted.
 STRANGER = os.environ["DAYPASS_STRANGER"]
 
-RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(2)')"
+RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query IN ('SELECT pg_sleep(50)', 'SELECT pg_sleep(4)')"
 
 
 def saw(check, what):
