@@ -152,7 +152,10 @@ fn recording(session: &Session) -> (Style, String) {
         return (Style::Faint, String::from("removed"));
     }
     let missing = session.counters.map_or(0, |counters| counters.unrecorded);
-    let lines = format!("{} lines", recording.lines);
+    let lines = match recording.lines {
+        1 => String::from("1 line"),
+        lines => format!("{lines} lines"),
+    };
     match session.state {
         SessionState::Closed if !recording.complete => (Style::Warn, format!("{lines}, cut")),
         _ if missing > 0 => (Style::Warn, format!("{lines}, {missing} missing")),

@@ -120,7 +120,11 @@ pub(super) async fn watch(
     identity: Identity,
     Path(id): Path<SessionId>,
 ) -> Answer<Response> {
-    app.engine.session_seen(identity.caller, id).await?;
+    let (session, _) = app.engine.session_seen(identity.caller, id).await?;
+    if !session.is_live() {
+        // It says what to do instead.
+        app.engine.note_watched(identity.caller, id).await?;
+    }
     let front = front(&app)?;
     let place = place(&app, identity.caller.person)?;
     let name = id

@@ -146,6 +146,7 @@ pub(crate) async fn open(
     let listening = |why| StartError::Listen { address, why };
     let listener = TcpListener::bind(address).await.map_err(listening)?;
     let bound = listener.local_addr().map_err(listening)?;
+    tracing::info!(address = %bound, "the gateway takes PostgreSQL's clients");
     let (host, port) = config.postgres.address.clone();
     // Port 0 is any that is free: clients are told which it became.
     let port = if port == 0 { bound.port() } else { port };

@@ -46,7 +46,7 @@ impl CredentialArgs {
                     .with(Style::Strong, secret()),
             );
             let until = left(credential.expires_at, edge::now());
-            lines.push(Line::new().with(Style::Faint, format!("it lets you in for so long: {until}")));
+            lines.push(Line::new().with(Style::Faint, "good for  ").text(until));
             if credential.fields.contains_key("sslrootcert_pem") {
                 lines.push(Line::new().with(
                     Style::Faint,
