@@ -423,10 +423,17 @@ pub fn values(rest: &[u8], most: usize) -> Values<'_> {
 }
 
 fn read_values<'a>(fields: &mut Fields<'a>, most: usize) -> Option<Values<'a>> {
-    let count = usize::try_from(fields.int16()?).ok()?;
+    // Unsigned numbers since PostgreSQL 14: up to 65,535 values.
+    let unsigned = |number: i16| usize::from(number.cast_unsigned());
+    let count = unsigned(fields.int16()?);
     let formats: Vec<i16> = (0..count).map_while(|_| fields.int16()).collect();
-    // An unsigned number since PostgreSQL 14: up to 65,535 values.
-    let count = usize::from(u16::from_be_bytes(fields.int16()?.to_be_bytes()));
+    let Some(count) = fields.int16().map(unsigned) else {
+        // The formats alone are more than is looked at: the values are all left out, and as many as there are formats at least.
+        return Some(Values {
+            here: Vec::new(),
+            missing: count.max(1),
+        });
+    };
     let mut values = Vec::new();
     for index in 0..count.min(most) {
         let Some(length) = fields.int32() else { break };

@@ -361,6 +361,9 @@ impl<'a> Relay<'a> {
             _ => return None,
         };
         let guard = self.shared().guard;
+        if guard.depends_on_what_is_under_way(text) && self.shared().statements.is_unreported() {
+            return Some(guardrails::unreported());
+        }
         guard.judge(text).await
     }
 

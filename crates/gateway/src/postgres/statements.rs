@@ -44,6 +44,8 @@ pub struct Statements {
     passed_over: usize,
     /// A COPY has failed, and so many Syncs may count that were sent before: each has one ReadyForQuery more than expected.
     spare: usize,
+    /// Something ran since the target was last ready: what it changed of the session, it tells only when it is ready again.
+    unreported: bool,
 }
 
 impl Statements {
@@ -60,6 +62,7 @@ impl Statements {
             copying: false,
             passed_over: 0,
             spare: 0,
+            unreported: false,
         }
     }
 
@@ -138,6 +141,7 @@ impl Statements {
             rows: 0,
             copied: 0,
             tags: Vec::new(),
+            more_tags: 0,
             heard: false,
             failed: None,
             refused,
@@ -214,6 +218,12 @@ impl Statements {
         }
     }
 
+    /// Whether what ran may have changed how texts are read, and the target has not said yet.
+    #[must_use]
+    pub const fn is_unreported(&self) -> bool {
+        self.unreported
+    }
+
     /// Data of a COPY from the client: they are of what was sent last. So many bytes.
     pub fn copied_in(&mut self, bytes: usize) {
         if self.skipping {
@@ -232,7 +242,7 @@ impl Statements {
     /// Rows of the statement that is at its turn.
     pub fn rows(&mut self, count: u64) {
         if let Some(running) = self.running() {
-            running.rows += count;
+            running.rows = running.rows.saturating_add(count);
         }
     }
 
@@ -332,6 +342,7 @@ impl Statements {
                 statement,
                 running,
             } => {
+                self.unreported = true;
                 self.names.bind(portal, &statement, running.values, running.size);
                 answered.ended.push(unrecorded(running.room));
             }
@@ -396,7 +407,9 @@ impl Statements {
             return Ok(());
         }
         if let (Entry::Query(running), Some(tag)) = (&*front, &tag) {
-            let text = running.text.clone().unwrap_or_default();
+            // One of several statements in a text: which of them, is not looked for. (A text may have thousands.)
+            let alone = running.tags.len() <= 1;
+            let text = running.text.clone().filter(|_| alone).unwrap_or_default();
             self.names.tagged(tag, &text);
         }
         if head.kind == b'C' {
@@ -409,6 +422,7 @@ impl Statements {
         let Some(Entry::Execute { portal, running }) = self.queue.pop_front() else {
             return Err(Malformed::Kind);
         };
+        self.unreported = true;
         self.end_execute(&portal, running, now, answered);
         if let Some(tag) = tag {
             let (text, _) = self.names.portal(&portal);
@@ -539,6 +553,9 @@ impl Statements {
         } else {
             return Err(Malformed::Kind);
         }
+        // What nobody had asked for is nothing to wait for.
+        self.drop_copy_ends();
+        self.unreported = false;
         self.copy_ends();
         if body.first() == Some(&b'I') {
             self.names.transaction_ended();

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a cancellation may take.
 const CANCEL: Duration = Duration::from_secs(5);
 
+/// What a target may say of itself before it is ready, in bytes.
+const MOST_SAID: usize = 256 << 10;
+
 /// The longest message before the target is ready.
 const GREETING: usize = 64 * 1024;
 
@@ -137,6 +140,8 @@ async fn connect_now(target: &PostgresTarget, parameters: &[(&str, &str)]) -> Re
     loop {
         let (kind, body) = upstream.wire.message(GREETING).await?;
         match kind {
+            // A target that never gets ready fills nobody's memory.
+            b'S' | b'N' if upstream.parameters.len() > MOST_SAID => return Err(Malformed::TooLong.into()),
             b'S' | b'N' => message::frame(&mut upstream.parameters, kind, |out| out.extend_from_slice(&body)),
             b'K' => upstream.key = key(&body),
             b'Z' => {

@@ -264,6 +264,12 @@ async fn a_text_waits_for_what_may_change_how_it_is_read() {
     assert_eq!(raw.answers().await, "E[42501]Z");
     assert_eq!(raw.answers().await, "E[42501]Z");
     assert_eq!(world.target("SELECT count(*) FROM t").await, "0", "it is there");
+
+    // Without the end of a batch the target does not say what changed, though all of it was answered.
+    let (mut raw, _) = Raw::login(&world).await;
+    raw.send(&[extended("SELECT off()"), query(other)].concat()).await;
+    assert!(raw.answers().await.ends_with("E[42501]Z"));
+    assert_eq!(world.target("SELECT count(*) FROM t").await, "0", "it is there");
 }
 
 /// What works on at the target.

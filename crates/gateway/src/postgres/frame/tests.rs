@@ -131,7 +131,15 @@ fn values_are_read_with_their_formats_and_cut_where_the_bytes_end() {
         "what is not read is counted"
     );
     assert_eq!(values(&[], 10), Values::default());
-    assert_eq!(values(&[0xff, 0xff, 0, 1], 10), Values::default());
+    // So many formats that no value is looked at: they are said to be left out.
+    let hidden = values(&[0xff, 0xff, 0, 1], 10);
+    assert_eq!((hidden.here.len(), hidden.missing), (0, 65_535));
+    let many = [&[0x9c, 0x40][..], &[0; 80_000], &[0, 1], &[0, 0, 0, 1, b'x']].concat();
+    assert_eq!(
+        values(&many, 10).here,
+        [bytes(&b"x"[..], true, false)],
+        "40,000 formats, each zero"
+    );
 }
 
 /// Splits `bytes` that come in pieces of `step`, and answers what was passed on and which heads were seen.

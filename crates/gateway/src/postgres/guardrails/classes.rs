@@ -53,8 +53,15 @@ fn read(text: &str) -> Result<Vec<Statement>, Why> {
     }
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements();
+    let rest = parser.peek_token_ref();
     // The parser's own words quote the text, and with it what must not be recorded.
-    statements.map_err(|_| unread(parser.peek_token_ref().span.start))
+    let statements = statements.map_err(|_| unread(rest.span.start))?;
+    // It takes END for the end of a block, and reads no further; PostgreSQL takes it for a column's name.
+    if rest.token == Token::EOF {
+        Ok(statements)
+    } else {
+        Err(unread(rest.span.start))
+    }
 }
 
 fn unread(at: Location) -> Why {

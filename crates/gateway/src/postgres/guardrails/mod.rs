@@ -168,6 +168,14 @@ impl Guard {
     }
 }
 
+/// A text that is read otherwise where settings are otherwise, and what came before it in a batch may have changed them: the target says
+/// so only at the end of the batch.
+pub(super) fn unreported() -> Said {
+    said(
+        "how it is read may have been changed by what ran before it in the same batch: end the batch first (Sync)",
+    )
+}
+
 fn said(why: &str) -> Said {
     Said::error("42501", format!("refused by a guardrail of this access: {why}")).hint(Some(
         "nothing of it reached the target; ask for a role that may do this".to_owned(),
@@ -183,7 +191,7 @@ pub(super) fn judge(text: &str, rails: Guardrails) -> Result<(), Why> {
 /// What PostgreSQL's tokens say, read without the parser: how many statements there are. The parser is somebody else's, for many
 /// databases; where it sees another number, one of the two is deceived.
 fn look(text: &str) -> Result<usize, Why> {
-    let (mut statements, mut operators, mut empty, mut shows) = (0, 0, true, false);
+    let (mut statements, mut operators, mut twice, mut empty, mut shows) = (0, 0, 0, true, false);
     let mut number = None;
     for token in Lexer::new(text) {
         let behind = number.take();
@@ -207,6 +215,7 @@ fn look(text: &str) -> Result<usize, Why> {
                     && ["show", "reset", "set"]
                         .iter()
                         .any(|first| word.eq_ignore_ascii_case(first));
+                twice += usize::from(word.eq_ignore_ascii_case(TWICE));
                 operators += usize::from(WORDS.iter().any(|other| word.eq_ignore_ascii_case(other)));
                 settings(word, shows)?;
             }
@@ -228,8 +237,20 @@ fn look(text: &str) -> Result<usize, Why> {
             "it has more than the {OPERATORS} operators that are judged"
         ));
     }
+    if twice > MOST_TWICE {
+        return Err(format!(
+            "it says {TWICE} more than {MOST_TWICE} times, which takes long to judge"
+        ));
+    }
     Ok(statements + usize::from(!empty))
 }
+
+/// What the parser reads in two ways, one after the other, each with all that is inside of it: nested, it takes twice as long at each
+/// level.
+const TWICE: &str = "position";
+
+/// How often it may stand in a text.
+const MOST_TWICE: usize = 8;
 
 /// Whether something stands behind a number that is or is not part of it, depending on the version.
 fn runs_into(number: &str, next: Token<'_>) -> bool {

@@ -33,6 +33,10 @@ fn refuses(rails: Guardrails, texts: &[&str]) {
 
 /// What nobody may send who has any guardrail.
 const HIDDEN: &[&str] = &[
+    // The parser reads no further than END; PostgreSQL takes it for the name of a column.
+    "SELECT a END INTO stolen FROM t",
+    "EXPLAIN ANALYZE SELECT 1 END INTO u FROM t",
+    "SELECT a END FROM t FOR UPDATE",
     "DO $$BEGIN DELETE FROM t; END$$",
     "CALL p()",
     "COPY t TO PROGRAM 'sh'",
@@ -263,5 +267,17 @@ fn what_is_said_of_a_text_that_cannot_be_read_quotes_nothing_of_it() {
     assert_eq!(
         judge("SELECT FROM 'x' y z", READ_ONLY).unwrap_err(),
         "it cannot be read at Line: 1, Column: 19"
+    );
+}
+
+/// Each of these is read in two ways by the parser, with all that is inside of it: forty levels would take it years.
+#[test]
+fn what_takes_the_parser_twice_as_long_at_each_level_is_not_read() {
+    let nested = |levels: usize| format!("SELECT {}1{}", "position(".repeat(levels), ")".repeat(levels));
+    let why = judge(&nested(40), READ_ONLY).unwrap_err();
+    assert!(why.contains("takes long"), "{why}");
+    passes(
+        READ_ONLY,
+        &["SELECT position('a' IN b), Position('c' IN d) FROM t"],
     );
 }

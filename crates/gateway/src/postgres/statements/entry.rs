@@ -58,6 +58,11 @@ pub(super) enum Entry {
     CopyEnd,
 }
 
+/// How many of the things that a string of statements did are kept; the rest is counted.
+const MOST_TAGS: usize = 1000;
+/// PostgreSQL's own are at most 64 bytes (`COMPLETION_TAG_BUFSIZE`).
+const LONGEST_TAG: usize = 64;
+
 pub(super) struct Running {
     pub(super) text: Option<Arc<str>>,
     pub(super) values: Option<Vec<Value>>,
@@ -68,6 +73,8 @@ pub(super) struct Running {
     /// Bytes of data that a COPY took or gave.
     pub(super) copied: u64,
     pub(super) tags: Vec<String>,
+    /// How many more there were than are kept.
+    pub(super) more_tags: u64,
     /// The target has answered something that is more than a description.
     pub(super) heard: bool,
     pub(super) failed: Option<String>,
@@ -98,11 +105,18 @@ impl Running {
             // Rows that came back were counted: those of a FETCH or RETURNING are in the tag too.
             self.rows = self.rows.max(counted);
         }
-        self.tags.push(tag.clone());
+        if self.tags.len() < MOST_TAGS {
+            self.tags.push(tag.chars().take(LONGEST_TAG).collect());
+        } else {
+            self.more_tags = self.more_tags.saturating_add(1);
+        }
         Ok(tag)
     }
 
-    pub(super) fn ended(self, now: Now) -> Ended {
+    pub(super) fn ended(mut self, now: Now) -> Ended {
+        if self.more_tags > 0 {
+            self.tags.push(format!("(and {} more)", self.more_tags));
+        }
         let outcome = match (self.refused, self.failed) {
             (Some(said), _) => Outcome::Refused(said.message),
             (None, Some(code)) => Outcome::Failed(code),

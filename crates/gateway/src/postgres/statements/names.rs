@@ -26,6 +26,11 @@ struct Portal {
     certain: bool,
 }
 
+/// What a prepared statement is counted as.
+const fn prepared_cost(name: &[u8], text: &str) -> usize {
+    128 + name.len() + text.len()
+}
+
 /// What a portal is counted as: its values may be written as digits.
 const fn portal_cost(name: &[u8], values: usize) -> usize {
     128 + name.len() + 2 * values
@@ -62,7 +67,7 @@ impl Names {
     /// A Parse was done.
     pub(super) fn prepare(&mut self, name: Vec<u8>, text: Arc<str>) {
         self.forget(&name);
-        self.kept += name.len() + text.len();
+        self.kept += prepared_cost(&name, &text);
         self.prepared.insert(name, Prepared { text, certain: true });
     }
 
@@ -74,7 +79,11 @@ impl Names {
         values: Option<Vec<Value>>,
         size: usize,
     ) {
-        let text = self.text_of(statement);
+        // The text itself, and not a copy that says that it is not certain: a client may bind it as often as it likes.
+        let (text, certain) = match self.prepared.get(statement) {
+            Some(known) => (Arc::clone(&known.text), known.certain),
+            None => (self.text_of(statement), true),
+        };
         let cost = portal_cost(&portal, size);
         self.close(&portal);
         self.portal_bytes += cost;
@@ -82,7 +91,7 @@ impl Names {
             text,
             values,
             cost,
-            certain: true,
+            certain,
         };
         self.portals.insert(portal, bound);
     }
@@ -90,7 +99,7 @@ impl Names {
     /// A prepared statement is gone.
     pub(super) fn forget(&mut self, name: &[u8]) {
         if let Some(before) = self.prepared.remove(name) {
-            self.kept = self.kept.saturating_sub(name.len() + before.text.len());
+            self.kept = self.kept.saturating_sub(prepared_cost(name, &before.text));
         }
     }
 
@@ -127,14 +136,10 @@ impl Names {
     pub(super) fn tagged(&mut self, tag: &str, text: &str) {
         match tag {
             "DISCARD ALL" => {
-                self.prepared.clear();
-                self.kept = 0;
+                self.forget_named();
                 self.doubt_portals();
             }
-            "DEALLOCATE ALL" => {
-                self.prepared.clear();
-                self.kept = 0;
-            }
+            "DEALLOCATE ALL" => self.forget_named(),
             // What a name stands for that SQL has prepared is in its own record.
             "DEALLOCATE" | "PREPARE" => match named(text, tag) {
                 Some(name) => self.forget(&name),
@@ -153,6 +158,16 @@ impl Names {
             }
             _ => {}
         }
+    }
+
+    /// The unnamed statement stays: PostgreSQL keeps it apart from those that have names.
+    fn forget_named(&mut self) {
+        self.prepared.retain(|name, _| name.is_empty());
+        self.kept = self
+            .prepared
+            .values()
+            .map(|one| prepared_cost(b"", &one.text))
+            .sum();
     }
 
     fn doubt_prepared(&mut self) {
@@ -233,5 +248,35 @@ mod tests {
             assert_eq!(name.as_deref(), expected, "{text}");
         }
         assert_eq!(named(&format!("CLOSE {}", "x".repeat(64)), "CLOSE"), None);
+    }
+
+    #[test]
+    fn the_unnamed_statement_outlives_those_that_have_names() {
+        for tag in ["DEALLOCATE ALL", "DISCARD ALL"] {
+            let mut names = Names::default();
+            names.prepare(Vec::new(), "DELETE FROM secrets".into());
+            names.prepare(b"a".to_vec(), "SELECT 1".into());
+            names.tagged(tag, tag);
+            assert_eq!(&*names.text_of(b""), "DELETE FROM secrets", "{tag}");
+            assert_eq!(&*names.text_of(b"a"), "(prepared: a)", "{tag}");
+            names.forget(b"");
+            assert_eq!(names.kept(), 0);
+        }
+    }
+
+    #[test]
+    fn a_portal_of_an_uncertain_statement_holds_no_copy_of_its_text() {
+        let mut names = Names::default();
+        let text: Arc<str> = "SELECT 1".into();
+        names.prepare(b"a".to_vec(), Arc::clone(&text));
+        names.tagged("DO", "DO $$BEGIN END$$");
+        names.bind(b"p".to_vec(), b"a", None, 0);
+        assert!(
+            names
+                .portals
+                .values()
+                .all(|portal| Arc::ptr_eq(&portal.text, &text))
+        );
+        assert_eq!(&*names.portal(b"p").0, "(perhaps, by its name) SELECT 1");
     }
 }
