@@ -48,7 +48,7 @@ pub struct Mode {
 pub enum OnFailure {
     /// It ends.
     End,
-    /// It goes on, and is marked: [`Counters::unrecorded`].
+    /// It goes on, and is marked: [`super::Counters::unrecorded`].
     GoOn,
 }
 
