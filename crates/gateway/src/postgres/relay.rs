@@ -129,9 +129,13 @@ impl<'a> Relay<'a> {
                 end = up => end,
             }
         };
-        let (busy, fatal) = {
+        let (busy, alone, fatal) = {
             let shared = self.shared();
-            (shared.statements.is_busy(), shared.fatal)
+            (
+                shared.statements.is_busy(),
+                shared.statements.is_alone(),
+                shared.fatal,
+            )
         };
         // A client that hears of the end leaves, and may be faster.
         let reason = if fatal && reason == Reason::Left {
@@ -147,7 +151,7 @@ impl<'a> Relay<'a> {
             self.session.told().await;
         };
         let stopped = if busy && !fatal {
-            tokio::join!(self.stop.stop(reader, up.writer), telling).0
+            tokio::join!(self.stop.stop(reader, up.writer, alone), telling).0
         } else {
             telling.await;
             self.stop.leave(up.writer).await

@@ -5,6 +5,7 @@
 //! that is about nothing is an error: the session cannot be recorded any more, and ends. So does one of which cannot be told what
 //! it is about: a COPY that fails may have read the Syncs that came meanwhile, or not.
 
+mod cost;
 mod entry;
 mod names;
 
@@ -87,30 +88,6 @@ impl Statements {
     /// Whether texts are read as UTF-8 with `standard_conforming_strings`, as far as the target has said.
     pub const fn reads(&mut self, plain: bool) {
         self.plain = plain;
-    }
-
-    /// How many bytes of room a message needs before it is passed on; `None` where it leads to no record.
-    #[must_use]
-    pub fn cost(&self, front: &Front<'_>) -> Option<usize> {
-        match front {
-            Front::Query { text } | Front::Parse { text, .. } => Some(text.len()),
-            Front::Bind { rest, .. } if self.record_values => Some(rest.len().saturating_mul(2)),
-            Front::FunctionCall { rest, .. } => Some(rest.len().saturating_mul(2)),
-            Front::Bind { .. } | Front::Execute { .. } => Some(0),
-            _ => None,
-        }
-    }
-
-    /// Whether a text may still be kept.
-    #[must_use]
-    pub fn has_room_to_prepare(&self, text: &[u8]) -> bool {
-        self.names.has_room_to_prepare(text)
-    }
-
-    /// Whether a portal may still be kept. They go with their transaction.
-    #[must_use]
-    pub fn has_room_to_bind(&self, portal: &[u8], rest: &[u8]) -> bool {
-        self.names.has_room_to_bind(portal, rest)
     }
 
     /// A message of the client that is passed on, or that is refused and replaced by one that fails.

@@ -47,13 +47,20 @@ impl Stop {
 
     /// Stops what runs; whether it is known to have. There is no `reader` where the connection is gone: what ran there may go on
     /// without it.
-    pub(super) async fn stop(&self, reader: Option<ReadHalf<Stream>>, mut writer: WriteHalf<Stream>) -> bool {
+    ///
+    /// `alone`: nothing is behind what runs. A cancellation stops one statement: what was pipelined behind it would run, and commit.
+    pub(super) async fn stop(
+        &self,
+        reader: Option<ReadHalf<Stream>>,
+        mut writer: WriteHalf<Stream>,
+        alone: bool,
+    ) -> bool {
         if let Some(reader) = reader {
             // First of all. Then nothing more comes: what it has read already it does, one after the other.
             let cancelled = edge::within(CANCELLING, async {
                 tokio::select! {
                     () = closed(reader) => {}
-                    () = async { tokio::join!(self.cancel_on(), self.leave_open(&mut writer)); } => {}
+                    () = async { tokio::join!(self.cancel_on(), self.leave_open(&mut writer), self.end_all(alone)); } => {}
                 }
             });
             if cancelled.await.is_ok() {
@@ -89,6 +96,13 @@ impl Stop {
         // Without a runtime the process ends, and its connections with it.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(stopping);
+        }
+    }
+
+    /// Where more was sent than what runs, the connection is terminated at once.
+    async fn end_all(&self, alone: bool) {
+        if !alone && let Err(error) = self.terminate().await {
+            tracing::warn!(session = %self.session, %error, "a connection could not be terminated at once");
         }
     }
 

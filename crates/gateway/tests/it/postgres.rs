@@ -282,6 +282,26 @@ fn kill(world: &World) {
     world.judge.end(Which::Every, Reason::Killed("now".to_owned()));
 }
 
+/// Each commits by itself, and a cancellation stops one: the connection is terminated beside it, and not seconds later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pipelined_does_not_go_on_to_commit() {
+    let world = in_the_clear().await;
+    world
+        .target("CREATE TABLE t (n int); ALTER TABLE t OWNER TO dp_ada")
+        .await;
+    let (mut raw, _) = Raw::login(&world).await;
+    let all: Vec<u8> = (0..4000)
+        .flat_map(|n| query(&format!("INSERT INTO t SELECT {n} FROM pg_sleep(0.001)")))
+        .collect();
+    raw.send(&all).await;
+    assert_eq!(raw.answers().await, "CZ");
+    kill(&world);
+    soon(world.gateway.drained()).await;
+    assert_eq!(world.target(ACTIVE).await, "0");
+    let committed: u32 = world.target("SELECT count(*) FROM t").await.parse().unwrap();
+    assert!(committed < 400, "{committed} went on to commit");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_that_was_sent_is_stopped_and_not_the_first_of_it_only() {
     let world = in_the_clear().await;

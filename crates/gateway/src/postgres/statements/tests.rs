@@ -426,3 +426,23 @@ proptest::proptest! {
         drop(cut);
     }
 }
+
+#[test]
+fn an_execute_costs_the_text_that_it_will_be_recorded_with() {
+    let mut script = Script::new();
+    script.sends(&[parse("a", "SELECT 12345"), bind("a")]);
+    assert_eq!(
+        script.statements.cost(&RUN),
+        Some(12),
+        "nothing of it is answered yet"
+    );
+    script.sends(&[RUN, Front::Sync]);
+    assert!(script.statements.is_alone());
+    script.answers(&["1", "2", "CSELECT 1", "ZI"]);
+    script.sends(&[bind("a"), RUN]);
+    assert_eq!(script.statements.cost(&RUN), Some(12), "by its name");
+    script.answers(&["2"]);
+    assert_eq!(script.statements.cost(&RUN), Some(12), "by its portal");
+    script.sends(&[RUN]);
+    assert!(!script.statements.is_alone());
+}
