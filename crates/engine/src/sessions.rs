@@ -6,7 +6,6 @@
 //! others should not read. Those are auditors, administrators, who reviewed the request, and to whom it is owed to look back at an
 //! emergency. Its holder is not, as such: whoever has their laptop would read there what they did on other days.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use daypass_core::break_glass::Owed;
@@ -224,14 +223,12 @@ impl Engine {
             .await
     }
 
-    /// Closes what a gateway left behind: its sessions that are not over, but for those that it still has. How many that were.
+    /// Closes what a gateway left behind: those of these sessions that are not over. How many that were.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn lost_sessions(&self, gateway: &Name, alive: &BTreeSet<SessionId>) -> Result<usize, Error> {
-        let live = self.store().live_sessions(Some(gateway)).await?;
-        let gone = live.into_iter().filter(|session| !alive.contains(&session.id));
-        self.close_each(gone.map(|session| (session.id, Reason::Lost)).collect())
+    pub async fn close_lost(&self, sessions: impl IntoIterator<Item = SessionId>) -> Result<usize, Error> {
+        self.close_each(sessions.into_iter().map(|id| (id, Reason::Lost)).collect())
             .await
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use daypass_core::session::{Counters, OnFailure};
 use daypass_core::time::Timestamp;
 use tokio::sync::mpsc;
 
@@ -225,15 +226,6 @@ pub struct Recording {
     pub longest_line: usize,
 }
 
-/// What a session does that can no longer be recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It ends.
-    End,
-    /// It goes on, and is marked: [`Counters::unrecorded`].
-    GoOn,
-}
-
 /// How a lease goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewed {
@@ -324,23 +316,6 @@ pub struct Ending {
     pub which: Which,
     /// Why.
     pub reason: Reason,
-}
-
-/// What was counted in a session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Bytes from the client to the target.
-    pub bytes_up: u64,
-    /// Bytes from the target to the client.
-    pub bytes_down: u64,
-    /// Records that are stored.
-    pub recorded: u64,
-    /// Records that are not, as far as the gateway was told: the session is marked.
-    pub unrecorded: u64,
-    /// Statements that a guardrail refused.
-    pub refused: u64,
-    /// The target may still be working on what the session began: it could be brought neither to cancel it nor to end.
-    pub may_work: bool,
 }
 
 /// A session is over.

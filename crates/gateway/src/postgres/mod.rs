@@ -80,9 +80,19 @@ impl Settings {
         Ok(Self {
             identity: Some(Identity::from_pem(chain, key, ALPN)?),
             plaintext: false,
+            ..Self::plain()
+        })
+    }
+
+    /// Without TLS: for a gateway that only its own machine reaches.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self {
+            identity: None,
+            plaintext: true,
             plain_cancel: true,
             most_statement: 16 << 20,
-        })
+        }
     }
 }
 

@@ -22,9 +22,9 @@ use tokio::sync::{broadcast, watch};
 use crate::app::{App, Parts};
 use crate::edge;
 use crate::events::{Told, address};
-use crate::http::access::{Identity, identify};
+use crate::http::access::{self, Identity};
 use crate::http::listen::stopped;
-use crate::http::places::{STREAMS_OF_ONE, Share};
+use crate::http::places::Share;
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
 
@@ -110,10 +110,7 @@ struct Place {
 
 impl Place {
     fn take(app: &App, person: PersonId) -> Answer<Self> {
-        let share = app.places.streams.try_take(person).ok_or_else(|| {
-            let what = format!("{STREAMS_OF_ONE} event streams of yours are open");
-            Failure::new(ProblemCode::RateLimited, what).retry_after(Duration::from_secs(5))
-        })?;
+        let share = app.places.stream(person, "event streams")?;
         let before = app.listeners.fetch_add(1, Ordering::Relaxed);
         let place = Self {
             app: Arc::clone(app),
@@ -228,20 +225,13 @@ impl Listener {
 
     /// Whether the session is still good after something happened to the account. Roles may have changed with it.
     async fn still_welcome(&mut self) -> bool {
-        match self.identified().await {
+        match access::identified(&self.app, self.identity.token.hash).await {
             Ok(Some(identity)) => {
                 self.identity = identity;
                 true
             }
             // What cannot be looked up is not welcome: the client comes back and is asked again.
             Ok(None) | Err(_) => false,
-        }
-    }
-
-    async fn identified(&self) -> Result<Option<Identity>, daypass_store::Error> {
-        match self.app.engine.store().token(self.identity.token.hash).await? {
-            Some(token) => identify(&self.app, token).await,
-            None => Ok(None),
         }
     }
 

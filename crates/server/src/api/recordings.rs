@@ -13,8 +13,8 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use daypass_api::{Problem, ProblemCode};
-use daypass_core::id::{PersonId, SessionId};
+use daypass_api::Problem;
+use daypass_core::id::SessionId;
 use daypass_core::lock::On;
 use daypass_core::refusal::Code;
 use daypass_recording::{End, Identities, Watcher};
@@ -25,10 +25,9 @@ use tokio::sync::mpsc;
 use crate::app::{App, Parts};
 use crate::edge;
 use crate::gateway::{self, Front};
-use crate::http::access::{Identity, identify};
+use crate::http::access::{self, Identity};
 use crate::http::intake::Path;
 use crate::http::listen::stopped;
-use crate::http::places::{STREAMS_OF_ONE, Share};
 use crate::http::problem::{Answer, Failure};
 
 /// How many pieces wait for a client that reads slowly.
@@ -47,13 +46,6 @@ fn front(app: &Parts) -> Answer<Arc<Front>> {
     app.gateway.clone().ok_or_else(none)
 }
 
-fn place(app: &Parts, person: PersonId) -> Answer<Share<PersonId>> {
-    app.places.streams.try_take(person).ok_or_else(|| {
-        let what = format!("{STREAMS_OF_ONE} streams of yours are open");
-        Failure::new(ProblemCode::RateLimited, what).retry_after(Duration::from_secs(5))
-    })
-}
-
 /// Replays what was recorded of a session, each chunk verified against the log before anything of it is shown.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/recording", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "application/x-ndjson"), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -68,7 +60,7 @@ pub(super) async fn replay(
         Failure::new(Code::NotFound, "this server cannot open recordings: it has the public key only")
             .hint("open its files with age and the private key (docs/audit.md), or name recordings.identity in server.yaml")
     })?;
-    let place = place(&app, identity.caller.person)?;
+    let place = app.places.stream(identity.caller.person, "streams")?;
     app.engine.note_replayed(identity.caller, id).await?;
     Ok(lines(|pieces| async move {
         let _place = place;
@@ -83,12 +75,9 @@ pub(super) async fn replay(
 /// Everything that is stored of it; the line that says how it ended.
 async fn pour(app: &Parts, front: &Front, id: SessionId, identities: &Identities, pieces: &Pieces) -> Bytes {
     let broken = |error: &dyn std::fmt::Display| ended("broken", &error.to_string());
-    let Ok(name) = id.to_string().parse() else {
-        return broken(&"it has no name");
-    };
-    let logged = match gateway::logged(&app.engine, id).await {
-        Ok(logged) => logged,
-        Err(error) => return broken(&error),
+    let (name, logged) = match (gateway::recording(id), gateway::logged(&app.engine, id).await) {
+        (Ok(name), Ok(logged)) => (name, logged),
+        (Err(error), _) | (_, Err(error)) => return broken(&error),
     };
     let mut replay = match front.records.all().replay(&name, &logged, identities) {
         Ok(replay) => replay,
@@ -126,11 +115,8 @@ pub(super) async fn watch(
         app.engine.note_watched(identity.caller, id).await?;
     }
     let front = front(&app)?;
-    let place = place(&app, identity.caller.person)?;
-    let name = id
-        .to_string()
-        .parse()
-        .map_err(|_| Failure::internal(&"a session without a name"))?;
+    let place = app.places.stream(identity.caller.person, "streams")?;
+    let name = gateway::recording(id).map_err(|error| Failure::internal(&error))?;
     let watcher = front.records.all().watch(&name).ok_or_else(|| {
         Failure::new(Code::NotFound, "nothing is being recorded of it here")
             .hint("what was recorded: daypass session replay")
@@ -163,10 +149,7 @@ async fn until_unwelcome(app: &Parts, identity: &Identity, id: SessionId) -> Byt
 
 /// What cannot be found out is a no.
 async fn is_welcome(app: &Parts, identity: &Identity, id: SessionId) -> bool {
-    let Ok(Some(token)) = app.engine.store().token(identity.token.hash).await else {
-        return false;
-    };
-    let Ok(Some(now)) = identify(app, token).await else {
+    let Ok(Some(now)) = access::identified(app, identity.token.hash).await else {
         return false;
     };
     let locked = app.engine.locked_now().await;

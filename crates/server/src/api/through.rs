@@ -8,7 +8,6 @@ use daypass_api::grant::Credential;
 use daypass_api::session::GatewayCredential;
 use daypass_api::{Item, Problem};
 use daypass_core::grant::{Grant, State};
-use daypass_core::id::GrantId;
 use daypass_core::name::Item as CoreItem;
 use daypass_core::refusal::Code;
 use daypass_core::time::{Span, Timestamp};
@@ -62,13 +61,7 @@ pub(super) async fn credential(
     };
     let _places = app.places.credentials(identity.caller.person, grant.id)?;
     let now = app.engine.store().now().await?;
-    let left = Span::from_micros(
-        expires_at
-            .micros()
-            .saturating_sub(now.micros())
-            .try_into()
-            .unwrap_or(0),
-    );
+    let left = expires_at.since(now);
     if left == Span::ZERO {
         return Err(Failure::new(
             Code::GrantOver,
@@ -107,9 +100,7 @@ pub(super) async fn personal(
             .hint("an administrator adds gateway to server.yaml")
     })?;
     // Each takes some milliseconds of a processor.
-    let _places = app
-        .places
-        .credentials(identity.caller.person, GrantId::from_bytes([0; 10]))?;
+    let _place = app.places.personal_credential(identity.caller.person)?;
     let now = app.engine.store().now().await?;
     let lifetime = no_longer(&identity, front.credential_lifetime, now);
     let (login, secret, expires_at) = gateway::issue(&app, identity.caller, None, lifetime).await?;
@@ -125,9 +116,8 @@ pub(super) async fn personal(
 
 /// What an API token has issued lasts no longer than the token.
 fn no_longer(identity: &Identity, lifetime: Span, now: Timestamp) -> Span {
-    let left = identity.token.expires_at.micros().saturating_sub(now.micros());
     match identity.token.kind {
-        TokenKind::Api { .. } => lifetime.min(Span::from_micros(left.try_into().unwrap_or(0))),
+        TokenKind::Api { .. } => lifetime.min(identity.token.expires_at.since(now)),
         TokenKind::Session | TokenKind::Gateway { .. } => lifetime,
     }
 }

@@ -212,7 +212,7 @@ impl Wait {
         let grant = match self.on {
             On::Grant(grant) => grant,
             On::Request(id) => {
-                let request = store.request(id).await.map_err(|error| unavailable(&error))?;
+                let request = store.request(id).await.map_err(unavailable)?;
                 let Some(request) = request else {
                     return Ok(Stand::No(refusal("the request is gone", None)));
                 };
@@ -229,7 +229,7 @@ impl Wait {
                 }
             }
         };
-        let grant = store.grant(grant).await.map_err(|error| unavailable(&error))?;
+        let grant = store.grant(grant).await.map_err(unavailable)?;
         Ok(match grant.map(|grant| grant.state) {
             Some(GrantState::Active { .. }) => Stand::There,
             Some(GrantState::Activating { .. }) => Stand::Still(String::from(COMING)),
@@ -278,7 +278,7 @@ async fn pending(app: &Parts, entrant: Entrant, named: &Named) -> Result<Option<
         ..RequestFilter::default()
     };
     let page = app.engine.store().requests(filter, None, LOOKED_THROUGH).await;
-    let page = page.map_err(|error| unavailable(&error))?;
+    let page = page.map_err(unavailable)?;
     let mut requests = page.items.into_iter();
     Ok(requests.find(|request| {
         request.ask.extends.is_none() && request.ask.items.iter().any(|item| named.fits(item))
@@ -295,7 +295,7 @@ async fn just_over(app: &Parts, entrant: Entrant, named: &Named) -> Result<Optio
     let page = store
         .requests(filter, None, LOOKED_THROUGH)
         .await
-        .map_err(|error| unavailable(&error))?;
+        .map_err(unavailable)?;
     let fits = |request: &&Request| request.ask.items.iter().any(|item| named.fits(item));
     let Some(last) = page.items.iter().find(fits) else {
         return Ok(None);
@@ -303,10 +303,7 @@ async fn just_over(app: &Parts, entrant: Entrant, named: &Named) -> Result<Optio
     let ended = match &last.state {
         State::Withdrawn { at, .. } => Some(*at),
         State::Approved { .. } => {
-            let grant = store
-                .grant(GrantId::from(last.id))
-                .await
-                .map_err(|error| unavailable(&error))?;
+            let grant = store.grant(GrantId::from(last.id)).await.map_err(unavailable)?;
             match grant.map(|grant| grant.state) {
                 Some(GrantState::Ending {
                     reason: Reason::Revoked { .. } | Reason::Released,
@@ -323,7 +320,7 @@ async fn just_over(app: &Parts, entrant: Entrant, named: &Named) -> Result<Optio
         }
         State::Pending { .. } | State::Denied { .. } | State::Lapsed { .. } => None,
     };
-    let now = store.now().await.map_err(|error| unavailable(&error))?;
+    let now = store.now().await.map_err(unavailable)?;
     let item = &named.resource;
     Ok(ended.filter(|at| now < *at + COOL_DOWN).map(|_| {
         let hint = format!("daypass request {item}/ROLE --reason \"…\", if you still need it");

@@ -8,7 +8,7 @@ use daypass_engine::Error;
 use daypass_gateway::control::{Closing, Reason};
 
 use super::Front;
-use super::control::{counters, reason};
+use super::control::reason;
 use super::leases::Held;
 use super::records::Failed;
 use crate::app::Parts;
@@ -91,8 +91,8 @@ impl Front {
             }
         }
         self.records.give_up(id);
-        let (why, counted) = (reason(&closing.reason), counters(closing.counters));
-        match app.engine.close_session(id, why, Some(counted)).await {
+        let why = reason(&closing.reason);
+        match app.engine.close_session(id, why, Some(closing.counters)).await {
             Ok(_) => {}
             Err(Error::Refused(error)) => {
                 tracing::warn!(session = %id, %error, "a session was over before it ended")

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use daypass_core::id::SessionId;
 use daypass_core::session;
 use daypass_gateway::control::{
-    Challenge, Closing, Control, Counters, Delivery, Ending, LeaseId, Opened, Opening, Origin, PersonId,
-    Progress, Proof, Proved, Reason, Renewed, Ticket, Unavailable, Waited,
+    Challenge, Closing, Control, Delivery, Ending, LeaseId, Opened, Opening, Origin, PersonId, Progress,
+    Proof, Proved, Reason, Renewed, Ticket, Unavailable, Waited,
 };
 use daypass_gateway::scram::Certificates;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -48,25 +48,6 @@ pub(super) fn reason(reason: &Reason) -> session::Reason {
     }
 }
 
-pub(super) fn counters(counters: Counters) -> session::Counters {
-    let Counters {
-        bytes_up,
-        bytes_down,
-        recorded,
-        unrecorded,
-        refused,
-        may_work,
-    } = counters;
-    session::Counters {
-        bytes_up,
-        bytes_down,
-        recorded,
-        unrecorded,
-        refused,
-        may_work,
-    }
-}
-
 #[async_trait]
 impl Control for InProcess {
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable> {
@@ -83,8 +64,8 @@ impl Control for InProcess {
         let Some(attempt) = self.front.attempts.take(&ticket) else {
             return Ok(None);
         };
-        let known: Vec<&[u8]> = self.front.end_point.iter().map(Vec::as_slice).collect();
-        let certificates = Certificates::Known(&known);
+        let known = self.front.end_point.as_deref();
+        let certificates = Certificates::Known(known.as_slice());
         let Some(somebody) = attempt.prove(&self.app, &answer, certificates).await? else {
             return Ok(None);
         };
@@ -106,7 +87,7 @@ impl Control for InProcess {
         let (app, front) = (Arc::clone(&self.app), Arc::clone(&self.front));
         // Whoever asks may stop waiting: what was begun is brought to its end, and a lease that nobody heard of is found abandoned.
         let opening = tokio::spawn(async move { front.open(&app, opening).await });
-        opening.await.map_err(|error| unavailable(&error))?
+        opening.await.map_err(unavailable)?
     }
 
     async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable> {
@@ -124,7 +105,7 @@ impl Control for InProcess {
             front.close(&app, closing).await;
             drop(under_way);
         });
-        closing.await.map_err(|error| unavailable(&error))
+        closing.await.map_err(unavailable)
     }
 
     async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable> {
@@ -139,7 +120,7 @@ impl Control for InProcess {
             .records
             .take(&self.app.engine, session, delivery.records, delivery.flush)
             .await;
-        taken.map_err(|error| unavailable(&error))
+        taken.map_err(unavailable)
     }
 
     fn endings(&self) -> UnboundedReceiver<Ending> {

@@ -15,7 +15,7 @@ use daypass_core::person::Change;
 use daypass_core::session::{self, Session};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
-use daypass_engine::Current;
+use daypass_engine::{Current, owner_locked};
 use daypass_gateway::control::{Ending, LeaseId, Reason, Renewed, Term, Unavailable, Which};
 use daypass_policy::Directory as _;
 use daypass_providers::Credential;
@@ -23,6 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{broadcast, watch};
 
 use super::Front;
+use super::open::unavailable;
 use crate::app::{App, Parts};
 use crate::edge;
 use crate::http::listen::stopped;
@@ -145,29 +146,18 @@ impl Leases {
             leases.iter().map(&mut renew).collect()
         };
         let grants: BTreeSet<GrantId> = held.iter().flatten().map(|held| held.grant).collect();
-        let unavailable = |error: &dyn std::fmt::Display| Unavailable(error.to_string());
         let store = app.engine.store();
         // The time first: what is read after it can only be newer.
-        let now = store.now().await.map_err(|error| unavailable(&error))?;
+        let now = store.now().await.map_err(unavailable)?;
         let sessions: Vec<SessionId> = held.iter().flatten().map(|held| held.session).collect();
-        let sessions = store
-            .sessions_of_ids(&sessions)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let sessions = store.sessions_of_ids(&sessions).await.map_err(unavailable)?;
         let sessions: HashMap<SessionId, Session> = sessions
             .into_iter()
             .map(|session| (session.id, session))
             .collect();
         let grants: Vec<GrantId> = grants.into_iter().collect();
-        let grants = store
-            .grants_of_ids(&grants)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let locks = app
-            .engine
-            .locked_now()
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let grants = store.grants_of_ids(&grants).await.map_err(unavailable)?;
+        let locks = app.engine.locked_now().await.map_err(unavailable)?;
         let by_id: HashMap<GrantId, &Grant> = grants.iter().map(|grant| (grant.id, grant)).collect();
         let current = app.engine.current();
         let renewed = held.iter().map(|held| match held {
@@ -200,7 +190,7 @@ fn renewed(
     }
     let on = [On::Person(held.holder), On::Resource(held.item.resource.clone())];
     let shut = on.iter().any(|on| locks.locked(on).is_some());
-    if shut || locks.owners.contains_key(&held.holder) {
+    if shut || owner_locked(current, locks, held.holder).is_some() {
         return Renewed::Ended(locked());
     }
     if current
@@ -212,7 +202,7 @@ fn renewed(
     }
     match grant.map(|grant| &grant.state) {
         Some(State::Active { expires_at, .. }) if now < *expires_at => Renewed::Until(Term {
-            renew_within: edge::until(now + within, now),
+            renew_within: within.to_std(),
             ends_in: edge::until(*expires_at, now),
         }),
         Some(State::Active { .. }) => Renewed::Ended(Reason::Expired),
@@ -278,21 +268,25 @@ impl Front {
             }
             (What::Lock(lock::Event::Locked { .. }), Subject::Lock(On::Resource(name))) => {
                 let on_it = |held: &&Held| held.item.resource == *name;
-                let leases: Vec<_> = self.leases.live().values().filter(on_it).cloned().collect();
-                for held in leases {
-                    self.leases.tell(Which::Lease(Leases::id(held.session)), locked());
+                let on_it: Vec<_> = self
+                    .leases
+                    .live()
+                    .values()
+                    .filter(on_it)
+                    .map(|held| held.session)
+                    .collect();
+                for session in on_it {
+                    self.leases.tell(Which::Lease(Leases::id(session)), locked());
                 }
             }
             (What::Session(session::Event::Killed { why, .. }), Subject::Session(id)) => {
-                self.kill(*id, why.text());
+                // Gateways remember it for a session that is just being opened.
+                self.leases.tell(
+                    Which::Lease(Leases::id(*id)),
+                    Reason::Killed(why.text().to_owned()),
+                );
             }
             _ => {}
         }
-    }
-
-    /// Somebody ended a session: it ends here, if it is one of this server's. Gateways remember it for one that is just being opened.
-    fn kill(&self, session: SessionId, why: &str) {
-        self.leases
-            .tell(Which::Lease(Leases::id(session)), Reason::Killed(why.to_owned()));
     }
 }

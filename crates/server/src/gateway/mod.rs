@@ -29,7 +29,7 @@ use daypass_core::time::Span;
 use daypass_recording::Identities;
 
 pub(crate) use credential::issue;
-pub(crate) use records::{Records, logged};
+pub(crate) use records::{Records, logged, recording};
 pub use start::StartError;
 pub(crate) use start::open;
 

@@ -29,7 +29,8 @@ use crate::edge;
 /// How long a target may take to give a session its password: a little less than gateways wait.
 const TARGET: Duration = Duration::from_secs(8);
 
-pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Unavailable {
+/// What went wrong, as a gateway hears it: made for `map_err`.
+pub(super) fn unavailable(error: impl std::fmt::Display) -> Unavailable {
     Unavailable(error.to_string())
 }
 
@@ -44,7 +45,7 @@ pub(super) fn refusal(reason: impl Into<String>, hint: Option<String>) -> Refusa
 pub(super) fn refused(error: Error) -> Result<Refusal, Unavailable> {
     match error {
         Error::Refused(no) => Ok(refusal(no.what.clone(), no.hint.clone())),
-        other => Err(unavailable(&other)),
+        other => Err(unavailable(other)),
     }
 }
 
@@ -147,9 +148,9 @@ impl Front {
 
     async fn found(&self, app: &Parts, entrant: Entrant, named: &Named) -> Result<Found, Unavailable> {
         let store = app.engine.store();
-        let now = store.now().await.map_err(|error| unavailable(&error))?;
+        let now = store.now().await.map_err(unavailable)?;
         let grants = store.live_grants_of(entrant.person).await;
-        let mut grants = grants.map_err(|error| unavailable(&error))?;
+        let mut grants = grants.map_err(unavailable)?;
         grants.retain(|grant| entrant.grant.is_none_or(|only| only == grant.id));
         Ok(of(grants, named, now))
     }
@@ -214,8 +215,8 @@ impl Front {
         let mode = Mode {
             values: terms.values,
             on_failure: match on_failure {
-                OnRecordingFailure::End => session::OnFailure::End,
-                OnRecordingFailure::Continue => session::OnFailure::GoOn,
+                OnRecordingFailure::End => OnFailure::End,
+                OnRecordingFailure::Continue => OnFailure::GoOn,
             },
         };
         let id = app.engine.draw_session_id();
@@ -273,17 +274,14 @@ impl Front {
             grant: session.grant.to_string().as_str().into(),
             person: session.holder.to_string().as_str().into(),
             term: Term {
-                renew_within: edge::until(*now + self.lease, *now),
+                renew_within: self.lease.to_std(),
                 ends_in: edge::until(*ends_at, *now),
             },
             ends_at: *ends_at,
             target: Target::Postgres(target),
             recording: Recording {
                 values: mode.values,
-                on_failure: match mode.on_failure {
-                    session::OnFailure::End => OnFailure::End,
-                    session::OnFailure::GoOn => OnFailure::GoOn,
-                },
+                on_failure: mode.on_failure,
                 begun,
                 longest_line: Records::longest_line(),
             },
@@ -307,9 +305,7 @@ async fn terms(app: &Parts, grant: &Grant, item: &Item) -> Result<Option<Gateway
     }
     let recorded = app.engine.is_to_be_recorded(grant.id).await;
     let agreed = Demands {
-        recording: recorded
-            .map_err(|error| unavailable(&error))?
-            .then_some(Recorded::Required),
+        recording: recorded.map_err(unavailable)?.then_some(Recorded::Required),
         ..Demands::default()
     };
     Ok(app.engine.current().policy.gateway(item, &agreed))

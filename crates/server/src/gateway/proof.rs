@@ -10,6 +10,7 @@ use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
 use super::credential;
+use super::open::unavailable;
 use crate::app::Parts;
 use crate::edge;
 
@@ -48,7 +49,6 @@ impl Attempt {
         // Nobody's credentials are looked up too, so that the time taken tells nothing.
         let nobody = PersonId::from_bytes([0; 10]);
         let id = person.as_ref().map_or(nobody, |person| person.id);
-        let unavailable = |error: daypass_store::Error| Unavailable(error.to_string());
         let now = app.engine.store().now().await.map_err(unavailable)?;
         let rows = app.engine.store().tokens_of(id).await.map_err(unavailable)?;
         let proved = rows.iter().rev().find_map(|row| {
@@ -92,7 +92,6 @@ pub(super) struct Entrant {
 impl Entrant {
     /// Whether what they came in with is still good.
     pub(super) async fn is_welcome(&self, app: &Parts) -> Result<bool, Unavailable> {
-        let unavailable = |error: daypass_store::Error| Unavailable(error.to_string());
         let now = app.engine.store().now().await.map_err(unavailable)?;
         let rows = app
             .engine

@@ -53,7 +53,7 @@ pub(crate) struct Records {
 }
 
 /// The name of a session's recording.
-pub(super) fn name(session: SessionId) -> Result<RecordingId, Failed> {
+pub(crate) fn recording(session: SessionId) -> Result<RecordingId, Failed> {
     let name = session.to_string().parse();
     name.map_err(|_| Failed::NotOpen(session))
 }
@@ -87,7 +87,10 @@ impl Records {
 
     /// Begins the recording of a session that stands in the log: its first chunk is stored, and logged.
     pub(super) async fn begin(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
-        let writer = self.all.create(&name(session)?, self.recipients.clone()).await?;
+        let writer = self
+            .all
+            .create(&recording(session)?, self.recipients.clone())
+            .await?;
         let mut open = Open { writer, logged: 0 };
         open.log(engine, session).await?;
         self.open().insert(session, Arc::new(Mutex::new(open)));
@@ -178,7 +181,7 @@ impl Records {
     /// Takes over what a server stored before it died and did not log, so that the log has all that there is.
     pub(super) async fn adopt(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
         let logged = logged(engine, session).await?;
-        let name = name(session)?;
+        let name = recording(session)?;
         let writer = self.all.resume(&name, self.recipients.clone(), &logged).await?;
         let mut open = Open { writer, logged: 0 };
         open.log(engine, session).await
@@ -216,7 +219,7 @@ fn chunk(sealed: &Sealed) -> Chunk {
 
 /// What is committed of a session's recording, in order.
 pub(crate) async fn logged(engine: &Engine, session: SessionId) -> Result<Vec<Sealed>, Failed> {
-    let recording = name(session)?;
+    let recording = recording(session)?;
     let chunks = engine.store().session_chunks(session).await;
     let chunks = chunks.map_err(daypass_engine::Error::from)?.into_iter();
     Ok(chunks

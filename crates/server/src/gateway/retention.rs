@@ -3,7 +3,7 @@
 use daypass_core::time::Span;
 
 use super::Front;
-use super::records::name;
+use super::records::recording;
 use crate::app::Parts;
 
 /// How many are removed in one go.
@@ -30,7 +30,9 @@ impl Front {
         let over = store.now().await? - keep;
         let mut gone = 0;
         for session in store.recorded_sessions(over, BATCH).await? {
-            let Ok(recording) = name(session.id) else { continue };
+            let Ok(recording) = recording(session.id) else {
+                continue;
+            };
             match self.records.all().remove(&recording).await {
                 Ok((removed, None)) => {
                     tracing::info!(session = %session.id, chunks = removed.chunks, "a recording was removed: its time was over");

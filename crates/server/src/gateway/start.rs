@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use daypass_core::grant::{Grant, State};
 use daypass_core::name::Name;
-use daypass_core::session::{Reason, Session};
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::session::Session;
+use daypass_core::time::Span;
 use daypass_gateway::control::{Closing, Counters, Reason as End};
 use daypass_gateway::postgres::{Postgres, Settings};
 use daypass_gateway::tls::BadTls;
@@ -40,8 +40,6 @@ const ABANDONED: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long a gateway may take to say that a session is over whose grant has ended.
 const GRACE: Span = Span::seconds(30);
-/// The longest text of a statement, in bytes.
-const STATEMENT: usize = 16 << 20;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,12 +99,7 @@ fn settings(tls: Option<&TlsFiles>) -> Result<Settings, StartError> {
     Ok(match tls {
         Some(tls) => Settings::tls(&file(&tls.certificate)?, &file(&tls.key)?)?,
         // The configuration lets this be on this machine alone.
-        None => Settings {
-            identity: None,
-            plaintext: true,
-            plain_cancel: true,
-            most_statement: STATEMENT,
-        },
+        None => Settings::plain(),
     })
 }
 
@@ -267,8 +260,8 @@ async fn tidy(app: App, front: Arc<Front>, lost: Vec<Session>, mut stop: watch::
 impl Front {
     /// Sessions whose gateway is gone, or never heard that it may have them.
     async fn close_abandoned(&self, app: &App) {
-        let lease = edge::until(Timestamp::EPOCH + self.lease, Timestamp::EPOCH);
-        for lease in self.leases.abandoned((lease * MISSED).max(ABANDONED)) {
+        let after = (self.lease.to_std() * MISSED).max(ABANDONED);
+        for lease in self.leases.abandoned(after) {
             let closing = Closing {
                 lease,
                 reason: End::LeaseLost,
@@ -295,13 +288,15 @@ impl Front {
 
     /// What a server of this name left open when it died: its recordings are taken over as far as they are stored, and stay cut.
     async fn find_lost(&self, app: &App, lost: Vec<Session>) {
-        for session in lost {
+        for session in &lost {
             if session.recording.is_some()
                 && let Err(error) = self.records.adopt(&app.engine, session.id).await
             {
                 tracing::warn!(session = %session.id, %error, "a recording that was left open could not be taken over");
             }
-            self.closed(app, session.id, Reason::Lost).await;
+        }
+        if let Err(error) = app.engine.close_lost(lost.iter().map(|session| session.id)).await {
+            tracing::warn!(%error, "sessions that were left open could not be closed yet");
         }
     }
 }

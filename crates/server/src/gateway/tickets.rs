@@ -49,12 +49,8 @@ impl<K: Eq + Hash + Clone, T> Out<K, T> {
     }
 
     fn sweep(&mut self, now: Instant) {
-        let old: Vec<_> = self
-            .tickets
-            .iter()
-            .filter(|(_, (until, ..))| *until <= now)
-            .collect();
-        let old: Vec<Arc<str>> = old.into_iter().map(|(name, _)| Arc::clone(name)).collect();
+        let old = self.tickets.iter().filter(|(_, (until, ..))| *until <= now);
+        let old: Vec<_> = old.map(|(name, _)| Arc::clone(name)).collect();
         for name in old {
             self.remove(&name);
         }

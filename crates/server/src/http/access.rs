@@ -166,10 +166,7 @@ async fn authenticate(app: &Parts, headers: &HeaderMap, client: IpAddr) -> Answe
         Presented::From(network(client))
     };
     let _share = app.places.lookup(of).await?;
-    let identity = match app.engine.store().token(hash).await? {
-        Some(token) => identify(app, token).await?,
-        None => None,
-    };
+    let identity = identified(app, hash).await?;
     match &identity {
         Some(_) => app.familiar.note(hash),
         None => app.familiar.forget(hash),
@@ -193,6 +190,17 @@ fn presented(headers: &HeaderMap) -> Option<Option<Hash>> {
     let split = value.to_str().ok().and_then(|value| value.split_once(' '));
     let bearer = split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     Some(bearer.and_then(|(_, secret)| token::recognise(secret)))
+}
+
+/// The caller behind a token of this hash, as [`identify`] has it.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn identified(app: &Parts, hash: Hash) -> Result<Option<Identity>, daypass_store::Error> {
+    match app.engine.store().token(hash).await? {
+        Some(token) => identify(app, token).await,
+        None => Ok(None),
+    }
 }
 
 /// The caller behind a token row, unless it has run out or the account was switched off.

@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many calls for credentials one person has under way.
 const CREDENTIALS_OF_ONE: usize = 4;
 /// How many event streams one person has open.
-pub(crate) const STREAMS_OF_ONE: usize = 8;
+const STREAMS_OF_ONE: usize = 8;
 
 /// Whose share it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -322,8 +322,26 @@ impl Places {
             let what = "credentials of this grant are being set just now";
             Failure::new(ProblemCode::RateLimited, what).retry_after(Duration::from_secs(1))
         })?;
-        let of_person = self.of_credentials.try_take(person).ok_or_else(too_much)?;
-        Ok((of_person, of_grant))
+        Ok((self.personal_credential(person)?, of_grant))
+    }
+
+    /// A person's share of credentials for the gateway, which are for no grant.
+    ///
+    /// # Errors
+    /// Where they have too many calls under way.
+    pub(crate) fn personal_credential(&self, person: PersonId) -> Answer<Share<PersonId>> {
+        self.of_credentials.try_take(person).ok_or_else(too_much)
+    }
+
+    /// A person's share of answers that do not end; what these are called.
+    ///
+    /// # Errors
+    /// Where they have too many.
+    pub(crate) fn stream(&self, person: PersonId, called: &str) -> Answer<Share<PersonId>> {
+        self.streams.try_take(person).ok_or_else(|| {
+            let what = format!("{STREAMS_OF_ONE} {called} of yours are open");
+            Failure::new(ProblemCode::RateLimited, what).retry_after(Duration::from_secs(5))
+        })
     }
 
     /// Waits until no change is under way.
@@ -366,6 +384,15 @@ mod tests {
     fn take(places: &Places, who: Who, route: Route) -> Option<Answer<Place>> {
         let own = places.own(who, Some(route)).now_or_never()?;
         Some(own.and_then(|own| places.change(own, who, Some(route))))
+    }
+
+    #[test]
+    fn a_credential_for_no_grant_holds_up_nobody_else() {
+        let places = Places::default();
+        let [ana, bo] = [1, 2].map(|n| PersonId::from_bytes([n; 10]));
+        let of_ana: Vec<_> = std::iter::from_fn(|| places.personal_credential(ana).ok()).collect();
+        assert_eq!(of_ana.len(), CREDENTIALS_OF_ONE);
+        assert!(places.personal_credential(bo).is_ok());
     }
 
     #[tokio::test]
