@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod environment;
 pub mod event;
 pub mod explain;
+pub mod gateway;
 pub mod grant;
 pub mod item;
 pub mod key;

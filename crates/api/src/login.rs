@@ -83,6 +83,10 @@ pub enum Via {
     Token {
         /// What it may do.
         scopes: BTreeSet<Scope>,
+        /// Of a gateway's: for which resources.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        #[schema(value_type = Vec<String>)]
+        resources: BTreeSet<Name>,
     },
     /// A credential for the gateway: it opens sessions there, and nothing else takes it.
     Gateway,
@@ -97,6 +101,10 @@ pub struct NewToken {
     pub name: String,
     /// What it may do; never more than its owner. At least one.
     pub scopes: BTreeSet<Scope>,
+    /// Of one with the scope `gateway`: the resources that the gateway may serve. At least one there, and none elsewhere.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub resources: BTreeSet<Name>,
     /// How long it is taken.
     #[schema(value_type = String, example = "30d")]
     pub expires_in: Span,

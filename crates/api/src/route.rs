@@ -44,6 +44,8 @@ pub enum Audience {
     Auditor,
     /// Administrators.
     Administrator,
+    /// A gateway that runs apart: a service account's token that has the scope `gateway` and nothing else.
+    Gateway,
 }
 
 /// What a token may do. A token never may more than its owner.
@@ -58,11 +60,19 @@ pub enum Scope {
     Manage,
     /// Tell that tickets are closed, and nothing else.
     Tickets,
+    /// Be a gateway for the resources that the token names, and nothing else.
+    Gateway,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Read, Self::Request, Self::Manage, Self::Tickets];
+    pub const ALL: &[Self] = &[
+        Self::Read,
+        Self::Request,
+        Self::Manage,
+        Self::Tickets,
+        Self::Gateway,
+    ];
 
     /// The scope as it is written everywhere.
     #[must_use]
@@ -72,6 +82,7 @@ impl Scope {
             Self::Request => "request",
             Self::Manage => "manage",
             Self::Tickets => "tickets",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -125,6 +136,7 @@ const READ: Option<Scope> = Some(Scope::Read);
 const REQUEST: Option<Scope> = Some(Scope::Request);
 const MANAGE: Option<Scope> = Some(Scope::Manage);
 const TICKETS: Option<Scope> = Some(Scope::Tickets);
+const GATEWAY: Option<Scope> = Some(Scope::Gateway);
 /// No token will do: a person must have logged in.
 const PERSON: Option<Scope> = None;
 
@@ -185,6 +197,24 @@ routes! {
     SshAcknowledge: Post SSH_ACKNOWLEDGE, Member, REQUEST;
     /// Issues a personal credential for the gateway.
     GatewayCredential: Post GATEWAY_CREDENTIAL, Member, REQUEST;
+    /// Says that a gateway which runs apart is there.
+    GatewayRegister: Post GATEWAY_REGISTER, Gateway, GATEWAY;
+    /// Says what somebody who connects to it is to prove.
+    GatewayChallenge: Post GATEWAY_CHALLENGE, Gateway, GATEWAY;
+    /// Checks what they answered.
+    GatewayProve: Post GATEWAY_PROVE, Gateway, GATEWAY;
+    /// Opens a session, or asks for it.
+    GatewayOpen: Post GATEWAY_LEASES, Gateway, GATEWAY;
+    /// Says how it went on for somebody who waits.
+    GatewayWait: Post GATEWAY_WAIT, Gateway, GATEWAY;
+    /// Renews leases.
+    GatewayRenew: Post GATEWAY_RENEW, Gateway, GATEWAY;
+    /// Takes it that a session is over.
+    GatewayClose: Post GATEWAY_CLOSE, Gateway, GATEWAY;
+    /// Takes what happened in one.
+    GatewayRecord: Post GATEWAY_RECORDS, Gateway, GATEWAY;
+    /// Streams which sessions end.
+    GatewayEvents: Get GATEWAY_EVENTS, Gateway, GATEWAY;
     /// Shows what was recorded of a session.
     SessionRecording: Get SESSION_RECORDING, Member, PERSON;
     /// Shows what happens in a session from now on.
@@ -307,8 +337,34 @@ impl Route {
     pub const fn answers_with_secret(self) -> bool {
         matches!(
             self,
-            Self::Login | Self::AddToken | Self::Credentials | Self::GatewayCredential
+            Self::Login
+                | Self::AddToken
+                | Self::Credentials
+                | Self::GatewayCredential
+                // Tickets, each good once, and a password for a target.
+                | Self::GatewayProve
+                | Self::GatewayOpen
+                | Self::GatewayWait
         )
+    }
+
+    /// Whether it uses up what it is called with, a ticket: it is asked once. Whatever the server answers, also that it cannot just now,
+    /// the ticket may be gone.
+    #[must_use]
+    pub const fn uses_up_a_ticket(self) -> bool {
+        matches!(self, Self::GatewayProve | Self::GatewayOpen | Self::GatewayWait)
+    }
+
+    /// Whether whoever calls it repeats it by themselves, at their own pace, and the client does not.
+    #[must_use]
+    pub const fn is_repeated_by_its_caller(self) -> bool {
+        matches!(self, Self::GatewayRecord | Self::GatewayEvents)
+    }
+
+    /// Whether it is a call of a gateway that runs apart. Each kind has a share of its own: who waits holds up no renewal.
+    #[must_use]
+    pub const fn is_of_gateways(self) -> bool {
+        matches!(self.audience(), Audience::Gateway)
     }
 
     /// Whether its body may hold a password.
@@ -325,6 +381,9 @@ impl Route {
     /// account may have kept.
     #[must_use]
     pub const fn keeps_nothing(self) -> bool {
+        if self.is_of_gateways() {
+            return true;
+        }
         matches!(
             self,
             Self::Confirm
@@ -342,7 +401,7 @@ impl Route {
     /// call is decided again where it would be recorded.
     #[must_use]
     pub const fn is_open_to_locked(self) -> bool {
-        matches!(self.method(), Method::Get)
+        (matches!(self.method(), Method::Get) && !self.is_of_gateways())
             || matches!(
                 self,
                 Self::Login
@@ -358,6 +417,8 @@ impl Route {
                     | Self::Release
                     | Self::KillSession
                     | Self::RevokeToken
+                    | Self::GatewayClose
+                    | Self::GatewayRecord
             )
     }
 

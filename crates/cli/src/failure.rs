@@ -143,6 +143,9 @@ impl From<client::Error> for Failure {
             }
             client::Error::Unreachable { .. } => Self::error(error.to_string())
                 .hint("is the server running? Another one: DAYPASS_SERVER, or daypass login --server URL"),
+            client::Error::Untrusted { .. } => Self::error(error.to_string()).hint(
+                "is that the address? Where its certificate is your own, DAYPASS_CA names the CA's file",
+            ),
             client::Error::NotDaypass { .. } => Self::error(error.to_string())
                 .hint("check the address: DAYPASS_SERVER, or daypass login --server URL"),
             client::Error::Setup(_) => Self::usage(error.to_string()),

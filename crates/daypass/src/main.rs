@@ -2,6 +2,7 @@
 
 mod demo;
 mod failure;
+mod gateway;
 mod init;
 mod server;
 mod signal;
@@ -34,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Commands {
     Demo(demo::Demo),
+    Gateway(gateway::GatewayArgs),
     Init(init::Init),
     Server(server::Server),
     Witness(witness::WitnessArgs),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Some(Commands::Client(command)) => client(global, Some(command)),
         Some(Commands::Init(init)) => here(|| init.run(global.no_input)),
         Some(Commands::Server(server)) => here(|| server.run()),
+        Some(Commands::Gateway(gateway)) => here(|| gateway.run()),
         Some(Commands::Witness(witness)) => here(|| witness.run()),
         Some(Commands::Demo(demo)) => here(|| demo.run()),
     }

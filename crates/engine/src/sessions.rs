@@ -14,7 +14,7 @@ use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{GrantId, PersonId, SessionId};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::session::{Chunk, Counters, Event, Mode, New, Reason, Session};
+use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, Reason, Session};
 use daypass_core::text::is_hostile;
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -52,7 +52,7 @@ pub struct NewSession {
     /// By which protocol.
     pub protocol: Name,
     /// Which gateway has it.
-    pub gateway: Name,
+    pub gateway: Gateway,
     /// From which address, as the gateway sees it.
     pub source: SocketAddr,
     /// What the client's program calls itself.

@@ -1,7 +1,8 @@
 //! What a client sends, as every type that a body or a query has.
 
 use daypass_api::{
-    break_glass, catalogue, change, delegation, environment, event, explain, grant, lock, person, policy,
+    break_glass, catalogue, change, delegation, environment, event, explain, gateway, grant, lock, person,
+    policy,
 };
 use daypass_api::{login, request, session, ssh, ticket, why};
 use serde::Serialize;
@@ -61,6 +62,14 @@ pub(crate) fn wire(data: &[u8]) {
         read::<person::PersonQuery>,
         read::<policy::PolicyFiles>,
         read::<explain::Explain>,
+        read::<gateway::RegisterGateway>,
+        read::<gateway::AskChallenge>,
+        read::<gateway::Prove>,
+        read::<gateway::OpenSession>,
+        read::<gateway::AskWaited>,
+        read::<gateway::RenewLeases>,
+        read::<gateway::CloseLease>,
+        read::<gateway::DeliverRecords>,
     ] {
         read(data);
     }

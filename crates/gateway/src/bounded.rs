@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::control::{
-    Challenge, Closing, Control, Delivery, Ending, LeaseId, Opened, Opening, Origin, Progress, Proof, Proved,
-    Renewed, Ticket, Unavailable, Waited,
+    Challenge, Closing, Control, Delivery, Ending, LeaseId, NotTaken, Opened, Opening, Origin, Progress,
+    Proof, Proved, Renewed, Ticket, Unavailable, Waited,
 };
 use crate::edge;
 
@@ -18,9 +18,6 @@ const PROVE: Duration = Duration::from_secs(5);
 
 /// A recording begins meanwhile, and is synced.
 const OPEN: Duration = Duration::from_secs(10);
-
-/// It answers after some seconds in any case.
-const WAITED: Duration = Duration::from_secs(60);
 
 /// The life of sessions depends on it: who renews has a shorter deadline of its own.
 const RENEW: Duration = Duration::from_secs(30);
@@ -32,48 +29,53 @@ const CLOSE: Duration = Duration::from_secs(2);
 const RECORD: Duration = Duration::from_secs(5);
 
 /// See the module.
-pub(crate) struct Bounded(pub(crate) Arc<dyn Control>);
+pub(crate) struct Bounded {
+    pub(crate) control: Arc<dyn Control>,
+    /// How long somebody may wait while others are asked. An answer to who waits comes after some seconds; but many may wait for their turn
+    /// to ask.
+    pub(crate) waiting: Duration,
+}
 
-async fn bounded<T>(
+async fn bounded<T, E: From<Unavailable>>(
     span: Duration,
-    asking: impl Future<Output = Result<T, Unavailable>>,
-) -> Result<T, Unavailable> {
-    let late = |error: edge::TimedOut| Err(Unavailable(error.to_string()));
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let late = |error: edge::TimedOut| Err(Unavailable(error.to_string()).into());
     edge::within(span, asking).await.unwrap_or_else(late)
 }
 
 #[async_trait]
 impl Control for Bounded {
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable> {
-        bounded(CHALLENGE, self.0.challenge(user, origin)).await
+        bounded(CHALLENGE, self.control.challenge(user, origin)).await
     }
 
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
-        bounded(PROVE, self.0.prove(proof, origin)).await
+        bounded(PROVE, self.control.prove(proof, origin)).await
     }
 
     async fn open(&self, opening: Opening) -> Result<Opened, Unavailable> {
-        bounded(OPEN, self.0.open(opening)).await
+        bounded(OPEN, self.control.open(opening)).await
     }
 
     async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable> {
-        bounded(WAITED, self.0.waited(ticket)).await
+        bounded(self.waiting, self.control.waited(ticket)).await
     }
 
     async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewed>, Unavailable> {
-        bounded(RENEW, self.0.renew(leases)).await
+        bounded(RENEW, self.control.renew(leases)).await
     }
 
     async fn close(&self, closing: Closing) -> Result<(), Unavailable> {
-        bounded(CLOSE, self.0.close(closing)).await
+        bounded(CLOSE, self.control.close(closing)).await
     }
 
-    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable> {
-        bounded(RECORD, self.0.record(delivery)).await
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, NotTaken> {
+        bounded(RECORD, self.control.record(delivery)).await
     }
 
     fn endings(&self) -> mpsc::UnboundedReceiver<Ending> {
-        self.0.endings()
+        self.control.endings()
     }
 }
 
@@ -112,7 +114,7 @@ mod tests {
             pending().await
         }
 
-        async fn record(&self, _: Delivery<'_>) -> Result<Progress, Unavailable> {
+        async fn record(&self, _: Delivery<'_>) -> Result<Progress, NotTaken> {
             pending().await
         }
 
@@ -123,7 +125,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_question_waits_for_ever() {
-        let control = Bounded(Arc::new(Silent));
+        let control = Bounded {
+            control: Arc::new(Silent),
+            waiting: Duration::from_secs(900),
+        };
         let origin = Origin {
             peer: ([127, 0, 0, 1], 1).into(),
             protocol: "test",

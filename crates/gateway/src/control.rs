@@ -74,6 +74,17 @@ impl fmt::Debug for Ticket {
 #[error("whoever decides cannot be asked: {0}")]
 pub struct Unavailable(pub String);
 
+/// Why records were not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotTaken {
+    /// Not now: they are sent again.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Never: there is no such session, or these are no records. They are not sent again, and the session ends.
+    #[error("records are not taken: {0}")]
+    Never(String),
+}
+
 /// Where a client comes from and by which protocol: for the record, and for rules about networks.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -383,7 +394,7 @@ pub trait Control: Send + Sync + 'static {
     /// Numbers begin at 1 and have no gap; what could not be delivered is a record of its own ([`crate::record::What::Lost`]). Records
     /// whose numbers were taken before are passed over: the gateway sends again what it heard no answer to, and never something else
     /// under a number that it sent once. Records after a gap are not taken, and the answer says so.
-    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable>;
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, NotTaken>;
 
     /// What ends from now on. When the channel closes the gateway asks for another and, once it has it, renews everything at once, so
     /// that nothing between the two is missed for longer than that.

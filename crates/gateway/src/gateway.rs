@@ -90,7 +90,10 @@ impl Gateway {
     #[must_use]
     pub fn new(control: Arc<dyn Control>, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            life: Life::new(Arc::new(Bounded(control))),
+            life: Life::new(Arc::new(Bounded {
+                control,
+                waiting: limits.waiting,
+            })),
             limits,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Arc::default(),
@@ -166,6 +169,13 @@ impl Gateway {
     pub async fn drained(&self) {
         // Its other end is in `self`.
         let _ = self.life.count().wait_for(|count| *count == 0).await;
+    }
+
+    /// Waits until whoever decides knows of every session that ended and whose place was given back. Without [`Gateway::run`] that may be
+    /// never.
+    pub async fn closed(&self) {
+        // Its other end is in `self`.
+        let _ = self.life.unclosed().wait_for(|count| *count == 0).await;
     }
 
     /// Waits until [`Gateway::stop`].

@@ -13,6 +13,7 @@ mod bounded;
 pub mod control;
 mod edge;
 pub mod gateway;
+pub mod http;
 pub mod life;
 pub mod postgres;
 pub mod protocol;
@@ -20,6 +21,7 @@ pub mod record;
 pub mod scram;
 pub mod session;
 pub mod tls;
+pub mod wire;
 
 pub use control::Control;
 pub use gateway::Gateway;

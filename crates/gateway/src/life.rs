@@ -24,6 +24,9 @@ const REMEMBERED: usize = 4_096;
 /// How many closings wait for somebody who takes them. The rest is forgotten: their leases run out anyway.
 const CLOSINGS: usize = 10_000;
 
+/// How many of them are tried side by side.
+const CLOSED_AT_ONCE: usize = 16;
+
 /// How long a closing may take, while somebody waits for it.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -51,6 +54,8 @@ pub struct Life {
     control: Arc<dyn Control>,
     state: Mutex<State>,
     count: watch::Sender<usize>,
+    /// How many closings wait for somebody who takes them, with those that are under way.
+    unclosed: watch::Sender<usize>,
     /// Somebody came, or an ending was missed: look at once.
     look: Notify,
     /// Something waits to be closed.
@@ -135,6 +140,7 @@ impl Life {
             control,
             state: Mutex::default(),
             count: watch::Sender::new(0),
+            unclosed: watch::Sender::new(0),
             look: Notify::new(),
             closing: Notify::new(),
             all_told: Notify::new(),
@@ -283,21 +289,27 @@ impl Life {
         self.count.subscribe()
     }
 
+    /// How many closings wait for somebody who takes them.
+    pub(crate) fn unclosed(&self) -> watch::Receiver<usize> {
+        self.unclosed.subscribe()
+    }
+
     /// Closes, now or later.
     pub(crate) async fn close(&self, closing: Closing) {
-        match edge::within(CLOSE_WITHIN, self.control.close(closing.clone())).await {
-            Ok(Ok(())) => {}
-            _ => self.close_later(closing),
+        if !self.was_closed(&closing).await {
+            self.close_later(closing);
         }
     }
 
     /// Closes when somebody takes it.
     pub(crate) fn close_later(&self, closing: Closing) {
         let mut state = self.state();
-        if state.closings.len() < CLOSINGS {
+        let has_room = state.closings.len() < CLOSINGS;
+        if has_room {
             state.closings.push(closing);
         }
         drop(state);
+        self.unclosed.send_modify(|count| *count += usize::from(has_room));
         self.closing.notify_one();
     }
 
@@ -386,23 +398,28 @@ impl Life {
         true
     }
 
+    /// Tries to close, for a moment.
+    async fn was_closed(&self, closing: &Closing) -> bool {
+        let closing = self.control.close(closing.clone());
+        matches!(edge::within(CLOSE_WITHIN, closing).await, Ok(Ok(())))
+    }
+
     async fn close_what_waits(&self) {
         loop {
             let waiting = std::mem::take(&mut self.state().closings);
             let mut failed = Vec::new();
-            for closing in waiting {
-                let again = closing.clone();
-                let within = if failed.is_empty() {
-                    CLOSE_WITHIN
-                } else {
-                    Duration::ZERO
-                };
-                if !matches!(
-                    edge::within(within, self.control.close(closing)).await,
-                    Ok(Ok(()))
-                ) {
-                    failed.push(again);
+            for some in waiting.chunks(CLOSED_AT_ONCE) {
+                if !failed.is_empty() {
+                    // Nobody takes them just now.
+                    failed.extend_from_slice(some);
+                    continue;
                 }
+                let closed = join_all(some.iter().map(|closing| self.was_closed(closing))).await;
+                let taken = closed.iter().filter(|closed| **closed).count();
+                let not = some.iter().zip(closed).filter(|(_, closed)| !closed);
+                failed.extend(not.map(|(closing, _)| closing.clone()));
+                self.unclosed
+                    .send_modify(|count| *count = count.saturating_sub(taken));
             }
             let pause = if failed.is_empty() {
                 Duration::MAX

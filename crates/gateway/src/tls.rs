@@ -107,6 +107,19 @@ fn given(pem: &str) -> Result<RootCertStore, BadTls> {
     Ok(roots)
 }
 
+/// The digests of all certificates in this text (PEM), for who knows which ones a gateway may show.
+///
+/// # Errors
+/// It cannot be read, or has none.
+pub fn end_points(pem: &[u8]) -> Result<Vec<Vec<u8>>, BadTls> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = certificates.map_err(|error| BadTls::new(&error))?;
+    if certificates.is_empty() {
+        return Err(BadTls(String::from("there is no certificate in it")));
+    }
+    Ok(certificates.iter().filter_map(end_point).collect())
+}
+
 /// The digest of a certificate for `tls-server-end-point` (RFC 5929, 4.1): by the hash that signed it, or SHA-256 for the broken
 /// ones. `None` where the signature has no hash of its own, as with Ed25519: libpq gives up there too.
 pub(crate) fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {

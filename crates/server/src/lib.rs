@@ -40,7 +40,7 @@ mod wire;
 mod witness;
 mod witnesses;
 
-pub use gateway::StartError as GatewayError;
+pub use gateway::{Apart, ApartError, StartError as GatewayError};
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;
 pub use notify::{MailError, NotifyError, WebhookError};

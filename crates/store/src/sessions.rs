@@ -48,10 +48,10 @@ impl Store {
             .await
     }
 
-    /// The sessions that are not over, oldest first: of a gateway, or of all.
-    pub async fn live_sessions(&self, gateway: Option<&Name>) -> Result<Vec<Session>> {
-        let gateway = gateway.cloned();
-        self.read(move |link| Box::pin(async move { live(link, gateway.as_ref()).await }))
+    /// The sessions that are not over, oldest first: those that a server opened, or all.
+    pub async fn live_sessions(&self, server: Option<&Name>) -> Result<Vec<Session>> {
+        let server = server.cloned();
+        self.read(move |link| Box::pin(async move { live(link, server.as_ref()).await }))
             .await
     }
 
@@ -99,7 +99,7 @@ pub(crate) const COLUMNS: [&str; 8] = [
     "state",
     "grant_id",
     "holder",
-    "gateway",
+    "server",
     "opened_at",
     "kept_since",
     "document",
@@ -112,7 +112,7 @@ pub(crate) fn row(session: &Session) -> Result<[Value; 8]> {
         session.state.name().into(),
         session.grant.into(),
         session.holder.into(),
-        (&session.gateway).into(),
+        (&session.gateway.server).into(),
         session.opened_at.into(),
         session.kept_since().into(),
         Value::json(session)?,
@@ -122,14 +122,14 @@ pub(crate) fn row(session: &Session) -> Result<[Value; 8]> {
 /// What writes a session's row after an event.
 pub(crate) fn write(session: Option<&Session>, step: Step) -> Result<Vec<Statement>> {
     let session = session.ok_or_else(|| Error::corrupt("an event about a session made none"))?;
-    let [id, state, grant, holder, gateway, opened_at, kept_since, document] = row(session)?;
+    let [id, state, grant, holder, server, opened_at, kept_since, document] = row(session)?;
     if step.from != "none" {
         let text = "UPDATE sessions SET previous_state = state, state = $2, kept_since = $3, document = $4 WHERE id = $1";
         return Ok(vec![(text, vec![id, state, kept_since, document])]);
     }
-    let text = "INSERT INTO sessions (id, state, grant_id, holder, gateway, opened_at, kept_since, document) \
+    let text = "INSERT INTO sessions (id, state, grant_id, holder, server, opened_at, kept_since, document) \
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let values = vec![id, state, grant, holder, gateway, opened_at, kept_since, document];
+    let values = vec![id, state, grant, holder, server, opened_at, kept_since, document];
     Ok(vec![(text, values)])
 }
 
@@ -184,12 +184,12 @@ async fn list(
     })
 }
 
-async fn live(link: &mut Link, gateway: Option<&Name>) -> Result<Vec<Session>> {
+async fn live(link: &mut Link, server: Option<&Name>) -> Result<Vec<Session>> {
     let all = "SELECT document FROM sessions WHERE state <> 'closed' ORDER BY opened_at, id";
     let of_one =
-        "SELECT document FROM sessions WHERE state <> 'closed' AND gateway = $1 ORDER BY opened_at, id";
-    let rows = match gateway {
-        Some(gateway) => link.rows(of_one, &[gateway.into()]).await?,
+        "SELECT document FROM sessions WHERE state <> 'closed' AND server = $1 ORDER BY opened_at, id";
+    let rows = match server {
+        Some(server) => link.rows(of_one, &[server.into()]).await?,
         None => link.rows(all, &[]).await?,
     };
     open(link, &rows).await

@@ -20,6 +20,14 @@ pub enum Error {
         /// What stood in the way.
         detail: String,
     },
+    /// The certificate of whoever answered is not one that is trusted: another machine, or a CA that is not known here.
+    #[error("the certificate of {server} is not trusted: {detail}")]
+    Untrusted {
+        /// The server's address.
+        server: String,
+        /// Why not.
+        detail: String,
+    },
     /// An answer came that is not of this API: another program listens there, or another version.
     #[error("{server} gave an answer that is not Daypass's: {detail}")]
     NotDaypass {
@@ -55,11 +63,54 @@ impl Error {
             Self::Problem(problem) => Some(problem.code),
             Self::Waits(_)
             | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::NotDaypass { .. }
             | Self::Distrusted(_)
             | Self::Setup(_) => None,
         }
     }
+
+    /// The status of the server's refusal, where it is one: not of what a proxy said in its place.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Problem(problem) => Some(problem.status),
+            _ => None,
+        }
+    }
+
+    /// Whether asking again would bring the same until somebody changes something: the server refuses, or is not the one that was meant.
+    /// What was not reached, is not ready or has too much to do may answer soon; so may what is behind a proxy's page.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Problem(problem) => {
+                let for_now = [ProblemCode::RateLimited, ProblemCode::IdempotencyInProgress];
+                (400..500).contains(&problem.status) && !for_now.contains(&problem.code)
+            }
+            Self::Waits(_) | Self::Untrusted { .. } | Self::Distrusted(_) | Self::Setup(_) => true,
+            Self::Unreachable { .. } | Self::NotDaypass { .. } => false,
+        }
+    }
+}
+
+/// Why a certificate was not trusted, where that is what went wrong.
+pub(super) fn untrusted(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return Some(error.to_string());
+        }
+        // Such an error does not name what it carries as its source.
+        let carried = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The whole chain of an error: reqwest's own text leaves out what matters.

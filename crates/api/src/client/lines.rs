@@ -39,26 +39,40 @@ impl Client {
     async fn lines(&self, route: Route, id: SessionId) -> Result<LineStream, Error> {
         self.admitted(route).await?;
         let call = self.http.get(self.url(route, &[&id.to_string()])?);
-        Ok(LineStream {
-            response: self.opened(call).await?,
-            server: self.server().to_owned(),
-            rest: Vec::new(),
-            looked: 0,
-        })
+        Ok(LineStream::of(self.opened(call).await?, self.server()))
     }
 }
 
 impl LineStream {
+    pub(super) fn of(response: Response, server: &str) -> Self {
+        Self {
+            response,
+            server: server.to_owned(),
+            rest: Vec::new(),
+            looked: 0,
+        }
+    }
+
     /// The next line that says something; `None` after the last. Dropping the future loses nothing.
     ///
     /// # Errors
     /// Where the connection breaks, or what comes is too long for a line.
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
         loop {
+            match self.next_any().await? {
+                Some(line) if line.is_empty() => {}
+                line => return Ok(line),
+            }
+        }
+    }
+
+    /// The next line, also one that says only that somebody is there; `None` after the last. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn next_any(&mut self) -> Result<Option<String>, Error> {
+        loop {
             if let Some(line) = take_line(&mut self.rest, &mut self.looked) {
-                if line.is_empty() {
-                    continue;
-                }
                 return Ok(Some(line));
             }
             if self.rest.len() > MAX_LINE {

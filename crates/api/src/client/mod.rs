@@ -6,6 +6,7 @@
 mod calls;
 mod edge;
 mod error;
+mod gateway;
 mod guard;
 mod lines;
 mod sse;
@@ -26,6 +27,7 @@ pub use self::error::{Distrusted, Error};
 pub use self::guard::{Admission, Call, Guard};
 pub use self::lines::LineStream;
 pub use self::sse::EventStream;
+use crate::gateway::RUN_HEADER;
 use crate::problem::{Problem, ProblemCode};
 use crate::route::{Method, Route};
 use crate::{IDEMPOTENCY_KEY, PROBLEM_JSON};
@@ -65,6 +67,8 @@ pub struct Client {
     base: Url,
     authorization: Option<HeaderValue>,
     key: Option<String>,
+    /// Which run of a gateway asks.
+    run: Option<HeaderValue>,
     guard: Option<Arc<dyn Guard>>,
 }
 
@@ -104,6 +108,7 @@ impl Client {
             base,
             authorization,
             key: None,
+            run: None,
             guard: None,
         })
     }
@@ -123,6 +128,16 @@ impl Client {
     pub fn for_one_command(&self) -> Self {
         let key = self.key.clone().unwrap_or_else(edge::fresh_key);
         self.keyed(key)
+    }
+
+    /// The same client, whose calls say which run of a gateway makes them ([`crate::gateway::RUN_HEADER`]).
+    #[must_use]
+    pub fn of_run(&self, run: &SecretString) -> Self {
+        let mut run = HeaderValue::from_str(run.expose_secret()).ok();
+        if let Some(run) = &mut run {
+            run.set_sensitive(true);
+        }
+        Self { run, ..self.clone() }
     }
 
     /// The server's address.
@@ -217,14 +232,16 @@ impl Client {
                 Ok(body) => return Ok(body),
                 Err(Failed { error, again }) => (error, again),
             };
-            let worth_it = match again {
-                Again::Never => None,
-                // It may have taken effect, and its answer cannot be had twice.
-                Again::Ambiguous if what.route.answers_with_secret() => None,
-                Again::Ambiguous => waits.next(),
-                Again::Harmless(asked) => waits.next().map(|wait| asked.unwrap_or(wait)),
+            let wait = if again.is_worth_it(what.route) {
+                waits.next()
+            } else {
+                None
             };
-            match worth_it.filter(|wait| *wait <= LONGEST_WAIT) {
+            let wait = match again {
+                Again::Harmless(asked) => wait.map(|wait| asked.unwrap_or(wait)),
+                _ => wait,
+            };
+            match wait.filter(|wait| *wait <= LONGEST_WAIT) {
                 Some(wait) => edge::pause(wait).await,
                 None => return Err(error),
             }
@@ -285,19 +302,20 @@ impl Client {
             Some(value) => call.header(AUTHORIZATION, value.clone()),
             None => call,
         };
+        let call = match &self.run {
+            Some(run) => call.header(RUN_HEADER, run.clone()),
+            None => call,
+        };
         let call = call.header(ACCEPT, "application/json, application/problem+json");
         call.send().await.map_err(|error| {
-            // Not connected: nothing was sent. Anything later may have reached the server.
-            let again = if error.is_connect() {
-                Again::Harmless(None)
-            } else {
-                Again::Ambiguous
+            let (error, again) = match error::untrusted(&error) {
+                Some(detail) => (self.untrusted(detail), Again::Never),
+                None if error.is_builder() => (self.unreachable(&error), Again::Never),
+                // Not connected: nothing was sent. Anything later may have reached the server.
+                None if error.is_connect() => (self.unreachable(&error), Again::Unsent),
+                None => (self.unreachable(&error), Again::Ambiguous),
             };
-            let again = if error.is_builder() { Again::Never } else { again };
-            Failed {
-                error: self.unreachable(&error),
-                again,
-            }
+            Failed { error, again }
         })
     }
 
@@ -342,6 +360,13 @@ impl Client {
         }
     }
 
+    fn untrusted(&self, detail: String) -> Error {
+        Error::Untrusted {
+            server: self.server().to_owned(),
+            detail,
+        }
+    }
+
     fn not_daypass(&self, detail: String) -> Error {
         Error::NotDaypass {
             server: self.server().to_owned(),
@@ -357,13 +382,31 @@ struct Failed {
 }
 
 /// Whether another attempt makes sense.
+#[derive(Clone, Copy)]
 enum Again {
     /// The answer would be the same.
     Never,
+    /// Nobody was there to send it to.
+    Unsent,
     /// The call may have taken effect; with its idempotency key it may be repeated.
     Ambiguous,
     /// The call had no effect. The server may have said how long to wait.
     Harmless(Option<Duration>),
+}
+
+impl Again {
+    /// Whether the client makes it by itself.
+    const fn is_worth_it(self, route: Route) -> bool {
+        match self {
+            Self::Never => false,
+            _ if route.is_repeated_by_its_caller() => false,
+            Self::Unsent => true,
+            _ if route.uses_up_a_ticket() => false,
+            // It may have taken effect, and its answer cannot be had twice.
+            Self::Ambiguous => !route.answers_with_secret(),
+            Self::Harmless(_) => true,
+        }
+    }
 }
 
 fn method(route: Route) -> reqwest::Method {
@@ -435,6 +478,22 @@ fn unusable(what: &str, error: &reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ticket_is_shown_once() {
+        let now = Some(Duration::ZERO);
+        for route in [Route::GatewayProve, Route::GatewayOpen, Route::GatewayWait] {
+            assert!(Again::Unsent.is_worth_it(route), "{route:?}");
+            for again in [Again::Never, Again::Ambiguous, Again::Harmless(now)] {
+                assert!(!again.is_worth_it(route), "{route:?}");
+            }
+        }
+        for route in [Route::GatewayRenew, Route::GatewayClose, Route::GatewayChallenge] {
+            assert!(Again::Ambiguous.is_worth_it(route), "{route:?}");
+            assert!(Again::Harmless(now).is_worth_it(route), "{route:?}");
+        }
+        assert!(!Again::Unsent.is_worth_it(Route::GatewayRecord));
+    }
 
     #[test]
     fn plain_http_is_for_this_machine_only() {

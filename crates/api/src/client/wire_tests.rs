@@ -116,6 +116,53 @@ async fn a_refusal_is_not_repeated_and_keeps_its_words() {
 }
 
 #[tokio::test]
+async fn what_a_gateway_asks_with_a_ticket_is_asked_once_and_records_too() {
+    use crate::Secret;
+    use crate::gateway::{AskWaited, DeliverRecords, RenewLeases};
+    for code in [ProblemCode::Unavailable, ProblemCode::RateLimited] {
+        let (client, script) = serve([problem(code), problem(code)]).await;
+        let ticket = Secret::new(String::from("t"));
+        let error = client.gateway_wait(&AskWaited { ticket }).await.unwrap_err();
+        assert_eq!((error.code(), error.is_lasting()), (Some(code), false));
+        let records = DeliverRecords {
+            session: String::from("s"),
+            first: 1,
+            lines: Vec::new(),
+            flush: false,
+        };
+        client.gateway_record(&records).await.unwrap_err();
+        assert_eq!(script.seen.lock().unwrap().len(), 2, "each once");
+    }
+    let (client, script) = serve([problem(ProblemCode::Unavailable), json(r#"{"renewed": []}"#)]).await;
+    let renew = RenewLeases { leases: Vec::new() };
+    client.gateway_renew(&renew).await.unwrap();
+    assert_eq!(script.seen.lock().unwrap().len(), 2, "it is asked again");
+}
+
+#[tokio::test]
+async fn a_refusal_lasts_and_a_proxys_page_does_not() {
+    use daypass_core::refusal::Code;
+    let lasting = |code: ProblemCode| Error::Problem(Box::new(Problem::new(code, "x"))).is_lasting();
+    for code in [Code::Forbidden, Code::Invalid, Code::NotFound, Code::InUse] {
+        assert!(lasting(ProblemCode::Refusal(code)), "{code:?}");
+    }
+    assert!(lasting(ProblemCode::Unauthenticated));
+    for code in [
+        ProblemCode::RateLimited,
+        ProblemCode::IdempotencyInProgress,
+        ProblemCode::Unavailable,
+        ProblemCode::StoreFull,
+        ProblemCode::Internal,
+    ] {
+        assert!(!lasting(code), "{code:?}");
+    }
+    let page = (StatusCode::FORBIDDEN, "<html>no</html>").into_response();
+    let (client, _) = serve([page]).await;
+    let error = client.whoami().await.unwrap_err();
+    assert!(!error.is_lasting() && error.status().is_none(), "{error}");
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")]).into_response();
     let (client, script) = serve([elsewhere]).await;

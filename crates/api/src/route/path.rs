@@ -54,6 +54,24 @@ pub const SSH_HOST: &str = "/api/v1/ssh/{connector}/hosts/{host}";
 pub const SSH_ACKNOWLEDGE: &str = "/api/v1/ssh/{connector}/hosts/{host}/acknowledge";
 /// A personal credential for the gateway.
 pub const GATEWAY_CREDENTIAL: &str = "/api/v1/gateway/credential";
+/// A gateway that runs apart is there.
+pub const GATEWAY_REGISTER: &str = "/api/v1/gateway/register";
+/// What somebody is asked who connects to it.
+pub const GATEWAY_CHALLENGE: &str = "/api/v1/gateway/challenge";
+/// What they answered.
+pub const GATEWAY_PROVE: &str = "/api/v1/gateway/prove";
+/// Permissions to keep a session open.
+pub const GATEWAY_LEASES: &str = "/api/v1/gateway/leases";
+/// How it went on for somebody who waits for one.
+pub const GATEWAY_WAIT: &str = "/api/v1/gateway/wait";
+/// Renew them.
+pub const GATEWAY_RENEW: &str = "/api/v1/gateway/leases/renew";
+/// A session is over.
+pub const GATEWAY_CLOSE: &str = "/api/v1/gateway/leases/close";
+/// What happened in one.
+pub const GATEWAY_RECORDS: &str = "/api/v1/gateway/records";
+/// Sessions that end.
+pub const GATEWAY_EVENTS: &str = "/api/v1/gateway/events";
 /// What was recorded of a session through the gateway.
 pub const SESSION_RECORDING: &str = "/api/v1/sessions/{id}/recording";
 /// What happens in it.

@@ -10,7 +10,7 @@ use daypass_core::time::Span;
 
 use crate::commands::people::{self, MOST, locked};
 use crate::commands::show::labelled;
-use crate::commands::tokens::{self, ScopeArg};
+use crate::commands::tokens::{self, May, ScopeArg};
 use crate::context::{Context, pages};
 use crate::edge;
 use crate::exit::Exit;
@@ -45,8 +45,8 @@ impl ServiceCommand {
             Self::Show(args) => args.run(context).await,
             Self::Owner(args) => args.run(context).await,
             Self::Token(args) => {
-                let scopes = args.scopes.into_iter().map(Into::into).collect();
-                tokens::create(context, (args.name, Some(args.login)), scopes, args.length).await
+                let may = May::new(args.scopes, args.resources);
+                tokens::create(context, (args.name, Some(args.login)), may, args.length).await
             }
             Self::Deactivate(args) => {
                 let account = context.client()?.deactivate(&args.login).await?;
@@ -218,6 +218,10 @@ pub struct TokenArgs {
     /// What it may do; may be given several times
     #[arg(long = "scope", value_enum, default_values = ["read", "request"])]
     scopes: Vec<ScopeArg>,
+
+    /// With --scope gateway: a resource that the gateway may serve; may be given several times
+    #[arg(long = "resource", value_name = "RESOURCE")]
+    resources: Vec<Name>,
 
     /// How long it is taken
     #[arg(long = "for", value_name = "TIME", default_value = "30d")]

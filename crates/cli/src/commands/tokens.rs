@@ -51,6 +51,8 @@ pub(super) enum ScopeArg {
     Manage,
     /// Tell that tickets are closed, and nothing else
     Tickets,
+    /// Be a gateway for the resources that are named, and nothing else
+    Gateway,
 }
 
 impl From<ScopeArg> for Scope {
@@ -60,6 +62,7 @@ impl From<ScopeArg> for Scope {
             ScopeArg::Request => Self::Request,
             ScopeArg::Manage => Self::Manage,
             ScopeArg::Tickets => Self::Tickets,
+            ScopeArg::Gateway => Self::Gateway,
         }
     }
 }
@@ -81,6 +84,10 @@ pub struct CreateArgs {
     #[arg(long = "scope", value_enum, required = true)]
     scopes: Vec<ScopeArg>,
 
+    /// With --scope gateway: a resource that the gateway may serve; may be given several times
+    #[arg(long = "resource", value_name = "RESOURCE")]
+    resources: Vec<Name>,
+
     /// How long it is taken
     #[arg(long = "for", value_name = "TIME", default_value = "30d")]
     length: Span,
@@ -92,8 +99,23 @@ pub struct CreateArgs {
 
 impl CreateArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let scopes = self.scopes.into_iter().map(Into::into).collect();
-        create(context, (self.name, self.login), scopes, self.length).await
+        let may = May::new(self.scopes, self.resources);
+        create(context, (self.name, self.login), may, self.length).await
+    }
+}
+
+/// What a token may do, and for what.
+pub(super) struct May {
+    scopes: BTreeSet<Scope>,
+    resources: BTreeSet<Name>,
+}
+
+impl May {
+    pub(super) fn new(scopes: Vec<ScopeArg>, resources: Vec<Name>) -> Self {
+        Self {
+            scopes: scopes.into_iter().map(Into::into).collect(),
+            resources: resources.into_iter().collect(),
+        }
     }
 }
 
@@ -101,13 +123,14 @@ impl CreateArgs {
 pub(super) async fn create(
     context: &Context,
     (name, login): (String, Option<Name>),
-    scopes: BTreeSet<Scope>,
+    May { scopes, resources }: May,
     length: Span,
 ) -> Result<Exit, Failure> {
     let client = context.client()?;
     let new = NewToken {
         name,
         scopes,
+        resources,
         expires_in: length,
         login,
     };
@@ -178,11 +201,11 @@ impl LsArgs {
             let may = match &token.via {
                 Via::Session => String::from("session"),
                 Via::Gateway => String::from("gateway"),
-                Via::Token { scopes } => scopes
-                    .iter()
-                    .map(|scope| scope.as_str())
-                    .collect::<Vec<_>>()
-                    .join(" "),
+                Via::Token { scopes, resources } => {
+                    let scopes = scopes.iter().map(|scope| scope.as_str());
+                    let resources = resources.iter().map(Name::as_str);
+                    scopes.chain(resources).collect::<Vec<_>>().join(" ")
+                }
             };
             grid.row([
                 Field(Style::Strong, id),

@@ -27,6 +27,14 @@ pub(super) const fn goes_on(call: Call) -> bool {
         R::Login => true,
         // A host says what it refuses. What it does with what it was told is decided in `ssh-host sync`.
         R::SshAcknowledge => true,
+        // No command asks these. A gateway that runs apart has no pin; what it tells of ends would be told.
+        R::GatewayClose | R::GatewayRecord | R::GatewayEvents => true,
+        R::GatewayRegister
+        | R::GatewayChallenge
+        | R::GatewayProve
+        | R::GatewayOpen
+        | R::GatewayWait
+        | R::GatewayRenew => false,
         R::Whoami
         | R::Requests
         | R::Request
@@ -116,6 +124,8 @@ mod tests {
                 &Route::Release,
                 &Route::KillSession,
                 &Route::SshAcknowledge,
+                &Route::GatewayClose,
+                &Route::GatewayRecord,
                 &Route::WithdrawChange,
                 &Route::PersonDeactivate,
                 &Route::RevokeToken,

@@ -180,7 +180,7 @@ impl PinGuard {
         let found = match self.look(client, now, anew).await {
             Ok(()) => None,
             Err(Error::Distrusted(found)) => Some(found),
-            Err(error @ Error::Unreachable { .. }) => return Err(error),
+            Err(error @ (Error::Unreachable { .. } | Error::Untrusted { .. })) => return Err(error),
             Err(error) if goes_on => {
                 let server = &self.file.server;
                 let what =

@@ -16,7 +16,7 @@ use crate::grant::{self, Grant};
 use crate::id::{GrantId, PersonId, SessionId};
 use crate::name::{Item, Name};
 use crate::refusal::{Code, Refusal};
-use crate::text::Prose;
+use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
 
 /// The largest number that an event can hold: canonical JSON writes larger ones in another way than they are (RFC 8785, 3.2.2.3).
@@ -38,7 +38,7 @@ pub struct Session {
     /// By which protocol: `postgres`.
     pub protocol: Name,
     /// Which gateway has it.
-    pub gateway: Name,
+    pub gateway: Gateway,
     /// From which address, as the gateway saw it.
     pub source: Prose,
     /// What the client's program calls itself. Anybody can say anything here.
@@ -51,6 +51,17 @@ pub struct Session {
     pub recording: Option<Recording>,
     /// Whether it is over.
     pub state: State,
+}
+
+/// Which gateway has a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// What it is called.
+    pub name: Name,
+    /// Which run of it: the SHA-256 of what that run drew when it started and shows with each question. Nobody else gets at its sessions.
+    pub run: Hash,
+    /// The server that it asks, by what that one calls its own gateway.
+    pub server: Name,
 }
 
 /// Whether a session is over.
@@ -256,7 +267,7 @@ pub struct New {
     /// By which protocol.
     pub protocol: Name,
     /// Which gateway has it.
-    pub gateway: Name,
+    pub gateway: Gateway,
     /// From which address.
     pub source: Prose,
     /// What the client's program calls itself.

@@ -6,7 +6,9 @@ use daypass_core::id::SessionId;
 use daypass_core::lock::{self, On};
 use daypass_core::only_take_away;
 use daypass_core::refusal::Code;
-use daypass_core::session::{Chunk, Counters, Event, MOST, Mode, New, OnFailure, Reason, Session, State};
+use daypass_core::session::{
+    Chunk, Counters, Event, Gateway, MOST, Mode, New, OnFailure, Reason, Session, State,
+};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::world::{Step, World};
 
@@ -20,7 +22,11 @@ fn new(recording: Option<Mode>) -> New {
         holder: person(1),
         item: "orders/write".parse().unwrap(),
         protocol: "postgres".parse().unwrap(),
-        gateway: "gw-1".parse().unwrap(),
+        gateway: Gateway {
+            name: "gw-1".parse().unwrap(),
+            run: Hash::of(b"its run"),
+            server: "gw-1".parse().unwrap(),
+        },
         source: Prose::new([1; 16], "192.0.2.7:51112"),
         program: Some(Prose::new([2; 16], "psql")),
         recording,

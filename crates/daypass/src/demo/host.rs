@@ -107,6 +107,7 @@ impl Host {
         let ask = NewToken {
             name: "sync".to_owned(),
             scopes: [Scope::Read, Scope::Request].into(),
+            resources: BTreeSet::new(),
             expires_in: Span::hours(24),
             login: Some(name(ACCOUNT)?),
         };

@@ -12,7 +12,7 @@ use crate::target::Session;
 use rustix::process::Signal;
 
 /// A house with a gateway, and a resource that is reached through it only.
-fn house(store: Store) -> House {
+pub(crate) fn house(store: Store) -> House {
     let keys = tempfile::tempdir().unwrap();
     let file = keys.path().join("identity");
     let mut keygen = Command::new("age-keygen");
@@ -24,7 +24,7 @@ fn house(store: Store) -> House {
         .unwrap();
     let more = format!(
         "reconcile: {{overdue_after: 1s, backoff_max: 2s}}\nsigning_key: {{file: secrets/log-key, state: data/log-key.signed}}\n\
-         gateway:\n  name: house\n  postgres: {{listen: \"127.0.0.1:0\"}}\n  \
+         gateway:\n  name: house\n  apart: [{{name: edge, address: \"127.0.0.1:6\"}}, {{name: other, address: \"127.0.0.1:7\"}}]\n  postgres: {{listen: \"127.0.0.1:0\"}}\n  \
          recordings: {{folder: data/recordings, recipients: [{public}], identity: secrets/identity}}"
     );
     let mut house = House::build(&Settings {
@@ -37,7 +37,7 @@ fn house(store: Store) -> House {
         "\nrules:",
         "\n  - name: orders-gate\n    kind: postgres\n    connector: pg-main\n    owner: leads\n    labels: {env: gated}\n    \
          access: gateway\n    gateway: {values: true}\n    config: {database: orders}\n    roles:\n      \
-         read: {member_of: [app_reader], statements: {deny: [write]}}\n      write: {member_of: [app_writer]}\nrules:\n  \
+         read: {member_of: [app_reader], connection_limit: 50, statements: {deny: [write]}}\n      write: {member_of: [app_writer]}\nrules:\n  \
          - {name: gated-read, allow: engineers, to: {env: gated}, roles: [read], approval: none, max: 2h}\n  \
          - {name: gated-write, allow: engineers, to: {env: gated}, roles: [write], approval: [{from: leads, within: 15m, else: deny}], max: 2h}",
     );
@@ -54,7 +54,7 @@ fn house(store: Store) -> House {
 
 /// Runs psql as ana through Daypass; what it says.
 #[track_caller]
-fn psql(house: &House, target: &str, sql: &str) -> String {
+pub(crate) fn psql(house: &House, target: &str, sql: &str) -> String {
     ends_with(
         &mut house.cli("ana", &["psql", target, "--", "-X", "-At", "-c", sql]),
         0,
@@ -64,14 +64,14 @@ fn psql(house: &House, target: &str, sql: &str) -> String {
 
 /// The sessions that the auditor sees.
 #[track_caller]
-fn sessions(house: &House, more: &[&str]) -> Vec<Value> {
+pub(crate) fn sessions(house: &House, more: &[&str]) -> Vec<Value> {
     let args = [&["session", "ls"], more].concat();
     house.run("dee", &args).as_array().unwrap().clone()
 }
 
 /// What was recorded of a session, line by line.
 #[track_caller]
-fn replay(house: &House, id: &str) -> Vec<Value> {
+pub(crate) fn replay(house: &House, id: &str) -> Vec<Value> {
     let (out, _) = ends_with(&mut house.cli("dee", &["session", "replay", id, "-o", "json"]), 0);
     out.lines()
         .map(|line| serde_json::from_str(line).unwrap())

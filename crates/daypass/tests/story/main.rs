@@ -1,6 +1,8 @@
 //! The built binary, as people use it: what it says, how it ends, and what it leaves behind.
 #![cfg(test)]
 
+mod apart;
+mod apart_load;
 mod audit;
 mod away;
 mod bad_input;

@@ -136,6 +136,11 @@ impl Session {
             .map(|row| row.get(0))
     }
 
+    /// Does something that answers nothing, by the simple protocol: every word of the server's reaches whoever asked.
+    pub(crate) fn tell(&self, sql: &str) -> Result<(), Error> {
+        self.runtime.block_on(self.client.batch_execute(sql))
+    }
+
     /// Waits until the server ends it; answers with which SQLSTATE.
     #[track_caller]
     pub(crate) fn until_cut(self) -> String {

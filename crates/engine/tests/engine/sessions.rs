@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::id::{GrantId, SessionId};
 use daypass_core::refusal::Code;
-use daypass_core::session::{Chunk, Counters, Mode, OnFailure, Reason, State};
+use daypass_core::session::{Chunk, Counters, Gateway, Mode, OnFailure, Reason, State};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::Span;
 use daypass_engine::{Error, Lockable, LookBack, NewSession, OpenedSession};
@@ -25,7 +25,11 @@ impl House {
             holder: self.caller("ana").person,
             item: "orders/write".parse().unwrap(),
             protocol: name("postgres"),
-            gateway: name("gw"),
+            gateway: Gateway {
+                name: name("gw"),
+                run: Hash::of(b"its run"),
+                server: name("gw"),
+            },
             source: "192.0.2.7:51112".parse().unwrap(),
             program: Some("psql\u{202e} \n".into()),
             recording: Some(RECORDED),
@@ -306,7 +310,11 @@ async fn what_a_gateway_left_behind_is_closed_but_for_what_it_still_has() {
     let lost = house.open(grant).await.unwrap().session.id;
     let alive = house.open(grant).await.unwrap().session.id;
     let elsewhere = NewSession {
-        gateway: name("other"),
+        gateway: Gateway {
+            name: name("other"),
+            run: Hash::of(b"its run"),
+            server: name("other"),
+        },
         ..house.session(grant)
     };
     let elsewhere = house.engine.open_session(elsewhere).await.unwrap().session.id;

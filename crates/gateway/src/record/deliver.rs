@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::recorder::Taken;
 use super::{Record, Recorder, What};
-use crate::control::{Control, Delivery, OnFailure, Progress, Reason, SessionId};
+use crate::control::{Control, Delivery, NotTaken, OnFailure, Progress, Reason, SessionId};
 use crate::edge;
 use crate::session::Live;
 
@@ -40,6 +40,8 @@ struct Courier<'a> {
     failures: u32,
     /// Records are being lost, because the session is to go on.
     failing: bool,
+    /// Records of this session are never taken any more.
+    refused: bool,
 }
 
 impl Recorder {
@@ -64,6 +66,7 @@ impl Recorder {
             since: edge::instant(),
             failures: 0,
             failing: !begun && on_failure == OnFailure::GoOn,
+            refused: false,
         };
         courier.run().await;
     }
@@ -95,6 +98,8 @@ impl Courier<'_> {
                     continue;
                 }
                 self.wait().await;
+            } else if self.refused {
+                return;
             } else {
                 self.failed().await;
             }
@@ -153,7 +158,11 @@ impl Courier<'_> {
                 self.progress.taken = stored;
                 return false;
             }
-            Err(error) => {
+            Err(NotTaken::Never(why)) => {
+                self.give_up(&why);
+                return false;
+            }
+            Err(NotTaken::Unavailable(error)) => {
                 tracing::warn!(session = %self.session, %error, "records were not taken");
                 self.progress.taken = stored;
                 return false;
@@ -194,6 +203,23 @@ impl Courier<'_> {
         };
     }
 
+    /// Whoever stores records will never take these. The session ends, also one that goes on without records: there is none for whoever
+    /// decides, or what is sent of it is not what it should be.
+    fn give_up(&mut self, why: &str) {
+        tracing::error!(session = %self.session, why, "records of a session are refused: it ends");
+        self.refused = true;
+        self.live.end(Reason::RecordingFailed);
+        self.lose();
+    }
+
+    /// What is kept, and comes from here on, holds nobody up.
+    fn lose(&mut self) {
+        self.recorder.fails();
+        for cost in &mut self.costs {
+            self.recorder.release(std::mem::take(cost));
+        }
+    }
+
     /// It was not taken, or not stored in time.
     async fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
@@ -203,12 +229,9 @@ impl Courier<'_> {
             match self.on_failure {
                 OnFailure::End => self.live.end(Reason::RecordingFailed),
                 OnFailure::GoOn => {
+                    // The session goes on.
                     self.failing = true;
-                    self.recorder.fails();
-                    // The session goes on: what is kept does not hold it up.
-                    for cost in &mut self.costs {
-                        self.recorder.release(std::mem::take(cost));
-                    }
+                    self.lose();
                 }
             }
         }

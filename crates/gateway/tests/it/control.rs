@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     pub(crate) cut_off: bool,
     /// Records are not taken.
     pub(crate) sink_fails: bool,
+    /// Where they are not taken, they never will be.
+    pub(crate) sink_refuses: bool,
     /// Records are not taken yet.
     pub(crate) sink_waits: bool,
     /// Records are taken, and stored when it is asked for only.
@@ -423,20 +425,25 @@ impl Control for Judge {
         Ok(())
     }
 
-    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable> {
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, NotTaken> {
         let mut changed = self.changed.subscribe();
         while self.rules().sink_waits {
             changed.changed().await.unwrap();
         }
         let rules = self.rules();
         let (sink_fails, lag) = (rules.sink_fails, rules.storage_lags);
+        let sink_refuses = rules.sink_refuses;
         drop(rules);
         let mut kept = self.kept();
         if sink_fails {
             kept.failures += 1;
             drop(kept);
             self.change();
-            return Err(unavailable());
+            return Err(if sink_refuses {
+                NotTaken::Never("refused by the test".to_owned())
+            } else {
+                unavailable().into()
+            });
         }
         kept.flushes += u64::from(delivery.flush);
         let all = kept.taken.entry(delivery.session.clone()).or_default();

@@ -462,3 +462,23 @@ async fn a_client_that_never_reads_costs_little_and_ends_all_the_same() {
     assert!(closing.counters.bytes_down < 32 << 20, "{:?}", closing.counters);
     world.target_says(World::BACKENDS, "0").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_waits_until_its_closings_are_taken() {
+    let world = World::start().await;
+    let client = world.connect().await;
+    world.judge.rules().cut_off = true;
+    world.gateway.stop();
+    soon(world.gateway.drained()).await;
+    // It was not taken at once, and is kept.
+    assert!(
+        for_a_while(Duration::ZERO, world.gateway.closed())
+            .await
+            .is_none()
+    );
+    world.judge.rules().cut_off = false;
+    soon(world.gateway.closed()).await;
+    let closings = world.judge.closings(1).await;
+    assert_eq!((closings.len(), &closings[0].reason), (1, &Reason::Stopping));
+    drop(client);
+}

@@ -392,6 +392,25 @@ async fn what_is_lost_while_a_session_goes_on_is_a_record_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_good_is_sent_once_and_ends_the_session() {
+    let world = World::ruled(|rules| {
+        rules.sink_fails = true;
+        rules.sink_refuses = true;
+        // Whatever the policy says of recordings that fail.
+        rules.recording.on_failure = OnFailure::GoOn;
+    })
+    .await;
+    let mut client = world.connect().await;
+    let _ = client.simple_query("SELECT 1").await;
+    let said = crate::life::last_words(&mut client).await;
+    assert!(said.starts_with("57P01") && said.contains("recorded"), "{said}");
+    let closing = world.judge.closings(1).await.remove(0);
+    assert_eq!(closing.reason, Reason::RecordingFailed);
+    assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (0, 1));
+    assert_eq!(world.judge.failures(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_must_be_recorded_and_is_not_does_not_begin() {
     let world = World::ruled(|rules| rules.recording.begun = false).await;
     let said = world.fails("SELECT 1").await;

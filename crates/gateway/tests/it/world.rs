@@ -175,6 +175,7 @@ pub(crate) fn rules(database: &str) -> Rules {
         decision: None,
         cut_off: false,
         sink_fails: false,
+        sink_refuses: false,
         sink_waits: false,
         storage_lags: false,
         deadline: None,

@@ -1,5 +1,7 @@
 //! Logging in and out, who one is, and API tokens.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use daypass_api::change::Proposed;
@@ -15,10 +17,11 @@ use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
 use crate::api::edited::{Edited, edited};
+use crate::api::gateways::may_be_one;
 use crate::api::page;
 use crate::app::{App, Parts};
 use crate::edge;
-use crate::http::access::{Client, Identity};
+use crate::http::access::{Client, Identity, gateway_scopes};
 use crate::http::intake::{Json, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::identity::token::{self, SESSION_PREFIX, TOKEN_PREFIX};
@@ -199,11 +202,10 @@ pub(super) async fn add(
         None => identity.person.clone(),
         Some(login) => for_service(&app, &identity, login.as_str())?,
     };
-    let scopes = body
-        .scopes
-        .iter()
-        .map(|scope| scope.as_str().to_owned())
-        .collect();
+    let scopes = written(&body, &person)?;
+    if body.scopes.contains(&Scope::Gateway) {
+        may_be_one(&app, person.login.text())?;
+    }
     if body.scopes.is_empty() {
         return Err(
             Failure::new(Code::Invalid, "a token without a scope can do nothing").hint(format!(
@@ -239,6 +241,28 @@ pub(super) async fn add(
         (StatusCode::CREATED, IssuedToken { secret, token })
     })
     .await
+}
+
+/// The scopes of a new token, as they are kept. One for a gateway is a program's, for that alone, and names what it may serve.
+fn written(new: &NewToken, owner: &Person) -> Answer<BTreeSet<String>> {
+    if !new.scopes.contains(&Scope::Gateway) {
+        if new.resources.is_empty() {
+            return Ok(new.scopes.iter().map(|scope| scope.as_str().to_owned()).collect());
+        }
+        let what = "only a token with the scope gateway names resources";
+        return Err(Failure::new(Code::Invalid, what));
+    }
+    let wrong = if new.scopes.len() > 1 {
+        "a token with the scope gateway has no other"
+    } else if owner.kind != Kind::Service {
+        "a gateway has a service account of its own"
+    } else if new.resources.is_empty() {
+        "a gateway's token names the resources that it may serve"
+    } else {
+        return Ok(gateway_scopes(&new.resources));
+    };
+    Err(Failure::new(Code::Invalid, wrong)
+        .hint("daypass service token LOGIN NAME --scope gateway --resource RESOURCE"))
 }
 
 /// A token acts as whose it is. One for a program is issued by who answers for it, and by nobody else; the engine decides.

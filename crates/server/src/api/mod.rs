@@ -11,6 +11,7 @@ mod doctor;
 mod edited;
 mod environments;
 mod events;
+mod gateways;
 mod grants;
 mod health;
 mod keys;
@@ -84,6 +85,15 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::SshHost, routes!(ssh::host)),
         (R::SshAcknowledge, routes!(ssh::acknowledge)),
         (R::GatewayCredential, routes!(through::personal)),
+        (R::GatewayRegister, routes!(gateways::register)),
+        (R::GatewayChallenge, routes!(gateways::challenge)),
+        (R::GatewayProve, routes!(gateways::prove)),
+        (R::GatewayOpen, routes!(gateways::open)),
+        (R::GatewayWait, routes!(gateways::wait)),
+        (R::GatewayRenew, routes!(gateways::renew)),
+        (R::GatewayClose, routes!(gateways::close)),
+        (R::GatewayRecord, routes!(gateways::record)),
+        (R::GatewayEvents, routes!(gateways::events)),
         (R::SessionRecording, routes!(recordings::replay)),
         (R::WatchSession, routes!(recordings::watch)),
         (R::Resources, routes!(catalogue::list)),

@@ -39,7 +39,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What goes to the client.
-type Pieces = mpsc::Sender<Bytes>;
+pub(super) type Pieces = mpsc::Sender<Bytes>;
 
 fn front(app: &Parts) -> Answer<Arc<Front>> {
     let none = || Failure::new(Code::NotFound, "this server has no gateway, and no recordings");
@@ -173,7 +173,7 @@ async fn follow(mut watcher: Watcher, pieces: &Pieces) -> Bytes {
 }
 
 /// Whether a piece went on its way: who reads nothing for so long keeps nobody's place.
-async fn sent(pieces: &Pieces, piece: Bytes) -> bool {
+pub(super) async fn sent(pieces: &Pieces, piece: Bytes) -> bool {
     matches!(edge::within(KEEP_ALIVE, pieces.send(piece)).await, Ok(Ok(())))
 }
 
@@ -184,7 +184,7 @@ fn ended(how: &str, why: &str) -> Bytes {
 }
 
 /// An answer of lines, made as fast as they are read.
-fn lines<F>(make: impl FnOnce(Pieces) -> F) -> Response
+pub(super) fn lines<F>(make: impl FnOnce(Pieces) -> F) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -1,7 +1,5 @@
 //! Credentials for what is reached through the gateway: they let somebody in there, and never say anything of the target's own.
 
-use std::collections::BTreeMap;
-
 use axum::extract;
 use axum::http::StatusCode;
 use daypass_api::grant::Credential;
@@ -15,7 +13,7 @@ use daypass_policy::Access;
 use daypass_store::TokenKind;
 
 use crate::app::{App, Parts};
-use crate::gateway::{self, Front, Trust};
+use crate::gateway;
 use crate::http::access::Identity;
 use crate::http::intake::Json;
 use crate::http::problem::{Answer, Failure};
@@ -78,8 +76,10 @@ pub(super) async fn credential(
     let part = grant.parts.iter().find(|part| *part.item() == item);
     let kind = part.map(|part| part.spec.kind.clone());
     let kind = kind.ok_or_else(|| Failure::internal(&"an item that the grant does not have"))?;
+    let mut fields = front.entrance(&item.resource).fields(&login);
+    fields.insert(String::from("dbname"), item.to_string());
     Ok(Credential {
-        fields: fields(front, &login, &item.to_string()),
+        fields,
         item: item.into(),
         kind,
         secret: secret.into(),
@@ -104,10 +104,8 @@ pub(super) async fn personal(
     let now = app.engine.store().now().await?;
     let lifetime = no_longer(&identity, front.credential_lifetime, now);
     let (login, secret, expires_at) = gateway::issue(&app, identity.caller, None, lifetime).await?;
-    let mut fields = fields(front, &login, "");
-    fields.remove("dbname");
     let credential = GatewayCredential {
-        fields,
+        fields: front.own.fields(&login),
         secret: secret.into(),
         expires_at,
     };
@@ -120,26 +118,4 @@ fn no_longer(identity: &Identity, lifetime: Span, now: Timestamp) -> Span {
         TokenKind::Api { .. } => lifetime.min(identity.token.expires_at.since(now)),
         TokenKind::Session | TokenKind::Gateway { .. } => lifetime,
     }
-}
-
-/// How a client connects to the gateway, in libpq's words.
-fn fields(front: &Front, login: &str, database: &str) -> BTreeMap<String, String> {
-    let (host, port) = &front.address;
-    let mode = match front.trust {
-        Trust::Plain => "disable",
-        Trust::System | Trust::Certificates(_) => "verify-full",
-    };
-    let mut fields: BTreeMap<String, String> = [
-        ("host", host.as_str()),
-        ("port", &port.to_string()),
-        ("user", login),
-        ("dbname", database),
-        ("sslmode", mode),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    if let Trust::Certificates(pem) = &front.trust {
-        fields.insert("sslrootcert_pem".to_owned(), pem.clone());
-    }
-    fields
 }

@@ -26,10 +26,7 @@ const POSTGRES_PORT: u16 = 5432;
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
-    let in_file = InFile {
-        file,
-        folder: file.parent().unwrap_or_else(|| Path::new("")),
-    };
+    let in_file = InFile::of(file);
     let behind_proxy = raw.behind_proxy.as_ref().is_some_and(|said| said.value);
     let tls = raw.tls.as_ref().map(|tls| in_file.listener_tls(tls));
     let listen = in_file.listen(raw.listen.as_ref(), tls.is_some(), behind_proxy)?;
@@ -100,6 +97,15 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
 pub(super) struct InFile<'a> {
     file: &'a Path,
     folder: &'a Path,
+}
+
+impl<'a> InFile<'a> {
+    pub(super) fn of(file: &'a Path) -> Self {
+        Self {
+            file,
+            folder: file.parent().unwrap_or_else(|| Path::new("")),
+        }
+    }
 }
 
 impl InFile<'_> {
@@ -389,7 +395,7 @@ impl InFile<'_> {
         })
     }
 
-    fn log(&self, raw: &RawLog) -> Result<LogConfig> {
+    pub(super) fn log(&self, raw: &RawLog) -> Result<LogConfig> {
         let level = match &raw.level {
             Some(level) => {
                 tracing_subscriber::EnvFilter::builder()

@@ -1,8 +1,9 @@
 //! `gateway` of `server.yaml`: where people connect to go through Daypass, and where what they do there is recorded.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use daypass_core::name::Name;
 use daypass_core::time::Span;
 use daypass_recording::Recipients;
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use super::raw::RawTls;
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// What it is called in the log.
-    pub name: String,
+    pub name: Name,
     /// Where PostgreSQL's clients connect to.
     pub postgres: PostgresGateway,
     /// Where sessions are recorded.
@@ -25,6 +26,8 @@ pub struct GatewayConfig {
     pub lease: Span,
     /// How long one may connect with a credential that was not issued for a grant.
     pub credential_lifetime: Span,
+    /// Gateways that run elsewhere (`daypass gateway`): nobody else is one.
+    pub apart: Vec<Elsewhere>,
 }
 
 /// The listener of PostgreSQL's protocol.
@@ -33,11 +36,33 @@ pub struct PostgresGateway {
     /// The address that it listens on.
     pub listen: SocketAddr,
     /// What clients are told to connect to.
-    pub address: (String, u16),
+    pub address: Address,
     /// Its certificate and key; without them it listens on this machine alone, and in the clear.
     pub tls: Option<TlsFiles>,
+}
+
+/// A gateway that runs elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The login of its service account.
+    pub name: Name,
+    /// Where clients reach it.
+    pub address: Address,
+    /// The file with the certificates that it may show, in PEM; whichever it says where there is none.
+    pub certificate: Option<PathBuf>,
+}
+
+/// What clients are told of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// A name or an IP address.
+    pub host: String,
+    /// 0 where the system chose one.
+    pub port: u16,
     /// Certificates that clients are told to trust beside their system's own, in PEM.
     pub ca: Option<PathBuf>,
+    /// There is no TLS: it is for this machine alone.
+    pub is_plain: bool,
 }
 
 /// The place of recordings.
@@ -63,6 +88,8 @@ pub(super) struct RawGateway {
     recordings: RawRecordings,
     lease: Option<Spanned<String>>,
     credential_lifetime: Option<Spanned<String>>,
+    #[serde(default)]
+    apart: Vec<RawApart>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +99,15 @@ struct RawListener {
     address: Option<Spanned<String>>,
     tls: Option<RawTls>,
     ca: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApart {
+    name: Spanned<String>,
+    address: Spanned<String>,
+    ca: Option<Spanned<String>>,
+    certificate: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,26 +131,23 @@ pub(super) fn check(
     tls: Option<&TlsFiles>,
     (state_dir, shared): (&Path, bool),
 ) -> Result<GatewayConfig> {
-    let name = match &raw.name {
+    let own = match &raw.name {
         None if shared => {
             let what = "servers that share a store have a gateway each, which the log must tell apart";
             return Err(file
                 .wrong(&raw.postgres.listen, what)
                 .hint("gateway: {name: east, …}, another for each server"));
         }
-        Some(name) => {
-            let read: std::result::Result<daypass_core::name::Name, _> = name.value.parse();
-            read.map_err(|bad| file.wrong(name, bad.to_string()))?;
-            name.value.clone()
-        }
-        None => String::from("server"),
+        Some(own) => name(file, own, &own.value)?,
+        None => name(file, &raw.postgres.listen, "server")?,
     };
     let span = |text: &Option<Spanned<String>>, default, least, most| match text {
         Some(text) => file.span(text, least, most),
         None => Ok(default),
     };
     Ok(GatewayConfig {
-        name,
+        apart: apart(file, &raw.apart, &own)?,
+        name: own,
         postgres: listener(file, &raw.postgres, tls)?,
         recordings: recordings(file, &raw.recordings, state_dir)?,
         lease: span(&raw.lease, LEASE, Span::seconds(2), Span::minutes(1))?,
@@ -127,8 +160,45 @@ pub(super) fn check(
     })
 }
 
-fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Result<PostgresGateway> {
-    let text = &raw.listen;
+fn name(file: &InFile<'_>, at: &Spanned<String>, text: &str) -> Result<Name> {
+    let read: std::result::Result<Name, _> = text.parse();
+    read.map_err(|bad| file.wrong(at, bad.to_string()))
+}
+
+/// Where clients reach gateways that run elsewhere. One on this machine may do without TLS, as the server's own.
+fn apart(file: &InFile<'_>, raw: &[RawApart], own: &Name) -> Result<Vec<Elsewhere>> {
+    let mut all: Vec<Elsewhere> = Vec::new();
+    for one in raw {
+        let called = name(file, &one.name, &one.name.value)?;
+        if called == *own || all.iter().any(|other| other.name == called) {
+            let what = format!("another gateway is called {called} already");
+            return Err(file
+                .wrong(&one.name, what)
+                .hint("each has a service account of its own, whose login this is"));
+        }
+        let (host, port) = file.host(&one.address)?;
+        let here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        let address = Address {
+            is_plain: here && one.ca.is_none(),
+            ca: one.ca.as_ref().map(|ca| file.path(ca)),
+            host,
+            port,
+        };
+        all.push(Elsewhere {
+            name: called,
+            address,
+            certificate: one.certificate.as_ref().map(|path| file.path(path)),
+        });
+    }
+    Ok(all)
+}
+
+/// Where a gateway listens, and with which certificate: what others can reach has one.
+pub(super) fn listens(
+    file: &InFile<'_>,
+    text: &Spanned<String>,
+    (own, servers): (Option<&RawTls>, Option<&TlsFiles>),
+) -> Result<(SocketAddr, Option<TlsFiles>)> {
     let listen: SocketAddr = text.value.parse().map_err(|_| {
         file.wrong(
             text,
@@ -136,11 +206,7 @@ fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Res
         )
         .hint("an IP address and a port, such as 0.0.0.0:6432 or 127.0.0.1:6432")
     })?;
-    let tls = raw
-        .tls
-        .as_ref()
-        .map(|tls| file.listener_tls(tls))
-        .or_else(|| tls.cloned());
+    let tls = own.map(|tls| file.listener_tls(tls)).or_else(|| servers.cloned());
     if tls.is_none() && !listen.ip().is_loopback() {
         let what = format!(
             "{listen} can be reached from other machines, and without TLS whoever is on the way reads all of it"
@@ -149,7 +215,13 @@ fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Res
             .wrong(text, what)
             .hint("tls: {certificate: …, key: …}, here or for the whole server; or listen on 127.0.0.1"));
     }
-    let address = match &raw.address {
+    Ok((listen, tls))
+}
+
+fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Result<PostgresGateway> {
+    let text = &raw.listen;
+    let (listen, tls) = listens(file, text, (raw.tls.as_ref(), tls))?;
+    let (host, port) = match &raw.address {
         Some(address) => file.host(address)?,
         None if listen.ip().is_unspecified() => {
             return Err(file
@@ -163,9 +235,13 @@ fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Res
     };
     Ok(PostgresGateway {
         listen,
-        address,
+        address: Address {
+            host,
+            port,
+            ca: raw.ca.as_ref().map(|ca| file.path(ca)),
+            is_plain: tls.is_none(),
+        },
         tls,
-        ca: raw.ca.as_ref().map(|ca| file.path(ca)),
     })
 }
 
@@ -202,7 +278,11 @@ mod tests {
     #[test]
     fn a_gateway_on_this_machine_needs_little() {
         let gateway = parse(&text("127.0.0.1:6432", "")).unwrap().gateway.unwrap();
-        assert_eq!(gateway.postgres.address, ("127.0.0.1".to_owned(), 6432));
+        let address = &gateway.postgres.address;
+        assert_eq!(
+            (address.host.as_str(), address.port, address.is_plain),
+            ("127.0.0.1", 6432, true)
+        );
         assert_eq!(
             (gateway.name.as_str(), gateway.lease.to_string().as_str()),
             ("server", "5s")
@@ -221,8 +301,32 @@ mod tests {
             ", tls: {certificate: c, key: k}, address: \"db.example:6432\"",
         );
         let gateway = parse(&whole).unwrap().gateway.unwrap();
-        assert_eq!(gateway.postgres.address, ("db.example".to_owned(), 6432));
+        let address = &gateway.postgres.address;
+        assert_eq!(
+            (address.host.as_str(), address.port, address.is_plain),
+            ("db.example", 6432, false)
+        );
         refused(&text("6432", ""), "2:22", "no address");
+    }
+
+    #[test]
+    fn clients_are_told_of_gateways_elsewhere_which_have_names_and_tls() {
+        let with = |more: &str| text("127.0.0.1:6432", "") + &format!("  apart: [{more}]\n");
+        let edge = "{name: edge, address: \"pg.edge.example:6432\", ca: c}";
+        let here = "{name: near, address: \"127.0.0.1:7432\"}";
+        let gateway = parse(&with(&format!("{edge}, {here}"))).unwrap().gateway.unwrap();
+        let [edge_one, here_one] = gateway.apart.as_slice() else {
+            panic!("{:?}", gateway.apart);
+        };
+        assert_eq!((edge_one.name.as_str(), edge_one.address.port), ("edge", 6432));
+        assert!(!edge_one.address.is_plain && here_one.address.is_plain);
+        refused(&with(&format!("{edge}, {edge}")), "4:", "called edge already");
+        refused(
+            &with("{name: server, address: \"h:1\"}"),
+            "4:",
+            "called server already",
+        );
+        refused(&with("{name: x, address: h}"), "4:", "no host with a port");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! which secrets exist, which hosts each may be sent to, which programs may run, who listens where. Reading it is strict and
 //! says file and line.
 
+mod apart;
 mod check;
 mod diagnostic;
 mod gateway;
@@ -20,8 +21,9 @@ use daypass_core::time::Span;
 use daypass_providers::Program;
 use serde::Deserialize;
 
+pub use apart::ApartConfig;
 pub use diagnostic::ConfigError;
-pub use gateway::{GatewayConfig, PostgresGateway, RecordingsConfig};
+pub use gateway::{Address, Elsewhere, GatewayConfig, PostgresGateway, RecordingsConfig};
 pub(crate) use notices::MAIL;
 pub use notices::{MailConfig, MailTls, NoticesConfig, WebhookConfig};
 pub use witnesses::{WitnessAt, WitnessesConfig};
@@ -210,22 +212,25 @@ pub enum LogFormat {
     Json,
 }
 
+/// The text of a file of an operator's; where it cannot be read, with what to do.
+fn text(file: &Path, hint: &str) -> Result<String, ConfigError> {
+    let unreadable =
+        |error: std::io::Error| ConfigError::new(file, None, format!("cannot read it: {error}")).hint(hint);
+    let length = std::fs::metadata(file).map_err(unreadable)?.len();
+    if length > MAX_FILE {
+        let what = format!("{length} bytes is no configuration ({MAX_FILE} at most)");
+        return Err(ConfigError::new(file, None, what));
+    }
+    std::fs::read_to_string(file).map_err(unreadable)
+}
+
 impl ServerConfig {
     /// Reads and checks the file.
     ///
     /// # Errors
     /// Where it cannot be read, is no YAML, or says something that cannot be; the first such thing.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |error: std::io::Error| {
-            ConfigError::new(file, None, format!("cannot read it: {error}"))
-                .hint("daypass init writes one, or name another with --config")
-        };
-        let length = std::fs::metadata(file).map_err(unreadable)?.len();
-        if length > MAX_FILE {
-            let what = format!("{length} bytes is no configuration ({MAX_FILE} at most)");
-            return Err(ConfigError::new(file, None, what));
-        }
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        let text = text(file, "daypass init writes one, or name another with --config")?;
         Self::parse(file, &text)
     }
 

@@ -1,6 +1,7 @@
 //! *Ask on connect*: somebody connects who holds nothing yet. A request is made for them, and they wait.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daypass_core::grant::{Reason, State as GrantState};
@@ -14,9 +15,9 @@ use daypass_gateway::control::{Opened, Opening, Refusal, Ticket, Unavailable, Wa
 use daypass_policy::{Access, Directory as _};
 use daypass_store::RequestFilter;
 
-use super::Front;
 use super::open::{Named, refusal, refused, unavailable};
 use super::proof::Entrant;
+use super::{Asker, Front};
 use crate::app::Parts;
 use crate::edge;
 
@@ -47,7 +48,7 @@ enum On {
 }
 
 impl Wait {
-    pub(super) const fn for_grant(entrant: Entrant, grant: GrantId) -> Self {
+    pub(super) fn for_grant(entrant: Entrant, grant: GrantId) -> Self {
         Self {
             entrant,
             on: On::Grant(grant),
@@ -66,7 +67,8 @@ enum Stand {
 impl Front {
     pub(super) fn wait(&self, wait: Wait, lines: Vec<String>) -> Result<Opened, Unavailable> {
         let told = lines.first().cloned();
-        let ticket = self.waits.give(wait.entrant.person, Wait { told, ..wait })?;
+        let (by, who) = (Arc::clone(&wait.entrant.by), wait.entrant.person);
+        let ticket = self.waits.give(&by.name, who, Wait { told, ..wait })?;
         Ok(Opened::Waiting(Waiting { ticket, lines }))
     }
 
@@ -74,7 +76,7 @@ impl Front {
     pub(super) async fn ask(
         &self,
         app: &Parts,
-        entrant: Entrant,
+        entrant: &Entrant,
         named: &Named,
         opening: &Opening,
     ) -> Result<Opened, Unavailable> {
@@ -145,12 +147,12 @@ impl Front {
         }
     }
 
-    fn wait_for(&self, request: &Request, entrant: Entrant) -> Result<Opened, Unavailable> {
+    fn wait_for(&self, request: &Request, entrant: &Entrant) -> Result<Opened, Unavailable> {
         let lines = vec![asked(request), self.where_to_look(request.id)];
         let on = On::Request(request.id);
         self.wait(
             Wait {
-                entrant,
+                entrant: entrant.clone(),
                 on,
                 told: None,
             },
@@ -166,8 +168,13 @@ impl Front {
     }
 
     /// Waits for how it went on.
-    pub(super) async fn waited(&self, app: &Parts, ticket: &Ticket) -> Result<Waited, Unavailable> {
-        let Some(mut wait) = self.waits.take(ticket) else {
+    pub(super) async fn waited(
+        &self,
+        app: &Parts,
+        by: &Asker,
+        ticket: &Ticket,
+    ) -> Result<Waited, Unavailable> {
+        let Some(mut wait) = self.waits.take(&by.name, ticket) else {
             return Ok(Waited::Refused(refusal(
                 "this took too long",
                 Some(String::from("connect again: the request goes on")),
@@ -179,7 +186,9 @@ impl Front {
         loop {
             changes.mark_unchanged();
             let line = match wait.stand(app).await {
-                Ok(Stand::There) => return Ok(Waited::Open(self.entrants.give(who, wait.entrant)?)),
+                Ok(Stand::There) => {
+                    return Ok(Waited::Open(self.entrants.give(&by.name, who, wait.entrant)?));
+                }
                 Ok(Stand::No(refusal)) => return Ok(Waited::Refused(refusal)),
                 Ok(Stand::Still(line)) => Some(line),
                 // Nobody can be asked for a moment: that ends nobody's wait.
@@ -190,11 +199,11 @@ impl Front {
             };
             if line.is_some() && wait.told != line {
                 wait.told.clone_from(&line);
-                self.waits.give_again(ticket, who, wait);
+                self.waits.give_again(&by.name, ticket, who, wait);
                 return Ok(Waited::Still(line.into_iter().collect()));
             }
             if edge::instant() >= until {
-                self.waits.give_again(ticket, who, wait);
+                self.waits.give_again(&by.name, ticket, who, wait);
                 return Ok(Waited::Still(Vec::new()));
             }
             tokio::select! {
@@ -271,7 +280,7 @@ fn denied(app: &Parts, reviews: &[daypass_core::review::Review]) -> Refusal {
 }
 
 /// A request of theirs that waits for what they named.
-async fn pending(app: &Parts, entrant: Entrant, named: &Named) -> Result<Option<Request>, Unavailable> {
+async fn pending(app: &Parts, entrant: &Entrant, named: &Named) -> Result<Option<Request>, Unavailable> {
     let filter = RequestFilter {
         state: Some(String::from("pending")),
         requester: Some(entrant.person),
@@ -286,7 +295,7 @@ async fn pending(app: &Parts, entrant: Entrant, named: &Named) -> Result<Option<
 }
 
 /// Why nobody asks by connecting just now: what they had was ended by somebody, a moment ago.
-async fn just_over(app: &Parts, entrant: Entrant, named: &Named) -> Result<Option<Refusal>, Unavailable> {
+async fn just_over(app: &Parts, entrant: &Entrant, named: &Named) -> Result<Option<Refusal>, Unavailable> {
     let store = app.engine.store();
     let filter = RequestFilter {
         requester: Some(entrant.person),

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use daypass_core::id::GrantId;
 use daypass_core::session;
 use daypass_engine::Error;
 use daypass_gateway::control::{Closing, Reason};
 
-use super::Front;
 use super::control::reason;
 use super::leases::Held;
 use super::records::Failed;
+use super::{Asker, Front};
 use crate::app::Parts;
 
 /// How often an end is tried again before its recording is given up, and said to be cut. It is tried every few seconds.
@@ -55,17 +56,34 @@ impl Unwritten {
     }
 }
 
+/// Why sessions of a grant end that is over or ends; nothing where it does not, or nobody can say.
+async fn grant_over(app: &Parts, grant: GrantId) -> Option<session::Reason> {
+    let grant = app.engine.store().grant(grant).await.ok()??;
+    grant.reason().map(session::Reason::of_grant)
+}
+
 impl Front {
-    /// A session is over.
-    pub(super) async fn close(&self, app: &Parts, closing: Closing) {
-        let Some(held) = self.leases.leave(&closing.lease) else {
+    /// A session is over, says the gateway that has it. What another says of it counts for nothing.
+    pub(super) async fn close(&self, app: &Parts, by: &Asker, closing: Closing) {
+        if self.leases.held(by, &closing.lease).is_none() {
             return;
-        };
-        if closing.reason == Reason::TargetLost {
+        }
+        // Perhaps somebody else closed it at this moment.
+        if let Some(held) = self.leases.leave(&closing.lease) {
+            self.end(app, held, closing).await;
+        }
+    }
+
+    /// Ends a session whose lease is gone.
+    pub(super) async fn end(&self, app: &Parts, held: Held, closing: Closing) {
+        // Of one that was taken over from the store nobody here knows by what it logged in.
+        if let Some(credential) = held
+            .credential
+            .as_ref()
+            .filter(|_| closing.reason == Reason::TargetLost)
+        {
             // Perhaps the password that it used is not the one that the target takes any more.
-            self.upstreams
-                .refused(held.grant, &held.item, &held.credential)
-                .await;
+            self.upstreams.refused(held.grant, &held.item, credential).await;
         }
         self.write_end(app, held, closing, TRIES).await;
     }
@@ -79,7 +97,13 @@ impl Front {
 
     async fn write_end(&self, app: &Parts, held: Held, closing: Closing, left: u32) {
         let id = held.session;
-        let recorded = self.records.end(&app.engine, id, closing.last_record).await;
+        let mut recorded = self.records.end(&app.engine, id, closing.last_record).await;
+        if held.is_taken_over() && matches!(recorded, Err(Failed::NotOpen(_))) {
+            recorded = match self.records.go_on(&app.engine, id).await {
+                Ok(()) => self.records.end(&app.engine, id, closing.last_record).await,
+                Err(error) => Err(error),
+            };
+        }
         match recorded {
             Ok(_) | Err(Failed::NotOpen(_) | Failed::Log(Error::Refused(_))) => {}
             Err(error) if left > 0 => {
@@ -91,11 +115,16 @@ impl Front {
             }
         }
         self.records.give_up(id);
-        let why = reason(&closing.reason);
+        let why = match closing.reason {
+            // Access ends at the target too, which may be faster than its gateway.
+            Reason::TargetLost => grant_over(app, held.grant).await,
+            _ => None,
+        };
+        let why = why.unwrap_or_else(|| reason(&closing.reason));
         match app.engine.close_session(id, why, Some(closing.counters)).await {
             Ok(_) => {}
             Err(Error::Refused(error)) => {
-                tracing::warn!(session = %id, %error, "a session was over before it ended")
+                tracing::warn!(session = %id, %error, "a session was over before it ended");
             }
             Err(error) => {
                 tracing::warn!(session = %id, %error, "the end of a session is not written down yet");

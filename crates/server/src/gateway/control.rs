@@ -1,28 +1,32 @@
-//! [`Control`] in this process: what the gateway beside the API asks, answered from the engine.
+//! [`Control`], answered from the engine: for the gateway in this process, and, through `api/gateways.rs`, for those that run apart.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use daypass_core::id::SessionId;
 use daypass_core::session;
 use daypass_gateway::control::{
-    Challenge, Closing, Control, Delivery, Ending, LeaseId, Opened, Opening, Origin, PersonId, Progress,
-    Proof, Proved, Reason, Renewed, Ticket, Unavailable, Waited,
+    Challenge, Closing, Control, Delivery, Ending, LeaseId, NotTaken, Opened, Opening, Origin, PersonId,
+    Progress, Proof, Proved, Reason, Refusal, Renewed, Ticket, Unavailable, Waited,
 };
+use daypass_gateway::record::Record;
 use daypass_gateway::scram::Certificates;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
-use super::Front;
-use super::open::unavailable;
+use super::open::{refusal, unavailable};
 use super::proof::{Attempt, Entrant};
+use super::records::Failed;
+use super::{Asker, Front};
 use crate::app::App;
 use crate::identity::limit::network;
 
-/// See [`Control`].
-pub(super) struct InProcess {
-    pub(super) app: App,
-    pub(super) front: Arc<Front>,
+/// Where one gateway asks. See [`Control`].
+pub(crate) struct Desk {
+    pub(crate) app: App,
+    pub(crate) front: Arc<Front>,
+    /// Who asks.
+    pub(crate) by: Arc<Asker>,
 }
 
 /// The address of a client, where it is one and not that of a proxy that stands for all.
@@ -48,12 +52,102 @@ pub(super) fn reason(reason: &Reason) -> session::Reason {
     }
 }
 
+impl Desk {
+    /// A run of a gateway is there, and shows these certificates.
+    ///
+    /// # Errors
+    /// Where the operator knows others, or too many runs of it are there.
+    pub(crate) fn register(&self, end_points: Vec<Vec<u8>>) -> Result<(), Refusal> {
+        let Self { front, by, .. } = self;
+        let known = front.apart.iter().find(|one| one.name == by.name);
+        let known = known.and_then(|one| one.certificates.as_ref());
+        if known.is_some_and(|known| end_points.iter().any(|shown| !known.contains(shown))) {
+            let hint = format!(
+                "gateway: {{apart: [{{name: {}, certificate: FILE}}]}} of server.yaml says which it may show",
+                by.name
+            );
+            return Err(refusal(
+                "this is another certificate than the operator knows",
+                Some(hint),
+            ));
+        }
+        if !front.present.enter(by, end_points) {
+            return Err(refusal("too many of this gateway are running", None));
+        }
+        tracing::info!(gateway = %by.name, "a gateway that runs apart is there");
+        Ok(())
+    }
+
+    /// Whether this run of a gateway has this session.
+    pub(crate) fn has(&self, session: &str) -> bool {
+        self.front
+            .leases
+            .held(&self.by, &LeaseId::from(session))
+            .is_some()
+    }
+
+    /// Takes lines of a session that this gateway has, of which `first` is the number of the first; how far they are.
+    ///
+    /// # Errors
+    /// Where it has no such session, or they cannot be taken.
+    pub(crate) async fn take(
+        &self,
+        session: &str,
+        (first, lines): (u64, &[String]),
+        flush: bool,
+    ) -> Result<Progress, NotTaken> {
+        let Self { app, front, by } = self;
+        let lease = LeaseId::from(session);
+        let held = front.leases.held(by, &lease);
+        let held = held.ok_or_else(|| NotTaken::Never(String::from("no such session")))?;
+        let (engine, records, id) = (&app.engine, &front.records, held.session);
+        let mut taken = records.take(engine, id, (first, lines), flush).await;
+        if held.is_taken_over() && matches!(taken, Err(Failed::NotOpen(_))) {
+            taken = match records.go_on(engine, id).await {
+                // Its end may have been written meanwhile: it is not opened again.
+                Ok(()) if front.leases.held(by, &lease).is_none() => {
+                    records.give_up(id);
+                    Err(Failed::NotOpen(id))
+                }
+                Ok(()) => records.take(engine, id, (first, lines), flush).await,
+                Err(error) => Err(error),
+            };
+        }
+        Ok(taken.map_err(unavailable)?)
+    }
+
+    /// A stream of what ends for this run: it takes the place of an earlier one, and resolves when another takes its place. Nothing where
+    /// the run has not registered.
+    pub(crate) fn listen(&self) -> Option<oneshot::Receiver<()>> {
+        self.front.present.listen(&self.by)
+    }
+
+    /// What of an ending this gateway is told: of somebody else's sessions, that they end and not why. One that it is opening just then
+    /// may be among them.
+    pub(crate) fn told(&self, ending: Ending) -> Ending {
+        if self.front.leases.concerns(&self.by, &ending.which) {
+            return ending;
+        }
+        let plain = || String::from("somebody ended it early");
+        let reason = match ending.reason {
+            Reason::Revoked(_) => Reason::Revoked(plain()),
+            Reason::Killed(_) => Reason::Killed(plain()),
+            Reason::Locked(_) => Reason::Locked(String::from("ask an administrator")),
+            other => other,
+        };
+        Ending { reason, ..ending }
+    }
+}
+
 #[async_trait]
-impl Control for InProcess {
+impl Control for Desk {
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable> {
         let attempt = Attempt::begin(&self.app, user);
         let scram = attempt.challenge().clone();
-        let ticket = self.front.attempts.give(network(origin.peer.ip()), attempt)?;
+        let ticket = self
+            .front
+            .attempts
+            .give(&self.by.name, network(origin.peer.ip()), attempt)?;
         Ok(Challenge { ticket, scram })
     }
 
@@ -61,22 +155,27 @@ impl Control for InProcess {
         let Proof::Scram { ticket, answer } = proof else {
             return Ok(None);
         };
-        let Some(attempt) = self.front.attempts.take(&ticket) else {
+        // A gateway that has not said what it shows is asked to say it: this server was started after it.
+        let shown = self.front.present.end_points(&self.by);
+        let shown = shown.ok_or_else(|| unavailable("the gateway has not registered here"))?;
+        let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
             return Ok(None);
         };
-        let known = self.front.end_point.as_deref();
-        let certificates = Certificates::Known(known.as_slice());
+        let known: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
+        let certificates = Certificates::Known(&known);
         let Some(somebody) = attempt.prove(&self.app, &answer, certificates).await? else {
             return Ok(None);
         };
         let entrant = Entrant {
+            by: Arc::clone(&self.by),
             person: somebody.person.id,
             credential: somebody.credential,
             grant: somebody.grant,
-            from: certain(&self.app, origin.peer.ip()),
+            // What a gateway elsewhere says of addresses is nothing that a rule could go by.
+            from: certain(&self.app, origin.peer.ip()).filter(|_| !self.by.is_apart()),
         };
         Ok(Some(Proved {
-            ticket: self.front.entrants.give(entrant.person, entrant)?,
+            ticket: self.front.entrants.give(&self.by.name, entrant.person, entrant)?,
             person: PersonId::from(somebody.person.id.to_string().as_str()),
             name: somebody.person.login.text().to_owned(),
             server_signature: somebody.signature,
@@ -84,43 +183,44 @@ impl Control for InProcess {
     }
 
     async fn open(&self, opening: Opening) -> Result<Opened, Unavailable> {
-        let (app, front) = (Arc::clone(&self.app), Arc::clone(&self.front));
+        let (app, front, by) = (
+            Arc::clone(&self.app),
+            Arc::clone(&self.front),
+            Arc::clone(&self.by),
+        );
         // Whoever asks may stop waiting: what was begun is brought to its end, and a lease that nobody heard of is found abandoned.
-        let opening = tokio::spawn(async move { front.open(&app, opening).await });
+        let opening = tokio::spawn(async move { front.open(&app, &by, opening).await });
         opening.await.map_err(unavailable)?
     }
 
     async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable> {
-        self.front.waited(&self.app, ticket).await
+        self.front.waited(&self.app, &self.by, ticket).await
     }
 
     async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewed>, Unavailable> {
-        self.front.leases.renew(&self.app, self.front.lease, leases).await
+        let (by, within) = (&*self.by, self.front.lease);
+        self.front.leases.renew(&self.app, (by, within), leases).await
     }
 
     async fn close(&self, closing: Closing) -> Result<(), Unavailable> {
-        let (app, front) = (Arc::clone(&self.app), Arc::clone(&self.front));
+        let (app, front, by) = (
+            Arc::clone(&self.app),
+            Arc::clone(&self.front),
+            Arc::clone(&self.by),
+        );
         let under_way = front.unwritten.begin();
         let closing = tokio::spawn(async move {
-            front.close(&app, closing).await;
+            front.close(&app, &by, closing).await;
             drop(under_way);
         });
         closing.await.map_err(unavailable)
     }
 
-    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, Unavailable> {
-        let session: SessionId = delivery
-            .session
-            .0
-            .parse()
-            .map_err(|_| Unavailable(String::from("no such session")))?;
-        self.front.leases.is_alive(session);
-        let taken = self
-            .front
-            .records
-            .take(&self.app.engine, session, delivery.records, delivery.flush)
-            .await;
-        taken.map_err(unavailable)
+    async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, NotTaken> {
+        let first = delivery.records.first().map_or(0, |record| record.number);
+        let lines: Vec<String> = delivery.records.iter().map(Record::line).collect();
+        self.take(&delivery.session.0, (first, &lines), delivery.flush)
+            .await
     }
 
     fn endings(&self) -> UnboundedReceiver<Ending> {

@@ -22,8 +22,8 @@ use daypass_providers::Credential;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{broadcast, watch};
 
-use super::Front;
 use super::open::unavailable;
+use super::{Asker, Front};
 use crate::app::{App, Parts};
 use crate::edge;
 use crate::http::listen::stopped;
@@ -35,8 +35,10 @@ pub(super) struct Held {
     pub(super) grant: GrantId,
     pub(super) item: Item,
     holder: PersonId,
-    /// What it logged in at its target with. Its `Debug` shows no secret.
-    pub(super) credential: Arc<Credential>,
+    /// The run of a gateway that has it.
+    gateway: session::Gateway,
+    /// What it logged in at its target with; nothing of one that an earlier run of this server opened. Its `Debug` shows no secret.
+    pub(super) credential: Option<Arc<Credential>>,
     /// When it was given or renewed last.
     renewed: Instant,
 }
@@ -44,13 +46,27 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(session: &Session, credential: Arc<Credential>) -> Self {
         Self {
+            credential: Some(credential),
+            ..Self::taken_over(session)
+        }
+    }
+
+    /// Of a session that an earlier run of this server opened, and that goes on at its gateway.
+    pub(super) fn taken_over(session: &Session) -> Self {
+        Self {
             session: session.id,
             grant: session.grant,
             holder: session.holder,
             item: session.item.clone(),
-            credential,
+            gateway: session.gateway.clone(),
+            credential: None,
             renewed: edge::instant(),
         }
+    }
+
+    /// Whether an earlier run of this server opened it.
+    pub(super) const fn is_taken_over(&self) -> bool {
+        self.credential.is_none()
     }
 }
 
@@ -81,14 +97,32 @@ impl Leases {
         id
     }
 
+    /// Its session is over. It does not come back.
     pub(super) fn leave(&self, id: &LeaseId) -> Option<Held> {
         self.live().remove(id)
     }
 
-    /// Something happens in a session: its gateway is there.
-    pub(super) fn is_alive(&self, session: SessionId) {
-        if let Some(held) = self.live().get_mut(&Self::id(session)) {
-            held.renewed = edge::instant();
+    /// What this run of a gateway has under a lease; nothing where another has it.
+    pub(super) fn held(&self, by: &Asker, id: &LeaseId) -> Option<Held> {
+        let live = self.live();
+        live.get(id).filter(|held| by.has(&held.gateway)).cloned()
+    }
+
+    /// Whether a gateway has a session that this ends.
+    pub(super) fn concerns(&self, by: &Asker, which: &Which) -> bool {
+        let live = self.live();
+        let mut its = live.values().filter(|held| by.has(&held.gateway));
+        match which {
+            Which::Lease(id) => live.get(id).is_some_and(|held| by.has(&held.gateway)),
+            Which::Grant(id) => {
+                let grant = id.0.parse::<GrantId>().ok();
+                its.any(|held| Some(held.grant) == grant)
+            }
+            Which::Person(id) => {
+                let person = id.0.parse::<PersonId>().ok();
+                its.any(|held| Some(held.holder) == person)
+            }
+            Which::Every => its.next().is_some(),
         }
     }
 
@@ -133,19 +167,10 @@ impl Leases {
     pub(super) async fn renew(
         &self,
         app: &Parts,
-        within: Span,
+        (by, within): (&Asker, Span),
         leases: &[LeaseId],
     ) -> Result<Vec<Renewed>, Unavailable> {
-        let held: Vec<Option<Held>> = {
-            let mut live = self.live();
-            let mut renew = |id| {
-                let held = live.get_mut(id)?;
-                held.renewed = edge::instant();
-                Some(held.clone())
-            };
-            leases.iter().map(&mut renew).collect()
-        };
-        let grants: BTreeSet<GrantId> = held.iter().flatten().map(|held| held.grant).collect();
+        let held: Vec<Option<Held>> = leases.iter().map(|id| self.held(by, id)).collect();
         let store = app.engine.store();
         // The time first: what is read after it can only be newer.
         let now = store.now().await.map_err(unavailable)?;
@@ -155,22 +180,42 @@ impl Leases {
             .into_iter()
             .map(|session| (session.id, session))
             .collect();
+        let grants: BTreeSet<GrantId> = held.iter().flatten().map(|held| held.grant).collect();
         let grants: Vec<GrantId> = grants.into_iter().collect();
         let grants = store.grants_of_ids(&grants).await.map_err(unavailable)?;
         let locks = app.engine.locked_now().await.map_err(unavailable)?;
         let by_id: HashMap<GrantId, &Grant> = grants.iter().map(|grant| (grant.id, grant)).collect();
         let current = app.engine.current();
         let renewed = held.iter().map(|held| match held {
+            // Its token does not name the resource any more.
+            Some(held) if !by.serves(&held.item.resource) => Renewed::Ended(Reason::Revoked(String::from(
+                "this gateway does not serve it any more",
+            ))),
             Some(held) => renewed(
                 held,
                 (sessions.get(&held.session), by_id.get(&held.grant).copied()),
                 (&locks, &current),
                 (within, now),
             ),
-            // Given by a server that is gone, or closed: whoever asks opens another.
+            // Closed, or another gateway's: whoever asks opens another.
             None => Renewed::Ended(Reason::LeaseLost),
         });
-        Ok(renewed.collect())
+        let renewed: Vec<Renewed> = renewed.collect();
+        self.note_renewed(leases, &renewed);
+        Ok(renewed)
+    }
+
+    /// Their gateway is there. One that is told no, or asks for something else, does not keep a lease.
+    fn note_renewed(&self, leases: &[LeaseId], renewed: &[Renewed]) {
+        let now = edge::instant();
+        let mut live = self.live();
+        for (id, answer) in leases.iter().zip(renewed) {
+            if matches!(answer, Renewed::Until(_))
+                && let Some(held) = live.get_mut(id)
+            {
+                held.renewed = now;
+            }
+        }
     }
 }
 

@@ -1,17 +1,22 @@
-//! The gateway in this server's process: people connect to it with the tools that they have, and go through to what they were
-//! granted, recorded and cut off at the deadline.
+//! Gateways, in this server's process and apart from it: people connect to them with the tools that they have, and go through to
+//! what they were granted, recorded and cut off at the deadline.
 //!
-//! The protocols are `daypass-gateway`'s, which decides nothing. What it asks is answered here, from the engine: who somebody is
+//! The protocols are `daypass-gateway`'s, which decides nothing. What it asks, in process or over HTTP (`api/gateways.rs`), is answered here
+//! and in one way (`control.rs`), from the engine: which gateway asks (`asker.rs`), who somebody is
 //! (`proof.rs`), what they may reach and under which grant (`open.rs`, `ask.rs`), for how long (`leases.rs`), as whom
 //! (`upstream.rs`), and that what they did is stored and logged (`records.rs`).
 
+mod apart;
 mod ask;
+mod asker;
 mod close;
 mod control;
 mod credential;
+mod entrance;
 mod key;
 mod leases;
 mod open;
+mod present;
 mod proof;
 mod records;
 mod retention;
@@ -28,6 +33,9 @@ use daypass_core::name::Name;
 use daypass_core::time::Span;
 use daypass_recording::Identities;
 
+pub use apart::{Apart, ApartError};
+pub(crate) use asker::Asker;
+pub(crate) use control::Desk;
 pub(crate) use credential::issue;
 pub(crate) use records::{Records, logged, recording};
 pub use start::StartError;
@@ -35,30 +43,34 @@ pub(crate) use start::open;
 
 use ask::Wait;
 use close::Unwritten;
+use entrance::{Elsewhere, Entrance};
 use leases::Leases;
+use present::Present;
 use proof::{Attempt, Entrant};
 use tickets::Tickets;
 use upstream::Upstreams;
 
-/// How long somebody may take to prove who they are, then to open a session, and then to ask again how it stands: gateways
-/// give a handshake fifteen seconds, and ask every few.
+/// How long somebody may take to prove who they are, then to open a session: gateways give a handshake fifteen seconds.
 const PROMPT: Duration = Duration::from_secs(20);
+
+/// How long it may take until it is asked again for somebody who waits: a gateway apart asks for some at a time, each for eight seconds.
+const TURN: Duration = Duration::from_secs(120);
 
 /// What the gateway's questions are answered from.
 pub(crate) struct Front {
-    /// What it is called in the log.
-    name: Name,
+    /// What the gateway in this process is called in the log.
+    pub(crate) name: Name,
     protocol: Name,
     /// How long a lease holds without being renewed.
     lease: Span,
     /// How long a credential lasts that was not issued for a grant.
     pub(crate) credential_lifetime: Span,
-    /// What clients are told to connect to.
-    pub(crate) address: (String, u16),
-    /// What clients are told to trust: none means that there is no TLS.
-    pub(crate) trust: Trust,
-    /// The digest of its certificate, which proofs are bound to.
-    end_point: Option<Vec<u8>>,
+    /// Where clients connect to the gateway in this process.
+    pub(crate) own: Entrance,
+    /// The gateways that may run apart: who is not among them is none, whatever their token says.
+    pub(crate) apart: Vec<Elsewhere>,
+    /// Which gateways are there.
+    present: Present,
     base_url: Option<String>,
     pub(crate) records: Records,
     /// How long recordings are kept; for ever where nothing is said.
@@ -74,15 +86,4 @@ pub(crate) struct Front {
     attempts: Tickets<IpAddr, Attempt>,
     entrants: Tickets<PersonId, Entrant>,
     waits: Tickets<PersonId, Wait>,
-}
-
-/// How clients know the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// There is no TLS: it listens on this machine alone.
-    Plain,
-    /// By their system's certificates.
-    System,
-    /// By these certificates, in PEM.
-    Certificates(String),
 }

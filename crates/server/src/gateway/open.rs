@@ -22,7 +22,7 @@ use super::ask::{self, Wait};
 use super::leases::Held;
 use super::proof::Entrant;
 use super::records::Records;
-use super::{Front, upstream};
+use super::{Asker, Front, upstream};
 use crate::app::Parts;
 use crate::edge;
 
@@ -112,8 +112,13 @@ fn of(grants: Vec<Grant>, named: &Named, now: Timestamp) -> Found {
 
 impl Front {
     /// Asks for a session.
-    pub(super) async fn open(&self, app: &Parts, opening: Opening) -> Result<Opened, Unavailable> {
-        let Some(entrant) = self.entrants.take(&opening.ticket) else {
+    pub(super) async fn open(
+        &self,
+        app: &Parts,
+        by: &Asker,
+        opening: Opening,
+    ) -> Result<Opened, Unavailable> {
+        let Some(entrant) = self.entrants.take(&by.name, &opening.ticket) else {
             return Ok(Opened::Refused(refusal(
                 "this took too long",
                 Some(String::from("connect again")),
@@ -126,6 +131,12 @@ impl Front {
                 Some(hint.to_owned()),
             )));
         };
+        // Before anything is looked up or asked for: whether there is such a thing is none of its business.
+        if !by.serves(&named.resource) {
+            let why = format!("this gateway does not serve {}", named.resource);
+            let hint = String::from("daypass connect says where to; or ask who runs this gateway");
+            return Ok(Opened::Refused(refusal(why, Some(hint))));
+        }
         if !entrant.is_welcome(app).await? {
             let hint = String::from("get a new one: daypass connect");
             return Ok(Opened::Refused(refusal(
@@ -133,6 +144,7 @@ impl Front {
                 Some(hint),
             )));
         }
+        let entrant = &entrant;
         match self.found(app, entrant, &named).await? {
             Found::Nothing if entrant.grant.is_none() => {
                 let _turn = self.asking.lock().await;
@@ -146,7 +158,7 @@ impl Front {
         }
     }
 
-    async fn found(&self, app: &Parts, entrant: Entrant, named: &Named) -> Result<Found, Unavailable> {
+    async fn found(&self, app: &Parts, entrant: &Entrant, named: &Named) -> Result<Found, Unavailable> {
         let store = app.engine.store();
         let now = store.now().await.map_err(unavailable)?;
         let grants = store.live_grants_of(entrant.person).await;
@@ -158,16 +170,17 @@ impl Front {
     async fn go_on(
         &self,
         app: &Parts,
-        entrant: Entrant,
+        entrant: &Entrant,
         found: Found,
         named: &Named,
         opening: &Opening,
     ) -> Result<Opened, Unavailable> {
         match found {
             Found::There(grant, item) => self.begin(app, entrant, &grant, &item, opening).await,
-            Found::Coming(grant) => {
-                self.wait(Wait::for_grant(entrant, grant), vec![String::from(ask::COMING)])
-            }
+            Found::Coming(grant) => self.wait(
+                Wait::for_grant(entrant.clone(), grant),
+                vec![String::from(ask::COMING)],
+            ),
             Found::Several(items) => {
                 let items: Vec<_> = items.iter().map(|item| format!("dbname={item}")).collect();
                 let hint = format!("say which: {}", items.join(" or "));
@@ -187,7 +200,7 @@ impl Front {
     async fn begin(
         &self,
         app: &Parts,
-        entrant: Entrant,
+        entrant: &Entrant,
         grant: &Grant,
         item: &Item,
         opening: &Opening,
@@ -226,7 +239,7 @@ impl Front {
             holder: entrant.person,
             item: item.clone(),
             protocol: self.protocol.clone(),
-            gateway: self.name.clone(),
+            gateway: entrant.by.of(&self.name),
             source: opening.origin.peer,
             program: opening.program.clone(),
             recording: Some(mode),

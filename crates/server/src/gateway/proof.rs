@@ -1,6 +1,7 @@
 //! Who connects to the gateway: what they are asked, and whether they proved it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use daypass_core::id::{GrantId, PersonId, TokenId};
 use daypass_core::person::Person;
@@ -9,8 +10,8 @@ use daypass_gateway::scram::{Answer, Certificates, Challenge, Verifier};
 use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
-use super::credential;
 use super::open::unavailable;
+use super::{Asker, credential};
 use crate::app::Parts;
 use crate::edge;
 
@@ -78,8 +79,10 @@ pub(super) struct Somebody {
 }
 
 /// Somebody who may open one session.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Entrant {
+    /// At this gateway.
+    pub(super) by: Arc<Asker>,
     pub(super) person: PersonId,
     /// What they proved it with. It may be revoked while they wait.
     pub(super) credential: TokenId,

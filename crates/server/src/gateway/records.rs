@@ -12,7 +12,6 @@ use daypass_core::session::Chunk;
 use daypass_core::text::Hash;
 use daypass_engine::Engine;
 use daypass_gateway::control::Progress;
-use daypass_gateway::record::Record;
 use daypass_recording::{
     Digest, Error as RecordingError, Limits, Recipients, RecordingId, Recordings, Sealed, ServerKey, Writer,
 };
@@ -23,6 +22,9 @@ use crate::http::listen::{is_stopped, stopped};
 
 /// How often it is looked whether lines have waited long enough to be stored.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How many recordings are taken over at the same time.
+const TURNS: usize = 64;
 
 /// Why something could not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,8 @@ pub(crate) struct Records {
     all: Recordings,
     recipients: Recipients,
     open: Blocking<HashMap<SessionId, Arc<Mutex<Open>>>>,
+    /// Of two who would take one recording over, one finds it done. Several sessions share a turn.
+    taking_over: [Mutex<()>; TURNS],
 }
 
 /// The name of a session's recording.
@@ -64,6 +68,7 @@ impl Records {
             all: Recordings::local(folder, key, Limits::default())?,
             recipients,
             open: Blocking::default(),
+            taking_over: std::array::from_fn(|_| Mutex::default()),
         })
     }
 
@@ -97,23 +102,21 @@ impl Records {
         Ok(())
     }
 
-    /// Takes records; how far they are.
+    /// Takes lines, of which this is the number of the first; how far they are.
     pub(super) async fn take(
         &self,
         engine: &Engine,
         session: SessionId,
-        records: &[Record],
+        (first, lines): (u64, &[String]),
         flush: bool,
     ) -> Result<Progress, Failed> {
         let open = self.of(session)?;
         let mut open = open.lock().await;
         let now = edge::now();
-        let written = match records.first() {
-            Some(first) => {
-                let lines: Vec<String> = records.iter().map(Record::line).collect();
-                open.writer.write(now, first.number, &lines).await
-            }
-            None => open.writer.tick(now).await,
+        let written = if lines.is_empty() {
+            open.writer.tick(now).await
+        } else {
+            open.writer.write(now, first, lines).await
         };
         let stored = match written {
             Ok(()) if flush => open.writer.flush().await,
@@ -178,13 +181,55 @@ impl Records {
         }
     }
 
+    /// The session was lost: the log gets all that is stored of it, and its recording stays cut.
+    pub(super) async fn cut(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        let ended = match self.end(engine, session, u64::MAX).await {
+            Err(Failed::NotOpen(_)) => match self.resumed(engine, session).await {
+                // All of it is there.
+                Ok(_) | Err(Failed::NotOpen(_)) => Ok(()),
+                Err(error) => Err(error),
+            },
+            ended => ended.map(|_| ()),
+        };
+        self.give_up(session);
+        ended
+    }
+
+    /// Goes on with a recording that an earlier run of this server began, and whose session goes on at its gateway.
+    pub(super) async fn go_on(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        let turn = session
+            .bytes()
+            .iter()
+            .map(|byte| usize::from(*byte))
+            .sum::<usize>()
+            % TURNS;
+        let _turn = match self.taking_over.get(turn) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        if self.open().contains_key(&session) {
+            return Ok(());
+        }
+        let open = self.resumed(engine, session).await?;
+        self.open().insert(session, Arc::new(Mutex::new(open)));
+        Ok(())
+    }
+
     /// Takes over what a server stored before it died and did not log, so that the log has all that there is.
-    pub(super) async fn adopt(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+    async fn resumed(&self, engine: &Engine, session: SessionId) -> Result<Open, Failed> {
         let logged = logged(engine, session).await?;
+        // It has its end already, and nothing comes after that.
+        if logged.iter().any(|sealed| sealed.is_last) {
+            return Err(Failed::NotOpen(session));
+        }
         let name = recording(session)?;
         let writer = self.all.resume(&name, self.recipients.clone(), &logged).await?;
-        let mut open = Open { writer, logged: 0 };
-        open.log(engine, session).await
+        let mut open = Open {
+            logged: logged.iter().map(|sealed| sealed.last).max().unwrap_or(0),
+            writer,
+        };
+        open.log(engine, session).await?;
+        Ok(open)
     }
 }
 

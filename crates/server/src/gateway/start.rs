@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daypass_core::grant::{Grant, State};
-use daypass_core::name::Name;
+use daypass_core::name::BadName;
 use daypass_core::session::Session;
 use daypass_core::time::Span;
 use daypass_gateway::control::{Closing, Counters, Reason as End};
@@ -18,10 +18,14 @@ use daypass_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::control::InProcess;
+use super::asker::Asker;
+use super::control::Desk;
+use super::entrance::{Elsewhere, Entrance};
+use super::leases::Held;
+use super::present::Present;
 use super::tickets::Tickets;
-use super::{Front, PROMPT, Records, Trust, Unwritten, key, leases};
-use crate::app::App;
+use super::{Front, PROMPT, Records, TURN, Unwritten, key, leases};
+use crate::app::{App, Parts};
 use crate::config::{GatewayConfig, TlsFiles};
 use crate::edge;
 use crate::halt::Halt;
@@ -72,8 +76,8 @@ pub enum StartError {
     /// There is no place for recordings.
     #[error("recordings cannot be kept: {0}")]
     Recordings(#[from] daypass_recording::Error),
-    /// Its name.
-    #[error("the gateway's name: {0}")]
+    /// What a protocol is called.
+    #[error("the protocol's name: {0}")]
     Name(String),
     /// The store does not say what was left open.
     #[error(transparent)]
@@ -82,20 +86,21 @@ pub enum StartError {
 
 /// A gateway that is about to serve.
 pub(crate) struct Begun {
+    own: Asker,
     pub(crate) front: Arc<Front>,
     lost: Vec<Session>,
     listener: TcpListener,
     postgres: Postgres,
 }
 
-fn file(path: &std::path::Path) -> Result<Vec<u8>, StartError> {
+pub(super) fn file(path: &std::path::Path) -> Result<Vec<u8>, StartError> {
     std::fs::read(path).map_err(|why| StartError::File {
         file: path.to_owned(),
         why,
     })
 }
 
-fn settings(tls: Option<&TlsFiles>) -> Result<Settings, StartError> {
+pub(super) fn settings(tls: Option<&TlsFiles>) -> Result<Settings, StartError> {
     Ok(match tls {
         Some(tls) => Settings::tls(&file(&tls.certificate)?, &file(&tls.key)?)?,
         // The configuration lets this be on this machine alone.
@@ -112,10 +117,6 @@ pub(crate) async fn open(
     base_url: Option<String>,
     store: &Store,
 ) -> Result<Begun, StartError> {
-    let name = |text: &str| {
-        text.parse::<Name>()
-            .map_err(|bad| StartError::Name(bad.to_string()))
-    };
     let settings = settings(config.postgres.tls.as_ref())?;
     let end_point = settings
         .identity
@@ -130,28 +131,28 @@ pub(crate) async fn open(
         }
         None => None,
     };
-    let trust = match (&config.postgres.ca, &config.postgres.tls) {
-        (_, None) => Trust::Plain,
-        (None, Some(_)) => Trust::System,
-        (Some(ca), Some(_)) => Trust::Certificates(String::from_utf8_lossy(&file(ca)?).into_owned()),
-    };
+    let entrance = Entrance::read(&config.postgres.address)?;
+    let apart: Result<_, StartError> = config.apart.iter().map(Elsewhere::read).collect();
     let address = config.postgres.listen;
     let listening = |why| StartError::Listen { address, why };
     let listener = TcpListener::bind(address).await.map_err(listening)?;
     let bound = listener.local_addr().map_err(listening)?;
     tracing::info!(address = %bound, "the gateway takes PostgreSQL's clients");
-    let (host, port) = config.postgres.address.clone();
-    // Port 0 is any that is free: clients are told which it became.
-    let port = if port == 0 { bound.port() } else { port };
     let key = key::read_or_make(&records.key)?;
+    let own = Asker::own(config.name.clone());
+    let present = Present::default();
+    present.enter(&own, end_point.into_iter().collect());
     let front = Arc::new(Front {
-        name: name(&config.name)?,
-        protocol: name(postgres.name())?,
+        name: own.name.clone(),
+        protocol: postgres
+            .name()
+            .parse()
+            .map_err(|bad: BadName| StartError::Name(bad.to_string()))?,
         lease: config.lease,
         credential_lifetime: config.credential_lifetime,
-        address: (host, port),
-        trust,
-        end_point,
+        own: entrance.bound(bound.port()),
+        apart: apart?,
+        present,
         base_url,
         records: Records::new(&records.folder, records.recipients.clone(), key)?,
         identities,
@@ -160,13 +161,21 @@ pub(crate) async fn open(
         upstreams: super::Upstreams::default(),
         attempts: Tickets::new(PROMPT),
         entrants: Tickets::new(PROMPT),
-        waits: Tickets::new(PROMPT),
+        waits: Tickets::new(TURN),
         asking: tokio::sync::Mutex::new(()),
         unwritten: Unwritten::default(),
     });
-    // Before anybody can connect: what is open now was left open by a server that died.
-    let lost = store.live_sessions(Some(&front.name)).await?;
+    // Before anybody can connect: what is open now was left open by a run of this server. What its own gateway had is over; what
+    // others have may go on, if they say so in time.
+    let left = store.live_sessions(Some(&front.name)).await?;
+    let (lost, apart): (Vec<Session>, Vec<Session>) = left
+        .into_iter()
+        .partition(|session| session.gateway.name == front.name);
+    for session in &apart {
+        front.leases.enter(Held::taken_over(session));
+    }
     Ok(Begun {
+        own,
         front,
         lost,
         listener,
@@ -178,13 +187,15 @@ impl Begun {
     /// Serves until the server stops.
     pub(crate) fn serve(self, app: &App, halt: &Arc<Halt>) -> Vec<tokio::task::JoinHandle<()>> {
         let Self {
+            own,
             front,
             lost,
             listener,
             postgres,
         } = self;
-        let control = InProcess {
+        let control = Desk {
             app: Arc::clone(app),
+            by: Arc::new(own),
             front: Arc::clone(&front),
         };
         let gateway = Gateway::new(Arc::new(control), Limits::default());
@@ -245,6 +256,7 @@ async fn tidy(app: App, front: Arc<Front>, lost: Vec<Session>, mut stop: watch::
         front.write_ends(&app).await;
         front.close_abandoned(&app).await;
         front.forget_secrets(&app).await;
+        front.forget_tickets();
         if let Some(keep) = front.keep
             && looked.is_none_or(|at| edge::instant().saturating_duration_since(at) >= REMOVING)
         {
@@ -262,14 +274,24 @@ impl Front {
     async fn close_abandoned(&self, app: &App) {
         let after = (self.lease.to_std() * MISSED).max(ABANDONED);
         for lease in self.leases.abandoned(after) {
+            let Some(held) = self.leases.leave(&lease) else {
+                continue;
+            };
             let closing = Closing {
                 lease,
                 reason: End::LeaseLost,
                 counters: Counters::default(),
                 last_record: u64::MAX,
             };
-            self.close(app, closing).await;
+            self.end(app, held, closing).await;
         }
+    }
+
+    /// What was begun and not gone on with takes no memory.
+    fn forget_tickets(&self) {
+        self.attempts.sweep();
+        self.entrants.sweep();
+        self.waits.sweep();
     }
 
     /// Passwords of grants that are over are in nobody's memory.
@@ -286,11 +308,11 @@ impl Front {
         }
     }
 
-    /// What a server of this name left open when it died: its recordings are taken over as far as they are stored, and stay cut.
-    async fn find_lost(&self, app: &App, lost: Vec<Session>) {
+    /// What the gateway of a server that died left open: its recordings are taken over as far as they are stored, and stay cut.
+    async fn find_lost(&self, app: &Parts, lost: Vec<Session>) {
         for session in &lost {
             if session.recording.is_some()
-                && let Err(error) = self.records.adopt(&app.engine, session.id).await
+                && let Err(error) = self.records.cut(&app.engine, session.id).await
             {
                 tracing::warn!(session = %session.id, %error, "a recording that was left open could not be taken over");
             }

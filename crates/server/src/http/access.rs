@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use daypass_api::{Audience, ProblemCode, Route, Scope};
 use daypass_core::lock::{self, On};
+use daypass_core::name::Name;
 use daypass_core::person::{Kind, Person, SystemRole};
 use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
@@ -246,9 +247,13 @@ pub(crate) async fn identify(app: &Parts, token: TokenRow) -> Result<Option<Iden
 /// # Errors
 /// Where their role, their kind of credential or their token's scopes do not allow it.
 pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
+    if route.is_of_gateways() {
+        return served(identity).map(|_| ());
+    }
     let role = identity.caller.role;
     let enough = match route.audience() {
         Audience::Public | Audience::Member => true,
+        Audience::Gateway => false,
         Audience::Auditor => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
         Audience::Administrator => role == SystemRole::Administrator,
     };
@@ -281,6 +286,47 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
     }
 }
 
+/// What a resource is written as among the scopes of a gateway's token.
+const SERVES: &str = "gateway:";
+
+/// The scopes of a gateway's token, as they are kept: that it is one, and each resource that it may serve. So whoever has to agree to
+/// such a token sees them.
+#[must_use]
+pub(crate) fn gateway_scopes(resources: &BTreeSet<Name>) -> BTreeSet<String> {
+    let each = resources.iter().map(|resource| format!("{SERVES}{resource}"));
+    each.chain([Scope::Gateway.as_str().to_owned()]).collect()
+}
+
+/// The resources among the scopes of a token.
+#[must_use]
+pub(crate) fn resources(written: &BTreeSet<String>) -> BTreeSet<Name> {
+    let named = written.iter().filter_map(|scope| scope.strip_prefix(SERVES));
+    named.filter_map(|name| name.parse().ok()).collect()
+}
+
+/// What a gateway that calls may serve: who calls is a service account, with a token that is for that and for nothing else.
+///
+/// # Errors
+/// Where it is anybody else.
+pub(crate) fn served(identity: &Identity) -> Answer<BTreeSet<Name>> {
+    let refused = || {
+        Failure::new(
+            Code::Forbidden,
+            "this is for gateways that run apart from the server",
+        )
+        .hint("daypass service token LOGIN NAME --scope gateway --resource RESOURCE (docs/gateway.md)")
+    };
+    let TokenKind::Api { scopes } = &identity.token.kind else {
+        return Err(refused());
+    };
+    let own = |scope: &String| *scope == Scope::Gateway.as_str() || scope.starts_with(SERVES);
+    let is_one = scopes.contains(Scope::Gateway.as_str()) && scopes.iter().all(own);
+    if is_one && identity.person.kind == Kind::Service {
+        return Ok(resources(scopes));
+    }
+    Err(refused())
+}
+
 /// Whom to turn to for what one may not do oneself.
 const fn instead(route: Route) -> &'static str {
     match (route, route.audience()) {
@@ -294,7 +340,10 @@ const fn instead(route: Route) -> &'static str {
 
 /// Somebody who is locked does nothing that opens anything. What a call would record is held against the locks once more, in
 /// the transaction itself; here it is every route, those included that record nothing.
-async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()> {
+///
+/// # Errors
+/// Where they, or whose program they are, is locked.
+pub(crate) async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()> {
     if route.is_open_to_locked() {
         return Ok(());
     }
@@ -304,7 +353,10 @@ async fn not_locked(app: &Parts, route: Route, identity: &Identity) -> Answer<()
         return Err(lock::refusal(lock, Some(person)).into());
     }
     // A program whose owner is locked: what it tells of ends is taken all the same.
-    let tells_of_ends = matches!(route, Route::TicketClosed | Route::SshAcknowledge);
+    let tells_of_ends = matches!(
+        route,
+        Route::TicketClosed | Route::SshAcknowledge | Route::GatewayClose | Route::GatewayRecord
+    );
     let owner = owner_locked(&app.engine.current(), &locked, person).filter(|_| !tells_of_ends);
     owner.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
@@ -346,6 +398,12 @@ fn lacks(identity: &Identity, scope: Scope) -> Failure {
     let TokenKind::Api { scopes: had } = &identity.token.kind else {
         return Failure::new(Code::Forbidden, "this is for API tokens");
     };
+    if had.contains(Scope::Gateway.as_str()) {
+        return Failure::new(
+            Code::Forbidden,
+            "this token is a gateway's, and good for nothing else",
+        );
+    }
     let all = had.iter().map(String::as_str).chain([scope.as_str()]);
     let scopes: Vec<String> = all.map(|one| format!(" --scope {one}")).collect();
     let scopes = scopes.concat();

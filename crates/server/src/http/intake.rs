@@ -25,6 +25,8 @@ use crate::http::problem::{Answer, Failure, panicked};
 const MAX_BODY: usize = 256 * 1024;
 /// The largest policy, in bytes: some ten thousand rules.
 const MAX_POLICY: usize = 8 * 1024 * 1024;
+/// The largest delivery of records, in bytes: one line of a mebibyte that is all quotes, twice written.
+const MAX_RECORDS: usize = 4 * 1024 * 1024;
 /// The largest body of a stranger, who sends a login and a password.
 const MAX_STRANGERS: usize = 8 * 1024;
 /// How long a client may take to send its body.
@@ -39,6 +41,7 @@ pub(crate) const MAX_CHECKS: usize = 2;
 const fn limit(route: Route) -> usize {
     match route {
         Route::ApplyPolicy | Route::CheckPolicy | Route::PlanPolicy | Route::ExplainPolicy => MAX_POLICY,
+        Route::GatewayRecord => MAX_RECORDS,
         _ => MAX_BODY,
     }
 }

@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName}
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use daypass_api::route::path;
 use daypass_api::{PROBLEM_JSON, Problem, ProblemCode};
 use daypass_core::refusal::Code;
 use tracing::Instrument as _;
@@ -67,8 +68,19 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let (took, status) = (began.elapsed(), response.status().as_u16());
     app.metrics.request(method, &route, status, took);
     let ms = took.as_millis();
-    span.in_scope(|| tracing::info!(status, ms, "answered"));
+    span.in_scope(|| {
+        if is_chatter(&route, status) {
+            tracing::debug!(status, ms, "answered");
+        } else {
+            tracing::info!(status, ms, "answered");
+        }
+    });
     response
+}
+
+/// Whether a gateway that runs apart asks it every second, and was answered: nothing else could be found in the log.
+fn is_chatter(route: &str, status: u16) -> bool {
+    status < 400 && [path::GATEWAY_RENEW, path::GATEWAY_RECORDS, path::GATEWAY_WAIT].contains(&route)
 }
 
 /// The method, as far as HTTP has it. Of others there are as many as a client can think of; each would stay in memory as a label.

@@ -42,6 +42,14 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How many calls for credentials one person has under way.
 const CREDENTIALS_OF_ONE: usize = 4;
+/// How many calls of one kind each gateway that runs apart has under way, and how many wait: those who wait for an answer of others take
+/// up to eight seconds each, and records come for each session.
+const OF_ONE_GATEWAY: usize = 256;
+const QUEUE_OF_ONE_GATEWAY: usize = 10_000;
+/// How many of those that bring much, or ask the store for much: renewals come one at a time, for all sessions of a gateway.
+const MUCH_OF_ONE_GATEWAY: usize = 16;
+/// How many calls of all such gateways are under way.
+const GATEWAYS: u32 = 4_096;
 /// How many event streams one person has open.
 const STREAMS_OF_ONE: usize = 8;
 
@@ -180,8 +188,10 @@ impl<K: Eq + Hash> Drop for Share<K> {
 
 /// A caller's share, given back when it is dropped.
 pub(crate) struct Own {
-    _share: Share<Who>,
+    _share: Option<Share<Who>>,
     _site: Option<Share<IpAddr>>,
+    /// Of a gateway that runs apart, in place of the first.
+    _gateway: Option<Share<(PersonId, Route)>>,
 }
 
 /// A call's place, given back when it is dropped.
@@ -203,6 +213,7 @@ pub(crate) struct Places {
     changes: Arc<Semaphore>,
     ends: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
+    gateways: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     strangers_reads: Arc<Semaphore>,
     of_changes: Shares<Who>,
@@ -211,6 +222,8 @@ pub(crate) struct Places {
     of_sites: Shares<IpAddr>,
     of_tokens: Shares<Presented>,
     of_credentials: Shares<PersonId>,
+    of_gateways: Shares<(PersonId, Route)>,
+    much_of_gateways: Shares<(PersonId, Route)>,
     of_grants: Shares<GrantId>,
     /// Event streams of each person.
     pub streams: Shares<PersonId>,
@@ -225,6 +238,7 @@ impl Default for Places {
             changes: places(CHANGES),
             ends: places(ENDS),
             strangers: places(STRANGERS),
+            gateways: places(GATEWAYS),
             reads: Arc::new(Semaphore::new(READS)),
             strangers_reads: Arc::new(Semaphore::new(READS)),
             of_changes: Shares::new(OF_ONE, QUEUE),
@@ -233,6 +247,8 @@ impl Default for Places {
             of_sites: Shares::new(OF_ONE_SITE, QUEUE),
             of_tokens: Shares::new(LOOKUPS, QUEUE),
             of_credentials: Shares::new(CREDENTIALS_OF_ONE, 0),
+            of_gateways: Shares::new(OF_ONE_GATEWAY, QUEUE_OF_ONE_GATEWAY),
+            much_of_gateways: Shares::new(MUCH_OF_ONE_GATEWAY, QUEUE_OF_ONE_GATEWAY),
             of_grants: Shares::new(1, 0),
             streams: Shares::new(STREAMS_OF_ONE, 0),
             replays: Shares::new(1, STREAMS_OF_ONE),
@@ -246,6 +262,23 @@ impl Places {
     /// # Errors
     /// Where the caller, or their site, has as much under way as is taken.
     pub(crate) async fn own(&self, who: Who, route: Option<Route>) -> Answer<Own> {
+        if let (Who::Person(gateway), Some(route)) = (who, route.filter(|route| route.is_of_gateways())) {
+            let is_much = matches!(
+                route,
+                Route::GatewayRenew | Route::GatewayRecord | Route::GatewayRegister
+            );
+            let shares = if is_much {
+                &self.much_of_gateways
+            } else {
+                &self.of_gateways
+            };
+            let share = shares.take_within(PATIENCE, (gateway, route)).await;
+            return Ok(Own {
+                _share: None,
+                _site: None,
+                _gateway: Some(share.ok_or_else(too_much)?),
+            });
+        }
         let ends = route.is_some_and(takes_away);
         let shares = if ends { &self.of_ends } else { &self.of_changes };
         self.share(shares, who).await
@@ -260,6 +293,8 @@ impl Places {
         let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
         let permit = match who {
             Who::Stranger(_) => free(&self.strangers),
+            // Whatever people have under way: sessions depend on it.
+            Who::Person(_) if route.is_some_and(Route::is_of_gateways) => free(&self.gateways),
             Who::Person(_) => free(&self.changes).or_else(|| free(&self.ends).filter(|_| ends)),
         };
         Ok(Place {
@@ -295,8 +330,9 @@ impl Places {
             }
         };
         Ok(Own {
-            _share: share,
+            _share: Some(share),
             _site: site,
+            _gateway: None,
         })
     }
 
@@ -350,6 +386,7 @@ impl Places {
             (&self.changes, CHANGES),
             (&self.ends, ENDS),
             (&self.strangers, STRANGERS),
+            (&self.gateways, GATEWAYS),
         ] {
             // Nobody closes them.
             let _all = places.acquire_many(count).await;

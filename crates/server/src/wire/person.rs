@@ -8,7 +8,7 @@ use daypass_engine::Snapshot;
 use daypass_policy::cared_for;
 use daypass_store::{TokenKind, TokenRow};
 
-use crate::http::access::scopes;
+use crate::http::access::{resources, scopes};
 
 /// An account.
 #[must_use]
@@ -69,6 +69,7 @@ pub(crate) fn via(kind: &TokenKind) -> login::Via {
         TokenKind::Session => login::Via::Session,
         TokenKind::Api { scopes: written } => login::Via::Token {
             scopes: scopes(written),
+            resources: resources(written),
         },
         TokenKind::Gateway { .. } => login::Via::Gateway,
     }

@@ -26,7 +26,7 @@ pub(crate) fn session(session: &Session, people: &Snapshot) -> api::Session {
         holder: people.login(session.holder),
         item: session.item.clone().into(),
         protocol: session.protocol.clone(),
-        gateway: session.gateway.clone(),
+        gateway: session.gateway.name.clone(),
         source: words(&session.source),
         program: session.program.as_ref().and_then(words),
         state: match &session.state {
@@ -75,7 +75,10 @@ pub(super) fn told(what: &Event, people: &Snapshot) -> String {
                 "not recorded"
             };
             let (who, item, gateway) = (people.login(session.holder), &session.item, &session.gateway);
-            format!("{who} connected to {item}{from} by way of {gateway} ({recorded})")
+            format!(
+                "{who} connected to {item}{from} by way of {} ({recorded})",
+                gateway.name
+            )
         }
         Event::Recorded { chunk } => {
             let end = if chunk.is_last { ", the last" } else { "" };

@@ -171,6 +171,7 @@ async fn a_token_of_a_service_is_good_for_nothing_until_others_agree() {
     let new = NewToken {
         name: "nightly".into(),
         scopes: [Scope::Read].into(),
+        resources: [].into(),
         expires_in: Span::hours(1),
         login: Some(name("deployer")),
     };

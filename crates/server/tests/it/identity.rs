@@ -139,6 +139,7 @@ async fn a_token_does_what_its_scopes_say() {
     let new = |scopes: &[Scope], expires_in| NewToken {
         name: "ci".into(),
         scopes: scopes.iter().copied().collect(),
+        resources: [].into(),
         expires_in,
         login: None,
     };
@@ -185,6 +186,7 @@ async fn nobody_gets_a_token_that_acts_as_another_person() {
     let of = |login: &str| NewToken {
         name: "x".into(),
         scopes: [Scope::Read].into(),
+        resources: [].into(),
         expires_in: Span::hours(1),
         login: Some(login.parse().unwrap()),
     };

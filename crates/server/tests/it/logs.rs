@@ -44,6 +44,7 @@ async fn identify(bed: &Bed) -> Vec<String> {
     let token = NewToken {
         name: "t".into(),
         scopes: [Scope::Read].into(),
+        resources: [].into(),
         expires_in: Span::hours(1),
         login: None,
     };

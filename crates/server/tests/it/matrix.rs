@@ -20,6 +20,8 @@ struct Caller {
     role: Option<SystemRole>,
     /// The scopes of an API token; `None` for a session.
     scopes: Option<Vec<Scope>>,
+    /// A gateway that runs apart.
+    is_gateway: bool,
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
@@ -43,8 +45,12 @@ impl Caller {
             return true;
         }
         let Some(role) = self.role else { return false };
+        if route.audience() == Audience::Gateway {
+            return self.is_gateway;
+        }
         let enough = match route.audience() {
             Audience::Public | Audience::Member => true,
+            Audience::Gateway => false,
             Audience::Auditor => role != SystemRole::Member,
             Audience::Administrator => role == SystemRole::Administrator,
         };
@@ -69,6 +75,7 @@ impl Caller {
             token,
             role,
             scopes: scopes.map(<[Scope]>::to_vec),
+            is_gateway: false,
         }
     }
 }
@@ -103,6 +110,30 @@ async fn members(bed: &Bed) -> Vec<Caller> {
         let token = bed.api_token(login, &["sudo"]).await;
         let name = format!("{login}'s token for what nobody knows");
         callers.push(Caller::new(name, Some(token), Some(role), Some(&[])));
+    }
+    callers.extend(gateways(bed).await);
+    callers
+}
+
+/// A gateway, and programs that are none although their tokens say something of it.
+async fn gateways(bed: &Bed) -> Vec<Caller> {
+    bed.add("gate", Kind::Service, SystemRole::Member, None, None)
+        .await;
+    let mut callers = Vec::new();
+    let (gateway, both) = ([Scope::Gateway], [Scope::Read, Scope::Gateway]);
+    let all: [(&[&str], &[Scope], bool); 4] = [
+        (&["gateway", "gateway:orders"], &gateway, true),
+        (&["gateway"], &gateway, true),
+        (&["gateway:orders"], &[], false),
+        (&["gateway", "gateway:orders", "read"], &both, false),
+    ];
+    for (written, scopes, is_gateway) in all {
+        let token = bed.api_token("gate", written).await;
+        let name = format!("a program's token for {written:?}");
+        callers.push(Caller {
+            is_gateway,
+            ..Caller::new(name, Some(token), Some(SystemRole::Member), Some(scopes))
+        });
     }
     callers
 }

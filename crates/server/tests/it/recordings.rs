@@ -6,7 +6,7 @@ use daypass_api::grant::GrantState;
 use daypass_core::session::Reason;
 use daypass_core::time::Span;
 use daypass_recording::Recipients;
-use daypass_server::config::{GatewayConfig, PostgresGateway, RecordingsConfig};
+use daypass_server::config::{Address, GatewayConfig, PostgresGateway, RecordingsConfig};
 
 use crate::bed::Bed;
 use crate::sessions::open;
@@ -17,12 +17,16 @@ const KEY: &str = "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290g
 /// A gateway that keeps what it has in a folder.
 pub(crate) fn gateway(folder: &Path) -> GatewayConfig {
     GatewayConfig {
-        name: "gw".to_owned(),
+        name: "gw".parse().unwrap(),
         postgres: PostgresGateway {
             listen: "127.0.0.1:0".parse().unwrap(),
-            address: ("127.0.0.1".to_owned(), 0),
+            address: Address {
+                host: "127.0.0.1".to_owned(),
+                port: 0,
+                ca: None,
+                is_plain: true,
+            },
             tls: None,
-            ca: None,
         },
         recordings: RecordingsConfig {
             folder: folder.join("recordings"),
@@ -33,6 +37,7 @@ pub(crate) fn gateway(folder: &Path) -> GatewayConfig {
         },
         lease: Span::seconds(5),
         credential_lifetime: Span::hours(1),
+        apart: vec![],
     }
 }
 

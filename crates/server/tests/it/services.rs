@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 
 use daypass_api::client::Error;
 use daypass_api::doctor::Verdict;
-use daypass_api::login::{NewToken, TokenQuery};
+use daypass_api::gateway::{RegisterGateway, RenewLeases, VERSION};
+use daypass_api::login::{NewToken, TokenQuery, Via};
 use daypass_api::person::{Kind, NewPerson, PersonQuery, SetManager, SetOwner, SetRole, SystemRole};
-use daypass_api::{ProblemCode, Route, Scope};
+use daypass_api::{Client, ProblemCode, Route, Scope};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;
 use daypass_core::time::Span;
+use daypass_server::config::Elsewhere;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::bed::{Bed, next, problem, soon};
+use crate::recordings;
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -41,6 +44,7 @@ fn token(login: &str) -> NewToken {
     NewToken {
         name: "pipeline".into(),
         scopes: BTreeSet::from([Scope::Read, Scope::Request, Scope::Manage]),
+        resources: BTreeSet::new(),
         expires_in: Span::hours(1),
         login: Some(name(login)),
     }
@@ -242,4 +246,96 @@ async fn a_stream_of_a_program_follows_the_role_of_its_owner() {
         }
     };
     soon("the end of the stream", rest).await;
+}
+
+/// A gateway that runs apart says which run of it asks, and registers before it listens.
+async fn it_says_which_run_asks(caller: &Client, served: &BTreeSet<Name>) {
+    let renew = RenewLeases { leases: Vec::new() };
+    assert_eq!(code(caller.gateway_renew(&renew).await), Code::Invalid.into());
+    let caller = caller.of_run(&"07".repeat(32).into());
+    assert!(caller.gateway_renew(&renew).await.unwrap().renewed.is_empty());
+    assert_eq!(
+        code(caller.gateway_events().await.map(|_| ())),
+        Code::NotFound.into(),
+        "it has not registered"
+    );
+    let mut register = RegisterGateway {
+        version: VERSION + 1,
+        end_points: Vec::new(),
+    };
+    assert_eq!(
+        code(caller.register_gateway(&register).await),
+        Code::Invalid.into()
+    );
+    register.version = VERSION;
+    let registered = caller.register_gateway(&register).await.unwrap();
+    assert_eq!(
+        (registered.name, registered.resources),
+        (name("robot"), served.clone())
+    );
+    caller.gateway_events().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_gateways_token_is_a_programs_and_for_that_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = recordings::gateway(folder.path());
+    config.apart = vec![Elsewhere {
+        name: name("robot"),
+        address: config.postgres.address.clone(),
+        certificate: None,
+    }];
+    let bed = Bed::with(|server| server.gateway = Some(config)).await;
+    let root = bed.client("root").await;
+    let gateway = NewToken {
+        scopes: BTreeSet::from([Scope::Gateway]),
+        resources: BTreeSet::from([name("orders"), name("staging")]),
+        ..token("robot")
+    };
+    let more = |scopes: &[Scope]| scopes.iter().copied().collect::<BTreeSet<_>>();
+    for wrong in [
+        NewToken {
+            scopes: more(&[Scope::Gateway, Scope::Read]),
+            ..gateway.clone()
+        },
+        NewToken {
+            resources: BTreeSet::new(),
+            ..gateway.clone()
+        },
+        NewToken {
+            login: None,
+            ..gateway.clone()
+        },
+        NewToken {
+            scopes: more(&[Scope::Read]),
+            ..gateway.clone()
+        },
+    ] {
+        assert_eq!(
+            code(root.add_token(&wrong).await),
+            Code::Invalid.into(),
+            "{wrong:?}"
+        );
+    }
+    let issued = root.add_token(&gateway).await.unwrap();
+    let Via::Token { scopes, resources } = &issued.token.via else {
+        panic!("another kind: {issued:?}")
+    };
+    assert_eq!((scopes, resources), (&gateway.scopes, &gateway.resources));
+    let caller = bed.client_of(issued.secret.expose());
+    assert_eq!(code(caller.whoami().await), Code::Forbidden.into());
+    it_says_which_run_asks(&caller, &gateway.resources).await;
+    let renew = RenewLeases { leases: Vec::new() };
+    assert_eq!(code(root.gateway_renew(&renew).await), Code::Forbidden.into());
+
+    // Who owns a program does not make a gateway of it: whoever runs the server says which there are.
+    root.add_person(&service("other", Some("root"))).await.unwrap();
+    let other = NewToken {
+        login: Some(name("other")),
+        ..gateway
+    };
+    assert_eq!(code(root.add_token(&other).await), Code::Forbidden.into());
+    let token = bed.api_token("other", &["gateway", "gateway:orders"]).await;
+    let other = bed.client_of(&token).of_run(&"08".repeat(32).into());
+    assert_eq!(code(other.gateway_renew(&renew).await), Code::Forbidden.into());
 }

@@ -7,7 +7,7 @@ use daypass_api::session::{Kill, SessionQuery, SessionState};
 use daypass_api::{Client, ProblemCode, Route};
 use daypass_core::id::{GrantId, SessionId};
 use daypass_core::refusal::Code;
-use daypass_core::session::{Chunk, Counters, Mode, OnFailure, Reason};
+use daypass_core::session::{Chunk, Counters, Gateway, Mode, OnFailure, Reason};
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use daypass_engine::{Caller, NewSession, Via};
@@ -25,7 +25,11 @@ pub(crate) async fn open(bed: &Bed, grant: GrantId, item: &str) -> SessionId {
         holder,
         item: item.parse().unwrap(),
         protocol: "postgres".parse().unwrap(),
-        gateway: "gw".parse().unwrap(),
+        gateway: Gateway {
+            name: "gw".parse().unwrap(),
+            run: Hash::of(b"its run"),
+            server: "gw".parse().unwrap(),
+        },
         source: "192.0.2.7:51112".parse().unwrap(),
         program: Some("psql".to_owned()),
         recording: Some(Mode {

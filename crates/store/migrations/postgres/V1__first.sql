@@ -237,7 +237,7 @@ CREATE TABLE sessions (
     state TEXT COLLATE "C" NOT NULL,
     grant_id TEXT COLLATE "C" NOT NULL REFERENCES grants (id),
     holder TEXT COLLATE "C" NOT NULL,
-    gateway TEXT COLLATE "C" NOT NULL,
+    server TEXT COLLATE "C" NOT NULL,
     opened_at BIGINT NOT NULL,
     -- Since when it is over, while there is a recording of it.
     kept_since BIGINT,
@@ -248,9 +248,9 @@ CREATE INDEX sessions_recent ON sessions (opened_at, id);
 CREATE INDEX sessions_holder ON sessions (holder, opened_at, id);
 CREATE INDEX sessions_grant ON sessions (grant_id, opened_at, id);
 CREATE INDEX sessions_kept ON sessions (kept_since) WHERE kept_since IS NOT NULL;
--- Those that are not over: of all, and of a gateway.
+-- Those that are not over: of all, and of a server.
 CREATE INDEX sessions_live ON sessions (opened_at, id) WHERE state <> 'closed';
-CREATE INDEX sessions_gateway ON sessions (gateway) WHERE state <> 'closed';
+CREATE INDEX sessions_server ON sessions (server) WHERE state <> 'closed';
 
 CREATE TABLE entitlements (
     connector TEXT COLLATE "C" NOT NULL,

@@ -234,7 +234,7 @@ CREATE TABLE sessions (
     state TEXT NOT NULL,
     grant_id TEXT NOT NULL REFERENCES grants (id),
     holder TEXT NOT NULL,
-    gateway TEXT NOT NULL,
+    server TEXT NOT NULL,
     opened_at INTEGER NOT NULL,
     -- Since when it is over, while there is a recording of it.
     kept_since INTEGER,
@@ -245,9 +245,9 @@ CREATE INDEX sessions_recent ON sessions (opened_at, id);
 CREATE INDEX sessions_holder ON sessions (holder, opened_at, id);
 CREATE INDEX sessions_grant ON sessions (grant_id, opened_at, id);
 CREATE INDEX sessions_kept ON sessions (kept_since) WHERE kept_since IS NOT NULL;
--- Those that are not over: of all, and of a gateway.
+-- Those that are not over: of all, and of a server.
 CREATE INDEX sessions_live ON sessions (opened_at, id) WHERE state <> 'closed';
-CREATE INDEX sessions_gateway ON sessions (gateway) WHERE state <> 'closed';
+CREATE INDEX sessions_server ON sessions (server) WHERE state <> 'closed';
 
 CREATE TABLE entitlements (
     connector TEXT NOT NULL,

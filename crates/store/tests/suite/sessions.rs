@@ -3,7 +3,7 @@
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::SessionId;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::session::{Chunk, Counters, Event, Mode, New, OnFailure, Reason, Session};
+use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, OnFailure, Reason, Session};
 use daypass_core::text::{Hash, Prose};
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -31,7 +31,11 @@ pub(crate) async fn open(store: &Store, n: u8, grant: u8, gateway: &str) -> Resu
         holder: person_id(grant),
         item: "orders/write".parse().unwrap(),
         protocol: name("postgres"),
-        gateway: name(gateway),
+        gateway: Gateway {
+            name: name(gateway),
+            run: Hash::of(b"its run"),
+            server: name(gateway),
+        },
         source: Prose::new([n; 16], "192.0.2.7:51112"),
         program: Some(Prose::new([n; 16], "psql")),
         recording: Some(Mode {

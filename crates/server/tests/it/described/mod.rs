@@ -36,7 +36,7 @@ const EXAMPLES: &str = "12";
 type Calls = BTreeMap<String, BTreeMap<u16, u32>>;
 
 /// Not called with success here, and why.
-const NEVER: [Route; 5] = [
+const NEVER: [Route; 14] = [
     // Its answer does not end.
     Route::Events,
     // The description itself.
@@ -46,6 +46,16 @@ const NEVER: [Route; 5] = [
     // No target here has a protocol of the gateway; `crates/daypass/tests/story/gateway.rs` replays and watches.
     Route::SessionRecording,
     Route::WatchSession,
+    // For a gateway that runs apart; `crates/daypass/tests/story/apart.rs` has some.
+    Route::GatewayRegister,
+    Route::GatewayChallenge,
+    Route::GatewayProve,
+    Route::GatewayOpen,
+    Route::GatewayWait,
+    Route::GatewayRenew,
+    Route::GatewayClose,
+    Route::GatewayRecord,
+    Route::GatewayEvents,
 ];
 
 /// What one caller was told, and the calls that were made.

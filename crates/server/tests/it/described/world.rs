@@ -189,6 +189,7 @@ async fn things(bed: &Bed) -> Things {
     let token = NewToken {
         name: "t".to_owned(),
         scopes: [Scope::Read].into(),
+        resources: [].into(),
         expires_in: Span::hours(1),
         login: None,
     };

@@ -1,0 +1,141 @@
+//! Where clients connect to a gateway, and how they know that it is the right one.
+
+use std::collections::BTreeMap;
+
+use daypass_core::name::Name;
+use daypass_gateway::tls::end_points;
+
+use super::Front;
+use super::start::{StartError, file};
+use crate::config::{Address, Elsewhere as Apart};
+
+/// Where clients connect to a gateway.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    host: String,
+    port: u16,
+    trust: Trust,
+}
+
+/// How clients know a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trust {
+    /// There is no TLS: it listens on this machine alone.
+    Plain,
+    /// By their system's certificates.
+    System,
+    /// By these certificates, in PEM.
+    Certificates(String),
+}
+
+/// A gateway that runs apart, as the operator knows it.
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    /// The login of its service account.
+    pub(crate) name: Name,
+    /// Where clients connect to it.
+    entrance: Entrance,
+    /// The digests of the certificates that it may show, where the operator says which: proofs are bound to them.
+    pub(crate) certificates: Option<Vec<Vec<u8>>>,
+}
+
+impl Elsewhere {
+    /// As it is configured. Reads the certificates. Blocks on small files.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or has no certificate.
+    pub(super) fn read(apart: &Apart) -> Result<Self, StartError> {
+        let digests = |path| Ok::<_, StartError>(end_points(&file(path)?)?);
+        Ok(Self {
+            name: apart.name.clone(),
+            entrance: Entrance::read(&apart.address)?,
+            certificates: apart.certificate.as_deref().map(digests).transpose()?,
+        })
+    }
+}
+
+impl Entrance {
+    /// As it is configured. Reads the certificates. Blocks on a small file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub(super) fn read(address: &Address) -> Result<Self, StartError> {
+        Ok(Self {
+            host: address.host.clone(),
+            port: address.port,
+            trust: match (&address.ca, address.is_plain) {
+                (_, true) => Trust::Plain,
+                (None, false) => Trust::System,
+                (Some(ca), false) => Trust::Certificates(String::from_utf8_lossy(&file(ca)?).into_owned()),
+            },
+        })
+    }
+
+    /// Port 0 is any that is free: clients are told which it became.
+    pub(super) fn bound(mut self, port: u16) -> Self {
+        if self.port == 0 {
+            self.port = port;
+        }
+        self
+    }
+
+    /// How a client connects, in libpq's words.
+    pub(crate) fn fields(&self, login: &str) -> BTreeMap<String, String> {
+        let mode = match self.trust {
+            Trust::Plain => "disable",
+            Trust::System | Trust::Certificates(_) => "verify-full",
+        };
+        let mut fields: BTreeMap<String, String> = [
+            ("host", self.host.as_str()),
+            ("port", &self.port.to_string()),
+            ("user", login),
+            ("sslmode", mode),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if let Trust::Certificates(pem) = &self.trust {
+            fields.insert("sslrootcert_pem".to_owned(), pem.clone());
+        }
+        fields
+    }
+}
+
+impl Front {
+    /// Where clients who want this resource connect to: a gateway apart that serves it and is there, where `server.yaml` knows its
+    /// address; or the one in this process.
+    pub(crate) fn entrance(&self, resource: &Name) -> &Entrance {
+        let serves = |one: &&Elsewhere| self.present.serves(&one.name, resource);
+        let apart = self.apart.iter().find(serves);
+        apart.map_or(&self.own, |apart| &apart.entrance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_are_told_follows_from_what_they_can_trust() {
+        let address = Address {
+            host: "db.example".to_owned(),
+            port: 0,
+            ca: None,
+            is_plain: false,
+        };
+        let fields = Entrance::read(&address).unwrap().bound(7).fields("ana");
+        assert_eq!(
+            (fields["port"].as_str(), fields["sslmode"].as_str()),
+            ("7", "verify-full")
+        );
+        let plain = Address {
+            port: 6432,
+            is_plain: true,
+            ..address
+        };
+        let fields = Entrance::read(&plain).unwrap().bound(7).fields("ana");
+        assert_eq!(
+            (fields["port"].as_str(), fields["sslmode"].as_str()),
+            ("6432", "disable")
+        );
+    }
+}
