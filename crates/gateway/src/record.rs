@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use daypass_core::time::Timestamp;
 
+pub(crate) use recorder::BUDGET;
 pub use recorder::{Recorder, Room};
 
 /// Something that happened in a session.
@@ -111,6 +112,8 @@ pub enum Outcome {
     Done(Vec<String>),
     /// It failed, with this SQLSTATE.
     Failed(String),
+    /// It was bound and planned, and not executed: planning may run functions that say that they always answer the same.
+    Bound,
     /// A guardrail refused it: it did not reach the target.
     Refused(String),
     /// The session ended before it did: whether it ran is not known. It runs no more.

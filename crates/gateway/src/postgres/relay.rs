@@ -283,7 +283,12 @@ impl<'a> Relay<'a> {
     /// The session is ahead of its records: what is ready goes out, then it waits.
     async fn room(&self, flow: &mut Flow, cost: usize) -> Room {
         self.answers(flow).await;
-        self.recorder().room(cost).await
+        let ended = self.shared().statements.hurry(true);
+        self.record(ended);
+        let room = self.recorder().room(cost).await;
+        let ended = self.shared().statements.hurry(false);
+        self.record(ended);
+        room
     }
 
     /// What is under way may change how a text is read that guardrails judge: where it matters, it is waited for.

@@ -39,7 +39,7 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
             why.truncate(end);
             used += size;
         }
-        Outcome::Cut | Outcome::MayWork => {}
+        Outcome::Bound | Outcome::Cut | Outcome::MayWork => {}
     }
     if let Some(values) = &mut statement.values {
         let kept = fitting(values.iter().map(|value| written(text_of(value))), space / 4);
@@ -78,7 +78,7 @@ fn most(statement: &Statement) -> usize {
     bytes += match &statement.outcome {
         Outcome::Done(results) => results.iter().map(|result| result.len() + AROUND).sum(),
         Outcome::Failed(text) | Outcome::Refused(text) => text.len(),
-        Outcome::Cut | Outcome::MayWork => 0,
+        Outcome::Bound | Outcome::Cut | Outcome::MayWork => 0,
     };
     bytes.saturating_mul(6)
 }

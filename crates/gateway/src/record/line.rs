@@ -33,6 +33,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bound: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     may_work: bool,
@@ -68,7 +70,7 @@ fn is_zero(number: &u64) -> bool {
 impl Record {
     /// The record as one line of JSON, without a line feed: `n` its number, `at` when it began, `kind` (`statement` or `lost`);
     /// of a statement `text`, `values` where they are recorded, `took_us` (microseconds), `rows`, `copied` (bytes of a COPY's data, which itself is not recorded), and one of `done` (what it did),
-    /// `failed` (SQLSTATE), `refused` (why) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). What was left out is in `text_missing`
+    /// `failed` (SQLSTATE), `refused` (why), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
     /// `until` when the last began.
     #[must_use]
@@ -95,6 +97,7 @@ impl<'a> Line<'a> {
             done_missing: 0,
             failed: None,
             refused: None,
+            bound: false,
             cut: false,
             may_work: false,
             records: None,
@@ -129,6 +132,7 @@ impl<'a> Line<'a> {
             Outcome::Done(results) => self.done = Some(results),
             Outcome::Failed(code) => self.failed = Some(code),
             Outcome::Refused(why) => self.refused = Some(why),
+            Outcome::Bound => self.bound = true,
             Outcome::Cut => self.cut = true,
             Outcome::MayWork => (self.cut, self.may_work) = (true, true),
         }

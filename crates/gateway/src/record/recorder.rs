@@ -13,7 +13,7 @@ use crate::control::{OnFailure, Recording};
 
 /// How many bytes of records of one session may be on their way to where they are stored: what a session may be ahead of its
 /// records. Four chunks of a recording, so that a session goes on while the first is written.
-pub(super) const BUDGET: usize = 1 << 20;
+pub(crate) const BUDGET: usize = 1 << 20;
 
 /// What a record costs besides its text.
 const OVERHEAD: usize = 256;

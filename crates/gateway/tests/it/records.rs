@@ -433,3 +433,63 @@ async fn a_text_that_is_too_long_for_a_line_is_cut_and_says_so() {
     let kept = world.judge.statements()[0].text.len() as u64;
     assert_eq!(record.cut.unwrap().text.unwrap().bytes, text.len() as u64 - kept);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_planning_runs_is_recorded() {
+    let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
+    world
+        .target(
+            "CREATE TABLE seen (n int); GRANT ALL ON seen TO dp_ada;
+             CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'INSERT INTO seen VALUES (1) RETURNING n';
+             CREATE FUNCTION sneaks() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN writes(); END'",
+        )
+        .await;
+    let (mut raw, _) = Raw::login(&world).await;
+    let parse = |text: &str| crate::raw::frame(b'P', &[b"\0", text.as_bytes(), b"\0\0\0"].concat());
+    let bind = || crate::raw::frame(b'B', b"\0\0\0\0\0\0\0\0");
+    raw.send(&[parse("SELECT sneaks()"), bind(), crate::raw::sync()].concat())
+        .await;
+    assert_eq!(raw.answers().await, "12Z");
+    raw.send(&query("SELECT n FROM seen")).await;
+    assert_eq!(raw.answers().await, "TDCZ", "it did something");
+    drop(raw);
+    world.judge.closings(1).await;
+    let all = world.judge.statements();
+    let seen: Vec<_> = all.iter().map(|one| (&*one.text, one.outcome.clone())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("SELECT sneaks()", Outcome::Bound),
+            ("SELECT n FROM seen", done(&["SELECT 1"]))
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portals_that_nobody_executes_hold_nobody_up() {
+    let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
+    let (mut raw, _) = Raw::login(&world).await;
+    let text = format!("SELECT 1 -- {}", "x".repeat(100_000));
+    let parse = crate::raw::frame(b'P', &[b"s\0", text.as_bytes(), b"\0\0\0"].concat());
+    let bind = |name: usize| {
+        crate::raw::frame(
+            b'B',
+            &[name.to_string().as_bytes(), b"\0s\0\0\0\0\0\0\0"].concat(),
+        )
+    };
+    let mut all = parse;
+    (0..30).for_each(|name| all.extend(bind(name)));
+    all.extend(crate::raw::sync());
+    raw.send(&all).await;
+    assert_eq!(raw.answers().await, format!("1{}Z", "2".repeat(30)));
+    drop(raw);
+    let closing = world.judge.closings(1).await.remove(0);
+    assert_eq!((closing.counters.recorded, closing.counters.unrecorded), (30, 0));
+    assert!(
+        world
+            .judge
+            .statements()
+            .iter()
+            .all(|one| one.outcome == Outcome::Bound)
+    );
+}

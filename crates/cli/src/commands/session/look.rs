@@ -72,6 +72,7 @@ struct Record {
     rows: Option<u64>,
     failed: Option<String>,
     refused: Option<String>,
+    bound: bool,
     cut: bool,
     records: Option<u64>,
     /// Of the last line: how it ended, and why.
@@ -144,6 +145,7 @@ fn shown(record: &Record) -> Line {
     match (&record.failed, &record.refused, record.cut) {
         (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
         (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
+        _ if record.bound => line.with(Style::Faint, "  bound, and not executed"),
         (_, _, true) => line.with(Style::Warn, "  cut: whether it ran is not known"),
         _ => line,
     }
@@ -174,6 +176,8 @@ mod tests {
         assert_eq!(line(failed), "10:21:07Z  5 µs  x  failed (42601)");
         let refused = r#"{"at":"T1","kind":"statement","text":"drop table t","refused":"no DDL"}"#;
         assert_eq!(line(refused), "1  drop table t  refused: no DDL");
+        let bound = r#"{"at":"T1","kind":"statement","text":"select f()","bound":true}"#;
+        assert_eq!(line(bound), "1  select f()  bound, and not executed");
         assert_eq!(
             line(r#"{"at":"T1","kind":"lost","records":7}"#),
             "1  7 records are missing here"

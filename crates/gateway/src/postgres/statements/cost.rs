@@ -3,6 +3,7 @@
 use super::Statements;
 use super::entry::Entry;
 use crate::postgres::frame::Front;
+use crate::record::BUDGET;
 
 impl Statements {
     /// How many bytes of room a message needs before it is passed on; `None` where it leads to no record.
@@ -10,34 +11,32 @@ impl Statements {
     pub fn cost(&self, front: &Front<'_>) -> Option<usize> {
         match front {
             Front::Query { text } | Front::Parse { text, .. } => Some(text.len()),
-            Front::Bind { rest, .. } if self.record_values => Some(rest.len().saturating_mul(2)),
+            // Twice: digits. No more than a quarter of all room, so that what executes it need not wait for this.
+            Front::Bind { statement, rest, .. } => {
+                let values = if self.record_values { 2 * rest.len() } else { 0 };
+                Some((self.text_len(statement) + values).min(BUDGET / 4))
+            }
             Front::FunctionCall { rest, .. } => Some(rest.len().saturating_mul(2)),
             Front::Execute { portal, .. } => Some(self.executes(portal)),
-            Front::Bind { .. } => Some(0),
             _ => None,
         }
     }
 
-    /// How many bytes of text an Execute of this portal will be recorded with, by what was sent before it: what was prepared once may be
-    /// executed thousands of times at once.
+    /// How long the text of a prepared statement is, by what was sent before.
+    fn text_len(&self, statement: &[u8]) -> usize {
+        let sent = self.queue.parsed(statement);
+        sent.unwrap_or_else(|| self.names.text_len(statement))
+    }
+
+    /// How many bytes an Execute of this portal will be recorded with besides what its Bind has room for, by what was sent before it: what
+    /// was bound once may be executed thousands of times at once.
     fn executes(&self, portal: &[u8]) -> usize {
-        let sent = self.queue.iter().rev();
-        let bound = sent.clone().find_map(|entry| match entry {
-            Entry::Bind {
-                portal: to,
-                statement,
-                ..
-            } if to == portal => Some(statement),
-            _ => None,
-        });
-        let Some(statement) = bound else {
-            return self.names.portal(portal).0.len();
-        };
-        let parsed = sent.clone().find_map(|entry| match entry {
-            Entry::Parse { name, running } if name == statement => running.text.as_ref(),
-            _ => None,
-        });
-        parsed.map_or_else(|| self.names.text_of(statement).len(), |text| text.len())
+        match self.queue.bound(portal) {
+            Some((_, true)) => 0,
+            Some((cost, false)) => cost,
+            None if self.names.is_bound_only(portal) && !self.queue.executes(portal) => 0,
+            None => self.names.portal_len(portal),
+        }
     }
 
     /// Whether a text may still be kept.

@@ -66,7 +66,7 @@ const LONGEST_TAG: usize = 64;
 pub(super) struct Running {
     pub(super) text: Option<Arc<str>>,
     pub(super) values: Option<Vec<Value>>,
-    /// How many bytes the values had.
+    /// How many bytes of a record the values take.
     pub(super) size: usize,
     pub(super) now: Now,
     pub(super) rows: u64,
@@ -96,6 +96,24 @@ impl Entry {
 }
 
 impl Running {
+    /// Of a message that is passed on.
+    pub(super) const fn new(now: Now, room: Room) -> Self {
+        Self {
+            text: None,
+            values: None,
+            size: 0,
+            now,
+            rows: 0,
+            copied: 0,
+            tags: Vec::new(),
+            more_tags: 0,
+            heard: false,
+            failed: None,
+            refused: None,
+            room,
+        }
+    }
+
     /// Something of it was done: the answer is what the target says of it.
     pub(super) fn tag(&mut self, body: &[u8]) -> Result<String, Malformed> {
         let tag = Fields(body).text().ok_or(Malformed::Body)?;

@@ -1,12 +1,16 @@
 //! What the names of prepared statements and portals stand for, as far as that is known. SQL can change it too (DEALLOCATE, CLOSE,
 //! DECLARE), in texts that are not read like PostgreSQL reads them: what may have changed is marked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use daypass_core::time::Timestamp;
+
+use super::entry::{Ended, Now, Running};
 use crate::postgres::frame;
 use crate::postgres::lexer::{Lexer, Token};
-use crate::record::Value;
+use crate::record::{Outcome, Room, Statement, Value};
 
 /// How many bytes of texts and values of prepared statements and portals are kept for one session.
 const KEPT: usize = 32 << 20;
@@ -22,8 +26,39 @@ struct Prepared {
 struct Portal {
     text: Arc<str>,
     values: Option<Vec<Value>>,
+    /// What it is counted as here.
     cost: usize,
+    /// What values are counted as in a record.
+    size: usize,
     certain: bool,
+    /// It was not executed yet.
+    bound: Option<Bound>,
+}
+
+/// What was bound and not executed: planning it may have run something.
+struct Bound {
+    at: Timestamp,
+    took: Duration,
+    room: Room,
+}
+
+impl Portal {
+    /// It was never executed: what is recorded then.
+    fn bound_only(&mut self) -> Option<Ended> {
+        let Bound { at, took, room } = self.bound.take()?;
+        let statement = Statement {
+            text: perhaps(&self.text, self.certain),
+            values: self.values.take(),
+            took,
+            rows: 0,
+            copied: 0,
+            outcome: Outcome::Bound,
+        };
+        Some(Ended {
+            record: Some((at, statement)),
+            room,
+        })
+    }
 }
 
 /// What a prepared statement is counted as.
@@ -53,6 +88,10 @@ pub(super) struct Names {
     kept: usize,
     /// What portals hold: their names and values.
     portal_bytes: usize,
+    /// The portals that were not executed yet.
+    bound_only: HashSet<Vec<u8>>,
+    /// Of portals that are gone and were never executed: what is recorded.
+    gone: Vec<Ended>,
 }
 
 impl Names {
@@ -71,14 +110,11 @@ impl Names {
         self.prepared.insert(name, Prepared { text, certain: true });
     }
 
-    /// A Bind was done; its values had so many bytes.
-    pub(super) fn bind(
-        &mut self,
-        portal: Vec<u8>,
-        statement: &[u8],
-        values: Option<Vec<Value>>,
-        size: usize,
-    ) {
+    /// A Bind was done.
+    pub(super) fn bind(&mut self, portal: Vec<u8>, statement: &[u8], running: Running, now: Now) {
+        let Running {
+            values, size, room, ..
+        } = running;
         // The text itself, and not a copy that says that it is not certain: a client may bind it as often as it likes.
         let (text, certain) = match self.prepared.get(statement) {
             Some(known) => (Arc::clone(&known.text), known.certain),
@@ -87,13 +123,62 @@ impl Names {
         let cost = portal_cost(&portal, size);
         self.close(&portal);
         self.portal_bytes += cost;
-        let bound = Portal {
+        let bound = Bound {
+            at: running.now.at,
+            took: now.instant.saturating_duration_since(running.now.instant),
+            room,
+        };
+        let made = Portal {
             text,
             values,
             cost,
+            size,
             certain,
+            bound: Some(bound),
         };
-        self.portals.insert(portal, bound);
+        self.bound_only.insert(portal.clone());
+        self.portals.insert(portal, made);
+    }
+
+    /// It is executed; the answer is the room that its Bind had.
+    pub(super) fn executed(&mut self, portal: &[u8]) -> Option<Room> {
+        self.bound_only.remove(portal);
+        let portal = self.portals.get_mut(portal)?;
+        portal.bound.take().map(|bound| bound.room)
+    }
+
+    /// Whether it has the room of its Bind still.
+    pub(super) fn is_bound_only(&self, portal: &[u8]) -> bool {
+        self.bound_only.contains(portal)
+    }
+
+    /// What is recorded of portals that were never executed, and are gone.
+    pub(super) fn gone(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Those that nothing executes are recorded now: others wait for their room.
+    pub(super) fn hurry(&mut self, executes: impl Fn(&[u8]) -> bool) {
+        let Self {
+            bound_only,
+            portals,
+            gone,
+            ..
+        } = self;
+        bound_only.retain(|name| {
+            let executed = executes(name);
+            if !executed {
+                gone.extend(portals.get_mut(name).and_then(Portal::bound_only));
+            }
+            executed
+        });
+    }
+
+    /// As [`Names::hurry`], of one that was bound just now.
+    pub(super) fn hurry_one(&mut self, portal: &[u8]) {
+        self.bound_only.remove(portal);
+        let bound = self.portals.get_mut(portal).and_then(Portal::bound_only);
+        self.gone.extend(bound);
     }
 
     /// A prepared statement is gone.
@@ -105,14 +190,20 @@ impl Names {
 
     /// A portal is gone.
     pub(super) fn close(&mut self, portal: &[u8]) {
-        if let Some(before) = self.portals.remove(portal) {
+        if let Some(mut before) = self.portals.remove(portal) {
             self.portal_bytes = self.portal_bytes.saturating_sub(before.cost);
+            self.bound_only.remove(portal);
+            self.gone.extend(before.bound_only());
         }
     }
 
     /// Portals do not outlive their transaction.
     pub(super) fn transaction_ended(&mut self) {
-        self.portals.clear();
+        let portals = std::mem::take(&mut self.portals);
+        let bound = portals.into_values();
+        self.gone
+            .extend(bound.filter_map(|mut portal| portal.bound_only()));
+        self.bound_only = HashSet::new();
         self.portal_bytes = 0;
     }
 
@@ -122,6 +213,17 @@ impl Names {
             Some(known) => perhaps(&known.text, known.certain),
             None => format!("(prepared: {})", statement.escape_ascii()).into(),
         }
+    }
+
+    /// How long it is.
+    pub(super) fn text_len(&self, statement: &[u8]) -> usize {
+        self.prepared.get(statement).map_or(0, |known| known.text.len())
+    }
+
+    /// How many bytes the text and the values of a portal have.
+    pub(super) fn portal_len(&self, portal: &[u8]) -> usize {
+        let known = self.portals.get(portal);
+        known.map_or(0, |known| known.text.len().saturating_add(known.size))
     }
 
     /// The text and the values of a portal.
@@ -224,6 +326,8 @@ fn named(text: &str, verb: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge;
+    use crate::record::Recorder;
 
     #[test]
     fn a_name_is_taken_only_from_a_text_that_is_one_statement() {
@@ -270,7 +374,12 @@ mod tests {
         let text: Arc<str> = "SELECT 1".into();
         names.prepare(b"a".to_vec(), Arc::clone(&text));
         names.tagged("DO", "DO $$BEGIN END$$");
-        names.bind(b"p".to_vec(), b"a", None, 0);
+        let now = Now {
+            at: edge::now(),
+            instant: edge::instant(),
+        };
+        let room = Recorder::default().room_now(0).unwrap();
+        names.bind(b"p".to_vec(), b"a", Running::new(now, room), now);
         assert!(
             names
                 .portals
