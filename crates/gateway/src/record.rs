@@ -81,6 +81,9 @@ pub struct Statement {
     pub copied: u64,
     /// How it ended.
     pub outcome: Outcome,
+    /// Where it is a string that did not come to its end: what was done of it before, as in [`Outcome::Done`]. It is undone, unless it was
+    /// committed.
+    pub before: Vec<String>,
 }
 
 /// What was said in a session is nothing for our own logs.

@@ -158,7 +158,9 @@ impl Statements {
                 kind: *kind,
                 name: name.to_vec(),
             },
-            (Front::Sync, _) => Entry::Sync,
+            (Front::Sync, Some(room)) => Entry::Sync {
+                running: running(None, room),
+            },
             // Data before the target has asked for it, by a client in a hurry; without a COPY it is ignored.
             (Front::CopyDone | Front::CopyFail, _) if !self.queue.is_empty() => Entry::CopyEnd,
             (_, room) => return Ok(room),
@@ -193,7 +195,11 @@ impl Statements {
     /// It is about nothing that was asked, or nobody can tell what it is about.
     pub fn back(&mut self, head: Head, body: &[u8], now: Now) -> Result<Answered, Malformed> {
         let mut answered = Answered::default();
-        self.answer(head, body, now, &mut answered)?;
+        if let Err(error) = self.answer(head, body, now, &mut answered) {
+            // What has ended has ended, and is told with the rest.
+            self.names.keep(answered.ended);
+            return Err(error);
+        }
         // What is gone was bound before.
         let gone = self.names.gone();
         answered.ended.splice(..0, gone);
@@ -241,7 +247,7 @@ impl Statements {
             b'G' | b'H' => {
                 self.find(|entry| matches!(entry, Entry::Query(_) | Entry::Execute { .. }))?;
                 if head.kind == b'G' {
-                    self.copy_begins()?;
+                    self.copy_begins(answered)?;
                 }
             }
             b'c' | b'V' | b'I' | b'C' | b's' => self.statement_ends(head, body, now, answered)?,
@@ -372,6 +378,7 @@ impl Statements {
                 Entry::Bind { .. } | Entry::Parse { .. } | Entry::Close { .. } => {
                     self.completed(entry, now, &mut cut);
                 }
+                Entry::Sync { running } => cut.ended.push(unrecorded(running.room)),
                 entry => {
                     if let Some(running) = entry.running() {
                         cut.ended.push(running.ended(now));
@@ -382,9 +389,12 @@ impl Statements {
         self.names.transaction_ended();
         cut.ended.append(&mut self.names.gone());
         for ended in &mut cut.ended {
-            if let Some((_, statement)) = &mut ended.record
-                && matches!(&statement.outcome, Outcome::Done(_) | Outcome::Bound)
-            {
+            if let Some((_, statement)) = &mut ended.record {
+                match &mut statement.outcome {
+                    Outcome::Done(done) => statement.before = std::mem::take(done),
+                    Outcome::Bound => {}
+                    _ => continue,
+                }
                 statement.outcome = Outcome::Cut;
             }
         }

@@ -28,12 +28,7 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
     let mut cut = Cut::default();
     let mut used = 0;
     match &mut statement.outcome {
-        Outcome::Done(results) => {
-            let kept = fitting(results.iter().map(|result| written(result)), space / 8);
-            cut.results = count(results.len() - kept.0);
-            results.truncate(kept.0);
-            used += kept.1;
-        }
+        Outcome::Done(results) => used += fit_results(results, &mut cut, space / 8),
         Outcome::Refused(why) | Outcome::Failed(why) => {
             let (end, size) = prefix(why, space / 8);
             why.truncate(end);
@@ -41,6 +36,7 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
         }
         Outcome::Bound | Outcome::Cut | Outcome::MayWork => {}
     }
+    used += fit_results(&mut statement.before, &mut cut, space / 8);
     if let Some(values) = &mut statement.values {
         let kept = fitting(values.iter().map(|value| written(text_of(value))), space / 4);
         cut.values = count(values.len() - kept.0);
@@ -65,6 +61,13 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
     (What::Statement(statement), is_cut.then_some(cut))
 }
 
+fn fit_results(results: &mut Vec<String>, cut: &mut Cut, space: usize) -> usize {
+    let kept = fitting(results.iter().map(|result| written(result)), space);
+    cut.results += count(results.len() - kept.0);
+    results.truncate(kept.0);
+    kept.1
+}
+
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -75,8 +78,10 @@ fn most(statement: &Statement) -> usize {
     let mut bytes = values.fold(statement.text.len(), |sum, value| {
         sum + text_of(value).len() + AROUND
     });
+    let all = |results: &[String]| results.iter().map(|result| result.len() + AROUND).sum::<usize>();
+    bytes += all(&statement.before);
     bytes += match &statement.outcome {
-        Outcome::Done(results) => results.iter().map(|result| result.len() + AROUND).sum(),
+        Outcome::Done(results) => all(results),
         Outcome::Failed(text) | Outcome::Refused(text) => text.len(),
         Outcome::Bound | Outcome::Cut | Outcome::MayWork => 0,
     };
@@ -149,6 +154,7 @@ mod tests {
             rows: u64::MAX,
             copied: u64::MAX,
             outcome,
+            before: Vec::new(),
         })
     }
 
@@ -195,10 +201,18 @@ mod tests {
             text in ".{0,5000}",
             values in proptest::option::of(proptest::collection::vec(".{0,300}", 0..40)),
             results in proptest::collection::vec(".{0,30}", 0..200),
+            done in proptest::bool::ANY,
             longest in 0usize..20_000,
         ) {
             let values = values.map(|all| all.into_iter().map(Value::Text).collect());
-            let line = record(statement(&text, values, Outcome::Done(results)), longest).line();
+            let (outcome, before) = if done {
+                (Outcome::Done(results), Vec::new())
+            } else {
+                (Outcome::Failed("22012".to_owned()), results)
+            };
+            let What::Statement(mut statement) = statement(&text, values, outcome) else { panic!() };
+            statement.before = before;
+            let line = record(What::Statement(statement), longest).line();
             prop_assert!(line.len() <= longest.max(SHORTEST_LINE), "{} > {longest}", line.len());
             prop_assert!(!line.contains('\n'));
         }

@@ -70,7 +70,8 @@ fn is_zero(number: &u64) -> bool {
 impl Record {
     /// The record as one line of JSON, without a line feed: `n` its number, `at` when it began, `kind` (`statement` or `lost`);
     /// of a statement `text`, `values` where they are recorded, `took_us` (microseconds), `rows`, `copied` (bytes of a COPY's data, which itself is not recorded), and one of `done` (what it did),
-    /// `failed` (SQLSTATE), `refused` (why), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). What was left out is in `text_missing`
+    /// `failed` (SQLSTATE), `refused` (why), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). `done` stands beside `failed` or `cut` where a string did
+    /// something before that: it is undone, unless it was committed. What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
     /// `until` when the last began.
     #[must_use]
@@ -128,6 +129,7 @@ impl<'a> Line<'a> {
         self.took_us = Some(u64::try_from(statement.took.as_micros()).unwrap_or(u64::MAX));
         self.rows = Some(statement.rows);
         self.copied = statement.copied;
+        self.done = (!statement.before.is_empty()).then_some(&statement.before);
         match &statement.outcome {
             Outcome::Done(results) => self.done = Some(results),
             Outcome::Failed(code) => self.failed = Some(code),
@@ -184,6 +186,7 @@ mod tests {
             rows: 2,
             copied: 9,
             outcome: Outcome::Done(vec!["SELECT 2".to_owned()]),
+            before: Vec::new(),
         };
         let mut record = Record {
             number: 7,

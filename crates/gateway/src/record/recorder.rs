@@ -306,6 +306,7 @@ mod tests {
             rows: 0,
             copied: 0,
             outcome: Outcome::Cut,
+            before: Vec::new(),
         })
     }
 

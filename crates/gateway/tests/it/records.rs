@@ -435,6 +435,56 @@ async fn a_text_that_is_too_long_for_a_line_is_cut_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_come_to_its_end_says_what_it_did() {
+    let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
+    let (mut raw, _) = Raw::login(&world).await;
+    let table = "CREATE TABLE t (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)";
+    raw.send(&query(table)).await;
+    assert_eq!(raw.answers().await, "CZ");
+    let string = "BEGIN; INSERT INTO t VALUES (1); COMMIT; SELECT 1/0";
+    raw.send(&query(string)).await;
+    assert_eq!(raw.answers().await, "CCCE[22012]Z");
+    let twice = "INSERT INTO t VALUES (1)";
+    raw.send(&[crate::raw::extended(twice), crate::raw::sync()].concat())
+        .await;
+    assert_eq!(raw.answers().await, "12CE[23505]Z");
+    // The target keeps answers back until there are some kilobytes of them.
+    let waits = "BEGIN; INSERT INTO t VALUES (2); COMMIT; SELECT repeat('x', 9000) FROM generate_series(1, 5); SELECT pg_sleep(600)";
+    raw.send(&query(waits)).await;
+    for kind in *b"CCCTD" {
+        assert_eq!(raw.message().await.unwrap().0, kind);
+    }
+    drop(raw);
+    world.judge.closings(1).await;
+    let all = world.judge.statements();
+    let seen: Vec<_> = all
+        .iter()
+        .skip(1)
+        .map(|one| (&*one.text, one.before.join(", "), one.outcome.clone()))
+        .collect();
+    let failed = |code: &str| Outcome::Failed(code.to_owned());
+    let committed = || "BEGIN, INSERT 0 1, COMMIT".to_owned();
+    // The last of them may be kept back.
+    let waited = all.last().unwrap().before.join(", ");
+    assert!(waited.starts_with(&committed()), "{waited}");
+    let end = "(the end of a batch: what it did and had not committed is undone)";
+    assert_eq!(
+        seen,
+        [
+            (string, committed(), failed("22012")),
+            (twice, String::new(), done(&["INSERT 0 1"])),
+            (end, String::new(), failed("23505")),
+            (waits, waited, Outcome::Cut),
+        ]
+    );
+    let line = world.judge.records()[1].1.line();
+    assert!(
+        line.contains(r#""done":["BEGIN","INSERT 0 1","COMMIT"],"failed":"22012""#),
+        "{line}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_planning_runs_is_recorded() {
     let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
     world

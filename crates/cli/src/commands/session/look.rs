@@ -70,6 +70,7 @@ struct Record {
     values: Option<Vec<serde_json::Value>>,
     took_us: Option<u64>,
     rows: Option<u64>,
+    done: Vec<String>,
     failed: Option<String>,
     refused: Option<String>,
     bound: bool,
@@ -142,6 +143,9 @@ fn shown(record: &Record) -> Line {
         let values: Vec<String> = values.iter().map(ToString::to_string).collect();
         line = line.with(Style::Faint, format!("  [{}]", values.join(", ")));
     }
+    if !record.done.is_empty() && (record.failed.is_some() || record.cut) {
+        line = line.with(Style::Faint, format!("  did {}", record.done.join(", ")));
+    }
     match (&record.failed, &record.refused, record.cut) {
         (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
         (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
@@ -174,6 +178,9 @@ mod tests {
         assert_eq!(line(ran), "10:21:07.12Z  12 ms  1 row  select 1");
         let failed = r#"{"at":"2026-01-02T10:21:07Z","kind":"statement","text":"x","took_us":5,"rows":0,"failed":"42601"}"#;
         assert_eq!(line(failed), "10:21:07Z  5 µs  x  failed (42601)");
+        let partly =
+            r#"{"at":"T1","kind":"statement","text":"x","done":["INSERT 0 1","COMMIT"],"failed":"22012"}"#;
+        assert_eq!(line(partly), "1  x  did INSERT 0 1, COMMIT  failed (22012)");
         let refused = r#"{"at":"T1","kind":"statement","text":"drop table t","refused":"no DDL"}"#;
         assert_eq!(line(refused), "1  drop table t  refused: no DDL");
         let bound = r#"{"at":"T1","kind":"statement","text":"select f()","bound":true}"#;

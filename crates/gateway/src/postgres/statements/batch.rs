@@ -1,6 +1,6 @@
 //! How a batch ends: what fails, what the target passes over then, and that it is ready again.
 
-use super::entry::{Entry, Now, unrecorded};
+use super::entry::{END, Entry, Now, unrecorded};
 use super::{Answered, Statements};
 use crate::postgres::frame::{Head, Malformed, Report};
 
@@ -40,7 +40,10 @@ impl Statements {
                 return Ok(());
             }
             // What the end of a batch brings about: it is the end all the same.
-            Some(Entry::Sync) => return Ok(()),
+            Some(Entry::Sync { running }) => {
+                running.failed = Some(code);
+                return Ok(());
+            }
             Some(Entry::Execute { running, .. }) => running.failed = Some(code.clone()),
             Some(_) => {}
         }
@@ -92,7 +95,7 @@ impl Statements {
 
     fn skip_to_the_sync(&mut self, answered: &mut Answered) {
         while let Some(entry) = self.queue.front() {
-            if matches!(entry, Entry::Sync) {
+            if matches!(entry, Entry::Sync { .. }) {
                 self.skipping = false;
                 return;
             }
@@ -105,14 +108,22 @@ impl Statements {
     pub(super) fn ready(&mut self, body: &[u8], now: Now, answered: &mut Answered) -> Result<(), Malformed> {
         self.drop_copy_ends();
         let is_its = match self.queue.front() {
-            Some(Entry::Sync) => true,
+            Some(Entry::Sync { .. }) => true,
             // It would have said something before.
             Some(Entry::Query(running) | Entry::FunctionCall(running)) => running.heard,
             _ => false,
         };
         if is_its {
-            if let Some(running) = self.queue.pop().and_then(Entry::running) {
-                answered.ended.push(running.ended(now));
+            match self.queue.pop() {
+                Some(Entry::Sync { mut running }) if running.failed.is_some() => {
+                    running.text = Some(END.into());
+                    answered.ended.push(running.ended(now));
+                }
+                Some(Entry::Sync { running }) => answered.ended.push(unrecorded(running.room)),
+                Some(entry) => answered
+                    .ended
+                    .extend(entry.running().map(|running| running.ended(now))),
+                None => {}
             }
         } else if self.spare > 0 {
             // A Sync of those that may have been passed over was not.

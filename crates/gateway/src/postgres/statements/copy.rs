@@ -1,7 +1,7 @@
 //! COPY: data that goes past the queue, and Syncs that the target passes over meanwhile.
 
-use super::Statements;
-use super::entry::Entry;
+use super::entry::{Entry, unrecorded};
+use super::{Answered, Statements};
 use crate::postgres::frame::{Front, Malformed};
 
 impl Statements {
@@ -48,18 +48,21 @@ impl Statements {
         }
     }
 
-    pub(super) fn copy_begins(&mut self) -> Result<(), Malformed> {
+    pub(super) fn copy_begins(&mut self, answered: &mut Answered) -> Result<(), Malformed> {
         self.copy = true;
         self.copying = true;
         self.passed_over = 0;
         while let Some(entry) = self.queue.second() {
             match entry {
-                Entry::Sync => self.passed_over += 1,
+                Entry::Sync { .. } => self.passed_over += 1,
                 Entry::CopyEnd => self.copying = false,
                 // The target would take it for data, and fail.
                 _ => return Err(Malformed::Kind),
             }
-            self.queue.remove_second();
+            let passed = self.queue.remove_second().and_then(Entry::running);
+            answered
+                .ended
+                .extend(passed.map(|running| unrecorded(running.room)));
             if !self.copying {
                 return Ok(());
             }
@@ -79,7 +82,7 @@ impl Statements {
     /// A COPY failed that may or may not have passed over Syncs: whether anything was sent behind it that runs in one case only.
     pub(super) fn is_told(&self) -> bool {
         let behind = self.queue.iter().skip(1);
-        let mut to_the_sync = behind.take_while(|entry| !matches!(entry, Entry::Sync));
+        let mut to_the_sync = behind.take_while(|entry| !matches!(entry, Entry::Sync { .. }));
         to_the_sync.all(|entry| matches!(entry, Entry::CopyEnd))
     }
 }

@@ -1,7 +1,7 @@
 //! What is on its way costs: room for its records, and what there is to stop.
 
 use super::Statements;
-use super::entry::Entry;
+use super::entry::{END, Entry};
 use crate::postgres::frame::Front;
 use crate::record::BUDGET;
 
@@ -18,6 +18,8 @@ impl Statements {
             }
             Front::FunctionCall { rest, .. } => Some(rest.len().saturating_mul(2)),
             Front::Execute { portal, .. } => Some(self.executes(portal)),
+            // It may fail, and with it what is recorded as done.
+            Front::Sync => Some(END.len()),
             _ => None,
         }
     }

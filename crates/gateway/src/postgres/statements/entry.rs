@@ -54,7 +54,9 @@ pub(super) enum Entry {
         kind: u8,
         name: Vec<u8>,
     },
-    Sync,
+    Sync {
+        running: Running,
+    },
     CopyEnd,
 }
 
@@ -89,7 +91,8 @@ impl Entry {
             | Self::FunctionCall(running)
             | Self::Parse { running, .. }
             | Self::Bind { running, .. }
-            | Self::Execute { running, .. } => Some(running),
+            | Self::Execute { running, .. }
+            | Self::Sync { running } => Some(running),
             _ => None,
         }
     }
@@ -135,10 +138,10 @@ impl Running {
         if self.more_tags > 0 {
             self.tags.push(format!("(and {} more)", self.more_tags));
         }
-        let outcome = match (self.refused, self.failed) {
-            (Some(said), _) => Outcome::Refused(said.message),
-            (None, Some(code)) => Outcome::Failed(code),
-            (None, None) => Outcome::Done(self.tags),
+        let (outcome, before) = match (self.refused, self.failed) {
+            (Some(said), _) => (Outcome::Refused(said.message), Vec::new()),
+            (None, Some(code)) => (Outcome::Failed(code), self.tags),
+            (None, None) => (Outcome::Done(self.tags), Vec::new()),
         };
         let statement = Statement {
             text: self.text.unwrap_or_default(),
@@ -147,6 +150,7 @@ impl Running {
             rows: self.rows,
             copied: self.copied,
             outcome,
+            before,
         };
         Ended {
             record: Some((self.now.at, statement)),
@@ -158,6 +162,9 @@ impl Running {
 pub(super) fn unrecorded(room: Room) -> Ended {
     Ended { record: None, room }
 }
+
+/// What is recorded for the text of the end of a batch that fails.
+pub(super) const END: &str = "(the end of a batch: what it did and had not committed is undone)";
 
 /// What is recorded for the text of a function that is called by its number.
 pub(super) fn called(number: u32) -> String {

@@ -53,6 +53,7 @@ impl Portal {
             rows: 0,
             copied: 0,
             outcome: Outcome::Bound,
+            before: Vec::new(),
         };
         Some(Ended {
             record: Some((at, statement)),
@@ -155,6 +156,11 @@ impl Names {
     /// What is recorded of portals that were never executed, and are gone.
     pub(super) fn gone(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.gone)
+    }
+
+    /// What ended otherwise, to be told with them.
+    pub(super) fn keep(&mut self, ended: Vec<Ended>) {
+        self.gone.extend(ended);
     }
 
     /// Those that nothing executes are recorded now: others wait for their room.

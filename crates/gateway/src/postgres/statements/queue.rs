@@ -99,8 +99,8 @@ impl Queue {
     }
 
     /// Takes out the one behind the first, which is nothing that has a name.
-    pub(super) fn remove_second(&mut self) {
-        self.entries.remove(1);
+    pub(super) fn remove_second(&mut self) -> Option<Entry> {
+        self.entries.remove(1)
     }
 
     pub(super) fn iter(&self) -> Iter<'_, Entry> {

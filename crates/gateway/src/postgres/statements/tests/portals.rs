@@ -1,0 +1,85 @@
+//! Portals that are bound, executed in parts, or never.
+
+use super::*;
+
+#[test]
+fn what_is_bound_and_never_executed_is_recorded() {
+    let named = |portal: &'static str| Front::Bind {
+        portal: portal.as_bytes(),
+        statement: b"s",
+        rest: &[],
+    };
+    let run = |portal: &'static str| Front::Execute {
+        portal: portal.as_bytes(),
+    };
+    let mut script = Script::new();
+    // At the end of its transaction, when it is bound anew, when it is closed.
+    script.sends(&[parse("s", "SELECT f()"), bind("s"), Front::Sync]);
+    script.answers(&["1", "2", "ZI"]);
+    script.check(&["SELECT f(): bound (0)"]);
+    script.sends(&[
+        bind("s"),
+        bind("s"),
+        RUN,
+        named("p"),
+        Front::Close {
+            kind: b'P',
+            name: b"p",
+        },
+        Front::Sync,
+    ]);
+    script.answers(&["2", "2", "CSELECT 0", "2", "3", "ZI"]);
+    script.check(&[
+        "SELECT f(): bound (0)",
+        "SELECT f(): SELECT 0 (0)",
+        "SELECT f(): bound (0)",
+    ]);
+    // In a transaction it may still be executed, in another batch.
+    script.sends(&[named("p"), named("q"), Front::Sync]);
+    script.answers(&["2", "2", "ZT"]);
+    script.sends(&[run("p"), run("p"), Front::Sync]);
+    script.answers(&["s", "CSELECT 1", "ZT"]);
+    assert_eq!(std::mem::take(&mut script.seen).len(), 2);
+    script.sends(&[q("COMMIT")]);
+    script.answers(&["CCOMMIT", "ZI"]);
+    script.check(&["SELECT f(): bound (0)", "COMMIT: COMMIT (0)"]);
+    // What fails behind it does not hide it.
+    script.sends(&[bind("s"), parse("t", "X"), RUN, Front::Sync]);
+    script.answers(&["2", "E42601", "ZI"]);
+    script.check(&["X: !42601 (0)", "SELECT f(): bound (0)"]);
+    // When the session ends: what was answered, and what was not.
+    script.sends(&[named("p"), named("q")]);
+    script.answers(&["2"]);
+    for ended in script.statements.cut(Script::now()) {
+        script.note(ended);
+    }
+    script.check(&["SELECT f(): bound (0)", "SELECT f(): cut (0)"]);
+}
+
+#[test]
+fn what_is_bound_keeps_no_room_that_others_wait_for() {
+    let text: &'static str = "x".repeat(2 << 20).leak();
+    let mut script = Script::new();
+    script.sends(&[parse("s", text)]);
+    script.answers(&["1"]);
+    let portal = |name: &'static str| Front::Bind {
+        portal: name.as_bytes(),
+        statement: b"s",
+        rest: &[],
+    };
+    script.sends(&[portal("p"), portal("q")]);
+    script.answers(&["2"]);
+    assert!(script.recorder.room_now(600_000).is_none());
+    // What is there already, and what comes while somebody waits.
+    let there = script.statements.hurry(true);
+    assert_eq!(there.len(), 1);
+    let comes = script
+        .statements
+        .back(Head { kind: b'2', body: 0 }, b"", Script::now())
+        .unwrap();
+    assert_eq!(comes.ended.len(), 1);
+    assert!(script.statements.hurry(false).is_empty());
+    // It is executed all the same, and takes its own room.
+    let run = Front::Execute { portal: b"p" };
+    assert!(script.statements.cost(&run) > Some(1 << 20));
+}
