@@ -4,6 +4,7 @@ mod deliver;
 mod fit;
 mod line;
 mod recorder;
+mod text;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use daypass_core::time::Timestamp;
 
 pub(crate) use recorder::BUDGET;
 pub use recorder::{Recorder, Room};
+pub use text::Text;
 
 /// Something that happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +72,11 @@ pub struct Lost {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Statement {
     /// Its text. Passwords are taken out of it.
-    pub text: Arc<str>,
+    pub text: Text,
+    /// It ran by its name, and SQL may have changed what that stands for: it may be another text.
+    pub perhaps: bool,
     /// The values that were bound to it, where they are asked for.
-    pub values: Option<Vec<Value>>,
+    pub values: Option<Arc<[Value]>>,
     /// From when it was passed on until its end was.
     pub took: Duration,
     /// Rows that came back or were touched.

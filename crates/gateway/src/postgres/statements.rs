@@ -15,7 +15,7 @@ mod queue;
 use super::frame::{Front, Head, Malformed};
 use super::message::Said;
 use super::redact::redacted;
-use crate::record::{Outcome, Room};
+use crate::record::{Outcome, Room, Text};
 pub use entry::{Ended, Now};
 use entry::{Entry, Running, called, recorded, unrecorded};
 use names::Names;
@@ -347,23 +347,29 @@ impl Statements {
             return Err(Malformed::Kind);
         };
         self.unreported = true;
-        self.end_execute(&portal, running, now, answered);
+        let text = self.end_execute(&portal, running, now, answered);
         if let Some(tag) = tag {
-            let (text, _) = self.names.portal(&portal);
             self.names.tagged(&tag, &text);
         }
         Ok(())
     }
 
-    fn end_execute(&mut self, portal: &[u8], mut running: Running, now: Now, answered: &mut Answered) {
-        let (text, values) = self.names.portal(portal);
+    /// It is recorded; the answer is its text.
+    fn end_execute(
+        &mut self,
+        portal: &[u8],
+        mut running: Running,
+        now: Now,
+        answered: &mut Answered,
+    ) -> Text {
+        self.names.portal(portal, &mut running);
         if let Some(room) = self.names.executed(portal) {
             let own = std::mem::replace(&mut running.room, room);
             answered.ended.push(unrecorded(own));
         }
-        running.text = Some(text);
-        running.values = values;
+        let text = running.text.clone().unwrap_or_default();
         answered.ended.push(running.ended(now));
+        text
     }
 
     /// The session is over: what still ran was cut.
@@ -373,7 +379,9 @@ impl Statements {
         let mut cut = Answered::default();
         while let Some(entry) = self.queue.pop() {
             match entry {
-                Entry::Execute { portal, running } => self.end_execute(&portal, running, now, &mut cut),
+                Entry::Execute { portal, running } => {
+                    self.end_execute(&portal, running, now, &mut cut);
+                }
                 // So that what is recorded of the rest is the text that it would have run.
                 Entry::Bind { .. } | Entry::Parse { .. } | Entry::Close { .. } => {
                     self.completed(entry, now, &mut cut);

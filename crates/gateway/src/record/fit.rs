@@ -1,9 +1,5 @@
 //! What is too long for one line of a recording is cut, and says so. Without IO.
 
-use std::sync::Arc;
-
-use aws_lc_rs::digest;
-
 use super::{Cut, Missing, Outcome, Statement, Value, What};
 
 /// The shortest line that is written, whatever a lease says.
@@ -40,22 +36,18 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
     if let Some(values) = &mut statement.values {
         let kept = fitting(values.iter().map(|value| written(text_of(value))), space / 4);
         cut.values = count(values.len() - kept.0);
-        values.truncate(kept.0);
+        if kept.0 < values.len() {
+            *values = values.get(..kept.0).unwrap_or_default().into();
+        }
         used += kept.1;
     }
     let (end, _) = prefix(&statement.text, space.saturating_sub(used));
     if end < statement.text.len() {
-        let hash = digest::digest(&digest::SHA256, statement.text.as_bytes());
-        let mut sha256 = [0; 32];
-        sha256
-            .iter_mut()
-            .zip(hash.as_ref())
-            .for_each(|(to, from)| *to = *from);
         cut.text = Some(Missing {
             bytes: count(statement.text.len() - end),
-            sha256,
+            sha256: statement.text.sha256(),
         });
-        statement.text = Arc::from(statement.text.get(..end).unwrap_or_default());
+        statement.text = statement.text.beginning(end);
     }
     let is_cut = cut != Cut::default();
     (What::Statement(statement), is_cut.then_some(cut))
@@ -74,7 +66,12 @@ fn count(number: usize) -> u64 {
 
 /// At most so many bytes: each may need six.
 fn most(statement: &Statement) -> usize {
-    let values = statement.values.iter().flatten();
+    size(statement).saturating_mul(6)
+}
+
+/// How many bytes of texts it has.
+pub(super) fn size(statement: &Statement) -> usize {
+    let values = statement.values.iter().flat_map(|values| values.iter());
     let mut bytes = values.fold(statement.text.len(), |sum, value| {
         sum + text_of(value).len() + AROUND
     });
@@ -85,7 +82,7 @@ fn most(statement: &Statement) -> usize {
         Outcome::Failed(text) | Outcome::Refused(text) => text.len(),
         Outcome::Bound | Outcome::Cut | Outcome::MayWork => 0,
     };
-    bytes.saturating_mul(6)
+    bytes
 }
 
 fn text_of(value: &Value) -> &str {
@@ -140,6 +137,7 @@ fn prefix(text: &str, space: usize) -> (usize, usize) {
 mod tests {
     use std::time::Duration;
 
+    use aws_lc_rs::digest;
     use daypass_core::time::Timestamp;
     use proptest::prelude::*;
 
@@ -149,7 +147,8 @@ mod tests {
     fn statement(text: &str, values: Option<Vec<Value>>, outcome: Outcome) -> What {
         What::Statement(Statement {
             text: text.into(),
-            values,
+            perhaps: false,
+            values: values.map(Into::into),
             took: Duration::MAX,
             rows: u64::MAX,
             copied: u64::MAX,
@@ -182,6 +181,24 @@ mod tests {
         assert!(text.starts_with(&*kept.text));
         let all = digest::digest(&digest::SHA256, text.as_bytes());
         assert_eq!(missing.sha256, all.as_ref());
+    }
+
+    #[test]
+    fn what_runs_often_is_cut_and_hashed_once() {
+        let text: super::super::Text = "x".repeat(20_000).into();
+        let cut = || {
+            let What::Statement(mut statement) = statement("", None, Outcome::Cut) else {
+                panic!()
+            };
+            statement.text = text.clone();
+            let record = record(What::Statement(statement), 10_000);
+            let What::Statement(kept) = record.what else {
+                panic!()
+            };
+            kept.text
+        };
+        let first = cut();
+        assert!(first.len() < 10_000 && first.is(&cut()));
     }
 
     #[test]

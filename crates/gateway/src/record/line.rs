@@ -12,6 +12,8 @@ struct Line<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    perhaps: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     text_missing: Option<Gone>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +71,7 @@ fn is_zero(number: &u64) -> bool {
 
 impl Record {
     /// The record as one line of JSON, without a line feed: `n` its number, `at` when it began, `kind` (`statement` or `lost`);
-    /// of a statement `text`, `values` where they are recorded, `took_us` (microseconds), `rows`, `copied` (bytes of a COPY's data, which itself is not recorded), and one of `done` (what it did),
+    /// of a statement `text` (with `perhaps` where its name may stand for another), `values` where they are recorded, `took_us` (microseconds), `rows`, `copied` (bytes of a COPY's data, which itself is not recorded), and one of `done` (what it did),
     /// `failed` (SQLSTATE), `refused` (why), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). `done` stands beside `failed` or `cut` where a string did
     /// something before that: it is undone, unless it was committed. What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
@@ -88,6 +90,7 @@ impl<'a> Line<'a> {
             at: record.at.to_string(),
             kind: "lost",
             text: None,
+            perhaps: false,
             text_missing: None,
             values: None,
             values_missing: 0,
@@ -122,6 +125,7 @@ impl<'a> Line<'a> {
     fn statement(&mut self, statement: &'a Statement) {
         self.kind = "statement";
         self.text = Some(&statement.text);
+        self.perhaps = statement.perhaps;
         self.values = statement
             .values
             .as_ref()
@@ -175,13 +179,17 @@ mod tests {
     fn a_record_is_one_line_that_says_all() {
         let statement = Statement {
             text: "SELECT $1,\n\"a\u{1}\"".into(),
-            values: Some(vec![
-                Value::Null,
-                Value::Text("ä".to_owned()),
-                Value::Binary("00ff".to_owned()),
-                Value::Cut("x".to_owned()),
-                Value::LeftOut(5),
-            ]),
+            perhaps: true,
+            values: Some(
+                [
+                    Value::Null,
+                    Value::Text("ä".to_owned()),
+                    Value::Binary("00ff".to_owned()),
+                    Value::Cut("x".to_owned()),
+                    Value::LeftOut(5),
+                ]
+                .into(),
+            ),
             took: Duration::from_micros(1_500),
             rows: 2,
             copied: 9,
@@ -196,7 +204,7 @@ mod tests {
         };
         assert_eq!(
             record.line(),
-            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"]}"#
+            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","perhaps":true,"values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"]}"#
         );
         assert!(!format!("{record:?}").contains("SELECT"), "{record:?}");
         record.cut = Some(Cut {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use daypass_core::time::Timestamp;
 use tokio::sync::{Notify, Semaphore};
 
-use super::fit::fit;
+use super::fit::{fit, size};
 use super::{Cut, Lost, What};
 use crate::control::{OnFailure, Recording};
 
@@ -179,8 +179,8 @@ impl Recorder {
             return;
         }
         let mut cost = room.0 as usize;
-        // A text that was prepared before can be longer than the room that its execution took.
-        let more = cost_of(text_of(&what)).saturating_sub(room.0) as usize;
+        // What was prepared before and what a string does can be longer than the room that was taken.
+        let more = cost_of(size_of(&what)).saturating_sub(room.0) as usize;
         if more > 0 {
             waiting.debt += more - self.budget.forget_permits(more);
             cost += more;
@@ -282,9 +282,9 @@ impl Waiting {
     }
 }
 
-fn text_of(what: &What) -> usize {
+fn size_of(what: &What) -> usize {
     match what {
-        What::Statement(statement) => statement.text.len(),
+        What::Statement(statement) => size(statement),
         What::Lost(_) => 0,
     }
 }
@@ -301,6 +301,7 @@ mod tests {
     fn statement(bytes: usize) -> What {
         What::Statement(Statement {
             text: "x".repeat(bytes).into(),
+            perhaps: false,
             values: None,
             took: Duration::ZERO,
             rows: 0,

@@ -115,9 +115,9 @@ async fn a_function_call_is_recorded_with_its_number_and_arguments() {
     assert!(
         all[0].text.contains(&format!("number {number},")),
         "{}",
-        all[0].text
+        &*all[0].text
     );
-    assert_eq!(all[0].values, Some(vec![Value::Text("ada".to_owned())]));
+    assert_eq!(all[0].values, Some([Value::Text("ada".to_owned())].into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

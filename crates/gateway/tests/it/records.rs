@@ -84,7 +84,7 @@ async fn values_are_recorded_where_they_are_asked_for() {
         (all.len() == 2).then_some(all)
     };
     let all = world.judge.until("two records", two).await;
-    let values = |index: usize| all[index].values.clone().unwrap();
+    let values = |index: usize| all[index].values.clone().unwrap().to_vec();
     // tokio-postgres sends all values in binary form.
     assert_eq!(
         values(0),

@@ -66,6 +66,7 @@ struct Record {
     at: String,
     kind: String,
     text: Option<String>,
+    perhaps: bool,
     text_missing: Option<serde_json::Value>,
     values: Option<Vec<serde_json::Value>>,
     took_us: Option<u64>,
@@ -135,6 +136,9 @@ fn shown(record: &Record) -> Line {
             format!("{rows} row{}  ", if rows == 1 { "" } else { "s" }),
         );
     }
+    if record.perhaps {
+        line = line.with(Style::Faint, "(perhaps, by its name) ");
+    }
     line = line.text(record.text.clone().unwrap_or_default());
     if record.text_missing.is_some() {
         line = line.with(Style::Faint, " …");
@@ -183,8 +187,11 @@ mod tests {
         assert_eq!(line(partly), "1  x  did INSERT 0 1, COMMIT  failed (22012)");
         let refused = r#"{"at":"T1","kind":"statement","text":"drop table t","refused":"no DDL"}"#;
         assert_eq!(line(refused), "1  drop table t  refused: no DDL");
-        let bound = r#"{"at":"T1","kind":"statement","text":"select f()","bound":true}"#;
-        assert_eq!(line(bound), "1  select f()  bound, and not executed");
+        let bound = r#"{"at":"T1","kind":"statement","text":"select f()","perhaps":true,"bound":true}"#;
+        assert_eq!(
+            line(bound),
+            "1  (perhaps, by its name) select f()  bound, and not executed"
+        );
         assert_eq!(
             line(r#"{"at":"T1","kind":"lost","records":7}"#),
             "1  7 records are missing here"

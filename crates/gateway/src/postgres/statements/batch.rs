@@ -71,7 +71,8 @@ impl Statements {
                 ..
             }) => {
                 answered.instead = running.refused.clone();
-                running.text = Some(self.names.text_of(&statement));
+                let (text, certain) = self.names.text_of(&statement);
+                (running.text, running.perhaps) = (Some(text), !certain);
                 running.failed = Some(code);
                 answered.ended.push(running.ended(now));
             }

@@ -7,7 +7,7 @@ use daypass_core::time::Timestamp;
 
 use crate::postgres::frame::{self, Fields, Malformed};
 use crate::postgres::message::Said;
-use crate::record::{Outcome, Room, Statement, Value};
+use crate::record::{Outcome, Room, Statement, Text, Value};
 
 /// How many bytes of a bound value are recorded.
 const VALUE: usize = 4_096;
@@ -66,8 +66,9 @@ const MOST_TAGS: usize = 1000;
 const LONGEST_TAG: usize = 64;
 
 pub(super) struct Running {
-    pub(super) text: Option<Arc<str>>,
-    pub(super) values: Option<Vec<Value>>,
+    pub(super) text: Option<Text>,
+    pub(super) perhaps: bool,
+    pub(super) values: Option<Arc<[Value]>>,
     /// How many bytes of a record the values take.
     pub(super) size: usize,
     pub(super) now: Now,
@@ -103,6 +104,7 @@ impl Running {
     pub(super) const fn new(now: Now, room: Room) -> Self {
         Self {
             text: None,
+            perhaps: false,
             values: None,
             size: 0,
             now,
@@ -145,6 +147,7 @@ impl Running {
         };
         let statement = Statement {
             text: self.text.unwrap_or_default(),
+            perhaps: self.perhaps,
             values: self.values,
             took: now.instant.saturating_duration_since(self.now.instant),
             rows: self.rows,
@@ -172,7 +175,7 @@ pub(super) fn called(number: u32) -> String {
 }
 
 /// Bound values as they are recorded.
-pub(super) fn recorded(rest: &[u8]) -> Vec<Value> {
+pub(super) fn recorded(rest: &[u8]) -> Arc<[Value]> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let one = |value: frame::Value<'_>| match value {
         frame::Value::Null => Value::Null,
@@ -195,5 +198,5 @@ pub(super) fn recorded(rest: &[u8]) -> Vec<Value> {
     if values.missing > 0 {
         all.push(Value::LeftOut(u64::try_from(values.missing).unwrap_or(u64::MAX)));
     }
-    all
+    all.into()
 }

@@ -10,22 +10,19 @@ use daypass_core::time::Timestamp;
 use super::entry::{Ended, Now, Running};
 use crate::postgres::frame;
 use crate::postgres::lexer::{Lexer, Token};
-use crate::record::{Outcome, Room, Statement, Value};
+use crate::record::{Outcome, Room, Statement, Text, Value};
 
 /// How many bytes of texts and values of prepared statements and portals are kept for one session.
 const KEPT: usize = 32 << 20;
 
-/// Stands before a text of which it is not known whether its name still stands for it.
-const PERHAPS: &str = "(perhaps, by its name) ";
-
 struct Prepared {
-    text: Arc<str>,
+    text: Text,
     certain: bool,
 }
 
 struct Portal {
-    text: Arc<str>,
-    values: Option<Vec<Value>>,
+    text: Text,
+    values: Option<Arc<[Value]>>,
     /// What it is counted as here.
     cost: usize,
     /// What values are counted as in a record.
@@ -47,7 +44,8 @@ impl Portal {
     fn bound_only(&mut self) -> Option<Ended> {
         let Bound { at, took, room } = self.bound.take()?;
         let statement = Statement {
-            text: perhaps(&self.text, self.certain),
+            text: self.text.clone(),
+            perhaps: !self.certain,
             values: self.values.take(),
             took,
             rows: 0,
@@ -70,14 +68,6 @@ const fn prepared_cost(name: &[u8], text: &str) -> usize {
 /// What a portal is counted as: its values may be written as digits.
 const fn portal_cost(name: &[u8], values: usize) -> usize {
     128 + name.len() + 2 * values
-}
-
-fn perhaps(text: &Arc<str>, certain: bool) -> Arc<str> {
-    if certain {
-        Arc::clone(text)
-    } else {
-        format!("{PERHAPS}{text}").into()
-    }
 }
 
 /// See the module.
@@ -105,7 +95,7 @@ impl Names {
     }
 
     /// A Parse was done.
-    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Arc<str>) {
+    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Text) {
         self.forget(&name);
         self.kept += prepared_cost(&name, &text);
         self.prepared.insert(name, Prepared { text, certain: true });
@@ -116,11 +106,7 @@ impl Names {
         let Running {
             values, size, room, ..
         } = running;
-        // The text itself, and not a copy that says that it is not certain: a client may bind it as often as it likes.
-        let (text, certain) = match self.prepared.get(statement) {
-            Some(known) => (Arc::clone(&known.text), known.certain),
-            None => (self.text_of(statement), true),
-        };
+        let (text, certain) = self.text_of(statement);
         let cost = portal_cost(&portal, size);
         self.close(&portal);
         self.portal_bytes += cost;
@@ -213,11 +199,11 @@ impl Names {
         self.portal_bytes = 0;
     }
 
-    /// The text of a prepared statement.
-    pub(super) fn text_of(&self, statement: &[u8]) -> Arc<str> {
+    /// The text of a prepared statement, and whether that is certain.
+    pub(super) fn text_of(&self, statement: &[u8]) -> (Text, bool) {
         match self.prepared.get(statement) {
-            Some(known) => perhaps(&known.text, known.certain),
-            None => format!("(prepared: {})", statement.escape_ascii()).into(),
+            Some(known) => (known.text.clone(), known.certain),
+            None => (format!("(prepared: {})", statement.escape_ascii()).into(), true),
         }
     }
 
@@ -232,11 +218,14 @@ impl Names {
         known.map_or(0, |known| known.text.len().saturating_add(known.size))
     }
 
-    /// The text and the values of a portal.
-    pub(super) fn portal(&self, portal: &[u8]) -> (Arc<str>, Option<Vec<Value>>) {
-        match self.portals.get(portal) {
-            Some(known) => (perhaps(&known.text, known.certain), known.values.clone()),
-            None => (format!("(portal: {})", portal.escape_ascii()).into(), None),
+    /// What a portal runs, as it is recorded.
+    pub(super) fn portal(&self, portal: &[u8], running: &mut Running) {
+        if let Some(known) = self.portals.get(portal) {
+            running.text = Some(known.text.clone());
+            running.perhaps = !known.certain;
+            running.values = known.values.clone();
+        } else {
+            running.text = Some(format!("(portal: {})", portal.escape_ascii()).into());
         }
     }
 
@@ -367,8 +356,8 @@ mod tests {
             names.prepare(Vec::new(), "DELETE FROM secrets".into());
             names.prepare(b"a".to_vec(), "SELECT 1".into());
             names.tagged(tag, tag);
-            assert_eq!(&*names.text_of(b""), "DELETE FROM secrets", "{tag}");
-            assert_eq!(&*names.text_of(b"a"), "(prepared: a)", "{tag}");
+            assert_eq!(&*names.text_of(b"").0, "DELETE FROM secrets", "{tag}");
+            assert_eq!(&*names.text_of(b"a").0, "(prepared: a)", "{tag}");
             names.forget(b"");
             assert_eq!(names.kept(), 0);
         }
@@ -377,8 +366,8 @@ mod tests {
     #[test]
     fn a_portal_of_an_uncertain_statement_holds_no_copy_of_its_text() {
         let mut names = Names::default();
-        let text: Arc<str> = "SELECT 1".into();
-        names.prepare(b"a".to_vec(), Arc::clone(&text));
+        let text: Text = "SELECT 1".into();
+        names.prepare(b"a".to_vec(), text.clone());
         names.tagged("DO", "DO $$BEGIN END$$");
         let now = Now {
             at: edge::now(),
@@ -390,8 +379,11 @@ mod tests {
             names
                 .portals
                 .values()
-                .all(|portal| Arc::ptr_eq(&portal.text, &text))
+                .all(|portal| portal.text.is(&text) && !portal.certain)
         );
-        assert_eq!(&*names.portal(b"p").0, "(perhaps, by its name) SELECT 1");
+        let room = Recorder::default().room_now(0).unwrap();
+        let mut running = Running::new(now, room);
+        names.portal(b"p", &mut running);
+        assert!(running.perhaps && running.text.unwrap().is(&text));
     }
 }

@@ -83,3 +83,34 @@ fn what_is_bound_keeps_no_room_that_others_wait_for() {
     let run = Front::Execute { portal: b"p" };
     assert!(script.statements.cost(&run) > Some(1 << 20));
 }
+
+#[test]
+fn values_are_counted_by_each_execute_and_kept_once() {
+    let mut script = Script::new();
+    let rest = [&[0, 0, 0, 1, 0, 0, 0x10, 0][..], &[b'x'; 4096]].concat();
+    let bind = Front::Bind {
+        portal: b"",
+        statement: b"s",
+        rest: &rest,
+    };
+    script.sends(&[parse("s", "SELECT $1"), bind, RUN]);
+    let cost = 9 + 2 * rest.len();
+    assert_eq!(script.statements.cost(&RUN), Some(cost), "what is bound is known");
+    script.sends(&[RUN, Front::Sync]);
+    script.answers(&["1", "2"]);
+    let mut values = Vec::new();
+    for answer in [b's', b's'] {
+        let answered = script.statements.back(
+            Head {
+                kind: answer,
+                body: 0,
+            },
+            b"",
+            Script::now(),
+        );
+        assert_eq!(script.statements.cost(&RUN), Some(cost));
+        let record = answered.unwrap().ended.into_iter().find_map(|ended| ended.record);
+        values.push(record.unwrap().1.values.unwrap());
+    }
+    assert!(std::sync::Arc::ptr_eq(&values[0], &values[1]));
+}
