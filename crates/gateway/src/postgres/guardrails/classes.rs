@@ -1,15 +1,17 @@
 //! What kind of statement it is, by `sqlparser`. What a guardrail lets through is listed; everything else is refused.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use sqlparser::ast::{
     CopySource, CopyTarget, Expr, Query, Set, SetExpr, Statement, Visit as _, Visitor, visit_expressions,
 };
-use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::dialect::Dialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::Why;
+use super::patience::{Patience, TooLong};
 use crate::postgres::lexer::{self, Lexer};
 use crate::postgres::target::Guardrails;
 
@@ -45,13 +47,22 @@ pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<(), W
 
 /// Reads a text, where the parser's tokens are the same as PostgreSQL's: it is somebody else's, for many databases.
 fn read(text: &str) -> Result<Vec<Statement>, Why> {
-    let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
+    let dialect = Patience::of(text.len());
+    // The parser may be stopped at any step, and nothing of it is used after that.
+    let read = catch_unwind(AssertUnwindSafe(|| read_as(text, &dialect)));
+    read.unwrap_or_else(|stopped| match stopped.downcast::<TooLong>() {
+        Ok(_) => Err("it takes too long to judge".to_owned()),
+        Err(failed) => resume_unwind(failed),
+    })
+}
+
+fn read_as(text: &str, dialect: &dyn Dialect) -> Result<Vec<Statement>, Why> {
+    let tokens = Tokenizer::new(dialect, text).tokenize_with_location();
     let tokens = tokens.map_err(|error| unread(error.location))?;
     if !theirs(&tokens).eq(ours(text)) {
         return Err("it reads as other words than it seems to have".to_owned());
     }
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(dialect).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements();
     let rest = parser.peek_token_ref();
     // The parser's own words quote the text, and with it what must not be recorded.

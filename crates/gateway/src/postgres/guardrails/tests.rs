@@ -281,3 +281,23 @@ fn what_takes_the_parser_twice_as_long_at_each_level_is_not_read() {
         &["SELECT position('a' IN b), Position('c' IN d) FROM t"],
     );
 }
+
+#[test]
+fn what_is_read_again_and_again_is_stopped() {
+    let rails = Guardrails {
+        read_only: true,
+        no_ddl: false,
+        qualified: false,
+    };
+    let nested = |before: &str, inner: &str, after: &str, levels: usize| {
+        format!("{}{inner}{}", before.repeat(levels), after.repeat(levels))
+    };
+    let text = format!("SELECT {}", nested("position(", "1", ")", 40));
+    let begun = crate::edge::instant();
+    let builder = std::thread::Builder::new().stack_size(STACK);
+    let judged = builder.spawn(move || classes::judge(&text, rails, 1));
+    let why = judged.unwrap().join().unwrap().unwrap_err();
+    let took = crate::edge::instant().saturating_duration_since(begun);
+    assert_eq!(why, "it takes too long to judge");
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+}

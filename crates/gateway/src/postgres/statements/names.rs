@@ -17,7 +17,8 @@ const KEPT: usize = 32 << 20;
 
 struct Prepared {
     text: Text,
-    certain: bool,
+    /// How often its name was in doubt before it was prepared.
+    doubts: u64,
 }
 
 struct Portal {
@@ -27,7 +28,10 @@ struct Portal {
     cost: usize,
     /// What values are counted as in a record.
     size: usize,
+    /// Its text was what its statement stood for.
     certain: bool,
+    /// How often its name was in doubt before it was bound.
+    doubts: u64,
     /// It was not executed yet.
     bound: Option<Bound>,
 }
@@ -40,12 +44,17 @@ struct Bound {
 }
 
 impl Portal {
+    /// Whether it runs its text, where its name was in doubt so often.
+    const fn is_certain(&self, name: &[u8], doubts: u64) -> bool {
+        self.certain && (name.is_empty() || self.doubts == doubts)
+    }
+
     /// It was never executed: what is recorded then.
-    fn bound_only(&mut self) -> Option<Ended> {
+    fn bound_only(&mut self, certain: bool) -> Option<Ended> {
         let Bound { at, took, room } = self.bound.take()?;
         let statement = Statement {
             text: self.text.clone(),
-            perhaps: !self.certain,
+            perhaps: !certain,
             values: self.values.take(),
             took,
             rows: 0,
@@ -79,6 +88,10 @@ pub(super) struct Names {
     kept: usize,
     /// What portals hold: their names and values.
     portal_bytes: usize,
+    /// How often SQL was seen that may have changed what any name of a prepared statement stands for, or of a portal: counted, so that
+    /// thousands of such statements do not each look at thousands of names.
+    prepared_doubts: u64,
+    portal_doubts: u64,
     /// The portals that were not executed yet.
     bound_only: HashSet<Vec<u8>>,
     /// Of portals that are gone and were never executed: what is recorded.
@@ -98,7 +111,8 @@ impl Names {
     pub(super) fn prepare(&mut self, name: Vec<u8>, text: Text) {
         self.forget(&name);
         self.kept += prepared_cost(&name, &text);
-        self.prepared.insert(name, Prepared { text, certain: true });
+        let doubts = self.prepared_doubts;
+        self.prepared.insert(name, Prepared { text, doubts });
     }
 
     /// A Bind was done.
@@ -121,6 +135,7 @@ impl Names {
             cost,
             size,
             certain,
+            doubts: self.portal_doubts,
             bound: Some(bound),
         };
         self.bound_only.insert(portal.clone());
@@ -154,23 +169,26 @@ impl Names {
         let Self {
             bound_only,
             portals,
+            portal_doubts,
             gone,
             ..
         } = self;
         bound_only.retain(|name| {
             let executed = executes(name);
-            if !executed {
-                gone.extend(portals.get_mut(name).and_then(Portal::bound_only));
+            if let (false, Some(portal)) = (executed, portals.get_mut(name)) {
+                gone.extend(portal.bound_only(portal.is_certain(name, *portal_doubts)));
             }
             executed
         });
     }
 
     /// As [`Names::hurry`], of one that was bound just now.
-    pub(super) fn hurry_one(&mut self, portal: &[u8]) {
-        self.bound_only.remove(portal);
-        let bound = self.portals.get_mut(portal).and_then(Portal::bound_only);
-        self.gone.extend(bound);
+    pub(super) fn hurry_one(&mut self, name: &[u8]) {
+        self.bound_only.remove(name);
+        if let Some(portal) = self.portals.get_mut(name) {
+            let certain = portal.is_certain(name, self.portal_doubts);
+            self.gone.extend(portal.bound_only(certain));
+        }
     }
 
     /// A prepared statement is gone.
@@ -185,16 +203,16 @@ impl Names {
         if let Some(mut before) = self.portals.remove(portal) {
             self.portal_bytes = self.portal_bytes.saturating_sub(before.cost);
             self.bound_only.remove(portal);
-            self.gone.extend(before.bound_only());
+            let certain = before.is_certain(portal, self.portal_doubts);
+            self.gone.extend(before.bound_only(certain));
         }
     }
 
     /// Portals do not outlive their transaction.
     pub(super) fn transaction_ended(&mut self) {
-        let portals = std::mem::take(&mut self.portals);
-        let bound = portals.into_values();
-        self.gone
-            .extend(bound.filter_map(|mut portal| portal.bound_only()));
+        self.hurry(|_| false);
+        // What is empty and has room for thousands is looked through as if they were there.
+        self.portals = HashMap::new();
         self.bound_only = HashSet::new();
         self.portal_bytes = 0;
     }
@@ -202,7 +220,10 @@ impl Names {
     /// The text of a prepared statement, and whether that is certain.
     pub(super) fn text_of(&self, statement: &[u8]) -> (Text, bool) {
         match self.prepared.get(statement) {
-            Some(known) => (known.text.clone(), known.certain),
+            Some(known) => {
+                let certain = statement.is_empty() || known.doubts == self.prepared_doubts;
+                (known.text.clone(), certain)
+            }
             None => (format!("(prepared: {})", statement.escape_ascii()).into(), true),
         }
     }
@@ -222,7 +243,7 @@ impl Names {
     pub(super) fn portal(&self, portal: &[u8], running: &mut Running) {
         if let Some(known) = self.portals.get(portal) {
             running.text = Some(known.text.clone());
-            running.perhaps = !known.certain;
+            running.perhaps = !known.is_certain(portal, self.portal_doubts);
             running.values = known.values.clone();
         } else {
             running.text = Some(format!("(portal: {})", portal.escape_ascii()).into());
@@ -259,24 +280,17 @@ impl Names {
 
     /// The unnamed statement stays: PostgreSQL keeps it apart from those that have names.
     fn forget_named(&mut self) {
-        self.prepared.retain(|name, _| name.is_empty());
-        self.kept = self
-            .prepared
-            .values()
-            .map(|one| prepared_cost(b"", &one.text))
-            .sum();
+        let unnamed = self.prepared.remove(&b""[..]);
+        self.kept = unnamed.as_ref().map_or(0, |one| prepared_cost(b"", &one.text));
+        self.prepared = unnamed.map(|one| (Vec::new(), one)).into_iter().collect();
     }
 
-    fn doubt_prepared(&mut self) {
-        for (name, one) in &mut self.prepared {
-            one.certain &= name.is_empty();
-        }
+    const fn doubt_prepared(&mut self) {
+        self.prepared_doubts = self.prepared_doubts.wrapping_add(1);
     }
 
-    fn doubt_portals(&mut self) {
-        for (name, one) in &mut self.portals {
-            one.certain &= name.is_empty();
-        }
+    const fn doubt_portals(&mut self) {
+        self.portal_doubts = self.portal_doubts.wrapping_add(1);
     }
 
     #[cfg(test)]
@@ -285,9 +299,15 @@ impl Names {
     }
 }
 
+/// A longer text is not looked through for a name: it may be executed often.
+const LONGEST_NAMED: usize = 4 * 1024;
+
 /// The name in `DEALLOCATE [PREPARE] name`, `CLOSE name` or `PREPARE name …`, where the text is this one statement and the name is
 /// written so that there is no doubt about it.
 fn named(text: &str, verb: &str) -> Option<Vec<u8>> {
+    if text.len() > LONGEST_NAMED {
+        return None;
+    }
     let mut tokens = Lexer::new(text)
         .filter(|token| !matches!(token, Token::Space(_) | Token::Comment(_)))
         .peekable();
@@ -347,6 +367,7 @@ mod tests {
             assert_eq!(name.as_deref(), expected, "{text}");
         }
         assert_eq!(named(&format!("CLOSE {}", "x".repeat(64)), "CLOSE"), None);
+        assert_eq!(named(&format!("CLOSE a{}", " ".repeat(1 << 20)), "CLOSE"), None);
     }
 
     #[test]
@@ -361,6 +382,28 @@ mod tests {
             names.forget(b"");
             assert_eq!(names.kept(), 0);
         }
+    }
+
+    #[test]
+    fn a_hundred_thousand_doubts_about_as_many_names_take_no_time() {
+        let mut names = Names::default();
+        for number in 0..100_000_u32 {
+            names.prepare(number.to_be_bytes().to_vec(), "SELECT 1".into());
+        }
+        let begun = edge::instant();
+        for _ in 0..100_000 {
+            names.tagged("PREPARE", "PREPARE a AS SELECT 1; PREPARE b AS SELECT 2");
+            names.tagged("DO", "");
+        }
+        assert!(!names.text_of(&[0; 4]).1);
+        for _ in 0..100_000 {
+            names.tagged("DEALLOCATE ALL", "");
+            names.transaction_ended();
+        }
+        assert_eq!(names.kept(), 0);
+        // Each looking at all would take minutes.
+        let took = edge::instant().saturating_duration_since(begun);
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
 
     #[test]
@@ -379,7 +422,7 @@ mod tests {
             names
                 .portals
                 .values()
-                .all(|portal| portal.text.is(&text) && !portal.certain)
+                .all(|portal| portal.text.is(&text) && !portal.is_certain(b"p", names.portal_doubts))
         );
         let room = Recorder::default().room_now(0).unwrap();
         let mut running = Running::new(now, room);
