@@ -75,6 +75,8 @@ pub struct Statement {
     pub text: Text,
     /// It ran by its name, and SQL may have changed what that stands for: it may be another text.
     pub perhaps: bool,
+    /// It goes on with what was suspended.
+    pub goes_on: bool,
     /// The values that were bound to it, where they are asked for.
     pub values: Option<Arc<[Value]>>,
     /// From when it was passed on until its end was.
@@ -119,6 +121,8 @@ pub enum Outcome {
     Done(Vec<String>),
     /// It failed, with this SQLSTATE.
     Failed(String),
+    /// It gave as many rows as were asked for, and waits: where it is executed again, it goes on ([`Statement::goes_on`]).
+    Suspended,
     /// It was bound and planned, and not executed: planning may run functions that say that they always answer the same.
     Bound,
     /// A guardrail refused it: it did not reach the target.

@@ -327,6 +327,7 @@ impl Statements {
             tag = Some(running.tag(body)?);
         }
         running.heard |= head.kind != b'c';
+        running.suspended = head.kind == b's';
         if head.kind == b'c' {
             return Ok(());
         }

@@ -30,7 +30,7 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
             why.truncate(end);
             used += size;
         }
-        Outcome::Bound | Outcome::Cut | Outcome::MayWork => {}
+        Outcome::Suspended | Outcome::Bound | Outcome::Cut | Outcome::MayWork => {}
     }
     used += fit_results(&mut statement.before, &mut cut, space / 8);
     if let Some(values) = &mut statement.values {
@@ -80,7 +80,7 @@ pub(super) fn size(statement: &Statement) -> usize {
     bytes += match &statement.outcome {
         Outcome::Done(results) => all(results),
         Outcome::Failed(text) | Outcome::Refused(text) => text.len(),
-        Outcome::Bound | Outcome::Cut | Outcome::MayWork => 0,
+        Outcome::Suspended | Outcome::Bound | Outcome::Cut | Outcome::MayWork => 0,
     };
     bytes
 }
@@ -148,6 +148,7 @@ mod tests {
         What::Statement(Statement {
             text: text.into(),
             perhaps: false,
+            goes_on: false,
             values: values.map(Into::into),
             took: Duration::MAX,
             rows: u64::MAX,

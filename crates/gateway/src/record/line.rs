@@ -35,6 +35,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    goes_on: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     bound: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
@@ -72,7 +76,7 @@ fn is_zero(number: &u64) -> bool {
 impl Record {
     /// The record as one line of JSON, without a line feed: `n` its number, `at` when it began, `kind` (`statement` or `lost`);
     /// of a statement `text` (with `perhaps` where its name may stand for another), `values` where they are recorded, `took_us` (microseconds), `rows`, `copied` (bytes of a COPY's data, which itself is not recorded), and one of `done` (what it did),
-    /// `failed` (SQLSTATE), `refused` (why), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). `done` stands beside `failed` or `cut` where a string did
+    /// `failed` (SQLSTATE), `refused` (why), `suspended` (it gave the rows that were asked for, and waits; what is executed then is a record with `goes_on`), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). `done` stands beside `failed` or `cut` where a string did
     /// something before that: it is undone, unless it was committed. What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
     /// `until` when the last began.
@@ -101,6 +105,8 @@ impl<'a> Line<'a> {
             done_missing: 0,
             failed: None,
             refused: None,
+            goes_on: false,
+            suspended: false,
             bound: false,
             cut: false,
             may_work: false,
@@ -126,6 +132,7 @@ impl<'a> Line<'a> {
         self.kind = "statement";
         self.text = Some(&statement.text);
         self.perhaps = statement.perhaps;
+        self.goes_on = statement.goes_on;
         self.values = statement
             .values
             .as_ref()
@@ -138,6 +145,7 @@ impl<'a> Line<'a> {
             Outcome::Done(results) => self.done = Some(results),
             Outcome::Failed(code) => self.failed = Some(code),
             Outcome::Refused(why) => self.refused = Some(why),
+            Outcome::Suspended => self.suspended = true,
             Outcome::Bound => self.bound = true,
             Outcome::Cut => self.cut = true,
             Outcome::MayWork => (self.cut, self.may_work) = (true, true),
@@ -180,6 +188,7 @@ mod tests {
         let statement = Statement {
             text: "SELECT $1,\n\"a\u{1}\"".into(),
             perhaps: true,
+            goes_on: true,
             values: Some(
                 [
                     Value::Null,
@@ -204,7 +213,7 @@ mod tests {
         };
         assert_eq!(
             record.line(),
-            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","perhaps":true,"values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"]}"#
+            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","perhaps":true,"values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"],"goes_on":true}"#
         );
         assert!(!format!("{record:?}").contains("SELECT"), "{record:?}");
         record.cut = Some(Cut {

@@ -302,6 +302,7 @@ mod tests {
         What::Statement(Statement {
             text: "x".repeat(bytes).into(),
             perhaps: false,
+            goes_on: false,
             values: None,
             took: Duration::ZERO,
             rows: 0,

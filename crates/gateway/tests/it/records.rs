@@ -485,6 +485,37 @@ async fn what_did_not_come_to_its_end_says_what_it_did() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_in_parts_is_recorded_in_parts() {
+    let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
+    let (mut raw, _) = Raw::login(&world).await;
+    let text = "SELECT generate_series(1, 5)";
+    let two = || crate::raw::frame(b'E', b"\0\0\0\0\x02");
+    let parse = crate::raw::frame(b'P', &[b"\0", text.as_bytes(), b"\0\0\0"].concat());
+    let bind = crate::raw::frame(b'B', b"\0\0\0\0\0\0\0\0");
+    raw.send(&query("BEGIN")).await;
+    assert_eq!(raw.answers().await, "CZ");
+    raw.send(&[parse, bind, two(), crate::raw::sync()].concat()).await;
+    assert_eq!(raw.answers().await, "12DDsZ");
+    raw.send(&[two(), two(), crate::raw::sync()].concat()).await;
+    assert_eq!(raw.answers().await, "DDsDCZ");
+    drop(raw);
+    world.judge.closings(1).await;
+    let all = world.judge.statements();
+    let parts = all.iter().filter(|one| &*one.text == text);
+    let seen: Vec<_> = parts
+        .map(|one| (one.goes_on, one.rows, one.outcome.clone()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (false, 2, Outcome::Suspended),
+            (true, 2, Outcome::Suspended),
+            (true, 1, done(&["SELECT 1"])),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_planning_runs_is_recorded() {
     let world = World::with(|_| {}, |settings| settings.plaintext = true, Limits::default()).await;
     world

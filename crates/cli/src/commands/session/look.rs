@@ -74,6 +74,8 @@ struct Record {
     done: Vec<String>,
     failed: Option<String>,
     refused: Option<String>,
+    goes_on: bool,
+    suspended: bool,
     bound: bool,
     cut: bool,
     records: Option<u64>,
@@ -136,6 +138,9 @@ fn shown(record: &Record) -> Line {
             format!("{rows} row{}  ", if rows == 1 { "" } else { "s" }),
         );
     }
+    if record.goes_on {
+        line = line.with(Style::Faint, "goes on: ");
+    }
     if record.perhaps {
         line = line.with(Style::Faint, "(perhaps, by its name) ");
     }
@@ -153,6 +158,7 @@ fn shown(record: &Record) -> Line {
     match (&record.failed, &record.refused, record.cut) {
         (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
         (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
+        _ if record.suspended => line.with(Style::Faint, "  and waits to go on"),
         _ if record.bound => line.with(Style::Faint, "  bound, and not executed"),
         (_, _, true) => line.with(Style::Warn, "  cut: whether it ran is not known"),
         _ => line,
@@ -187,6 +193,8 @@ mod tests {
         assert_eq!(line(partly), "1  x  did INSERT 0 1, COMMIT  failed (22012)");
         let refused = r#"{"at":"T1","kind":"statement","text":"drop table t","refused":"no DDL"}"#;
         assert_eq!(line(refused), "1  drop table t  refused: no DDL");
+        let part = r#"{"at":"T1","kind":"statement","text":"x","rows":5,"goes_on":true,"suspended":true}"#;
+        assert_eq!(line(part), "1  5 rows  goes on: x  and waits to go on");
         let bound = r#"{"at":"T1","kind":"statement","text":"select f()","perhaps":true,"bound":true}"#;
         assert_eq!(
             line(bound),

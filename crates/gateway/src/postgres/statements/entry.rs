@@ -81,6 +81,8 @@ pub(super) struct Running {
     /// The target has answered something that is more than a description.
     pub(super) heard: bool,
     pub(super) failed: Option<String>,
+    pub(super) goes_on: bool,
+    pub(super) suspended: bool,
     pub(super) refused: Option<Said>,
     pub(super) room: Room,
 }
@@ -114,6 +116,8 @@ impl Running {
             more_tags: 0,
             heard: false,
             failed: None,
+            goes_on: false,
+            suspended: false,
             refused: None,
             room,
         }
@@ -143,11 +147,13 @@ impl Running {
         let (outcome, before) = match (self.refused, self.failed) {
             (Some(said), _) => (Outcome::Refused(said.message), Vec::new()),
             (None, Some(code)) => (Outcome::Failed(code), self.tags),
+            (None, None) if self.suspended => (Outcome::Suspended, Vec::new()),
             (None, None) => (Outcome::Done(self.tags), Vec::new()),
         };
         let statement = Statement {
             text: self.text.unwrap_or_default(),
             perhaps: self.perhaps,
+            goes_on: self.goes_on,
             values: self.values,
             took: now.instant.saturating_duration_since(self.now.instant),
             rows: self.rows,

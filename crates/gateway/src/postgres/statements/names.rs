@@ -34,6 +34,8 @@ struct Portal {
     doubts: u64,
     /// It was not executed yet.
     bound: Option<Bound>,
+    /// It was executed, and there is more of it.
+    suspended: bool,
 }
 
 /// What was bound and not executed: planning it may have run something.
@@ -55,6 +57,7 @@ impl Portal {
         let statement = Statement {
             text: self.text.clone(),
             perhaps: !certain,
+            goes_on: false,
             values: self.values.take(),
             took,
             rows: 0,
@@ -137,6 +140,7 @@ impl Names {
             certain,
             doubts: self.portal_doubts,
             bound: Some(bound),
+            suspended: false,
         };
         self.bound_only.insert(portal.clone());
         self.portals.insert(portal, made);
@@ -240,8 +244,9 @@ impl Names {
     }
 
     /// What a portal runs, as it is recorded.
-    pub(super) fn portal(&self, portal: &[u8], running: &mut Running) {
-        if let Some(known) = self.portals.get(portal) {
+    pub(super) fn portal(&mut self, portal: &[u8], running: &mut Running) {
+        if let Some(known) = self.portals.get_mut(portal) {
+            running.goes_on = std::mem::replace(&mut known.suspended, running.suspended);
             running.text = Some(known.text.clone());
             running.perhaps = !known.is_certain(portal, self.portal_doubts);
             running.values = known.values.clone();

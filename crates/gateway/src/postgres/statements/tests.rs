@@ -68,10 +68,12 @@ impl Script {
                 Outcome::Done(tags) => tags.join("+"),
                 Outcome::Failed(code) => format!("!{code}"),
                 Outcome::Refused(_) => "refused".to_owned(),
+                Outcome::Suspended => "suspended".to_owned(),
                 Outcome::Bound => "bound".to_owned(),
                 Outcome::Cut | Outcome::MayWork => "cut".to_owned(),
             };
             let perhaps = if statement.perhaps { "(perhaps) " } else { "" };
+            let perhaps = if statement.goes_on { "(goes on) " } else { perhaps };
             let before: String = statement.before.iter().map(|tag| format!("{tag}, ")).collect();
             self.seen.push(format!(
                 "{perhaps}{}: {before}{outcome} ({})",
@@ -148,7 +150,7 @@ fn strings_batches_and_pipelines() {
         "CSELECT 1",
         "ZI",
     ]);
-    script.check(&["A: SELECT 2 (2)", "B:  (1)", "B: SELECT 1 (1)"]);
+    script.check(&["A: SELECT 2 (2)", "B: suspended (1)", "(goes on) B: SELECT 1 (1)"]);
     assert!(!script.statements.is_busy());
 }
 

@@ -114,3 +114,18 @@ fn values_are_counted_by_each_execute_and_kept_once() {
     }
     assert!(std::sync::Arc::ptr_eq(&values[0], &values[1]));
 }
+
+#[test]
+fn a_portal_that_is_fetched_in_parts_stands_as_suspended_until_its_end() {
+    let mut script = Script::new();
+    script.sends(&[parse("", "A"), bind(""), RUN, Front::Sync]);
+    script.answers(&["1", "2", "D", "D", "s", "ZT"]);
+    script.check(&["A: suspended (2)"]);
+    script.sends(&[RUN, RUN, Front::Sync]);
+    script.answers(&["D", "s", "D", "CSELECT 1", "ZT"]);
+    script.check(&["(goes on) A: suspended (1)", "(goes on) A: SELECT 1 (1)"]);
+    // Bound anew it begins anew; what fails or is cut goes on too.
+    script.sends(&[bind(""), RUN, RUN, Front::Sync]);
+    script.answers(&["2", "s", "E57014", "ZE"]);
+    script.check(&["A: suspended (0)", "(goes on) A: !57014 (0)"]);
+}
