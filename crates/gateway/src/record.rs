@@ -110,6 +110,8 @@ pub enum Value {
     Binary(String),
     /// Longer than is recorded: its beginning.
     Cut(String),
+    /// It may be a password.
+    Hidden,
     /// So many more that are not recorded.
     LeftOut(u64),
 }
@@ -137,6 +139,7 @@ impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, text) = match self {
             Self::Null => return f.write_str("Null"),
+            Self::Hidden => return f.write_str("Hidden"),
             Self::LeftOut(count) => return write!(f, "LeftOut({count})"),
             Self::Text(text) => ("Text", text),
             Self::Binary(text) => ("Binary", text),

@@ -1,14 +1,27 @@
 //! Takes passwords out of what is recorded. The record says that one was there, not which.
 //!
-//! It follows the word PASSWORD: `ALTER ROLE … PASSWORD '…'`, `OPTIONS (password '…')`, `password = '…'`, `password=…` in a
-//! connection string, however deep in strings of strings; and `://user:…@`. What it cannot know is a secret that nothing calls so.
+//! It follows the word PASSWORD (or `passwd`, `passphrase`): `ALTER ROLE … PASSWORD '…'`, `OPTIONS (password '…')`, `password = '…'`,
+//! columns of an INSERT, calls of functions that are called so and of `crypt`, `password=…` in a connection string and `"password": …` in
+//! JSON, however deep in strings of strings; `://user:…@`; and what stands in a command line behind whatever may name one. Where it
+//! cannot say where a password ends, nothing is shown from there on. What it cannot know is a secret that nothing calls so.
 
-use super::lexer::{Lexer, Token};
+mod token;
+mod values;
+
+use super::lexer::Lexer;
+use token::Redaction;
+pub(super) use values::{hide_value, is_about_a_password};
 
 const HIDDEN: &str = "***";
 
 /// Strings in strings are looked into so deep; what is deeper is hidden.
 const DEEPEST: usize = 4;
+
+/// What a password is called, at the end of a word. `find` wants them in small letters.
+const CALLED: [&str; 3] = ["password", "passwd", "passphrase"];
+
+/// Functions whose arguments are passwords.
+const CALLS: [&str; 3] = ["crypt", "pgp_sym_encrypt", "pgp_sym_decrypt"];
 
 /// Settings that decide how a text is read.
 const READING: [&[u8]; 2] = [b"standard_conforming_strings", b"client_encoding"];
@@ -50,12 +63,22 @@ fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
 
 /// Where there is something that may be about a password.
 fn suspect(bytes: &[u8]) -> Option<usize> {
-    let found = [find(bytes, b"password"), find(bytes, b"://")];
-    found.into_iter().flatten().min()
+    // Each of the words holds one of these.
+    let found = [&b"pass"[..], b"crypt", b"://", b"program"];
+    found.into_iter().filter_map(|word| find(bytes, word)).min()
 }
 
 fn is_suspect(text: &str) -> bool {
     suspect(text.as_bytes()).is_some()
+}
+
+/// Whether a word calls something a password.
+fn calls_a_password(word: &str) -> bool {
+    let word = word.trim_matches(['"', '\'', '{', '}', '$', '.', ' ']).as_bytes();
+    CALLED.iter().any(|name| {
+        let end = word.len().checked_sub(name.len()).and_then(|at| word.get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
 fn redact(text: &str, depth: usize) -> String {
@@ -65,78 +88,18 @@ fn redact(text: &str, depth: usize) -> String {
     if depth > DEEPEST {
         return HIDDEN.to_owned();
     }
-    let mut out = String::with_capacity(text.len());
-    // Whether a value that stands here is a password; in a string it may stand there without quotes.
-    let (mut expected, mut assigned) = (false, false);
+    // A backslash may be an escape, in a connection string, in JSON, in a string of strings.
+    if depth > 0
+        && text.contains('\\')
+        && let Some(at) = suspect(text.as_bytes())
+    {
+        return text.get(..at).unwrap_or_default().to_owned() + HIDDEN;
+    }
+    let mut redaction = Redaction::new(text.len(), depth);
     for token in Lexer::new(text) {
-        match token {
-            Token::Space(_) | Token::Comment(_) => {}
-            Token::Quoted {
-                open,
-                text,
-                close,
-                continued,
-            } => {
-                out.push_str(open);
-                // A password may go over the seam of a string that goes on in another line.
-                let hide = expected || (continued && is_suspect(text));
-                out.push_str(&inside(text, hide, depth, true));
-                out.push_str(close);
-                // What follows may be another spelling of it: it stays expected.
-                continue;
-            }
-            Token::Dollar { tag, text, close } => {
-                out.push_str(tag);
-                out.push_str(&inside(text, expected, depth, false));
-                out.push_str(close);
-                continue;
-            }
-            Token::Word(word) if expected && assigned && depth > 0 => {
-                let _ = word;
-                hide(&mut out);
-                continue;
-            }
-            Token::Word(word) => {
-                expected = word.len() >= 8 && word.to_ascii_lowercase().ends_with("password");
-                assigned = false;
-            }
-            Token::Name(name) => {
-                expected = name.trim_matches('"').eq_ignore_ascii_case("password");
-                assigned = false;
-            }
-            Token::Other('=' | ':' | '>' | '&' | '(') if expected => assigned = true,
-            Token::Other(_) if expected && assigned && depth > 0 => {
-                hide(&mut out);
-                continue;
-            }
-            Token::Other(_) => expected = false,
-        }
-        if let Token::Space(_) = token
-            && out.ends_with(HIDDEN)
-            && depth > 0
-        {
-            expected = false;
-        }
-        push(&mut out, token);
+        redaction.token(token);
     }
-    without_userinfo(&out)
-}
-
-/// Puts the mark, once.
-fn hide(out: &mut String) {
-    if !out.ends_with(HIDDEN) {
-        out.push_str(HIDDEN);
-    }
-}
-
-fn push(out: &mut String, token: Token<'_>) {
-    match token {
-        Token::Space(text) | Token::Comment(text) | Token::Word(text) | Token::Name(text) => {
-            out.push_str(text)
-        }
-        Token::Other(c) => out.push(c),
-        Token::Quoted { .. } | Token::Dollar { .. } => {}
-    }
+    without_userinfo(&redaction.out, depth)
 }
 
 fn inside(text: &str, expected: bool, depth: usize, doubled: bool) -> String {
@@ -151,137 +114,48 @@ fn inside(text: &str, expected: bool, depth: usize, doubled: bool) -> String {
     }
 }
 
-/// `scheme://user:secret@host` without the secret.
-fn without_userinfo(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        out.push_str("://");
-        let end = part
-            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '\'' | '"'))
-            .unwrap_or(part.len());
-        let (authority, rest) = part.split_at_checked(end).unwrap_or((part, ""));
-        match authority
-            .rsplit_once('@')
-            .map(|(info, host)| (info.split_once(':'), host))
-        {
-            Some((Some((user, _)), host)) => {
-                out.push_str(&format!("{user}:{HIDDEN}@{host}"));
-            }
-            _ => out.push_str(authority),
+/// A command line: from the first word on that may be about a secret, nothing of it is shown.
+fn command(text: &str) -> String {
+    const TELLING: [&str; 6] = ["pass", "pwd", "secret", "token", "key", "auth"];
+    let mut at = 0;
+    for word in text.split_inclusive(char::is_whitespace) {
+        let lower = word.to_ascii_lowercase();
+        let tells = TELLING.iter().any(|part| lower.contains(part))
+            || ["-u", "-p", "--user"]
+                .iter()
+                .any(|option| lower.starts_with(option))
+            || lower.contains('@');
+        if tells {
+            return text.get(..at).unwrap_or_default().to_owned() + HIDDEN;
         }
-        out.push_str(rest);
+        at += word.len();
     }
+    text.to_owned()
+}
+
+/// `scheme://user:secret@host` without the secret, which may have anything in it but a space; outside of a string, but a quote.
+fn without_userinfo(text: &str, depth: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = behind
+            .find(|c: char| c.is_whitespace() || (depth == 0 && matches!(c, '\'' | '"')))
+            .unwrap_or(behind.len());
+        let (whole, after) = behind.split_at_checked(end).unwrap_or((behind, ""));
+        let secret = whole
+            .rsplit_once('@')
+            .and_then(|(info, host)| Some((info.split_once(':')?.0, host)));
+        match secret {
+            Some((user, host)) => out.push_str(&format!("{user}:{HIDDEN}@{host}")),
+            None => out.push_str(whole),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
     out
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The secret is always `hunter2`.
-    fn check(text: &str, expected: &str) {
-        let shown = redacted(text.as_bytes(), true);
-        assert_eq!(shown, expected);
-        assert!(!shown.contains("hunter2"));
-    }
-
-    #[test]
-    fn passwords_of_roles_are_hidden_however_they_are_written() {
-        check(
-            "ALTER ROLE ada PASSWORD 'hunter2'",
-            "ALTER ROLE ada PASSWORD '***'",
-        );
-        check(
-            "CREATE USER b WITH ENCRYPTED password E'hunter2' LOGIN",
-            "CREATE USER b WITH ENCRYPTED password E'***' LOGIN",
-        );
-        check(
-            "ALTER ROLE a PASSWORD/**/$$hunter2$$ VALID UNTIL 'x'",
-            "ALTER ROLE a PASSWORD/**/$$***$$ VALID UNTIL 'x'",
-        );
-        check(
-            "ALTER ROLE a PASSWORD 'hunt'\n'hunter2'",
-            "ALTER ROLE a PASSWORD '***'",
-        );
-        check("ALTER ROLE a PASSWORD U&'hunter2", "ALTER ROLE a PASSWORD U&'***");
-        check(
-            "ALTER ROLE a PASSWORD NULL; SELECT 'x'",
-            "ALTER ROLE a PASSWORD NULL; SELECT 'x'",
-        );
-    }
-
-    #[test]
-    fn passwords_in_strings_are_hidden_and_the_rest_of_the_string_is_not() {
-        check(
-            "DO $$BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''hunter2'' LOGIN'; DROP TABLE t; END$$",
-            "DO $$BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''***'' LOGIN'; DROP TABLE t; END$$",
-        );
-        check(
-            "SELECT dblink_connect('host=x password=hunter2 user=y')",
-            "SELECT dblink_connect('host=x password=*** user=y')",
-        );
-        check(
-            "SELECT dblink('password=hunter2!x')",
-            "SELECT dblink('password=***')",
-        );
-        check(
-            "CREATE SUBSCRIPTION s CONNECTION 'password=''hunter2'''",
-            "CREATE SUBSCRIPTION s CONNECTION 'password=''***'''",
-        );
-        check(
-            "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password 'hunter2')",
-            "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password '***')",
-        );
-        check(
-            "SELECT dblink('postgres://u:hunter2@h/d')",
-            "SELECT dblink('postgres://u:***@h/d')",
-        );
-        check(
-            "SELECT 1 WHERE user_password = 'hunter2'",
-            "SELECT 1 WHERE user_password = '***'",
-        );
-    }
-
-    #[test]
-    fn other_texts_stay_as_they_are() {
-        for text in [
-            "SELECT 1",
-            "SELECT password FROM users WHERE name = 'ada'",
-            "INSERT INTO t VALUES ('forgot my password', 'x')",
-            "SELECT 'http://example.com/a'",
-        ] {
-            check(text, text);
-        }
-        assert_eq!(redacted(b"SELECT '\xff'", true), r"SELECT \'\xff\'");
-    }
-
-    #[test]
-    fn where_a_text_may_be_read_otherwise_nothing_behind_the_word_is_shown() {
-        let hides = |text: &[u8], plain, expected: &str| {
-            let shown = redacted(text, plain);
-            assert_eq!(shown, expected);
-            assert!(!shown.contains("hunter2"));
-        };
-        // In LATIN1 the byte is a letter, in others half of one.
-        hides(
-            b"ALTER ROLE \xff PASSWORD 'hunter2'",
-            true,
-            r"ALTER ROLE \xff *** (18 bytes that may hold a password)",
-        );
-        let backslash = br"ALTER ROLE a PASSWORD 'a\'hunter2'";
-        hides(
-            backslash,
-            false,
-            "ALTER ROLE a *** (21 bytes that may hold a password)",
-        );
-        let itself = br"SET standard_conforming_strings = off; ALTER ROLE a PASSWORD 'a\'hunter2'";
-        assert!(!redacted(itself, true).contains("hunter2"));
-        // Without a backslash it is read in one way.
-        hides(
-            b"ALTER ROLE a PASSWORD 'hunter2'",
-            false,
-            "ALTER ROLE a PASSWORD '***'",
-        );
-    }
-}
+mod tests;

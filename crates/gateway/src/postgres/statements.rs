@@ -14,7 +14,7 @@ mod queue;
 
 use super::frame::{Front, Head, Malformed};
 use super::message::Said;
-use super::redact::redacted;
+use super::redact::{is_about_a_password, redacted};
 use crate::record::{Outcome, Room, Text};
 pub use entry::{Ended, Now};
 use entry::{Entry, Running, called, recorded, unrecorded};
@@ -117,6 +117,7 @@ impl Statements {
         let plain = self.plain;
         let running = |text: Option<&[u8]>, room| Running {
             text: text.map(|text| redacted(text, plain).into()),
+            secret: text.is_some_and(is_about_a_password),
             refused,
             ..Running::new(now, room)
         };
@@ -283,7 +284,8 @@ impl Statements {
     fn completed(&mut self, entry: Entry, now: Now, answered: &mut Answered) {
         match entry {
             Entry::Parse { name, running } => {
-                self.names.prepare(name, running.text.unwrap_or_default());
+                self.names
+                    .prepare(name, running.text.unwrap_or_default(), running.secret);
                 answered.ended.push(unrecorded(running.room));
             }
             Entry::Bind {

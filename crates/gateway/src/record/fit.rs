@@ -88,6 +88,7 @@ pub(super) fn size(statement: &Statement) -> usize {
 fn text_of(value: &Value) -> &str {
     match value {
         Value::Null => "null",
+        Value::Hidden => "hidden, true",
         // As many digits as there are.
         Value::LeftOut(_) => "18446744073709551615",
         Value::Text(text) | Value::Binary(text) | Value::Cut(text) => text,

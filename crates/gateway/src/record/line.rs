@@ -65,6 +65,7 @@ enum Bound<'a> {
     Text(&'a str),
     Hex { hex: &'a str },
     Begins { begins: &'a str },
+    Hidden { hidden: bool },
     LeftOut { left_out: u64 },
 }
 
@@ -169,6 +170,7 @@ impl<'a> Bound<'a> {
             Value::Text(text) => Self::Text(text),
             Value::Binary(hex) => Self::Hex { hex },
             Value::Cut(begins) => Self::Begins { begins },
+            Value::Hidden => Self::Hidden { hidden: true },
             Value::LeftOut(count) => Self::LeftOut { left_out: *count },
         }
     }
@@ -195,6 +197,7 @@ mod tests {
                     Value::Text("ä".to_owned()),
                     Value::Binary("00ff".to_owned()),
                     Value::Cut("x".to_owned()),
+                    Value::Hidden,
                     Value::LeftOut(5),
                 ]
                 .into(),
@@ -213,7 +216,7 @@ mod tests {
         };
         assert_eq!(
             record.line(),
-            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","perhaps":true,"values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"],"goes_on":true}"#
+            r#"{"n":7,"at":"1970-01-01T00:00:00Z","kind":"statement","text":"SELECT $1,\n\"a\u0001\"","perhaps":true,"values":[null,"ä",{"hex":"00ff"},{"begins":"x"},{"hidden":true},{"left_out":5}],"took_us":1500,"rows":2,"copied":9,"done":["SELECT 2"],"goes_on":true}"#
         );
         assert!(!format!("{record:?}").contains("SELECT"), "{record:?}");
         record.cut = Some(Cut {

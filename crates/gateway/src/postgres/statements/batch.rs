@@ -72,6 +72,7 @@ impl Statements {
             }) => {
                 answered.instead = running.refused.clone();
                 let (text, certain) = self.names.text_of(&statement);
+                running.values = running.values.map(|values| self.names.shown(&statement, values));
                 (running.text, running.perhaps) = (Some(text), !certain);
                 running.failed = Some(code);
                 answered.ended.push(running.ended(now));

@@ -7,6 +7,7 @@ use daypass_core::time::Timestamp;
 
 use crate::postgres::frame::{self, Fields, Malformed};
 use crate::postgres::message::Said;
+use crate::postgres::redact::hide_value;
 use crate::record::{Outcome, Room, Statement, Text, Value};
 
 /// How many bytes of a bound value are recorded.
@@ -69,6 +70,8 @@ pub(super) struct Running {
     pub(super) text: Option<Text>,
     pub(super) perhaps: bool,
     pub(super) values: Option<Arc<[Value]>>,
+    /// Its text says something of a password.
+    pub(super) secret: bool,
     /// How many bytes of a record the values take.
     pub(super) size: usize,
     pub(super) now: Now,
@@ -108,6 +111,7 @@ impl Running {
             text: None,
             perhaps: false,
             values: None,
+            secret: false,
             size: 0,
             now,
             rows: 0,
@@ -192,11 +196,12 @@ pub(super) fn recorded(rest: &[u8]) -> Arc<[Value]> {
             } else {
                 String::from_utf8_lossy(shown).into_owned()
             };
-            match (whole && shown.len() == bytes.len(), binary) {
+            let value = match (whole && shown.len() == bytes.len(), binary) {
                 (false, _) => Value::Cut(text),
                 (true, true) => Value::Binary(text),
                 (true, false) => Value::Text(text),
-            }
+            };
+            hide_value(value, bytes)
         }
     };
     let values = frame::values(rest, VALUES);

@@ -17,6 +17,8 @@ const KEPT: usize = 32 << 20;
 
 struct Prepared {
     text: Text,
+    /// What is bound to it may be a password.
+    secret: bool,
     /// How often its name was in doubt before it was prepared.
     doubts: u64,
 }
@@ -111,11 +113,11 @@ impl Names {
     }
 
     /// A Parse was done.
-    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Text) {
+    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Text, secret: bool) {
         self.forget(&name);
         self.kept += prepared_cost(&name, &text);
         let doubts = self.prepared_doubts;
-        self.prepared.insert(name, Prepared { text, doubts });
+        self.prepared.insert(name, Prepared { text, secret, doubts });
     }
 
     /// A Bind was done.
@@ -124,6 +126,7 @@ impl Names {
             values, size, room, ..
         } = running;
         let (text, certain) = self.text_of(statement);
+        let values = values.map(|values| self.shown(statement, values));
         let cost = portal_cost(&portal, size);
         self.close(&portal);
         self.portal_bytes += cost;
@@ -230,6 +233,19 @@ impl Names {
             }
             None => (format!("(prepared: {})", statement.escape_ascii()).into(), true),
         }
+    }
+
+    /// Values that are bound to it: none of them where one may be a password, or nobody knows what it says.
+    pub(super) fn shown(&self, statement: &[u8], values: Arc<[Value]>) -> Arc<[Value]> {
+        if self.prepared.get(statement).is_some_and(|known| !known.secret) {
+            return values;
+        }
+        let hide = |value: &Value| match value {
+            Value::Null => Value::Null,
+            Value::LeftOut(count) => Value::LeftOut(*count),
+            _ => Value::Hidden,
+        };
+        values.iter().map(hide).collect()
     }
 
     /// How long it is.
@@ -379,8 +395,8 @@ mod tests {
     fn the_unnamed_statement_outlives_those_that_have_names() {
         for tag in ["DEALLOCATE ALL", "DISCARD ALL"] {
             let mut names = Names::default();
-            names.prepare(Vec::new(), "DELETE FROM secrets".into());
-            names.prepare(b"a".to_vec(), "SELECT 1".into());
+            names.prepare(Vec::new(), "DELETE FROM secrets".into(), false);
+            names.prepare(b"a".to_vec(), "SELECT 1".into(), false);
             names.tagged(tag, tag);
             assert_eq!(&*names.text_of(b"").0, "DELETE FROM secrets", "{tag}");
             assert_eq!(&*names.text_of(b"a").0, "(prepared: a)", "{tag}");
@@ -393,7 +409,7 @@ mod tests {
     fn a_hundred_thousand_doubts_about_as_many_names_take_no_time() {
         let mut names = Names::default();
         for number in 0..100_000_u32 {
-            names.prepare(number.to_be_bytes().to_vec(), "SELECT 1".into());
+            names.prepare(number.to_be_bytes().to_vec(), "SELECT 1".into(), false);
         }
         let begun = edge::instant();
         for _ in 0..100_000 {
@@ -415,7 +431,7 @@ mod tests {
     fn a_portal_of_an_uncertain_statement_holds_no_copy_of_its_text() {
         let mut names = Names::default();
         let text: Text = "SELECT 1".into();
-        names.prepare(b"a".to_vec(), text.clone());
+        names.prepare(b"a".to_vec(), text.clone(), false);
         names.tagged("DO", "DO $$BEGIN END$$");
         let now = Now {
             at: edge::now(),

@@ -1,6 +1,7 @@
 //! Portals that are bound, executed in parts, or never.
 
 use super::*;
+use crate::record::Value;
 
 #[test]
 fn what_is_bound_and_never_executed_is_recorded() {
@@ -128,4 +129,42 @@ fn a_portal_that_is_fetched_in_parts_stands_as_suspended_until_its_end() {
     script.sends(&[bind(""), RUN, RUN, Front::Sync]);
     script.answers(&["2", "s", "E57014", "ZE"]);
     script.check(&["A: suspended (0)", "(goes on) A: !57014 (0)"]);
+}
+
+#[test]
+fn values_of_what_is_about_a_password_are_hidden() {
+    let mut script = Script::new();
+    let rest = [&[0, 0, 0, 2, 0, 0, 0, 3][..], b"ada", &[0xff; 4], &[0, 0]].concat();
+    let mut values = |text: &'static str| {
+        script.sends(&[parse("s", text), bind_of(&rest), RUN, Front::Sync]);
+        script.answers(&["1", "2"]);
+        let head = Head { kind: b'C', body: 2 };
+        let answered = script.statements.back(head, b"X\0", Script::now()).unwrap();
+        script.answers(&["ZI"]);
+        let record = answered.ended.into_iter().find_map(|ended| ended.record);
+        record.unwrap().1.values.unwrap().to_vec()
+    };
+    assert_eq!(values("SELECT $1"), [Value::Text("ada".to_owned()), Value::Null]);
+    assert_eq!(values("SELECT crypt($1, $2)"), [Value::Hidden, Value::Null]);
+    // What SQL has prepared is not known.
+    script.sends(&[
+        Front::Bind {
+            portal: b"",
+            statement: b"other",
+            rest: &rest,
+        },
+        RUN,
+    ]);
+    script.answers(&["2"]);
+    let cut = script.statements.cut(Script::now());
+    let all = cut.into_iter().filter_map(|ended| ended.record).next().unwrap();
+    assert_eq!(all.1.values.unwrap()[0], Value::Hidden);
+}
+
+fn bind_of(rest: &[u8]) -> Front<'_> {
+    Front::Bind {
+        portal: b"",
+        statement: b"s",
+        rest,
+    }
 }
