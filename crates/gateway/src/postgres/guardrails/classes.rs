@@ -3,14 +3,13 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use sqlparser::ast::{
-    CopySource, CopyTarget, Expr, Query, Set, SetExpr, Statement, Visit as _, Visitor, visit_expressions,
-};
+use sqlparser::ast::{CopySource, CopyTarget, Query, Set, SetExpr, Statement, Visit as _, Visitor};
 use sqlparser::dialect::Dialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::Why;
+use super::condition::{deletes_some, merges_some, updates_some};
 use super::patience::{Patience, TooLong};
 use crate::postgres::lexer::{self, Lexer};
 use crate::postgres::target::Guardrails;
@@ -210,9 +209,9 @@ fn class(statement: &Statement) -> Result<Class, Why> {
             (_, false, _) => Class::Writes,
         },
         Statement::Insert(_) => Class::Writes,
-        Statement::Update(update) => writes(update.selection.as_ref()),
-        Statement::Delete(delete) => writes(delete.selection.as_ref()),
-        Statement::Merge(merge) => writes(Some(&merge.on)),
+        Statement::Update(update) => writes(updates_some(update)),
+        Statement::Delete(delete) => writes(deletes_some(delete)),
+        Statement::Merge(merge) => writes(merges_some(merge)),
         Statement::Truncate(_) => Class::WritesAll,
         Statement::Lock(_) => Class::Writes,
         // `DO` is not read at all; a procedure is code.
@@ -221,20 +220,9 @@ fn class(statement: &Statement) -> Result<Class, Why> {
     })
 }
 
-/// A change of the rows that a condition selects. One that names no column selects all or none.
-fn writes(condition: Option<&Expr>) -> Class {
-    let names_a_column = condition.is_some_and(|condition| {
-        let found = visit_expressions(condition, |expression| match expression {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        });
-        found.is_break()
-    });
-    if names_a_column {
-        Class::Writes
-    } else {
-        Class::WritesAll
-    }
+/// A change of some rows, or of all.
+const fn writes(some: bool) -> Class {
+    if some { Class::Writes } else { Class::WritesAll }
 }
 
 fn makes_a_table(body: &SetExpr) -> bool {

@@ -5,6 +5,7 @@
 //! without a guardrail: such a session may send whatever PostgreSQL takes.
 
 mod classes;
+mod condition;
 mod patience;
 mod thread;
 

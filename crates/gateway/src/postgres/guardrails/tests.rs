@@ -301,3 +301,40 @@ fn what_is_read_again_and_again_is_stopped() {
     assert_eq!(why, "it takes too long to judge");
     assert!(took < std::time::Duration::from_secs(20), "{took:?}");
 }
+
+#[test]
+fn a_condition_names_a_column_of_what_is_changed() {
+    refuses(
+        QUALIFIED,
+        &[
+            "DELETE FROM t WHERE current_role IS NOT NULL",
+            "DELETE FROM t WHERE Current_User <> session_user OR user = 'x'",
+            "UPDATE t SET n = 1 WHERE current_date > '2020-01-01' AND localtimestamp IS NOT NULL",
+            "DELETE FROM t WHERE t IS NOT NULL",
+            "DELETE FROM s.t AS x WHERE x IS NOT NULL",
+            "DELETE FROM t USING u WHERE u.id = 1",
+            "UPDATE t SET n = u.n FROM u WHERE u.id > 0",
+            "UPDATE t SET n = 1 WHERE EXISTS (SELECT 1 FROM u WHERE u.id = 1)",
+            "UPDATE t SET n = 1 WHERE (SELECT count(id) FROM u) > 0",
+            "MERGE INTO t USING u ON t.id = u.id WHEN NOT MATCHED BY SOURCE THEN DELETE",
+            "MERGE INTO t USING u ON t.id = u.id WHEN NOT MATCHED BY SOURCE AND true THEN UPDATE SET n = 1",
+            "MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED BY SOURCE AND u.n = 1 THEN DELETE",
+            "MERGE INTO t USING u ON u.id = 1 WHEN MATCHED THEN DELETE",
+        ],
+    );
+    passes(
+        QUALIFIED,
+        &[
+            "DELETE FROM t WHERE \"current_role\" IS NOT NULL",
+            "DELETE FROM t WHERE owner = current_role",
+            "DELETE FROM t AS x WHERE x.id = 1",
+            "DELETE FROM t USING u WHERE u.id = t.id",
+            "DELETE FROM t USING u WHERE u.id = uid",
+            "UPDATE t SET n = u.n FROM u WHERE u.id = t.id",
+            "UPDATE t SET n = 1 WHERE id IN (SELECT id FROM u)",
+            "UPDATE t SET n = 1 WHERE EXISTS (SELECT 1 FROM u WHERE u.id = t.id)",
+            "MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE",
+            "MERGE INTO t USING u ON t.id = u.id WHEN NOT MATCHED BY SOURCE AND t.n = 1 THEN DELETE",
+        ],
+    );
+}
