@@ -29,7 +29,7 @@ pub struct Limits {
     pub sessions_per_person: usize,
     /// Connections that have not proved who they are. More wait to be accepted.
     pub handshakes: usize,
-    /// Of one address (of IPv6, of one /64). More are closed at once: strangers who say nothing do not keep others out. Where all
+    /// Of one address (of IPv6, of one /64; of a /48 twice as many, of a /32 four times). More are closed at once: strangers who say nothing do not keep others out. Where all
     /// clients come through one proxy, it is as many as `handshakes`.
     pub handshakes_per_address: usize,
     /// How long one may take to prove it.
