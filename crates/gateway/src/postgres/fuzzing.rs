@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::frame::{self, Front, HEAD, Malformed, Piece, Splitter};
 use super::lexer::{Lexer, Token};
-use super::statements::{Now, Statements};
+use super::statements::{Judged, Now, Statements};
 use super::target::Guardrails;
 use super::{guardrails, redact, startup};
 use crate::edge;
@@ -100,7 +100,7 @@ impl Side {
                     if from_client {
                         let front = Front::read(head, bytes)?;
                         let Some(room) = statements.cost(&front).map(|cost| recorder.room_now(cost)) else {
-                            statements.front(&front, None, None, now())?;
+                            statements.front(&front, Judged::default(), None, now())?;
                             self.buffer.drain(..end);
                             continue;
                         };
@@ -108,7 +108,9 @@ impl Side {
                         let Some(room) = room else {
                             return Err(Malformed::TooLong);
                         };
-                        if let Some(unused) = statements.front(&front, None, Some(room), now())? {
+                        if let Some(unused) =
+                            statements.front(&front, Judged::default(), Some(room), now())?
+                        {
                             recorder.unused(&unused);
                         }
                     } else {

@@ -16,7 +16,7 @@ use super::flow::{Flow, Flows};
 use super::frame::{self, Fields, Front, Head, Malformed, Piece, Report};
 use super::guardrails::{self, Guard};
 use super::message::{self, Said};
-use super::statements::{Answered, Ended, Now, Statements};
+use super::statements::{Answered, Ended, Judged, Now, Statements};
 use super::stop::Stop;
 use crate::control::Reason;
 use crate::edge;
@@ -243,7 +243,7 @@ impl<'a> Relay<'a> {
                     self.settle(flow, head, end).await?;
                     let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
                     let front = Front::read(head, bytes).map_err(violated)?;
-                    let refused = self.judge(&front).await;
+                    let judged = self.judge(&front).await;
                     let cost = self.shared().statements.cost(&front);
                     let room = match cost {
                         None => None,
@@ -252,7 +252,7 @@ impl<'a> Relay<'a> {
                             None => self.room(flow, cost).await,
                         }),
                     };
-                    self.pass(flow, head, end, refused, room).await?;
+                    self.pass(flow, head, end, judged, room).await?;
                     if head.kind == b'X' {
                         let _ = flow.write(&self.session.traffic.up).await;
                         let _ = flow.writer.flush().await;
@@ -314,16 +314,16 @@ impl<'a> Relay<'a> {
         flow: &mut Flow,
         head: Head,
         end: usize,
-        refused: Option<Said>,
+        judged: Judged,
         room: Option<Room>,
     ) -> Result<(), End> {
-        let is_refused = refused.is_some();
+        let is_refused = judged.refused.is_some();
         let bytes = flow.rest().get(frame::HEAD..end).unwrap_or_default();
         let front = Front::read(head, bytes).map_err(violated)?;
         let unused = self
             .shared()
             .statements
-            .front(&front, refused, room, now())
+            .front(&front, judged, room, now())
             .map_err(violated)?;
         if let Some(room) = unused {
             self.recorder().unused(&room);
@@ -352,26 +352,32 @@ impl<'a> Relay<'a> {
     }
 
     /// Whether a message is refused, and in which words.
-    async fn judge(&self, front: &Front<'_>) -> Option<Said> {
+    async fn judge(&self, front: &Front<'_>) -> Judged {
         let text = match front {
             Front::Query { text } => text,
             Front::Parse { text, .. } => {
                 if !self.shared().statements.has_room_to_prepare(text) {
                     let said = Said::error("53400", "more prepared statements than one session may have");
-                    return Some(said.hint(Some("DEALLOCATE some".to_owned())));
+                    return said.hint(Some("DEALLOCATE some".to_owned())).into();
                 }
                 text
             }
             Front::Bind { portal, rest, .. } if !self.shared().statements.has_room_to_bind(portal, rest) => {
                 let said = Said::error("53400", "more portals than one transaction may have");
-                return Some(said.hint(Some("close some".to_owned())));
+                return said.hint(Some("close some".to_owned())).into();
             }
-            Front::FunctionCall { .. } => return self.shared().guard.function_call(),
-            _ => return None,
+            Front::FunctionCall { .. } => {
+                let refused = self.shared().guard.function_call();
+                return Judged {
+                    refused,
+                    keeps: false,
+                };
+            }
+            _ => return Judged::default(),
         };
         let guard = self.shared().guard;
         if guard.depends_on_what_is_under_way(text) && self.shared().statements.is_unreported() {
-            return Some(guardrails::unreported());
+            return guardrails::unreported().into();
         }
         guard.judge(text).await
     }

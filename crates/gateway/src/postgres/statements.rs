@@ -30,6 +30,24 @@ pub struct Answered {
     pub instead: Option<Said>,
 }
 
+/// What guardrails say of a message.
+#[derive(Default)]
+pub struct Judged {
+    /// It is refused, in these words.
+    pub refused: Option<Said>,
+    /// What it says surely changes no settings of the session.
+    pub keeps: bool,
+}
+
+impl From<Said> for Judged {
+    fn from(said: Said) -> Self {
+        Self {
+            refused: Some(said),
+            keeps: false,
+        }
+    }
+}
+
 /// The state of one session's statements.
 pub struct Statements {
     record_values: bool,
@@ -47,7 +65,7 @@ pub struct Statements {
     passed_over: usize,
     /// A COPY has failed, and so many Syncs may count that were sent before: each has one ReadyForQuery more than expected.
     spare: usize,
-    /// Something ran since the target was last ready: what it changed of the session, it tells only when it is ready again.
+    /// Something ran since the target was last ready that may have changed settings: it tells them only when it is ready again.
     unreported: bool,
     /// Somebody waits for room: nothing keeps any that needs none.
     hurried: bool,
@@ -102,7 +120,7 @@ impl Statements {
     pub fn front(
         &mut self,
         front: &Front<'_>,
-        refused: Option<Said>,
+        Judged { refused, keeps }: Judged,
         room: Option<Room>,
         now: Now,
     ) -> Result<Option<Room>, Malformed> {
@@ -119,6 +137,7 @@ impl Statements {
             text: text.map(|text| redacted(text, plain).into()),
             secret: text.is_some_and(is_about_a_password),
             refused,
+            keeps,
             ..Running::new(now, room)
         };
         let entry = match (front, room) {
@@ -284,8 +303,11 @@ impl Statements {
     fn completed(&mut self, entry: Entry, now: Now, answered: &mut Answered) {
         match entry {
             Entry::Parse { name, running } => {
-                self.names
-                    .prepare(name, running.text.unwrap_or_default(), running.secret);
+                self.names.prepare(
+                    name,
+                    running.text.unwrap_or_default(),
+                    (running.secret, running.keeps),
+                );
                 answered.ended.push(unrecorded(running.room));
             }
             Entry::Bind {
@@ -293,7 +315,7 @@ impl Statements {
                 statement,
                 running,
             } => {
-                self.unreported = true;
+                self.unreported |= !self.names.keeps(&statement);
                 let wanted = self.hurried && !self.queue.executes(&portal);
                 self.names.bind(portal.clone(), &statement, running, now);
                 if wanted {
@@ -349,7 +371,7 @@ impl Statements {
         let Some(Entry::Execute { portal, running }) = self.queue.pop() else {
             return Err(Malformed::Kind);
         };
-        self.unreported = true;
+        self.unreported |= !self.names.portal_keeps(&portal);
         let text = self.end_execute(&portal, running, now, answered);
         if let Some(tag) = tag {
             self.names.tagged(&tag, &text);

@@ -5,6 +5,7 @@ mod clients;
 mod control;
 mod hostile;
 mod life;
+mod portals;
 mod postgres;
 mod raw;
 mod records;

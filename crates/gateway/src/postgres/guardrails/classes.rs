@@ -8,9 +8,9 @@ use sqlparser::dialect::Dialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::Why;
 use super::condition::{deletes_some, merges_some, updates_some};
 use super::patience::{Patience, TooLong};
+use super::{Why, settings};
 use crate::postgres::lexer::{self, Lexer};
 use crate::postgres::target::Guardrails;
 
@@ -29,8 +29,8 @@ enum Class {
     Hides,
 }
 
-/// Judges a text of so many statements.
-pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<(), Why> {
+/// Judges a text of so many statements; whether it surely changes no settings.
+pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<bool, Why> {
     let statements = read(text)?;
     if statements.len() != count {
         return Err("it reads as another number of statements than it seems to have".to_owned());
@@ -41,7 +41,7 @@ pub(super) fn judge(text: &str, rails: Guardrails, count: usize) -> Result<(), W
             return Err(why);
         }
     }
-    Ok(())
+    Ok(settings::are_kept(&statements))
 }
 
 /// Reads a text, where the parser's tokens are the same as PostgreSQL's: it is somebody else's, for many databases.

@@ -7,6 +7,7 @@
 mod classes;
 mod condition;
 mod patience;
+mod settings;
 mod thread;
 
 use bytes::{BufMut as _, BytesMut};
@@ -14,6 +15,7 @@ use bytes::{BufMut as _, BytesMut};
 use super::frame::{Fields, Front, HEAD, Head};
 use super::lexer::{Lexer, Token};
 use super::message::{self, Said};
+use super::statements::Judged;
 use super::target::Guardrails;
 
 pub(super) use thread::STACK;
@@ -141,16 +143,19 @@ impl Guard {
             .then(|| said("a function called by its number cannot be judged"))
     }
 
-    /// Whether a text is refused, and in which words.
-    pub(super) async fn judge(&self, text: &[u8]) -> Option<Said> {
+    /// Whether a text is refused, and in which words; and whether it surely changes no settings.
+    pub(super) async fn judge(&self, text: &[u8]) -> Judged {
         if !self.rails.any() {
-            return None;
+            return Judged::default();
         }
         let why = match self.read(text) {
             Ok(text) => thread::judge(text.to_owned(), self.rails).await,
             Err(why) => Err(why),
         };
-        why.err().map(|why| said(&why))
+        match why {
+            Ok(keeps) => Judged { refused: None, keeps },
+            Err(why) => said(&why).into(),
+        }
     }
 
     /// The text as the target reads it, if that is known.
@@ -184,8 +189,8 @@ fn said(why: &str) -> Said {
     ))
 }
 
-/// Judges a text, on a thread whose stack is deep enough.
-pub(super) fn judge(text: &str, rails: Guardrails) -> Result<(), Why> {
+/// Judges a text, on a thread whose stack is deep enough; whether it surely changes no settings.
+pub(super) fn judge(text: &str, rails: Guardrails) -> Result<bool, Why> {
     let seen = look(text)?;
     classes::judge(text, rails, seen)
 }

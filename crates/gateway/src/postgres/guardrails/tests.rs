@@ -338,3 +338,45 @@ fn a_condition_names_a_column_of_what_is_changed() {
         ],
     );
 }
+
+#[test]
+fn what_surely_changes_no_settings_is_known() {
+    let keeps = |text: &str| judge(text, QUALIFIED).unwrap();
+    for text in [
+        "SELECT a, count(*) FROM t WHERE b = $1 GROUP BY a",
+        "SELECT coalesce(lower(a), 'x')::text FROM generate_series(1, 5) AS a",
+        "INSERT INTO t VALUES ($1, now()) RETURNING id",
+        "UPDATE t SET a = a || 'x' WHERE id = $1",
+        "DELETE FROM t WHERE id = $1",
+        "BEGIN",
+        "SAVEPOINT a",
+        "WITH x AS (SELECT 1) SELECT * FROM x; SELECT 2",
+    ] {
+        assert!(keeps(text), "{text}");
+    }
+    for text in [
+        "SELECT set_config('standard_' || 'conforming_strings', 'off', false)",
+        "SELECT f()",
+        "SELECT \"lower\"(a) FROM t",
+        "SELECT s.lower(a) FROM t",
+        "SELECT * FROM f()",
+        "SELECT * FROM lower('x'), f(1)",
+        "SELECT (SELECT f() FROM t)",
+        "INSERT INTO t VALUES (f())",
+        "UPDATE pg_settings SET setting = 'off' WHERE name = 'x'",
+        "UPDATE pg_catalog.pg_settings SET setting = 'off' WHERE name = 'x'",
+        "SET search_path = a",
+        "RESET ALL",
+        "DISCARD ALL",
+        "COMMIT",
+        "ROLLBACK",
+        "ROLLBACK TO SAVEPOINT a",
+        "EXECUTE a",
+        "FETCH ALL FROM c",
+        "EXPLAIN ANALYZE SELECT f()",
+        "SELECT 1; SET search_path = a",
+        "CREATE TABLE u AS SELECT 1",
+    ] {
+        assert!(!keeps(text), "{text}");
+    }
+}

@@ -26,12 +26,12 @@ const WAITING: usize = 256;
 /// A text of the greatest length takes some 50 ms.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-type Judge = fn(&str, Guardrails) -> Result<(), Why>;
+type Judge = fn(&str, Guardrails) -> Result<bool, Why>;
 
 struct Question {
     text: String,
     rails: Guardrails,
-    answer: oneshot::Sender<Result<(), Why>>,
+    answer: oneshot::Sender<Result<bool, Why>>,
 }
 
 struct Pool {
@@ -40,7 +40,7 @@ struct Pool {
 }
 
 /// Judges a text there. Where there is no answer it is refused.
-pub(super) async fn judge(text: String, rails: Guardrails) -> Result<(), Why> {
+pub(super) async fn judge(text: String, rails: Guardrails) -> Result<bool, Why> {
     static POOL: OnceLock<Pool> = OnceLock::new();
     let pool = POOL.get_or_init(|| Pool::start(THREADS, WAITING, PATIENCE, super::judge));
     pool.judge(text, rails).await
@@ -62,7 +62,7 @@ impl Pool {
         Self { ask, patience }
     }
 
-    async fn judge(&self, text: String, rails: Guardrails) -> Result<(), Why> {
+    async fn judge(&self, text: String, rails: Guardrails) -> Result<bool, Why> {
         let (answer, answered) = oneshot::channel();
         if self.ask.try_send(Question { text, rails, answer }).is_err() {
             return Err("too many statements are being judged just now: try again".to_owned());
@@ -106,14 +106,14 @@ mod tests {
     static HELD: (Mutex<bool>, Condvar) = (Mutex::new(true), Condvar::new());
 
     /// Reads `hold` until it is let go.
-    fn slow(text: &str, _: Guardrails) -> Result<(), Why> {
+    fn slow(text: &str, _: Guardrails) -> Result<bool, Why> {
         let (held, let_go) = &HELD;
         match text {
             "hold" => drop(let_go.wait_while(held.lock().unwrap(), |held| *held).unwrap()),
             "panic" => panic!("as a parser may"),
             _ => {}
         }
-        Ok(())
+        Ok(true)
     }
 
     #[tokio::test]

@@ -87,6 +87,8 @@ pub(super) struct Running {
     pub(super) goes_on: bool,
     pub(super) suspended: bool,
     pub(super) refused: Option<Said>,
+    /// It surely changes no settings.
+    pub(super) keeps: bool,
     pub(super) room: Room,
 }
 
@@ -123,6 +125,7 @@ impl Running {
             goes_on: false,
             suspended: false,
             refused: None,
+            keeps: false,
             room,
         }
     }

@@ -19,6 +19,8 @@ struct Prepared {
     text: Text,
     /// What is bound to it may be a password.
     secret: bool,
+    /// It surely changes no settings.
+    keeps: bool,
     /// How often its name was in doubt before it was prepared.
     doubts: u64,
 }
@@ -32,6 +34,8 @@ struct Portal {
     size: usize,
     /// Its text was what its statement stood for.
     certain: bool,
+    /// It surely changes no settings.
+    keeps: bool,
     /// How often its name was in doubt before it was bound.
     doubts: u64,
     /// It was not executed yet.
@@ -113,11 +117,16 @@ impl Names {
     }
 
     /// A Parse was done.
-    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Text, secret: bool) {
+    pub(super) fn prepare(&mut self, name: Vec<u8>, text: Text, (secret, keeps): (bool, bool)) {
         self.forget(&name);
         self.kept += prepared_cost(&name, &text);
-        let doubts = self.prepared_doubts;
-        self.prepared.insert(name, Prepared { text, secret, doubts });
+        let made = Prepared {
+            text,
+            secret,
+            keeps,
+            doubts: self.prepared_doubts,
+        };
+        self.prepared.insert(name, made);
     }
 
     /// A Bind was done.
@@ -141,6 +150,7 @@ impl Names {
             cost,
             size,
             certain,
+            keeps: self.keeps(statement),
             doubts: self.portal_doubts,
             bound: Some(bound),
             suspended: false,
@@ -246,6 +256,18 @@ impl Names {
             _ => Value::Hidden,
         };
         values.iter().map(hide).collect()
+    }
+
+    /// Whether what it stands for surely changes no settings.
+    pub(super) fn keeps(&self, statement: &[u8]) -> bool {
+        let known = self.prepared.get(statement);
+        known.is_some_and(|known| known.keeps) && self.text_of(statement).1
+    }
+
+    /// As [`Names::keeps`], of a portal.
+    pub(super) fn portal_keeps(&self, portal: &[u8]) -> bool {
+        let known = self.portals.get(portal);
+        known.is_some_and(|known| known.keeps && known.is_certain(portal, self.portal_doubts))
     }
 
     /// How long it is.
@@ -395,8 +417,8 @@ mod tests {
     fn the_unnamed_statement_outlives_those_that_have_names() {
         for tag in ["DEALLOCATE ALL", "DISCARD ALL"] {
             let mut names = Names::default();
-            names.prepare(Vec::new(), "DELETE FROM secrets".into(), false);
-            names.prepare(b"a".to_vec(), "SELECT 1".into(), false);
+            names.prepare(Vec::new(), "DELETE FROM secrets".into(), (false, false));
+            names.prepare(b"a".to_vec(), "SELECT 1".into(), (false, false));
             names.tagged(tag, tag);
             assert_eq!(&*names.text_of(b"").0, "DELETE FROM secrets", "{tag}");
             assert_eq!(&*names.text_of(b"a").0, "(prepared: a)", "{tag}");
@@ -409,7 +431,7 @@ mod tests {
     fn a_hundred_thousand_doubts_about_as_many_names_take_no_time() {
         let mut names = Names::default();
         for number in 0..100_000_u32 {
-            names.prepare(number.to_be_bytes().to_vec(), "SELECT 1".into(), false);
+            names.prepare(number.to_be_bytes().to_vec(), "SELECT 1".into(), (false, false));
         }
         let begun = edge::instant();
         for _ in 0..100_000 {
@@ -431,7 +453,7 @@ mod tests {
     fn a_portal_of_an_uncertain_statement_holds_no_copy_of_its_text() {
         let mut names = Names::default();
         let text: Text = "SELECT 1".into();
-        names.prepare(b"a".to_vec(), text.clone(), false);
+        names.prepare(b"a".to_vec(), text.clone(), (false, false));
         names.tagged("DO", "DO $$BEGIN END$$");
         let now = Now {
             at: edge::now(),

@@ -30,7 +30,9 @@ impl Script {
         let cost = self.statements.cost(front);
         let room = cost.map(|cost| self.recorder.room_now(cost).ok_or(Malformed::TooLong));
         let room = room.transpose()?;
-        self.statements.front(front, None, room, Self::now()).map(drop)
+        self.statements
+            .front(front, Judged::default(), room, Self::now())
+            .map(drop)
     }
 
     fn sends(&mut self, fronts: &[Front<'_>]) {

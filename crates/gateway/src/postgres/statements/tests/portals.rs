@@ -168,3 +168,38 @@ fn bind_of(rest: &[u8]) -> Front<'_> {
         rest,
     }
 }
+
+#[test]
+fn what_surely_changes_no_settings_leaves_nothing_to_be_told() {
+    let mut script = Script::new();
+    let prepare = |script: &mut Script, name: &'static str, keeps| {
+        let front = parse(name, "A");
+        let room = script.recorder.room_now(1);
+        let judged = Judged { refused: None, keeps };
+        script
+            .statements
+            .front(&front, judged, room, Script::now())
+            .unwrap();
+        script.answers(&["1"]);
+    };
+    prepare(&mut script, "keeps", true);
+    prepare(&mut script, "may", false);
+    let run = |script: &mut Script, name: &'static str| {
+        script.sends(&[bind(name), RUN]);
+        script.answers(&["2", "CX"]);
+        script.statements.is_unreported()
+    };
+    assert!(!run(&mut script, "keeps"));
+    assert!(run(&mut script, "may"));
+    assert!(run(&mut script, "keeps"), "it stays so");
+    script.sends(&[Front::Sync]);
+    script.answers(&["ZI"]);
+    assert!(!script.statements.is_unreported());
+    // To plan it may run something, too; and a name that may stand for something else is not known.
+    script.sends(&[bind("may")]);
+    script.answers(&["2"]);
+    assert!(script.statements.is_unreported());
+    script.sends(&[Front::Sync, q("DO")]);
+    script.answers(&["ZI", "CDO", "ZI"]);
+    assert!(run(&mut script, "keeps"));
+}
