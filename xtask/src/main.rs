@@ -3,6 +3,7 @@
 //! It starts fast, because it depends on none of our crates but `testbed`. What is *absent*: anything that a user of
 //! Daypass needs, and anything that CI does and a developer cannot run with the same words.
 
+mod bench;
 mod deny;
 mod lanes;
 mod lint;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   test [LANE]…   install what tests need, then run the tests: all lanes, or those named
   lint           formatting, clippy, tidy, documentation, licences and bans
   ci             lint, then test: all that CI runs
+  bench gateway  measure the gateway beside PgBouncer and a direct connection: cargo xtask bench gateway --help
   tidy           only the house rules (a second or two)
   simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
   setup          only install what tests need
@@ -40,6 +42,7 @@ enum Command {
     Ci,
     Tidy,
     Simulate(Vec<OsString>),
+    BenchGateway(Vec<OsString>),
     Setup,
     Help,
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Ci => lint::all().and_then(|()| test(&lanes::all())),
         Command::Tidy => tidy::command(),
         Command::Simulate(args) => simulate::command(&args),
+        Command::BenchGateway(args) => bench::gateway(&args),
         Command::Setup => setup::command().and_then(|()| setup::languages::command()),
         Command::Help => {
             print!("{HELP}{}", lanes::help());
@@ -81,6 +85,12 @@ fn parse(args: impl Iterator<Item = OsString>) -> anyhow::Result<Command> {
     // Its arguments are its own.
     if args.next_if(|word| word == "simulate").is_some() {
         return Ok(Command::Simulate(args.collect()));
+    }
+    if args.next_if(|word| word == "bench").is_some() {
+        return match args.next() {
+            Some(what) if what == "gateway" => Ok(Command::BenchGateway(args.collect())),
+            _ => bail!("bench what?\n  Try: cargo xtask bench gateway"),
+        };
     }
     let mut parser = lexopt::Parser::from_args(args);
     let mut words = Vec::new();
@@ -139,6 +149,16 @@ mod tests {
             parsed("simulate --seeds 5 --help").unwrap(),
             Command::Simulate(told)
         );
+    }
+
+    #[test]
+    fn what_is_measured_is_named_and_told_the_rest() {
+        let told = vec![OsString::from("--rounds"), OsString::from("2")];
+        assert_eq!(
+            parsed("bench gateway --rounds 2").unwrap(),
+            Command::BenchGateway(told)
+        );
+        assert!(parsed("bench").unwrap_err().to_string().contains("bench gateway"));
     }
 
     #[test]

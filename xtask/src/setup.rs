@@ -57,6 +57,15 @@ const AGE_BY_HAND: &str = "\
     Alpine           apk add age
     macOS            brew install age";
 
+/// What to do where we do not know how to install PgBouncer.
+const PGBOUNCER_BY_HAND: &str = "\
+  Try, and run this again:
+    Fedora, RHEL     dnf install pgbouncer
+    Arch             pacman -S pgbouncer
+    Alpine           apk add pgbouncer
+    macOS            brew install pgbouncer
+  or set DAYPASS_PGBOUNCER to the program. The benchmark starts one of its own; none has to run.";
+
 /// What to do where we do not know how to install OpenSSH's server.
 const SSHD_BY_HAND: &str = "\
   Try, and run this again:
@@ -65,14 +74,15 @@ const SSHD_BY_HAND: &str = "\
     Alpine           apk add openssh-server
   or set DAYPASS_SSHD to the program. The tests start a server of their own; none has to run.";
 
-/// Debian's package starts and enables what it installs, unless it is told not to: policy-rc.d says no while it is
-/// installed (where nobody's own says anything), and what was enabled is disabled again.
-const SSHD_QUIETLY: &str = "\
+/// Debian's package `$1` starts and enables what it installs, unless it is told not to: policy-rc.d says no while it is
+/// installed (where nobody's own says anything), and what was enabled, the units behind it, is disabled again.
+const QUIETLY: &str = "\
+  package=$1; shift; \
   if [ ! -e /usr/sbin/policy-rc.d ]; then \
     printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && ours=1; fi; \
-  apt-get install -q -y --no-install-recommends openssh-server; end=$?; \
+  apt-get install -q -y --no-install-recommends \"$package\"; end=$?; \
   [ -z \"$ours\" ] || rm -f /usr/sbin/policy-rc.d; \
-  ! command -v systemctl >/dev/null || systemctl disable -q ssh.service ssh.socket 2>/dev/null; \
+  ! command -v systemctl >/dev/null || systemctl disable -q \"$@\" 2>/dev/null; \
   exit $end";
 
 pub(crate) fn command() -> anyhow::Result<()> {
@@ -118,21 +128,41 @@ fn sshd() -> anyhow::Result<()> {
         eprintln!("✓ {}", found.display());
         return Ok(());
     }
-    let root = Root::of_this_process();
-    refuse(
+    quietly(
         ("OpenSSH's server", SSHD_BY_HAND),
-        &os_release(),
-        has_apt(),
-        &root,
-    )?;
-    step(
-        "installing Debian's openssh-server package; no service is started",
-        || {
-            run(&mut root.command(&["apt-get", "update", "-q"]))?;
-            run(&mut root.command(&["sh", "-c", SSHD_QUIETLY]))
-        },
+        &["openssh-server", "ssh.service", "ssh.socket"],
     )?;
     eprintln!("✓ {}", daypass_testbed::sshd::installed()?.display());
+    Ok(())
+}
+
+/// What `cargo xtask bench gateway` needs: PostgreSQL, age, and PgBouncer to be measured beside.
+pub(crate) fn bench_gateway() -> anyhow::Result<()> {
+    postgres()?;
+    program("age", AGE_BY_HAND)?;
+    if daypass_testbed::pgbouncer::installed().is_err() {
+        quietly(
+            ("PgBouncer", PGBOUNCER_BY_HAND),
+            &["pgbouncer", "pgbouncer.service"],
+        )?;
+    }
+    eprintln!("✓ {}", daypass_testbed::pgbouncer::installed()?.display());
+    Ok(())
+}
+
+/// Installs a package of Debian's (the first word) that would start something, without starting it. `what`: in words, and how to
+/// have it by hand.
+fn quietly(what: (&str, &str), package_and_units: &[&str]) -> anyhow::Result<()> {
+    let root = Root::of_this_process();
+    refuse(what, &os_release(), has_apt(), &root)?;
+    let package = package_and_units.first().copied().unwrap_or_default();
+    step(
+        &format!("installing Debian's {package} package; no service is started"),
+        || {
+            run(&mut root.command(&["apt-get", "update", "-q"]))?;
+            run(&mut root.command(&[&["sh", "-c", QUIETLY, "sh"], package_and_units].concat()))
+        },
+    )?;
     Ok(())
 }
 

@@ -28,6 +28,15 @@ pub enum Error {
         /// The places, for a person to read.
         looked: String,
     },
+    /// There is no PgBouncer.
+    #[error(
+        "PgBouncer is not installed here (looked in {looked})\n  \
+         Try: cargo xtask bench gateway, which installs it, or set DAYPASS_PGBOUNCER to the program"
+    )]
+    NoPgBouncer {
+        /// The places, for a person to read.
+        looked: String,
+    },
     /// The operating system refused something.
     #[error("{what}: {source}")]
     Io {

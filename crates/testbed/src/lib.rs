@@ -1,6 +1,7 @@
 //! Throwaway real services for tests, benches and the demo: one copy of "start it, wait for it, break it, remove it".
 //!
 //! - [`postgres`]: a PostgreSQL server of our own, in a temporary directory, on a loopback port;
+//! - [`pgbouncer`]: a PgBouncer of our own, in front of one;
 //! - [`sshd`]: an OpenSSH server that takes certificates, as a host of Daypass does;
 //! - [`tcp_proxy`]: a TCP proxy that pauses, cuts, refuses, and says when certain bytes have passed.
 //!
@@ -8,13 +9,19 @@
 //! finds or uses a service which somebody else started. Unix only.
 
 pub mod error;
+mod keeper;
+pub mod pgbouncer;
 mod port;
 pub mod postgres;
+mod run_as;
+mod shown;
 pub mod sshd;
 pub mod tcp_proxy;
 pub mod wait;
 
 pub use error::{Error, Result};
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use shown::Shown;
 pub use sshd::Sshd;
 pub use tcp_proxy::TcpProxy;

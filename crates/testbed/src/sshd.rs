@@ -4,15 +4,15 @@
 //! own sshd or `~/.ssh` is read or written. Only root may need `/run/sshd`, which sshd insists on and which is made.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::error::Doing;
+use crate::keeper::Kept;
 use crate::{Error, Result, port, wait};
 
 /// Where packages put sshd, which is rarely on `PATH` and must be started by its whole path.
@@ -39,14 +39,10 @@ pub fn installed() -> Result<PathBuf> {
     })
 }
 
-/// Ends the listener where its owner is gone without a word: then its standard input ends. A line means that all is done.
-const KEEPER: &str = "read -r _ && exit; kill \"$1\"";
-
 /// A running sshd. It ends with this value, and so do the sessions that are open then.
 #[derive(Debug)]
 pub struct Sshd {
-    child: Child,
-    keeper: Child,
+    listener: Kept,
     folder: TempDir,
     port: u16,
     user: String,
@@ -73,7 +69,7 @@ impl Sshd {
         let port = port::free()?;
         lay_out(folder.path(), port)?;
         let log = File::create(folder.path().join("log")).doing(|| "writing sshd's log".to_owned())?;
-        let mut child = Command::new(&program)
+        let child = Command::new(&program)
             .args(["-D", "-e", "-f"])
             .arg(folder.path().join("sshd_config"))
             .stdin(Stdio::null())
@@ -83,18 +79,14 @@ impl Sshd {
             .process_group(0)
             .spawn()
             .doing(|| format!("starting {}", program.display()))?;
-        let keeper = keeper(child.id()).inspect_err(|_| {
-            let _ = child.kill();
-        })?;
         let mut sshd = Self {
-            child,
-            keeper,
+            listener: Kept::new(child)?,
             folder,
             port,
             user,
         };
         wait::until("sshd listening", Duration::from_secs(10), || {
-            if let Some(status) = sshd.child.try_wait().doing(|| "waiting for sshd".to_owned())? {
+            if let Some(status) = sshd.listener.ended().doing(|| "waiting for sshd".to_owned())? {
                 return Err(Error::EndedEarly {
                     what: "sshd",
                     status: status.to_string(),
@@ -149,15 +141,7 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         // Each session is a process of its own, which would outlive the one that listens.
-        let sessions = children(self.child.id());
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if let Some(mut stdin) = self.keeper.stdin.take() {
-            let _ = stdin.write_all(b"\n");
-        }
-        let _ = self.keeper.wait();
-        for session in sessions {
+        for session in children(self.listener.id()) {
             let _ = rustix::process::kill_process(session, rustix::process::Signal::TERM);
         }
     }
@@ -177,18 +161,6 @@ fn lay_out(folder: &Path, port: u16) -> Result<()> {
         std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
     }
     std::fs::write(at("sshd_config"), config(folder, port)).doing(|| "writing sshd_config".to_owned())
-}
-
-fn keeper(of: u32) -> Result<Child> {
-    Command::new("/bin/sh")
-        .args(["-c", KEEPER, "daypass-testbed-keeper"])
-        .arg(of.to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .doing(|| "starting /bin/sh".into())
 }
 
 /// Only certificates of an authority in `ca.pub` open it, for the user that runs it, and nothing is forwarded.

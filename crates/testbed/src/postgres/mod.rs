@@ -7,7 +7,6 @@
 
 mod installed;
 mod place;
-mod run_as;
 mod struck;
 mod template;
 
@@ -24,10 +23,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 pub use installed::Installed;
 use place::Place;
-use run_as::RunAs;
 
 use crate::error::Doing;
 use crate::port::{self, random_hex};
+use crate::run_as::RunAs;
+use crate::shown::Shown;
 use crate::wait;
 use crate::{Error, Result};
 
@@ -54,6 +54,7 @@ pub enum Stop {
 pub struct Options {
     durable: bool,
     settings: Vec<(String, String)>,
+    tls: Option<Shown>,
 }
 
 impl Options {
@@ -72,6 +73,13 @@ impl Options {
         self
     }
 
+    /// Takes TLS too, and shows this certificate (PEM) then. Connections in the clear are taken as before.
+    #[must_use]
+    pub fn tls(mut self, shown: Shown) -> Self {
+        self.tls = Some(shown);
+        self.setting("ssl", "on")
+    }
+
     /// Initializes a cluster and starts it; it accepts connections when this returns.
     ///
     /// # Errors
@@ -83,6 +91,10 @@ impl Options {
         template::lay_out(&installed, &run_as, place.path())?;
         let password = random_hex::<16>()?;
         set_password(&installed, &run_as, place.path(), &password)?;
+        if let Some(shown) = &self.tls {
+            // Where PostgreSQL looks for them unless it is told otherwise.
+            shown.lay_out(&run_as, &place.path().join("data"))?;
+        }
         let mut postgres = Postgres {
             options: self,
             installed,

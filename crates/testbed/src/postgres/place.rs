@@ -18,8 +18,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::run_as::RunAs;
 use crate::error::Doing;
+use crate::run_as::RunAs;
 use crate::{Error, Result};
 
 /// Every directory that this crate makes begins with this.

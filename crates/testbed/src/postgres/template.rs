@@ -9,11 +9,11 @@ use std::process::Stdio;
 
 use super::installed::Installed;
 use super::place::copy_tree;
-use super::run_as::RunAs;
 use super::{SUPERUSER, run};
 use crate::Result;
 use crate::error::Doing;
 use crate::port::random_hex;
+use crate::run_as::RunAs;
 
 /// Counted up when the arguments of `initdb` below change.
 const FORMAT: u32 = 1;

@@ -1,0 +1,106 @@
+//! Benchmark 6: a thousand live sessions, and their access taken away: until each is seen closed by its client, beside a loop of
+//! `pg_terminate_backend` over a thousand direct connections.
+//!
+//! A gateway gives one person a hundred sessions at most, so the thousand are of ten people with a grant each, and the ten grants are
+//! revoked at once. Time begins before the first revocation is sent.
+
+use std::time::{Duration, Instant};
+
+use daypass_server::edge;
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use crate::asked::Asked;
+use crate::daypass::PEOPLE;
+use crate::house::{DIRECT, House};
+use crate::rounds::{Rounds, percentile};
+use crate::sessions::Session;
+
+/// Of each of the people.
+const EACH: usize = 100;
+
+const TARGETS: [(&str, &str); 2] = [
+    ("p99, Daypass / direct", "at most 5"),
+    ("p99 ms, Daypass", "at most 500"),
+];
+
+/// How long a machine may take to be rid of a thousand processes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Ends {
+    p50: f64,
+    p99: f64,
+    most: f64,
+}
+
+pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
+    println!("1,000 sessions end, ms (p50, p99, most): direct, Daypass, direct");
+    let mut rounds = Rounds::new(asked.rounds);
+    while rounds.go_on() {
+        let before = direct(house).await;
+        let ours = daypass(house).await;
+        let after = direct(house).await;
+        let shown: Vec<String> = [&before, &ours, &after]
+            .iter()
+            .map(|ends| format!("{:7.0} {:5.0} {:5.0}", ends.p50, ends.p99, ends.most))
+            .collect();
+        println!("  {}", shown.join("  |"));
+        if let Some(peer) = rounds.steady(before.p99, after.p99) {
+            rounds.note("p99, Daypass / direct", ours.p99 / peer);
+            rounds.note("p50 ms, Daypass", ours.p50);
+            rounds.note("p99 ms, Daypass", ours.p99);
+            rounds.note("most ms, Daypass", ours.most);
+            rounds.note("p50 ms, direct", f64::midpoint(before.p50, after.p50));
+            rounds.note("p99 ms, direct", peer);
+            rounds.note("most ms, direct", before.most.max(after.most));
+        }
+    }
+    rounds.lines("1,000 sessions end", &TARGETS)
+}
+
+async fn direct(house: &House) -> Ends {
+    let sessions = house.sessions.many(&[house.direct.clone()], PEOPLE * EACH).await;
+    let admin = house.admin().await;
+    let rows = admin
+        .query("SELECT pid FROM pg_stat_activity WHERE usename = $1", &[&DIRECT])
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), sessions.len());
+    let terminate = admin.prepare("SELECT pg_terminate_backend($1)").await.unwrap();
+    let begun = edge::instant();
+    let looping = async {
+        for row in &rows {
+            let pid: i32 = row.get(0);
+            admin.query(&terminate, &[&pid]).await.unwrap();
+        }
+    };
+    let ((), ends) = tokio::join!(looping, ends(sessions, begun));
+    house.until_calm().await;
+    ends
+}
+
+async fn daypass(house: &mut House) -> Ends {
+    house.daypass.grant_anew().await;
+    let ways: Vec<_> = house.daypass.people().collect();
+    let sessions = house.sessions.many(&ways, EACH).await;
+    let begun = edge::instant();
+    let (_, ends) = tokio::join!(house.daypass.revoke_all(), ends(sessions, begun));
+    house.daypass.until_ended().await;
+    house.until_calm().await;
+    // The parts that follow want to come in again.
+    house.daypass.grant_anew().await;
+    ends
+}
+
+/// When each was seen closed.
+async fn ends(sessions: Vec<Session>, begun: Instant) -> Ends {
+    let all = join_all(sessions.into_iter().map(Session::closed));
+    let all = edge::within(PATIENCE, all).await.expect("they end");
+    let mut ms: Vec<f64> = all.iter().map(|at| (*at - begun).as_secs_f64() * 1e3).collect();
+    ms.sort_by(f64::total_cmp);
+    Ends {
+        p50: percentile(&ms, 0.5),
+        p99: percentile(&ms, 0.99),
+        most: percentile(&ms, 1.0),
+    }
+}
