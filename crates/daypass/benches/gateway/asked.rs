@@ -1,12 +1,15 @@
 //! What the benchmark is asked for on its command line.
 
+use std::path::PathBuf;
+
 const HELP: &str = "\
-cargo xtask bench gateway [--rounds N] [--seconds S] [--only PART]… [--upstream tls|plain]
+cargo xtask bench gateway [--rounds N] [--seconds S] [--only PART]… [--upstream tls|plain] [--daypass PATH]
 
   --rounds N        rounds that count, of each thing (7); void ones are repeated, up to three times as many
   --seconds S       how long pgbench runs, each time (5)
   --only PART       rates, rows, connect, endings or memory; all without it
-  --upstream HOW    from PgBouncer and from Daypass to PostgreSQL: tls (checked in full), or in the clear";
+  --upstream HOW    from PgBouncer and from Daypass to PostgreSQL: tls (checked in full), or in the clear
+  --daypass PATH    another build of the binary, such as one with symbols for a profile";
 
 /// How both proxies reach PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(crate) struct Asked {
     pub(crate) seconds: u32,
     pub(crate) parts: Vec<Part>,
     pub(crate) upstream: Upstream,
+    /// The binary.
+    pub(crate) daypass: PathBuf,
 }
 
 impl Asked {
@@ -55,6 +60,8 @@ impl Asked {
             seconds: 5,
             parts: Vec::new(),
             upstream: Upstream::Tls,
+            // The one that cargo built for this.
+            daypass: env!("CARGO_BIN_EXE_daypass").into(),
         };
         while let Some(word) = words.next() {
             let mut value = || {
@@ -71,6 +78,7 @@ impl Asked {
                 }
                 "--rounds" => asked.rounds = value().parse().expect("a number"),
                 "--seconds" => asked.seconds = value().parse().expect("a number"),
+                "--daypass" => asked.daypass = value().into(),
                 "--upstream" => {
                     asked.upstream = match value().as_str() {
                         "tls" => Upstream::Tls,

@@ -11,14 +11,13 @@ use daypass_api::client::{Client, Connection};
 use daypass_api::grant::{AskCredential, GrantState, Revoke};
 use daypass_api::login::Login;
 use daypass_api::person::{Kind, NewPerson, SystemRole};
-use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_api::request::NewRequest;
 use daypass_api::secret::Secret;
 use daypass_core::id::GrantId;
 use daypass_server::edge;
 use futures_util::future::join_all;
 
-use crate::asked::Upstream;
+use crate::asked::{Asked, Upstream};
 use crate::house::Certificates;
 use crate::way::Way;
 
@@ -27,9 +26,6 @@ pub(crate) const ADMIN_PASSWORD: &str = "the-connectors-own-password-7Qz";
 
 /// Who holds a grant each: a gateway gives one person a hundred sessions at most.
 pub(crate) const PEOPLE: usize = 10;
-
-/// The binary, built as it is shipped.
-const DAYPASS: &str = env!("CARGO_BIN_EXE_daypass");
 
 /// How long anything may take but the end of a thousand sessions.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +48,7 @@ pub(crate) struct Daypass {
     admin: Client,
     gateway: u16,
     folder: Folder,
+    program: PathBuf,
 }
 
 /// The server's process. It ends with this value.
@@ -92,13 +89,18 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The next one removes it.
+            println!("the server's log: {}", self.file("log").display());
+            return;
+        }
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 impl Daypass {
     /// Sets it up and starts it; everybody holds their grant when this returns.
-    pub(crate) async fn start(certificates: &Certificates, target: u16, upstream: Upstream) -> Self {
+    pub(crate) async fn start(certificates: &Certificates, target: u16, asked: &Asked) -> Self {
         let folder = Folder::fresh();
         let (listen, gateway) = (free_port(), free_port());
         folder.write("ca.pem", &certificates.ca);
@@ -106,7 +108,7 @@ impl Daypass {
         folder.write("gateway-key.pem", &certificates.key);
         folder.write("secrets/pg-main-admin", ADMIN_PASSWORD);
         let recipient = age_key(&folder.file("secrets/identity"));
-        let tls = match upstream {
+        let tls = match asked.upstream {
             Upstream::Tls => "ca: ca.pem",
             Upstream::Plain => "tls: disable",
         };
@@ -119,7 +121,8 @@ impl Daypass {
                 &recipient,
             ),
         );
-        let mut init = Command::new(DAYPASS);
+        folder.write("daypass.yaml", &policy(target));
+        let mut init = Command::new(&asked.daypass);
         let init = init
             .args(["init", "--only-admin", "--no-input"])
             .arg(&folder.0)
@@ -127,17 +130,9 @@ impl Daypass {
             .unwrap();
         assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
         let password = String::from_utf8(init.stdout).unwrap().trim_end().to_owned();
-        let server = serve(&folder, gateway).await;
+        let server = serve(&asked.daypass, &folder).await;
         let url = format!("http://127.0.0.1:{listen}");
         let admin = logged_in(&url, "admin", &password).await;
-        let files = PolicyFiles {
-            files: vec![PolicyFile {
-                name: "bench.yaml".to_owned(),
-                text: policy(target),
-            }],
-            replaces: None,
-        };
-        admin.apply_policy(&files).await.unwrap();
         let people = (0..PEOPLE).map(|number| person(&admin, &url, format!("person{number}")));
         let people = join_all(people).await;
         let mut daypass = Self {
@@ -146,6 +141,7 @@ impl Daypass {
             admin,
             gateway,
             folder,
+            program: asked.daypass.clone(),
         };
         daypass.grant_anew().await;
         daypass
@@ -181,7 +177,7 @@ impl Daypass {
         )
         .unwrap();
         let _ = self.server.0.wait();
-        self.server = serve(&self.folder, self.gateway).await;
+        self.server = serve(&self.program, &self.folder).await;
     }
 
     /// Everybody who holds nothing asks, and nobody has to agree.
@@ -290,13 +286,11 @@ rules:
 }
 
 /// Starts the server; it takes connections when this returns.
-async fn serve(folder: &Folder, gateway: u16) -> Server {
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(folder.file("log"))
-        .unwrap();
-    let mut command = Command::new(DAYPASS);
+async fn serve(program: &Path, folder: &Folder) -> Server {
+    let file = folder.file("log");
+    let log = std::fs::File::create(&file).unwrap();
+    let told = || std::fs::read_to_string(&file).unwrap();
+    let mut command = Command::new(program);
     command
         .args(["server", "--config"])
         .arg(folder.file("server.yaml"));
@@ -306,13 +300,9 @@ async fn serve(folder: &Folder, gateway: u16) -> Server {
         .stderr(log);
     let mut server = Server(command.spawn().unwrap());
     let ready = async {
-        while std::net::TcpStream::connect(("127.0.0.1", gateway)).is_err() {
+        while !told().contains("Daypass answers on ") {
             let ended = server.0.try_wait().unwrap();
-            assert!(
-                ended.is_none(),
-                "it ended: {}",
-                std::fs::read_to_string(folder.file("log")).unwrap()
-            );
+            assert!(ended.is_none(), "it ended: {}", told());
             edge::sleep(PAUSE).await;
         }
     };

@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
-use crate::asked::Upstream;
+use crate::asked::{Asked, Upstream};
 use crate::daypass::{ADMIN_PASSWORD, Daypass};
 use crate::sessions::Sessions;
 use crate::way::Way;
@@ -119,7 +119,8 @@ fn postgres(certificates: &Certificates) -> Postgres {
 
 impl House {
     /// Starts all of it.
-    pub(crate) async fn open(upstream: Upstream) -> Self {
+    pub(crate) async fn open(asked: &Asked) -> Self {
+        let upstream = asked.upstream;
         let certificates = Certificates::make();
         let postgres = postgres(&certificates);
         let behind = (upstream == Upstream::Tls).then(|| certificates.ca.clone());
@@ -132,7 +133,7 @@ impl House {
             connections: CONNECTIONS,
         };
         let bouncer = PgBouncer::start(&bouncing).unwrap();
-        let daypass = Daypass::start(&certificates, postgres.port(), upstream).await;
+        let daypass = Daypass::start(&certificates, postgres.port(), asked).await;
         let direct = Way {
             name: "direct",
             port: postgres.port(),

@@ -42,7 +42,7 @@ fn main() {
         .expect("nobody has chosen yet");
     more_files();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut house = runtime.block_on(House::open(asked.upstream));
+    let mut house = runtime.block_on(House::open(&asked));
     let mut all = vec![house.about()];
     for part in &asked.parts {
         println!("\n── {part:?}");
@@ -91,7 +91,7 @@ fn report(all: &[Value]) {
         let what = one["what"].as_str().unwrap();
         let rounds = format!("{}/{}", one["rounds"], one["tries"]);
         let target = one["target"].as_str().unwrap_or_default();
-        println!("{what:<44}{spread:>32}{rounds:>12}  {target}");
+        println!("{what:<52}{spread:>34}{rounds:>9}  {target}");
     }
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench-gateway.json");
     std::fs::write(&file, format!("{:#}\n", json!(all))).unwrap();

@@ -92,7 +92,8 @@ impl Sessions {
                 let name = way.name;
                 let session = sessions.connect(&way).await;
                 let session = session.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                session.client.simple_query("SELECT 1").await.unwrap();
+                let asked = session.client.simple_query("SELECT 1").await;
+                asked.unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 session
             }
         };
