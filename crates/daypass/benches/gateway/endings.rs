@@ -59,7 +59,10 @@ pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
 }
 
 async fn direct(house: &House) -> Ends {
-    let sessions = house.sessions.many(&[house.direct.clone()], PEOPLE * EACH).await;
+    let sessions = house
+        .sessions
+        .many(std::slice::from_ref(&house.direct), PEOPLE * EACH)
+        .await;
     let admin = house.admin().await;
     let rows = admin
         .query("SELECT pid FROM pg_stat_activity WHERE usename = $1", &[&DIRECT])
