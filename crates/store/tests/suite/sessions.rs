@@ -280,7 +280,7 @@ async fn a_row_that_was_changed_by_hand_is_found(bench: Bench) {
     store.verify().await.unwrap();
     for (sql, back) in [
         ("holder = 'P2'", format!("holder = '{}'", person_id(1))),
-        ("gateway = 'other'", String::from("gateway = 'gw'")),
+        ("server = 'other'", String::from("server = 'gw'")),
         (
             "document = replace(document, 'left', 'lost')",
             String::from("document = replace(document, 'lost', 'left')"),
