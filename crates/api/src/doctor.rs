@@ -10,6 +10,7 @@ pub const LOOKED_AT: &[&str] = &[
     "policy",
     "people",
     "connector",
+    "gateway",
     "sealing key",
     "authority",
     "log key",

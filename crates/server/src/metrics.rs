@@ -51,6 +51,8 @@ pub(crate) struct Gauges {
     pub reviews_overdue: u64,
     /// What is locked.
     pub locks: u64,
+    /// Sessions through gateways that are not over.
+    pub sessions_live: u64,
     /// Grants whose access is there.
     pub grants_active: u64,
     /// Grants that are being set up.
@@ -199,6 +201,14 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    /// Whether a gateway that runs apart is there.
+    pub(crate) fn gateway(&self, name: &str, is_there: bool) {
+        let name = name.to_owned();
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("daypass_gateway_up", "gateway" => name).set(if is_there { 1.0 } else { 0.0 });
+        });
+    }
+
     /// All of it as text, with what was counted just now.
     #[must_use]
     pub(crate) fn render(&self, now: Gauges) -> String {
@@ -208,6 +218,7 @@ impl Metrics {
             metrics::gauge!("daypass_break_glass_reviews_owed").set(number(now.reviews_owed));
             metrics::gauge!("daypass_break_glass_reviews_overdue").set(number(now.reviews_overdue));
             metrics::gauge!("daypass_locks").set(number(now.locks));
+            metrics::gauge!("daypass_sessions_live").set(number(now.sessions_live));
             metrics::gauge!("daypass_grants", "state" => "activating").set(number(now.grants_activating));
             metrics::gauge!("daypass_grants", "state" => "active").set(number(now.grants_active));
             metrics::gauge!("daypass_grants", "state" => "ending").set(number(now.grants_ending));

@@ -19,6 +19,8 @@ pub struct Counts {
     pub reviews_overdue: u64,
     /// What is locked.
     pub locks: u64,
+    /// Sessions that are not over.
+    pub sessions_live: u64,
     /// Grants that have not ended, by the name of their state.
     pub grants: BTreeMap<String, u64>,
 }
@@ -30,7 +32,8 @@ pub(crate) async fn counts(link: &mut Link) -> Result<Counts> {
     // One that is overdue waits for no instant any more.
     let text = "SELECT (SELECT count(*) FROM requests WHERE owing = 1), \
                 (SELECT count(*) FROM requests WHERE owing = 1 AND due_at IS NULL), \
-                (SELECT count(*) FROM locks WHERE state = 'locked')";
+                (SELECT count(*) FROM locks WHERE state = 'locked'), \
+                (SELECT count(*) FROM sessions WHERE state <> 'closed')";
     let more = link
         .row(text, &[])
         .await?
@@ -42,6 +45,7 @@ pub(crate) async fn counts(link: &mut Link) -> Result<Counts> {
         reviews_owed: more.count(0)?,
         reviews_overdue: more.count(1)?,
         locks: more.count(2)?,
+        sessions_live: more.count(3)?,
         grants: grants
             .iter()
             .map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?)))

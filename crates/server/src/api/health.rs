@@ -71,6 +71,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
         app.metrics
             .connector(connector.as_str(), health.failing.is_none(), &health.failures);
     }
+    for (name, is_there) in app.gateway.iter().flat_map(|front| front.apart_there()) {
+        app.metrics.gateway(name.as_str(), is_there);
+    }
     backlog(&app).await?;
     Ok(([(CONTENT_TYPE, PROMETHEUS)], app.metrics.render(gauges)).into_response())
 }
@@ -117,6 +120,7 @@ async fn gauges(app: &Parts) -> Answer<Gauges> {
         reviews_owed: counts.reviews_owed,
         reviews_overdue: counts.reviews_overdue,
         locks: counts.locks,
+        sessions_live: counts.sessions_live,
         grants_active: of("active"),
         grants_activating: of("activating"),
         grants_ending: of("ending"),

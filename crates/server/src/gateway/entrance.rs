@@ -101,6 +101,13 @@ impl Entrance {
 }
 
 impl Front {
+    /// The gateways that may run apart, and whether each is there.
+    pub(crate) fn apart_there(&self) -> impl Iterator<Item = (&Name, bool)> {
+        self.apart
+            .iter()
+            .map(|one| (&one.name, self.present.listens(&one.name)))
+    }
+
     /// Where clients who want this resource connect to: a gateway apart that serves it and is there, where `server.yaml` knows its
     /// address; or the one in this process.
     pub(crate) fn entrance(&self, resource: &Name) -> &Entrance {

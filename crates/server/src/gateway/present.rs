@@ -84,11 +84,20 @@ impl Present {
         Some(receiver)
     }
 
-    /// Whether a gateway of this name is there, listens, and serves this.
+    /// Whether a gateway of this name is there and listens.
+    pub(super) fn listens(&self, gateway: &Name) -> bool {
+        self.any(gateway, |_| true)
+    }
+
+    /// The same, and whether it serves this.
     pub(super) fn serves(&self, gateway: &Name, resource: &Name) -> bool {
+        self.any(gateway, |there| there.serves.contains(resource))
+    }
+
+    fn any(&self, gateway: &Name, of: impl Fn(&There) -> bool) -> bool {
         let all = self.all();
         let mut its = all.0.iter().filter(|((name, _), _)| name == gateway);
-        its.any(|(_, there)| there.listens() && there.serves.contains(resource))
+        its.any(|(_, there)| there.listens() && of(there))
     }
 }
 
@@ -109,6 +118,7 @@ mod tests {
         assert!(present.enter(&edge(1), vec![vec![7]]));
         assert!(!serves());
         let mut first = present.listen(&edge(1)).unwrap();
+        assert!(present.listens(&"edge".parse().unwrap()));
         assert!(serves() && first.try_recv() == Err(oneshot::error::TryRecvError::Empty));
         let second = present.listen(&edge(1)).unwrap();
         assert_eq!(

@@ -1,8 +1,11 @@
 //! The server looks itself over, and says what is wrong and to whom.
 
 use daypass_api::doctor::{Check, LOOKED_AT, Verdict};
+use daypass_api::gateway::{RegisterGateway, VERSION};
+use daypass_server::config::Elsewhere;
 
 use crate::bed::{Bed, soon};
+use crate::recordings;
 
 async fn checks(bed: &Bed) -> Vec<Check> {
     bed.client("dee").await.doctor().await.unwrap().checks
@@ -77,6 +80,37 @@ async fn what_does_not_work_is_said_with_what_to_do() {
         "{people:?}"
     );
     assert!(!advice.contains("0s"), "nothing settles for 0s: {people:?}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = recordings::gateway(folder.path());
+    config.apart = vec![Elsewhere {
+        name: "robot".parse().unwrap(),
+        address: config.postgres.address.clone(),
+        certificate: None,
+    }];
+    let bed = Bed::with(|server| server.gateway = Some(config)).await;
+    let found = checks(&bed).await;
+    let robot = about(&found, "gateway robot");
+    assert_eq!(robot.verdict, Verdict::Failing, "{robot:?}");
+
+    let token = bed.api_token("robot", &["gateway", "gateway:orders"]).await;
+    let gateway = bed.client_of(&token).of_run(&"07".repeat(32).into());
+    let register = RegisterGateway {
+        version: VERSION,
+        end_points: Vec::new(),
+    };
+    gateway.register_gateway(&register).await.unwrap();
+    let stream = gateway.gateway_events().await.unwrap();
+    let found = checks(&bed).await;
+    assert_eq!(about(&found, "gateway robot").verdict, Verdict::Good, "{found:?}");
+    drop(stream);
+    soon("it is missed", async {
+        while about(&checks(&bed).await, "gateway robot").verdict == Verdict::Good {}
+    })
+    .await;
 }
 
 #[tokio::test]

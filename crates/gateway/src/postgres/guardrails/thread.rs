@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_judged_in_time_is_refused_and_holds_up_only_so_much() {
-        let pool = Pool::start(2, 1, Duration::from_millis(200), slow);
+        let pool = Pool::start(2, 1, Duration::from_secs(1), slow);
         let judge = |text: &str| pool.judge(text.to_owned(), Guardrails::default());
         judge("panic").await.unwrap_err();
         judge("panic").await.unwrap_err();
