@@ -1,6 +1,7 @@
 //! A gateway apart from its server: two programs, a wire between them that fails, and a token that somebody stole.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use daypass_server::edge;
@@ -46,6 +47,16 @@ pub(crate) fn token(house: &House, name: &str, resource: &str) -> String {
     ends_with(&mut house.cli("ana", &args), 0).0.trim_end().to_owned()
 }
 
+/// The file of a gateway of this name, which reaches its server at this address, with more for its listener.
+pub(crate) fn configured(house: &House, name: &str, (server, listener): (&str, &str)) -> PathBuf {
+    let file = format!("{name}.yaml");
+    house.write(
+        &file,
+        &format!("server: http://{server}\ntoken: {{file: secrets/{name}}}\npostgres: {{listen: \"127.0.0.1:0\"{listener}}}\n"),
+    );
+    house.file(&file)
+}
+
 /// A gateway that runs, and where its clients connect to.
 pub(crate) struct Apart {
     running: Running,
@@ -56,14 +67,15 @@ impl Apart {
     /// Starts one with this token, which reaches its server at this address.
     #[track_caller]
     pub(crate) fn start(house: &House, name: &str, token: &str, server: &str) -> Self {
+        Self::start_with(house, name, token, (server, ""))
+    }
+
+    /// The same, with more for its listener.
+    #[track_caller]
+    pub(crate) fn start_with(house: &House, name: &str, token: &str, told: (&str, &str)) -> Self {
         house.secret(name, token);
-        let file = format!("{name}.yaml");
-        house.write(
-            &file,
-            &format!("server: http://{server}\ntoken: {{file: secrets/{name}}}\npostgres: {{listen: \"127.0.0.1:0\"}}\n"),
-        );
         let mut command = daypass(&["gateway", "--config"]);
-        command.arg(house.file(&file));
+        command.arg(configured(house, name, told));
         let mut running = Running::start(command);
         let line = running.says("the gateway answers on ");
         let at = line.rsplit(' ').next().unwrap().parse().unwrap();
@@ -72,6 +84,11 @@ impl Apart {
             running.says(LISTENS);
         }
         Self { running, at }
+    }
+
+    /// Where its clients connect to.
+    pub(crate) fn at(&self) -> SocketAddr {
+        self.at
     }
 
     /// Waits until it hears again what ends.

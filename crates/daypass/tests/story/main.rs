@@ -3,6 +3,7 @@
 
 mod apart;
 mod apart_load;
+mod apart_tls;
 mod audit;
 mod away;
 mod bad_input;
