@@ -56,9 +56,18 @@ fn hidden(before: &[u8], bytes: usize) -> String {
 
 /// Where `word` is, in capitals or not.
 fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
-    bytes
-        .windows(word.len())
-        .position(|here| here.eq_ignore_ascii_case(word))
+    let first = word.first()?;
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        // Nearly all that there is goes by here: texts may be long.
+        at += rest.iter().position(|byte| byte.eq_ignore_ascii_case(first))?;
+        let here = bytes.get(at..at + word.len())?;
+        if here.eq_ignore_ascii_case(word) {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 /// Where there is something that may be about a password.

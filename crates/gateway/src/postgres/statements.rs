@@ -55,6 +55,8 @@ pub struct Statements {
     names: Names,
     /// Texts are read as `redact` reads them: UTF-8, and a backslash is a character like others.
     plain: bool,
+    /// Something was sent since the last Sync that it ends.
+    open: bool,
     /// After an error in a batch the target ignores everything until a Sync.
     skipping: bool,
     /// The first of the queue is a COPY that the target has asked the data of.
@@ -80,6 +82,7 @@ impl Statements {
             queue: Queue::default(),
             names: Names::default(),
             plain: true,
+            open: false,
             skipping: false,
             copy: false,
             copying: false,
@@ -178,13 +181,14 @@ impl Statements {
                 kind: *kind,
                 name: name.to_vec(),
             },
-            (Front::Sync, Some(room)) => Entry::Sync {
-                running: running(None, room),
+            (Front::Sync, room) => Entry::Sync {
+                running: room.map(|room| running(None, room)),
             },
             // Data before the target has asked for it, by a client in a hurry; without a COPY it is ignored.
             (Front::CopyDone | Front::CopyFail, _) if !self.queue.is_empty() => Entry::CopyEnd,
             (_, room) => return Ok(room),
         };
+        self.open = !is_sync;
         self.queue.push(entry);
         Ok(None)
     }
@@ -411,7 +415,9 @@ impl Statements {
                 Entry::Bind { .. } | Entry::Parse { .. } | Entry::Close { .. } => {
                     self.completed(entry, now, &mut cut);
                 }
-                Entry::Sync { running } => cut.ended.push(unrecorded(running.room)),
+                Entry::Sync { running } => {
+                    cut.ended.extend(running.map(|running| unrecorded(running.room)));
+                }
                 entry => {
                     if let Some(running) = entry.running() {
                         cut.ended.push(running.ended(now));

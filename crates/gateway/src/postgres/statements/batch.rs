@@ -41,7 +41,9 @@ impl Statements {
             }
             // What the end of a batch brings about: it is the end all the same.
             Some(Entry::Sync { running }) => {
-                running.failed = Some(code);
+                if let Some(running) = running {
+                    running.failed = Some(code);
+                }
                 return Ok(());
             }
             Some(Entry::Execute { running, .. }) => running.failed = Some(code.clone()),
@@ -116,16 +118,15 @@ impl Statements {
             _ => false,
         };
         if is_its {
-            match self.queue.pop() {
-                Some(Entry::Sync { mut running }) if running.failed.is_some() => {
-                    running.text = Some(END.into());
+            let entry = self.queue.pop();
+            let is_sync = matches!(entry, Some(Entry::Sync { .. }));
+            if let Some(mut running) = entry.and_then(Entry::running) {
+                if is_sync && running.failed.is_none() {
+                    answered.ended.push(unrecorded(running.room));
+                } else {
+                    running.text = running.text.or_else(|| Some(END.into()));
                     answered.ended.push(running.ended(now));
                 }
-                Some(Entry::Sync { running }) => answered.ended.push(unrecorded(running.room)),
-                Some(entry) => answered
-                    .ended
-                    .extend(entry.running().map(|running| running.ended(now))),
-                None => {}
             }
         } else if self.spare > 0 {
             // A Sync of those that may have been passed over was not.

@@ -19,7 +19,7 @@ impl Statements {
             Front::FunctionCall { rest, .. } => Some(rest.len().saturating_mul(2)),
             Front::Execute { portal, .. } => Some(self.executes(portal)),
             // It may fail, and with it what is recorded as done.
-            Front::Sync => Some(END.len()),
+            Front::Sync if self.open => Some(END.len()),
             _ => None,
         }
     }

@@ -55,8 +55,9 @@ pub(super) enum Entry {
         kind: u8,
         name: Vec<u8>,
     },
+    /// The end of a batch, with room for a record of it where it has something that may fail then.
     Sync {
-        running: Running,
+        running: Option<Running>,
     },
     CopyEnd,
 }
@@ -99,8 +100,8 @@ impl Entry {
             | Self::FunctionCall(running)
             | Self::Parse { running, .. }
             | Self::Bind { running, .. }
-            | Self::Execute { running, .. }
-            | Self::Sync { running } => Some(running),
+            | Self::Execute { running, .. } => Some(running),
+            Self::Sync { running } => running,
             _ => None,
         }
     }
