@@ -80,6 +80,9 @@ pub enum NotTaken {
     /// Not now: they are sent again.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// Nobody was reached: they are sent again, for longer. Leases say how long a session goes on without anybody.
+    #[error(transparent)]
+    Unreached(Unavailable),
     /// Never: there is no such session, or these are no records. They are not sent again, and the session ends.
     #[error("records are not taken: {0}")]
     Never(String),

@@ -179,7 +179,11 @@ fn not_taken(error: Error) -> NotTaken {
     if is_final(&error) {
         return NotTaken::Never(error.to_string());
     }
-    NotTaken::Unavailable(unavailable(error))
+    match error {
+        // Not Daypass's own answer: a proxy's, while what is behind it is started.
+        Error::Unreachable { .. } | Error::NotDaypass { .. } => NotTaken::Unreached(unavailable(error)),
+        error => NotTaken::Unavailable(unavailable(error)),
+    }
 }
 
 /// How many of these records go into one call.

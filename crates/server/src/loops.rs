@@ -40,6 +40,10 @@ const DRAIN: Duration = Duration::from_secs(20);
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
 /// How often it is looked whether a rotation can go on.
 const ROTATION: Duration = Duration::from_secs(5);
+/// How often it is looked for sessions that outlive their grant.
+const OUTLIVING: Duration = Duration::from_secs(5);
+/// How long a gateway may take to say that a session is over whose grant has ended.
+const GRACE: Span = Span::seconds(30);
 /// How often what was measured is taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long an idempotency key is remembered.
@@ -218,6 +222,20 @@ pub(crate) async fn rotate(app: App, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = stopped(&mut stop) => {}
             () = edge::sleep(ROTATION) => {}
+        }
+    }
+}
+
+/// Closes sessions whose grant has ended and of which nobody says that they are over, whichever server opened them: it may be gone, or
+/// have no gateway any more. Until told to stop.
+pub(crate) async fn close_outliving(app: App, mut stop: watch::Receiver<bool>) {
+    while !is_stopped(&stop) {
+        if let Err(error) = app.engine.close_outliving_sessions(GRACE).await {
+            tracing::warn!(%error, "sessions of grants that have ended could not be looked for");
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = edge::sleep(OUTLIVING) => {}
         }
     }
 }

@@ -206,11 +206,13 @@ impl Server {
         let sequence = loops::sequence(Arc::clone(&app), shared, Arc::clone(&wake), stopped.clone());
         let reconcile = loops::reconcile(Arc::clone(&app), reconciler, wake, stopped.clone());
         let tidy_up = loops::tidy_up(Arc::clone(&app), stopped.clone());
+        let close_outliving = loops::close_outliving(Arc::clone(&app), stopped.clone());
         let upkeep = Upkeep::start().map_err(StartError::Thread)?;
         let mut loops = vec![
             halt.watch_on(&upkeep.handle(), "the sequencer", kept(sequence)),
             halt.watch_on(&upkeep.handle(), "the reconciler", kept(reconcile)),
             halt.watch("the housekeeping", tidy_up),
+            halt.watch("what closes sessions", close_outliving),
             halt.watch("the metrics", loops::measure(Arc::clone(&app), stopped.clone())),
         ];
         loops.push(halt.watch(

@@ -40,6 +40,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const WHOLE_CALL: Duration = Duration::from_secs(60);
 /// How long nothing may come: twice what the live stream's keep-alive takes.
 const SILENCE: Duration = Duration::from_secs(45);
+/// How long an unused connection is kept: less than servers do.
+const IDLE: Duration = Duration::from_secs(10);
 /// The waits before the second, third and fourth attempt.
 const WAITS: [Duration; 3] = [
     Duration::from_millis(200),
@@ -92,6 +94,8 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
+            // Servers keep idle connections for a little longer: what is sent on one that is just being closed is lost.
+            .pool_idle_timeout(IDLE)
             .user_agent(concat!("daypass/", env!("CARGO_PKG_VERSION")));
         if is_loopback(&base) {
             // A proxy has no business between two programs of one machine.

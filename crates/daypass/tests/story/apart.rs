@@ -129,7 +129,7 @@ fn open(house: &House) -> Value {
 
 /// The session, once it is closed.
 #[track_caller]
-fn closed(house: &House, id: &str) -> Value {
+pub(crate) fn closed(house: &House, id: &str) -> Value {
     let mut events = house.api("dee").events();
     loop {
         let all = sessions(house, &[]);
@@ -229,6 +229,10 @@ fn sessions_survive_a_restart_of_the_server_that_is_shorter_than_their_lease() {
         22,
         "nobody is asked for a statement"
     );
+    // What was done waits for somebody who takes it, however often that is tried.
+    for _ in 0..5 {
+        gateway.running.says("nobody was reached who takes records");
+    }
     house.serve();
     gateway.hears();
     assert_eq!(held.ask("SELECT 22::bigint + 1").unwrap(), 23);

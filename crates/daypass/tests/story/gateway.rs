@@ -24,7 +24,7 @@ pub(crate) fn house(store: Store) -> House {
         .unwrap();
     let more = format!(
         "reconcile: {{overdue_after: 1s, backoff_max: 2s}}\nsigning_key: {{file: secrets/log-key, state: data/log-key.signed}}\n\
-         gateway:\n  name: house\n  apart: [{{name: edge, address: \"127.0.0.1:6\"}}, {{name: other, address: \"127.0.0.1:7\"}}]\n  postgres: {{listen: \"127.0.0.1:0\"}}\n  \
+         gateway:\n  name: house\n  apart: [{{name: edge, resources: [orders-gate], address: \"127.0.0.1:6\"}}, {{name: other, resources: [billing], address: \"127.0.0.1:7\"}}]\n  postgres: {{listen: \"127.0.0.1:0\"}}\n  \
          recordings: {{folder: data/recordings, recipients: [{public}], identity: secrets/identity}}"
     );
     let mut house = House::build(&Settings {

@@ -25,6 +25,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(2);
 const FLUSH_AFTER: Duration = Duration::from_secs(8);
 const STORED_WITHIN: Duration = Duration::from_secs(15);
 
+/// How long whoever stores records may not be reached at all, as while a server is started anew. Leases are shorter: it is they that end
+/// sessions then, and nothing is lost meanwhile.
+const UNREACHED_FOR: Duration = Duration::from_secs(60);
+
 struct Courier<'a> {
     recorder: &'a Recorder,
     control: &'a dyn Control,
@@ -38,6 +42,8 @@ struct Courier<'a> {
     /// Since when nothing was stored of what is kept.
     since: Instant,
     failures: u32,
+    /// Since when nobody was reached.
+    unreached: Option<Instant>,
     /// Records are being lost, because the session is to go on.
     failing: bool,
     /// Records of this session are never taken any more.
@@ -65,6 +71,7 @@ impl Recorder {
             progress: Progress::default(),
             since: edge::instant(),
             failures: 0,
+            unreached: None,
             failing: !begun && on_failure == OnFailure::GoOn,
             refused: false,
         };
@@ -91,6 +98,7 @@ impl Courier<'_> {
             let flush = over || self.recorder.is_short() || self.since.elapsed_here() >= FLUSH_AFTER;
             if self.attempt(flush).await {
                 self.failures = 0;
+                self.unreached = None;
                 if self.failing {
                     tracing::info!(session = %self.session, "records of a session are taken again");
                     self.failing = false;
@@ -150,6 +158,9 @@ impl Courier<'_> {
         };
         let answer = self.control.record(delivery).await;
         let known = stored..=stored + u64::try_from(self.kept.len()).unwrap_or(0);
+        if !matches!(answer, Err(NotTaken::Unreached(_))) {
+            self.unreached = None;
+        }
         let progress = match answer {
             Ok(progress) if known.contains(&progress.stored) && known.contains(&progress.taken) => progress,
             Ok(progress) => {
@@ -165,6 +176,12 @@ impl Courier<'_> {
             Err(NotTaken::Unavailable(error)) => {
                 tracing::warn!(session = %self.session, %error, "records were not taken");
                 self.progress.taken = stored;
+                return false;
+            }
+            Err(NotTaken::Unreached(error)) => {
+                tracing::warn!(session = %self.session, %error, "nobody was reached who takes records");
+                self.progress.taken = stored;
+                self.unreached.get_or_insert_with(edge::instant);
                 return false;
             }
         };
@@ -223,7 +240,10 @@ impl Courier<'_> {
     /// It was not taken, or not stored in time.
     async fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= ATTEMPTS && !self.failing {
+        let waits = self
+            .unreached
+            .is_some_and(|since| since.elapsed_here() < UNREACHED_FOR);
+        if self.failures >= ATTEMPTS && !self.failing && !waits {
             let count = self.recorder.counts().1;
             tracing::error!(session = %self.session, count, "records of a session cannot be delivered");
             match self.on_failure {

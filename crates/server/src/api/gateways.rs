@@ -32,7 +32,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::api::recordings::{Pieces, lines, sent};
 use crate::app::{App, Parts};
 use crate::edge;
-use crate::gateway::{Asker, Desk, Front};
+use crate::gateway::{Asker, Desk, Elsewhere, Front};
 use crate::http::access::{Identity, identified, not_locked, served};
 use crate::http::intake::Json;
 use crate::http::listen::stopped;
@@ -50,39 +50,57 @@ impl FromRequestParts<App> for Desk {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Failure> {
-        let identity = Identity::from_request_parts(parts, app).await?;
-        let resources = served(&identity)?;
-        let drawn = parts
-            .headers
-            .get(RUN_HEADER)
-            .and_then(|drawn| drawn.to_str().ok());
-        let drawn = drawn.and_then(|drawn| hex::decode(drawn).ok());
-        let drawn = drawn
-            .and_then(|drawn| <[u8; 32]>::try_from(drawn).ok())
-            .ok_or_else(|| {
-                let what =
-                    format!("{RUN_HEADER} says which run of a gateway asks: 32 bytes in hexadecimal digits");
-                Failure::new(Code::Invalid, what)
-            })?;
-        desk(app, &identity, (&drawn, resources))
+        let Leaving(desk) = Leaving::from_request_parts(parts, app).await?;
+        known(&desk.front, &desk.by.name)?;
+        Ok(desk)
     }
 }
 
-/// The desk for whoever shows this token, and drew this.
-fn desk(app: &App, identity: &Identity, (drawn, resources): (&[u8; 32], BTreeSet<Name>)) -> Answer<Desk> {
-    let front = app.gateway.clone().ok_or_else(no_gateway)?;
-    let name: Name = identity.person.login.text().parse().map_err(|_| {
-        Failure::new(
-            Code::Forbidden,
-            "the service account of this gateway has no name any more",
-        )
-    })?;
-    known(&front, &name)?;
-    Ok(Desk {
-        app: Arc::clone(app),
-        front,
-        by: Arc::new(Asker::apart(name, drawn, resources)),
-    })
+/// The desk for what is over: also for a gateway that is none any more, which tells what became of its sessions.
+pub(super) struct Leaving(Desk);
+
+impl FromRequestParts<App> for Leaving {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Failure> {
+        let identity = Identity::from_request_parts(parts, app).await?;
+        let mut resources = served(&identity)?;
+        let drawn = drawn(parts)?;
+        let front = app.gateway.clone().ok_or_else(no_gateway)?;
+        let name: Name = identity.person.login.text().parse().map_err(|_| {
+            Failure::new(
+                Code::Forbidden,
+                "the service account of this gateway has no name any more",
+            )
+        })?;
+        // What its token names and the operator does not, it does not serve.
+        resources.retain(|resource| {
+            front
+                .elsewhere(&name)
+                .is_some_and(|its| its.resources.contains(resource))
+        });
+        Ok(Self(Desk {
+            app: Arc::clone(app),
+            front,
+            by: Arc::new(Asker::apart(name, &drawn, resources)),
+        }))
+    }
+}
+
+/// Which run of a gateway asks.
+fn drawn(parts: &RequestParts) -> Answer<[u8; 32]> {
+    let drawn = parts
+        .headers
+        .get(RUN_HEADER)
+        .and_then(|drawn| drawn.to_str().ok());
+    let drawn = drawn.and_then(|drawn| hex::decode(drawn).ok());
+    drawn
+        .and_then(|drawn| <[u8; 32]>::try_from(drawn).ok())
+        .ok_or_else(|| {
+            let what =
+                format!("{RUN_HEADER} says which run of a gateway asks: 32 bytes in hexadecimal digits");
+            Failure::new(Code::Invalid, what)
+        })
 }
 
 fn no_gateway() -> Failure {
@@ -90,26 +108,32 @@ fn no_gateway() -> Failure {
     Failure::new(Code::NotFound, what).hint("an administrator adds gateway to server.yaml")
 }
 
-/// Whoever runs a gateway is given what it is to log in with at targets: the operator says which there are, and nobody else.
-fn known(front: &Front, name: &Name) -> Answer<()> {
-    if front.apart.iter().any(|one| one.name == *name) {
-        return Ok(());
-    }
-    let what = format!("{name} is not among the gateways of this server");
-    let hint = format!(
-        "who runs it adds to server.yaml: gateway: {{apart: [{{name: {name}, address: HOST:PORT}}]}}"
-    );
-    Err(Failure::new(Code::Forbidden, what).hint(hint))
+/// Whoever runs a gateway is given what it is to log in with at targets: the operator says which there are and what each may serve,
+/// and nobody else.
+fn known<'f>(front: &'f Front, name: &Name) -> Answer<&'f Elsewhere> {
+    front.elsewhere(name).ok_or_else(|| {
+        let what = format!("{name} is not among the gateways of this server");
+        let hint = format!(
+            "who runs it adds to server.yaml: gateway: {{apart: [{{name: {name}, resources: [RESOURCE], address: HOST:PORT}}]}}"
+        );
+        Failure::new(Code::Forbidden, what).hint(hint)
+    })
 }
 
-/// Whether a service account may have a gateway's token.
+/// Whether a service account may have a gateway's token for these resources.
 ///
 /// # Errors
-/// Where the operator does not say that it is one.
-pub(super) fn may_be_one(app: &Parts, login: &str) -> Answer<()> {
+/// Where the operator does not say that it is one, or that it serves them.
+pub(super) fn may_serve(app: &Parts, login: &str, resources: &BTreeSet<Name>) -> Answer<()> {
     let front = app.gateway.as_ref().ok_or_else(no_gateway)?;
     let name: Name = login.parse().map_err(|_| no_gateway())?;
-    known(front, &name)
+    let its = &known(front, &name)?.resources;
+    if let Some(other) = resources.iter().find(|resource| !its.contains(*resource)) {
+        let what = format!("{name} does not serve {other}");
+        let hint = "who runs the server says what its gateways serve, in server.yaml: gateway: {apart: […]}";
+        return Err(Failure::new(Code::Forbidden, what).hint(hint));
+    }
+    Ok(())
 }
 
 /// What the doctor says of gateways: that there is one where something is reached through one alone, and which of them are there.
@@ -203,7 +227,7 @@ pub(super) async fn register(
     })?;
     Ok(Json(RegisteredGateway {
         name: desk.by.name.clone(),
-        resources: served(&identity)?,
+        resources: desk.by.named(),
         token_expires_at: identity.token.expires_at,
         now: desk.app.engine.store().now().await?,
     }))
@@ -267,7 +291,7 @@ pub(super) async fn renew(desk: Desk, Json(body): Json<RenewLeases>) -> Answer<J
 /// Takes it that a session is over. Of one that the caller does not have, or that is over already, it changes nothing.
 #[utoipa::path(post, path = "/api/v1/gateway/leases/close", tag = "gateways", request_body = CloseLease,
     responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn close(desk: Desk, Json(body): Json<CloseLease>) -> Answer<StatusCode> {
+pub(super) async fn close(Leaving(desk): Leaving, Json(body): Json<CloseLease>) -> Answer<StatusCode> {
     desk.close(wire::to_closing(body)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -275,7 +299,10 @@ pub(super) async fn close(desk: Desk, Json(body): Json<CloseLease>) -> Answer<St
 /// Takes what happened in a session of the caller's.
 #[utoipa::path(post, path = "/api/v1/gateway/records", tag = "gateways", request_body = DeliverRecords,
     responses((status = 200, body = RecordedLines), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn record(desk: Desk, Json(body): Json<DeliverRecords>) -> Answer<Json<RecordedLines>> {
+pub(super) async fn record(
+    Leaving(desk): Leaving,
+    Json(body): Json<DeliverRecords>,
+) -> Answer<Json<RecordedLines>> {
     let no_such = || Failure::new(Code::NotFound, "this run of this gateway has no such session");
     if !desk.has(&body.session) {
         return Err(no_such());
@@ -293,7 +320,7 @@ pub(super) async fn record(desk: Desk, Json(body): Json<DeliverRecords>) -> Answ
         .take(&body.session, (body.first, &body.lines), body.flush)
         .await
         .map_err(|error| match error {
-            NotTaken::Unavailable(error) => error.into(),
+            NotTaken::Unavailable(error) | NotTaken::Unreached(error) => error.into(),
             NotTaken::Never(_) => no_such(),
         })?;
     Ok(Json(RecordedLines {

@@ -17,7 +17,7 @@ use daypass_policy::Directory as _;
 use daypass_store::TokenKind;
 
 use crate::api::edited::{Edited, edited};
-use crate::api::gateways::may_be_one;
+use crate::api::gateways::may_serve;
 use crate::api::page;
 use crate::app::{App, Parts};
 use crate::edge;
@@ -204,7 +204,7 @@ pub(super) async fn add(
     };
     let scopes = written(&body, &person)?;
     if body.scopes.contains(&Scope::Gateway) {
-        may_be_one(&app, person.login.text())?;
+        may_serve(&app, person.login.text(), &body.resources)?;
     }
     if body.scopes.is_empty() {
         return Err(

@@ -1,5 +1,6 @@
 //! `gateway` of `server.yaml`: where people connect to go through Daypass, and where what they do there is recorded.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ pub struct PostgresGateway {
 pub struct Elsewhere {
     /// The login of its service account.
     pub name: Name,
+    /// What it may serve.
+    pub resources: BTreeSet<Name>,
     /// Where clients reach it.
     pub address: Address,
     /// The file with the certificates that it may show, in PEM; whichever it says where there is none.
@@ -105,6 +108,7 @@ struct RawListener {
 #[serde(deny_unknown_fields)]
 struct RawApart {
     name: Spanned<String>,
+    resources: Spanned<Vec<String>>,
     address: Spanned<String>,
     ca: Option<Spanned<String>>,
     certificate: Option<Spanned<String>>,
@@ -160,7 +164,7 @@ pub(super) fn check(
     })
 }
 
-fn name(file: &InFile<'_>, at: &Spanned<String>, text: &str) -> Result<Name> {
+fn name<T>(file: &InFile<'_>, at: &Spanned<T>, text: &str) -> Result<Name> {
     let read: std::result::Result<Name, _> = text.parse();
     read.map_err(|bad| file.wrong(at, bad.to_string()))
 }
@@ -184,8 +188,16 @@ fn apart(file: &InFile<'_>, raw: &[RawApart], own: &Name) -> Result<Vec<Elsewher
             host,
             port,
         };
+        let resources = one.resources.value.iter();
+        let resources: Result<BTreeSet<Name>> =
+            resources.map(|text| name(file, &one.resources, text)).collect();
+        let resources = resources?;
+        if resources.is_empty() {
+            return Err(file.wrong(&one.resources, "a gateway that serves nothing is none"));
+        }
         all.push(Elsewhere {
             name: called,
+            resources,
             address,
             certificate: one.certificate.as_ref().map(|path| file.path(path)),
         });
@@ -312,8 +324,8 @@ mod tests {
     #[test]
     fn clients_are_told_of_gateways_elsewhere_which_have_names_and_tls() {
         let with = |more: &str| text("127.0.0.1:6432", "") + &format!("  apart: [{more}]\n");
-        let edge = "{name: edge, address: \"pg.edge.example:6432\", ca: c}";
-        let here = "{name: near, address: \"127.0.0.1:7432\"}";
+        let edge = "{name: edge, resources: [orders], address: \"pg.edge.example:6432\", ca: c}";
+        let here = "{name: near, resources: [orders, billing], address: \"127.0.0.1:7432\"}";
         let gateway = parse(&with(&format!("{edge}, {here}"))).unwrap().gateway.unwrap();
         let [edge_one, here_one] = gateway.apart.as_slice() else {
             panic!("{:?}", gateway.apart);
@@ -322,11 +334,20 @@ mod tests {
         assert!(!edge_one.address.is_plain && here_one.address.is_plain);
         refused(&with(&format!("{edge}, {edge}")), "4:", "called edge already");
         refused(
-            &with("{name: server, address: \"h:1\"}"),
+            &with("{name: server, resources: [x], address: \"h:1\"}"),
             "4:",
             "called server already",
         );
-        refused(&with("{name: x, address: h}"), "4:", "no host with a port");
+        refused(
+            &with("{name: x, resources: [y], address: h}"),
+            "4:",
+            "no host with a port",
+        );
+        refused(
+            &with("{name: x, resources: [], address: \"h:1\"}"),
+            "4:",
+            "serves nothing",
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::proof::Entrant;
 use super::{Asker, Front};
 use crate::app::Parts;
 use crate::edge;
+use crate::http::listen::{is_stopped, stopped};
 
 /// How long a gateway is let wait for one answer: it asks again.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -182,6 +183,7 @@ impl Front {
         };
         let until = edge::instant() + PATIENCE;
         let mut changes = app.engine.store().changes();
+        let mut stop = app.stop.clone();
         let who = wait.entrant.person;
         loop {
             changes.mark_unchanged();
@@ -202,7 +204,8 @@ impl Front {
                 self.waits.give_again(&by.name, ticket, who, wait);
                 return Ok(Waited::Still(line.into_iter().collect()));
             }
-            if edge::instant() >= until {
+            // Who waits holds up no stop: the next to be started is asked again.
+            if edge::instant() >= until || is_stopped(&stop) {
                 self.waits.give_again(&by.name, ticket, who, wait);
                 return Ok(Waited::Still(Vec::new()));
             }
@@ -210,6 +213,7 @@ impl Front {
                 // Many may wait, and much may happen.
                 _ = changes.changed() => edge::sleep(CALM).await,
                 () = edge::sleep(LOOK) => {}
+                () = stopped(&mut stop) => {}
             }
         }
     }

@@ -56,7 +56,7 @@ impl Asker {
     }
 
     /// What it says that it serves; nothing of the one in this process, which serves everything.
-    pub(super) fn named(&self) -> BTreeSet<Name> {
+    pub(crate) fn named(&self) -> BTreeSet<Name> {
         self.serves.as_deref().cloned().unwrap_or_default()
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use daypass_core::id::GrantId;
 use daypass_core::session;
 use daypass_engine::Error;
-use daypass_gateway::control::{Closing, Reason};
+use daypass_gateway::control::{Closing, LeaseId, Reason};
 
 use super::control::reason;
 use super::leases::Held;
@@ -51,6 +51,11 @@ impl Unwritten {
             .push(one);
     }
 
+    fn has(&self, lease: &LeaseId) -> bool {
+        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.iter().any(|(_, closing, _)| closing.lease == *lease)
+    }
+
     fn take(&self) -> Vec<(Held, Closing, u32)> {
         std::mem::take(&mut *self.again.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -64,18 +69,20 @@ async fn grant_over(app: &Parts, grant: GrantId) -> Option<session::Reason> {
 
 impl Front {
     /// A session is over, says the gateway that has it. What another says of it counts for nothing.
-    pub(super) async fn close(&self, app: &Parts, by: &Asker, closing: Closing) {
+    /// Whether there is nothing left to write of it.
+    pub(super) async fn close(&self, app: &Parts, by: &Asker, closing: Closing) -> bool {
         if self.leases.held(by, &closing.lease).is_none() {
-            return;
+            return !self.unwritten.has(&closing.lease);
         }
         // Perhaps somebody else closed it at this moment.
-        if let Some(held) = self.leases.leave(&closing.lease) {
-            self.end(app, held, closing).await;
+        match self.leases.leave(&closing.lease) {
+            Some(held) => self.end(app, held, closing).await,
+            None => true,
         }
     }
 
-    /// Ends a session whose lease is gone.
-    pub(super) async fn end(&self, app: &Parts, held: Held, closing: Closing) {
+    /// Ends a session whose lease is gone. Whether it is written down.
+    pub(super) async fn end(&self, app: &Parts, held: Held, closing: Closing) -> bool {
         // Of one that was taken over from the store nobody here knows by what it logged in.
         if let Some(credential) = held
             .credential
@@ -85,7 +92,7 @@ impl Front {
             // Perhaps the password that it used is not the one that the target takes any more.
             self.upstreams.refused(held.grant, &held.item, credential).await;
         }
-        self.write_end(app, held, closing, TRIES).await;
+        self.write_end(app, held, closing, TRIES).await
     }
 
     /// Tries again what could not be written before.
@@ -95,20 +102,24 @@ impl Front {
         }
     }
 
-    async fn write_end(&self, app: &Parts, held: Held, closing: Closing, left: u32) {
+    async fn write_end(&self, app: &Parts, held: Held, closing: Closing, left: u32) -> bool {
         let id = held.session;
         let mut recorded = self.records.end(&app.engine, id, closing.last_record).await;
         if held.is_taken_over() && matches!(recorded, Err(Failed::NotOpen(_))) {
-            recorded = match self.records.go_on(&app.engine, id).await {
+            recorded = match self.records.go_on(&app.engine, id, || true).await {
                 Ok(()) => self.records.end(&app.engine, id, closing.last_record).await,
                 Err(error) => Err(error),
             };
         }
         match recorded {
-            Ok(_) | Err(Failed::NotOpen(_) | Failed::Log(Error::Refused(_))) => {}
+            Ok(_) => {}
+            Err(error) if error.is_final() => {
+                tracing::debug!(session = %id, %error, "a recording has no end of its own");
+            }
             Err(error) if left > 0 => {
                 tracing::warn!(session = %id, %error, "the end of a recording is not stored yet");
-                return self.unwritten.keep((held, closing, left - 1));
+                self.unwritten.keep((held, closing, left - 1));
+                return false;
             }
             Err(error) => {
                 tracing::error!(session = %id, %error, "the end of a recording could not be stored: it is cut");
@@ -122,13 +133,15 @@ impl Front {
         };
         let why = why.unwrap_or_else(|| reason(&closing.reason));
         match app.engine.close_session(id, why, Some(closing.counters)).await {
-            Ok(_) => {}
+            Ok(_) => true,
             Err(Error::Refused(error)) => {
                 tracing::warn!(session = %id, %error, "a session was over before it ended");
+                true
             }
             Err(error) => {
                 tracing::warn!(session = %id, %error, "the end of a session is not written down yet");
                 self.unwritten.keep((held, closing, left));
+                false
             }
         }
     }

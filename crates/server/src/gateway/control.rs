@@ -59,9 +59,11 @@ impl Desk {
     /// Where the operator knows others, or too many runs of it are there.
     pub(crate) fn register(&self, end_points: Vec<Vec<u8>>) -> Result<(), Refusal> {
         let Self { front, by, .. } = self;
-        let known = front.apart.iter().find(|one| one.name == by.name);
-        let known = known.and_then(|one| one.certificates.as_ref());
-        if known.is_some_and(|known| end_points.iter().any(|shown| !known.contains(shown))) {
+        let known = front.pinned(by);
+        let others = |known: &[Vec<u8>]| {
+            end_points.is_empty() || end_points.iter().any(|shown| !known.contains(shown))
+        };
+        if known.is_some_and(others) {
             let hint = format!(
                 "gateway: {{apart: [{{name: {}, certificate: FILE}}]}} of server.yaml says which it may show",
                 by.name
@@ -103,12 +105,8 @@ impl Desk {
         let (engine, records, id) = (&app.engine, &front.records, held.session);
         let mut taken = records.take(engine, id, (first, lines), flush).await;
         if held.is_taken_over() && matches!(taken, Err(Failed::NotOpen(_))) {
-            taken = match records.go_on(engine, id).await {
-                // Its end may have been written meanwhile: it is not opened again.
-                Ok(()) if front.leases.held(by, &lease).is_none() => {
-                    records.give_up(id);
-                    Err(Failed::NotOpen(id))
-                }
+            let goes_on = || front.leases.held(by, &lease).is_some();
+            taken = match records.go_on(engine, id, goes_on).await {
                 Ok(()) => records.take(engine, id, (first, lines), flush).await,
                 Err(error) => Err(error),
             };
@@ -210,10 +208,15 @@ impl Control for Desk {
         );
         let under_way = front.unwritten.begin();
         let closing = tokio::spawn(async move {
-            front.close(&app, &by, closing).await;
+            let written = front.close(&app, &by, closing).await;
             drop(under_way);
+            written
         });
-        closing.await.map_err(unavailable)
+        match closing.await.map_err(unavailable)? {
+            // A gateway apart says it again: this server may not be there any more when it could write it.
+            false if self.by.is_apart() => Err(unavailable("the end of the session is not written down yet")),
+            _ => Ok(()),
+        }
     }
 
     async fn record(&self, delivery: Delivery<'_>) -> Result<Progress, NotTaken> {

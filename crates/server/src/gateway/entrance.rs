@@ -1,12 +1,12 @@
 //! Where clients connect to a gateway, and how they know that it is the right one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
 use daypass_gateway::tls::end_points;
 
-use super::Front;
 use super::start::{StartError, file};
+use super::{Asker, Front};
 use crate::config::{Address, Elsewhere as Apart};
 
 /// Where clients connect to a gateway.
@@ -36,7 +36,9 @@ pub(crate) struct Elsewhere {
     /// Where clients connect to it.
     entrance: Entrance,
     /// The digests of the certificates that it may show, where the operator says which: proofs are bound to them.
-    pub(crate) certificates: Option<Vec<Vec<u8>>>,
+    certificates: Option<Vec<Vec<u8>>>,
+    /// What it may serve, whatever its token names.
+    pub(crate) resources: BTreeSet<Name>,
 }
 
 impl Elsewhere {
@@ -49,6 +51,7 @@ impl Elsewhere {
         Ok(Self {
             name: apart.name.clone(),
             entrance: Entrance::read(&apart.address)?,
+            resources: apart.resources.clone(),
             certificates: apart.certificate.as_deref().map(digests).transpose()?,
         })
     }
@@ -101,6 +104,16 @@ impl Entrance {
 }
 
 impl Front {
+    /// A gateway that runs apart, as the operator knows it; nothing where it is none.
+    pub(crate) fn elsewhere(&self, name: &Name) -> Option<&Elsewhere> {
+        self.apart.iter().find(|one| one.name == *name)
+    }
+
+    /// The digests of the certificates that the operator lets a gateway show; nothing where any will do.
+    pub(super) fn pinned(&self, by: &Asker) -> Option<&[Vec<u8>]> {
+        self.elsewhere(&by.name)?.certificates.as_deref()
+    }
+
     /// The gateways that may run apart, and whether each is there.
     pub(crate) fn apart_there(&self) -> impl Iterator<Item = (&Name, bool)> {
         self.apart

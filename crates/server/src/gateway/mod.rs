@@ -37,13 +37,14 @@ pub use apart::{Apart, ApartError};
 pub(crate) use asker::Asker;
 pub(crate) use control::Desk;
 pub(crate) use credential::issue;
+pub(crate) use entrance::Elsewhere;
 pub(crate) use records::{Records, logged, recording};
 pub use start::StartError;
 pub(crate) use start::open;
 
 use ask::Wait;
 use close::Unwritten;
-use entrance::{Elsewhere, Entrance};
+use entrance::Entrance;
 use leases::Leases;
 use present::Present;
 use proof::{Attempt, Entrant};
@@ -68,7 +69,7 @@ pub(crate) struct Front {
     /// Where clients connect to the gateway in this process.
     pub(crate) own: Entrance,
     /// The gateways that may run apart: who is not among them is none, whatever their token says.
-    pub(crate) apart: Vec<Elsewhere>,
+    apart: Vec<Elsewhere>,
     /// Which gateways are there.
     present: Present,
     base_url: Option<String>,

@@ -18,6 +18,9 @@ use crate::edge;
 /// Bytes of the server's part of the nonce: as many as PostgreSQL's own (`SCRAM_RAW_NONCE_LEN`).
 const NONCE: usize = 18;
 
+/// The longest login that is remembered while somebody proves that it is theirs, in characters.
+const LONGEST: usize = 256;
+
 /// Somebody who claims to be this was asked.
 pub(super) struct Attempt {
     login: String,
@@ -29,7 +32,8 @@ impl Attempt {
         let nonce = hex::encode(edge::random::<NONCE>());
         Self {
             challenge: credential::challenge(app, login, nonce),
-            login: login.to_owned(),
+            // Nobody's is longer, and many may begin at once.
+            login: login.chars().take(LONGEST).collect(),
         }
     }
 

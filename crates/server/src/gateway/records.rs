@@ -195,8 +195,13 @@ impl Records {
         ended
     }
 
-    /// Goes on with a recording that an earlier run of this server began, and whose session goes on at its gateway.
-    pub(super) async fn go_on(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+    /// Goes on with a recording that an earlier run of this server began, while its session is to be recorded: that may end meanwhile.
+    pub(super) async fn go_on(
+        &self,
+        engine: &Engine,
+        session: SessionId,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), Failed> {
         let turn = session
             .bytes()
             .iter()
@@ -211,6 +216,9 @@ impl Records {
             return Ok(());
         }
         let open = self.resumed(engine, session).await?;
+        if !is_wanted() {
+            return Err(Failed::NotOpen(session));
+        }
         self.open().insert(session, Arc::new(Mutex::new(open)));
         Ok(())
     }
@@ -230,6 +238,20 @@ impl Records {
         };
         open.log(engine, session).await?;
         Ok(open)
+    }
+}
+
+impl Failed {
+    /// Whether trying again changes nothing: there is no recording, or what is stored of it is not what this server stored.
+    pub(super) const fn is_final(&self) -> bool {
+        match self {
+            Self::NotOpen(_) | Self::Log(daypass_engine::Error::Refused(_)) => true,
+            Self::Recording(error) => !matches!(
+                error,
+                RecordingError::Storage(_) | RecordingError::Folder(_) | RecordingError::Busy(_)
+            ),
+            Self::Log(_) => false,
+        }
     }
 }
 

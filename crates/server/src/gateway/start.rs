@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daypass_core::grant::{Grant, State};
 use daypass_core::name::BadName;
 use daypass_core::session::Session;
-use daypass_core::time::Span;
 use daypass_gateway::control::{Closing, Counters, Reason as End};
 use daypass_gateway::postgres::{Postgres, Settings};
 use daypass_gateway::tls::BadTls;
 use daypass_gateway::{Gateway, Limits, Protocol as _};
 use daypass_recording::{BadKey, Identities};
 use daypass_store::Store;
+use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -42,8 +42,8 @@ const REMOVING: Duration = Duration::from_secs(15 * 60);
 const ABANDONED: Duration = Duration::from_secs(30);
 /// How long sessions may take to end when the server stops, with what is written of it; less than all of the stop may take.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How long a gateway may take to say that a session is over whose grant has ended.
-const GRACE: Span = Span::seconds(30);
+/// How many ends are written down at the same time.
+const AT_ONCE: usize = 64;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -246,15 +246,19 @@ async fn serve(
 
 /// Looks for sessions that are over without anybody having said so, and for what is kept too long.
 async fn tidy(app: App, front: Arc<Front>, lost: Vec<Session>, mut stop: watch::Receiver<bool>) {
-    front.find_lost(&app, lost).await;
+    let mut lost = lost;
     let mut looked = None;
+    let mut answering = None;
     while !is_stopped(&stop) {
         tokio::select! {
             () = stopped(&mut stop) => {}
             () = edge::sleep(LOOK) => {}
         }
+        if !lost.is_empty() && front.find_lost(&app, &lost).await {
+            lost.clear();
+        }
         front.write_ends(&app).await;
-        front.close_abandoned(&app).await;
+        front.close_abandoned(&app, &mut answering).await;
         front.forget_secrets(&app).await;
         front.forget_tickets();
         if let Some(keep) = front.keep
@@ -263,28 +267,34 @@ async fn tidy(app: App, front: Arc<Front>, lost: Vec<Session>, mut stop: watch::
             looked = Some(edge::instant());
             front.remove_old(&app, keep).await;
         }
-        if let Err(error) = app.engine.close_outliving_sessions(GRACE).await {
-            tracing::warn!(%error, "sessions of grants that have ended could not be looked for");
-        }
     }
 }
 
 impl Front {
     /// Sessions whose gateway is gone, or never heard that it may have them.
-    async fn close_abandoned(&self, app: &App) {
+    async fn close_abandoned(&self, app: &App, answering: &mut Option<Instant>) {
+        // While the store does not answer, nobody can renew anything, or say that a session is over and what was counted.
+        if app.engine.store().now().await.is_err() {
+            *answering = None;
+            return;
+        }
+        let since = *answering.get_or_insert_with(edge::instant);
         let after = (self.lease.to_std() * MISSED).max(ABANDONED);
-        for lease in self.leases.abandoned(after) {
-            let Some(held) = self.leases.leave(&lease) else {
-                continue;
-            };
+        if edge::instant().saturating_duration_since(since) < after {
+            return;
+        }
+        let ends = self.leases.abandoned(after).into_iter().filter_map(|lease| {
             let closing = Closing {
-                lease,
                 reason: End::LeaseLost,
                 counters: Counters::default(),
                 last_record: u64::MAX,
+                lease,
             };
-            self.end(app, held, closing).await;
-        }
+            Some(self.end(app, self.leases.leave(&closing.lease)?, closing))
+        });
+        // Each waits for the log, which takes many at once.
+        let ends: Vec<_> = ends.collect();
+        stream::iter(ends).buffer_unordered(AT_ONCE).count().await;
     }
 
     /// What was begun and not gone on with takes no memory.
@@ -309,16 +319,19 @@ impl Front {
     }
 
     /// What the gateway of a server that died left open: its recordings are taken over as far as they are stored, and stay cut.
-    async fn find_lost(&self, app: &Parts, lost: Vec<Session>) {
-        for session in &lost {
+    /// Whether it is written down.
+    async fn find_lost(&self, app: &Parts, lost: &[Session]) -> bool {
+        for session in lost {
             if session.recording.is_some()
                 && let Err(error) = self.records.cut(&app.engine, session.id).await
             {
                 tracing::warn!(session = %session.id, %error, "a recording that was left open could not be taken over");
             }
         }
-        if let Err(error) = app.engine.close_lost(lost.iter().map(|session| session.id)).await {
+        let closed = app.engine.close_lost(lost.iter().map(|session| session.id)).await;
+        if let Err(error) = &closed {
             tracing::warn!(%error, "sessions that were left open could not be closed yet");
         }
+        closed.is_ok()
     }
 }

@@ -14,7 +14,7 @@ use daypass_gateway::control::{Ticket, Unavailable};
 use crate::edge;
 
 /// How many of one gateway may be out at once. It says of whose account each is: one in strange hands shuts no other out.
-const MOST_OF_GATEWAY: usize = 5_000;
+const MOST_OF_GATEWAY: usize = 20_000;
 /// How many on one account: as many as a gateway lets one person have sessions, and twice as many as it lets one address begin.
 const MOST_OF_ONE: usize = 128;
 

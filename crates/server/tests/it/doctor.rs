@@ -1,5 +1,7 @@
 //! The server looks itself over, and says what is wrong and to whom.
 
+use std::collections::BTreeSet;
+
 use daypass_api::doctor::{Check, LOOKED_AT, Verdict};
 use daypass_api::gateway::{RegisterGateway, VERSION};
 use daypass_server::config::Elsewhere;
@@ -88,6 +90,7 @@ async fn a_gateway_that_is_not_there_is_missed() {
     let mut config = recordings::gateway(folder.path());
     config.apart = vec![Elsewhere {
         name: "robot".parse().unwrap(),
+        resources: BTreeSet::from(["orders".parse().unwrap()]),
         address: config.postgres.address.clone(),
         certificate: None,
     }];

@@ -282,6 +282,7 @@ async fn a_gateways_token_is_a_programs_and_for_that_alone() {
     let mut config = recordings::gateway(folder.path());
     config.apart = vec![Elsewhere {
         name: name("robot"),
+        resources: BTreeSet::from([name("orders"), name("staging")]),
         address: config.postgres.address.clone(),
         certificate: None,
     }];
@@ -317,6 +318,12 @@ async fn a_gateways_token_is_a_programs_and_for_that_alone() {
             "{wrong:?}"
         );
     }
+    // Nor does a token name what the operator does not let it serve.
+    let more = NewToken {
+        resources: BTreeSet::from([name("orders"), name("payments")]),
+        ..gateway.clone()
+    };
+    assert_eq!(code(root.add_token(&more).await), Code::Forbidden.into());
     let issued = root.add_token(&gateway).await.unwrap();
     let Via::Token { scopes, resources } = &issued.token.via else {
         panic!("another kind: {issued:?}")
