@@ -43,7 +43,7 @@ pub(crate) struct House {
     pub(crate) sessions: Sessions,
     // In the order in which they must go.
     pub(crate) daypass: Daypass,
-    _bouncer: PgBouncer,
+    pub(crate) bouncer: PgBouncer,
     bouncing: pgbouncer::Options,
     postgres: Postgres,
     upstream: Upstream,
@@ -153,7 +153,7 @@ impl House {
             pgbouncer,
             sessions: Sessions::trusting(&certificates.ca),
             daypass,
-            _bouncer: bouncer,
+            bouncer,
             bouncing,
             postgres,
             upstream,

@@ -19,6 +19,7 @@ mod endings;
 mod house;
 mod memory;
 mod pgbench;
+mod processor;
 mod rates;
 mod rounds;
 mod rows;

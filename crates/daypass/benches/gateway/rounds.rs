@@ -40,7 +40,7 @@ impl Rounds {
     /// The peer's number from before and after; nothing, and the round is void, where it was not the same machine any more.
     pub(crate) fn steady(&mut self, before: f64, after: f64) -> Option<f64> {
         let mean = f64::midpoint(before, after);
-        if (before - after).abs() > mean * STEADY {
+        if mean <= 0.0 || (before - after).abs() > mean * STEADY {
             println!("  void: the peer varied, {before:.3} and {after:.3}");
             return None;
         }
