@@ -87,7 +87,12 @@ async fn daypass(house: &mut House) -> Ends {
     let ways: Vec<_> = house.daypass.people().collect();
     let sessions = house.sessions.many(&ways, EACH).await;
     let begun = edge::instant();
-    let (_, ends) = tokio::join!(house.daypass.revoke_all(), ends(sessions, begun));
+    let revoking = async {
+        house.daypass.revoke_all().await;
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    let (answered, ends) = tokio::join!(revoking, ends(sessions, begun));
+    println!("  the last revocation was answered after {answered:.0} ms");
     house.daypass.until_ended().await;
     house.until_calm().await;
     // The parts that follow want to come in again.

@@ -48,9 +48,11 @@ impl Rounds {
         Some(mean)
     }
 
-    /// Notes a number of a round that counts.
+    /// Notes a number of a round that counts. Where nothing at all was done in the time there is none.
     pub(crate) fn note(&mut self, what: &str, number: f64) {
-        self.figures.entry(what.to_owned()).or_default().push(number);
+        if number.is_finite() {
+            self.figures.entry(what.to_owned()).or_default().push(number);
+        }
     }
 
     /// One line for each thing that was noted: of these, the ones with a target have it beside them.
