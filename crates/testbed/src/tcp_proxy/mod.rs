@@ -291,6 +291,9 @@ fn accept(first: TcpListener, addr: SocketAddr, target: SocketAddr, shared: &Arc
             }
             continue;
         }
+        // A program that another thread is just starting has a copy of the listener until it runs: closing ours would not be enough.
+        // Where the system cannot do this to one that listens, that is all there is.
+        let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
         drop((listener, incoming));
         state.listening = Listening::Off;
         shared.changed.notify_all();
