@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use daypass_core::id::{GrantId, SessionId};
 use daypass_core::name::Name;
+use daypass_core::session::Counters;
 use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -116,6 +117,48 @@ pub struct SessionCounters {
     /// The target may still be working on what the session began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_work: bool,
+}
+
+impl From<Counters> for SessionCounters {
+    fn from(counters: Counters) -> Self {
+        let Counters {
+            bytes_up,
+            bytes_down,
+            recorded,
+            unrecorded,
+            refused,
+            may_work,
+        } = counters;
+        Self {
+            bytes_up,
+            bytes_down,
+            recorded,
+            unrecorded,
+            refused,
+            may_work,
+        }
+    }
+}
+
+impl From<SessionCounters> for Counters {
+    fn from(counters: SessionCounters) -> Self {
+        let SessionCounters {
+            bytes_up,
+            bytes_down,
+            recorded,
+            unrecorded,
+            refused,
+            may_work,
+        } = counters;
+        Self {
+            bytes_up,
+            bytes_down,
+            recorded,
+            unrecorded,
+            refused,
+            may_work,
+        }
+    }
 }
 
 /// The recording of a session, as far as the log has it.

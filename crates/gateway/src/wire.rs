@@ -8,11 +8,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daypass_api::{Secret, gateway as api, session::SessionCounters};
+use daypass_api::{Secret, gateway as api};
 
 use crate::control::{
-    Challenge, Closing, Counters, Ending, Lease, OnFailure, Opened, Opening, Origin, Proof, Proved, Reason,
-    Recording, Refusal, Renewed, Target, Term, Ticket, Unavailable, Waited, Waiting, Which,
+    Challenge, Closing, Ending, Lease, OnFailure, Opened, Opening, Origin, Proof, Proved, Reason, Recording,
+    Refusal, Renewed, Target, Term, Ticket, Unavailable, Waited, Waiting, Which,
 };
 use crate::postgres::target::{Guardrails, Place, PostgresTarget, TargetTls};
 use crate::scram;
@@ -409,25 +409,10 @@ fn to_reason(reason: api::EndReason) -> Reason {
 /// A closing on its way.
 #[must_use]
 pub fn closing(closing: Closing) -> api::CloseLease {
-    let Counters {
-        bytes_up,
-        bytes_down,
-        recorded,
-        unrecorded,
-        refused,
-        may_work,
-    } = closing.counters;
     api::CloseLease {
         lease: closing.lease.to_string(),
         reason: reason(closing.reason),
-        counters: SessionCounters {
-            bytes_up,
-            bytes_down,
-            recorded,
-            unrecorded,
-            refused,
-            may_work,
-        },
+        counters: closing.counters.into(),
         last_record: closing.last_record,
     }
 }
@@ -435,25 +420,10 @@ pub fn closing(closing: Closing) -> api::CloseLease {
 /// A closing that came.
 #[must_use]
 pub fn to_closing(closing: api::CloseLease) -> Closing {
-    let SessionCounters {
-        bytes_up,
-        bytes_down,
-        recorded,
-        unrecorded,
-        refused,
-        may_work,
-    } = closing.counters;
     Closing {
         lease: closing.lease.as_str().into(),
         reason: to_reason(closing.reason),
-        counters: Counters {
-            bytes_up,
-            bytes_down,
-            recorded,
-            unrecorded,
-            refused,
-            may_work,
-        },
+        counters: closing.counters.into(),
         last_record: closing.last_record,
     }
 }

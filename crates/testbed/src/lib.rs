@@ -13,6 +13,7 @@ mod keeper;
 pub mod pgbouncer;
 mod port;
 pub mod postgres;
+mod program;
 mod run_as;
 mod shown;
 pub mod sshd;

@@ -16,7 +16,7 @@ use crate::error::Doing;
 use crate::keeper::Kept;
 use crate::run_as::RunAs;
 use crate::shown::{self, Shown};
-use crate::{Error, Result, port, wait};
+use crate::{Error, Result, port, program, wait};
 
 /// Where packages put it.
 const PLACES: [&str; 4] = [
@@ -31,18 +31,7 @@ const PLACES: [&str; 4] = [
 /// # Errors
 /// [`Error::NoPgBouncer`] names the places.
 pub fn installed() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("DAYPASS_PGBOUNCER") {
-        let named = PathBuf::from(named);
-        let looked = format!("DAYPASS_PGBOUNCER={}", named.display());
-        return named
-            .is_file()
-            .then_some(named)
-            .ok_or(Error::NoPgBouncer { looked });
-    }
-    let found = PLACES.iter().map(PathBuf::from).find(|place| place.is_file());
-    found.ok_or_else(|| Error::NoPgBouncer {
-        looked: PLACES.join(", "),
-    })
+    program::installed("DAYPASS_PGBOUNCER", &PLACES).map_err(|looked| Error::NoPgBouncer { looked })
 }
 
 /// What it is put in front of, and for whom.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::error::Doing;
 use crate::keeper::Kept;
-use crate::{Error, Result, port, wait};
+use crate::{Error, Result, port, program, wait};
 
 /// Where packages put sshd, which is rarely on `PATH` and must be started by its whole path.
 const PLACES: [&str; 4] = [
@@ -28,15 +28,7 @@ const PLACES: [&str; 4] = [
 /// # Errors
 /// [`Error::NoSshd`] names the places.
 pub fn installed() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("DAYPASS_SSHD") {
-        let named = PathBuf::from(named);
-        let looked = format!("DAYPASS_SSHD={}", named.display());
-        return named.is_file().then_some(named).ok_or(Error::NoSshd { looked });
-    }
-    let found = PLACES.iter().map(PathBuf::from).find(|place| place.is_file());
-    found.ok_or_else(|| Error::NoSshd {
-        looked: PLACES.join(", "),
-    })
+    program::installed("DAYPASS_SSHD", &PLACES).map_err(|looked| Error::NoSshd { looked })
 }
 
 /// A running sshd. It ends with this value, and so do the sessions that are open then.

@@ -1,7 +1,7 @@
 //! Sessions on the wire: as whoever may see one sees it, and what happened to one in a line.
 
 use daypass_api::session as api;
-use daypass_core::session::{Counters, Event, Recording, Session, State};
+use daypass_core::session::{Event, Recording, Session, State};
 use daypass_engine::Snapshot;
 
 use super::words;
@@ -38,19 +38,8 @@ pub(crate) fn session(session: &Session, people: &Snapshot) -> api::Session {
         closed_at,
         reason,
         kill,
-        counters: counters.map(counted),
+        counters: counters.map(Into::into),
         recording: session.recording.as_ref().map(recording),
-    }
-}
-
-const fn counted(counters: Counters) -> api::SessionCounters {
-    api::SessionCounters {
-        bytes_up: counters.bytes_up,
-        bytes_down: counters.bytes_down,
-        recorded: counters.recorded,
-        unrecorded: counters.unrecorded,
-        refused: counters.refused,
-        may_work: counters.may_work,
     }
 }
 
