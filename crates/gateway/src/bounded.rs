@@ -139,6 +139,7 @@ mod tests {
             target: String::new(),
             origin: origin.clone(),
             program: None,
+            key: None,
         };
         let proof = Proof::Scram {
             ticket: ticket.clone(),

@@ -15,11 +15,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use daypass_core::session::{Counters, OnFailure};
 use daypass_core::time::Timestamp;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use crate::postgres::target::PostgresTarget;
 use crate::record::Record;
 use crate::scram;
+use crate::ssh::target::SshTarget;
 
 /// An opaque name that [`Control`] made. Gateways compare it and give it back.
 macro_rules! opaque {
@@ -117,6 +119,23 @@ pub enum Proof {
         /// What was said and proved.
         answer: scram::Answer,
     },
+    /// A key with which the gateway has seen something signed, in this connection and by SSH's rules. Whose it is, is for whoever decides; and of a
+    /// certificate, whether it is good: who signed it, for whom, for how long, and what it demands.
+    Key {
+        /// Whom they say they are, where they said it.
+        user: Option<String>,
+        /// As it was announced: `ssh-ed25519`, `ssh-ed25519-cert-v01@openssh.com`.
+        algorithm: String,
+        /// The key or the certificate, in SSH's encoding.
+        key: Vec<u8>,
+    },
+    /// The personal credential itself, as SSH hands it over.
+    Password {
+        /// Whom they say they are.
+        user: String,
+        /// What they say.
+        secret: SecretString,
+    },
 }
 
 /// Somebody proved who they are.
@@ -143,6 +162,8 @@ pub struct Opening {
     pub origin: Origin,
     /// What their program calls itself. Anybody can say anything here.
     pub program: Option<String>,
+    /// A public key that was drawn for this session alone, as a line of OpenSSH's: a certificate for it leads to a target of SSH's.
+    pub key: Option<String>,
 }
 
 /// The answer to an opening.
@@ -222,6 +243,8 @@ pub struct Term {
 pub enum Target {
     /// A PostgreSQL database.
     Postgres(PostgresTarget),
+    /// A host.
+    Ssh(SshTarget),
 }
 
 /// What is recorded of a session.

@@ -52,7 +52,9 @@ fn a_lease_arrives_as_it_was_given_and_ends_no_later() {
     };
     assert_eq!(lease.term.renew_within, Duration::from_millis(4_999));
     assert_eq!(lease.recording.on_failure, OnFailure::GoOn);
-    let Target::Postgres(target) = &lease.target;
+    let Target::Postgres(target) = &lease.target else {
+        panic!("another target")
+    };
     assert_eq!(
         (
             &*target.place.host,
@@ -131,6 +133,7 @@ fn what_no_server_says_is_no_answer() {
 #[test]
 fn a_programs_name_is_cut_where_a_server_takes_no_more_of_it() {
     let opening = super::opening(&Opening {
+        key: None,
         ticket: Ticket("t".into()),
         target: "orders".to_owned(),
         origin: Origin {

@@ -9,5 +9,8 @@ mod portals;
 mod postgres;
 mod raw;
 mod records;
+mod ssh;
+mod ssh_hostile;
+mod ssh_world;
 mod target;
 mod world;

@@ -1,0 +1,195 @@
+//! What happened in a session of SSH, as it is recorded, and the words of its line.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::record::Text;
+
+/// Something that happened. What was typed is not recorded: what a terminal echoes is output, and a password is not echoed.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Event {
+    /// A program began whose output is recorded: a shell, or a command with a terminal.
+    Terminal {
+        /// Counted from 1 in each session.
+        channel: u32,
+        /// What the client calls its terminal; none where there is no terminal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        term: Option<String>,
+        /// How many columns.
+        columns: u32,
+        /// How many rows.
+        rows: u32,
+    },
+    /// What it showed.
+    Output {
+        /// Of which.
+        channel: u32,
+        /// On standard error.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        error: bool,
+        /// The text, or where it is none the bytes.
+        #[serde(flatten)]
+        data: Data,
+    },
+    /// The terminal has another size.
+    Resize {
+        /// Of which.
+        channel: u32,
+        /// How many columns.
+        columns: u32,
+        /// How many rows.
+        rows: u32,
+    },
+    /// A program has ended.
+    Exec {
+        /// Of which.
+        channel: u32,
+        /// The command; a shell has none.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
+        command: Option<Text>,
+        /// It is a subsystem, and this its name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subsystem: Option<String>,
+        /// How it ended.
+        #[serde(flatten)]
+        exit: Exit,
+        /// From when it began.
+        #[serde(rename = "took_us", serialize_with = "micros")]
+        took: Duration,
+        /// Bytes to it.
+        up: u64,
+        /// Bytes from it.
+        down: u64,
+    },
+    /// Something was done to a file, by SFTP.
+    File {
+        /// Of which.
+        channel: u32,
+        /// `open`, `remove`, `rename` and so on.
+        did: &'static str,
+        /// The file.
+        #[serde(serialize_with = "some_text")]
+        path: Text,
+        /// Another one, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
+        to: Option<Text>,
+        /// Bytes that were read of it.
+        read: u64,
+        /// Bytes that were written to it.
+        written: u64,
+        /// How the target answered, as SFTP numbers it; 0 is well.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u32>,
+    },
+    /// A connection was forwarded, and is closed.
+    Forward {
+        /// Of which.
+        channel: u32,
+        /// `local`, `remote` or `agent`.
+        way: &'static str,
+        /// To where.
+        to: String,
+        /// The target did not open it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        failed: bool,
+        /// From when it began.
+        #[serde(rename = "took_us", serialize_with = "micros")]
+        took: Duration,
+        /// Bytes from the client.
+        up: u64,
+        /// Bytes to the client.
+        down: u64,
+    },
+    /// Something was asked for that is not allowed.
+    Refused {
+        /// What.
+        what: String,
+    },
+}
+
+/// Text, or what is none.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// As it was shown.
+    #[serde(serialize_with = "some_text")]
+    Text(Text),
+    /// In hexadecimal digits.
+    Hex(String),
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
+    /// With this status.
+    Status(u32),
+    /// By this signal.
+    Signal(String),
+    /// The target refused to begin it.
+    Failed(bool),
+    /// Nobody said: the channel was closed before.
+    Untold(bool),
+    /// The session ended before it did.
+    Cut(bool),
+}
+
+fn some_text<S: serde::Serializer>(text: &Text, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+#[expect(clippy::ref_option, reason = "serde asks so")]
+fn text<S: serde::Serializer>(text: &Option<Text>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text.as_deref().unwrap_or_default())
+}
+
+fn micros<S: serde::Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+}
+
+impl Event {
+    /// The texts in it that may be long.
+    pub(crate) fn texts(&mut self) -> [Option<&mut Text>; 2] {
+        match self {
+            Self::Exec { command, .. } => [command.as_mut(), None],
+            Self::File { path, to, .. } => [Some(path), to.as_mut()],
+            Self::Output {
+                data: Data::Text(text), ..
+            } => [Some(text), None],
+            _ => [None, None],
+        }
+    }
+
+    /// How many bytes of texts it has.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Exec { command, .. } => command.as_ref().map_or(0, |text| text.len()),
+            Self::File { path, to, .. } => path.len() + to.as_ref().map_or(0, |text| text.len()),
+            Self::Output { data, .. } => match data {
+                Data::Text(text) => text.len(),
+                Data::Hex(hex) => hex.len(),
+            },
+            Self::Terminal { term, .. } => term.as_ref().map_or(0, String::len),
+            Self::Forward { to, .. } => to.len(),
+            Self::Refused { what } => what.len(),
+            Self::Resize { .. } => 0,
+        }
+    }
+}
+
+/// What was said in a session is nothing for our own logs.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Event({} bytes)", self.size())
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Data(…)")
+    }
+}

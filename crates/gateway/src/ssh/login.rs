@@ -1,0 +1,201 @@
+//! How a client proves who they are: with a key whose signature is checked here, or with their personal credential.
+//!
+//! **Only the key whose signature was verified counts** (CVE-2024-45337): a key that is offered proves nothing, nothing is kept of one request for
+//! the next, and the proof is made of the very message that was signed. Sources: RFC 4252, RFC 4256.
+
+use secrecy::SecretString;
+
+use super::key;
+use super::link::{Failed, Link};
+use super::msg::{self, Bye};
+use super::wire::{Malformed, Reader, Writer};
+use crate::control::{Control, Origin, Proof, Proved};
+
+/// How many attempts there are in one connection; a key that is only offered is none, and has a bound of its own.
+const ATTEMPTS: u32 = 10;
+const OFFERS: u32 = 64;
+
+const METHODS: &str = "publickey,keyboard-interactive,password";
+
+/// The longest user name and secret that are looked at.
+const LONGEST: usize = 1024;
+
+/// Somebody who proved who they are, and what they want.
+#[derive(Debug)]
+pub(super) struct Met {
+    pub(super) proved: Proved,
+    /// A resource, perhaps with a role.
+    pub(super) target: String,
+}
+
+/// What stands for the user: `LOGIN:RESOURCE/ROLE`, where a key needs no login.
+fn split(user: &str) -> (Option<&str>, &str) {
+    match user.split_once(':') {
+        Some((login, target)) => (Some(login), target),
+        None => (None, user),
+    }
+}
+
+/// What one request came to.
+enum Asked {
+    /// This proves it, perhaps.
+    Proof(Proof, String),
+    /// Nothing yet.
+    Answered,
+    /// It does not.
+    No,
+}
+
+struct Login<'a> {
+    link: &'a mut Link,
+    /// Whom the secret is of that was just asked for, with keyboard-interactive.
+    asked: Option<String>,
+}
+
+/// Has a client prove who they are. It does not know yet that it is in.
+pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin) -> Result<Met, Failed> {
+    link.agree().await?;
+    let message = link.receive().await?;
+    let mut fields = Reader(&message);
+    if fields.u8()? != msg::SERVICE_REQUEST || fields.string()? != b"ssh-userauth" {
+        return Err(Malformed.into());
+    }
+    link.say(&Writer::message(msg::SERVICE_ACCEPT).string("ssh-userauth").done())
+        .await?;
+    let mut login = Login { link, asked: None };
+    let (mut attempts, mut offers) = (0, 0);
+    loop {
+        let message = login.link.receive().await?;
+        match login.look(&message).await? {
+            Asked::Answered if offers < OFFERS => {
+                offers += 1;
+                continue;
+            }
+            Asked::Proof(proof, target) => {
+                if let Some(proved) = control.prove(proof, origin).await? {
+                    return Ok(Met { proved, target });
+                }
+            }
+            Asked::Answered | Asked::No => {}
+        }
+        attempts += 1;
+        if attempts > ATTEMPTS || offers >= OFFERS {
+            login.link.hang_up(Bye::NoMoreAuthMethods, "too many attempts").await?;
+            return Err(Failed::Left);
+        }
+        login.refuse().await?;
+    }
+}
+
+impl Login<'_> {
+    async fn refuse(&mut self) -> Result<(), Failed> {
+        let message = Writer::message(msg::USERAUTH_FAILURE).string(METHODS).bool(false).done();
+        self.link.say(&message).await
+    }
+
+    async fn look(&mut self, message: &[u8]) -> Result<Asked, Failed> {
+        let mut fields = Reader(message);
+        match fields.u8()? {
+            msg::USERAUTH_REQUEST => {}
+            msg::USERAUTH_INFO_RESPONSE => return Ok(self.response(fields)?),
+            _ => return Err(Malformed.into()),
+        }
+        self.asked = None;
+        let (user, service) = (fields.text()?, fields.string()?);
+        let method = fields.string()?;
+        if service != b"ssh-connection" || user.len() > LONGEST {
+            return Err(Malformed.into());
+        }
+        match method {
+            b"publickey" => self.key(user, fields, message).await,
+            b"password" => Ok(password(user, fields)?),
+            b"keyboard-interactive" => self.ask(user).await,
+            _ => Ok(Asked::No),
+        }
+    }
+
+    async fn key(&mut self, user: &str, mut fields: Reader<'_>, message: &[u8]) -> Result<Asked, Failed> {
+        let signs = fields.bool()?;
+        let (algorithm, blob) = (fields.text()?, fields.string()?);
+        if !key::is_known(algorithm) {
+            return Ok(Asked::No);
+        }
+        if !signs {
+            fields.end()?;
+            // Whose it is, is asked once there is a signature: nobody learns here which keys are anybody's.
+            let answer = Writer::message(msg::USERAUTH_PK_OK).string(algorithm).string(blob).done();
+            self.link.say(&answer).await?;
+            return Ok(Asked::Answered);
+        }
+        let before = message.len() - fields.0.len();
+        let signature = fields.string()?;
+        fields.end()?;
+        let session = self.link.transport.session().ok_or(Malformed)?;
+        let signed = Writer::default()
+            .string(session)
+            .raw(message.get(..before).ok_or(Malformed)?)
+            .done();
+        if key::verify(algorithm, blob, &signed, signature).is_err() {
+            return Ok(Asked::No);
+        }
+        let (login, target) = split(user);
+        let proof = Proof::Key {
+            user: login.map(str::to_owned),
+            algorithm: algorithm.to_owned(),
+            key: blob.to_vec(),
+        };
+        Ok(Asked::Proof(proof, target.to_owned()))
+    }
+
+    /// Asks for the secret.
+    async fn ask(&mut self, user: &str) -> Result<Asked, Failed> {
+        let (Some(_), _) = split(user) else {
+            return Ok(Asked::No);
+        };
+        let question = Writer::message(msg::USERAUTH_INFO_REQUEST)
+            .string("")
+            .string("")
+            .string("")
+            .u32(1)
+            .string("Password of daypass session credential: ")
+            .bool(false)
+            .done();
+        self.link.say(&question).await?;
+        self.asked = Some(user.to_owned());
+        Ok(Asked::Answered)
+    }
+
+    fn response(&mut self, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
+        let user = self.asked.take().ok_or(Malformed)?;
+        if fields.u32()? != 1 {
+            return Err(Malformed);
+        }
+        let secret = fields.text()?;
+        fields.end()?;
+        Ok(proof(&user, secret))
+    }
+}
+
+fn password(user: &str, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
+    if fields.bool()? {
+        // Nobody changes it here.
+        return Ok(Asked::No);
+    }
+    let secret = fields.text()?;
+    fields.end()?;
+    Ok(proof(user, secret))
+}
+
+fn proof(user: &str, secret: &str) -> Asked {
+    let (Some(login), target) = split(user) else {
+        return Asked::No;
+    };
+    if secret.len() > LONGEST {
+        return Asked::No;
+    }
+    let proof = Proof::Password {
+        user: login.to_owned(),
+        secret: SecretString::from(secret.to_owned()),
+    };
+    Asked::Proof(proof, target.to_owned())
+}

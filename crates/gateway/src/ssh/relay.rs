@@ -1,0 +1,256 @@
+//! A session: messages go both ways as they are, while each is looked at.
+//!
+//! One task does both directions, and waits in one place. A direction goes on where there is room in front of it: bytes that the other side has
+//! not read, and records that are not stored, hold it up, and nothing else is kept. So a client that never reads stops its target, and no memory grows.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt as _;
+
+use super::link::{Link, goodbye, read, write};
+use super::msg::{self, Bye};
+use super::rules::{Rules, Then};
+use super::transport::{Broken, Transport};
+use super::wire::Writer;
+use crate::control::Reason;
+use crate::edge;
+use crate::record::{Room, What};
+use crate::session::Session;
+
+/// So much may wait to be written to one side before nothing more is taken for it.
+const HIGH: usize = 256 * 1024;
+
+/// How long the client is given to hear why its session ended, and the target to be told.
+const GOODBYE: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_millis(500);
+
+/// What a direction ends with: why, and what the client is told.
+type End = (Reason, Option<String>);
+
+/// See the module.
+pub(super) struct Relay<'a> {
+    session: &'a Session,
+    rules: Rules,
+    /// What waits for room in the records, up and down.
+    stalled: [Option<Stalled>; 2],
+}
+
+struct Stalled {
+    message: BytesMut,
+    cost: usize,
+}
+
+fn violated(broken: Broken) -> End {
+    (Reason::ProtocolViolation, Some(format!("the connection ends: {broken}")))
+}
+
+fn strange(broken: Broken) -> End {
+    tracing::warn!(error = %broken, "a target answered what does not belong here");
+    let words = "the target answered what does not belong to any question";
+    (Reason::TargetLost, Some(words.to_owned()))
+}
+
+impl<'a> Relay<'a> {
+    pub(super) const fn new(session: &'a Session, rules: Rules) -> Self {
+        Self {
+            session,
+            rules,
+            stalled: [None, None],
+        }
+    }
+
+    /// Runs the session to its end; the answer is why it ended.
+    pub(super) async fn run(mut self, mut client: Link, mut target: Link) -> Reason {
+        let (reason, words) = self.pump(&mut client, &mut target).await;
+        let (signals, may_work) = self.rules.hang_up();
+        let leaving = async {
+            // What it was told before is its last word; programs hear that nobody is there any more.
+            for message in signals {
+                let _ = target.transport.send(&message);
+            }
+            let _ = target
+                .transport
+                .send_now(&goodbye(Bye::ByApplication, "the session is over"));
+            let _ = target.flush().await;
+            let _ = target.writer.shutdown().await;
+        };
+        if may_work {
+            self.session.traffic.may_work.store(true, Ordering::Relaxed);
+        }
+        if let Some(words) = words {
+            self.tell(&mut client, &words).await;
+        }
+        let _ = edge::within(GOODBYE, client.writer.shutdown()).await;
+        self.session.told().await;
+        let _ = edge::within(LEAVE, leaving).await;
+        self.rules.cut((edge::now(), edge::instant()));
+        self.record();
+        reason
+    }
+
+    /// The client hears why, where it can be told anything just now.
+    async fn tell(&self, client: &mut Link, words: &str) {
+        if client.transport.is_ready() {
+            for message in self.rules.farewell(words) {
+                let _ = client.transport.send(&message);
+            }
+        }
+        let _ = client.transport.send_now(&goodbye(Bye::ByApplication, words));
+        let _ = edge::within(GOODBYE, client.flush()).await;
+    }
+
+    /// Passes on all that comes, until something ends it.
+    async fn pump(&mut self, client: &mut Link, target: &mut Link) -> End {
+        let recorder = &self.session.recorder;
+        let live = &self.session.live;
+        loop {
+            if let Err(end) = self.step(&mut client.transport, &mut target.transport) {
+                return end;
+            }
+            let due = self.rules.due();
+            let wanted = self.stalled.iter().flatten().map(|stalled| stalled.cost).max();
+            let [up, down] = &self.stalled;
+            let (full_up, full_down) = (
+                target.transport.waiting() >= HIGH || client.transport.waiting() >= 4 * HIGH,
+                client.transport.waiting() >= HIGH || target.transport.waiting() >= 4 * HIGH,
+            );
+            let (reads_up, reads_down) = (up.is_none() && !full_up, down.is_none() && !full_down);
+            let (to_client, to_target) = (&mut client.transport, &mut target.transport);
+            let (owes_client, owes_target) = (!to_client.output.is_empty(), !to_target.output.is_empty());
+            tokio::select! {
+                biased;
+                reason = live.ended() => {
+                    let words = format!("Daypass ended this session: {}", reason.words());
+                    return (reason, Some(words));
+                }
+                done = write(&mut client.writer, &mut to_client.output), if owes_client => {
+                    if done.is_err() {
+                        return (Reason::Left, None);
+                    }
+                }
+                done = write(&mut target.writer, &mut to_target.output), if owes_target => {
+                    if done.is_err() {
+                        return lost();
+                    }
+                }
+                done = read(&mut target.reader, &mut to_target.input), if reads_down => {
+                    if done.is_err() {
+                        return self.last(client, target, false).await;
+                    }
+                }
+                done = read(&mut client.reader, &mut to_client.input), if reads_up => {
+                    if done.is_err() {
+                        return self.last(client, target, true).await;
+                    }
+                }
+                room = recorder.room(wanted.unwrap_or(0)), if wanted.is_some() => recorder.unused(&room),
+                () = edge::sleep_until(due.unwrap_or_else(edge::instant)), if due.is_some() => {}
+            }
+            client.transport.shrink();
+            target.transport.shrink();
+        }
+    }
+
+    /// One side is gone: what it said before is passed on, for as long as the other listens.
+    async fn last(&mut self, client: &mut Link, target: &mut Link, left: bool) -> End {
+        let stepped = self.step(&mut client.transport, &mut target.transport);
+        let link = if left { target } else { client };
+        let _ = edge::within(LEAVE, link.flush()).await;
+        match stepped {
+            Err(end) => end,
+            Ok(()) if left => (Reason::Left, None),
+            Ok(()) => lost(),
+        }
+    }
+
+    /// Passes on what is there, as far as there is room.
+    fn step(&mut self, client: &mut Transport, target: &mut Transport) -> Result<(), End> {
+        self.rules.look(edge::instant());
+        let up = self.direction(true, client, target);
+        let down = self.direction(false, target, client);
+        let traffic = &self.session.traffic;
+        traffic.up.store(self.rules.up, Ordering::Relaxed);
+        traffic.down.store(self.rules.down, Ordering::Relaxed);
+        traffic.refused.store(self.rules.refused, Ordering::Relaxed);
+        self.record();
+        up.and(down)
+    }
+
+    fn stall(&mut self, is_up: bool) -> &mut Option<Stalled> {
+        let [up, down] = &mut self.stalled;
+        if is_up { up } else { down }
+    }
+
+    fn direction(&mut self, is_up: bool, from: &mut Transport, to: &mut Transport) -> Result<(), End> {
+        let ends = if is_up { violated } else { strange };
+        while to.waiting() < HIGH {
+            let (message, cost) = if let Some(stalled) = self.stall(is_up).take() {
+                (stalled.message, Some(stalled.cost))
+            } else {
+                let Some(message) = from.next().map_err(ends)? else {
+                    return Ok(());
+                };
+                let cost = self.rules.cost(is_up, &message);
+                (message, cost)
+            };
+            let mut room = Room::default();
+            if let Some(cost) = cost {
+                match self.session.recorder.room_now(cost) {
+                    Some(given) => room = given,
+                    None => {
+                        *self.stall(is_up) = Some(Stalled { message, cost });
+                        return Ok(());
+                    }
+                }
+            }
+            let passed = self.pass(is_up, &message, &mut room, from, to);
+            self.session.recorder.unused(&room);
+            passed?;
+        }
+        Ok(())
+    }
+
+    fn pass(
+        &mut self,
+        is_up: bool,
+        message: &[u8],
+        room: &mut Room,
+        from: &mut Transport,
+        to: &mut Transport,
+    ) -> Result<(), End> {
+        if message.first() == Some(&msg::DISCONNECT) {
+            return Err(if is_up { (Reason::Left, None) } else { lost() });
+        }
+        let ends = if is_up { violated } else { strange };
+        let now = (edge::now(), edge::instant());
+        let then = if is_up {
+            self.rules.up(message, room, now)
+        } else {
+            self.rules.down(message, room, now)
+        };
+        let done = match then.map_err(|malformed| ends(malformed.into()))? {
+            Then::Pass => to.send(message),
+            Then::Instead(other) => to.send(&other),
+            Then::Answer(answer) => from.send(&answer),
+            Then::Nothing => Ok(()),
+            Then::Unknown => {
+                let number = from.number();
+                from.send(&Writer::message(msg::UNIMPLEMENTED).u32(number).done())
+            }
+        };
+        done.map_err(|malformed| ends(malformed.into()))
+    }
+
+    fn record(&mut self) {
+        for (room, at, event) in self.rules.shown.drain(..) {
+            self.session.recorder.put(&room, at, What::Ssh(event));
+        }
+    }
+}
+
+fn lost() -> End {
+    (Reason::TargetLost, Some("the target ended the connection".to_owned()))
+}
+

@@ -1,0 +1,458 @@
+//! What may pass between a client and a target, message by message, and what it leaves behind in the records. Without IO.
+//!
+//! Messages pass as they are: each side names its own channels and grants its own windows, so that what one does not read holds up the other as it
+//! would without us. **What is not known here is refused.** Answers to requests come in their order; so a refused request is replaced by one that
+//! nobody knows (`refused@daypass`), and the other side refuses it at its turn.
+
+use std::time::Instant;
+
+use super::channel::{Begin, Channel, Kind, Now, Pty};
+use super::event::{Event, Exit};
+use super::link::one_line;
+use super::msg;
+use super::target::Allowed;
+use super::terminal::Shown;
+use super::wire::{Malformed, Reader, Writer};
+use crate::record::Room;
+
+/// How many channels a session may have at once.
+const CHANNELS: usize = 64;
+
+/// The longest command that is passed on.
+const COMMAND: usize = 128 * 1024;
+
+const REFUSED: &str = "refused@daypass";
+
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It passes as it is.
+    Pass,
+    /// Another passes in its place.
+    Instead(Vec<u8>),
+    /// It does not pass, and this is the answer.
+    Answer(Vec<u8>),
+    /// It does not pass.
+    Nothing,
+    /// Nobody knows such a message.
+    Unknown,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Rules {
+    allowed: Allowed,
+    longest_line: usize,
+    all: Vec<Channel>,
+    opened: u32,
+    /// What is to be recorded.
+    pub(super) shown: Vec<Shown>,
+    /// How much was refused, and how many bytes of channels went up and down.
+    pub(super) refused: u64,
+    pub(super) up: u64,
+    pub(super) down: u64,
+}
+
+/// A message that refuses to open a channel.
+fn not_opened(channel: u32, code: u32, words: &str) -> Vec<u8> {
+    Writer::message(msg::CHANNEL_OPEN_FAILURE)
+        .u32(channel)
+        .u32(code)
+        .string(words)
+        .string("")
+        .done()
+}
+
+const PROHIBITED: u32 = 1;
+const SHORTAGE: u32 = 4;
+
+impl Rules {
+    pub(super) const fn new(allowed: Allowed, longest_line: usize) -> Self {
+        Self {
+            allowed,
+            longest_line,
+            all: Vec::new(),
+            opened: 0,
+            shown: Vec::new(),
+            refused: 0,
+            up: 0,
+            down: 0,
+        }
+    }
+
+    /// How much room there must be in the records before a message passes.
+    pub(super) fn cost(&self, is_up: bool, message: &[u8]) -> Option<usize> {
+        let kind = message.first().copied()?;
+        match kind {
+            msg::CHANNEL_OPEN | msg::CHANNEL_REQUEST | msg::GLOBAL_REQUEST => Some(message.len()),
+            msg::CHANNEL_CLOSE => Some(0),
+            msg::CHANNEL_DATA | msg::CHANNEL_EXTENDED_DATA if !is_up => {
+                let id = Reader(message.get(1..)?).u32().ok()?;
+                let channel = self.all.iter().find(|channel| channel.client == Some(id))?;
+                channel.cost_of_output(message.len())
+            }
+            _ => None,
+        }
+    }
+
+    fn refuse(&mut self, what: &str, room: &mut Room, now: Now) {
+        self.refused += 1;
+        let (what, _) = what.split_at(what.floor_char_boundary(512));
+        let event = Event::Refused { what: one_line(what) };
+        self.shown.push((std::mem::take(room), now.0, event));
+    }
+
+    fn open(&mut self, kind: Kind, now: Now) -> &mut Channel {
+        self.opened += 1;
+        self.all.push(Channel::new(self.opened, kind, now));
+        let last = self.all.len() - 1;
+        // It was just put there.
+        #[expect(clippy::indexing_slicing, reason = "the line before")]
+        &mut self.all[last]
+    }
+
+    /// A channel as the client names it to the target, as long as the client may still say something in it.
+    fn of_client(&mut self, id: u32) -> Result<&mut Channel, Malformed> {
+        let is = |channel: &&mut Channel| channel.target == Some(id) && channel.client.is_some() && !channel.client_closed;
+        self.all.iter_mut().find(is).ok_or(Malformed)
+    }
+
+    /// The same, the other way round.
+    fn of_target(&mut self, id: u32) -> Result<&mut Channel, Malformed> {
+        let is = |channel: &&mut Channel| channel.client == Some(id) && channel.target.is_some() && !channel.target_closed;
+        self.all.iter_mut().find(is).ok_or(Malformed)
+    }
+
+    fn remove(&mut self, is: impl Fn(&Channel) -> bool, end: Exit, now: Now) {
+        if let Some(at) = self.all.iter().position(is) {
+            self.all.swap_remove(at).over(end, now, &mut self.shown);
+        }
+    }
+
+    fn remove_closed(&mut self, now: Now) {
+        self.remove(|channel| channel.client_closed && channel.target_closed, Exit::Untold(true), now);
+    }
+
+    /// A message of the client.
+    pub(super) fn up(&mut self, message: &[u8], room: &mut Room, now: Now) -> Result<Then, Malformed> {
+        let mut fields = Reader(message);
+        match fields.u8()? {
+            msg::CHANNEL_DATA => {
+                let (id, data) = (fields.u32()?, fields.string()?);
+                self.up += u64::try_from(data.len()).unwrap_or(0);
+                self.of_client(id)?.from_client(data)?;
+            }
+            msg::CHANNEL_WINDOW_ADJUST => {
+                let (id, more) = (fields.u32()?, fields.u32()?);
+                self.of_client(id)?.window += u64::from(more);
+            }
+            msg::CHANNEL_OPEN => return self.client_opens(fields, room, now),
+            msg::CHANNEL_REQUEST => return self.client_asks(fields, room, now),
+            msg::GLOBAL_REQUEST => return self.client_asks_all(fields, room, now),
+            msg::CHANNEL_EOF | msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE => {
+                self.of_client(fields.u32()?)?;
+            }
+            msg::CHANNEL_CLOSE => {
+                self.of_client(fields.u32()?)?.client_closed = true;
+                self.remove_closed(now);
+            }
+            msg::CHANNEL_OPEN_CONFIRMATION => {
+                let (target, client, window) = (fields.u32()?, fields.u32()?, fields.u32()?);
+                if self.all.iter().any(|channel| channel.client == Some(client)) {
+                    return Err(Malformed);
+                }
+                let is = |channel: &&mut Channel| channel.target == Some(target) && channel.client.is_none();
+                let channel = self.all.iter_mut().find(is).ok_or(Malformed)?;
+                channel.client = Some(client);
+                channel.window = u64::from(window);
+            }
+            msg::CHANNEL_OPEN_FAILURE => {
+                let id = fields.u32()?;
+                let is = |channel: &Channel| channel.target == Some(id) && channel.client.is_none();
+                if !self.all.iter().any(is) {
+                    return Err(Malformed);
+                }
+                self.remove(is, Exit::Failed(true), now);
+            }
+            msg::REQUEST_SUCCESS | msg::REQUEST_FAILURE => {}
+            // Who is in has proved it; and nothing is said on standard error that way.
+            50..=79 | msg::CHANNEL_EXTENDED_DATA => return Ok(Then::Nothing),
+            _ => return Ok(Then::Unknown),
+        }
+        Ok(Then::Pass)
+    }
+
+    fn client_opens(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
+        let kind = fields.text()?;
+        let (id, window, _) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        if self.all.iter().any(|channel| channel.client == Some(id)) {
+            return Err(Malformed);
+        }
+        if self.all.len() >= CHANNELS {
+            return Ok(Then::Answer(not_opened(id, SHORTAGE, "there are as many channels as may be")));
+        }
+        let Allowed {
+            shell, exec, files, ..
+        } = self.allowed;
+        let opens = match kind {
+            "session" if shell || exec || files => Kind::Session {
+                pty: None,
+                program: None,
+            },
+            "direct-tcpip" => {
+                let (host, port) = (fields.text()?, fields.u32()?);
+                let to = format!("{host}:{port}");
+                if !self.allowed.forward.iter().any(|place| place.is(host, port)) {
+                    self.refuse(&format!("forwarding to {to}"), room, now);
+                    let words = "your access does not forward to there";
+                    return Ok(Then::Answer(not_opened(id, PROHIBITED, words)));
+                }
+                Kind::Forward { way: "local", to }
+            }
+            other => {
+                self.refuse(&format!("a channel of kind {other}"), room, now);
+                let words = "your access does not open such a channel";
+                return Ok(Then::Answer(not_opened(id, PROHIBITED, words)));
+            }
+        };
+        let channel = self.open(opens, now);
+        channel.client = Some(id);
+        channel.window = u64::from(window);
+        Ok(Then::Pass)
+    }
+
+    /// A request about a channel.
+    fn client_asks(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
+        let id = fields.u32()?;
+        let (name, wants_reply) = (fields.text()?, fields.bool()?);
+        let allowed = self.allowed.clone();
+        let line = self.longest_line;
+        let shown = &mut self.shown;
+        let is = |channel: &&mut Channel| channel.target == Some(id) && channel.client.is_some() && !channel.client_closed;
+        let channel = self.all.iter_mut().find(is).ok_or(Malformed)?;
+        let is_free = matches!(channel.kind, Kind::Session { program: None, .. });
+        let mut begin = |what| channel.begin(what, line, (room, now), shown);
+        let passes = match name {
+            "pty-req" if is_free && (allowed.shell || allowed.exec) => {
+                let term = one_line(fields.text()?);
+                let (columns, rows) = (fields.u32()?, fields.u32()?);
+                let (term, _) = term.split_at(term.floor_char_boundary(64));
+                let given = Pty {
+                    term: term.to_owned(),
+                    columns,
+                    rows,
+                };
+                if let Kind::Session { pty, .. } = &mut channel.kind {
+                    *pty = Some(given);
+                }
+                true
+            }
+            "env" => is_free,
+            "shell" if is_free && allowed.shell => begin(Begin::Shell).map(|()| true)?,
+            "exec" if is_free && allowed.exec => {
+                let command = fields.string()?;
+                if command.len() > COMMAND {
+                    return Err(Malformed);
+                }
+                let command = String::from_utf8_lossy(command).into_owned();
+                begin(Begin::Command(command.into())).map(|()| true)?
+            }
+            "subsystem" if is_free && allowed.files && fields.text()? == "sftp" => {
+                begin(Begin::Files).map(|()| true)?
+            }
+            "window-change" => {
+                let resized = channel.resize(fields.u32()?, fields.u32()?);
+                shown.extend(resized.map(|event| (std::mem::take(room), now.0, event)));
+                true
+            }
+            "signal" | "break" | "eow@openssh.com" => true,
+            "auth-agent-req@openssh.com" => allowed.agent,
+            _ => false,
+        };
+        if passes {
+            return Ok(Then::Pass);
+        }
+        self.refuse(&format!("the request {name}"), room, now);
+        if !wants_reply {
+            return Ok(Then::Nothing);
+        }
+        let instead = Writer::message(msg::CHANNEL_REQUEST).u32(id).string(REFUSED).bool(true);
+        Ok(Then::Instead(instead.done()))
+    }
+
+    /// A request about the connection.
+    fn client_asks_all(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
+        let (name, wants_reply) = (fields.text()?, fields.bool()?);
+        let passes = match name {
+            "tcpip-forward" | "cancel-tcpip-forward" => {
+                let (host, port) = (fields.text()?, fields.u32()?);
+                self.allowed.listen.iter().any(|place| place.is(host, port))
+            }
+            "keepalive@openssh.com" | "no-more-sessions@openssh.com" => true,
+            _ => false,
+        };
+        if passes {
+            return Ok(Then::Pass);
+        }
+        self.refuse(&format!("the request {name}"), room, now);
+        Ok(refused_to_all(wants_reply))
+    }
+
+    /// A message of the target.
+    pub(super) fn down(&mut self, message: &[u8], room: &mut Room, now: Now) -> Result<Then, Malformed> {
+        let mut fields = Reader(message);
+        match fields.u8()? {
+            kind @ (msg::CHANNEL_DATA | msg::CHANNEL_EXTENDED_DATA) => {
+                let id = fields.u32()?;
+                let error = kind == msg::CHANNEL_EXTENDED_DATA && fields.u32().is_ok();
+                let data = fields.string()?;
+                self.down += u64::try_from(data.len()).unwrap_or(0);
+                let mut shown = std::mem::take(&mut self.shown);
+                let seen = self
+                    .of_target(id)
+                    .and_then(|channel| channel.from_target(data, error, (room, now), &mut shown));
+                self.shown = shown;
+                seen?;
+            }
+            msg::CHANNEL_WINDOW_ADJUST | msg::CHANNEL_EOF | msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE => {
+                self.of_target(fields.u32()?)?;
+            }
+            msg::CHANNEL_CLOSE => {
+                self.of_target(fields.u32()?)?.target_closed = true;
+                self.remove_closed(now);
+            }
+            msg::CHANNEL_REQUEST => return self.target_asks(fields),
+            msg::CHANNEL_OPEN => return self.target_opens(fields, room, now),
+            msg::CHANNEL_OPEN_CONFIRMATION => {
+                let (client, target) = (fields.u32()?, fields.u32()?);
+                if self.all.iter().any(|channel| channel.target == Some(target)) {
+                    return Err(Malformed);
+                }
+                let is = |channel: &&mut Channel| channel.client == Some(client) && channel.target.is_none();
+                self.all.iter_mut().find(is).ok_or(Malformed)?.target = Some(target);
+            }
+            msg::CHANNEL_OPEN_FAILURE => {
+                let id = fields.u32()?;
+                let is = |channel: &Channel| channel.client == Some(id) && channel.target.is_none();
+                if !self.all.iter().any(is) {
+                    return Err(Malformed);
+                }
+                self.remove(is, Exit::Failed(true), now);
+            }
+            msg::GLOBAL_REQUEST => {
+                let (name, wants_reply) = (fields.text()?, fields.bool()?);
+                // Its host keys are none of the client's business: the client knows the gateway's.
+                return Ok(match name {
+                    "keepalive@openssh.com" => Then::Pass,
+                    _ => refused_to_all(wants_reply),
+                });
+            }
+            msg::REQUEST_SUCCESS | msg::REQUEST_FAILURE => {}
+            _ => return Ok(Then::Unknown),
+        }
+        Ok(Then::Pass)
+    }
+
+    fn target_asks(&mut self, mut fields: Reader<'_>) -> Result<Then, Malformed> {
+        let id = fields.u32()?;
+        let (name, wants_reply) = (fields.text()?, fields.bool()?);
+        let channel = self.of_target(id)?;
+        match name {
+            "exit-status" => channel.exits(Exit::Status(fields.u32()?)),
+            "exit-signal" => {
+                let signal = one_line(fields.text()?);
+                let (signal, _) = signal.split_at(signal.floor_char_boundary(32));
+                channel.exits(Exit::Signal(signal.to_owned()));
+            }
+            "keepalive@openssh.com" | "eow@openssh.com" | "xon-xoff" => {}
+            _ if !wants_reply => return Ok(Then::Nothing),
+            _ => {
+                let instead = Writer::message(msg::CHANNEL_REQUEST).u32(id).string(REFUSED).bool(true);
+                return Ok(Then::Instead(instead.done()));
+            }
+        }
+        Ok(Then::Pass)
+    }
+
+    fn target_opens(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
+        let (kind, id) = (fields.text()?, fields.u32()?);
+        let (_, _) = (fields.u32()?, fields.u32()?);
+        if self.all.iter().any(|channel| channel.target == Some(id)) {
+            return Err(Malformed);
+        }
+        let opens = match kind {
+            "forwarded-tcpip" => {
+                let (host, port) = (fields.text()?, fields.u32()?);
+                let asked = self.allowed.listen.iter().any(|place| place.is(host, port));
+                asked.then(|| Kind::Forward {
+                    way: "remote",
+                    to: one_line(&format!("{host}:{port}")),
+                })
+            }
+            "auth-agent@openssh.com" if self.allowed.agent => Some(Kind::Forward {
+                way: "agent",
+                to: "the client's agent".to_owned(),
+            }),
+            _ => None,
+        };
+        let Some(opens) = opens.filter(|_| self.all.len() < CHANNELS) else {
+            self.refuse(&format!("a channel of kind {kind}, by the target"), room, now);
+            return Ok(Then::Answer(not_opened(id, PROHIBITED, "not allowed")));
+        };
+        self.open(opens, now).target = Some(id);
+        Ok(Then::Pass)
+    }
+
+    /// When what a terminal showed is to be recorded.
+    pub(super) fn due(&mut self) -> Option<Instant> {
+        let due = |channel: &mut Channel| channel.terminal().and_then(|terminal| terminal.due());
+        self.all.iter_mut().filter_map(due).min()
+    }
+
+    /// Records what is due.
+    pub(super) fn look(&mut self, now: Instant) {
+        for channel in &mut self.all {
+            if let Some(terminal) = channel.terminal() {
+                terminal.look(now, &mut self.shown);
+            }
+        }
+    }
+
+    /// What a client reads in its open programs when the session ends, where it has said that it takes so much.
+    pub(super) fn farewell(&self, words: &str) -> Vec<Vec<u8>> {
+        let words = format!("\r\n{}\r\n", one_line(words));
+        let takes = |channel: &&Channel| !channel.target_closed && channel.is_running() && channel.window >= words.len() as u64;
+        let all = self.all.iter().filter(takes).filter_map(|channel| channel.client);
+        all.map(|id| {
+            let message = Writer::message(msg::CHANNEL_EXTENDED_DATA).u32(id).u32(1);
+            message.string(&words).done()
+        })
+        .collect()
+    }
+
+    /// What tells programs that the session is over, and whether one may not hear it.
+    pub(super) fn hang_up(&self) -> (Vec<Vec<u8>>, bool) {
+        let running = || self.all.iter().filter(|channel| channel.is_running());
+        let ids = running().filter_map(|channel| channel.target);
+        let message = |id| {
+            let message = Writer::message(msg::CHANNEL_REQUEST).u32(id);
+            message.string("signal").bool(false).string("HUP").done()
+        };
+        let may_work = running().any(|channel| !channel.has_terminal());
+        (ids.map(message).collect(), may_work)
+    }
+
+    /// The session is over: what was open is recorded as cut.
+    pub(super) fn cut(&mut self, now: Now) {
+        for channel in std::mem::take(&mut self.all) {
+            channel.over(Exit::Cut(true), now, &mut self.shown);
+        }
+    }
+}
+
+fn refused_to_all(wants_reply: bool) -> Then {
+    if !wants_reply {
+        return Then::Nothing;
+    }
+    Then::Instead(Writer::message(msg::GLOBAL_REQUEST).string(REFUSED).bool(true).done())
+}

@@ -1,0 +1,250 @@
+//! OpenSSH's own clients through the gateway to a real sshd: what they do, and what is recorded of it.
+
+use std::fs;
+use std::time::Duration;
+
+use daypass_gateway::control::{Reason, Waited, Which};
+use daypass_gateway::ssh::event::{Data, Event, Exit};
+use daypass_gateway::ssh::target::Place;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::ssh_world::World;
+use crate::world::{err, finish, out, soon};
+
+/// All that was shown.
+fn shown(events: &[Event]) -> String {
+    let text = |event: &Event| match event {
+        Event::Output {
+            data: Data::Text(text), ..
+        } => Some(text.to_string()),
+        _ => None,
+    };
+    events.iter().filter_map(text).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_runs_and_says_how_it_ended() {
+    let world = World::start().await;
+    let done = world.run(&["echo out; echo err >&2; exit 7"]).await;
+    assert_eq!((done.status.code(), out(&done), err(&done)), (Some(7), "out".to_owned(), "err".to_owned()));
+    let closings = world.judge.closings(1).await;
+    assert_eq!(closings[0].reason, Reason::Left);
+    let events = world.judge.events();
+    let Some(Event::Exec {
+        command, exit, down, ..
+    }) = events.last()
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(command.as_deref(), Some("echo out; echo err >&2; exit 7"));
+    assert_eq!((exit, *down, closings[0].counters.bytes_down), (&Exit::Status(7), 8, 8));
+    assert_eq!(shown(&events), "", "what a command writes to a pipe is not recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_is_recorded_as_it_was_seen() {
+    let world = World::start().await;
+    let mut ssh = world.program("ssh");
+    ssh.args(["-tt", "-l", "web/ops", "gateway"]);
+    let typed = b"stty -echo; echo ready-$((40 + 2))\nread hidden\na-secret\necho \xe2\x82\xac; exit 3\n";
+    let done = World::with_input(ssh, typed).await;
+    assert_eq!(done.status.code(), Some(3), "{}", err(&done));
+    world.judge.closings(1).await;
+    let events = world.judge.events();
+    let text = shown(&events);
+    assert!(text.contains("ready-42") && text.contains('€'), "{text}");
+    assert_eq!(text.replace('\r', "").trim(), out(&done).replace('\r', "").trim());
+    assert!(matches!(&events[0], Event::Terminal { term: Some(term), .. } if term == "xterm"));
+    assert!(matches!(events.last(), Some(Event::Exec { command: None, exit: Exit::Status(3), .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_both_ways_and_are_recorded_by_name_and_size() {
+    let world = World::start().await;
+    let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    fs::write(world.path("here"), &bytes).unwrap();
+    for (name, args) in [("scp", ["-q"]), ("scp", ["-O"])] {
+        let there = world.path(&format!("there{}", args[0]));
+        let remote = format!("scp://web%2Fops@gateway/{}", there.display());
+        let mut scp = world.program(name);
+        scp.args(args).arg(world.path("here")).arg(&remote);
+        let done = finish(scp).await;
+        assert!(done.status.success(), "{}", err(&done));
+        assert!(fs::read(&there).unwrap() == bytes, "it is the same");
+        let mut scp = world.program(name);
+        scp.args(args).arg(&remote).arg(world.path("back"));
+        let done = finish(scp).await;
+        assert!(done.status.success(), "{}", err(&done));
+        assert!(fs::read(world.path("back")).unwrap() == bytes, "it is the same");
+    }
+    world.judge.closings(4).await;
+    let there = world.path("there-q").display().to_string();
+    let file = |event: &Event| match event {
+        Event::File {
+            did: "open",
+            path,
+            read,
+            written,
+            ..
+        } if **path == there => Some((*read, *written)),
+        _ => None,
+    };
+    let files: Vec<_> = world.judge.events().iter().filter_map(file).collect();
+    assert_eq!(files, [(0, 12_000_000), (12_000_000, 0)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn much_goes_both_ways_at_once_and_neither_waits_for_the_other() {
+    let world = World::start().await;
+    let bytes = vec![b'x'; 32 << 20];
+    // Twice as much comes back: whoever reads one direction only while it writes the other would stand still.
+    let done = World::with_input(world.ssh(&["tee /dev/stderr"]), &bytes).await;
+    assert!(done.status.success());
+    assert_eq!((done.stdout.len(), done.stderr.len()), (bytes.len(), bytes.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_forwarded_to_where_the_role_says() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let world = World::allowing(|allowed| {
+        allowed.forward = vec![Place {
+            host: "127.0.0.1".to_owned(),
+            port,
+        }];
+    })
+    .await;
+    let answering = tokio::spawn(async move {
+        let (mut one, _) = listener.accept().await.unwrap();
+        let mut said = [0; 4];
+        one.read_exact(&mut said).await.unwrap();
+        one.write_all(b"pong").await.unwrap();
+        said
+    });
+    let there = format!("127.0.0.1:{port}");
+    let mut ssh = world.program("ssh");
+    ssh.args(["-W", &there, "-l", "web", "gateway"]);
+    let done = World::with_input(ssh, b"ping").await;
+    assert_eq!((out(&done), soon(answering).await.unwrap()), ("pong".to_owned(), *b"ping"));
+    let mut ssh = world.program("ssh");
+    ssh.args(["-W", "127.0.0.1:1", "-l", "web", "gateway"]);
+    let done = finish(ssh).await;
+    assert!(err(&done).contains("your access does not forward to there"), "{}", err(&done));
+    let closings = world.judge.closings(2).await;
+    assert_eq!((closings[0].counters.refused, closings[1].counters.refused), (0, 1));
+    let events = world.judge.events();
+    let forwarded = |event: &&Event| matches!(event, Event::Forward { to, failed: false, up: 4, down: 4, .. } if *to == there);
+    assert_eq!(events.iter().filter(forwarded).count(), 1, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_and_ports_at_the_host_are_for_roles_that_say_so() {
+    for agent in [false, true] {
+        let world = World::allowing(|allowed| allowed.agent = agent).await;
+        let socket = world.path("agent");
+        let mut running = world.program("true");
+        running = tokio::process::Command::new(running.as_std().get_program());
+        drop(running);
+        let mut running = tokio::process::Command::new("ssh-agent");
+        running.arg("-D").arg("-a").arg(&socket).kill_on_drop(true);
+        let _agent = running.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let there = async {
+            while !socket.exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(there).await;
+        let mut ssh = world.program("ssh");
+        ssh.env("SSH_AUTH_SOCK", &socket).args(["-A", "-o", "IdentityAgent=SSH_AUTH_SOCK", "-l", "web", "gateway"]);
+        ssh.arg("ssh-add -l; true");
+        let done = finish(ssh).await;
+        assert_eq!(out(&done).contains("no identities"), agent, "{} {}", out(&done), err(&done));
+    }
+    let world = World::start().await;
+    let done = finish({
+        let mut ssh = world.program("ssh");
+        ssh.args(["-R", "0:127.0.0.1:1", "-o", "ExitOnForwardFailure=yes", "-l", "web", "gateway", "true"]);
+        ssh
+    })
+    .await;
+    assert!(err(&done).contains("remote port forwarding failed"), "{}", err(&done));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_ended_ends_at_once_in_the_middle_of_a_copy() {
+    let world = World::start().await;
+    let marker = world.path("marker");
+    let command = format!("touch {}; cat /dev/zero", marker.display());
+    let mut ssh = world.ssh(&[&command]).spawn().unwrap();
+    let mut stdout = ssh.stdout.take().unwrap();
+    let mut much = vec![0; 8 << 20];
+    soon(stdout.read_exact(&mut much)).await.unwrap();
+    world.judge.end(Which::Every, Reason::Killed("wrong host".to_owned()));
+    let reading = tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
+    let done = soon(ssh.wait_with_output()).await.unwrap();
+    soon(reading).await.unwrap().unwrap();
+    assert_eq!(done.status.code(), Some(255));
+    assert!(err(&done).contains("Daypass ended this session: the session was ended: wrong host"), "{}", err(&done));
+    let closing = world.judge.closings(1).await.remove(0);
+    assert_eq!(closing.reason, Reason::Killed("wrong host".to_owned()));
+    assert!(closing.counters.bytes_down >= 8 << 20);
+    let events = world.judge.events();
+    assert!(matches!(events.last(), Some(Event::Exec { exit: Exit::Cut(true), .. })), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_connects_waits_and_is_told_who_is_asked() {
+    let world = World::ruled(|rules| rules.ask = Some(vec!["ben is asked".to_owned()])).await;
+    let running = tokio::spawn(finish(world.ssh(&["echo in"])));
+    world.judge.until("somebody waits", |judge| (judge.waits() > 0).then_some(())).await;
+    world.judge.rules().decision = Some(Waited::Still(vec!["ben looks at it".to_owned()]));
+    world.judge.wake();
+    world.judge.until("they wait on", |judge| (judge.waits() > 1).then_some(())).await;
+    world.judge.rules().decision = Some(Waited::Open(daypass_gateway::control::Ticket("any".into())));
+    world.judge.wake();
+    let done = soon(running).await.unwrap();
+    assert_eq!((out(&done), done.status.code()), ("in".to_owned(), Some(0)), "{}", err(&done));
+    assert!(err(&done).contains("ben is asked") && err(&done).contains("ben looks at it"), "{}", err(&done));
+    let opening = world.judge.openings().remove(0);
+    assert_eq!(opening.target, "web/ops");
+    assert!(opening.program.unwrap().starts_with("SSH-2.0-OpenSSH"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_personal_credential_opens_it_too() {
+    let world = World::start().await;
+    for method in ["password", "keyboard-interactive"] {
+        for (user, comes_in) in [("ada:web/ops", true), ("eve:web/ops", false), ("web/ops", false)] {
+            let mut ssh = world.program("ssh");
+            ssh.args(["-o", &format!("PreferredAuthentications={method}"), "-o", "NumberOfPasswordPrompts=1"]);
+            ssh.args(["-l", user, "gateway", "echo in"]);
+            world.asks(&mut ssh);
+            let done = finish(ssh).await;
+            assert_eq!(out(&done) == "in", comes_in, "{method} {user}: {}", err(&done));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_not_known_is_not_reached() {
+    let world = World::ruled(|rules| {
+        let host = rules.host.as_mut().unwrap();
+        host.target.known.keys = vec![host.key.clone()];
+    })
+    .await;
+    let done = world.run(&["true"]).await;
+    assert!(err(&done).contains("host key that is not known"), "{}", err(&done));
+    assert_eq!(world.judge.closings(1).await[0].reason, Reason::TargetLost);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_changed_on_the_way() {
+    let world = World::start().await;
+    let mut ssh = world.program("ssh");
+    ssh.args(["-o", "RekeyLimit=1M", "-l", "web/ops", "gateway", "tee /dev/stderr"]);
+    let bytes = vec![b'x'; 8 << 20];
+    let done = World::with_input(ssh, &bytes).await;
+    assert_eq!((done.stdout.len(), done.stderr.len()), (bytes.len(), bytes.len()));
+    let _ = Duration::ZERO;
+}
