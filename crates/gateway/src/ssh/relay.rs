@@ -110,8 +110,13 @@ impl<'a> Relay<'a> {
                 return end;
             }
             let due = self.rules.due();
-            let wanted = self.stalled.iter().flatten().map(|stalled| stalled.cost).max();
             let [up, down] = &self.stalled;
+            // Room for records is of use where the message could go out then.
+            let waits = |stalled: &Option<Stalled>, to: &Link| {
+                let cost = stalled.as_ref().map(|stalled| stalled.cost);
+                cost.filter(|_| to.transport.waiting() < HIGH)
+            };
+            let wanted = waits(up, target).max(waits(down, client));
             let (full_up, full_down) = (
                 target.transport.waiting() >= HIGH || client.transport.waiting() >= 4 * HIGH,
                 client.transport.waiting() >= HIGH || target.transport.waiting() >= 4 * HIGH,

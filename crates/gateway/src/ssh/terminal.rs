@@ -78,6 +78,8 @@ impl Terminal {
             let whole = self.bytes.len() - open_end(&self.bytes);
             let whole = if whole == 0 { self.bytes.len() } else { whole };
             self.give(whole, out);
+            // The beginning of a letter waits once more, and then by itself.
+            self.since = self.since.map(|_| now);
         }
     }
 

@@ -121,7 +121,6 @@ fn rules() -> Rules {
 /// A gateway, and what a client of it needs.
 pub(crate) struct World {
     pub(crate) judge: Arc<Judge>,
-    pub(crate) gateway: Arc<Gateway>,
     pub(crate) port: u16,
     /// The gateway's key.
     pub(crate) host_key: Vec<u8>,
@@ -174,7 +173,6 @@ impl World {
         ];
         Self {
             judge,
-            gateway,
             port,
             host_key,
             dir,
