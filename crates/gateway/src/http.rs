@@ -212,7 +212,9 @@ impl Control for Http {
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
         let _place = place(&self.0.places.beginnings).await?;
         let Some(proof) = wire::prove(&proof, origin) else {
-            return Err(Unavailable("this protocol does not go through a gateway apart yet".to_owned()));
+            return Err(Unavailable(
+                "this protocol does not go through a gateway apart yet".to_owned(),
+            ));
         };
         let proved = self.0.people.gateway_prove(&proof).await;
         wire::to_proved(&proved.map_err(unavailable)?)

@@ -86,7 +86,10 @@ impl Channel {
 
     const fn program(&self) -> Option<&Program> {
         match &self.kind {
-            Kind::Session { program: Some(program), .. } => Some(program),
+            Kind::Session {
+                program: Some(program),
+                ..
+            } => Some(program),
             _ => None,
         }
     }
@@ -159,7 +162,11 @@ impl Channel {
     /// The terminal has another size.
     pub(super) fn resize(&mut self, columns: u32, rows: u32) -> Option<Event> {
         let number = self.number;
-        let Kind::Session { pty: Some(pty), program } = &mut self.kind else {
+        let Kind::Session {
+            pty: Some(pty),
+            program,
+        } = &mut self.kind
+        else {
             return None;
         };
         (pty.columns, pty.rows) = (columns, rows);
@@ -200,7 +207,11 @@ impl Channel {
         };
         let mut events = Vec::new();
         sftp.down(bytes, &mut events)?;
-        out.extend(events.into_iter().map(|event| (std::mem::take(room), now.0, event)));
+        out.extend(
+            events
+                .into_iter()
+                .map(|event| (std::mem::take(room), now.0, event)),
+        );
         Ok(())
     }
 
@@ -234,7 +245,10 @@ impl Channel {
                 };
                 out.push((Room::default(), self.begun.0, event));
             }
-            Kind::Session { program: Some(program), .. } => {
+            Kind::Session {
+                program: Some(program),
+                ..
+            } => {
                 if let Some(terminal) = &mut program.terminal {
                     terminal.flush(out);
                 }

@@ -21,7 +21,11 @@ const HEAD: usize = 4;
 
 /// How many bytes of key a cipher takes.
 pub(super) fn key_length(cipher: &str) -> usize {
-    if cipher == "aes128-gcm@openssh.com" { 16 } else { 32 }
+    if cipher == "aes128-gcm@openssh.com" {
+        16
+    } else {
+        32
+    }
 }
 
 /// A key of one direction, and the number of the next packet under it.
@@ -35,7 +39,11 @@ pub(super) struct Key {
 impl Key {
     /// Of bytes of which there may be more than are needed.
     pub(super) fn new(cipher: &str, key: &[u8], iv: &[u8]) -> Result<Self, Malformed> {
-        let algorithm = if key_length(cipher) == 16 { &AES_128_GCM } else { &AES_256_GCM };
+        let algorithm = if key_length(cipher) == 16 {
+            &AES_128_GCM
+        } else {
+            &AES_256_GCM
+        };
         let key = key.get(..key_length(cipher)).ok_or(Malformed)?;
         let (fixed, rest) = iv.split_first_chunk::<4>().ok_or(Malformed)?;
         let counter = rest.first_chunk::<8>().ok_or(Malformed)?;
@@ -63,7 +71,11 @@ impl Key {
 pub(super) fn seal(key: Option<&mut Key>, payload: &[&[u8]], out: &mut BytesMut) -> Result<(), Malformed> {
     let length: usize = payload.iter().map(|part| part.len()).sum();
     // The length itself is not sealed, and does not count there.
-    let (block, counted) = if key.is_some() { (BLOCK, 1 + length) } else { (8, HEAD + 1 + length) };
+    let (block, counted) = if key.is_some() {
+        (BLOCK, 1 + length)
+    } else {
+        (8, HEAD + 1 + length)
+    };
     let mut padding = block - counted % block;
     if padding < 4 {
         padding += block;

@@ -158,7 +158,8 @@ impl Event {
             Self::Exec { command, .. } => [command.as_mut(), None],
             Self::File { path, to, .. } => [Some(path), to.as_mut()],
             Self::Output {
-                data: Data::Text(text), ..
+                data: Data::Text(text),
+                ..
             } => [Some(text), None],
             _ => [None, None],
         }

@@ -74,14 +74,17 @@ pub(super) fn choose(theirs: &[u8], is_server: bool, host_keys: &[String]) -> Re
     // What the client likes best of what the server has.
     let best = |ours: &[&'static str], theirs: &[&str]| -> Result<&'static str, Malformed> {
         let found = if is_server {
-            theirs.iter().find_map(|name| ours.iter().find(|one| *one == name))
+            theirs
+                .iter()
+                .find_map(|name| ours.iter().find(|one| *one == name))
         } else {
             ours.iter().find(|name| theirs.contains(name))
         };
         found.copied().ok_or(Malformed)
     };
     let host_key = if is_server {
-        keys.iter().find_map(|name| host_keys.iter().find(|one| one == name))
+        keys.iter()
+            .find_map(|name| host_keys.iter().find(|one| one == name))
     } else {
         host_keys.iter().find(|name| keys.contains(&name.as_str()))
     };
@@ -109,7 +112,11 @@ pub(super) struct Half {
 impl Half {
     pub(super) fn draw() -> Result<Self, Malformed> {
         let private = PrivateKey::generate(&X25519).map_err(|_| Malformed)?;
-        let public = private.compute_public_key().map_err(|_| Malformed)?.as_ref().to_vec();
+        let public = private
+            .compute_public_key()
+            .map_err(|_| Malformed)?
+            .as_ref()
+            .to_vec();
         Ok(Self { private, public })
     }
 
@@ -153,12 +160,19 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     }
     let mut out = [0; 32];
     let hash = context.finish();
-    out.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    out.iter_mut()
+        .zip(hash.as_ref())
+        .for_each(|(to, from)| *to = *from);
     out
 }
 
 /// The keys of both directions: up (from the client) and down.
-pub(super) fn keys(chosen: &Chosen, secret: &[u8], hash: &[u8; 32], session: &[u8; 32]) -> Result<(Key, Key), Malformed> {
+pub(super) fn keys(
+    chosen: &Chosen,
+    secret: &[u8],
+    hash: &[u8; 32],
+    session: &[u8; 32],
+) -> Result<(Key, Key), Malformed> {
     // As long as the longest that is needed, which is as long as the hash.
     let derive = |letter: &[u8]| Zeroizing::new(sha256(&[secret, hash, letter, session]));
     let up = Key::new(chosen.up, &*derive(b"C"), &*derive(b"A"))?;

@@ -82,7 +82,10 @@ impl PrivateKey {
     /// A signature in SSH's encoding.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        Writer::default().string(ED).string(self.pair.sign(message)).done()
+        Writer::default()
+            .string(ED)
+            .string(self.pair.sign(message))
+            .done()
     }
 }
 
@@ -96,7 +99,9 @@ pub fn from_line(line: &str) -> Result<Vec<u8>, Malformed> {
         return Err(Malformed);
     };
     let blob = STANDARD.decode(encoded).map_err(|_| Malformed)?;
-    (Reader(&blob).string()? == named.as_bytes()).then_some(blob).ok_or(Malformed)
+    (Reader(&blob).string()? == named.as_bytes())
+        .then_some(blob)
+        .ok_or(Malformed)
 }
 
 /// A public key, as far as it is looked at.
@@ -153,7 +158,12 @@ impl<'a> Public<'a> {
     }
 }
 
-fn check(how: &dyn VerificationAlgorithm, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Malformed> {
+fn check(
+    how: &dyn VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Malformed> {
     how.verify_sig(key, message, signature).map_err(|_| Malformed)
 }
 
@@ -259,7 +269,11 @@ impl Known {
     /// The algorithms that it may show itself by, the best first.
     #[must_use]
     pub fn algorithms(&self) -> Vec<String> {
-        let kinds: Vec<&str> = self.keys.iter().filter_map(|key| Reader(key).text().ok()).collect();
+        let kinds: Vec<&str> = self
+            .keys
+            .iter()
+            .filter_map(|key| Reader(key).text().ok())
+            .collect();
         let pinned = SIGNATURES.iter().filter(|name| kinds.contains(&kind_of(name)));
         let certified = SIGNATURES.iter().filter(|_| !self.authorities.is_empty());
         certified
@@ -269,7 +283,13 @@ impl Known {
     }
 
     /// Whether who signed is it.
-    pub(super) fn check(&self, algorithm: &str, blob: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn check(
+        &self,
+        algorithm: &str,
+        blob: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Malformed> {
         let Some(signed_by) = algorithm.strip_suffix(CERTIFIED) else {
             let is_pinned = self.keys.iter().any(|key| key == blob);
             return is_pinned
@@ -289,7 +309,11 @@ mod tests {
     use super::*;
 
     fn keygen(dir: &tempfile::TempDir, args: &[&str]) {
-        let done = Command::new("ssh-keygen").args(args).current_dir(dir.path()).output().unwrap();
+        let done = Command::new("ssh-keygen")
+            .args(args)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
@@ -298,9 +322,15 @@ mod tests {
         let (ours, other) = (PrivateKey::draw().unwrap(), PrivateKey::draw().unwrap());
         let signature = ours.sign(b"message");
         assert_eq!(verify(ED, &ours.public(), b"message", &signature), Ok(()));
-        assert_eq!(verify(ED, &other.public(), b"message", &signature), Err(Malformed));
+        assert_eq!(
+            verify(ED, &other.public(), b"message", &signature),
+            Err(Malformed)
+        );
         assert_eq!(verify(ED, &ours.public(), b"massage", &signature), Err(Malformed));
-        assert_eq!(verify("rsa-sha2-256", &ours.public(), b"message", &signature), Err(Malformed));
+        assert_eq!(
+            verify("rsa-sha2-256", &ours.public(), b"message", &signature),
+            Err(Malformed)
+        );
         let line = format!("{} a comment", ours.line());
         assert_eq!(from_line(&line), Ok(ours.public()));
     }
@@ -310,9 +340,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         keygen(&dir, &["-q", "-t", "ecdsa", "-N", "", "-f", "ca"]);
         keygen(&dir, &["-q", "-t", "ed25519", "-N", "", "-f", "host"]);
-        keygen(&dir, &["-q", "-s", "ca", "-h", "-I", "h", "-n", "web-1", "-V", "+1h", "host.pub"]);
+        keygen(
+            &dir,
+            &[
+                "-q", "-s", "ca", "-h", "-I", "h", "-n", "web-1", "-V", "+1h", "host.pub",
+            ],
+        );
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
-        let (ca, blob) = (from_line(&read("ca.pub")).unwrap(), from_line(&read("host-cert.pub")).unwrap());
+        let (ca, blob) = (
+            from_line(&read("ca.pub")).unwrap(),
+            from_line(&read("host-cert.pub")).unwrap(),
+        );
         let algorithm = "ssh-ed25519-cert-v01@openssh.com";
         let mut fields = Certificate::holder(&blob, ED).unwrap().fields;
         fields.string().unwrap();
@@ -322,7 +360,10 @@ mod tests {
         let now = edge::now();
         assert_eq!(good("WEB-1", &[ca.clone()], now), Ok(()));
         assert_eq!(good("web-2", &[ca.clone()], now), Err(Malformed));
-        assert_eq!(good("web-1", &[PrivateKey::draw().unwrap().public()], now), Err(Malformed));
+        assert_eq!(
+            good("web-1", &[PrivateKey::draw().unwrap().public()], now),
+            Err(Malformed)
+        );
         assert_eq!(good("web-1", &[ca.clone()], Timestamp::EPOCH), Err(Malformed));
         let known = Known {
             name: "web-1".to_owned(),
@@ -330,7 +371,13 @@ mod tests {
             authorities: vec![ca],
         };
         let nobody = PrivateKey::draw().unwrap();
-        assert_eq!(known.check(algorithm, &blob, b"m", &nobody.sign(b"m")), Err(Malformed));
-        assert_eq!(known.check(ED, &nobody.public(), b"m", &nobody.sign(b"m")), Err(Malformed));
+        assert_eq!(
+            known.check(algorithm, &blob, b"m", &nobody.sign(b"m")),
+            Err(Malformed)
+        );
+        assert_eq!(
+            known.check(ED, &nobody.public(), b"m", &nobody.sign(b"m")),
+            Err(Malformed)
+        );
     }
 }

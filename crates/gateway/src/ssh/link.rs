@@ -147,7 +147,10 @@ pub(super) fn goodbye(bye: Bye, words: &str) -> Vec<u8> {
 
 /// Words of others may hold anything, and terminals do what they are told.
 pub(super) fn one_line(words: &str) -> String {
-    words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    words
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }
 
 /// Reads more; the end is an error.

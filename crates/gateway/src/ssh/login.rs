@@ -80,7 +80,10 @@ pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin
         }
         attempts += 1;
         if attempts > ATTEMPTS || offers >= OFFERS {
-            login.link.hang_up(Bye::NoMoreAuthMethods, "too many attempts").await?;
+            login
+                .link
+                .hang_up(Bye::NoMoreAuthMethods, "too many attempts")
+                .await?;
             return Err(Failed::Left);
         }
         login.refuse().await?;
@@ -89,7 +92,10 @@ pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin
 
 impl Login<'_> {
     async fn refuse(&mut self) -> Result<(), Failed> {
-        let message = Writer::message(msg::USERAUTH_FAILURE).string(METHODS).bool(false).done();
+        let message = Writer::message(msg::USERAUTH_FAILURE)
+            .string(METHODS)
+            .bool(false)
+            .done();
         self.link.say(&message).await
     }
 
@@ -123,7 +129,10 @@ impl Login<'_> {
         if !signs {
             fields.end()?;
             // Whose it is, is asked once there is a signature: nobody learns here which keys are anybody's.
-            let answer = Writer::message(msg::USERAUTH_PK_OK).string(algorithm).string(blob).done();
+            let answer = Writer::message(msg::USERAUTH_PK_OK)
+                .string(algorithm)
+                .string(blob)
+                .done();
             self.link.say(&answer).await?;
             return Ok(Asked::Answered);
         }

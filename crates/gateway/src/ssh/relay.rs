@@ -43,7 +43,10 @@ struct Stalled {
 }
 
 fn violated(broken: Broken) -> End {
-    (Reason::ProtocolViolation, Some(format!("the connection ends: {broken}")))
+    (
+        Reason::ProtocolViolation,
+        Some(format!("the connection ends: {broken}")),
+    )
 }
 
 fn strange(broken: Broken) -> End {
@@ -256,6 +259,8 @@ impl<'a> Relay<'a> {
 }
 
 fn lost() -> End {
-    (Reason::TargetLost, Some("the target ended the connection".to_owned()))
+    (
+        Reason::TargetLost,
+        Some("the target ended the connection".to_owned()),
+    )
 }
-

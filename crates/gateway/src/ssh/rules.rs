@@ -113,13 +113,17 @@ impl Rules {
 
     /// A channel as the client names it to the target, as long as the client may still say something in it.
     fn of_client(&mut self, id: u32) -> Result<&mut Channel, Malformed> {
-        let is = |channel: &&mut Channel| channel.target == Some(id) && channel.client.is_some() && !channel.client_closed;
+        let is = |channel: &&mut Channel| {
+            channel.target == Some(id) && channel.client.is_some() && !channel.client_closed
+        };
         self.all.iter_mut().find(is).ok_or(Malformed)
     }
 
     /// The same, the other way round.
     fn of_target(&mut self, id: u32) -> Result<&mut Channel, Malformed> {
-        let is = |channel: &&mut Channel| channel.client == Some(id) && channel.target.is_some() && !channel.target_closed;
+        let is = |channel: &&mut Channel| {
+            channel.client == Some(id) && channel.target.is_some() && !channel.target_closed
+        };
         self.all.iter_mut().find(is).ok_or(Malformed)
     }
 
@@ -130,7 +134,11 @@ impl Rules {
     }
 
     fn remove_closed(&mut self, now: Now) {
-        self.remove(|channel| channel.client_closed && channel.target_closed, Exit::Untold(true), now);
+        self.remove(
+            |channel| channel.client_closed && channel.target_closed,
+            Exit::Untold(true),
+            now,
+        );
     }
 
     /// A message of the client.
@@ -189,7 +197,11 @@ impl Rules {
             return Err(Malformed);
         }
         if self.all.len() >= CHANNELS {
-            return Ok(Then::Answer(not_opened(id, SHORTAGE, "there are as many channels as may be")));
+            return Ok(Then::Answer(not_opened(
+                id,
+                SHORTAGE,
+                "there are as many channels as may be",
+            )));
         }
         let Allowed {
             shell, exec, files, ..
@@ -228,7 +240,9 @@ impl Rules {
         let allowed = self.allowed.clone();
         let line = self.longest_line;
         let shown = &mut self.shown;
-        let is = |channel: &&mut Channel| channel.target == Some(id) && channel.client.is_some() && !channel.client_closed;
+        let is = |channel: &&mut Channel| {
+            channel.target == Some(id) && channel.client.is_some() && !channel.client_closed
+        };
         let channel = self.all.iter_mut().find(is).ok_or(Malformed)?;
         let is_free = matches!(channel.kind, Kind::Session { program: None, .. });
         let mut begin = |what| channel.begin(what, line, (room, now), shown);
@@ -276,12 +290,20 @@ impl Rules {
         if !wants_reply {
             return Ok(Then::Nothing);
         }
-        let instead = Writer::message(msg::CHANNEL_REQUEST).u32(id).string(REFUSED).bool(true);
+        let instead = Writer::message(msg::CHANNEL_REQUEST)
+            .u32(id)
+            .string(REFUSED)
+            .bool(true);
         Ok(Then::Instead(instead.done()))
     }
 
     /// A request about the connection.
-    fn client_asks_all(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
+    fn client_asks_all(
+        &mut self,
+        mut fields: Reader<'_>,
+        room: &mut Room,
+        now: Now,
+    ) -> Result<Then, Malformed> {
         let (name, wants_reply) = (fields.text()?, fields.bool()?);
         let passes = match name {
             "tcpip-forward" | "cancel-tcpip-forward" => {
@@ -367,7 +389,10 @@ impl Rules {
             "keepalive@openssh.com" | "eow@openssh.com" | "xon-xoff" => {}
             _ if !wants_reply => return Ok(Then::Nothing),
             _ => {
-                let instead = Writer::message(msg::CHANNEL_REQUEST).u32(id).string(REFUSED).bool(true);
+                let instead = Writer::message(msg::CHANNEL_REQUEST)
+                    .u32(id)
+                    .string(REFUSED)
+                    .bool(true);
                 return Ok(Then::Instead(instead.done()));
             }
         }
@@ -421,7 +446,9 @@ impl Rules {
     /// What a client reads in its open programs when the session ends, where it has said that it takes so much.
     pub(super) fn farewell(&self, words: &str) -> Vec<Vec<u8>> {
         let words = format!("\r\n{}\r\n", one_line(words));
-        let takes = |channel: &&Channel| !channel.target_closed && channel.is_running() && channel.window >= words.len() as u64;
+        let takes = |channel: &&Channel| {
+            !channel.target_closed && channel.is_running() && channel.window >= words.len() as u64
+        };
         let all = self.all.iter().filter(takes).filter_map(|channel| channel.client);
         all.map(|id| {
             let message = Writer::message(msg::CHANNEL_EXTENDED_DATA).u32(id).u32(1);
@@ -454,5 +481,10 @@ fn refused_to_all(wants_reply: bool) -> Then {
     if !wants_reply {
         return Then::Nothing;
     }
-    Then::Instead(Writer::message(msg::GLOBAL_REQUEST).string(REFUSED).bool(true).done())
+    Then::Instead(
+        Writer::message(msg::GLOBAL_REQUEST)
+            .string(REFUSED)
+            .bool(true)
+            .done(),
+    )
 }

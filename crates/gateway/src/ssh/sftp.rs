@@ -83,7 +83,11 @@ impl Split {
             }
             let mut head = Reader(&self.head);
             let length = usize::try_from(head.u32()?).map_err(|_| Malformed)?;
-            let most = if matches!(head.u8()?, kind::WRITE | kind::DATA) { HEAD_OF_DATA } else { HEAD };
+            let most = if matches!(head.u8()?, kind::WRITE | kind::DATA) {
+                HEAD_OF_DATA
+            } else {
+                HEAD
+            };
             if length == 0 {
                 return Err(Malformed);
             }
@@ -195,12 +199,16 @@ impl Sftp {
             }
             kind::EXTENDED => match fields.string()? {
                 name if HARMLESS.contains(&name) => return Ok(()),
-                b"posix-rename@openssh.com" => {
-                    Asked::Done("rename", readable(fields.string()?), Some(readable(fields.string()?)))
-                }
-                b"hardlink@openssh.com" => {
-                    Asked::Done("link", readable(fields.string()?), Some(readable(fields.string()?)))
-                }
+                b"posix-rename@openssh.com" => Asked::Done(
+                    "rename",
+                    readable(fields.string()?),
+                    Some(readable(fields.string()?)),
+                ),
+                b"hardlink@openssh.com" => Asked::Done(
+                    "link",
+                    readable(fields.string()?),
+                    Some(readable(fields.string()?)),
+                ),
                 b"lsetstat@openssh.com" => Asked::Done("setstat", readable(fields.string()?), None),
                 other => Asked::Done("extended", readable(other), None),
             },
@@ -247,7 +255,11 @@ impl Sftp {
         let Some(asked) = self.asked.remove(&id) else {
             return Ok(());
         };
-        let status = if kind == kind::STATUS { Some(fields.u32()?) } else { None };
+        let status = if kind == kind::STATUS {
+            Some(fields.u32()?)
+        } else {
+            None
+        };
         match asked {
             Asked::Open(path) if kind == kind::HANDLE => {
                 let handle = fields.string()?.to_vec();
@@ -315,9 +327,27 @@ mod tests {
     fn talk(cuts: usize) -> Vec<Event> {
         let ups = [
             framed(Writer::message(kind::INIT).u32(3)),
-            framed(Writer::message(kind::OPEN).u32(1).string("/etc/motd").u32(2).u32(0)),
-            framed(Writer::message(kind::WRITE).u32(2).string("h").raw(&[0; 8]).string([7; 5000])),
-            framed(Writer::message(kind::READ).u32(3).string("h").raw(&[0; 8]).u32(100)),
+            framed(
+                Writer::message(kind::OPEN)
+                    .u32(1)
+                    .string("/etc/motd")
+                    .u32(2)
+                    .u32(0),
+            ),
+            framed(
+                Writer::message(kind::WRITE)
+                    .u32(2)
+                    .string("h")
+                    .raw(&[0; 8])
+                    .string([7; 5000]),
+            ),
+            framed(
+                Writer::message(kind::READ)
+                    .u32(3)
+                    .string("h")
+                    .raw(&[0; 8])
+                    .u32(100),
+            ),
             framed(Writer::message(kind::CLOSE).u32(4).string("h")),
             framed(Writer::message(kind::RENAME).u32(5).string("a").string("b")),
         ];
@@ -332,7 +362,8 @@ mod tests {
         let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
         for (up, down) in ups.iter().zip(&downs) {
             up.chunks(cuts).for_each(|bytes| sftp.up(bytes).unwrap());
-            down.chunks(cuts).for_each(|bytes| sftp.down(bytes, &mut out).unwrap());
+            down.chunks(cuts)
+                .for_each(|bytes| sftp.down(bytes, &mut out).unwrap());
         }
         sftp.cut(&mut out);
         out
@@ -340,7 +371,10 @@ mod tests {
 
     #[test]
     fn files_are_recorded_however_the_bytes_are_cut() {
-        let lines: Vec<_> = talk(10_000).iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+        let lines: Vec<_> = talk(10_000)
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap())
+            .collect();
         assert_eq!(
             lines,
             [

@@ -117,7 +117,9 @@ impl Terminal {
 /// How many bytes at the end begin a letter that is not whole.
 fn open_end(bytes: &[u8]) -> usize {
     for back in 1..=3.min(bytes.len()) {
-        let Some(byte) = bytes.get(bytes.len() - back) else { break };
+        let Some(byte) = bytes.get(bytes.len() - back) else {
+            break;
+        };
         let length = match byte {
             0xc2..=0xdf => 2,
             0xe0..=0xef => 3,
@@ -139,8 +141,13 @@ mod tests {
 
     fn bytes_of(out: &[Shown]) -> Vec<u8> {
         let one = |(_, _, event): &Shown| match event {
-            Event::Output { data: Data::Text(text), .. } => text.as_bytes().to_vec(),
-            Event::Output { data: Data::Hex(hex), .. } => hex::decode(hex).unwrap(),
+            Event::Output {
+                data: Data::Text(text),
+                ..
+            } => text.as_bytes().to_vec(),
+            Event::Output {
+                data: Data::Hex(hex), ..
+            } => hex::decode(hex).unwrap(),
             _ => panic!(),
         };
         out.iter().flat_map(one).collect()
@@ -150,11 +157,31 @@ mod tests {
     fn a_letter_in_two_pieces_is_one_letter() {
         let (mut terminal, mut out) = (Terminal::new(1, 1 << 20), Vec::new());
         let now = (Timestamp::EPOCH, edge::instant());
-        terminal.shows("a€".as_bytes().get(..2).unwrap(), false, Room::default(), now, &mut out);
+        terminal.shows(
+            "a€".as_bytes().get(..2).unwrap(),
+            false,
+            Room::default(),
+            now,
+            &mut out,
+        );
         terminal.look(now.1 + PAUSE, &mut out);
-        terminal.shows("a€b".as_bytes().get(2..).unwrap(), false, Room::default(), now, &mut out);
+        terminal.shows(
+            "a€b".as_bytes().get(2..).unwrap(),
+            false,
+            Room::default(),
+            now,
+            &mut out,
+        );
         terminal.flush(&mut out);
-        let texts = out.iter().filter(|(_, _, event)| matches!(event, Event::Output { data: Data::Text(_), .. }));
+        let texts = out.iter().filter(|(_, _, event)| {
+            matches!(
+                event,
+                Event::Output {
+                    data: Data::Text(_),
+                    ..
+                }
+            )
+        });
         assert_eq!((texts.count(), bytes_of(&out)), (2, "a€b".into()));
     }
 

@@ -41,10 +41,14 @@ pub enum Broken {
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// Nothing that both have.
-    #[error("both sides have no key exchange, host key or cipher in common (this one has curve25519-sha256 and AES-GCM)")]
+    #[error(
+        "both sides have no key exchange, host key or cipher in common (this one has curve25519-sha256 and AES-GCM)"
+    )]
     NothingInCommon,
     /// The client does not know of the strict key exchange.
-    #[error("this gateway asks for the strict key exchange (kex-strict-c-v00@openssh.com): use a newer client")]
+    #[error(
+        "this gateway asks for the strict key exchange (kex-strict-c-v00@openssh.com): use a newer client"
+    )]
     NotStrict,
     /// The target is not the one that it must be.
     #[error("the target's host key is none that is known")]
@@ -243,11 +247,22 @@ impl Transport {
     /// Reads the first line; a server may say others before it.
     fn first_line(&mut self) -> Result<bool, Malformed> {
         loop {
-            let Some(end) = self.input.iter().take(LONGEST_LINE).position(|byte| *byte == b'\n') else {
-                return if self.input.len() < LONGEST_LINE { Ok(false) } else { Err(Malformed) };
+            let Some(end) = self
+                .input
+                .iter()
+                .take(LONGEST_LINE)
+                .position(|byte| *byte == b'\n')
+            else {
+                return if self.input.len() < LONGEST_LINE {
+                    Ok(false)
+                } else {
+                    Err(Malformed)
+                };
             };
             let line = self.input.split_to(end + 1);
-            let line = str::from_utf8(&line).map_err(|_| Malformed)?.trim_end_matches(['\r', '\n']);
+            let line = str::from_utf8(&line)
+                .map_err(|_| Malformed)?
+                .trim_end_matches(['\r', '\n']);
             if line.starts_with("SSH-2.0-") || line.starts_with("SSH-1.99-") {
                 self.theirs = Some(line.to_owned());
                 return Ok(true);
@@ -314,7 +329,8 @@ impl Transport {
         if let Some(place) = self.offers.get_mut(theirs) {
             *place = packet.to_vec();
         }
-        let chosen = kex::choose(packet, self.is_server(), &self.host_keys()).map_err(|_| Broken::NothingInCommon)?;
+        let chosen =
+            kex::choose(packet, self.is_server(), &self.host_keys()).map_err(|_| Broken::NothingInCommon)?;
         if first {
             self.strict = chosen.strict;
             if self.is_server() && !self.strict {
@@ -337,7 +353,11 @@ impl Transport {
         let theirs = self.theirs.as_deref().ok_or(Malformed)?;
         let [client, server] = &self.offers;
         Ok(Said {
-            versions: if self.is_server() { [theirs, VERSION] } else { [VERSION, theirs] },
+            versions: if self.is_server() {
+                [theirs, VERSION]
+            } else {
+                [VERSION, theirs]
+            },
             offers: [client, server],
             host_key,
             halves,
@@ -374,14 +394,22 @@ impl Transport {
         let Role::Client(known) = self.role.clone() else {
             return Err(Malformed.into());
         };
-        let half = self.half.take().filter(|_| self.stage == Stage::Halves).ok_or(Malformed)?;
+        let half = self
+            .half
+            .take()
+            .filter(|_| self.stage == Stage::Halves)
+            .ok_or(Malformed)?;
         let mut fields = Reader(packet);
         fields.u8()?;
         let (host_key, theirs, signature) = (fields.string()?, fields.string()?, fields.string()?);
         fields.end()?;
         let secret = half.agree(theirs)?;
         let hash = self.said(host_key, [&half.public, theirs])?.hash(&secret);
-        let algorithm = self.chosen.as_ref().map(|chosen| chosen.host_key.clone()).ok_or(Malformed)?;
+        let algorithm = self
+            .chosen
+            .as_ref()
+            .map(|chosen| chosen.host_key.clone())
+            .ok_or(Malformed)?;
         known
             .check(&algorithm, host_key, &hash, signature)
             .map_err(|_| Broken::UnknownHost)?;
@@ -426,7 +454,11 @@ impl Transport {
     }
 
     fn new_keys(&mut self) -> Result<(), Broken> {
-        let opening = self.next_opening.take().filter(|_| self.stage == Stage::Keys).ok_or(Malformed)?;
+        let opening = self
+            .next_opening
+            .take()
+            .filter(|_| self.stage == Stage::Keys)
+            .ok_or(Malformed)?;
         self.opening = Some(opening);
         if self.strict {
             self.received = 0;
@@ -504,7 +536,10 @@ mod tests {
         server.send(b"\x06crossing").unwrap();
         let said = talk(&mut server, &mut client).unwrap();
         assert_eq!(said.len(), 2);
-        assert_eq!((client.session(), server.session()), (Some(&session), Some(&session)));
+        assert_eq!(
+            (client.session(), server.session()),
+            (Some(&session), Some(&session))
+        );
         assert!(client.is_ready() && server.is_ready() && client.waiting() == 0);
     }
 
@@ -517,7 +552,12 @@ mod tests {
 
     #[test]
     fn nothing_is_slipped_in_before_there_are_keys() {
-        for slipped in [&[msg::IGNORE, 0, 0, 0, 0][..], &[msg::DEBUG, 0], &[msg::USERAUTH_REQUEST], &[msg::NEWKEYS]] {
+        for slipped in [
+            &[msg::IGNORE, 0, 0, 0, 0][..],
+            &[msg::DEBUG, 0],
+            &[msg::USERAUTH_REQUEST],
+            &[msg::NEWKEYS],
+        ] {
             let (mut server, mut client) = pair();
             let mut wire = BytesMut::from(format!("{VERSION}\r\n").as_bytes());
             cipher::seal(None, &[slipped], &mut wire).unwrap();

@@ -38,7 +38,9 @@ pub(super) async fn connect(target: &SshTarget, key: &PrivateKey) -> Result<(Lin
     };
     // Words that tell the client nothing of addresses and keys.
     let words = match &failed {
-        Failed::Broken(Broken::UnknownHost) => "the target showed a host key that is not known: tell whoever runs it",
+        Failed::Broken(Broken::UnknownHost) => {
+            "the target showed a host key that is not known: tell whoever runs it"
+        }
         Failed::Broken(_) => "the target does not speak SSH as this gateway does",
         Failed::Told(_) => "the target did not let the gateway in",
         Failed::Io(_) | Failed::Left | Failed::Control(_) => "the target cannot be reached",
@@ -47,11 +49,19 @@ pub(super) async fn connect(target: &SshTarget, key: &PrivateKey) -> Result<(Lin
     Err(Failed::Told(words.to_owned()))
 }
 
-async fn log_in(connection: TcpStream, target: &SshTarget, key: &PrivateKey) -> Result<(Link, String), Failed> {
+async fn log_in(
+    connection: TcpStream,
+    target: &SshTarget,
+    key: &PrivateKey,
+) -> Result<(Link, String), Failed> {
     let mut link = Link::new(connection, Role::Client(Arc::new(target.known.clone())))?;
     link.agree().await?;
-    link.say(&Writer::message(msg::SERVICE_REQUEST).string("ssh-userauth").done())
-        .await?;
+    link.say(
+        &Writer::message(msg::SERVICE_REQUEST)
+            .string("ssh-userauth")
+            .done(),
+    )
+    .await?;
     let session = link.transport.session().copied();
     let session = session.ok_or(super::wire::Malformed)?;
     let certificate = key::from_line(&target.certificate)?;

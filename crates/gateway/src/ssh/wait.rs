@@ -47,7 +47,9 @@ pub(super) async fn open(
             Step::Open(session, Target::Ssh(target)) => return Ok((*session, target)),
             Step::Open(session, Target::Postgres(_)) => {
                 session.close(crate::control::Reason::TargetLost).await;
-                return Err(Failed::Told("what you named is a database, and this is SSH".to_owned()));
+                return Err(Failed::Told(
+                    "what you named is a database, and this is SSH".to_owned(),
+                ));
             }
             Step::Refused(refusal) => return Err(refusal.into()),
             Step::Waiting(waiting, kept) => {
@@ -60,7 +62,12 @@ pub(super) async fn open(
 }
 
 /// Waits until somebody has allowed it: the answer is the ticket to open with.
-async fn allowed(gateway: &Gateway, link: &mut Link, ticket: Ticket, until: Instant) -> Result<Ticket, Failed> {
+async fn allowed(
+    gateway: &Gateway,
+    link: &mut Link,
+    ticket: Ticket,
+    until: Instant,
+) -> Result<Ticket, Failed> {
     loop {
         let waited = tokio::select! {
             biased;
@@ -100,7 +107,10 @@ pub(super) async fn gone(link: &mut Link) -> Failed {
 pub(super) async fn notify(link: &mut Link, lines: &[String]) -> Result<(), Failed> {
     for line in lines {
         let line = format!("{}\r\n", one_line(line));
-        let message = Writer::message(msg::USERAUTH_BANNER).string(line).string("").done();
+        let message = Writer::message(msg::USERAUTH_BANNER)
+            .string(line)
+            .string("")
+            .done();
         link.transport.send(&message)?;
     }
     let sent = edge::within(HEARS, link.flush()).await;

@@ -166,12 +166,18 @@ mod tests {
     fn numbers_of_any_length_are_written_as_the_rfc_has_them() {
         let written = |bytes: &[u8]| hex::encode(Writer::default().mpint(bytes).done());
         assert_eq!(written(&[0, 0]), "00000000");
-        assert_eq!(written(&hex::decode("09a378f9b2e332a7").unwrap()), "0000000809a378f9b2e332a7");
+        assert_eq!(
+            written(&hex::decode("09a378f9b2e332a7").unwrap()),
+            "0000000809a378f9b2e332a7"
+        );
         assert_eq!(written(&[0, 0x80]), "000000020080");
         for broken in ["00000000", "00000001ff", "000000020001", "0000000500"] {
             let bytes = hex::decode(broken).unwrap();
             assert_eq!(Reader(&bytes).mpint(), Err(Malformed), "{broken}");
         }
-        assert_eq!(Reader(&hex::decode("000000020080").unwrap()).mpint(), Ok(&[0x80][..]));
+        assert_eq!(
+            Reader(&hex::decode("000000020080").unwrap()).mpint(),
+            Ok(&[0x80][..])
+        );
     }
 }

@@ -12,9 +12,9 @@ use daypass_core::time::Timestamp;
 use daypass_gateway::control::*;
 use daypass_gateway::postgres::target::{Guardrails, Place, PostgresTarget};
 use daypass_gateway::record::{Record, Statement, What};
+use daypass_gateway::scram::{Certificates, Salt, Verifier};
 use daypass_gateway::ssh::event::Event;
 use daypass_gateway::ssh::target::SshTarget;
-use daypass_gateway::scram::{Certificates, Salt, Verifier};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{mpsc, watch};
 
@@ -76,9 +76,22 @@ impl Host {
         let at = dir.path().join("key.pub");
         std::fs::write(&at, key).unwrap();
         let mut keygen = Command::new("ssh-keygen");
-        keygen.args(["-q", "-I", "a session", "-V", "-1m:+1m", "-n", &self.principal, "-s"]);
+        keygen.args([
+            "-q",
+            "-I",
+            "a session",
+            "-V",
+            "-1m:+1m",
+            "-n",
+            &self.principal,
+            "-s",
+        ]);
         let signed = keygen.arg(&self.authority).arg(&at).output().unwrap();
-        assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+        assert!(
+            signed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&signed.stderr)
+        );
         SshTarget {
             certificate: std::fs::read_to_string(dir.path().join("key-cert.pub")).unwrap(),
             ..self.target.clone()

@@ -15,7 +15,8 @@ use crate::world::{err, finish, out, soon};
 fn shown(events: &[Event]) -> String {
     let text = |event: &Event| match event {
         Event::Output {
-            data: Data::Text(text), ..
+            data: Data::Text(text),
+            ..
         } => Some(text.to_string()),
         _ => None,
     };
@@ -26,7 +27,10 @@ fn shown(events: &[Event]) -> String {
 async fn a_command_runs_and_says_how_it_ended() {
     let world = World::start().await;
     let done = world.run(&["echo out; echo err >&2; exit 7"]).await;
-    assert_eq!((done.status.code(), out(&done), err(&done)), (Some(7), "out".to_owned(), "err".to_owned()));
+    assert_eq!(
+        (done.status.code(), out(&done), err(&done)),
+        (Some(7), "out".to_owned(), "err".to_owned())
+    );
     let closings = world.judge.closings(1).await;
     assert_eq!(closings[0].reason, Reason::Left);
     let events = world.judge.events();
@@ -37,15 +41,26 @@ async fn a_command_runs_and_says_how_it_ended() {
         panic!("{events:?}")
     };
     assert_eq!(command.as_deref(), Some("echo out; echo err >&2; exit 7"));
-    assert_eq!((exit, *down, closings[0].counters.bytes_down), (&Exit::Status(7), 8, 8));
-    assert_eq!(shown(&events), "", "what a command writes to a pipe is not recorded");
+    assert_eq!(
+        (exit, *down, closings[0].counters.bytes_down),
+        (&Exit::Status(7), 8, 8)
+    );
+    assert_eq!(
+        shown(&events),
+        "",
+        "what a command writes to a pipe is not recorded"
+    );
 }
 
 /// Reads on until it says so.
 async fn until(stdout: &mut tokio::process::ChildStdout, seen: &mut Vec<u8>, is: impl Fn(&str) -> bool) {
     let reading = async {
         while !is(&String::from_utf8_lossy(seen)) {
-            assert!(stdout.read_buf(seen).await.unwrap() > 0, "it ended: {}", String::from_utf8_lossy(seen));
+            assert!(
+                stdout.read_buf(seen).await.unwrap() > 0,
+                "it ended: {}",
+                String::from_utf8_lossy(seen)
+            );
         }
     };
     let read = crate::world::for_a_while(crate::world::SOON, reading).await;
@@ -61,7 +76,10 @@ async fn a_shell_is_recorded_as_it_was_seen() {
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut seen = Vec::new();
     // A shell that is not there yet may throw away what is typed.
-    until(&mut stdout, &mut seen, |text| text.ends_with("# ") || text.ends_with("$ ")).await;
+    until(&mut stdout, &mut seen, |text| {
+        text.ends_with("# ") || text.ends_with("$ ")
+    })
+    .await;
     let line = b"stty -echo; echo ready-$((40 + 2)) \xe2\x82\xac; read hidden; echo $hidden | rev; exit 3\n";
     stdin.write_all(line).await.unwrap();
     until(&mut stdout, &mut seen, |text| text.contains("ready-42")).await;
@@ -73,9 +91,19 @@ async fn a_shell_is_recorded_as_it_was_seen() {
     let text = shown(&events);
     assert_eq!(text, String::from_utf8(seen).unwrap());
     assert!(text.contains("ready-42 €") && text.contains("terces-a"), "{text}");
-    assert!(!text.contains("a-secret"), "what is not echoed is not recorded: {text}");
+    assert!(
+        !text.contains("a-secret"),
+        "what is not echoed is not recorded: {text}"
+    );
     assert!(matches!(&events[0], Event::Terminal { term: Some(term), .. } if term == "xterm"));
-    assert!(matches!(events.last(), Some(Event::Exec { command: None, exit: Exit::Status(3), .. })));
+    assert!(matches!(
+        events.last(),
+        Some(Event::Exec {
+            command: None,
+            exit: Exit::Status(3),
+            ..
+        })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,13 +173,23 @@ async fn connections_are_forwarded_to_where_the_role_says() {
     let mut ssh = world.program("ssh");
     ssh.args(["-W", &there, "-l", "web", "gateway"]);
     let done = World::with_input(ssh, b"ping").await;
-    assert_eq!((out(&done), soon(answering).await.unwrap()), ("pong".to_owned(), *b"ping"));
+    assert_eq!(
+        (out(&done), soon(answering).await.unwrap()),
+        ("pong".to_owned(), *b"ping")
+    );
     let mut ssh = world.program("ssh");
     ssh.args(["-W", "127.0.0.1:1", "-l", "web", "gateway"]);
     let done = finish(ssh).await;
-    assert!(err(&done).contains("your access does not forward to there"), "{}", err(&done));
+    assert!(
+        err(&done).contains("your access does not forward to there"),
+        "{}",
+        err(&done)
+    );
     let closings = world.judge.closings(2).await;
-    assert_eq!((closings[0].counters.refused, closings[1].counters.refused), (0, 1));
+    assert_eq!(
+        (closings[0].counters.refused, closings[1].counters.refused),
+        (0, 1)
+    );
     let events = world.judge.events();
     let forwarded = |event: &&Event| matches!(event, Event::Forward { to, failed: false, up: 4, down: 4, .. } if *to == there);
     assert_eq!(events.iter().filter(forwarded).count(), 1, "{events:?}");
@@ -172,19 +210,45 @@ async fn an_agent_and_ports_at_the_host_are_for_roles_that_say_so() {
         };
         soon(there).await;
         let mut ssh = world.program("ssh");
-        ssh.env("SSH_AUTH_SOCK", &socket).args(["-A", "-o", "IdentityAgent=SSH_AUTH_SOCK", "-l", "web", "gateway"]);
+        ssh.env("SSH_AUTH_SOCK", &socket).args([
+            "-A",
+            "-o",
+            "IdentityAgent=SSH_AUTH_SOCK",
+            "-l",
+            "web",
+            "gateway",
+        ]);
         ssh.arg("ssh-add -l; true");
         let done = finish(ssh).await;
-        assert_eq!(out(&done).contains("no identities"), agent, "{} {}", out(&done), err(&done));
+        assert_eq!(
+            out(&done).contains("no identities"),
+            agent,
+            "{} {}",
+            out(&done),
+            err(&done)
+        );
     }
     let world = World::start().await;
     let done = finish({
         let mut ssh = world.program("ssh");
-        ssh.args(["-R", "0:127.0.0.1:1", "-o", "ExitOnForwardFailure=yes", "-l", "web", "gateway", "true"]);
+        ssh.args([
+            "-R",
+            "0:127.0.0.1:1",
+            "-o",
+            "ExitOnForwardFailure=yes",
+            "-l",
+            "web",
+            "gateway",
+            "true",
+        ]);
         ssh
     })
     .await;
-    assert!(err(&done).contains("remote port forwarding failed"), "{}", err(&done));
+    assert!(
+        err(&done).contains("remote port forwarding failed"),
+        "{}",
+        err(&done)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,32 +260,62 @@ async fn a_session_that_is_ended_ends_at_once_in_the_middle_of_a_copy() {
     let mut stdout = ssh.stdout.take().unwrap();
     let mut much = vec![0; 8 << 20];
     soon(stdout.read_exact(&mut much)).await.unwrap();
-    world.judge.end(Which::Every, Reason::Killed("wrong host".to_owned()));
+    world
+        .judge
+        .end(Which::Every, Reason::Killed("wrong host".to_owned()));
     let reading = tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
     let done = soon(ssh.wait_with_output()).await.unwrap();
     soon(reading).await.unwrap().unwrap();
     assert_eq!(done.status.code(), Some(255));
-    assert!(err(&done).contains("Daypass ended this session: the session was ended: wrong host"), "{}", err(&done));
+    assert!(
+        err(&done).contains("Daypass ended this session: the session was ended: wrong host"),
+        "{}",
+        err(&done)
+    );
     let closing = world.judge.closings(1).await.remove(0);
     assert_eq!(closing.reason, Reason::Killed("wrong host".to_owned()));
     assert!(closing.counters.bytes_down >= 8 << 20);
     let events = world.judge.events();
-    assert!(matches!(events.last(), Some(Event::Exec { exit: Exit::Cut(true), .. })), "{events:?}");
+    assert!(
+        matches!(
+            events.last(),
+            Some(Event::Exec {
+                exit: Exit::Cut(true),
+                ..
+            })
+        ),
+        "{events:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_connects_waits_and_is_told_who_is_asked() {
     let world = World::ruled(|rules| rules.ask = Some(vec!["ben is asked".to_owned()])).await;
     let running = tokio::spawn(finish(world.ssh(&["echo in"])));
-    world.judge.until("somebody waits", |judge| (judge.waits() > 0).then_some(())).await;
+    world
+        .judge
+        .until("somebody waits", |judge| (judge.waits() > 0).then_some(()))
+        .await;
     world.judge.rules().decision = Some(Waited::Still(vec!["ben looks at it".to_owned()]));
     world.judge.wake();
-    world.judge.until("they wait on", |judge| (judge.waits() > 1).then_some(())).await;
+    world
+        .judge
+        .until("they wait on", |judge| (judge.waits() > 1).then_some(()))
+        .await;
     world.judge.rules().decision = Some(Waited::Open(daypass_gateway::control::Ticket("any".into())));
     world.judge.wake();
     let done = soon(running).await.unwrap();
-    assert_eq!((out(&done), done.status.code()), ("in".to_owned(), Some(0)), "{}", err(&done));
-    assert!(err(&done).contains("ben is asked") && err(&done).contains("ben looks at it"), "{}", err(&done));
+    assert_eq!(
+        (out(&done), done.status.code()),
+        ("in".to_owned(), Some(0)),
+        "{}",
+        err(&done)
+    );
+    assert!(
+        err(&done).contains("ben is asked") && err(&done).contains("ben looks at it"),
+        "{}",
+        err(&done)
+    );
     let opening = world.judge.openings().remove(0);
     assert_eq!(opening.target, "web/ops");
     assert!(opening.program.unwrap().starts_with("SSH-2.0-OpenSSH"));
@@ -233,7 +327,12 @@ async fn the_personal_credential_opens_it_too() {
     for method in ["password", "keyboard-interactive"] {
         for (user, comes_in) in [("ada:web/ops", true), ("eve:web/ops", false), ("web/ops", false)] {
             let mut ssh = world.program("ssh");
-            ssh.args(["-o", &format!("PreferredAuthentications={method}"), "-o", "NumberOfPasswordPrompts=1"]);
+            ssh.args([
+                "-o",
+                &format!("PreferredAuthentications={method}"),
+                "-o",
+                "NumberOfPasswordPrompts=1",
+            ]);
             ssh.args(["-l", user, "gateway", "echo in"]);
             world.asks(&mut ssh);
             let done = finish(ssh).await;
@@ -250,7 +349,11 @@ async fn a_host_that_is_not_known_is_not_reached() {
     })
     .await;
     let done = world.run(&["true"]).await;
-    assert!(err(&done).contains("host key that is not known"), "{}", err(&done));
+    assert!(
+        err(&done).contains("host key that is not known"),
+        "{}",
+        err(&done)
+    );
     assert_eq!(world.judge.closings(1).await[0].reason, Reason::TargetLost);
 }
 
@@ -258,7 +361,14 @@ async fn a_host_that_is_not_known_is_not_reached() {
 async fn keys_are_changed_on_the_way() {
     let world = World::start().await;
     let mut ssh = world.program("ssh");
-    ssh.args(["-o", "RekeyLimit=1M", "-l", "web/ops", "gateway", "tee /dev/stderr"]);
+    ssh.args([
+        "-o",
+        "RekeyLimit=1M",
+        "-l",
+        "web/ops",
+        "gateway",
+        "tee /dev/stderr",
+    ]);
     let bytes = vec![b'x'; 8 << 20];
     let done = World::with_input(ssh, &bytes).await;
     assert_eq!((done.stdout.len(), done.stderr.len()), (bytes.len(), bytes.len()));

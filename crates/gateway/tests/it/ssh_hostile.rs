@@ -72,7 +72,10 @@ impl Raw {
             .string(says)
             .string(offered.public());
         let session = self.transport.session().unwrap();
-        let signed = Writer::default().string(session).raw(&asked.clone().done()).done();
+        let signed = Writer::default()
+            .string(session)
+            .raw(&asked.clone().done())
+            .done();
         asked.string(signs.sign(&signed)).done()
     }
 
@@ -97,7 +100,11 @@ impl Raw {
 
     /// A channel, with a window: what the target calls it.
     async fn channel(&mut self, id: u32, window: u32) -> u32 {
-        let open = Writer::message(90).string("session").u32(id).u32(window).u32(32_768);
+        let open = Writer::message(90)
+            .string("session")
+            .u32(id)
+            .u32(window)
+            .u32(32_768);
         self.send(&open.done()).await;
         loop {
             let message = self.receive().await;
@@ -157,7 +164,12 @@ async fn a_key_that_is_offered_proves_nothing() {
 async fn nobody_does_anything_before_they_are_in() {
     let world = World::start().await;
     for early in [
-        Writer::message(90).string("session").u32(0).u32(1 << 20).u32(32_768).done(),
+        Writer::message(90)
+            .string("session")
+            .u32(0)
+            .u32(1 << 20)
+            .u32(32_768)
+            .done(),
         Writer::message(80).string("tcpip-forward").bool(true).done(),
         Writer::message(52).done(),
         Writer::message(61).u32(1).string("a-secret-of-ada").done(),
@@ -167,7 +179,11 @@ async fn nobody_does_anything_before_they_are_in() {
         assert_eq!(raw.receive().await[0], 1, "{early:?}");
     }
     let mut raw = Raw::connect(&world).await;
-    let none = Writer::message(50).string("web").string("ssh-connection").string("none").done();
+    let none = Writer::message(50)
+        .string("web")
+        .string("ssh-connection")
+        .string("none")
+        .done();
     for _ in 0..10 {
         raw.send(&none).await;
         assert_eq!(raw.receive().await[0], 51);
@@ -206,13 +222,29 @@ async fn a_client_without_the_strict_key_exchange_is_told_so() {
 async fn what_is_not_known_is_refused_in_its_turn_and_recorded() {
     let world = World::allowing(|allowed| allowed.shell = false).await;
     let mut raw = Raw::inside(&world).await;
-    for kind in ["x11", "direct-streamlocal@openssh.com", "tun@openssh.com", "forwarded-tcpip", "anything"] {
+    for kind in [
+        "x11",
+        "direct-streamlocal@openssh.com",
+        "tun@openssh.com",
+        "forwarded-tcpip",
+        "anything",
+    ] {
         let open = Writer::message(90).string(kind).u32(9).u32(1 << 20).u32(32_768);
-        raw.send(&open.string("/var/run/docker.sock").string("").u32(0).done()).await;
+        raw.send(&open.string("/var/run/docker.sock").string("").u32(0).done())
+            .await;
         assert_eq!(raw.answer().await, 92, "{kind}");
     }
-    for kind in ["streamlocal-forward@openssh.com", "tcpip-forward", "hostkeys-prove-00@openssh.com", "anything"] {
-        let ask = Writer::message(80).string(kind).bool(true).string("0.0.0.0").u32(0);
+    for kind in [
+        "streamlocal-forward@openssh.com",
+        "tcpip-forward",
+        "hostkeys-prove-00@openssh.com",
+        "anything",
+    ] {
+        let ask = Writer::message(80)
+            .string(kind)
+            .bool(true)
+            .string("0.0.0.0")
+            .u32(0);
         raw.send(&ask.done()).await;
         assert_eq!(raw.answer().await, 82, "{kind}");
     }
@@ -228,20 +260,34 @@ async fn what_is_not_known_is_refused_in_its_turn_and_recorded() {
     }
     // A refused one between two that are not: each hears its own answer.
     for message in [
-        ask("pty-req").string("vt100").u32(80).u32(24).u32(0).u32(0).string("").done(),
+        ask("pty-req")
+            .string("vt100")
+            .u32(80)
+            .u32(24)
+            .u32(0)
+            .u32(0)
+            .string("")
+            .done(),
         ask("shell").done(),
         ask("exec").string("true").done(),
         ask("exec").string("echo again").done(),
     ] {
         raw.send(&message).await;
     }
-    let answers = [raw.answer().await, raw.answer().await, raw.answer().await, raw.answer().await];
+    let answers = [
+        raw.answer().await,
+        raw.answer().await,
+        raw.answer().await,
+        raw.answer().await,
+    ];
     assert_eq!(answers[..3], [99, 100, 99], "{answers:?}");
     drop(raw);
     let closing = world.judge.closings(1).await.remove(0);
     assert_eq!(closing.counters.refused, 17);
     let events = world.judge.events();
-    let refused = events.iter().filter(|event| matches!(event, Event::Refused { .. }));
+    let refused = events
+        .iter()
+        .filter(|event| matches!(event, Event::Refused { .. }));
     assert_eq!(refused.count(), 17);
 }
 

@@ -190,7 +190,8 @@ impl World {
         let text = fs::read_to_string(base().dir.path().join(name)).unwrap();
         let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
-        let public = from_line(&fs::read_to_string(base().dir.path().join(format!("{name}.pub"))).unwrap()).unwrap();
+        let public =
+            from_line(&fs::read_to_string(base().dir.path().join(format!("{name}.pub"))).unwrap()).unwrap();
         let public = &public[public.len() - 32..];
         let at = bytes.windows(32).rposition(|window| window == public).unwrap();
         bytes[at - 32..at].try_into().unwrap()
@@ -240,6 +241,8 @@ impl World {
         let script = self.path("askpass");
         fs::write(&script, format!("#!/bin/sh\necho {SECRET}\n")).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-        command.env("SSH_ASKPASS", script).env("SSH_ASKPASS_REQUIRE", "force");
+        command
+            .env("SSH_ASKPASS", script)
+            .env("SSH_ASKPASS_REQUIRE", "force");
     }
 }
