@@ -109,6 +109,9 @@ impl<'a> Relay<'a> {
         let recorder = &self.session.recorder;
         let live = &self.session.live;
         loop {
+            if let Some(reason) = live.has_ended() {
+                return ended(reason);
+            }
             if let Err(end) = self.step(&mut client.transport, &mut target.transport) {
                 return end;
             }
@@ -125,14 +128,13 @@ impl<'a> Relay<'a> {
                 client.transport.waiting() >= HIGH || target.transport.waiting() >= 4 * HIGH,
             );
             let (reads_up, reads_down) = (up.is_none() && !full_up, down.is_none() && !full_down);
+            client.transport.shrink();
+            target.transport.shrink();
             let (to_client, to_target) = (&mut client.transport, &mut target.transport);
             let (owes_client, owes_target) = (!to_client.output.is_empty(), !to_target.output.is_empty());
+            // Whichever is ready: who says much in one direction does not keep the other from being heard.
             tokio::select! {
-                biased;
-                reason = live.ended() => {
-                    let words = format!("Daypass ended this session: {}", reason.words());
-                    return (reason, Some(words));
-                }
+                reason = live.ended() => return ended(reason),
                 done = write(&mut client.writer, &mut to_client.output), if owes_client => {
                     if done.is_err() {
                         return (Reason::Left, None);
@@ -156,8 +158,6 @@ impl<'a> Relay<'a> {
                 room = recorder.room(wanted.unwrap_or(0)), if wanted.is_some() => recorder.unused(&room),
                 () = edge::sleep_until(due.unwrap_or_else(edge::instant)), if due.is_some() => {}
             }
-            client.transport.shrink();
-            target.transport.shrink();
         }
     }
 
@@ -256,6 +256,11 @@ impl<'a> Relay<'a> {
             self.session.recorder.put(&room, at, What::Ssh(event));
         }
     }
+}
+
+fn ended(reason: Reason) -> End {
+    let words = format!("Daypass ended this session: {}", reason.words());
+    (reason, Some(words))
 }
 
 fn lost() -> End {

@@ -481,8 +481,11 @@ impl Transport {
 
     /// Memory that a quiet connection need not hold.
     pub(super) fn shrink(&mut self) {
+        if !self.input.is_empty() || !self.output.is_empty() {
+            return;
+        }
         for buffer in [&mut self.input, &mut self.output] {
-            if buffer.is_empty() && buffer.capacity() > 16 * 1024 {
+            if buffer.capacity() > 16 * 1024 {
                 *buffer = BytesMut::new();
             }
         }

@@ -109,7 +109,7 @@ async fn a_shell_is_recorded_as_it_was_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_go_both_ways_and_are_recorded_by_name_and_size() {
     let world = World::start().await;
-    let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    let bytes: Vec<u8> = (0..750_000_u32).flat_map(u32::to_le_bytes).collect();
     fs::write(world.path("here"), &bytes).unwrap();
     for (name, args) in [("scp", ["-q"]), ("scp", ["-O"])] {
         let there = world.path(&format!("there{}", args[0]));
@@ -138,13 +138,13 @@ async fn files_go_both_ways_and_are_recorded_by_name_and_size() {
         _ => None,
     };
     let files: Vec<_> = world.judge.events().iter().filter_map(file).collect();
-    assert_eq!(files, [(0, 12_000_000), (12_000_000, 0)]);
+    assert_eq!(files, [(0, 3_000_000), (3_000_000, 0)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn much_goes_both_ways_at_once_and_neither_waits_for_the_other() {
     let world = World::start().await;
-    let bytes = vec![b'x'; 32 << 20];
+    let bytes = vec![b'x'; 12 << 20];
     // Twice as much comes back: whoever reads one direction only while it writes the other would stand still.
     let done = World::with_input(world.ssh(&["tee /dev/stderr"]), &bytes).await;
     assert!(done.status.success());
@@ -289,6 +289,42 @@ async fn a_session_that_is_ended_ends_at_once_in_the_middle_of_a_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_runs_without_a_terminal_ends_with_its_session_too() {
+    let world = World::start().await;
+    let mut ssh = world.ssh(&["echo $$.; exec sleep 1000"]).spawn().unwrap();
+    let (mut stdout, mut seen) = (ssh.stdout.take().unwrap(), Vec::new());
+    until(&mut stdout, &mut seen, |text| text.contains('.')).await;
+    let seen = String::from_utf8(seen).unwrap();
+    let process = format!("/proc/{}", seen.trim().trim_end_matches('.'));
+    assert!(fs::exists(&process).unwrap());
+    world
+        .judge
+        .end(Which::Every, Reason::Revoked("enough".to_owned()));
+    assert_eq!(soon(ssh.wait()).await.unwrap().code(), Some(255));
+    let closing = world.judge.closings(1).await.remove(0);
+    assert!(closing.counters.may_work, "nobody said that it heard");
+    let gone = async {
+        while fs::exists(&process).unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_vanishes_ends_the_session_and_the_client_is_told() {
+    let world = World::start().await;
+    let done = world.run(&["kill -9 $PPID"]).await;
+    assert_eq!(done.status.code(), Some(255));
+    assert!(
+        err(&done).contains("the target ended the connection"),
+        "{}",
+        err(&done)
+    );
+    assert_eq!(world.judge.closings(1).await[0].reason, Reason::TargetLost);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_connects_waits_and_is_told_who_is_asked() {
     let world = World::ruled(|rules| rules.ask = Some(vec!["ben is asked".to_owned()])).await;
     let running = tokio::spawn(finish(world.ssh(&["echo in"])));
@@ -369,7 +405,7 @@ async fn keys_are_changed_on_the_way() {
         "gateway",
         "tee /dev/stderr",
     ]);
-    let bytes = vec![b'x'; 8 << 20];
+    let bytes = vec![b'x'; 4 << 20];
     let done = World::with_input(ssh, &bytes).await;
     assert_eq!((done.stdout.len(), done.stderr.len()), (bytes.len(), bytes.len()));
 }
