@@ -211,19 +211,14 @@ impl Control for Http {
 
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
         let _place = place(&self.0.places.beginnings).await?;
-        let Some(proof) = wire::prove(&proof, origin) else {
-            return Err(Unavailable(
-                "this protocol does not go through a gateway apart yet".to_owned(),
-            ));
-        };
-        let proved = self.0.people.gateway_prove(&proof).await;
+        let proved = self.0.people.gateway_prove(&wire::prove(&proof, origin)).await;
         wire::to_proved(&proved.map_err(unavailable)?)
     }
 
     async fn open(&self, opening: Opening) -> Result<Opened, Unavailable> {
         let _place = place(&self.0.places.beginnings).await?;
         let opened = self.0.people.gateway_open(&wire::opening(&opening)).await;
-        Ok(wire::to_opened(opened.map_err(unavailable)?))
+        wire::to_opened(opened.map_err(unavailable)?)
     }
 
     async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable> {

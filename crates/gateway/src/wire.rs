@@ -1,6 +1,7 @@
 //! The words of [`crate::control`] on their way between a gateway that runs apart and its server (`daypass_api::gateway`), in both
 //! directions: what one side writes, the other reads. What cannot be read is no answer.
 
+mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use crate::postgres::target::{Guardrails, Place, PostgresTarget, TargetTls};
 use crate::scram;
 
 /// The protocols that there are, by their names.
-const PROTOCOLS: [&str; 1] = ["postgres"];
+const PROTOCOLS: [&str; 2] = ["postgres", "ssh"];
 
 fn unread(what: &str) -> Unavailable {
     Unavailable(format!("the server's answer has no {what} that can be read"))
@@ -86,28 +87,50 @@ pub fn to_challenge(given: &api::ScramChallenge) -> Result<Challenge, Unavailabl
     })
 }
 
-/// A proof on its way; nothing where it is of a protocol that only the server's own gateway speaks yet.
+/// A proof on its way.
 #[must_use]
-pub fn prove(proof: &Proof, from: &Origin) -> Option<api::Prove> {
-    let Proof::Scram { ticket: of, answer } = proof else {
-        return None;
+pub fn prove(proof: &Proof, from: &Origin) -> api::Prove {
+    let proof = match proof {
+        Proof::Scram { ticket: of, answer } => api::ClientProof::Scram {
+            ticket: ticket(of),
+            said: answer.said.clone(),
+            proof: Secret::new(hex::encode(&answer.proof)),
+        },
+        Proof::Key { user, algorithm, key } => api::ClientProof::Key {
+            user: user.clone(),
+            algorithm: algorithm.clone(),
+            key: hex::encode(key),
+        },
+        Proof::Password { user, secret } => api::ClientProof::Password {
+            user: user.clone(),
+            secret: Secret::from(secret.clone()),
+        },
     };
-    Some(api::Prove {
-        ticket: ticket(of),
-        said: answer.said.clone(),
-        proof: Secret::new(hex::encode(&answer.proof)),
+    api::Prove {
+        proof,
         origin: origin(from),
-    })
+    }
 }
 
 /// A proof that came; nothing where it is none.
 #[must_use]
-pub fn to_proof(prove: &api::Prove) -> Option<Proof> {
-    Some(Proof::Scram {
-        ticket: to_ticket(&prove.ticket),
-        answer: scram::Answer {
-            said: prove.said.clone(),
-            proof: hex::decode(prove.proof.expose()).ok()?,
+pub fn to_proof(proof: api::ClientProof) -> Option<Proof> {
+    Some(match proof {
+        api::ClientProof::Scram { ticket, said, proof } => Proof::Scram {
+            ticket: to_ticket(&ticket),
+            answer: scram::Answer {
+                said,
+                proof: hex::decode(proof.expose()).ok()?,
+            },
+        },
+        api::ClientProof::Key { user, algorithm, key } => Proof::Key {
+            user,
+            algorithm,
+            key: hex::decode(key).ok()?,
+        },
+        api::ClientProof::Password { user, secret } => Proof::Password {
+            user,
+            secret: secret.into_inner(),
         },
     })
 }
@@ -150,6 +173,7 @@ pub fn opening(opening: &Opening) -> api::OpenSession {
         target: opening.target.clone(),
         origin: origin(&opening.origin),
         program: opening.program.as_deref().map(short),
+        key: opening.key.clone(),
     }
 }
 
@@ -167,7 +191,7 @@ pub fn to_opening(opening: &api::OpenSession) -> Option<Opening> {
         target: opening.target.clone(),
         origin: to_origin(&opening.origin)?,
         program: opening.program.clone(),
-        key: None,
+        key: opening.key.clone(),
     })
 }
 
@@ -175,13 +199,7 @@ pub fn to_opening(opening: &api::OpenSession) -> Option<Opening> {
 #[must_use]
 pub fn opened(opened: Opened) -> api::OpenedSession {
     match opened {
-        Opened::Lease(given) => match lease(*given) {
-            Some(given) => api::OpenedSession::Lease(Box::new(given)),
-            None => api::OpenedSession::Refused(api::NotOpened {
-                reason: "this protocol does not go through a gateway apart yet".to_owned(),
-                hint: None,
-            }),
-        },
+        Opened::Lease(given) => api::OpenedSession::Lease(Box::new(lease(*given))),
         Opened::Waiting(Waiting { ticket: of, lines }) => api::OpenedSession::Waiting {
             ticket: ticket(&of),
             lines,
@@ -191,16 +209,18 @@ pub fn opened(opened: Opened) -> api::OpenedSession {
 }
 
 /// The same, as it came.
-#[must_use]
-pub fn to_opened(opened: api::OpenedSession) -> Opened {
-    match opened {
-        api::OpenedSession::Lease(lease) => Opened::Lease(Box::new(to_lease(*lease))),
+///
+/// # Errors
+/// It cannot be read.
+pub fn to_opened(opened: api::OpenedSession) -> Result<Opened, Unavailable> {
+    Ok(match opened {
+        api::OpenedSession::Lease(lease) => Opened::Lease(Box::new(to_lease(*lease)?)),
         api::OpenedSession::Waiting { ticket, lines } => Opened::Waiting(Waiting {
             ticket: to_ticket(&ticket),
             lines,
         }),
         api::OpenedSession::Refused(refusal) => Opened::Refused(to_refused(refusal)),
-    }
+    })
 }
 
 fn refused(refusal: Refusal) -> api::NotOpened {
@@ -217,44 +237,46 @@ fn to_refused(refusal: api::NotOpened) -> Refusal {
     }
 }
 
-fn lease(lease: Lease) -> Option<api::Lease> {
-    let Target::Postgres(target) = lease.target else {
-        return None;
-    };
+fn lease(lease: Lease) -> api::Lease {
     let Recording {
         values,
         on_failure,
         begun,
         longest_line,
     } = lease.recording;
-    Some(api::Lease {
+    api::Lease {
         id: lease.id.to_string(),
         session: lease.session.to_string(),
         grant: lease.grant.to_string(),
         person: lease.person.to_string(),
         term: term(lease.term),
         ends_at: lease.ends_at,
-        upstream: api::Upstream::Postgres(upstream(target)),
+        upstream: match lease.target {
+            Target::Postgres(target) => api::Upstream::Postgres(upstream(target)),
+            Target::Ssh(target) => api::Upstream::Ssh(ssh::upstream(target)),
+        },
         recording: api::LeaseRecording {
             values,
             goes_on: on_failure == OnFailure::GoOn,
             begun,
             longest_line: u64::try_from(longest_line).unwrap_or(u64::MAX),
         },
-    })
+    }
 }
 
-fn to_lease(lease: api::Lease) -> Lease {
-    let api::Upstream::Postgres(target) = lease.upstream;
+fn to_lease(lease: api::Lease) -> Result<Lease, Unavailable> {
     let recording = lease.recording;
-    Lease {
+    Ok(Lease {
         id: lease.id.as_str().into(),
         session: lease.session.as_str().into(),
         grant: lease.grant.as_str().into(),
         person: lease.person.as_str().into(),
         term: to_term(lease.term),
         ends_at: lease.ends_at,
-        target: Target::Postgres(to_upstream(target)),
+        target: match lease.upstream {
+            api::Upstream::Postgres(target) => Target::Postgres(to_upstream(target)),
+            api::Upstream::Ssh(target) => Target::Ssh(ssh::to_upstream(target)?),
+        },
         recording: Recording {
             values: recording.values,
             on_failure: if recording.goes_on {
@@ -265,7 +287,7 @@ fn to_lease(lease: api::Lease) -> Lease {
             begun: recording.begun,
             longest_line: usize::try_from(recording.longest_line).unwrap_or(usize::MAX),
         },
-    }
+    })
 }
 
 fn upstream(target: PostgresTarget) -> api::PostgresUpstream {

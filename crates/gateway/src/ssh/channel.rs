@@ -178,7 +178,7 @@ impl Channel {
     }
 
     /// Data of the client.
-    pub(super) fn from_client(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn hears_client(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         self.up += count(bytes);
         match self.program_mut().and_then(|program| program.sftp.as_mut()) {
             Some(sftp) => sftp.up(bytes),
@@ -187,7 +187,7 @@ impl Channel {
     }
 
     /// Data of the target.
-    pub(super) fn from_target(
+    pub(super) fn hears_target(
         &mut self,
         bytes: &[u8],
         error: bool,

@@ -1,17 +1,26 @@
 //! How both sides agree on keys: what is offered and chosen, the exchange hash, and the keys that follow from it. Without IO.
 //!
-//! Sources: RFC 4253, sections 7 and 8; RFC 8731 (curve25519-sha256); OpenSSH's PROTOCOL, 1.9 (strict key exchange).
+//! Sources: RFC 4253, sections 7 and 8; RFC 8731 (curve25519-sha256); draft-ietf-sshm-mlkem-hybrid-kex; OpenSSH's PROTOCOL, 1.9
+//! (strict key exchange).
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, EncapsulationKey, ML_KEM_768};
 use zeroize::Zeroizing;
 
 use super::cipher::{self, CIPHERS, Key};
 use super::msg;
 use super::wire::{Malformed, Reader, Writer};
 
-/// How keys are exchanged. Both names are of the same.
-const METHODS: [&str; 2] = ["curve25519-sha256", "curve25519-sha256@libssh.org"];
+/// How keys are exchanged, what we like best first: also by a method that no quantum computer breaks, which both need to agree. The
+/// last two names are of the same.
+const METHODS: [&str; 3] = [HYBRID, "curve25519-sha256", "curve25519-sha256@libssh.org"];
+const HYBRID: &str = "mlkem768x25519-sha256";
+
+/// A half of X25519; and of ML-KEM-768, which stands before it, the client's and the server's.
+const CURVE: usize = 32;
+const CLIENT: usize = 1184;
+const SERVER: usize = 1088;
 
 /// What says that nothing may be slipped in before keys are agreed.
 const STRICT_CLIENT: &str = "kex-strict-c-v00@openssh.com";
@@ -42,6 +51,7 @@ pub(super) fn offer(is_server: bool, host_keys: &[String]) -> Vec<u8> {
 /// What was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
+    pub(super) method: &'static str,
     pub(super) host_key: String,
     pub(super) up: &'static str,
     pub(super) down: &'static str,
@@ -91,42 +101,101 @@ pub(super) fn choose(theirs: &[u8], is_server: bool, host_keys: &[String]) -> Re
     let method = best(&METHODS, &methods)?;
     let host_key = host_key.cloned().ok_or(Malformed)?;
     let mark = if is_server { STRICT_CLIENT } else { STRICT_SERVER };
-    let right = methods.first() == Some(&method) && keys.first() == Some(&host_key.as_str());
+    // What both like best (RFC 4253, 7).
+    let right =
+        methods.first() == METHODS.first() && keys.first().copied() == host_keys.first().map(String::as_str);
     Ok(Chosen {
+        method,
         up: best(&CIPHERS, &up)?,
         down: best(&CIPHERS, &down)?,
         strict: methods.contains(&mark),
         ext_info: methods.contains(&EXT_INFO_CLIENT),
-        // Where it is ours too that both like best, it is right; we do not look, and let it be sent again.
-        wrong_guess: guesses && !(right && METHODS.first() == Some(&method)),
+        wrong_guess: guesses && !right,
         host_key,
     })
 }
 
-/// Our half of the secret.
+/// What both sides know now, as it is hashed.
+pub(super) type Agreed = Zeroizing<Vec<u8>>;
+
+/// A half of the secret: what a client begins with.
 pub(super) struct Half {
-    private: PrivateKey,
+    curve: PrivateKey,
+    kem: Option<DecapsulationKey>,
     pub(super) public: Vec<u8>,
 }
 
+fn curve() -> Result<(PrivateKey, Vec<u8>), Malformed> {
+    let private = PrivateKey::generate(&X25519).map_err(|_| Malformed)?;
+    let public = private.compute_public_key().map_err(|_| Malformed)?;
+    Ok((private, public.as_ref().to_vec()))
+}
+
+/// A half that makes it foreseeable is refused.
+fn shared(ours: &PrivateKey, theirs: &[u8]) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+    let theirs = UnparsedPublicKey::new(&X25519, theirs);
+    agreement::agree(ours, theirs, Malformed, |secret| {
+        Ok(Zeroizing::new(secret.to_vec()))
+    })
+}
+
+/// The secret of one method is a number, that of two a string.
+fn agreed(kem: Option<&[u8]>, curve: &[u8]) -> Agreed {
+    let written = match kem {
+        Some(kem) => {
+            let both = Zeroizing::new(sha256(&[kem, curve]));
+            Writer::default().string(&*both)
+        }
+        None => Writer::default().mpint(curve),
+    };
+    Zeroizing::new(written.done())
+}
+
 impl Half {
-    pub(super) fn draw() -> Result<Self, Malformed> {
-        let private = PrivateKey::generate(&X25519).map_err(|_| Malformed)?;
-        let public = private
-            .compute_public_key()
-            .map_err(|_| Malformed)?
-            .as_ref()
-            .to_vec();
-        Ok(Self { private, public })
+    pub(super) fn draw(method: &str) -> Result<Self, Malformed> {
+        let (curve, mut public) = curve()?;
+        let mut kem = None;
+        if method == HYBRID {
+            let drawn = DecapsulationKey::generate(&ML_KEM_768).map_err(|_| Malformed)?;
+            let key = drawn.encapsulation_key().map_err(|_| Malformed)?;
+            let before = key.key_bytes().map_err(|_| Malformed)?;
+            public.splice(0..0, before.as_ref().iter().copied());
+            kem = Some(drawn);
+        }
+        Ok(Self { curve, kem, public })
     }
 
-    /// The secret of both, as it is hashed. A half that makes it foreseeable is refused.
-    pub(super) fn agree(&self, theirs: &[u8]) -> Result<Zeroizing<Vec<u8>>, Malformed> {
-        let theirs = UnparsedPublicKey::new(&X25519, theirs);
-        agreement::agree(&self.private, theirs, Malformed, |secret| {
-            Ok(Zeroizing::new(Writer::default().mpint(secret).done()))
-        })
+    /// The secret of both, by what the server answered.
+    pub(super) fn agree(&self, theirs: &[u8]) -> Result<Agreed, Malformed> {
+        let Some(kem) = &self.kem else {
+            return Ok(agreed(None, &shared(&self.curve, theirs)?));
+        };
+        let (sealed, theirs) = split(theirs, SERVER)?;
+        let secret = kem.decapsulate(Ciphertext::from(sealed)).map_err(|_| Malformed)?;
+        Ok(agreed(Some(secret.as_ref()), &shared(&self.curve, theirs)?))
     }
+}
+
+fn split(half: &[u8], kem: usize) -> Result<(&[u8], &[u8]), Malformed> {
+    let both = half.split_at_checked(kem).ok_or(Malformed)?;
+    if both.1.len() == CURVE {
+        Ok(both)
+    } else {
+        Err(Malformed)
+    }
+}
+
+/// A server's half, and the secret of both, by what the client began with.
+pub(super) fn answer(method: &str, theirs: &[u8]) -> Result<(Vec<u8>, Agreed), Malformed> {
+    let (ours, mut public) = curve()?;
+    if method != HYBRID {
+        return Ok((public, agreed(None, &shared(&ours, theirs)?)));
+    }
+    let (key, theirs) = split(theirs, CLIENT)?;
+    let key = EncapsulationKey::new(&ML_KEM_768, key).map_err(|_| Malformed)?;
+    let (sealed, secret) = key.encapsulate().map_err(|_| Malformed)?;
+    public.splice(0..0, sealed.as_ref().iter().copied());
+    Ok((public, agreed(Some(secret.as_ref()), &shared(&ours, theirs)?)))
 }
 
 /// What both sides said, for the exchange hash; always the client first.
@@ -197,10 +266,56 @@ mod tests {
         );
         assert!(by_server.strict && by_client.strict && by_server.ext_info);
         assert_eq!((by_server.up, by_server.down), (by_client.up, by_client.down));
-        let (one, other) = (Half::draw().unwrap(), Half::draw().unwrap());
-        let secret = one.agree(&other.public).unwrap();
-        assert_eq!(secret, other.agree(&one.public).unwrap());
-        assert!(one.agree(&[0; 32]).is_err() && one.agree(&[1; 31]).is_err());
+        assert_eq!((by_server.method, by_client.method), (HYBRID, HYBRID));
+    }
+
+    #[test]
+    fn both_sides_know_the_same_by_every_method_and_nothing_else_is_a_half() {
+        for method in METHODS {
+            let begun = Half::draw(method).unwrap();
+            let (answered, secret) = answer(method, &begun.public).unwrap();
+            assert_eq!(begun.agree(&answered).unwrap(), secret);
+            for length in [0, 31, 33, begun.public.len() - 1, begun.public.len() + 1] {
+                assert!(answer(method, &vec![1; length]).is_err(), "{method} {length}");
+            }
+            for length in [0, 31, 33, answered.len() - 1, answered.len() + 1] {
+                assert!(begun.agree(&vec![1; length]).is_err(), "{method} {length}");
+            }
+            // A point that makes the secret foreseeable.
+            let low = |half: &[u8]| {
+                let mut half = half.to_vec();
+                let at = half.len() - CURVE;
+                half[at..].fill(0);
+                half
+            };
+            assert!(answer(method, &low(&begun.public)).is_err());
+            assert!(begun.agree(&low(&answered)).is_err());
+            // What is changed on the way leads to another secret.
+            let mut changed = answered.clone();
+            changed[0] ^= 1;
+            assert!(begun.agree(&changed).ok() != Some(secret));
+        }
+        // Coefficients beyond the modulus (FIPS 203, 7.2).
+        let mut beyond = Half::draw(HYBRID).unwrap().public;
+        beyond[..CLIENT - 32].fill(0xff);
+        assert!(answer(HYBRID, &beyond).is_err());
+    }
+
+    #[test]
+    fn a_guess_is_right_where_both_like_the_same_best() {
+        let guessing = |methods: &str, keys: &str| {
+            let mut said = Writer::message(msg::KEXINIT)
+                .raw(&[0; 16])
+                .string(methods)
+                .string(keys);
+            for list in [CIPHERS[0], CIPHERS[0], "", "", "none", "none", "", ""] {
+                said = said.string(list);
+            }
+            choose(&said.bool(true).u32(0).done(), true, &names()).map(|chosen| chosen.wrong_guess)
+        };
+        assert_eq!(guessing(HYBRID, "ssh-ed25519"), Ok(false));
+        assert_eq!(guessing("curve25519-sha256", "ssh-ed25519"), Ok(true));
+        assert_eq!(guessing("mlkem768x25519-sha256", "ssh-rsa,ssh-ed25519"), Ok(true));
     }
 
     #[test]

@@ -2,10 +2,15 @@
 //!
 //! Whose a client's key is, and whether a client's certificate is good, is decided by whoever decides; here is only checked that the client has the
 //! private key. Of a *target* it is decided here: its key is one that is pinned, or certified by one of the authorities. Sources: RFC
-//! 4253, 6.6; RFC 5656; RFC 8332; RFC 8709; OpenSSH's PROTOCOL.certkeys.
+//! 4253, 6.6; RFC 5656; RFC 8332; RFC 8709; OpenSSH's PROTOCOL.certkeys and PROTOCOL.u2f.
 
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, Ed25519KeyPair,
     KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaPublicKeyComponents,
@@ -23,15 +28,24 @@ const ED: &str = "ssh-ed25519";
 const RSA: &str = "ssh-rsa";
 const CERTIFIED: &str = "-cert-v01@openssh.com";
 
-/// What a signature may be made with. SHA-1 is not among them.
-pub const SIGNATURES: [&str; 6] = [
+/// What a client's signature may be made with. SHA-1 is not among them. The last two are of keys on hardware.
+pub const SIGNATURES: [&str; 8] = [
     ED,
     "ecdsa-sha2-nistp256",
     "ecdsa-sha2-nistp384",
     "ecdsa-sha2-nistp521",
     "rsa-sha2-512",
     "rsa-sha2-256",
+    HARDWARE_ED,
+    HARDWARE_ECDSA,
 ];
+const HARDWARE_ED: &str = "sk-ssh-ed25519@openssh.com";
+const HARDWARE_ECDSA: &str = "sk-ecdsa-sha2-nistp256@openssh.com";
+
+/// What a host may show itself by.
+fn of_hosts() -> impl Iterator<Item = &'static str> {
+    SIGNATURES.into_iter().filter(|name| !name.starts_with("sk-"))
+}
 
 /// The kind of key that a signature of this algorithm is made with.
 fn kind_of(algorithm: &str) -> &str {
@@ -40,6 +54,20 @@ fn kind_of(algorithm: &str) -> &str {
         other => other,
     }
 }
+
+/// What a certificate of this name has a key and signature of; nothing where it is no certificate's.
+fn of_certificate(name: &str) -> Option<Cow<'_, str>> {
+    let plain = name.strip_suffix(CERTIFIED)?;
+    Some(if plain.starts_with("sk-") {
+        format!("{plain}@openssh.com").into()
+    } else {
+        plain.into()
+    })
+}
+
+/// What a key on hardware says with its signature.
+const TOUCHED: u8 = 1;
+const VERIFIED: u8 = 4;
 
 /// A key that one can hold: an Ed25519 one. Of the gateway itself, or drawn for one session.
 pub struct PrivateKey {
@@ -64,7 +92,7 @@ impl PrivateKey {
 
     /// A new one.
     pub(super) fn draw() -> Result<Self, Malformed> {
-        Self::from_seed(&*Zeroizing::new(edge::random::<32>()))
+        Self::from_seed(&Zeroizing::new(edge::random::<32>()))
     }
 
     /// Its public key in SSH's encoding.
@@ -119,16 +147,24 @@ impl<'a> Public<'a> {
         })
     }
 
-    /// Checks a signature; the fields after the key are returned.
-    fn verify(self, algorithm: &str, message: &[u8], signature: &[u8]) -> Result<Reader<'a>, Malformed> {
+    /// Checks a signature; the fields after the key are returned, and what the hardware says that has the key.
+    fn verify(
+        self,
+        algorithm: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(Reader<'a>, u8), Malformed> {
         let mut signed = Reader(signature);
         let (by, bytes) = (signed.text()?, signed.string()?);
-        signed.end()?;
         // What was announced is what was done: nobody is talked down to something weaker.
         if by != algorithm || !SIGNATURES.contains(&algorithm) || kind_of(algorithm) != self.kind {
             return Err(Malformed);
         }
         let mut fields = self.fields;
+        if self.kind.starts_with("sk-") {
+            return hardware(self.kind, fields, message, (bytes, signed));
+        }
+        signed.end()?;
         match algorithm {
             ED => check(&ED25519, fields.string()?, message, bytes)?,
             "rsa-sha2-256" | "rsa-sha2-512" => {
@@ -154,8 +190,38 @@ impl<'a> Public<'a> {
                 check(how, point, message, &fixed(bytes, half)?)?;
             }
         }
-        Ok(fields)
+        Ok((fields, TOUCHED | VERIFIED))
     }
+}
+
+/// Checks a signature that a key on hardware made: of who asked, of what the hardware says, and of the message.
+fn hardware<'a>(
+    kind: &str,
+    mut fields: Reader<'a>,
+    message: &[u8],
+    (bytes, mut signed): (&[u8], Reader<'_>),
+) -> Result<(Reader<'a>, u8), Malformed> {
+    let said = signed.0;
+    let flags = signed.u8()?;
+    signed.u32()?;
+    signed.end()?;
+    let curve = if kind == HARDWARE_ECDSA {
+        fields.text()?
+    } else {
+        ""
+    };
+    let (key, application) = (fields.string()?, fields.string()?);
+    let mut message_said = digest(&SHA256, application).as_ref().to_vec();
+    message_said.extend_from_slice(said);
+    message_said.extend_from_slice(digest(&SHA256, message).as_ref());
+    match (kind, curve) {
+        (HARDWARE_ED, _) => check(&ED25519, key, &message_said, bytes)?,
+        (HARDWARE_ECDSA, "nistp256") => {
+            check(&ECDSA_P256_SHA256_FIXED, key, &message_said, &fixed(bytes, 32)?)?;
+        }
+        _ => return Err(Malformed),
+    }
+    Ok((fields, flags))
 }
 
 fn check(
@@ -181,26 +247,39 @@ fn fixed(signature: &[u8], half: usize) -> Result<Vec<u8>, Malformed> {
 }
 
 /// Whether the holder of this key or certificate made the signature, by the algorithm that was announced (for a certificate, its
-/// own name).
+/// own name). Somebody must have touched the hardware that has the key, unless the certificate says that nobody need; and they must have
+/// proved to it who they are where the certificate asks for that.
 ///
 /// # Errors
 /// They did not, or it cannot be read.
 pub fn verify(announced: &str, blob: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Malformed> {
-    match announced.strip_suffix(CERTIFIED) {
-        None => Public::read(blob)?.verify(announced, message, signature)?.end(),
-        Some(algorithm) => Certificate::holder(blob, algorithm)?
-            .verify(algorithm, message, signature)
-            .map(drop),
+    let (flags, wanted) = match of_certificate(announced) {
+        None => {
+            let (rest, flags) = Public::read(blob)?.verify(announced, message, signature)?;
+            rest.end()?;
+            (flags, TOUCHED)
+        }
+        Some(algorithm) => {
+            let holder = Certificate::holder(blob, &algorithm)?;
+            let (fields, flags) = holder.verify(&algorithm, message, signature)?;
+            (flags, Certificate::wanted(fields)?)
+        }
+    };
+    if flags & wanted == wanted {
+        Ok(())
+    } else {
+        Err(Malformed)
     }
 }
 
 /// Whether such a key or certificate may be offered at all.
 #[must_use]
 pub fn is_known(announced: &str) -> bool {
-    SIGNATURES.contains(&announced.strip_suffix(CERTIFIED).unwrap_or(announced))
+    let plain = of_certificate(announced);
+    SIGNATURES.contains(&plain.as_deref().unwrap_or(announced))
 }
 
-/// A host's certificate.
+/// Who certified a key, for what.
 struct Certificate;
 
 impl Certificate {
@@ -208,11 +287,42 @@ impl Certificate {
     fn holder<'a>(blob: &'a [u8], algorithm: &'a str) -> Result<Public<'a>, Malformed> {
         let kind = kind_of(algorithm);
         let mut fields = Reader(blob);
-        if fields.text()?.strip_suffix(CERTIFIED) != Some(kind) {
+        if of_certificate(fields.text()?).as_deref() != Some(kind) {
             return Err(Malformed);
         }
         fields.string()?;
         Ok(Public { kind, fields })
+    }
+
+    /// What hardware must say that has the key. `fields` are behind the holder's key.
+    fn wanted(mut fields: Reader<'_>) -> Result<u8, Malformed> {
+        fields.u64()?;
+        fields.u32()?;
+        fields.string()?;
+        fields.string()?;
+        fields.u64()?;
+        fields.u64()?;
+        let has = |options: &[u8], wanted: &str| -> Result<bool, Malformed> {
+            let mut options = Reader(options);
+            let mut found = false;
+            while !options.0.is_empty() {
+                found |= options.string()? == wanted.as_bytes();
+                options.string()?;
+            }
+            Ok(found)
+        };
+        let (critical, extensions) = (fields.string()?, fields.string()?);
+        let touched = if has(extensions, "no-touch-required")? {
+            0
+        } else {
+            TOUCHED
+        };
+        let verified = if has(critical, "verify-required")? {
+            VERIFIED
+        } else {
+            0
+        };
+        Ok(touched | verified)
     }
 
     /// Whether it is a host's, for this name, now, and by one of these authorities. `fields` are behind the holder's key.
@@ -250,7 +360,13 @@ impl Certificate {
         }
         let by = Reader(signature).text()?;
         let message = blob.get(..signed).ok_or(Malformed)?;
-        Public::read(authority)?.verify(by, message, signature)?.end()
+        let (rest, flags) = Public::read(authority)?.verify(by, message, signature)?;
+        rest.end()?;
+        if flags & TOUCHED == TOUCHED {
+            Ok(())
+        } else {
+            Err(Malformed)
+        }
     }
 }
 
@@ -274,11 +390,11 @@ impl Known {
             .iter()
             .filter_map(|key| Reader(key).text().ok())
             .collect();
-        let pinned = SIGNATURES.iter().filter(|name| kinds.contains(&kind_of(name)));
-        let certified = SIGNATURES.iter().filter(|_| !self.authorities.is_empty());
+        let pinned = of_hosts().filter(|name| kinds.contains(&kind_of(name)));
+        let certified = of_hosts().filter(|_| !self.authorities.is_empty());
         certified
             .map(|name| format!("{name}{CERTIFIED}"))
-            .chain(pinned.map(|name| (*name).to_owned()))
+            .chain(pinned.map(str::to_owned))
             .collect()
     }
 
@@ -290,94 +406,13 @@ impl Known {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Malformed> {
-        let Some(signed_by) = algorithm.strip_suffix(CERTIFIED) else {
+        let Some(signed_by) = of_certificate(algorithm) else {
             let is_pinned = self.keys.iter().any(|key| key == blob);
             return is_pinned
                 .then(|| verify(algorithm, blob, message, signature))
                 .ok_or(Malformed)?;
         };
-        let fields = Certificate::holder(blob, signed_by)?.verify(signed_by, message, signature)?;
+        let (fields, _) = Certificate::holder(blob, &signed_by)?.verify(&signed_by, message, signature)?;
         Certificate::is_good(blob, fields, &self.name, &self.authorities, edge::now())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::process::Command;
-
-    use super::*;
-
-    fn keygen(dir: &tempfile::TempDir, args: &[&str]) {
-        let done = Command::new("ssh-keygen")
-            .args(args)
-            .current_dir(dir.path())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    #[test]
-    fn a_signature_is_of_its_key_its_message_and_its_algorithm_only() {
-        let (ours, other) = (PrivateKey::draw().unwrap(), PrivateKey::draw().unwrap());
-        let signature = ours.sign(b"message");
-        assert_eq!(verify(ED, &ours.public(), b"message", &signature), Ok(()));
-        assert_eq!(
-            verify(ED, &other.public(), b"message", &signature),
-            Err(Malformed)
-        );
-        assert_eq!(verify(ED, &ours.public(), b"massage", &signature), Err(Malformed));
-        assert_eq!(
-            verify("rsa-sha2-256", &ours.public(), b"message", &signature),
-            Err(Malformed)
-        );
-        let line = format!("{} a comment", ours.line());
-        assert_eq!(from_line(&line), Ok(ours.public()));
-    }
-
-    #[test]
-    fn a_host_is_known_by_its_certificate_for_its_name_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        keygen(&dir, &["-q", "-t", "ecdsa", "-N", "", "-f", "ca"]);
-        keygen(&dir, &["-q", "-t", "ed25519", "-N", "", "-f", "host"]);
-        keygen(
-            &dir,
-            &[
-                "-q", "-s", "ca", "-h", "-I", "h", "-n", "web-1", "-V", "+1h", "host.pub",
-            ],
-        );
-        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
-        let (ca, blob) = (
-            from_line(&read("ca.pub")).unwrap(),
-            from_line(&read("host-cert.pub")).unwrap(),
-        );
-        let algorithm = "ssh-ed25519-cert-v01@openssh.com";
-        let mut fields = Certificate::holder(&blob, ED).unwrap().fields;
-        fields.string().unwrap();
-        let good = |name: &str, authorities: &[Vec<u8>], now| {
-            Certificate::is_good(&blob, fields, name, authorities, now)
-        };
-        let now = edge::now();
-        assert_eq!(good("WEB-1", &[ca.clone()], now), Ok(()));
-        assert_eq!(good("web-2", &[ca.clone()], now), Err(Malformed));
-        assert_eq!(
-            good("web-1", &[PrivateKey::draw().unwrap().public()], now),
-            Err(Malformed)
-        );
-        assert_eq!(good("web-1", &[ca.clone()], Timestamp::EPOCH), Err(Malformed));
-        let known = Known {
-            name: "web-1".to_owned(),
-            keys: Vec::new(),
-            authorities: vec![ca],
-        };
-        let nobody = PrivateKey::draw().unwrap();
-        assert_eq!(
-            known.check(algorithm, &blob, b"m", &nobody.sign(b"m")),
-            Err(Malformed)
-        );
-        assert_eq!(
-            known.check(ED, &nobody.public(), b"m", &nobody.sign(b"m")),
-            Err(Malformed)
-        );
     }
 }

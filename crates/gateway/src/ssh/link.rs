@@ -98,7 +98,7 @@ impl Link {
     /// Waits for a message.
     pub(super) async fn receive(&mut self) -> Result<BytesMut, Failed> {
         loop {
-            let next = self.transport.next();
+            let next = self.transport.message();
             self.flush().await?;
             match next? {
                 Some(message) if message.first() == Some(&msg::DISCONNECT) => return Err(Failed::Left),
@@ -111,7 +111,7 @@ impl Link {
     /// Waits until keys are agreed.
     pub(super) async fn agree(&mut self) -> Result<(), Failed> {
         loop {
-            let next = self.transport.next();
+            let next = self.transport.message();
             self.flush().await?;
             match next? {
                 Some(message) if message.first() == Some(&msg::DISCONNECT) => return Err(Failed::Left),
@@ -128,11 +128,32 @@ impl Link {
         Ok(self.flush().await?)
     }
 
-    /// Says goodbye, and waits until that is written.
+    /// Says goodbye, and waits until that is heard.
     pub(super) async fn hang_up(&mut self, bye: Bye, words: &str) -> Result<(), Failed> {
         self.transport.send_now(&goodbye(bye, words))?;
-        self.flush().await?;
-        Ok(self.writer.shutdown().await?)
+        self.linger().await;
+        Ok(())
+    }
+
+    /// Writes what is left, says that no more comes, and lets pass what still comes until the other side has closed: a connection that is
+    /// closed with something unread is reset, and what the other side was told last is lost.
+    pub(super) async fn linger(&mut self) {
+        let Self {
+            transport,
+            reader,
+            writer,
+        } = self;
+        let writing = async {
+            while !transport.output.is_empty() && write(writer, &mut transport.output).await.is_ok() {}
+            let _ = writer.shutdown().await;
+        };
+        let reading = async {
+            let mut passed = BytesMut::new();
+            while read(reader, &mut passed).await.is_ok() {
+                passed.clear();
+            }
+        };
+        tokio::join!(writing, reading);
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt as _;
 
 use super::link::{Link, goodbye, read, write};
 use super::msg::{self, Bye};
@@ -22,7 +21,7 @@ use crate::session::Session;
 /// So much may wait to be written to one side before nothing more is taken for it.
 const HIGH: usize = 256 * 1024;
 
-/// How long the client is given to hear why its session ended, and the target to be told.
+/// How long the client is given to hear why its session ended, and how long each side has before the other is told.
 const GOODBYE: Duration = Duration::from_secs(2);
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -68,40 +67,39 @@ impl<'a> Relay<'a> {
     pub(super) async fn run(mut self, mut client: Link, mut target: Link) -> Reason {
         let (reason, words) = self.pump(&mut client, &mut target).await;
         let (signals, may_work) = self.rules.hang_up();
-        let leaving = async {
-            // What it was told before is its last word; programs hear that nobody is there any more.
-            for message in signals {
-                let _ = target.transport.send(&message);
-            }
-            let _ = target
-                .transport
-                .send_now(&goodbye(Bye::ByApplication, "the session is over"));
-            let _ = target.flush().await;
-            let _ = target.writer.shutdown().await;
-        };
         if may_work {
             self.session.traffic.may_work.store(true, Ordering::Relaxed);
         }
-        if let Some(words) = words {
-            self.tell(&mut client, &words).await;
+        // Programs hear that nobody is there any more: at once, whether or not the client reads.
+        for message in signals {
+            let _ = target.transport.send(&message);
         }
-        let _ = edge::within(GOODBYE, client.writer.shutdown()).await;
+        let signalling = edge::within(LEAVE, target.flush());
+        let telling = self.tell(&mut client, words.as_deref());
+        let _ = tokio::join!(telling, signalling);
         self.session.told().await;
-        let _ = edge::within(LEAVE, leaving).await;
+        let bye = goodbye(Bye::ByApplication, "the session is over");
+        let _ = target.transport.send_now(&bye);
+        let _ = edge::within(LEAVE, target.flush()).await;
+        drop(target);
+        let _ = edge::within(GOODBYE, client.linger()).await;
         self.rules.cut((edge::now(), edge::instant()));
         self.record();
         reason
     }
 
     /// The client hears why, where it can be told anything just now.
-    async fn tell(&self, client: &mut Link, words: &str) {
+    async fn tell(&self, client: &mut Link, words: Option<&str>) {
+        let Some(words) = words else {
+            return;
+        };
         if client.transport.is_ready() {
             for message in self.rules.farewell(words) {
                 let _ = client.transport.send(&message);
             }
         }
         let _ = client.transport.send_now(&goodbye(Bye::ByApplication, words));
-        let _ = edge::within(GOODBYE, client.flush()).await;
+        let _ = edge::within(LEAVE, client.flush()).await;
     }
 
     /// Passes on all that comes, until something ends it.
@@ -197,7 +195,7 @@ impl<'a> Relay<'a> {
             let (message, cost) = if let Some(stalled) = self.stall(is_up).take() {
                 (stalled.message, Some(stalled.cost))
             } else {
-                let Some(message) = from.next().map_err(ends)? else {
+                let Some(message) = from.message().map_err(ends)? else {
                     return Ok(());
                 };
                 let cost = self.rules.cost(is_up, &message);

@@ -148,7 +148,7 @@ impl Rules {
             msg::CHANNEL_DATA => {
                 let (id, data) = (fields.u32()?, fields.string()?);
                 self.up += u64::try_from(data.len()).unwrap_or(0);
-                self.of_client(id)?.from_client(data)?;
+                self.of_client(id)?.hears_client(data)?;
             }
             msg::CHANNEL_WINDOW_ADJUST => {
                 let (id, more) = (fields.u32()?, fields.u32()?);
@@ -332,7 +332,7 @@ impl Rules {
                 let mut shown = std::mem::take(&mut self.shown);
                 let seen = self
                     .of_target(id)
-                    .and_then(|channel| channel.from_target(data, error, (room, now), &mut shown));
+                    .and_then(|channel| channel.hears_target(data, error, (room, now), &mut shown));
                 self.shown = shown;
                 seen?;
             }

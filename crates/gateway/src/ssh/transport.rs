@@ -1,6 +1,6 @@
 //! One connection's bytes, as packets: versions, key exchange, ciphers, and keys that are changed on the way. Both roles, without IO.
 //!
-//! What is read is put into [`Transport::input`], what is to be written stands in [`Transport::output`]; [`Transport::next`] gives the messages
+//! What is read is put into [`Transport::input`], what is to be written stands in [`Transport::output`]; [`Transport::message`] gives the messages
 //! that are not the transport's own. **A client must want the strict key exchange**: before keys are agreed nothing is taken but what belongs to that.
 //! Between an offer of ours and the new keys nothing else goes out: it is held, and whoever sends looks at [`Transport::waiting`].
 
@@ -42,7 +42,7 @@ pub enum Broken {
     Malformed(#[from] Malformed),
     /// Nothing that both have.
     #[error(
-        "both sides have no key exchange, host key or cipher in common (this one has curve25519-sha256 and AES-GCM)"
+        "both sides have no key exchange, host key or cipher in common (this one has mlkem768x25519-sha256, curve25519-sha256 and AES-GCM)"
     )]
     NothingInCommon,
     /// The client does not know of the strict key exchange.
@@ -231,7 +231,7 @@ impl Transport {
     ///
     /// # Errors
     /// The connection cannot go on.
-    pub fn next(&mut self) -> Result<Option<BytesMut>, Broken> {
+    pub fn message(&mut self) -> Result<Option<BytesMut>, Broken> {
         if self.theirs.is_none() && !self.first_line()? {
             return Ok(None);
         }
@@ -341,7 +341,8 @@ impl Transport {
         self.chosen = Some(chosen);
         self.stage = Stage::Halves;
         if !self.is_server() {
-            let half = Half::draw()?;
+            let method = self.chosen.as_ref().map_or("", |chosen| chosen.method);
+            let half = Half::draw(method)?;
             let message = Writer::message(msg::KEX_INIT).string(&half.public).done();
             self.half = Some(half);
             self.write(&[&message])?;
@@ -376,13 +377,13 @@ impl Transport {
         fields.u8()?;
         let theirs = fields.string()?;
         fields.end()?;
-        let half = Half::draw()?;
-        let secret = half.agree(theirs)?;
+        let method = self.chosen.as_ref().ok_or(Malformed)?.method;
+        let (ours, secret) = kex::answer(method, theirs)?;
         let public = host_key.public();
-        let hash = self.said(&public, [theirs, &half.public])?.hash(&secret);
+        let hash = self.said(&public, [theirs, &ours])?.hash(&secret);
         let reply = Writer::message(msg::KEX_REPLY)
             .string(&public)
-            .string(&half.public)
+            .string(&ours)
             .string(host_key.sign(&hash))
             .done();
         self.write(&[&reply])?;
@@ -514,11 +515,11 @@ mod tests {
         let mut said = Vec::new();
         for _ in 0..10 {
             other.feed(&one.drain());
-            while let Some(message) = other.next()? {
+            while let Some(message) = other.message()? {
                 said.push(message);
             }
             one.feed(&other.drain());
-            while let Some(message) = one.next()? {
+            while let Some(message) = one.message()? {
                 said.push(message);
             }
         }
@@ -565,14 +566,14 @@ mod tests {
             let mut wire = BytesMut::from(format!("{VERSION}\r\n").as_bytes());
             cipher::seal(None, &[slipped], &mut wire).unwrap();
             server.feed(&wire);
-            assert_eq!(server.next(), Err(Broken::Malformed(Malformed)), "{slipped:?}");
+            assert_eq!(server.message(), Err(Broken::Malformed(Malformed)), "{slipped:?}");
             // And after the offer.
             let (mut server, _) = pair();
             server.feed(&client.drain());
-            assert_eq!(server.next(), Ok(None));
+            assert_eq!(server.message(), Ok(None));
             wire.advance(VERSION.len() + 2);
             server.feed(&wire);
-            assert_eq!(server.next(), Err(Broken::Malformed(Malformed)), "{slipped:?}");
+            assert_eq!(server.message(), Err(Broken::Malformed(Malformed)), "{slipped:?}");
         }
     }
 
@@ -584,6 +585,6 @@ mod tests {
         let at = said.windows(mark.len()).position(|bytes| bytes == mark).unwrap();
         said[at] = b'x';
         server.feed(&said);
-        assert_eq!(server.next(), Err(Broken::NotStrict));
+        assert_eq!(server.message(), Err(Broken::NotStrict));
     }
 }

@@ -10,9 +10,8 @@ fn sent<T: serde::Serialize + serde::de::DeserializeOwned>(wire: &T) -> T {
     serde_json::from_str(&serde_json::to_string(wire).unwrap()).unwrap()
 }
 
-#[test]
-fn a_lease_arrives_as_it_was_given_and_ends_no_later() {
-    let given = Lease {
+fn lease_to(target: Target) -> Lease {
+    Lease {
         id: LeaseId::from("l"),
         session: "s".into(),
         grant: "g".into(),
@@ -22,32 +21,37 @@ fn a_lease_arrives_as_it_was_given_and_ends_no_later() {
             ends_in: Duration::from_secs(60),
         },
         ends_at: Timestamp::EPOCH,
-        target: Target::Postgres(PostgresTarget {
-            place: Place {
-                host: "db".to_owned(),
-                port: 5432,
-                tls: TargetTls::VerifyFull {
-                    ca_pem: Some("pem".to_owned()),
-                },
-            },
-            user: "daypass_r1".to_owned(),
-            password: Some("hunter2".into()),
-            database: "orders".to_owned(),
-            guardrails: Guardrails {
-                no_ddl: true,
-                ..Guardrails::default()
-            },
-        }),
+        target,
         recording: Recording {
             values: true,
             on_failure: OnFailure::GoOn,
             begun: true,
             longest_line: 1 << 20,
         },
-    };
+    }
+}
+
+#[test]
+fn a_lease_arrives_as_it_was_given_and_ends_no_later() {
+    let given = lease_to(Target::Postgres(PostgresTarget {
+        place: Place {
+            host: "db".to_owned(),
+            port: 5432,
+            tls: TargetTls::VerifyFull {
+                ca_pem: Some("pem".to_owned()),
+            },
+        },
+        user: "daypass_r1".to_owned(),
+        password: Some("hunter2".into()),
+        database: "orders".to_owned(),
+        guardrails: Guardrails {
+            no_ddl: true,
+            ..Guardrails::default()
+        },
+    }));
     let wire = opened(Opened::Lease(Box::new(given)));
     assert!(!format!("{wire:?}").contains("hunter2"));
-    let Opened::Lease(lease) = to_opened(sent(&wire)) else {
+    let Opened::Lease(lease) = to_opened(sent(&wire)).unwrap() else {
         panic!("another answer")
     };
     assert_eq!(lease.term.renew_within, Duration::from_millis(4_999));
@@ -66,6 +70,110 @@ fn a_lease_arrives_as_it_was_given_and_ends_no_later() {
     assert!(!format!("{lease:?}").contains("hunter2"));
     use secrecy::ExposeSecret as _;
     assert_eq!(target.password.as_ref().unwrap().expose_secret(), "hunter2");
+}
+
+#[test]
+fn a_host_arrives_as_it_was_given_or_not_at_all() {
+    let place = |host: &str, port| crate::ssh::target::Place {
+        host: host.to_owned(),
+        port,
+    };
+    let target = crate::ssh::target::SshTarget {
+        host: "10.0.0.7".to_owned(),
+        port: 22,
+        user: "deploy".to_owned(),
+        certificate: "ssh-ed25519-cert-v01@openssh.com AAAA".to_owned(),
+        known: crate::ssh::key::Known {
+            name: "web-1".to_owned(),
+            keys: vec![vec![0, 255]],
+            authorities: vec![vec![7]],
+        },
+        allowed: crate::ssh::target::Allowed {
+            exec: true,
+            forward: vec![place("db", 5432)],
+            listen: vec![place("localhost", 8080)],
+            ..Default::default()
+        },
+    };
+    let wire = opened(Opened::Lease(Box::new(lease_to(Target::Ssh(target.clone())))));
+    let Opened::Lease(lease) = to_opened(sent(&wire)).unwrap() else {
+        panic!("another answer")
+    };
+    let Target::Ssh(found) = lease.target else {
+        panic!("another target")
+    };
+    assert_eq!(format!("{found:?}"), format!("{target:?}"));
+    // What a gateway does not know it must not overhear.
+    let mut json = serde_json::to_value(&wire).unwrap();
+    json["upstream"]["allowed"]["no_root"] = true.into();
+    assert!(serde_json::from_value::<api::OpenedSession>(json.clone()).is_err());
+    let allowed = json["upstream"]["allowed"].as_object_mut().unwrap();
+    allowed.remove("no_root");
+    json["upstream"]["host_keys"] = serde_json::json!(["zz"]);
+    let wire = serde_json::from_value::<api::OpenedSession>(json).unwrap();
+    assert!(to_opened(wire).is_err());
+}
+
+#[test]
+fn every_proof_arrives_and_shows_no_secret_on_the_way() {
+    let origin = Origin {
+        peer: ([127, 0, 0, 1], 1).into(),
+        protocol: "ssh",
+    };
+    let proofs = [
+        Proof::Scram {
+            ticket: Ticket("t".into()),
+            answer: scram::Answer {
+                said: "said".to_owned(),
+                proof: b"hunter2".to_vec(),
+            },
+        },
+        Proof::Key {
+            user: None,
+            algorithm: "ssh-ed25519".to_owned(),
+            key: vec![0, 1, 255],
+        },
+        Proof::Password {
+            user: "ada".to_owned(),
+            secret: "hunter2".into(),
+        },
+    ];
+    for given in proofs {
+        let wire = sent(&prove(&given, &origin));
+        let shown = format!("{wire:?}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains(&hex::encode("hunter2")),
+            "{shown}"
+        );
+        assert_eq!(to_origin(&wire.origin).unwrap().protocol, "ssh");
+        match (given, to_proof(wire.proof).unwrap()) {
+            (Proof::Scram { answer: one, .. }, Proof::Scram { answer: other, .. }) => {
+                assert_eq!((one.said, one.proof), (other.said, other.proof));
+            }
+            (
+                Proof::Key { user, algorithm, key },
+                Proof::Key {
+                    user: u,
+                    algorithm: a,
+                    key: k,
+                },
+            ) => {
+                assert_eq!((user, algorithm, key), (u, a, k));
+            }
+            (Proof::Password { user, secret }, Proof::Password { user: u, secret: s }) => {
+                use secrecy::ExposeSecret as _;
+                assert_eq!((user, secret.expose_secret()), (u, s.expose_secret()));
+            }
+            (one, other) => panic!("{one:?} came as {other:?}"),
+        }
+    }
+    for bad in [
+        r#"{"kind":"key","algorithm":"a","key":"00","sudo":true}"#,
+        r#"{"kind":"word","said":"please"}"#,
+        r#"{"kind":"password","user":"ada"}"#,
+    ] {
+        assert!(serde_json::from_str::<api::ClientProof>(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

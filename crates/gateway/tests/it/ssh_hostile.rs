@@ -50,7 +50,7 @@ impl Raw {
     async fn receive(&mut self) -> BytesMut {
         soon(async {
             loop {
-                let next = self.transport.next().unwrap();
+                let next = self.transport.message().unwrap();
                 self.flush().await;
                 if let Some(message) = next {
                     return message;

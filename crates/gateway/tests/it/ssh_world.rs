@@ -180,6 +180,11 @@ impl World {
         }
     }
 
+    /// Whether the host has written this into its log, where it runs as root.
+    pub(crate) fn host_says(words: &str) -> bool {
+        base().sshd.user() == "root" && base().sshd.log().contains(words)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -247,9 +247,11 @@ pub(super) async fn challenge(desk: Desk, Json(body): Json<AskChallenge>) -> Ans
 #[utoipa::path(post, path = "/api/v1/gateway/prove", tag = "gateways", request_body = Prove,
     responses((status = 200, body = Proved), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn prove(desk: Desk, Json(body): Json<Prove>) -> Answer<Json<Proved>> {
-    short([&body.said])?;
+    if !body.proof.is_short() {
+        return Err(Failure::new(Code::Invalid, "nobody proves so much"));
+    }
     let origin = wire::to_origin(&body.origin).ok_or_else(no_protocol)?;
-    let proved = match wire::to_proof(&body) {
+    let proved = match wire::to_proof(body.proof) {
         Some(proof) => desk.prove(proof, &origin).await?,
         None => None,
     };
@@ -260,7 +262,7 @@ pub(super) async fn prove(desk: Desk, Json(body): Json<Prove>) -> Answer<Json<Pr
 #[utoipa::path(post, path = "/api/v1/gateway/leases", tag = "gateways", request_body = OpenSession,
     responses((status = 200, body = OpenedSession), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn open(desk: Desk, Json(body): Json<OpenSession>) -> Answer<Json<OpenedSession>> {
-    short([&body.target].into_iter().chain(&body.program))?;
+    short([&body.target].into_iter().chain(&body.program).chain(&body.key))?;
     let opening = wire::to_opening(&body).ok_or_else(no_protocol)?;
     Ok(Json(wire::opened(desk.open(opening).await?)))
 }
