@@ -37,6 +37,9 @@ pub const LONGEST_TEXT: usize = 4096;
 /// The longest that a key or certificate may be, in bytes.
 pub const LONGEST_KEY: usize = 8 * 1024;
 
+/// The longest that what both sides of SSH said when they agreed on keys may be, in bytes.
+pub const LONGEST_EXCHANGE: usize = 32 * 1024;
+
 /// `POST /gateway/register`: a gateway is there. Its name is that of the service account whose token it shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,23 +126,16 @@ pub enum ClientProof {
         /// The proof.
         proof: Secret,
     },
-    /// By a signature, which the gateway has seen.
+    /// By a signature, and SSH's rules. All that it is of is here: the server believes nothing else.
     Key {
-        /// The login that they claim, where they claim one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        user: Option<String>,
-        /// The algorithm, as SSH calls it; a certificate's has its own name.
-        #[schema(example = "ssh-ed25519")]
-        algorithm: String,
-        /// The key or certificate, in SSH's encoding.
-        key: String,
-    },
-    /// By the personal credential itself.
-    Password {
-        /// The login that they claim.
-        user: String,
-        /// What they say.
-        secret: Secret,
+        /// Of the challenge.
+        ticket: Secret,
+        /// What both sides said when they agreed on keys, with the secret of both.
+        exchange: Secret,
+        /// The message that was signed.
+        message: String,
+        /// The signature.
+        signature: String,
     },
 }
 
@@ -152,10 +148,18 @@ impl ClientProof {
             Self::Scram { ticket, said, proof } => {
                 short(ticket.expose()) && short(said) && short(proof.expose())
             }
-            Self::Key { user, algorithm, key } => {
-                user.as_deref().is_none_or(short) && short(algorithm) && key.len() <= 2 * LONGEST_KEY
+            Self::Key {
+                ticket,
+                exchange,
+                message,
+                signature,
+            } => {
+                let long = 2 * LONGEST_KEY;
+                short(ticket.expose())
+                    && exchange.expose().len() <= 2 * LONGEST_EXCHANGE
+                    && message.len() <= long + LONGEST_TEXT
+                    && signature.len() <= long
             }
-            Self::Password { user, secret } => short(user) && short(secret.expose()),
         }
     }
 }

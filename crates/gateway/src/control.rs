@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::postgres::target::PostgresTarget;
 use crate::record::Record;
 use crate::scram;
+use crate::ssh::proof::Signed;
 use crate::ssh::target::SshTarget;
 
 /// An opaque name that [`Control`] made. Gateways compare it and give it back.
@@ -119,17 +120,17 @@ pub enum Proof {
         /// What was said and proved.
         answer: scram::Answer,
     },
-    /// A key with which the gateway has seen something signed, in this connection and by SSH's rules. Whose it is, is for whoever decides; and of a
+    /// By a key, and SSH's rules. Whoever decides checks all of it ([`Signed::check`]). Whose the key is, is theirs to know too; and of a
     /// certificate, whether it is good: who signed it, for whom, for how long, and what it demands.
     Key {
-        /// Whom they say they are, where they said it.
-        user: Option<String>,
-        /// As it was announced: `ssh-ed25519`, `ssh-ed25519-cert-v01@openssh.com`.
-        algorithm: String,
-        /// The key or the certificate, in SSH's encoding.
-        key: Vec<u8>,
+        /// Of a challenge for nobody in particular, which the gateway asked for when the client connected. It is good until one proof was
+        /// good: a client may come with one key after another.
+        ticket: Ticket,
+        /// What was signed.
+        signed: Signed,
     },
-    /// The personal credential itself, as SSH hands it over.
+    /// The personal credential itself, as SSH hands it over, where the operator wants that. It goes to the server's own gateway only: one that runs
+    /// apart never has it.
     Password {
         /// Whom they say they are.
         user: String,

@@ -17,6 +17,7 @@ use crate::control::{
 };
 use crate::postgres::target::{Guardrails, Place, PostgresTarget, TargetTls};
 use crate::scram;
+use crate::ssh::proof::Signed;
 
 /// The protocols that there are, by their names.
 const PROTOCOLS: [&str; 2] = ["postgres", "ssh"];
@@ -87,29 +88,28 @@ pub fn to_challenge(given: &api::ScramChallenge) -> Result<Challenge, Unavailabl
     })
 }
 
-/// A proof on its way.
+/// A proof on its way; nothing where it is one that no server takes of a gateway apart.
 #[must_use]
-pub fn prove(proof: &Proof, from: &Origin) -> api::Prove {
+pub fn prove(proof: &Proof, from: &Origin) -> Option<api::Prove> {
     let proof = match proof {
         Proof::Scram { ticket: of, answer } => api::ClientProof::Scram {
             ticket: ticket(of),
             said: answer.said.clone(),
             proof: Secret::new(hex::encode(&answer.proof)),
         },
-        Proof::Key { user, algorithm, key } => api::ClientProof::Key {
-            user: user.clone(),
-            algorithm: algorithm.clone(),
-            key: hex::encode(key),
+        Proof::Key { ticket: of, signed } => api::ClientProof::Key {
+            ticket: ticket(of),
+            exchange: Secret::new(hex::encode(&signed.exchange)),
+            message: hex::encode(&signed.message),
+            signature: hex::encode(&signed.signature),
         },
-        Proof::Password { user, secret } => api::ClientProof::Password {
-            user: user.clone(),
-            secret: Secret::from(secret.clone()),
-        },
+        Proof::Password { .. } => return None,
     };
-    api::Prove {
+    let prove = api::Prove {
         proof,
         origin: origin(from),
-    }
+    };
+    prove.proof.is_short().then_some(prove)
 }
 
 /// A proof that came; nothing where it is none.
@@ -123,14 +123,18 @@ pub fn to_proof(proof: api::ClientProof) -> Option<Proof> {
                 proof: hex::decode(proof.expose()).ok()?,
             },
         },
-        api::ClientProof::Key { user, algorithm, key } => Proof::Key {
-            user,
-            algorithm,
-            key: hex::decode(key).ok()?,
-        },
-        api::ClientProof::Password { user, secret } => Proof::Password {
-            user,
-            secret: secret.into_inner(),
+        api::ClientProof::Key {
+            ticket,
+            exchange,
+            message,
+            signature,
+        } => Proof::Key {
+            ticket: to_ticket(&ticket),
+            signed: Signed {
+                exchange: hex::decode(exchange.expose()).ok()?,
+                message: hex::decode(message).ok()?,
+                signature: hex::decode(signature).ok()?,
+            },
         },
     })
 }

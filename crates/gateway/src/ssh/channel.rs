@@ -1,5 +1,6 @@
 //! One channel: what runs in it or is forwarded through it, and what of that is recorded. Without IO.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use daypass_core::time::Timestamp;
@@ -9,6 +10,33 @@ use super::sftp::Sftp;
 use super::terminal::{Shown, Terminal};
 use super::wire::Malformed;
 use crate::record::{Room, Text};
+
+/// What programs may be told of their surroundings: how people write, where they are, and what their terminal can.
+const SURROUNDINGS: [&str; 20] = [
+    "LANG",
+    "LANGUAGE",
+    "LC_ADDRESS",
+    "LC_ALL",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_IDENTIFICATION",
+    "LC_MEASUREMENT",
+    "LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NAME",
+    "LC_NUMERIC",
+    "LC_PAPER",
+    "LC_TELEPHONE",
+    "LC_TIME",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "TZ",
+    "GIT_PROTOCOL",
+];
+
+/// The longest value of one: all of them fit into the shortest line of a recording.
+const LONGEST_VALUE: usize = 48;
 
 /// By both clocks.
 pub(super) type Now = (Timestamp, Instant);
@@ -23,6 +51,8 @@ pub(super) struct Channel {
     pub(super) target: Option<u32>,
     pub(super) client_closed: bool,
     pub(super) target_closed: bool,
+    /// The target says no more in it.
+    pub(super) target_is_through: bool,
     /// How much the client takes before it says that it takes more.
     pub(super) window: u64,
     up: u64,
@@ -37,10 +67,22 @@ pub(super) enum Kind {
     /// A program, once there is one.
     Session {
         pty: Option<Pty>,
+        env: BTreeMap<String, String>,
         program: Option<Box<Program>>,
     },
     /// A connection that is forwarded.
-    Forward { way: &'static str, to: String },
+    Forward,
+}
+
+impl Kind {
+    /// A session without a program.
+    pub(super) const fn session() -> Self {
+        Self::Session {
+            pty: None,
+            env: BTreeMap::new(),
+            program: None,
+        }
+    }
 }
 
 /// A terminal that was asked for.
@@ -54,8 +96,6 @@ pub(super) struct Pty {
 /// What runs.
 #[derive(Debug, Default)]
 pub(super) struct Program {
-    command: Option<Text>,
-    subsystem: Option<String>,
     exit: Option<Exit>,
     terminal: Option<Terminal>,
     sftp: Option<Sftp>,
@@ -76,6 +116,7 @@ impl Channel {
             target: None,
             client_closed: false,
             target_closed: false,
+            target_is_through: false,
             window: 0,
             up: 0,
             down: 0,
@@ -97,8 +138,13 @@ impl Channel {
     fn program_mut(&mut self) -> Option<&mut Program> {
         match &mut self.kind {
             Kind::Session { program, .. } => program.as_deref_mut(),
-            Kind::Forward { .. } => None,
+            Kind::Forward => None,
         }
+    }
+
+    /// Whether there is somebody in it who hears data. What came before would be heard by nobody here, and perhaps by a program there.
+    pub(super) const fn hears(&self) -> bool {
+        !matches!(&self.kind, Kind::Session { program: None, .. })
     }
 
     /// Whether something runs in it and has not ended.
@@ -121,6 +167,20 @@ impl Channel {
         }
     }
 
+    /// What a program is told of its surroundings; whether it may be. Names that change what a program does are not among them.
+    pub(super) fn env(&mut self, name: &str, value: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.,@:/=+-".contains(&byte);
+        let passes =
+            SURROUNDINGS.contains(&name) && value.len() <= LONGEST_VALUE && value.bytes().all(is_plain);
+        let Kind::Session { env, .. } = &mut self.kind else {
+            return false;
+        };
+        if passes {
+            env.insert(name.to_owned(), value.to_owned());
+        }
+        passes
+    }
+
     /// A program begins: there is one in each channel.
     pub(super) fn begin(
         &mut self,
@@ -131,20 +191,28 @@ impl Channel {
     ) -> Result<(), Malformed> {
         let number = self.number;
         self.begun = now;
-        let Kind::Session { pty, program } = &mut self.kind else {
+        let Kind::Session { pty, env, program } = &mut self.kind else {
             return Err(Malformed);
         };
         let mut begun = Program::default();
         // What a shell is told without a terminal is nowhere else to be seen.
         let is_shown = pty.is_some() || matches!(what, Begin::Shell);
+        let (mut command, mut subsystem) = (None, None);
         match what {
             Begin::Shell => {}
-            Begin::Command(command) => begun.command = Some(command),
+            Begin::Command(said) => command = Some(said),
             Begin::Files => {
-                begun.subsystem = Some("sftp".to_owned());
+                subsystem = Some("sftp");
                 begun.sftp = Some(Sftp::new(number));
             }
         }
+        let event = Event::Exec {
+            channel: number,
+            command,
+            subsystem,
+            env: std::mem::take(env),
+        };
+        out.push((std::mem::take(room), now.0, event));
         if is_shown && begun.sftp.is_none() {
             begun.terminal = Some(Terminal::new(number, longest_line));
             let event = Event::Terminal {
@@ -153,7 +221,7 @@ impl Channel {
                 columns: pty.as_ref().map_or(0, |pty| pty.columns),
                 rows: pty.as_ref().map_or(0, |pty| pty.rows),
             };
-            out.push((std::mem::take(room), now.0, event));
+            out.push((Room::default(), now.0, event));
         }
         *program = Some(Box::new(begun));
         Ok(())
@@ -165,6 +233,7 @@ impl Channel {
         let Kind::Session {
             pty: Some(pty),
             program,
+            ..
         } = &mut self.kind
         else {
             return None;
@@ -233,17 +302,15 @@ impl Channel {
         let took = now.1.saturating_duration_since(self.begun.1);
         let (up, down) = (self.up, self.down);
         match &mut self.kind {
-            Kind::Forward { way, to } => {
-                let event = Event::Forward {
+            Kind::Forward => {
+                let event = Event::Closed {
                     channel: number,
-                    way,
-                    to: std::mem::take(to),
                     failed: matches!(end, Exit::Failed(_)),
                     took,
                     up,
                     down,
                 };
-                out.push((Room::default(), self.begun.0, event));
+                out.push((Room::default(), now.0, event));
             }
             Kind::Session {
                 program: Some(program),
@@ -257,16 +324,14 @@ impl Channel {
                     sftp.cut(&mut events);
                     out.extend(events.into_iter().map(|event| (Room::default(), now.0, event)));
                 }
-                let event = Event::Exec {
+                let event = Event::Exit {
                     channel: number,
-                    command: program.command.take(),
-                    subsystem: program.subsystem.take(),
-                    exit: program.exit.take().unwrap_or(end),
+                    how: program.exit.take().unwrap_or(end),
                     took,
                     up,
                     down,
                 };
-                out.push((Room::default(), self.begun.0, event));
+                out.push((Room::default(), now.0, event));
             }
             Kind::Session { program: None, .. } => {}
         }

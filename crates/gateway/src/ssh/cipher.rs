@@ -34,6 +34,7 @@ pub(super) struct Key {
     fixed: [u8; 4],
     counter: u64,
     pub(super) packets: u64,
+    pub(super) bytes: u64,
 }
 
 impl Key {
@@ -52,17 +53,21 @@ impl Key {
             fixed: *fixed,
             counter: u64::from_be_bytes(*counter),
             packets: 0,
+            bytes: 0,
         })
     }
 
     /// No nonce is used twice: keys are changed long before the counter comes round.
-    fn nonce(&mut self) -> Nonce {
+    fn nonce(&mut self, bytes: usize) -> Nonce {
         let mut nonce = [0; 12];
         let (fixed, counter) = nonce.split_at_mut(4);
         fixed.copy_from_slice(&self.fixed);
         counter.copy_from_slice(&self.counter.to_be_bytes());
         self.counter = self.counter.wrapping_add(1);
         self.packets += 1;
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         Nonce::assume_unique_for_key(nonce)
     }
 }
@@ -95,7 +100,7 @@ pub(super) fn seal(key: Option<&mut Key>, payload: &[&[u8]], out: &mut BytesMut)
     // Sealed, it looks like chance anyway; and in the clear there is nothing to hide.
     out.resize(begin + size, 0);
     if let Some(key) = key {
-        let nonce = key.nonce();
+        let nonce = key.nonce(size);
         let body = out.get_mut(begin..).ok_or(Malformed)?;
         let sealed = key.key.seal_in_place_separate_tag(nonce, Aad::from(head), body);
         let tag = sealed.map_err(|_| Malformed)?;
@@ -126,7 +131,7 @@ pub(super) fn open(key: Option<&mut Key>, input: &mut BytesMut) -> Result<Option
     let mut packet = input.split_to(HEAD + size + tag);
     packet.advance(HEAD);
     if let Some(key) = key {
-        let nonce = key.nonce();
+        let nonce = key.nonce(size);
         let opened = key.key.open_in_place(nonce, Aad::from(head), &mut packet);
         opened.map_err(|_| Malformed)?;
         packet.truncate(size);

@@ -1,5 +1,6 @@
 //! What happened in a session of SSH, as it is recorded, and the words of its line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -44,19 +45,27 @@ pub enum Event {
         /// How many rows.
         rows: u32,
     },
-    /// A program has ended.
+    /// A program begins.
     Exec {
-        /// Of which.
+        /// Counted from 1 in each session.
         channel: u32,
         /// The command; a shell has none.
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
         command: Option<Text>,
         /// It is a subsystem, and this its name.
         #[serde(skip_serializing_if = "Option::is_none")]
-        subsystem: Option<String>,
+        subsystem: Option<&'static str>,
+        /// What the client told it of its surroundings.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        env: BTreeMap<String, String>,
+    },
+    /// A program has ended.
+    Exit {
+        /// Of which.
+        channel: u32,
         /// How it ended.
         #[serde(flatten)]
-        exit: Exit,
+        how: Exit,
         /// From when it began.
         #[serde(rename = "took_us", serialize_with = "micros")]
         took: Duration,
@@ -69,7 +78,7 @@ pub enum Event {
     File {
         /// Of which.
         channel: u32,
-        /// `open`, `remove`, `rename` and so on.
+        /// `open`, `close`, `remove`, `rename` and so on.
         did: &'static str,
         /// The file.
         #[serde(serialize_with = "some_text")]
@@ -77,22 +86,32 @@ pub enum Event {
         /// Another one, where there is one.
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
         to: Option<Text>,
+        /// For what it was opened.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        flags: Vec<&'static str>,
         /// Bytes that were read of it.
+        #[serde(skip_serializing_if = "is_zero")]
         read: u64,
         /// Bytes that were written to it.
+        #[serde(skip_serializing_if = "is_zero")]
         written: u64,
-        /// How the target answered, as SFTP numbers it; 0 is well.
+        /// How the target answered, as SFTP numbers it; 0 is well, and none that it did not.
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<u32>,
     },
-    /// A connection was forwarded, and is closed.
+    /// A connection is to be forwarded.
     Forward {
-        /// Of which.
+        /// Counted from 1 in each session.
         channel: u32,
         /// `local`, `remote` or `agent`.
         way: &'static str,
         /// To where.
         to: String,
+    },
+    /// It is closed.
+    Closed {
+        /// Of which.
+        channel: u32,
         /// The target did not open it.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         failed: bool,
@@ -138,6 +157,11 @@ pub enum Exit {
     Cut(bool),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 fn some_text<S: serde::Serializer>(text: &Text, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(text)
 }
@@ -168,7 +192,10 @@ impl Event {
     /// How many bytes of texts it has.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Exec { command, .. } => command.as_ref().map_or(0, |text| text.len()),
+            Self::Exec { command, env, .. } => {
+                let env = env.iter().map(|(name, value)| name.len() + value.len());
+                command.as_ref().map_or(0, |text| text.len()) + env.sum::<usize>()
+            }
             Self::File { path, to, .. } => path.len() + to.as_ref().map_or(0, |text| text.len()),
             Self::Output { data, .. } => match data {
                 Data::Text(text) => text.len(),
@@ -177,7 +204,7 @@ impl Event {
             Self::Terminal { term, .. } => term.as_ref().map_or(0, String::len),
             Self::Forward { to, .. } => to.len(),
             Self::Refused { what } => what.len(),
-            Self::Resize { .. } => 0,
+            Self::Resize { .. } | Self::Exit { .. } | Self::Closed { .. } => 0,
         }
     }
 }

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, EncapsulationKey, ML_KEM_768};
 use zeroize::Zeroizing;
 
-use super::cipher::{self, CIPHERS, Key};
+use super::cipher::{CIPHERS, Key};
 use super::msg;
 use super::wire::{Malformed, Reader, Writer};
 
@@ -28,7 +28,7 @@ const STRICT_SERVER: &str = "kex-strict-s-v00@openssh.com";
 const EXT_INFO_CLIENT: &str = "ext-info-c";
 
 /// What one side offers, as it is sent.
-pub(super) fn offer(is_server: bool, host_keys: &[String]) -> Vec<u8> {
+pub(super) fn offer(is_server: bool, host_keys: &[String], cookie: &[u8; 16]) -> Vec<u8> {
     let marks: &[&str] = if is_server {
         &[STRICT_SERVER]
     } else {
@@ -36,7 +36,7 @@ pub(super) fn offer(is_server: bool, host_keys: &[String]) -> Vec<u8> {
     };
     let methods = [&METHODS[..], marks].concat().join(",");
     let ciphers = CIPHERS.join(",");
-    let mut written = Writer::message(msg::KEXINIT).raw(&cipher::cookie());
+    let mut written = Writer::message(msg::KEXINIT).raw(cookie);
     // The codes are a part of the ciphers, and nothing is compressed.
     for list in [&methods, &host_keys.join(","), &ciphers, &ciphers] {
         written = written.string(list);
@@ -207,8 +207,19 @@ pub(super) struct Said<'a> {
 }
 
 impl Said<'_> {
-    pub(super) fn hash(&self, secret: &[u8]) -> [u8; 32] {
-        let said = Writer::default()
+    /// All of it, with the secret: its hash names the connection.
+    pub(super) fn written(&self, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+        let parts = [
+            self.offers[0],
+            self.offers[1],
+            self.host_key,
+            self.halves[0],
+            self.halves[1],
+        ];
+        let length: usize = parts.iter().map(|part| part.len() + 4).sum();
+        // Once and for all: what grows leaves copies behind.
+        let space = Vec::with_capacity(length + secret.len() + 1024);
+        let said = Writer(space)
             .string(self.versions[0])
             .string(self.versions[1])
             .string(self.offers[0])
@@ -218,11 +229,11 @@ impl Said<'_> {
             .string(self.halves[1])
             .raw(secret)
             .done();
-        sha256(&[&said])
+        Zeroizing::new(said)
     }
 }
 
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for part in parts {
         context.update(part);
@@ -259,7 +270,7 @@ mod tests {
 
     #[test]
     fn both_sides_choose_the_same() {
-        let (client, server) = (offer(false, &names()), offer(true, &names()));
+        let (client, server) = (offer(false, &names(), &[0; 16]), offer(true, &names(), &[1; 16]));
         let (by_server, by_client) = (
             choose(&client, true, &names()).unwrap(),
             choose(&server, false, &names()).unwrap(),
@@ -320,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_has_nothing_in_common_is_refused() {
-        let client = offer(false, &["rsa-sha2-512".to_owned()]);
+        let client = offer(false, &["rsa-sha2-512".to_owned()], &[0; 16]);
         assert_eq!(choose(&client, true, &names()), Err(Malformed));
         assert_eq!(choose(&client[..40], true, &names()), Err(Malformed));
     }

@@ -92,13 +92,21 @@ impl PrivateKey {
 
     /// A new one.
     pub(super) fn draw() -> Result<Self, Malformed> {
-        Self::from_seed(&Zeroizing::new(edge::random::<32>()))
+        let mut seed = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(&mut *seed).map_err(|_| Malformed)?;
+        Self::from_seed(&seed)
     }
 
     /// Its public key in SSH's encoding.
     #[must_use]
     pub fn public(&self) -> Vec<u8> {
         Writer::default().string(ED).string(self.pair.public_key()).done()
+    }
+
+    /// The digest of its public key: what a gateway says that it shows to clients.
+    #[must_use]
+    pub fn end_point(&self) -> Vec<u8> {
+        digest(&SHA256, &self.public()).as_ref().to_vec()
     }
 
     /// Its public key as a line of OpenSSH's.
@@ -211,6 +219,10 @@ fn hardware<'a>(
         ""
     };
     let (key, application) = (fields.string()?, fields.string()?);
+    // What it signs for others, a web site's login, is no proof here.
+    if !application.starts_with(b"ssh:") {
+        return Err(Malformed);
+    }
     let mut message_said = digest(&SHA256, application).as_ref().to_vec();
     message_said.extend_from_slice(said);
     message_said.extend_from_slice(digest(&SHA256, message).as_ref());

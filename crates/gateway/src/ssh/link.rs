@@ -95,14 +95,26 @@ impl Link {
         Ok(())
     }
 
-    /// Waits for a message.
+    /// Waits until the other side has said which version it speaks.
+    pub(super) async fn greet(&mut self) -> Result<(), Failed> {
+        loop {
+            self.flush().await?;
+            if self.transport.is_greeted()? {
+                return Ok(());
+            }
+            read(&mut self.reader, &mut self.transport.input).await?;
+        }
+    }
+
+    /// Waits for a message. What is taken is given at once: who stops waiting while something is written loses none.
     pub(super) async fn receive(&mut self) -> Result<BytesMut, Failed> {
         loop {
-            let next = self.transport.message();
             self.flush().await?;
-            match next? {
+            match self.transport.message()? {
                 Some(message) if message.first() == Some(&msg::DISCONNECT) => return Err(Failed::Left),
                 Some(message) => return Ok(message),
+                // What it answered itself goes out first.
+                None if !self.transport.output.is_empty() => {}
                 None => read(&mut self.reader, &mut self.transport.input).await?,
             }
         }
@@ -111,11 +123,11 @@ impl Link {
     /// Waits until keys are agreed.
     pub(super) async fn agree(&mut self) -> Result<(), Failed> {
         loop {
-            let next = self.transport.message();
             self.flush().await?;
-            match next? {
+            match self.transport.message()? {
                 Some(message) if message.first() == Some(&msg::DISCONNECT) => return Err(Failed::Left),
                 Some(_) => return Err(Malformed.into()),
+                None if !self.transport.output.is_empty() => {}
                 None if self.transport.is_ready() => return Ok(()),
                 None => read(&mut self.reader, &mut self.transport.input).await?,
             }
@@ -166,11 +178,17 @@ pub(super) fn goodbye(bye: Bye, words: &str) -> Vec<u8> {
         .done()
 }
 
-/// Words of others may hold anything, and terminals do what they are told.
+/// Words of others may hold anything, and terminals do what they are told: what is not seen, or turns others round, is a space.
 pub(super) fn one_line(words: &str) -> String {
+    let is_unseen = |letter: char| {
+        letter.is_control()
+            || matches!(letter,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
     words
         .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .map(|letter| if is_unseen(letter) { ' ' } else { letter })
         .collect()
 }
 

@@ -8,17 +8,20 @@ use secrecy::SecretString;
 use super::key;
 use super::link::{Failed, Link};
 use super::msg::{self, Bye};
+use super::proof::{self, HOSTBOUND, Signed, split};
 use super::wire::{Malformed, Reader, Writer};
-use crate::control::{Control, Origin, Proof, Proved};
+use crate::control::{Control, Origin, Proof, Proved, Ticket};
 
 /// How many attempts there are in one connection; a key that is only offered is none, and has a bound of its own.
 const ATTEMPTS: u32 = 10;
 const OFFERS: u32 = 64;
 
-const METHODS: &str = "publickey,keyboard-interactive,password";
+const METHODS: &str = "publickey";
+const PASSWORDS: &str = "publickey,keyboard-interactive,password";
 
-/// The longest user name and secret that are looked at.
+/// The longest user name and secret that are looked at, and the longest key.
 const LONGEST: usize = 1024;
+const LONGEST_KEY: usize = 8 * 1024;
 
 /// Somebody who proved who they are, and what they want.
 #[derive(Debug)]
@@ -26,14 +29,6 @@ pub(super) struct Met {
     pub(super) proved: Proved,
     /// A resource, perhaps with a role.
     pub(super) target: String,
-}
-
-/// What stands for the user: `LOGIN:RESOURCE/ROLE`, where a key needs no login.
-fn split(user: &str) -> (Option<&str>, &str) {
-    match user.split_once(':') {
-        Some((login, target)) => (Some(login), target),
-        None => (None, user),
-    }
 }
 
 /// What one request came to.
@@ -48,12 +43,25 @@ enum Asked {
 
 struct Login<'a> {
     link: &'a mut Link,
+    /// Of what whoever decides gave us for this connection.
+    ticket: Ticket,
+    /// Whether secrets are taken.
+    passwords: bool,
     /// Whom the secret is of that was just asked for, with keyboard-interactive.
     asked: Option<String>,
 }
 
 /// Has a client prove who they are. It does not know yet that it is in.
-pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin) -> Result<Met, Failed> {
+pub(super) async fn meet(
+    link: &mut Link,
+    passwords: bool,
+    control: &dyn Control,
+    origin: &Origin,
+) -> Result<Met, Failed> {
+    link.greet().await?;
+    // It becomes a part of what is signed: a signature of another time is no proof.
+    let challenge = control.challenge("", origin).await?;
+    link.transport.begin(proof::cookie(&challenge.scram.nonce))?;
     link.agree().await?;
     let message = link.receive().await?;
     let mut fields = Reader(&message);
@@ -62,7 +70,12 @@ pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin
     }
     link.say(&Writer::message(msg::SERVICE_ACCEPT).string("ssh-userauth").done())
         .await?;
-    let mut login = Login { link, asked: None };
+    let mut login = Login {
+        link,
+        ticket: challenge.ticket,
+        passwords,
+        asked: None,
+    };
     let (mut attempts, mut offers) = (0, 0);
     loop {
         let message = login.link.receive().await?;
@@ -73,6 +86,7 @@ pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin
             }
             Asked::Proof(proof, target) => {
                 if let Some(proved) = control.prove(proof, origin).await? {
+                    login.link.transport.settle();
                     return Ok(Met { proved, target });
                 }
             }
@@ -93,7 +107,7 @@ pub(super) async fn meet(link: &mut Link, control: &dyn Control, origin: &Origin
 impl Login<'_> {
     async fn refuse(&mut self) -> Result<(), Failed> {
         let message = Writer::message(msg::USERAUTH_FAILURE)
-            .string(METHODS)
+            .string(if self.passwords { PASSWORDS } else { METHODS })
             .bool(false)
             .done();
         self.link.say(&message).await
@@ -113,17 +127,27 @@ impl Login<'_> {
             return Err(Malformed.into());
         }
         match method {
-            b"publickey" => self.key(user, fields, message).await,
-            b"password" => Ok(password(user, fields)?),
-            b"keyboard-interactive" => self.ask(user).await,
+            b"publickey" => self.key((user, false), fields, message).await,
+            method if method == HOSTBOUND.as_bytes() => self.key((user, true), fields, message).await,
+            b"password" if self.passwords => Ok(password(user, fields)?),
+            b"keyboard-interactive" if self.passwords => self.ask(user).await,
             _ => Ok(Asked::No),
         }
     }
 
-    async fn key(&mut self, user: &str, mut fields: Reader<'_>, message: &[u8]) -> Result<Asked, Failed> {
+    async fn key(
+        &mut self,
+        (user, bound): (&str, bool),
+        mut fields: Reader<'_>,
+        message: &[u8],
+    ) -> Result<Asked, Failed> {
         let signs = fields.bool()?;
         let (algorithm, blob) = (fields.text()?, fields.string()?);
-        if !key::is_known(algorithm) {
+        if bound {
+            // For which host it is: whoever decides sees whether it is ours.
+            fields.string()?;
+        }
+        if !key::is_known(algorithm) || blob.len() > LONGEST_KEY {
             return Ok(Asked::No);
         }
         if !signs {
@@ -139,21 +163,25 @@ impl Login<'_> {
         let before = message.len() - fields.0.len();
         let signature = fields.string()?;
         fields.end()?;
-        let session = self.link.transport.session().ok_or(Malformed)?;
-        let signed = Writer::default()
+        let transport = &self.link.transport;
+        let (session, exchange) = transport.session().zip(transport.exchange()).ok_or(Malformed)?;
+        let written = Writer::default()
             .string(session)
             .raw(message.get(..before).ok_or(Malformed)?)
             .done();
-        if key::verify(algorithm, blob, &signed, signature).is_err() {
+        // Whoever decides looks at it too, and is not asked for nothing.
+        if key::verify(algorithm, blob, &written, signature).is_err() {
             return Ok(Asked::No);
         }
-        let (login, target) = split(user);
         let proof = Proof::Key {
-            user: login.map(str::to_owned),
-            algorithm: algorithm.to_owned(),
-            key: blob.to_vec(),
+            ticket: self.ticket.clone(),
+            signed: Signed {
+                exchange: exchange.to_vec(),
+                message: written,
+                signature: signature.to_vec(),
+            },
         };
-        Ok(Asked::Proof(proof, target.to_owned()))
+        Ok(Asked::Proof(proof, split(user).1.to_owned()))
     }
 
     /// Asks for the secret.

@@ -1,7 +1,7 @@
 //! SSH: clients prove who they are with their key or their personal credential, the gateway reaches the target with a certificate signed for this
 //! session, and what is done there is recorded.
 //!
-//! Read in this order: `wire`, `cipher`, `kex` and `transport` (what bytes mean), `key` (who signed), `login` and `upstream` (how both sides come in),
+//! Read in this order: `wire`, `cipher`, `kex` and `transport` (what bytes mean), `key` (who signed), `login`, `proof` and `upstream` (how both sides come in),
 //! `wait` (asking on connect), `relay` (how messages go through), `rules` and `channel` (what may, and what of it is recorded).
 //! Why the protocol is written here: ADR 0021.
 
@@ -13,6 +13,7 @@ pub mod key;
 mod link;
 mod login;
 mod msg;
+pub mod proof;
 mod relay;
 mod rules;
 pub mod sftp;
@@ -51,6 +52,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Ssh {
     host_key: Arc<PrivateKey>,
+    passwords: bool,
 }
 
 impl Ssh {
@@ -59,7 +61,16 @@ impl Ssh {
     pub fn new(host_key: PrivateKey) -> Self {
         Self {
             host_key: Arc::new(host_key),
+            passwords: false,
         }
+    }
+
+    /// The same; it takes personal credentials as passwords too. Then it has them in its hands while somebody logs in, which with
+    /// keys it never has.
+    #[must_use]
+    pub fn with_passwords(mut self) -> Self {
+        self.passwords = true;
+        self
     }
 
     /// From the proof to the end of the session.
@@ -94,7 +105,8 @@ async fn hold(session: &Session, target: SshTarget, key: PrivateKey, mut link: L
         }
         connected = upstream::connect(&target, &key) => match connected {
             Ok((upstream, banner)) => {
-                let lines: Vec<String> = banner.lines().map(str::to_owned).collect();
+                // It is not us who say that.
+                let lines: Vec<String> = banner.lines().map(|line| format!("target says: {line}")).collect();
                 let said = wait::notify(&mut link, &lines).await;
                 let greeting = Writer::message(msg::USERAUTH_SUCCESS).done();
                 // It goes out with what comes first.
@@ -151,7 +163,7 @@ impl Protocol for Ssh {
             return;
         };
         let patience = handshake.until.saturating_duration_since(edge::instant());
-        let meeting = login::meet(&mut link, gateway.control(), &origin);
+        let meeting = login::meet(&mut link, self.passwords, gateway.control(), &origin);
         match edge::within(patience, meeting).await {
             Ok(Ok(met)) => {
                 drop(handshake);

@@ -21,6 +21,9 @@ use crate::session::Session;
 /// So much may wait to be written to one side before nothing more is taken for it.
 const HIGH: usize = 256 * 1024;
 
+/// So much where who says it changes keys: what it said before is still on its way, and what it is told waits until they are changed.
+const CHANGING: usize = 16 * HIGH;
+
 /// How long the client is given to hear why its session ended, and how long each side has before the other is told.
 const GOODBYE: Duration = Duration::from_secs(2);
 const LEAVE: Duration = Duration::from_millis(500);
@@ -39,6 +42,17 @@ pub(super) struct Relay<'a> {
 struct Stalled {
     message: BytesMut,
     cost: usize,
+}
+
+/// How much may wait for the other side while this one is heard.
+fn high(from: &Transport) -> usize {
+    if from.is_ready() { HIGH } else { CHANGING }
+}
+
+/// Whether nothing more is to be heard of this side: the other one does not take it, or itself not what it is answered.
+fn is_full(from: &Transport, to: &Transport) -> bool {
+    let answers = if from.is_ready() { 4 * HIGH } else { CHANGING };
+    to.waiting() >= high(from) || from.waiting() >= answers
 }
 
 fn violated(broken: Broken) -> End {
@@ -122,8 +136,8 @@ impl<'a> Relay<'a> {
             };
             let wanted = waits(up, target).max(waits(down, client));
             let (full_up, full_down) = (
-                target.transport.waiting() >= HIGH || client.transport.waiting() >= 4 * HIGH,
-                client.transport.waiting() >= HIGH || target.transport.waiting() >= 4 * HIGH,
+                is_full(&client.transport, &target.transport),
+                is_full(&target.transport, &client.transport),
             );
             let (reads_up, reads_down) = (up.is_none() && !full_up, down.is_none() && !full_down);
             client.transport.shrink();
@@ -191,7 +205,7 @@ impl<'a> Relay<'a> {
 
     fn direction(&mut self, is_up: bool, from: &mut Transport, to: &mut Transport) -> Result<(), End> {
         let ends = if is_up { violated } else { strange };
-        while to.waiting() < HIGH {
+        while to.waiting() < high(from) {
             let (message, cost) = if let Some(stalled) = self.stall(is_up).take() {
                 (stalled.message, Some(stalled.cost))
             } else {

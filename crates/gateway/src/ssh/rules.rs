@@ -15,8 +15,9 @@ use super::terminal::Shown;
 use super::wire::{Malformed, Reader, Writer};
 use crate::record::Room;
 
-/// How many channels a session may have at once.
+/// How many channels a session may have at once, and how many of them with programs.
 const CHANNELS: usize = 64;
+const PROGRAMS: usize = 16;
 
 /// The longest command that is passed on.
 const COMMAND: usize = 128 * 1024;
@@ -111,6 +112,17 @@ impl Rules {
         &mut self.all[last]
     }
 
+    /// A connection that is to be forwarded.
+    fn forward(&mut self, (way, to): (&'static str, String), room: &mut Room, now: Now) -> &mut Channel {
+        let event = Event::Forward {
+            channel: self.opened + 1,
+            way,
+            to,
+        };
+        self.shown.push((std::mem::take(room), now.0, event));
+        self.open(Kind::Forward, now)
+    }
+
     /// A channel as the client names it to the target, as long as the client may still say something in it.
     fn of_client(&mut self, id: u32) -> Result<&mut Channel, Malformed> {
         let is = |channel: &&mut Channel| {
@@ -148,7 +160,11 @@ impl Rules {
             msg::CHANNEL_DATA => {
                 let (id, data) = (fields.u32()?, fields.string()?);
                 self.up += u64::try_from(data.len()).unwrap_or(0);
-                self.of_client(id)?.hears_client(data)?;
+                let channel = self.of_client(id)?;
+                if !channel.hears() {
+                    return Err(Malformed);
+                }
+                channel.hears_client(data)?;
             }
             msg::CHANNEL_WINDOW_ADJUST => {
                 let (id, more) = (fields.u32()?, fields.u32()?);
@@ -196,21 +212,19 @@ impl Rules {
         if self.all.iter().any(|channel| channel.client == Some(id)) {
             return Err(Malformed);
         }
-        if self.all.len() >= CHANNELS {
-            return Ok(Then::Answer(not_opened(
-                id,
-                SHORTAGE,
-                "there are as many channels as may be",
-            )));
+        let programs = self
+            .all
+            .iter()
+            .filter(|channel| !matches!(channel.kind, Kind::Forward));
+        if self.all.len() >= CHANNELS || (kind == "session" && programs.count() >= PROGRAMS) {
+            let words = "there are as many channels as may be";
+            return Ok(Then::Answer(not_opened(id, SHORTAGE, words)));
         }
         let Allowed {
             shell, exec, files, ..
         } = self.allowed;
-        let opens = match kind {
-            "session" if shell || exec || files => Kind::Session {
-                pty: None,
-                program: None,
-            },
+        let channel = match kind {
+            "session" if shell || exec || files => self.open(Kind::session(), now),
             "direct-tcpip" => {
                 let (host, port) = (fields.text()?, fields.u32()?);
                 let to = format!("{host}:{port}");
@@ -219,7 +233,7 @@ impl Rules {
                     let words = "your access does not forward to there";
                     return Ok(Then::Answer(not_opened(id, PROHIBITED, words)));
                 }
-                Kind::Forward { way: "local", to }
+                self.forward(("local", to), room, now)
             }
             other => {
                 self.refuse(&format!("a channel of kind {other}"), room, now);
@@ -227,7 +241,6 @@ impl Rules {
                 return Ok(Then::Answer(not_opened(id, PROHIBITED, words)));
             }
         };
-        let channel = self.open(opens, now);
         channel.client = Some(id);
         channel.window = u64::from(window);
         Ok(Then::Pass)
@@ -261,7 +274,10 @@ impl Rules {
                 }
                 true
             }
-            "env" => is_free,
+            "env" if is_free => {
+                let (name, value) = (fields.text()?, fields.text()?);
+                channel.env(name, value)
+            }
             "shell" if is_free && allowed.shell => begin(Begin::Shell).map(|()| true)?,
             "exec" if is_free && allowed.exec => {
                 let command = fields.string()?;
@@ -286,7 +302,9 @@ impl Rules {
         if passes {
             return Ok(Then::Pass);
         }
-        self.refuse(&format!("the request {name}"), room, now);
+        if !is_usual(name) {
+            self.refuse(&format!("the request {name}"), room, now);
+        }
         if !wants_reply {
             return Ok(Then::Nothing);
         }
@@ -316,7 +334,9 @@ impl Rules {
         if passes {
             return Ok(Then::Pass);
         }
-        self.refuse(&format!("the request {name}"), room, now);
+        if !is_usual(name) {
+            self.refuse(&format!("the request {name}"), room, now);
+        }
         Ok(refused_to_all(wants_reply))
     }
 
@@ -330,15 +350,19 @@ impl Rules {
                 let data = fields.string()?;
                 self.down += u64::try_from(data.len()).unwrap_or(0);
                 let mut shown = std::mem::take(&mut self.shown);
-                let seen = self
-                    .of_target(id)
-                    .and_then(|channel| channel.hears_target(data, error, (room, now), &mut shown));
+                let seen = self.of_target(id).and_then(|channel| {
+                    if !channel.hears() {
+                        return Err(Malformed);
+                    }
+                    channel.hears_target(data, error, (room, now), &mut shown)
+                });
                 self.shown = shown;
                 seen?;
             }
-            msg::CHANNEL_WINDOW_ADJUST | msg::CHANNEL_EOF | msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE => {
+            msg::CHANNEL_WINDOW_ADJUST | msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE => {
                 self.of_target(fields.u32()?)?;
             }
+            msg::CHANNEL_EOF => self.of_target(fields.u32()?)?.target_is_through = true,
             msg::CHANNEL_CLOSE => {
                 self.of_target(fields.u32()?)?.target_closed = true;
                 self.remove_closed(now);
@@ -409,22 +433,18 @@ impl Rules {
             "forwarded-tcpip" => {
                 let (host, port) = (fields.text()?, fields.u32()?);
                 let asked = self.allowed.listen.iter().any(|place| place.is(host, port));
-                asked.then(|| Kind::Forward {
-                    way: "remote",
-                    to: one_line(&format!("{host}:{port}")),
-                })
+                asked.then(|| ("remote", one_line(&format!("{host}:{port}"))))
             }
-            "auth-agent@openssh.com" if self.allowed.agent => Some(Kind::Forward {
-                way: "agent",
-                to: "the client's agent".to_owned(),
-            }),
+            "auth-agent@openssh.com" if self.allowed.agent => {
+                Some(("agent", "the client's agent".to_owned()))
+            }
             _ => None,
         };
         let Some(opens) = opens.filter(|_| self.all.len() < CHANNELS) else {
             self.refuse(&format!("a channel of kind {kind}, by the target"), room, now);
             return Ok(Then::Answer(not_opened(id, PROHIBITED, "not allowed")));
         };
-        self.open(opens, now).target = Some(id);
+        self.forward(opens, room, now).target = Some(id);
         Ok(Then::Pass)
     }
 
@@ -447,7 +467,10 @@ impl Rules {
     pub(super) fn farewell(&self, words: &str) -> Vec<Vec<u8>> {
         let words = format!("\r\n{}\r\n", one_line(words));
         let takes = |channel: &&Channel| {
-            !channel.target_closed && channel.is_running() && channel.window >= words.len() as u64
+            !channel.target_closed
+                && !channel.target_is_through
+                && channel.is_running()
+                && channel.window >= words.len() as u64
         };
         let all = self.all.iter().filter(takes).filter_map(|channel| channel.client);
         all.map(|id| {
@@ -475,6 +498,13 @@ impl Rules {
             channel.over(Exit::Cut(true), now, &mut self.shown);
         }
     }
+}
+
+/// What programs ask all the time, and whoever reads what was refused need not know.
+fn is_usual(name: &str) -> bool {
+    name.ends_with("@putty.projects.tartarus.org")
+        || name.starts_with("keepalive@")
+        || name.starts_with("keep-alive@")
 }
 
 fn refused_to_all(wants_reply: bool) -> Then {

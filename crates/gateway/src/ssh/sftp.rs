@@ -1,6 +1,7 @@
 //! What passes through the `sftp` subsystem, as far as it is recorded: names of files, what was done to them, and how many bytes. Without IO.
 //!
-//! Only heads are read; what is in the files goes by. Source: draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL, 4.
+//! Only heads are read; what is in the files goes by. Every request and its answer are told apart by their number, as both sides do; **whatever does not
+//! fit into that ends the session**, because it could be read there in another way than here. Source: draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL, 4.
 
 use std::collections::HashMap;
 
@@ -12,9 +13,14 @@ use crate::record::Text;
 const HEAD: usize = 16 * 1024;
 const HEAD_OF_DATA: usize = 300;
 
-/// How many requests may wait for their answers, and how many files may be open.
-const PENDING: usize = 4_096;
+/// How many requests may wait for their answers, how many files may be open, and how many bytes of names are kept of both. Programs keep
+/// to some sixty.
+const PENDING: usize = 1_024;
 const FILES: usize = 1_024;
+const KEPT: usize = 64 * 1024;
+
+/// The version that is spoken: what OpenSSH has, and nearly everybody.
+const VERSION: u32 = 3;
 
 /// Messages, by their numbers.
 mod kind {
@@ -24,18 +30,31 @@ mod kind {
     pub(super) const CLOSE: u8 = 4;
     pub(super) const READ: u8 = 5;
     pub(super) const WRITE: u8 = 6;
+    pub(super) const LSTAT: u8 = 7;
+    pub(super) const FSTAT: u8 = 8;
     pub(super) const SETSTAT: u8 = 9;
     pub(super) const FSETSTAT: u8 = 10;
+    pub(super) const OPENDIR: u8 = 11;
+    pub(super) const READDIR: u8 = 12;
     pub(super) const REMOVE: u8 = 13;
     pub(super) const MKDIR: u8 = 14;
     pub(super) const RMDIR: u8 = 15;
+    pub(super) const REALPATH: u8 = 16;
+    pub(super) const STAT: u8 = 17;
     pub(super) const RENAME: u8 = 18;
+    pub(super) const READLINK: u8 = 19;
     pub(super) const SYMLINK: u8 = 20;
     pub(super) const STATUS: u8 = 101;
     pub(super) const HANDLE: u8 = 102;
     pub(super) const DATA: u8 = 103;
+    pub(super) const NAME: u8 = 104;
+    pub(super) const ATTRS: u8 = 105;
     pub(super) const EXTENDED: u8 = 200;
+    pub(super) const EXTENDED_REPLY: u8 = 201;
 }
+
+/// For what a file is opened, bit by bit.
+const FLAGS: [&str; 6] = ["read", "write", "append", "create", "truncate", "exclusive"];
 
 /// Extensions that change nothing.
 const HARMLESS: [&[u8]; 7] = [
@@ -107,13 +126,48 @@ impl Split {
     }
 }
 
+/// What was asked for and not answered.
 #[derive(Debug)]
 enum Asked {
-    Open(Text),
+    Open(Text, u32),
+    OpenDir,
     Close(Vec<u8>),
     Read(Vec<u8>),
     Write(Vec<u8>, u64),
+    /// From one file into another, so many bytes; 0 is all.
+    Copy(Vec<u8>, Vec<u8>, u64),
     Done(&'static str, Text, Option<Text>),
+    /// An extension that nobody knows here.
+    Extended(Text),
+    /// Nothing is recorded of it, and this would be its answer.
+    Other(&'static [u8]),
+}
+
+impl Asked {
+    /// Whether this is an answer to it.
+    fn fits(&self, answer: u8) -> bool {
+        if answer == kind::STATUS {
+            return true;
+        }
+        match self {
+            Self::Open(..) | Self::OpenDir => answer == kind::HANDLE,
+            Self::Read(_) => answer == kind::DATA,
+            Self::Close(_) | Self::Write(..) | Self::Copy(..) | Self::Done(..) => false,
+            Self::Extended(_) => matches!(answer, kind::EXTENDED_REPLY | kind::NAME | kind::ATTRS),
+            Self::Other(answers) => answers.contains(&answer),
+        }
+    }
+
+    /// How many bytes of names are kept of it.
+    fn size(&self) -> usize {
+        match self {
+            Self::Open(path, _) | Self::Extended(path) => path.len(),
+            Self::Close(handle) | Self::Read(handle) | Self::Write(handle, _) => handle.len(),
+            Self::Copy(from, to, _) => from.len() + to.len(),
+            Self::Done(_, path, to) => path.len() + to.as_ref().map_or(0, |to| to.len()),
+            Self::OpenDir | Self::Other(_) => 0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -129,8 +183,11 @@ pub struct Sftp {
     channel: u32,
     up: Split,
     down: Split,
+    /// Whether the client, and the target, said which version they speak.
+    begun: [bool; 2],
     asked: HashMap<u32, Asked>,
     files: HashMap<Vec<u8>, File>,
+    kept: usize,
 }
 
 fn readable(bytes: &[u8]) -> Text {
@@ -169,16 +226,33 @@ impl Sftp {
         fed
     }
 
+    fn keep(&mut self, bytes: usize) -> Result<(), Malformed> {
+        self.kept += bytes;
+        if self.kept > KEPT { Err(Malformed) } else { Ok(()) }
+    }
+
     fn request(&mut self, head: &[u8]) -> Result<(), Malformed> {
         let mut fields = Reader(head);
         let kind = fields.u8()?;
-        if kind == kind::INIT {
-            return Ok(());
+        if !std::mem::replace(&mut self.begun[0], true) {
+            let begins = kind == kind::INIT && fields.u32()? >= VERSION;
+            return if begins { Ok(()) } else { Err(Malformed) };
         }
         let id = fields.u32()?;
+        let asked = self.asks(kind, fields)?;
+        // The same number twice would leave one of them without its answer.
+        if self.asked.len() >= PENDING || self.asked.contains_key(&id) {
+            return Err(Malformed);
+        }
+        self.keep(asked.size())?;
+        self.asked.insert(id, asked);
+        Ok(())
+    }
+
+    fn asks(&self, kind: u8, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
         let mut path = || fields.string().map(readable);
-        let asked = match kind {
-            kind::OPEN => Asked::Open(path()?),
+        Ok(match kind {
+            kind::OPEN => Asked::Open(path()?, fields.u32()?),
             kind::SETSTAT => Asked::Done("setstat", path()?, None),
             kind::REMOVE => Asked::Done("remove", path()?, None),
             kind::MKDIR => Asked::Done("mkdir", path()?, None),
@@ -192,33 +266,40 @@ impl Sftp {
                 fields.u64()?;
                 Asked::Write(handle, u64::from(fields.u32()?))
             }
-            kind::FSETSTAT => {
-                let handle = fields.string()?;
-                let path = self.files.get(handle).map(|file| file.path.clone());
-                Asked::Done("setstat", path.unwrap_or_default(), None)
+            kind::FSETSTAT => Asked::Done("setstat", self.path(fields.string()?), None),
+            kind::OPENDIR => Asked::OpenDir,
+            kind::STAT | kind::LSTAT | kind::FSTAT => Asked::Other(&[kind::ATTRS]),
+            kind::READDIR | kind::REALPATH | kind::READLINK => Asked::Other(&[kind::NAME]),
+            kind::EXTENDED => self.extended(fields)?,
+            // There are no others in this version.
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn extended(&self, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
+        let name = fields.string()?;
+        let mut path = || fields.string().map(readable);
+        Ok(match name {
+            name if HARMLESS.contains(&name) => Asked::Other(&[kind::EXTENDED_REPLY, kind::NAME]),
+            b"posix-rename@openssh.com" => Asked::Done("rename", path()?, Some(path()?)),
+            b"hardlink@openssh.com" => Asked::Done("link", path()?, Some(path()?)),
+            b"lsetstat@openssh.com" => Asked::Done("setstat", path()?, None),
+            b"copy-data" => {
+                let from = fields.string()?.to_vec();
+                fields.u64()?;
+                let bytes = fields.u64()?;
+                Asked::Copy(from, fields.string()?.to_vec(), bytes)
             }
-            kind::EXTENDED => match fields.string()? {
-                name if HARMLESS.contains(&name) => return Ok(()),
-                b"posix-rename@openssh.com" => Asked::Done(
-                    "rename",
-                    readable(fields.string()?),
-                    Some(readable(fields.string()?)),
-                ),
-                b"hardlink@openssh.com" => Asked::Done(
-                    "link",
-                    readable(fields.string()?),
-                    Some(readable(fields.string()?)),
-                ),
-                b"lsetstat@openssh.com" => Asked::Done("setstat", readable(fields.string()?), None),
-                other => Asked::Done("extended", readable(other), None),
-            },
-            _ => return Ok(()),
-        };
-        // The same number twice would leave one of them without its answer.
-        if self.asked.len() >= PENDING || self.asked.insert(id, asked).is_some() {
-            return Err(Malformed);
-        }
-        Ok(())
+            other => Asked::Extended(readable(other)),
+        })
+    }
+
+    /// The path of what is open.
+    fn path(&self, handle: &[u8]) -> Text {
+        self.files
+            .get(handle)
+            .map(|file| file.path.clone())
+            .unwrap_or_default()
     }
 
     fn file(&self, did: &'static str, path: Text, to: Option<Text>, status: Option<u32>) -> Event {
@@ -227,6 +308,22 @@ impl Sftp {
             did,
             path,
             to,
+            flags: Vec::new(),
+            read: 0,
+            written: 0,
+            status,
+        }
+    }
+
+    fn opened(&self, path: Text, flags: u32, status: Option<u32>) -> Event {
+        let named = FLAGS.iter().enumerate();
+        let named = named.filter(|(bit, _)| flags & (1 << bit) != 0);
+        Event::File {
+            channel: self.channel,
+            did: "open",
+            path,
+            to: None,
+            flags: named.map(|(_, name)| *name).collect(),
             read: 0,
             written: 0,
             status,
@@ -236,80 +333,104 @@ impl Sftp {
     fn closed(&self, file: File, status: Option<u32>) -> Event {
         Event::File {
             channel: self.channel,
-            did: "open",
+            did: "close",
             path: file.path,
             to: None,
+            flags: Vec::new(),
             read: file.read,
             written: file.written,
             status,
         }
     }
 
+    fn close(&mut self, handle: &[u8]) -> Option<File> {
+        let file = self.files.remove(handle)?;
+        self.kept -= handle.len() + file.path.len();
+        Some(file)
+    }
+
     fn answer(&mut self, head: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed> {
         let mut fields = Reader(head);
         let kind = fields.u8()?;
-        if kind == kind::VERSION {
-            return Ok(());
+        if !std::mem::replace(&mut self.begun[1], true) {
+            let begins = kind == kind::VERSION && fields.u32()? == VERSION;
+            return if begins { Ok(()) } else { Err(Malformed) };
         }
-        let id = fields.u32()?;
-        let Some(asked) = self.asked.remove(&id) else {
-            return Ok(());
-        };
+        let asked = self.asked.remove(&fields.u32()?).ok_or(Malformed)?;
+        if !asked.fits(kind) {
+            return Err(Malformed);
+        }
+        self.kept -= asked.size();
         let status = if kind == kind::STATUS {
             Some(fields.u32()?)
         } else {
             None
         };
         match asked {
-            Asked::Open(path) if kind == kind::HANDLE => {
+            Asked::Open(path, flags) if kind == kind::HANDLE => {
                 let handle = fields.string()?.to_vec();
-                let file = File {
-                    path,
-                    read: 0,
-                    written: 0,
-                };
+                out.push(self.opened(path.clone(), flags, Some(0)));
+                if let Some(before) = self.close(&handle) {
+                    out.push(self.closed(before, None));
+                }
                 if self.files.len() >= FILES {
                     return Err(Malformed);
                 }
-                if let Some(before) = self.files.insert(handle, file) {
-                    out.push(self.closed(before, None));
-                }
+                self.keep(handle.len() + path.len())?;
+                let (read, written) = (0, 0);
+                self.files.insert(handle, File { path, read, written });
             }
-            Asked::Open(path) => out.push(self.file("open", path, None, status)),
+            Asked::Open(path, flags) => out.push(self.opened(path, flags, status)),
             Asked::Read(handle) if kind == kind::DATA => {
                 let read = u64::from(fields.u32()?);
-                if let Some(file) = self.files.get_mut(&handle) {
-                    file.read += read;
-                }
+                self.moved(&handle, |file| &mut file.read, read);
             }
-            Asked::Write(handle, bytes) => {
-                if let (Some(0), Some(file)) = (status, self.files.get_mut(&handle)) {
-                    file.written += bytes;
+            Asked::Write(handle, bytes) if status == Some(0) => {
+                self.moved(&handle, |file| &mut file.written, bytes);
+            }
+            Asked::Copy(from, to, bytes) => {
+                if status == Some(0) {
+                    self.moved(&from, |file| &mut file.read, bytes);
+                    self.moved(&to, |file| &mut file.written, bytes);
                 }
+                out.push(self.file("copy", self.path(&from), Some(self.path(&to)), status));
             }
             Asked::Close(handle) => {
-                if let Some(file) = self.files.remove(&handle) {
+                if let Some(file) = self.close(&handle) {
                     out.push(self.closed(file, status));
                 }
             }
             Asked::Done(did, path, to) => out.push(self.file(did, path, to, status)),
-            Asked::Read(_) => {}
+            Asked::Extended(name) => out.push(self.file("extended", name, None, status)),
+            Asked::Read(_) | Asked::Write(..) | Asked::OpenDir | Asked::Other(_) => {}
         }
         Ok(())
     }
 
+    fn moved(&mut self, handle: &[u8], which: impl FnOnce(&mut File) -> &mut u64, bytes: u64) {
+        if let Some(file) = self.files.get_mut(handle) {
+            let count = which(file);
+            *count = count.saturating_add(bytes);
+        }
+    }
+
     /// What was not finished when it ended.
     pub fn cut(&mut self, out: &mut Vec<Event>) {
+        for (_, asked) in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::Open(path, flags) => out.push(self.opened(path, flags, None)),
+                Asked::Done(did, path, to) => out.push(self.file(did, path, to, None)),
+                Asked::Extended(name) => out.push(self.file("extended", name, None, None)),
+                Asked::Copy(from, to, _) => {
+                    out.push(self.file("copy", self.path(&from), Some(self.path(&to)), None));
+                }
+                Asked::Close(_) | Asked::Read(_) | Asked::Write(..) | Asked::OpenDir | Asked::Other(_) => {}
+            }
+        }
         for (_, file) in std::mem::take(&mut self.files) {
             out.push(self.closed(file, None));
         }
-        for (_, asked) in std::mem::take(&mut self.asked) {
-            match asked {
-                Asked::Open(path) => out.push(self.file("open", path, None, None)),
-                Asked::Done(did, path, to) => out.push(self.file(did, path, to, None)),
-                Asked::Close(_) | Asked::Read(_) | Asked::Write(..) => {}
-            }
-        }
+        self.kept = 0;
     }
 }
 
@@ -378,13 +499,141 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"{"kind":"file","channel":1,"did":"open","path":"/etc/motd","read":77,"written":5000,"status":0}"#,
-                r#"{"kind":"file","channel":1,"did":"rename","path":"a","to":"b","read":0,"written":0,"status":3}"#,
+                r#"{"kind":"file","channel":1,"did":"open","path":"/etc/motd","flags":["write"],"status":0}"#,
+                r#"{"kind":"file","channel":1,"did":"close","path":"/etc/motd","read":77,"written":5000,"status":0}"#,
+                r#"{"kind":"file","channel":1,"did":"rename","path":"a","to":"b","status":3}"#,
             ]
         );
         for cuts in [1, 2, 3, 7, 299, 300, 301] {
             assert_eq!(talk(cuts), talk(10_000), "{cuts}");
         }
+    }
+
+    fn begun() -> Sftp {
+        let mut sftp = Sftp::new(1);
+        sftp.up(&framed(Writer::message(kind::INIT).u32(3))).unwrap();
+        sftp.down(&framed(Writer::message(kind::VERSION).u32(3)), &mut Vec::new())
+            .unwrap();
+        sftp
+    }
+
+    #[test]
+    fn an_answer_is_of_one_request_and_of_its_kind() {
+        let stat = || framed(Writer::message(kind::STAT).u32(7).string("/nope"));
+        let open = |id| {
+            framed(
+                Writer::message(kind::OPEN)
+                    .u32(id)
+                    .string("/etc/shadow")
+                    .u32(1)
+                    .u32(0),
+            )
+        };
+        let mut sftp = begun();
+        sftp.up(&stat()).unwrap();
+        assert_eq!(
+            sftp.up(&open(7)),
+            Err(Malformed),
+            "a number that waits for its answer"
+        );
+        for (asked, answered) in [
+            (stat(), framed(Writer::message(kind::HANDLE).u32(7).string("h"))),
+            (open(7), framed(Writer::message(kind::ATTRS).u32(7).u32(0))),
+            (open(7), framed(Writer::message(kind::DATA).u32(7).string("x"))),
+            (open(7), framed(Writer::message(kind::HANDLE).u32(8).string("h"))),
+            (open(7), framed(Writer::message(kind::VERSION).u32(3))),
+            (
+                framed(Writer::message(kind::REMOVE).u32(7).string("a")),
+                framed(Writer::message(kind::NAME).u32(7).u32(0)),
+            ),
+        ] {
+            let mut sftp = begun();
+            sftp.up(&asked).unwrap();
+            assert_eq!(
+                sftp.down(&answered, &mut Vec::new()),
+                Err(Malformed),
+                "{answered:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_version_that_is_known_is_spoken_and_said_once() {
+        let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
+        assert!(
+            sftp.up(&framed(Writer::message(kind::REMOVE).u32(1).string("a")))
+                .is_err()
+        );
+        let init = framed(Writer::message(kind::INIT).u32(6));
+        let mut sftp = Sftp::new(1);
+        sftp.up(&init).unwrap();
+        assert!(
+            sftp.down(&framed(Writer::message(kind::VERSION).u32(6)), &mut out)
+                .is_err()
+        );
+        let mut sftp = begun();
+        assert!(sftp.up(&init).is_err());
+        // LINK of version 6.
+        assert!(
+            begun()
+                .up(&framed(Writer::message(21).u32(1).string("a").string("b")))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_is_kept_of_a_session_has_a_bound() {
+        let mut sftp = begun();
+        let remove = |id| framed(Writer::message(kind::REMOVE).u32(id).string([0xff; 4000]));
+        let all = (0..1000).take_while(|id| sftp.up(&remove(*id)).is_ok()).count();
+        assert!((1..20).contains(&all), "{all}");
+        let mut sftp = begun();
+        let stat = |id| framed(Writer::message(kind::STAT).u32(id).string("a"));
+        let all = (0..10_000).take_while(|id| sftp.up(&stat(*id)).is_ok()).count();
+        assert_eq!(all, PENDING);
+        let (mut sftp, mut out) = (begun(), Vec::new());
+        for id in 0..100_000_u32 {
+            sftp.up(&stat(id)).unwrap();
+            sftp.down(&framed(Writer::message(kind::STATUS).u32(id).u32(2)), &mut out)
+                .unwrap();
+        }
+        assert_eq!((sftp.kept, sftp.asked.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_copy_within_the_target_is_recorded_with_both_names() {
+        let (mut sftp, mut out) = (begun(), Vec::new());
+        for (id, path, handle) in [(1, "/from", "f"), (2, "/to", "t")] {
+            sftp.up(&framed(
+                Writer::message(kind::OPEN).u32(id).string(path).u32(1).u32(0),
+            ))
+            .unwrap();
+            sftp.down(
+                &framed(Writer::message(kind::HANDLE).u32(id).string(handle)),
+                &mut out,
+            )
+            .unwrap();
+        }
+        out.clear();
+        let copy = Writer::message(kind::EXTENDED).u32(3).string("copy-data");
+        let copy = copy.string("f").raw(&[0; 8]).raw(&9_u64.to_be_bytes());
+        sftp.up(&framed(copy.string("t").raw(&[0; 8]))).unwrap();
+        sftp.down(&framed(Writer::message(kind::STATUS).u32(3).u32(0)), &mut out)
+            .unwrap();
+        sftp.cut(&mut out);
+        let mut lines: Vec<_> = out
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap())
+            .collect();
+        lines[1..].sort();
+        assert_eq!(
+            lines,
+            [
+                r#"{"kind":"file","channel":1,"did":"copy","path":"/from","to":"/to","status":0}"#,
+                r#"{"kind":"file","channel":1,"did":"close","path":"/from","read":9}"#,
+                r#"{"kind":"file","channel":1,"did":"close","path":"/to","written":9}"#,
+            ]
+        );
     }
 
     proptest! {

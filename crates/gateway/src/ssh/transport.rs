@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use zeroize::Zeroizing;
 
 use super::cipher::{self, Key};
 use super::kex::{self, Chosen, Half, Said};
@@ -22,8 +23,9 @@ pub const VERSION: &str = "SSH-2.0-Daypass";
 const LONGEST_LINE: usize = 255;
 const LINES_BEFORE: usize = 20;
 
-/// Keys are changed after so many packets, long before a nonce comes round or the cipher's bounds are near.
-const PACKETS: u64 = 1 << 30;
+/// Keys are changed after so many packets or bytes (RFC 4253, 9): long before a nonce comes round or the cipher's bounds are near.
+const PACKETS: u64 = 1 << 28;
+const BYTES: u64 = 1 << 30;
 
 /// Which side we are.
 #[derive(Debug, Clone)]
@@ -89,6 +91,10 @@ pub struct Transport {
     held: VecDeque<Vec<u8>>,
     held_bytes: usize,
     offered_extensions: bool,
+    /// After how many bytes keys are changed.
+    bytes: u64,
+    exchange: Option<Zeroizing<Vec<u8>>>,
+    is_settled: bool,
 }
 
 impl std::fmt::Debug for Transport {
@@ -98,7 +104,7 @@ impl std::fmt::Debug for Transport {
 }
 
 impl Transport {
-    /// A connection that begins: our version and our offer are to be written.
+    /// A connection that begins: our version is to be written, and a client's offer; a server's follows ([`Transport::begin`]).
     ///
     /// # Errors
     /// Never, but for a fault of ours.
@@ -123,9 +129,45 @@ impl Transport {
             held: VecDeque::new(),
             held_bytes: 0,
             offered_extensions: false,
+            bytes: BYTES,
+            exchange: None,
+            is_settled: false,
         };
-        begun.offer()?;
+        if !begun.is_server() {
+            begun.offer(cipher::cookie())?;
+        }
         Ok(begun)
+    }
+
+    /// A server's first offer, with these for its random bytes.
+    ///
+    /// # Errors
+    /// It was made already.
+    pub fn begin(&mut self, cookie: [u8; 16]) -> Result<(), Malformed> {
+        if self.stage != Stage::Idle || self.session.is_some() {
+            return Err(Malformed);
+        }
+        self.offer(cookie)
+    }
+
+    /// Whether the other side has said which version it speaks.
+    ///
+    /// # Errors
+    /// It said something else.
+    pub fn is_greeted(&mut self) -> Result<bool, Malformed> {
+        Ok(self.theirs.is_some() || self.first_line()?)
+    }
+
+    /// What both sides said when they agreed on keys for the first time, until the connection is settled.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&[u8]> {
+        self.exchange.as_ref().map(|said| said.as_slice())
+    }
+
+    /// The client is known: what its proof was made of is not needed any more, and keys may be changed.
+    pub(super) fn settle(&mut self) {
+        self.exchange = None;
+        self.is_settled = true;
     }
 
     const fn is_server(&self) -> bool {
@@ -178,8 +220,8 @@ impl Transport {
     }
 
     /// Sends our offer. What we send besides waits from here on.
-    fn offer(&mut self) -> Result<(), Malformed> {
-        let offer = kex::offer(self.is_server(), &self.host_keys());
+    fn offer(&mut self, cookie: [u8; 16]) -> Result<(), Malformed> {
+        let offer = kex::offer(self.is_server(), &self.host_keys(), &cookie);
         self.write(&[&offer])?;
         let (ours, _) = self.places();
         if let Some(place) = self.offers.get_mut(ours) {
@@ -209,9 +251,15 @@ impl Transport {
             return Ok(());
         }
         self.write(payload)?;
-        let used = |key: &Option<Key>| key.as_ref().map_or(0, |key| key.packets);
-        if self.stage == Stage::Idle && (used(&self.sealing) >= PACKETS || used(&self.opening) >= PACKETS) {
-            self.offer()?;
+        self.refresh()
+    }
+
+    /// Changes keys that were used for much, in whichever direction.
+    fn refresh(&mut self) -> Result<(), Malformed> {
+        let is_old =
+            |key: &Option<Key>| matches!(key, Some(key) if key.packets >= PACKETS || key.bytes >= self.bytes);
+        if self.stage == Stage::Idle && (is_old(&self.sealing) || is_old(&self.opening)) {
+            self.offer(cipher::cookie())?;
         }
         Ok(())
     }
@@ -222,7 +270,7 @@ impl Transport {
     /// Never, but for a fault of ours.
     pub fn rekey(&mut self) -> Result<(), Malformed> {
         if self.stage == Stage::Idle && self.session.is_some() {
-            self.offer()?;
+            self.offer(cipher::cookie())?;
         }
         Ok(())
     }
@@ -237,8 +285,10 @@ impl Transport {
         }
         while let Some(packet) = cipher::open(self.opening.as_mut(), &mut self.input)? {
             self.received = self.received.wrapping_add(1);
-            if let Some(message) = self.look(packet)? {
-                return Ok(Some(message));
+            let message = self.look(packet)?;
+            self.refresh()?;
+            if message.is_some() {
+                return Ok(message);
             }
         }
         Ok(None)
@@ -320,8 +370,12 @@ impl Transport {
         if first && self.received != 1 {
             return Err(Malformed.into());
         }
+        // No client does that before it is known; a stranger could have us make keys again and again.
+        if !first && self.is_server() && !self.is_settled {
+            return Err(Malformed.into());
+        }
         match self.stage {
-            Stage::Idle => self.offer()?,
+            Stage::Idle => self.offer(cipher::cookie())?,
             Stage::Offered => {}
             Stage::Halves | Stage::Keys => return Err(Malformed.into()),
         }
@@ -380,7 +434,11 @@ impl Transport {
         let method = self.chosen.as_ref().ok_or(Malformed)?.method;
         let (ours, secret) = kex::answer(method, theirs)?;
         let public = host_key.public();
-        let hash = self.said(&public, [theirs, &ours])?.hash(&secret);
+        let said = self.said(&public, [theirs, &ours])?.written(&secret);
+        let hash = kex::sha256(&[&said]);
+        if self.session.is_none() {
+            self.exchange = Some(said);
+        }
         let reply = Writer::message(msg::KEX_REPLY)
             .string(&public)
             .string(&ours)
@@ -405,7 +463,8 @@ impl Transport {
         let (host_key, theirs, signature) = (fields.string()?, fields.string()?, fields.string()?);
         fields.end()?;
         let secret = half.agree(theirs)?;
-        let hash = self.said(host_key, [&half.public, theirs])?.hash(&secret);
+        let said = self.said(host_key, [&half.public, theirs])?.written(&secret);
+        let hash = kex::sha256(&[&said]);
         let algorithm = self
             .chosen
             .as_ref()
@@ -430,11 +489,13 @@ impl Transport {
         self.next_opening = Some(opening);
         self.stage = Stage::Keys;
         if extensions && !std::mem::replace(&mut self.offered_extensions, true) {
-            // By which algorithms keys may sign: a client with an RSA key asks.
+            // By which algorithms keys may sign: a client with an RSA key asks. And that signatures may be of our host key too.
             let message = Writer::message(msg::EXT_INFO)
-                .u32(1)
+                .u32(2)
                 .string("server-sig-algs")
-                .string(SIGNATURES.join(","));
+                .string(SIGNATURES.join(","))
+                .string("publickey-hostbound@openssh.com")
+                .string("0");
             self.write(&[&message.done()])?;
         }
         self.release()?;
@@ -506,7 +567,8 @@ mod tests {
             keys: vec![key.public()],
             authorities: Vec::new(),
         };
-        let server = Transport::new(Role::Server(key)).unwrap();
+        let mut server = Transport::new(Role::Server(key)).unwrap();
+        server.begin([3; 16]).unwrap();
         (server, Transport::new(Role::Client(Arc::new(known))).unwrap())
     }
 
@@ -532,6 +594,7 @@ mod tests {
         client.send(b"\x05early").unwrap();
         let said = talk(&mut server, &mut client).unwrap();
         assert_eq!(said.len(), 1);
+        server.settle();
         let session = *server.session().unwrap();
         assert_eq!(client.session(), Some(&session));
         client.rekey().unwrap();
@@ -545,6 +608,34 @@ mod tests {
             (Some(&session), Some(&session))
         );
         assert!(client.is_ready() && server.is_ready() && client.waiting() == 0);
+    }
+
+    #[test]
+    fn keys_that_were_used_for_much_are_changed_whoever_says_it() {
+        let (mut server, mut client) = pair();
+        talk(&mut server, &mut client).unwrap();
+        server.settle();
+        client.bytes = 100_000;
+        let (mut said, mut seen) = (0, 0);
+        for _ in 0..100 {
+            // One side only hears, and changes keys all the same.
+            server.send(&[5; 10_000]).unwrap();
+            said += 1;
+            let before = client.opening.as_ref().unwrap().bytes;
+            seen += talk(&mut server, &mut client).unwrap().len();
+            let after = client.opening.as_ref().unwrap().bytes;
+            assert!(after <= 110_100, "{before} {after}");
+        }
+        assert_eq!(seen, said);
+        assert!(client.is_ready() && server.is_ready());
+    }
+
+    #[test]
+    fn a_stranger_has_keys_made_once() {
+        let (mut server, mut client) = pair();
+        talk(&mut server, &mut client).unwrap();
+        client.rekey().unwrap();
+        assert!(talk(&mut server, &mut client).is_err());
     }
 
     #[test]

@@ -129,18 +129,17 @@ fn every_proof_arrives_and_shows_no_secret_on_the_way() {
             },
         },
         Proof::Key {
-            user: None,
-            algorithm: "ssh-ed25519".to_owned(),
-            key: vec![0, 1, 255],
-        },
-        Proof::Password {
-            user: "ada".to_owned(),
-            secret: "hunter2".into(),
+            ticket: Ticket("t".into()),
+            signed: Signed {
+                exchange: b"hunter2".to_vec(),
+                message: vec![0, 1, 255],
+                signature: vec![7],
+            },
         },
     ];
     for given in proofs {
-        let wire = sent(&prove(&given, &origin));
-        let shown = format!("{wire:?}");
+        let wire = sent(&prove(&given, &origin).unwrap());
+        let shown = format!("{wire:?}{given:?}");
         assert!(
             !shown.contains("hunter2") && !shown.contains(&hex::encode("hunter2")),
             "{shown}"
@@ -150,27 +149,24 @@ fn every_proof_arrives_and_shows_no_secret_on_the_way() {
             (Proof::Scram { answer: one, .. }, Proof::Scram { answer: other, .. }) => {
                 assert_eq!((one.said, one.proof), (other.said, other.proof));
             }
-            (
-                Proof::Key { user, algorithm, key },
-                Proof::Key {
-                    user: u,
-                    algorithm: a,
-                    key: k,
-                },
-            ) => {
-                assert_eq!((user, algorithm, key), (u, a, k));
-            }
-            (Proof::Password { user, secret }, Proof::Password { user: u, secret: s }) => {
-                use secrecy::ExposeSecret as _;
-                assert_eq!((user, secret.expose_secret()), (u, s.expose_secret()));
+            (Proof::Key { signed: one, .. }, Proof::Key { signed: other, .. }) => {
+                assert_eq!(
+                    (one.exchange, one.message, one.signature),
+                    (other.exchange, other.message, other.signature)
+                );
             }
             (one, other) => panic!("{one:?} came as {other:?}"),
         }
     }
+    let secret = Proof::Password {
+        user: "ada".to_owned(),
+        secret: "hunter2".into(),
+    };
+    assert!(prove(&secret, &origin).is_none(), "it does not leave");
     for bad in [
-        r#"{"kind":"key","algorithm":"a","key":"00","sudo":true}"#,
+        r#"{"kind":"key","ticket":"t","exchange":"00","message":"00","signature":"00","sudo":true}"#,
         r#"{"kind":"word","said":"please"}"#,
-        r#"{"kind":"password","user":"ada"}"#,
+        r#"{"kind":"password","user":"ada","secret":"s"}"#,
     ] {
         assert!(serde_json::from_str::<api::ClientProof>(bad).is_err(), "{bad}");
     }

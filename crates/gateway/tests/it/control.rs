@@ -67,6 +67,8 @@ pub(crate) struct Host {
     pub(crate) principal: String,
     /// The key of everybody who comes with one.
     pub(crate) key: Vec<u8>,
+    /// The digest of the gateway's host key.
+    pub(crate) shown: Vec<u8>,
 }
 
 impl Host {
@@ -419,9 +421,22 @@ impl Control for Judge {
     async fn prove(&self, proof: Proof, _: &Origin) -> Result<Option<Proved>, Unavailable> {
         let (ticket, answer) = match proof {
             Proof::Scram { ticket, answer } => (ticket, answer),
-            Proof::Key { user, key, .. } => {
-                let known = self.rules().host.as_ref().is_some_and(|host| host.key == key);
-                let known = known && user.is_none_or(|user| user == "ada");
+            Proof::Key { ticket, signed } => {
+                let nonce = match self.kept().challenges.get(&ticket) {
+                    Some((_, challenge)) => challenge.nonce.clone(),
+                    None => return Ok(None),
+                };
+                let (key, shown) = match &self.rules().host {
+                    Some(host) => (host.key.clone(), host.shown.clone()),
+                    None => return Ok(None),
+                };
+                let Some(holder) = signed.check(&nonce, &[&shown]) else {
+                    return Ok(None);
+                };
+                let known = holder.key == key && holder.login.is_none_or(|login| login == "ada");
+                if known {
+                    self.kept().challenges.remove(&ticket);
+                }
                 return Ok(known.then(|| self.proved("ada")));
             }
             Proof::Password { user, secret } => {

@@ -34,15 +34,12 @@ async fn a_command_runs_and_says_how_it_ended() {
     let closings = world.judge.closings(1).await;
     assert_eq!(closings[0].reason, Reason::Left);
     let events = world.judge.events();
-    let Some(Event::Exec {
-        command, exit, down, ..
-    }) = events.last()
-    else {
+    let [Event::Exec { command, .. }, Event::Exit { how, down, .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(command.as_deref(), Some("echo out; echo err >&2; exit 7"));
     assert_eq!(
-        (exit, *down, closings[0].counters.bytes_down),
+        (how, *down, closings[0].counters.bytes_down),
         (&Exit::Status(7), 8, 8)
     );
     assert_eq!(
@@ -95,12 +92,12 @@ async fn a_shell_is_recorded_as_it_was_seen() {
         !text.contains("a-secret"),
         "what is not echoed is not recorded: {text}"
     );
-    assert!(matches!(&events[0], Event::Terminal { term: Some(term), .. } if term == "xterm"));
+    assert!(matches!(&events[0], Event::Exec { command: None, .. }));
+    assert!(matches!(&events[1], Event::Terminal { term: Some(term), .. } if term == "xterm"));
     assert!(matches!(
         events.last(),
-        Some(Event::Exec {
-            command: None,
-            exit: Exit::Status(3),
+        Some(Event::Exit {
+            how: Exit::Status(3),
             ..
         })
     ));
@@ -129,7 +126,7 @@ async fn files_go_both_ways_and_are_recorded_by_name_and_size() {
     let there = world.path("there-q").display().to_string();
     let file = |event: &Event| match event {
         Event::File {
-            did: "open",
+            did: "close",
             path,
             read,
             written,
@@ -191,8 +188,20 @@ async fn connections_are_forwarded_to_where_the_role_says() {
         (0, 1)
     );
     let events = world.judge.events();
-    let forwarded = |event: &&Event| matches!(event, Event::Forward { to, failed: false, up: 4, down: 4, .. } if *to == there);
+    let forwarded = |event: &&Event| matches!(event, Event::Forward { to, .. } if *to == there);
     assert_eq!(events.iter().filter(forwarded).count(), 1, "{events:?}");
+    let closed = |event: &&Event| {
+        matches!(
+            event,
+            Event::Closed {
+                failed: false,
+                up: 4,
+                down: 4,
+                ..
+            }
+        )
+    };
+    assert_eq!(events.iter().filter(closed).count(), 1, "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,8 +288,8 @@ async fn a_session_that_is_ended_ends_at_once_in_the_middle_of_a_copy() {
     assert!(
         matches!(
             events.last(),
-            Some(Event::Exec {
-                exit: Exit::Cut(true),
+            Some(Event::Exit {
+                how: Exit::Cut(true),
                 ..
             })
         ),

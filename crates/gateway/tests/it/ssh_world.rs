@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 use crate::control::{Host, Judge, Rules, SECRET};
 use crate::world::finish;
 
+/// Of the gateway's host key.
+const SEED: [u8; 32] = [7; 32];
+
 const PRINCIPAL: &str = "daypass@web";
 
 /// What all tests share: a host, its authority, and a client's key.
@@ -114,6 +117,7 @@ fn rules() -> Rules {
             authority: base.dir.path().join("ca"),
             principal: PRINCIPAL.to_owned(),
             key: read("id.pub"),
+            shown: PrivateKey::from_seed(&SEED).unwrap().end_point(),
         }),
     }
 }
@@ -152,7 +156,7 @@ impl World {
         let judge = Judge::new(all);
         let control: Arc<dyn Control> = judge.clone();
         let gateway = Gateway::new(control, Limits::default());
-        let key = PrivateKey::from_seed(&[7; 32]).unwrap();
+        let key = PrivateKey::from_seed(&SEED).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let dir = tempfile::tempdir().unwrap();
@@ -169,7 +173,7 @@ impl World {
         let (running, listening) = (Arc::clone(&gateway), Arc::clone(&gateway));
         let tasks = vec![
             tokio::spawn(async move { running.run().await }),
-            tokio::spawn(listening.listen(listener, Arc::new(Ssh::new(key)))),
+            tokio::spawn(listening.listen(listener, Arc::new(Ssh::new(key).with_passwords()))),
         ];
         Self {
             judge,
