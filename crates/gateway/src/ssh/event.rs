@@ -89,6 +89,9 @@ pub enum Event {
         /// For what it was opened.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         flags: Vec<&'static str>,
+        /// What was set of it.
+        #[serde(flatten)]
+        set: Set,
         /// Bytes that were read of it.
         #[serde(skip_serializing_if = "is_zero")]
         read: u64,
@@ -139,6 +142,20 @@ pub enum Data {
     Text(Text),
     /// In hexadecimal digits.
     Hex(String),
+}
+
+/// What was set of a file. Times are not recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Set {
+    /// How long it is to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Who may do what with it, in octal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Whose it is to be: user and group, by number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<[u32; 2]>,
 }
 
 /// How a program ended.

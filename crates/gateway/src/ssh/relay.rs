@@ -37,6 +37,7 @@ pub(super) struct Relay<'a> {
     rules: Rules,
     /// What waits for room in the records, up and down.
     stalled: [Option<Stalled>; 2],
+    finished: bool,
 }
 
 struct Stalled {
@@ -74,6 +75,7 @@ impl<'a> Relay<'a> {
             session,
             rules,
             stalled: [None, None],
+            finished: false,
         }
     }
 
@@ -97,9 +99,15 @@ impl<'a> Relay<'a> {
         let _ = edge::within(LEAVE, target.flush()).await;
         drop(target);
         let _ = edge::within(GOODBYE, client.linger()).await;
+        self.finish();
+        reason
+    }
+
+    /// What was open is recorded as cut.
+    fn finish(&mut self) {
+        self.finished = true;
         self.rules.cut((edge::now(), edge::instant()));
         self.record();
-        reason
     }
 
     /// The client hears why, where it can be told anything just now.
@@ -267,6 +275,19 @@ impl<'a> Relay<'a> {
         for (room, at, event) in self.rules.shown.drain(..) {
             self.session.recorder.put(&room, at, What::Ssh(event));
         }
+    }
+}
+
+impl Drop for Relay<'_> {
+    /// Of a session whose task was dropped, or ended unexpectedly: what was open is recorded all the same, and nobody was told to stop.
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        if self.rules.is_busy() {
+            self.session.traffic.may_work.store(true, Ordering::Relaxed);
+        }
+        self.finish();
     }
 }
 

@@ -19,6 +19,9 @@ use crate::record::Room;
 const CHANNELS: usize = 64;
 const PROGRAMS: usize = 16;
 
+/// How often a target may try to open what it may not.
+const STRANGE: u32 = 64;
+
 /// The longest command that is passed on.
 const COMMAND: usize = 128 * 1024;
 
@@ -46,6 +49,8 @@ pub(super) struct Rules {
     longest_line: usize,
     all: Vec<Channel>,
     opened: u32,
+    /// How many channels the target wanted to open that it may not.
+    strange: u32,
     /// What is to be recorded.
     pub(super) shown: Vec<Shown>,
     /// How much was refused, and how many bytes of channels went up and down.
@@ -74,6 +79,7 @@ impl Rules {
             longest_line,
             all: Vec::new(),
             opened: 0,
+            strange: 0,
             shown: Vec::new(),
             refused: 0,
             up: 0,
@@ -168,7 +174,12 @@ impl Rules {
             }
             msg::CHANNEL_WINDOW_ADJUST => {
                 let (id, more) = (fields.u32()?, fields.u32()?);
-                self.of_client(id)?.window += u64::from(more);
+                let channel = self.of_client(id)?;
+                channel.window += u64::from(more);
+                // RFC 4254, 5.2.
+                if channel.window > u64::from(u32::MAX) {
+                    return Err(Malformed);
+                }
             }
             msg::CHANNEL_OPEN => return self.client_opens(fields, room, now),
             msg::CHANNEL_REQUEST => return self.client_asks(fields, room, now),
@@ -218,6 +229,7 @@ impl Rules {
             .filter(|channel| !matches!(channel.kind, Kind::Forward));
         if self.all.len() >= CHANNELS || (kind == "session" && programs.count() >= PROGRAMS) {
             let words = "there are as many channels as may be";
+            self.refuse("a channel beyond those that may be", room, now);
             return Ok(Then::Answer(not_opened(id, SHORTAGE, words)));
         }
         let Allowed {
@@ -258,6 +270,8 @@ impl Rules {
         };
         let channel = self.all.iter_mut().find(is).ok_or(Malformed)?;
         let is_free = matches!(channel.kind, Kind::Session { program: None, .. });
+        // Without a terminal nobody sees what a shell is told: it is as good as any command.
+        let runs_shell = allowed.shell && (channel.has_terminal() || allowed.exec);
         let mut begin = |what| channel.begin(what, line, (room, now), shown);
         let passes = match name {
             "pty-req" if is_free && (allowed.shell || allowed.exec) => {
@@ -278,7 +292,7 @@ impl Rules {
                 let (name, value) = (fields.text()?, fields.text()?);
                 channel.env(name, value)
             }
-            "shell" if is_free && allowed.shell => begin(Begin::Shell).map(|()| true)?,
+            "shell" if is_free && runs_shell => begin(Begin::Shell).map(|()| true)?,
             "exec" if is_free && allowed.exec => {
                 let command = fields.string()?;
                 if command.len() > COMMAND {
@@ -441,7 +455,13 @@ impl Rules {
             _ => None,
         };
         let Some(opens) = opens.filter(|_| self.all.len() < CHANNELS) else {
+            // That is nothing that the client did.
+            self.strange += 1;
+            if self.strange > STRANGE {
+                return Err(Malformed);
+            }
             self.refuse(&format!("a channel of kind {kind}, by the target"), room, now);
+            self.refused -= 1;
             return Ok(Then::Answer(not_opened(id, PROHIBITED, "not allowed")));
         };
         self.forward(opens, room, now).target = Some(id);
@@ -490,6 +510,11 @@ impl Rules {
         };
         let may_work = running().any(|channel| !channel.has_terminal());
         (ids.map(message).collect(), may_work)
+    }
+
+    /// Whether a program runs.
+    pub(super) fn is_busy(&self) -> bool {
+        self.all.iter().any(Channel::is_running)
     }
 
     /// The session is over: what was open is recorded as cut.

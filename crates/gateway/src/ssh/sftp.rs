@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::event::Event;
+use super::event::{Event, Set};
 use super::wire::{Malformed, Reader};
 use crate::record::Text;
 
@@ -137,6 +137,9 @@ enum Asked {
     /// From one file into another, so many bytes; 0 is all.
     Copy(Vec<u8>, Vec<u8>, u64),
     Done(&'static str, Text, Option<Text>),
+    /// Of a path, or of what is open.
+    Set(Text, Set),
+    SetOpen(Vec<u8>, Set),
     /// An extension that nobody knows here.
     Extended(Text),
     /// Nothing is recorded of it, and this would be its answer.
@@ -152,7 +155,12 @@ impl Asked {
         match self {
             Self::Open(..) | Self::OpenDir => answer == kind::HANDLE,
             Self::Read(_) => answer == kind::DATA,
-            Self::Close(_) | Self::Write(..) | Self::Copy(..) | Self::Done(..) => false,
+            Self::Close(_)
+            | Self::Write(..)
+            | Self::Copy(..)
+            | Self::Done(..)
+            | Self::Set(..)
+            | Self::SetOpen(..) => false,
             Self::Extended(_) => matches!(answer, kind::EXTENDED_REPLY | kind::NAME | kind::ATTRS),
             Self::Other(answers) => answers.contains(&answer),
         }
@@ -161,8 +169,10 @@ impl Asked {
     /// How many bytes of names are kept of it.
     fn size(&self) -> usize {
         match self {
-            Self::Open(path, _) | Self::Extended(path) => path.len(),
-            Self::Close(handle) | Self::Read(handle) | Self::Write(handle, _) => handle.len(),
+            Self::Open(path, _) | Self::Set(path, _) | Self::Extended(path) => path.len(),
+            Self::Close(handle) | Self::Read(handle) | Self::Write(handle, _) | Self::SetOpen(handle, _) => {
+                handle.len()
+            }
             Self::Copy(from, to, _) => from.len() + to.len(),
             Self::Done(_, path, to) => path.len() + to.as_ref().map_or(0, |to| to.len()),
             Self::OpenDir | Self::Other(_) => 0,
@@ -192,6 +202,40 @@ pub struct Sftp {
 
 fn readable(bytes: &[u8]) -> Text {
     String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+fn extended(mut fields: Reader<'_>) -> Result<Asked, Malformed> {
+    let name = fields.string()?;
+    let mut path = || fields.string().map(readable);
+    Ok(match name {
+        name if HARMLESS.contains(&name) => Asked::Other(&[kind::EXTENDED_REPLY, kind::NAME]),
+        b"posix-rename@openssh.com" => Asked::Done("rename", path()?, Some(path()?)),
+        b"hardlink@openssh.com" => Asked::Done("link", path()?, Some(path()?)),
+        b"lsetstat@openssh.com" => Asked::Set(path()?, set(fields)?),
+        b"copy-data" => {
+            let from = fields.string()?.to_vec();
+            fields.u64()?;
+            let bytes = fields.u64()?;
+            Asked::Copy(from, fields.string()?.to_vec(), bytes)
+        }
+        other => Asked::Extended(readable(other)),
+    })
+}
+
+/// The attributes of a file.
+fn set(mut fields: Reader<'_>) -> Result<Set, Malformed> {
+    let flags = fields.u32()?;
+    let mut set = Set::default();
+    if flags & 1 != 0 {
+        set.size = Some(fields.u64()?);
+    }
+    if flags & 2 != 0 {
+        set.owner = Some([fields.u32()?, fields.u32()?]);
+    }
+    if flags & 4 != 0 {
+        set.mode = Some(format!("{:04o}", fields.u32()? & 0o7777));
+    }
+    Ok(set)
 }
 
 impl Sftp {
@@ -239,7 +283,7 @@ impl Sftp {
             return if begins { Ok(()) } else { Err(Malformed) };
         }
         let id = fields.u32()?;
-        let asked = self.asks(kind, fields)?;
+        let asked = Self::asks(kind, fields)?;
         // The same number twice would leave one of them without its answer.
         if self.asked.len() >= PENDING || self.asked.contains_key(&id) {
             return Err(Malformed);
@@ -249,11 +293,11 @@ impl Sftp {
         Ok(())
     }
 
-    fn asks(&self, kind: u8, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
+    fn asks(kind: u8, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
         let mut path = || fields.string().map(readable);
         Ok(match kind {
             kind::OPEN => Asked::Open(path()?, fields.u32()?),
-            kind::SETSTAT => Asked::Done("setstat", path()?, None),
+            kind::SETSTAT => Asked::Set(path()?, set(fields)?),
             kind::REMOVE => Asked::Done("remove", path()?, None),
             kind::MKDIR => Asked::Done("mkdir", path()?, None),
             kind::RMDIR => Asked::Done("rmdir", path()?, None),
@@ -266,31 +310,13 @@ impl Sftp {
                 fields.u64()?;
                 Asked::Write(handle, u64::from(fields.u32()?))
             }
-            kind::FSETSTAT => Asked::Done("setstat", self.path(fields.string()?), None),
+            kind::FSETSTAT => Asked::SetOpen(fields.string()?.to_vec(), set(fields)?),
             kind::OPENDIR => Asked::OpenDir,
             kind::STAT | kind::LSTAT | kind::FSTAT => Asked::Other(&[kind::ATTRS]),
             kind::READDIR | kind::REALPATH | kind::READLINK => Asked::Other(&[kind::NAME]),
-            kind::EXTENDED => self.extended(fields)?,
+            kind::EXTENDED => extended(fields)?,
             // There are no others in this version.
             _ => return Err(Malformed),
-        })
-    }
-
-    fn extended(&self, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
-        let name = fields.string()?;
-        let mut path = || fields.string().map(readable);
-        Ok(match name {
-            name if HARMLESS.contains(&name) => Asked::Other(&[kind::EXTENDED_REPLY, kind::NAME]),
-            b"posix-rename@openssh.com" => Asked::Done("rename", path()?, Some(path()?)),
-            b"hardlink@openssh.com" => Asked::Done("link", path()?, Some(path()?)),
-            b"lsetstat@openssh.com" => Asked::Done("setstat", path()?, None),
-            b"copy-data" => {
-                let from = fields.string()?.to_vec();
-                fields.u64()?;
-                let bytes = fields.u64()?;
-                Asked::Copy(from, fields.string()?.to_vec(), bytes)
-            }
-            other => Asked::Extended(readable(other)),
         })
     }
 
@@ -309,10 +335,19 @@ impl Sftp {
             path,
             to,
             flags: Vec::new(),
+            set: Set::default(),
             read: 0,
             written: 0,
             status,
         }
+    }
+
+    fn changed(&self, path: Text, what: Set, status: Option<u32>) -> Event {
+        let mut event = self.file("setstat", path, None, status);
+        if let Event::File { set, .. } = &mut event {
+            *set = what;
+        }
+        event
     }
 
     fn opened(&self, path: Text, flags: u32, status: Option<u32>) -> Event {
@@ -324,6 +359,7 @@ impl Sftp {
             path,
             to: None,
             flags: named.map(|(_, name)| *name).collect(),
+            set: Set::default(),
             read: 0,
             written: 0,
             status,
@@ -337,6 +373,7 @@ impl Sftp {
             path: file.path,
             to: None,
             flags: Vec::new(),
+            set: Set::default(),
             read: file.read,
             written: file.written,
             status,
@@ -401,6 +438,8 @@ impl Sftp {
                 }
             }
             Asked::Done(did, path, to) => out.push(self.file(did, path, to, status)),
+            Asked::Set(path, set) => out.push(self.changed(path, set, status)),
+            Asked::SetOpen(handle, set) => out.push(self.changed(self.path(&handle), set, status)),
             Asked::Extended(name) => out.push(self.file("extended", name, None, status)),
             Asked::Read(_) | Asked::Write(..) | Asked::OpenDir | Asked::Other(_) => {}
         }
@@ -420,6 +459,8 @@ impl Sftp {
             match asked {
                 Asked::Open(path, flags) => out.push(self.opened(path, flags, None)),
                 Asked::Done(did, path, to) => out.push(self.file(did, path, to, None)),
+                Asked::Set(path, set) => out.push(self.changed(path, set, None)),
+                Asked::SetOpen(handle, set) => out.push(self.changed(self.path(&handle), set, None)),
                 Asked::Extended(name) => out.push(self.file("extended", name, None, None)),
                 Asked::Copy(from, to, _) => {
                     out.push(self.file("copy", self.path(&from), Some(self.path(&to)), None));
@@ -598,6 +639,29 @@ mod tests {
                 .unwrap();
         }
         assert_eq!((sftp.kept, sftp.asked.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_set_of_a_file_is_recorded_with_its_name() {
+        let (mut sftp, mut out) = (begun(), Vec::new());
+        // The second is sent before the first is answered: handles can be foreseen.
+        let open = Writer::message(kind::OPEN).u32(1).string("/f").u32(2).u32(0);
+        sftp.up(&framed(open)).unwrap();
+        let set = Writer::message(kind::FSETSTAT).u32(2).string("0").u32(1 | 2 | 4);
+        let set = set.raw(&[0; 8]).u32(0).u32(7).u32(0o104_755);
+        sftp.up(&framed(set)).unwrap();
+        sftp.down(
+            &framed(Writer::message(kind::HANDLE).u32(1).string("0")),
+            &mut out,
+        )
+        .unwrap();
+        sftp.down(&framed(Writer::message(kind::STATUS).u32(2).u32(0)), &mut out)
+            .unwrap();
+        let line = serde_json::to_string(&out[1]).unwrap();
+        assert_eq!(
+            line,
+            r#"{"kind":"file","channel":1,"did":"setstat","path":"/f","size":0,"mode":"4755","owner":[0,7],"status":0}"#
+        );
     }
 
     #[test]

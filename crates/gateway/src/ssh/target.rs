@@ -22,7 +22,7 @@ pub struct SshTarget {
 /// What a role opens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// A shell.
+    /// A shell in a terminal; without one, whose commands nobody would see, where `exec` is too.
     pub shell: bool,
     /// Commands. `scp -O` and rsync are commands too.
     pub exec: bool,
@@ -46,8 +46,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether it is this one.
+    /// Whether it is this one. Any port is none: nobody could say beforehand which it becomes.
     pub(super) fn is(&self, host: &str, port: u32) -> bool {
-        u32::from(self.port) == port && self.host.eq_ignore_ascii_case(host)
+        port != 0 && u32::from(self.port) == port && self.host.eq_ignore_ascii_case(host)
     }
 }

@@ -11,6 +11,9 @@ use crate::record::Room;
 const MUCH: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(30);
 
+/// So many pieces one record is taken apart into, however little of it is text.
+const MANY: usize = 64;
+
 /// What was shown and is not recorded yet.
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -98,20 +101,43 @@ impl Terminal {
             let rest = self.bytes.split_off(size.max(1));
             let piece = std::mem::replace(&mut self.bytes, rest);
             left -= piece.len();
-            let data = match String::from_utf8(piece) {
-                Ok(text) => Data::Text(text.into()),
-                Err(none) => Data::Hex(hex::encode(none.as_bytes())),
-            };
-            let event = Event::Output {
-                channel: self.channel,
-                error: self.error,
-                data,
-            };
-            out.push((std::mem::take(&mut self.room), self.at, event));
+            for data in pieces(piece) {
+                let event = Event::Output {
+                    channel: self.channel,
+                    error: self.error,
+                    data,
+                };
+                out.push((std::mem::take(&mut self.room), self.at, event));
+            }
         }
         // What is left is the beginning of a letter: it is recorded with what comes, or by itself.
         self.since = self.since.filter(|_| !self.bytes.is_empty());
     }
+}
+
+/// What is text is text, so that words are found: a byte that is none does not hide what stands beside it. Where nearly nothing is,
+/// it is one piece.
+fn pieces(bytes: Vec<u8>) -> Vec<Data> {
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return vec![Data::Text(text.into())],
+        Err(none) => none.into_bytes(),
+    };
+    let chunks = bytes.utf8_chunks().count();
+    if chunks > MANY && chunks > bytes.len() / 16 {
+        return vec![Data::Hex(hex::encode(bytes))];
+    }
+    let mut pieces = Vec::new();
+    for chunk in bytes.utf8_chunks() {
+        if !chunk.valid().is_empty() {
+            pieces.push(Data::Text(chunk.valid().to_owned().into()));
+        }
+        match pieces.last_mut() {
+            _ if chunk.invalid().is_empty() => {}
+            Some(Data::Hex(hex)) => hex.push_str(&hex::encode(chunk.invalid())),
+            _ => pieces.push(Data::Hex(hex::encode(chunk.invalid()))),
+        }
+    }
+    pieces
 }
 
 /// How many bytes at the end begin a letter that is not whole.
@@ -183,6 +209,25 @@ mod tests {
             )
         });
         assert_eq!((texts.count(), bytes_of(&out)), (2, "a€b".into()));
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_does_not_hide_the_words_beside_it() {
+        let (mut terminal, mut out) = (Terminal::new(1, 1 << 20), Vec::new());
+        let shown = b"\xff$ rm -rf /srv\r\n\xc3\x28\xfe\xff# ";
+        let now = (Timestamp::EPOCH, edge::instant());
+        terminal.shows(shown, false, Room::default(), now, &mut out);
+        terminal.flush(&mut out);
+        assert_eq!(bytes_of(&out), shown);
+        let found = out.iter().any(|(_, _, event)| {
+            matches!(event, Event::Output { data: Data::Text(text), .. } if text.contains("rm -rf /srv"))
+        });
+        assert!(found, "{}", out.len());
+        // And what is no text at all does not become thousands of records.
+        let (mut terminal, mut out) = (Terminal::new(1, 1 << 20), Vec::new());
+        terminal.shows(&[b'a', 0xff].repeat(8_000), false, Room::default(), now, &mut out);
+        terminal.flush(&mut out);
+        assert_eq!(out.len(), 1);
     }
 
     proptest! {

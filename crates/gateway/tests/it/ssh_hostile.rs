@@ -291,6 +291,104 @@ async fn what_is_not_known_is_refused_in_its_turn_and_recorded() {
     assert_eq!(refused.count(), 17);
 }
 
+/// A message of SFTP.
+fn sftp(body: Writer) -> Vec<u8> {
+    Writer::default().string(body.done()).done()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_of_sftp_is_taken_for_that_of_another_request() {
+    let world = World::start().await;
+    let open = || Writer::message(3).u32(7).string("/etc/hostname").u32(1).u32(0);
+    let stat = Writer::message(17).u32(7).string("/nope");
+    for (count, second) in [open(), Writer::message(17).u32(7).string("/etc")]
+        .into_iter()
+        .enumerate()
+    {
+        let mut raw = Raw::inside(&world).await;
+        let there = raw.channel(0, 1 << 20).await;
+        let ask = Writer::message(98).u32(there).string("subsystem").bool(true);
+        raw.send(&ask.string("sftp").done()).await;
+        assert_eq!(raw.answer().await, 99);
+        let both = [sftp(Writer::message(1).u32(3)), sftp(stat.clone()), sftp(second)].concat();
+        raw.send(&Writer::message(94).u32(there).string(both).done())
+            .await;
+        let closing = world.judge.closings(count + 1).await.remove(count);
+        assert_eq!(closing.reason, Reason::ProtocolViolation);
+    }
+    assert!(
+        !world
+            .judge
+            .events()
+            .iter()
+            .any(|event| matches!(event, Event::File { status: Some(_), .. }))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_said_to_a_program_that_is_not_there_yet() {
+    let world = World::start().await;
+    let mut raw = Raw::inside(&world).await;
+    let there = raw.channel(0, 1 << 20).await;
+    raw.send(
+        &Writer::message(94)
+            .u32(there)
+            .string(sftp(Writer::message(1).u32(3)))
+            .done(),
+    )
+    .await;
+    assert_eq!(world.judge.closings(1).await[0].reason, Reason::ProtocolViolation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_are_told_of_their_surroundings_what_does_no_harm_and_it_is_recorded() {
+    let world = World::start().await;
+    let mut raw = Raw::inside(&world).await;
+    let there = raw.channel(0, 1 << 20).await;
+    let ask = |kind: &str| Writer::message(98).u32(there).string(kind).bool(true);
+    for (name, value) in [
+        ("LD_PRELOAD", "/tmp/a.so"),
+        ("BASH_ENV", "/tmp/a"),
+        ("LC_X", "rm"),
+        ("LC_ALL", "$(rm -rf /)"),
+        ("LANG", &"x".repeat(100)),
+    ] {
+        raw.send(&ask("env").string(name).string(value).done()).await;
+        assert_eq!(raw.answer().await, 100, "{name}");
+    }
+    raw.send(&ask("env").string("LANG").string("de_DE.UTF-8").done())
+        .await;
+    // Whether the target takes it is the target's.
+    raw.answer().await;
+    raw.send(&ask("exec").string("sleep 100").done()).await;
+    assert_eq!(raw.answer().await, 99);
+    // It is recorded as it begins.
+    let begun = |judge: &crate::control::Judge| {
+        judge.events().into_iter().find_map(|event| match event {
+            Event::Exec { command, env, .. } => Some((command.unwrap(), env)),
+            _ => None,
+        })
+    };
+    let (command, env) = world.judge.until("a record", begun).await;
+    assert_eq!(
+        (&*command, env.get("LANG").map(String::as_str)),
+        ("sleep 100", Some("de_DE.UTF-8"))
+    );
+    assert_eq!(env.len(), 1);
+    drop(raw);
+    assert_eq!(world.judge.closings(1).await[0].counters.refused, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_without_a_terminal_is_a_command() {
+    let world = World::allowing(|allowed| allowed.exec = false).await;
+    let mut raw = Raw::inside(&world).await;
+    let there = raw.channel(0, 1 << 20).await;
+    let ask = |kind: &str| Writer::message(98).u32(there).string(kind).bool(true);
+    raw.send(&ask("shell").done()).await;
+    assert_eq!(raw.answer().await, 100);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn channels_of_nobody_end_the_session() {
     let world = World::start().await;
