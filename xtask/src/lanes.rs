@@ -37,12 +37,13 @@ const LANES: &[Lane] = &[
     Lane {
         name: "core",
         needs_postgres: true, // testbed's own tests
-        about: "words, states, policy, log, recordings, testbed, xtask",
+        about: "words, states, policy, log, recordings and what is read of them, testbed, xtask",
         packages: &[
             "daypass-core",
             "daypass-policy",
             "daypass-tlog",
             "daypass-recording",
+            "daypass-transcript",
             "daypass-testbed",
             "xtask",
         ],
