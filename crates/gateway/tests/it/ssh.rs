@@ -8,7 +8,7 @@ use daypass_gateway::ssh::target::Place;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::ssh_world::World;
+use crate::ssh_world::{PRINCIPAL, World};
 use crate::world::{err, finish, out, soon};
 
 /// All that was shown.
@@ -420,4 +420,135 @@ async fn keys_are_changed_on_the_way() {
     let bytes = vec![b'x'; 4 << 20];
     let done = World::with_input(ssh, &bytes).await;
     assert_eq!((done.stdout.len(), done.stderr.len()), (bytes.len(), bytes.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sftp_does_what_it_is_told_and_each_file_is_recorded() {
+    let world = World::start().await;
+    fs::write(world.path("here"), "of sftp").unwrap();
+    let batch = format!(
+        "mkdir {0}/new\nput {0}/here {0}/new/a\nrename {0}/new/a {0}/new/b\nchmod 600 {0}/new/b\nln -s {0}/new/b {0}/new/c\n\
+         get {0}/new/b {0}/back\nrm {0}/new/c\nrm {0}/new/b\nrmdir {0}/new\nls {0}\n",
+        world.dir.path().display()
+    );
+    fs::write(world.path("batch"), batch).unwrap();
+    let mut sftp = world.program("sftp");
+    sftp.arg("-b")
+        .arg(world.path("batch"))
+        .arg("sftp://web%2Fops@gateway");
+    let done = finish(sftp).await;
+    assert!(done.status.success(), "{}", err(&done));
+    assert_eq!(fs::read_to_string(world.path("back")).unwrap(), "of sftp");
+    world.judge.closings(1).await;
+    let did: Vec<_> = world
+        .judge
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::File { did, status, .. } => Some((did, status)),
+            _ => None,
+        })
+        .collect();
+    let names: Vec<_> = did.iter().map(|(did, _)| *did).collect();
+    let expected = [
+        "mkdir", "open", "close", "rename", "setstat", "symlink", "open", "close", "remove", "remove",
+        "rmdir",
+    ];
+    let mut rest = names.iter();
+    assert!(
+        expected.iter().all(|wanted| rest.any(|name| name == wanted)),
+        "{names:?}"
+    );
+    assert!(did.iter().all(|(_, status)| *status == Some(0)), "{did:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_is_reached_by_way_of_it() {
+    let (port, key, authority) = World::host();
+    let world = World::allowing(|allowed| {
+        allowed.forward = vec![Place {
+            host: "127.0.0.1".to_owned(),
+            port,
+        }];
+    })
+    .await;
+    // There the client is known by a certificate of its own.
+    for name in ["id", "id.pub"] {
+        fs::copy(World::key_file(name), world.path(name)).unwrap();
+    }
+    let mut keygen = std::process::Command::new("ssh-keygen");
+    keygen.args(["-q", "-I", "ada", "-V", "-1m:+5m", "-n", PRINCIPAL, "-s"]);
+    let signed = keygen.arg(authority).arg(world.path("id.pub")).output().unwrap();
+    assert!(signed.status.success());
+    fs::write(world.path("host_known"), format!("host {key}\n")).unwrap();
+    let mut ssh = world.program("ssh");
+    ssh.args(["-J", "ssh://web%2Fops@gateway", "-o", "HostKeyAlias=host", "-o"])
+        .arg(format!(
+            "UserKnownHostsFile={}",
+            world.path("host_known").display()
+        ))
+        .args(["-p", &port.to_string(), "-i"])
+        .arg(world.path("id"))
+        .args(["127.0.0.1", "echo there; exit 5"]);
+    let done = finish(ssh).await;
+    assert_eq!(
+        (out(&done), done.status.code()),
+        ("there".to_owned(), Some(5)),
+        "{}",
+        err(&done)
+    );
+    world.judge.closings(1).await;
+    let forwarded = |event: &Event| matches!(event, Event::Forward { way: "local", .. });
+    assert_eq!(
+        world
+            .judge
+            .events()
+            .iter()
+            .filter(|event| forwarded(event))
+            .count(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_listens_where_the_role_says() {
+    let (echo, _echo) = World::echo().await;
+    let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let world = World::allowing(|allowed| {
+        allowed.listen = vec![Place {
+            host: "127.0.0.1".to_owned(),
+            port,
+        }];
+    })
+    .await;
+    let mut ssh = world.program("ssh");
+    ssh.args(["-o", "ExitOnForwardFailure=yes", "-R"]);
+    ssh.arg(format!("127.0.0.1:{port}:127.0.0.1:{echo}"));
+    ssh.args(["-l", "web", "gateway", "echo ready; sleep 100"]);
+    let mut running = ssh.spawn().unwrap();
+    let (mut stdout, mut seen) = (running.stdout.take().unwrap(), Vec::new());
+    until(&mut stdout, &mut seen, |text| text.contains("ready")).await;
+    let mut there = soon(tokio::net::TcpStream::connect(("127.0.0.1", port)))
+        .await
+        .unwrap();
+    there.write_all(b"ping").await.unwrap();
+    let mut answer = [0; 4];
+    soon(there.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"ping");
+    drop(there);
+    world.judge.end(Which::Every, Reason::Expired);
+    soon(running.wait()).await.unwrap();
+    assert_eq!(world.judge.closings(1).await[0].counters.refused, 0);
+    let forwarded = |event: &Event| matches!(event, Event::Forward { way: "remote", .. });
+    assert_eq!(
+        world
+            .judge
+            .events()
+            .iter()
+            .filter(|event| forwarded(event))
+            .count(),
+        1
+    );
 }

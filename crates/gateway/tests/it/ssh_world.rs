@@ -25,7 +25,7 @@ use crate::world::finish;
 /// Of the gateway's host key.
 const SEED: [u8; 32] = [7; 32];
 
-const PRINCIPAL: &str = "daypass@web";
+pub(crate) const PRINCIPAL: &str = "daypass@web";
 
 /// What all tests share: a host, its authority, and a client's key.
 struct Base {
@@ -182,6 +182,36 @@ impl World {
             dir,
             tasks,
         }
+    }
+
+    /// The file of a private key: `id` of who may come in, `other` of nobody.
+    pub(crate) fn key_file(name: &str) -> PathBuf {
+        base().dir.path().join(name)
+    }
+
+    /// The host's port, its key, and the file of the authority that it believes.
+    pub(crate) fn host() -> (u16, String, PathBuf) {
+        let base = base();
+        (
+            base.sshd.port(),
+            base.sshd.host_key().unwrap(),
+            base.dir.path().join("ca"),
+        )
+    }
+
+    /// Somebody at a port of this machine who says back what they hear.
+    pub(crate) async fn echo() -> (u16, JoinHandle<()>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answering = tokio::spawn(async move {
+            while let Ok((mut one, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = one.split();
+                    let _ = tokio::io::copy(&mut from, &mut to).await;
+                });
+            }
+        });
+        (port, answering)
     }
 
     /// Whether the host has written this into its log, where it runs as root.
