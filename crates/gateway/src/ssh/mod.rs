@@ -8,6 +8,7 @@
 mod channel;
 pub mod cipher;
 pub mod event;
+pub mod fuzzing;
 mod kex;
 pub mod key;
 mod link;
