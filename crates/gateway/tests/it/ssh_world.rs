@@ -118,6 +118,7 @@ fn rules() -> Rules {
             principal: PRINCIPAL.to_owned(),
             key: read("id.pub"),
             shown: PrivateKey::from_seed(&SEED).unwrap().end_point(),
+            other: None,
         }),
     }
 }
@@ -125,6 +126,7 @@ fn rules() -> Rules {
 /// A gateway, and what a client of it needs.
 pub(crate) struct World {
     pub(crate) judge: Arc<Judge>,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) port: u16,
     /// The gateway's key.
     pub(crate) host_key: Vec<u8>,
@@ -151,11 +153,15 @@ impl World {
     }
 
     pub(crate) async fn ruled(rule: impl FnOnce(&mut Rules)) -> Self {
+        Self::limited(Limits::default(), rule).await
+    }
+
+    pub(crate) async fn limited(limits: Limits, rule: impl FnOnce(&mut Rules)) -> Self {
         let mut all = tokio::task::spawn_blocking(rules).await.unwrap();
         rule(&mut all);
         let judge = Judge::new(all);
         let control: Arc<dyn Control> = judge.clone();
-        let gateway = Gateway::new(control, Limits::default());
+        let gateway = Gateway::new(control, limits);
         let key = PrivateKey::from_seed(&SEED).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -177,6 +183,7 @@ impl World {
         ];
         Self {
             judge,
+            gateway,
             port,
             host_key,
             dir,
