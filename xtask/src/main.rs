@@ -26,6 +26,7 @@ cargo xtask COMMAND
   lint           formatting, clippy, tidy, documentation, licences and bans
   ci             lint, then test: all that CI runs
   bench gateway  measure the gateway beside PgBouncer and a direct connection: cargo xtask bench gateway --help
+  bench ssh      measure the gateway of SSH beside ssh -J and a direct connection: cargo xtask bench ssh --help
   tidy           only the house rules (a second or two)
   simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
   setup          only install what tests need
@@ -43,6 +44,7 @@ enum Command {
     Tidy,
     Simulate(Vec<OsString>),
     BenchGateway(Vec<OsString>),
+    BenchSsh(Vec<OsString>),
     Setup,
     Help,
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::command(),
         Command::Simulate(args) => simulate::command(&args),
         Command::BenchGateway(args) => bench::gateway(&args),
+        Command::BenchSsh(args) => bench::ssh(&args),
         Command::Setup => setup::command().and_then(|()| setup::languages::command()),
         Command::Help => {
             print!("{HELP}{}", lanes::help());
@@ -89,7 +92,8 @@ fn parse(args: impl Iterator<Item = OsString>) -> anyhow::Result<Command> {
     if args.next_if(|word| word == "bench").is_some() {
         return match args.next() {
             Some(what) if what == "gateway" => Ok(Command::BenchGateway(args.collect())),
-            _ => bail!("bench what?\n  Try: cargo xtask bench gateway"),
+            Some(what) if what == "ssh" => Ok(Command::BenchSsh(args.collect())),
+            _ => bail!("bench what?\n  Try: cargo xtask bench gateway, or cargo xtask bench ssh"),
         };
     }
     let mut parser = lexopt::Parser::from_args(args);
@@ -156,8 +160,9 @@ mod tests {
         let told = vec![OsString::from("--rounds"), OsString::from("2")];
         assert_eq!(
             parsed("bench gateway --rounds 2").unwrap(),
-            Command::BenchGateway(told)
+            Command::BenchGateway(told.clone())
         );
+        assert_eq!(parsed("bench ssh --rounds 2").unwrap(), Command::BenchSsh(told));
         assert!(parsed("bench").unwrap_err().to_string().contains("bench gateway"));
     }
 

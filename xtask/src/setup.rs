@@ -136,6 +136,11 @@ fn sshd() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What `cargo xtask bench ssh` needs.
+pub(crate) fn bench_ssh() -> anyhow::Result<()> {
+    sshd()
+}
+
 /// What `cargo xtask bench gateway` needs: PostgreSQL, age, and PgBouncer to be measured beside.
 pub(crate) fn bench_gateway() -> anyhow::Result<()> {
     postgres()?;

@@ -268,7 +268,8 @@ impl Channel {
         let Some(program) = self.program_mut() else {
             return Ok(());
         };
-        if let Some(terminal) = &mut program.terminal {
+        // Nothing at all is no record, and keeps no room.
+        if let Some(terminal) = program.terminal.as_mut().filter(|_| !bytes.is_empty()) {
             terminal.shows(bytes, error, std::mem::take(room), now, out);
         }
         let Some(sftp) = program.sftp.as_mut().filter(|_| !error) else {
