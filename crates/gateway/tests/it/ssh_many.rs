@@ -84,7 +84,7 @@ async fn answer(mut stream: TcpStream, mut transport: Transport) {
 async fn copy(world: &World, number: usize) -> tokio::process::Child {
     let to = world.path(&format!("copy-{number}"));
     let mut scp = world.program("scp");
-    scp.arg("-q").arg(format!(
+    scp.arg(format!(
         "scp://web%2Fops@gateway/{}",
         world.path("large").display()
     ));
