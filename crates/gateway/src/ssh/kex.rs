@@ -144,7 +144,7 @@ fn agreed(kem: Option<&[u8]>, curve: &[u8]) -> Agreed {
     let written = match kem {
         Some(kem) => {
             let both = Zeroizing::new(sha256(&[kem, curve]));
-            Writer::default().string(&*both)
+            Writer::default().string(both.as_slice())
         }
         None => Writer::default().mpint(curve),
     };
