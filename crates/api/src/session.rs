@@ -210,8 +210,11 @@ pub struct SessionQuery {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct GatewayCredential {
     /// What is no secret, in libpq's words: `host`, `port`, `user`, `sslmode`, and perhaps `sslrootcert_pem` (a CA to trust). The
-    /// database is what one wants to reach: a resource, or a role on it.
+    /// database is what one wants to reach: a resource, or a role on it. Without `host` where PostgreSQL's clients are not taken.
     pub fields: BTreeMap<String, String>,
+    /// Where SSH's clients connect to. The user there is the login, a colon, and what one wants to reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshGateway>,
     /// The password.
     pub secret: Secret,
     /// Until when it is taken. Sessions that are open do not end by it.

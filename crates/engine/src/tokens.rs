@@ -90,7 +90,7 @@ impl Engine {
         new: NewToken,
     ) -> Result<TokenRow, Error> {
         // A session is given also where access is only taken away: nobody could revoke or lock anything otherwise.
-        if matches!(new.kind, TokenKind::Api { .. }) {
+        if matches!(new.kind, TokenKind::Api { .. } | TokenKind::SshKey) {
             self.may_give()?;
         }
         if owner == caller.person {

@@ -343,6 +343,13 @@ struct Numbered {
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Statement,
+    Terminal,
+    Output,
+    Resize,
+    Exec,
+    File,
+    Forward,
+    Refused,
     Lost,
 }
 
@@ -350,12 +357,7 @@ enum Kind {
 fn is_record(line: &str, number: u64) -> bool {
     let one_line = line.starts_with('{') && !line.contains(['\n', '\r']);
     one_line
-        && serde_json::from_str(line).is_ok_and(
-            |Numbered {
-                 n,
-                 kind: Kind::Statement | Kind::Lost,
-             }| n == number,
-        )
+        && serde_json::from_str(line).is_ok_and(|Numbered { n, kind: _ }| n == number)
 }
 
 /// Streams which sessions end, as soon as it is known; with an empty line every few seconds.
@@ -432,6 +434,9 @@ mod tests {
     #[test]
     fn nothing_but_records_gets_into_a_recording() {
         assert!(is_record(r#"{"n":7,"kind":"statement"}"#, 7));
+        for kind in ["terminal", "output", "resize", "exec", "file", "forward", "refused", "lost"] {
+            assert!(is_record(&format!(r#"{{"n":7,"kind":"{kind}"}}"#), 7), "{kind}");
+        }
         for bad in [
             "",
             "7",

@@ -1,0 +1,109 @@
+//! A certificate that somebody shows a gateway: whether an authority of ours signed it, for that alone, and whether it is still good.
+//!
+//! What it names is one principal that no host's file has and no user of a host is called (a name of a user has no colon). So it opens the
+//! gateway, and nothing else. Everything about it is as we write it, or it is none of ours. Pure, but for the keys.
+//!
+//! Source: OpenSSH's PROTOCOL.certkeys.
+
+use aws_lc_rs::signature::{ED25519, VerificationAlgorithm as _};
+use daypass_core::time::Timestamp;
+
+use super::wire::Reader;
+
+/// A certificate for a user, not for a host.
+const USER: u32 = 1;
+const ED: &[u8] = b"ssh-ed25519";
+const CERTIFIED: &str = "-cert-v01@openssh.com";
+/// The longest that is looked at, in bytes.
+const LONGEST: usize = 8192;
+
+/// What it says, once it is known to be ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    /// Its serial.
+    pub serial: u64,
+    /// The one principal that it names.
+    pub principal: String,
+}
+
+/// A certificate, read. Who signed it is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub(super) serial: u64,
+    principal: String,
+    after: u64,
+    before: u64,
+    authority: Vec<u8>,
+    signed: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Shown {
+    /// Reads one; nothing where it is none that is shown to gateways.
+    #[must_use]
+    pub fn read(blob: &[u8]) -> Option<Self> {
+        let mut fields = Reader(Some(blob).filter(|blob| blob.len() <= LONGEST)?);
+        let algorithm = std::str::from_utf8(fields.string()?).ok()?;
+        fields.string()?;
+        let of_key = match algorithm.strip_suffix(CERTIFIED)? {
+            "ssh-ed25519" => 1,
+            "ssh-rsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => 2,
+            _ => return None,
+        };
+        for _ in 0..of_key {
+            fields.string()?;
+        }
+        let (serial, kind) = (fields.u64()?, fields.u32()?);
+        fields.string()?;
+        let mut principals = Reader(fields.string()?);
+        let principal = std::str::from_utf8(principals.string()?).ok()?.to_owned();
+        let (after, before) = (fields.u64()?, fields.u64()?);
+        // Critical options, extensions, and what is reserved: ours has none. What we do not understand, it does not say.
+        let plain = (0..3).all(|_| fields.string().is_some_and(<[u8]>::is_empty));
+        let authority = fields.string()?.to_vec();
+        let signed = blob.get(..blob.len() - fields.0.len())?.to_vec();
+        let signature = fields.string()?.to_vec();
+        (fields.is_empty() && principals.is_empty() && plain && kind == USER).then_some(Self {
+            serial,
+            principal,
+            after,
+            before,
+            authority,
+            signed,
+            signature,
+        })
+    }
+
+    /// What it names. Nobody knows yet whether that is true.
+    #[must_use]
+    pub fn claims(&self) -> &str {
+        &self.principal
+    }
+
+    /// Whether it is signed by one of these keys of Ed25519, each in SSH's encoding, and valid at this instant of the clock. The key that
+    /// it brings along is looked at only to know which of ours is meant.
+    pub(super) fn is_good(&self, authorities: &[Vec<u8>], clock: Timestamp) -> bool {
+        let now = clock.unix_seconds();
+        let ours = authorities.iter().find(|ours| **ours == self.authority);
+        ours.is_some_and(|ours| (self.after..self.before).contains(&now) && self.is_signed(ours).is_some())
+    }
+
+    fn is_signed(&self, authority: &[u8]) -> Option<()> {
+        let mut key = Reader(authority);
+        let (kind, point) = (key.string()?, key.string()?);
+        let mut signature = Reader(&self.signature);
+        let (by, bytes) = (signature.string()?, signature.string()?);
+        let whole = kind == ED && by == ED && key.is_empty() && signature.is_empty();
+        ED25519
+            .verify_sig(point, &self.signed, bytes)
+            .ok()
+            .filter(|()| whole)
+    }
+
+    pub(super) fn into_presented(self) -> Presented {
+        Presented {
+            serial: self.serial,
+            principal: self.principal,
+        }
+    }
+}
