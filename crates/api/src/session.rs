@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::item::Item;
 use crate::secret::Secret;
+use crate::ssh::SshGateway;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

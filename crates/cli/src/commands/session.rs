@@ -1,7 +1,9 @@
 //! `session …`: connections through a gateway.
 
 mod credential;
+mod host;
 mod look;
+mod plain;
 
 use clap::{Args, Subcommand};
 use daypass_api::session::{Kill, Session, SessionQuery, SessionState};

@@ -379,6 +379,7 @@ fn principals(opens: Opens<'_>, role: &mut Role, resource: &str) -> Result<Vec<S
                 return Err(Error::new(Fault::Misconfigured, "the role does not open this user"));
             }
             role.source_address.clear();
+            role.fit_session();
             Ok(vec![principal(user, resource)])
         }
     }

@@ -148,6 +148,23 @@ impl Resource {
 }
 
 impl Role {
+    /// Cuts it to what a session of it may do: the host is the second fence behind the gateway. Who may move files could write what a shell
+    /// runs when it begins, so no shell of theirs is started for that.
+    pub(super) fn fit_session(&mut self) {
+        let allow = self.allow.clone().unwrap_or_default();
+        let programs = allow.shell || allow.exec;
+        if allow.files && !programs && self.force_command.is_none() {
+            self.force_command = Some("internal-sftp".to_owned());
+        }
+        let forwards = !allow.forward.is_empty() || !allow.listen.is_empty();
+        self.extensions.retain(|one| match one.as_str() {
+            "permit-pty" => programs,
+            "permit-port-forwarding" => forwards,
+            "permit-agent-forwarding" => true,
+            _ => false,
+        });
+    }
+
     pub(super) fn read(config: &Value) -> Read<Self> {
         config::read(config, Self::parse)
     }

@@ -155,6 +155,26 @@ pub(super) fn looked_over(app: &Parts, current: &Current) -> Vec<Check> {
             "add gateway to server.yaml (docs/gateway.md)",
         )];
     };
+    let of = |kind: &str| {
+        let kinds = current.policy.resources().iter();
+        let mut kinds = kinds.filter(|one| one.access == Access::Gateway && one.kind.as_str() == kind);
+        kinds.next().map(|resource| resource.name.to_string())
+    };
+    let ssh = match (&front.ssh, of("ssh")) {
+        (Some(entrance), _) => {
+            let found = format!(
+                "takes clients at {}:{}, which know it by {}",
+                entrance.host, entrance.port, entrance.host_key
+            );
+            Some(Check::good("gateway ssh", found))
+        }
+        (None, Some(resource)) => Some(Check::failing(
+            "gateway ssh",
+            format!("none, and {resource} is reached through one alone"),
+            "add gateway: {ssh: {listen: …}} to server.yaml (docs/gateway.md)",
+        )),
+        (None, None) => None,
+    };
     let apart = front.apart_there().map(|(name, is_there)| {
         let about = format!("gateway {name}");
         if is_there {
@@ -165,7 +185,7 @@ pub(super) fn looked_over(app: &Parts, current: &Current) -> Vec<Check> {
             Check::failing(about, "is not there", advice)
         }
     });
-    apart.collect()
+    ssh.into_iter().chain(apart).collect()
 }
 
 impl From<Unavailable> for Failure {
@@ -335,7 +355,8 @@ pub(super) async fn record(
 #[derive(Deserialize)]
 struct Numbered {
     n: u64,
-    kind: Kind,
+    #[serde(rename = "kind")]
+    _kind: Kind,
 }
 
 /// What records are of. What the server adds when it shows a recording, its end above all, is none of these.
@@ -347,8 +368,10 @@ enum Kind {
     Output,
     Resize,
     Exec,
+    Exit,
     File,
     Forward,
+    Closed,
     Refused,
     Lost,
 }
@@ -357,7 +380,7 @@ enum Kind {
 fn is_record(line: &str, number: u64) -> bool {
     let one_line = line.starts_with('{') && !line.contains(['\n', '\r']);
     one_line
-        && serde_json::from_str(line).is_ok_and(|Numbered { n, kind: _ }| n == number)
+        && serde_json::from_str(line).is_ok_and(|Numbered { n, .. }| n == number)
 }
 
 /// Streams which sessions end, as soon as it is known; with an empty line every few seconds.
@@ -434,7 +457,8 @@ mod tests {
     #[test]
     fn nothing_but_records_gets_into_a_recording() {
         assert!(is_record(r#"{"n":7,"kind":"statement"}"#, 7));
-        for kind in ["terminal", "output", "resize", "exec", "file", "forward", "refused", "lost"] {
+        let kinds = "terminal output resize exec exit file forward closed refused lost";
+        for kind in kinds.split(' ') {
             assert!(is_record(&format!(r#"{{"n":7,"kind":"{kind}"}}"#), 7), "{kind}");
         }
         for bad in [

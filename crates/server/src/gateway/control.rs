@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::open::{refusal, unavailable};
 use super::proof::{Attempt, Entrant};
 use super::records::Failed;
-use super::{Asker, Front};
+use super::{Asker, Front, ssh};
 use crate::app::App;
 use crate::identity::limit::network;
 
@@ -150,18 +150,27 @@ impl Control for Desk {
     }
 
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
-        let Proof::Scram { ticket, answer } = proof else {
-            return Ok(None);
-        };
         // A gateway that has not said what it shows is asked to say it: this server was started after it.
         let shown = self.front.present.end_points(&self.by);
         let shown = shown.ok_or_else(|| unavailable("the gateway has not registered here"))?;
-        let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
-            return Ok(None);
+        let proved = match proof {
+            Proof::Scram { ticket, answer } => {
+                let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
+                    return Ok(None);
+                };
+                let known: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
+                let certificates = Certificates::Known(&known);
+                attempt.prove(&self.app, &answer, certificates).await?
+            }
+            // A gateway apart brings nothing by which this could be checked here, and is handed no password.
+            _ if self.by.is_apart() => None,
+            Proof::Key { user, algorithm, key } => {
+                ssh::by_key(&self.app, (user.as_deref(), &algorithm, key)).await?
+            }
+            Proof::Password { user, secret } => ssh::by_password(&self.app, &user, &secret).await?,
+            _ => None,
         };
-        let known: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
-        let certificates = Certificates::Known(&known);
-        let Some(somebody) = attempt.prove(&self.app, &answer, certificates).await? else {
+        let Some(somebody) = proved else {
             return Ok(None);
         };
         let entrant = Entrant {

@@ -17,6 +17,15 @@ pub(crate) struct Entrance {
     trust: Trust,
 }
 
+/// Where SSH's clients connect to the gateway in this process, and the key that they know it by.
+#[derive(Debug, Clone)]
+pub(crate) struct SshEntrance {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Its line, without a comment.
+    pub(crate) host_key: String,
+}
+
 /// How clients know a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Trust {
@@ -121,12 +130,12 @@ impl Front {
             .map(|one| (&one.name, self.present.listens(&one.name)))
     }
 
-    /// Where clients who want this resource connect to: a gateway apart that serves it and is there, where `server.yaml` knows its
-    /// address; or the one in this process.
-    pub(crate) fn entrance(&self, resource: &Name) -> &Entrance {
+    /// Where PostgreSQL's clients who want this resource connect to: a gateway apart that serves it and is there, where `server.yaml`
+    /// knows its address; or the one in this process, if it takes them.
+    pub(crate) fn entrance(&self, resource: &Name) -> Option<&Entrance> {
         let serves = |one: &&Elsewhere| self.present.serves(&one.name, resource);
         let apart = self.apart.iter().find(serves);
-        apart.map_or(&self.own, |apart| &apart.entrance)
+        apart.map(|apart| &apart.entrance).or(self.own.as_ref())
     }
 }
 

@@ -37,16 +37,19 @@ pub(super) struct Held {
     holder: PersonId,
     /// The run of a gateway that has it.
     gateway: session::Gateway,
-    /// What it logged in at its target with; nothing of one that an earlier run of this server opened. Its `Debug` shows no secret.
+    /// The password that it logged in at its target with, where that is one; nothing of one that an earlier run of this server opened. Its `Debug` shows no secret.
     pub(super) credential: Option<Arc<Credential>>,
+    /// An earlier run of this server opened it.
+    taken_over: bool,
     /// When it was given or renewed last.
     renewed: Instant,
 }
 
 impl Held {
-    pub(super) fn new(session: &Session, credential: Arc<Credential>) -> Self {
+    pub(super) fn new(session: &Session, credential: Option<Arc<Credential>>) -> Self {
         Self {
-            credential: Some(credential),
+            credential,
+            taken_over: false,
             ..Self::taken_over(session)
         }
     }
@@ -60,13 +63,14 @@ impl Held {
             item: session.item.clone(),
             gateway: session.gateway.clone(),
             credential: None,
+            taken_over: true,
             renewed: edge::instant(),
         }
     }
 
     /// Whether an earlier run of this server opened it.
     pub(super) const fn is_taken_over(&self) -> bool {
-        self.credential.is_none()
+        self.taken_over
     }
 }
 

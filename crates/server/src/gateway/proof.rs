@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use daypass_core::id::{GrantId, PersonId, TokenId};
 use daypass_core::person::Person;
+use daypass_engine::Pass;
 use daypass_gateway::control::Unavailable;
 use daypass_gateway::scram::{Answer, Certificates, Challenge, Verifier};
 use daypass_policy::Directory as _;
@@ -19,7 +20,7 @@ use crate::edge;
 const NONCE: usize = 18;
 
 /// The longest login that is remembered while somebody proves that it is theirs, in characters.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 
 /// Somebody who claims to be this was asked.
 pub(super) struct Attempt {
@@ -67,7 +68,7 @@ impl Attempt {
             .zip(proved)
             .map(|(person, (signature, credential, grant))| Somebody {
                 person,
-                credential,
+                credential: Shown::Token(credential),
                 grant,
                 signature,
             }))
@@ -77,9 +78,18 @@ impl Attempt {
 /// Somebody who proved who they are.
 pub(super) struct Somebody {
     pub(super) person: Person,
-    pub(super) credential: TokenId,
+    pub(super) credential: Shown,
     pub(super) grant: Option<GrantId>,
     pub(super) signature: Vec<u8>,
+}
+
+/// What somebody proved it with.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    /// What the store keeps: a password, or a key of theirs.
+    Token(TokenId),
+    /// A certificate, with what it is for.
+    Certificate(Arc<[u8]>, Arc<Pass>),
 }
 
 /// Somebody who may open one session.
@@ -89,7 +99,7 @@ pub(super) struct Entrant {
     pub(super) by: Arc<Asker>,
     pub(super) person: PersonId,
     /// What they proved it with. It may be revoked while they wait.
-    pub(super) credential: TokenId,
+    pub(super) credential: Shown,
     /// The grant that their credential is for, where it is for one only.
     pub(super) grant: Option<GrantId>,
     /// From where, for rules about networks, where that is certain.
@@ -97,8 +107,23 @@ pub(super) struct Entrant {
 }
 
 impl Entrant {
+    /// What their certificate is for, where they came with one.
+    pub(super) fn pass(&self) -> Option<&Pass> {
+        match &self.credential {
+            Shown::Token(_) => None,
+            Shown::Certificate(_, pass) => Some(pass),
+        }
+    }
+
     /// Whether what they came in with is still good.
     pub(super) async fn is_welcome(&self, app: &Parts) -> Result<bool, Unavailable> {
+        let credential = match &self.credential {
+            Shown::Token(id) => *id,
+            Shown::Certificate(blob, _) => {
+                let shown = app.engine.pass_shown(blob).await.map_err(unavailable)?;
+                return Ok(shown.is_some_and(|(_, holder)| holder == self.person));
+            }
+        };
         let now = app.engine.store().now().await.map_err(unavailable)?;
         let rows = app
             .engine
@@ -107,6 +132,6 @@ impl Entrant {
             .await
             .map_err(unavailable)?;
         let mut rows = rows.iter();
-        Ok(rows.any(|row| row.id == self.credential && now < row.expires_at))
+        Ok(rows.any(|row| row.id == credential && now < row.expires_at))
     }
 }

@@ -5,6 +5,7 @@ use daypass_api::client::LineStream;
 use daypass_api::session::SessionState;
 use serde::Deserialize;
 
+use super::host::{Host, OfHost};
 use crate::clean::clean_json;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -72,6 +73,7 @@ struct Record {
     took_us: Option<u64>,
     rows: Option<u64>,
     done: Vec<String>,
+    #[serde(deserialize_with = "words")]
     failed: Option<String>,
     refused: Option<String>,
     goes_on: bool,
@@ -84,7 +86,13 @@ struct Record {
     why: String,
 }
 
+/// Of a statement it is an SQLSTATE; of what was begun at a host, that it was not.
+fn words<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(serde_json::Value::deserialize(from)?.as_str().map(str::to_owned))
+}
+
 async fn show(context: &Context, mut lines: LineStream) -> Result<Exit, Failure> {
+    let mut host = Host::default();
     while let Some(line) = lines.next().await? {
         let record: Record = serde_json::from_str(&line)
             .map_err(|error| Failure::error(format!("the server sent what is no record: {error}")))?;
@@ -92,7 +100,11 @@ async fn show(context: &Context, mut lines: LineStream) -> Result<Exit, Failure>
             return ended(context, &record);
         }
         if context.out.is_for_people() {
-            context.out.line(&shown(&record));
+            let of_host: OfHost = serde_json::from_str(&line).unwrap_or_default();
+            match host.lines(&record.kind, &at(&record), &of_host) {
+                Some(lines) => lines.iter().for_each(|line| context.out.line(line)),
+                None => context.out.line(&shown(&record)),
+            }
         } else {
             context.out.line(&Line::new().text(clean_json(&line)));
         }
@@ -119,13 +131,16 @@ fn ended(context: &Context, record: &Record) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
+/// When it was.
+fn at(record: &Record) -> Line {
+    let time = record.at.split_once('T');
+    let time = time.map_or(record.at.as_str(), |(_, time)| time);
+    Line::new().with(Style::Faint, format!("{time}  "))
+}
+
 /// `10:21:07.120  12 ms  3 rows  select …`.
 fn shown(record: &Record) -> Line {
-    let time = record
-        .at
-        .split_once('T')
-        .map_or(record.at.as_str(), |(_, time)| time);
-    let mut line = Line::new().with(Style::Faint, format!("{time}  "));
+    let mut line = at(record);
     if let Some(lost) = record.records {
         return line.with(Style::Warn, format!("{lost} records are missing here"));
     }
@@ -165,7 +180,7 @@ fn shown(record: &Record) -> Line {
     }
 }
 
-fn span(micros: u64) -> String {
+pub(super) fn span(micros: u64) -> String {
     match micros {
         ..1_000 => format!("{micros} µs"),
         1_000..10_000_000 => format!("{} ms", micros / 1_000),

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use super::gate::ALIAS;
+use super::keep::GATEWAY;
+
 /// A path inside quotes of ssh_config, where `%` begins a token.
 pub(super) fn quoted(path: &Path) -> String {
     path.display().to_string().replace('%', "%%")
@@ -20,7 +23,12 @@ pub(super) fn block(program: &str, hosts: &[String], key: &Path, folder: &Path) 
          Match host {hosts}\n    ControlPath none\n\
          Match final host {hosts} exec \"{program} ssh-certificate --for '%h' --user '%r'\"\n    \
          IdentityFile \"{key}\"\n    CertificateFile \"{folder}/%h_%r-cert.pub\"\n    IdentitiesOnly yes\n    \
-         ControlPath none\n"
+         ControlPath none\n\
+         # Where a gateway is in front of the host, the certificate opens that alone, and ssh goes through.\n\
+         Match final host {hosts} exec \"test -f '{folder}/%h_%r-cert.{GATEWAY}'\"\n    \
+         ProxyCommand {program} ssh-through --for '%h' --user '%r'\n    HostKeyAlias {ALIAS}\n    \
+         UserKnownHostsFile \"{folder}/%h_%r-cert.{GATEWAY}\"\n    GlobalKnownHostsFile /dev/null\n    \
+         StrictHostKeyChecking yes\n"
     )
 }
 
