@@ -66,7 +66,7 @@ impl Gate {
             .find_map(|line| line.strip_prefix("# public key: "))
             .unwrap();
         let more = format!(
-            "reconcile: {{overdue_after: 1s, backoff_max: 2s}}\nsealing_key: {{file: secrets/sealing-key}}\n\
+            "reconcile: {{overdue_after: 1s, backoff_max: 2s}}\n\
              gateway:\n  name: house\n  ssh: {{listen: \"127.0.0.1:0\"}}\n  \
              recordings: {{folder: data/recordings, recipients: [{public}], identity: secrets/identity}}"
         );
@@ -76,6 +76,11 @@ impl Gate {
         });
         house.secret("identity", &identity);
         house.secret("sealing-key", &format!("{}=\n", "A".repeat(43)));
+        let config = text(&house.file("server.yaml"));
+        house.write(
+            "server.yaml",
+            &format!("{config}sealing_key: {{file: secrets/sealing-key}}\n"),
+        );
         house.write("policy/ssh.yaml", &policy(&sshd));
         house.serve();
         house.move_in();

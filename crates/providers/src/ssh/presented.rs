@@ -107,3 +107,90 @@ impl Shown {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use daypass_core::time::Span;
+
+    use super::super::authority::{Authority, Claims};
+    use super::super::key::PublicKey;
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEtBLR0QXeUZI8QYg3GQ5XoJH3WYM0eqF0C4sNeUMJvo x";
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::EPOCH + Span::seconds(seconds)
+    }
+
+    fn signed(by: &Authority, change: impl FnOnce(&mut Claims<'_>)) -> Vec<u8> {
+        let key = PublicKey::read(KEY).unwrap();
+        let principals = ["gateway:G:web/x".to_owned()];
+        let mut claims = Claims {
+            key: &key,
+            serial: 7,
+            key_id: "ana",
+            principals: &principals,
+            valid_after: at(1000),
+            valid_before: at(1300),
+            force_command: None,
+            source_address: &[],
+            extensions: &[],
+        };
+        change(&mut claims);
+        let line = by.sign([9; 32], &claims);
+        STANDARD.decode(line.split(' ').nth(1).unwrap().trim()).unwrap()
+    }
+
+    #[test]
+    fn one_of_ours_is_good_for_its_time_and_by_our_key_alone() {
+        let (ours, other) = (Authority::new(&[1; 32]).unwrap(), Authority::new(&[2; 32]).unwrap());
+        let shown = Shown::read(&signed(&ours, |_| ())).unwrap();
+        assert_eq!((shown.serial, shown.claims()), (7, "gateway:G:web/x"));
+        let keys = [ours.blob()];
+        assert!(shown.is_good(&keys, at(1000)) && shown.is_good(&keys, at(1299)));
+        assert!(!shown.is_good(&keys, at(999)) && !shown.is_good(&keys, at(1300)));
+        assert!(!shown.is_good(&[other.blob()], at(1100)), "another's key");
+        assert!(!shown.is_good(&[], at(1100)));
+        // Signed by another, and said to be by us.
+        let mut forged = Shown::read(&signed(&other, |_| ())).unwrap();
+        forged.authority = ours.blob();
+        assert!(!forged.is_good(&keys, at(1100)));
+    }
+
+    #[test]
+    fn no_byte_of_it_can_be_another() {
+        let ours = Authority::new(&[1; 32]).unwrap();
+        let blob = signed(&ours, |_| ());
+        let keys = [ours.blob()];
+        for index in 0..blob.len() {
+            let mut other = blob.clone();
+            other[index] ^= 1;
+            let good = Shown::read(&other).is_some_and(|shown| shown.is_good(&keys, at(1100)));
+            assert!(!good, "byte {index}");
+        }
+        for length in 0..blob.len() {
+            assert!(Shown::read(&blob[..length]).is_none(), "{length} bytes");
+        }
+        let mut longer = blob;
+        longer.push(0);
+        assert!(Shown::read(&longer).is_none());
+        assert!(Shown::read(&vec![0; 100_000]).is_none());
+    }
+
+    #[test]
+    fn what_is_not_written_as_ours_is_none() {
+        let ours = Authority::new(&[1; 32]).unwrap();
+        let two = ["gateway:G:web/x".to_owned(), "deploy@web".to_owned()];
+        let extensions = ["permit-pty".to_owned()];
+        let addresses = ["0.0.0.0/0".to_owned()];
+        assert!(Shown::read(&signed(&ours, |claims| claims.principals = &two)).is_none());
+        assert!(Shown::read(&signed(&ours, |claims| claims.principals = &[])).is_none());
+        assert!(Shown::read(&signed(&ours, |claims| claims.extensions = &extensions)).is_none());
+        assert!(Shown::read(&signed(&ours, |claims| claims.force_command = Some("x"))).is_none());
+        assert!(Shown::read(&signed(&ours, |claims| claims.source_address = &addresses)).is_none());
+        let key = PublicKey::read(KEY).unwrap().blob();
+        assert!(Shown::read(&key).is_none(), "a key is no certificate");
+    }
+}

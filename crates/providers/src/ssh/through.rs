@@ -275,3 +275,129 @@ pub(super) fn way(
         source_address: role.source_address,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEtBLR0QXeUZI8QYg3GQ5XoJH3WYM0eqF0C4sNeUMJvo";
+
+    fn wrong(found: Result<(), Vec<ConfigProblem>>) -> String {
+        let found = found.unwrap_err();
+        let each: Vec<String> = found
+            .iter()
+            .map(|one| format!("{}: {}", one.pointer, one.message))
+            .collect();
+        each.join("\n")
+    }
+
+    fn role(config: Value) -> Result<(), Vec<ConfigProblem>> {
+        Role::read(&config).map(drop)
+    }
+
+    #[test]
+    fn behind_a_gateway_each_host_is_known_by_something() {
+        let plain = json!({"host": "web-1"});
+        assert!(check_resource(false, &plain).is_ok());
+        let told = wrong(check_resource(true, &plain));
+        assert!(told.contains("web-1 has none"), "{told}");
+        for known in [json!({"host": "web-1", "host_keys": [KEY]}), json!({"host": "web-1", "host_ca": [KEY]})] {
+            assert!(check_resource(true, &known).is_ok(), "{known}");
+        }
+        let some = json!({"hosts": [{"host": "a", "host_keys": [KEY]}, {"host": "b"}]});
+        let told = wrong(check_resource(true, &some));
+        assert!(told.contains("and b has none"), "{told}");
+        let all = json!({"hosts": [{"host": "a"}, {"host": "b", "host_keys": [KEY]}], "host_ca": [KEY]});
+        assert!(check_resource(true, &all).is_ok());
+        for bad in ["", "ssh-dss AAAA", "AAAA", "ssh-ed25519 AAAA", &format!("{KEY}\nx")] {
+            let config = json!({"host": "web-1", "host_keys": [bad]});
+            let told = wrong(Resource::read(&config).map(drop));
+            assert!(told.starts_with("/host_keys/0: "), "{bad}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_a_role_allows_is_known_words_and_whole_places() {
+        let with = |more: Value| {
+            let mut config = json!({"principals": ["deploy"], "extensions": ["permit-port-forwarding"]});
+            let (Some(to), Some(more)) = (config.as_object_mut(), more.as_object()) else {
+                unreachable!("objects");
+            };
+            to.extend(more.clone());
+            config
+        };
+        let read = |more| Role::read(&with(more)).unwrap().allow;
+        assert_eq!(read(json!({})), None);
+        let files = read(json!({"allow": ["files"]})).unwrap();
+        assert!(files.files && !files.shell && !files.exec);
+        let forward = read(json!({"forward": ["db.internal:5432", "[::1]:80"]})).unwrap();
+        assert!(forward.shell && forward.exec && forward.files);
+        let places: Vec<_> = forward.forward.iter().map(|one| (one.host.as_str(), one.port)).collect();
+        assert_eq!(places, [("db.internal", 5432), ("::1", 80)]);
+        assert!(!read(json!({"allow": [], "listen": ["localhost:8080"]})).unwrap().shell);
+        for (more, place) in [
+            (json!({"allow": ["shel"]}), "/allow/0: there is no kind of session \"shel\"; did you mean shell?"),
+            (json!({"allow": []}), "/allow: a role that allows nothing"),
+            (json!({"allow": "shell"}), "/allow: "),
+            (json!({"forward": ["db"]}), "/forward/0: "),
+            (json!({"forward": ["*:80"]}), "/forward/0: "),
+            (json!({"forward": ["db:0"]}), "/forward/0: "),
+            (json!({"forward": ["db:+80"]}), "/forward/0: "),
+            (json!({"forward": ["[db]:80"]}), "/forward/0: "),
+            (json!({"forward": [":80"]}), "/forward/0: "),
+            (json!({"listen": ["localhost:99999"]}), "/listen/0: "),
+            (json!({"extensions": [], "listen": ["localhost:80"]}), "/listen: forwarding needs"),
+        ] {
+            let told = wrong(role(with(more)));
+            assert!(told.starts_with(place), "{place}: {told}");
+        }
+        let told = wrong(check_role(false, &with(json!({"allow": ["files"]}))));
+        assert!(told.contains("access: gateway"), "{told}");
+        assert!(check_role(true, &with(json!({"allow": ["files"]}))).is_ok());
+        assert!(check_role(false, &with(json!({}))).is_ok());
+    }
+
+    #[test]
+    fn a_session_gets_no_more_than_its_role_allows() {
+        let fitted = |config: Value| {
+            let mut role = Role::read(&config).unwrap();
+            role.fit_session();
+            (role.force_command, role.extensions)
+        };
+        let all = ["permit-X11-forwarding", "permit-agent-forwarding", "permit-port-forwarding", "permit-pty", "permit-user-rc"];
+        let with = |more: &str, value: Value| json!({"principals": ["x"], "extensions": all, more: value});
+        let (forced, given) = fitted(with("allow", json!(["files"])));
+        assert_eq!(forced.as_deref(), Some("internal-sftp"));
+        assert_eq!(given, ["permit-agent-forwarding"]);
+        let (forced, given) = fitted(with("allow", json!(["shell"])));
+        assert_eq!((forced, given), (None, vec!["permit-agent-forwarding".to_owned(), "permit-pty".to_owned()]));
+        let (_, given) = fitted(with("forward", json!(["db:5432"])));
+        assert!(given.contains(&"permit-port-forwarding".to_owned()) && !given.contains(&"permit-user-rc".to_owned()));
+        let (forced, _) = fitted(with("force_command", json!("uptime")));
+        assert_eq!(forced.as_deref(), Some("uptime"));
+    }
+
+    #[test]
+    fn which_user_and_host_are_meant_is_said_or_there_is_one() {
+        let resource = |hosts: &[&str]| {
+            let hosts: Vec<Value> = hosts.iter().map(|host| json!({"host": host})).collect();
+            Resource::read(&json!({"hosts": hosts, "host_keys": [KEY]}))
+        };
+        let role = |users: &[&str]| Role::read(&json!({"principals": users}));
+        let one = way(resource(&["a"]), role(&["x"]), None, None).unwrap();
+        assert_eq!((one.host.as_str(), one.user.as_str(), one.port), ("a", "x", 22));
+        assert_eq!(one.host_keys, [KEY]);
+        let all = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let of = |users: &[&str], hosts: &[&str], user, host| way(resource(hosts), role(users), user, host).unwrap_err();
+        assert_eq!(of(&["x", "y"], &["a"], None, None), NoWay::Users(all(&["x", "y"])));
+        assert_eq!(of(&["x"], &["a"], Some("root"), None), NoWay::NoUser(all(&["x"])));
+        assert_eq!(of(&["x"], &["a", "b"], None, None), NoWay::Hosts(all(&["a", "b"])));
+        assert_eq!(of(&["x"], &["a", "b"], None, Some("c")), NoWay::NoHost(all(&["a", "b"])));
+        let meant = way(resource(&["a", "b"]), role(&["x", "y"]), Some("y"), Some("B")).unwrap();
+        assert_eq!((meant.host.as_str(), meant.user.as_str()), ("b", "y"));
+        let unknown = way(Resource::read(&json!({"host": "a"})), role(&["x"]), None, None);
+        assert_eq!(unknown.unwrap_err(), NoWay::NoKey("a".to_owned()));
+    }
+}

@@ -3,7 +3,7 @@
 //! Plain ssh dials the gateway with `ssh-through`, since nothing else changes where a login goes once ssh has read everything. Its host
 //! key is what the server said, and no other.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 
 use clap::Args;

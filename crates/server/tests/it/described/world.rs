@@ -280,6 +280,10 @@ fn anas(things: &Things, until: &str) -> Calls {
         )
         .id(Route::Credentials, grants[0], json!({}))
         .body(Route::GatewayCredential, Value::Null)
+        .body(
+            Route::AddSshKey,
+            json!({"name": "laptop", "public_key": KEY, "expires_in": "1h"}),
+        )
         .id(Route::Certificate, grants[2], json!({"public_key": KEY}))
         .id(Route::Change, changes[0].id, Value::Null)
         .id(
