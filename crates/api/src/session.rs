@@ -213,7 +213,8 @@ pub struct GatewayCredential {
     /// What is no secret, in libpq's words: `host`, `port`, `user`, `sslmode`, and perhaps `sslrootcert_pem` (a CA to trust). The
     /// database is what one wants to reach: a resource, or a role on it. Without `host` where PostgreSQL's clients are not taken.
     pub fields: BTreeMap<String, String>,
-    /// Where SSH's clients connect to. The user there is the login, a colon, and what one wants to reach.
+    /// Where SSH's clients connect to. The user there is what one wants to reach; with a password, the login and a colon come
+    /// first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh: Option<SshGateway>,
     /// The password.

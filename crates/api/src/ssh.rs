@@ -31,6 +31,9 @@ pub struct SshGateway {
     pub port: u16,
     /// Its host key, as `known_hosts` has it behind the name.
     pub host_key: String,
+    /// It takes the personal password too.
+    #[serde(default)]
+    pub passwords: bool,
 }
 
 /// `POST /gateway/ssh-keys`: a key of the caller's own that is to open the gateway.

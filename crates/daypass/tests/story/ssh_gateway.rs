@@ -78,7 +78,7 @@ impl Gate {
             .unwrap();
         let more = format!(
             "reconcile: {{overdue_after: 1s, backoff_max: 2s}}\n\
-             gateway:\n  name: house\n  ssh: {{listen: \"127.0.0.1:0\"}}\n  \
+             gateway:\n  name: house\n  ssh: {{listen: \"127.0.0.1:0\", passwords: true}}\n  \
              recordings: {{folder: data/recordings, recipients: [{public}], identity: secrets/identity}}"
         );
         let mut house = House::build(&Settings {

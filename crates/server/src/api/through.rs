@@ -163,6 +163,7 @@ fn ssh_gateway(entrance: &SshEntrance) -> SshGateway {
         host: entrance.host.clone(),
         port: entrance.port,
         host_key: entrance.host_key.clone(),
+        passwords: entrance.passwords,
     }
 }
 

@@ -53,6 +53,8 @@ pub struct SshGateway {
     pub address: (String, u16),
     /// The file of the key that clients know it by. A first start makes it.
     pub host_key: PathBuf,
+    /// It takes the personal password too. That goes through SSH as it is, so nobody has to.
+    pub passwords: bool,
 }
 
 /// A gateway that runs elsewhere.
@@ -124,6 +126,8 @@ struct RawSsh {
     listen: Spanned<String>,
     address: Option<Spanned<String>>,
     host_key: Option<Spanned<String>>,
+    #[serde(default)]
+    passwords: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -312,6 +316,7 @@ fn ssh(file: &InFile<'_>, raw: &RawSsh, state_dir: &Path) -> Result<SshGateway> 
             .host_key
             .as_ref()
             .map_or_else(|| state_dir.join("gateway-ssh-key"), |path| file.path(path)),
+        passwords: raw.passwords,
     })
 }
 
@@ -394,6 +399,7 @@ mod tests {
         assert!(gateway.postgres.is_none());
         assert_eq!(ssh.address, ("127.0.0.1".to_owned(), 2222));
         assert_eq!(ssh.host_key.file_name().unwrap(), "gateway-ssh-key");
+        assert!(!ssh.passwords);
         // It is encrypted by itself: no TLS is asked for.
         refused(&text("ssh: {listen: \"0.0.0.0:22\"}"), "2:17", "every address");
         let whole = "ssh: {listen: \"0.0.0.0:22\", address: \"ssh.example:22\", host_key: key}";

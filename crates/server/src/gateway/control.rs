@@ -162,10 +162,25 @@ impl Control for Desk {
                 let certificates = Certificates::Known(&known);
                 attempt.prove(&self.app, &answer, certificates).await?
             }
-            // A gateway apart brings nothing by which this could be checked here, and is handed no password.
+            // Gateways apart do not speak SSH yet, and are never handed a password.
             _ if self.by.is_apart() => None,
-            Proof::Key { user, algorithm, key } => {
-                ssh::by_key(&self.app, (user.as_deref(), &algorithm, key)).await?
+            Proof::Key { ticket, signed } => {
+                let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
+                    return Ok(None);
+                };
+                let nonce = &attempt.challenge().nonce;
+                let shown: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
+                let somebody = match signed.check(nonce, &shown) {
+                    Some(holder) => ssh::by_key(&self.app, holder).await?,
+                    None => None,
+                };
+                if somebody.is_none()
+                    && let Some(attempt) = attempt.again()
+                {
+                    let who = network(origin.peer.ip());
+                    self.front.attempts.give_again(&self.by.name, &ticket, who, attempt);
+                }
+                somebody
             }
             Proof::Password { user, secret } => ssh::by_password(&self.app, &user, &secret).await?,
             _ => None,
@@ -178,6 +193,7 @@ impl Control for Desk {
             person: somebody.person.id,
             credential: somebody.credential,
             grant: somebody.grant,
+            named: somebody.named,
             // What a gateway elsewhere says of addresses is nothing that a rule could go by.
             from: certain(&self.app, origin.peer.ip()).filter(|_| !self.by.is_apart()),
         };

@@ -19,7 +19,7 @@ pub(super) struct Doors {
     all: Vec<(TcpListener, Arc<dyn Protocol>)>,
     pub(super) postgres: Option<Entrance>,
     pub(super) ssh: Option<SshEntrance>,
-    /// The digests of the certificates that PostgreSQL's clients are shown.
+    /// The digests of what clients are shown: the certificate of TLS, the host key of SSH.
     pub(super) end_points: Vec<Vec<u8>>,
 }
 
@@ -59,6 +59,7 @@ impl Doors {
 
     async fn open_ssh(&mut self, config: &SshGateway) -> Result<(), StartError> {
         let key = key::of_host(&config.host_key)?;
+        self.end_points.push(key.end_point());
         let (listener, bound) = bind(config.listen).await?;
         let (host, port) = config.address.clone();
         let entrance = SshEntrance {
@@ -66,10 +67,13 @@ impl Doors {
             // Port 0 is any that is free: clients are told which it became.
             port: if port == 0 { bound.port() } else { port },
             host_key: key.line(),
+            passwords: config.passwords,
         };
         tracing::info!(address = %bound, host_key = entrance.host_key, "the gateway takes SSH's clients");
         self.ssh = Some(entrance);
-        self.all.push((listener, Arc::new(Ssh::new(key))));
+        let ssh = Ssh::new(key);
+        let ssh = if config.passwords { ssh.with_passwords() } else { ssh };
+        self.all.push((listener, Arc::new(ssh)));
         Ok(())
     }
 

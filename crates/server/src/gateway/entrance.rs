@@ -24,6 +24,8 @@ pub(crate) struct SshEntrance {
     pub(crate) port: u16,
     /// Its line, without a comment.
     pub(crate) host_key: String,
+    /// It takes passwords.
+    pub(crate) passwords: bool,
 }
 
 /// How clients know a gateway.

@@ -105,6 +105,10 @@ impl Front {
                 Some(String::from("connect again")),
             )));
         };
+        if entrant.named.as_ref().is_some_and(|named| *named != opening.target) {
+            let what = "this is not what was named when it was signed";
+            return Ok(Opened::Refused(refusal(what, None)));
+        }
         let Some(named) = named(app, &entrant, &opening) else {
             return Ok(Opened::Refused(nothing_such(&entrant, &opening)));
         };

@@ -22,10 +22,15 @@ const NONCE: usize = 18;
 /// The longest login that is remembered while somebody proves that it is theirs, in characters.
 pub(super) const LONGEST: usize = 256;
 
+/// How many keys a client may come with in one connection.
+const MOST_KEYS: u32 = 10;
+
 /// Somebody who claims to be this was asked.
 pub(super) struct Attempt {
     login: String,
     challenge: Challenge,
+    /// How many proofs of keys were none.
+    failed: u32,
 }
 
 impl Attempt {
@@ -35,11 +40,18 @@ impl Attempt {
             challenge: credential::challenge(app, login, nonce),
             // Nobody's is longer, and many may begin at once.
             login: login.chars().take(LONGEST).collect(),
+            failed: 0,
         }
     }
 
     pub(super) fn challenge(&self) -> &Challenge {
         &self.challenge
+    }
+
+    /// What it is after a proof of a key that was none: a client may come with one key after another. Nothing where that was the last.
+    pub(super) fn again(self) -> Option<Self> {
+        let failed = self.failed + 1;
+        (failed < MOST_KEYS).then_some(Self { failed, ..self })
     }
 
     /// Who it is, with what proves to them that we know them; nothing where the proof is none.
@@ -49,7 +61,7 @@ impl Attempt {
         answer: &Answer,
         certificates: Certificates<'_>,
     ) -> Result<Option<Somebody>, Unavailable> {
-        let Self { login, challenge } = self;
+        let Self { login, challenge, .. } = self;
         let found = app.engine.current().directory.by_login(&login).cloned();
         let person = found.filter(|person| person.active);
         // Nobody's credentials are looked up too, so that the time taken tells nothing.
@@ -71,6 +83,7 @@ impl Attempt {
                 credential: Shown::Token(credential),
                 grant,
                 signature,
+                named: None,
             }))
     }
 }
@@ -81,6 +94,8 @@ pub(super) struct Somebody {
     pub(super) credential: Shown,
     pub(super) grant: Option<GrantId>,
     pub(super) signature: Vec<u8>,
+    /// What they named when they signed, where that was a part of it.
+    pub(super) named: Option<String>,
 }
 
 /// What somebody proved it with.
@@ -102,6 +117,8 @@ pub(super) struct Entrant {
     pub(super) credential: Shown,
     /// The grant that their credential is for, where it is for one only.
     pub(super) grant: Option<GrantId>,
+    /// What they named when they signed: a gateway sends them nowhere else.
+    pub(super) named: Option<String>,
     /// From where, for rules about networks, where that is certain.
     pub(super) from: Option<IpAddr>,
 }

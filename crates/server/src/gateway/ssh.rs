@@ -1,7 +1,6 @@
 //! SSH through the gateway: whose key, certificate or password somebody showed, and what leads to the host that they named.
 //!
-//! The gateway in this process has seen the signature; whose key it is, and whether a certificate is good, is decided here. Of a gateway that
-//! runs apart none of it is taken: its word would be all there is, and public keys are public. Who had stolen it could be anybody.
+//! What was signed was checked (`control.rs`); whose key it is, and whether a certificate is good, is decided here.
 
 use std::net::IpAddr;
 
@@ -14,6 +13,7 @@ use daypass_engine::Error;
 use daypass_gateway::control::{Refusal, Unavailable};
 use daypass_gateway::scram::Verifier;
 use daypass_gateway::ssh::key::{Known, from_line};
+use daypass_gateway::ssh::proof::Holder;
 use daypass_gateway::ssh::target::{Allowed, Place, SshTarget};
 use daypass_policy::Directory as _;
 use daypass_providers::ssh::{NoWay, Way};
@@ -30,11 +30,14 @@ use crate::identity::token::GATEWAY_PREFIX;
 /// What a certificate's algorithm ends with.
 const CERTIFIED: &str = "-cert-v01@openssh.com";
 
-/// Who signed with this key or certificate; nothing where it is nobody's, or theirs no more.
-pub(super) async fn by_key(
-    app: &Parts,
-    (user, algorithm, blob): (Option<&str>, &str, Vec<u8>),
-) -> Result<Option<Somebody>, Unavailable> {
+/// Who holds this key or certificate; nothing where it is nobody's, or theirs no more.
+pub(super) async fn by_key(app: &Parts, holder: Holder) -> Result<Option<Somebody>, Unavailable> {
+    let Holder {
+        login,
+        target,
+        algorithm,
+        key: blob,
+    } = holder;
     let found = if algorithm.ends_with(CERTIFIED) {
         let shown = app.engine.pass_shown(&blob).await.map_err(unavailable)?;
         shown.map(|(pass, holder)| {
@@ -51,11 +54,12 @@ pub(super) async fn by_key(
     let person = current.directory.person(id).filter(|person| person.active);
     // Who says who they are must be that.
     let fits = |login: &str| current.directory.by_login(login).is_some_and(|one| one.id == id);
-    Ok(person.filter(|_| user.is_none_or(fits)).map(|person| Somebody {
+    Ok(person.filter(|_| login.as_deref().is_none_or(fits)).map(|person| Somebody {
         person: person.clone(),
         credential,
         grant,
         signature: Vec::new(),
+        named: Some(target),
     }))
 }
 
@@ -102,6 +106,7 @@ pub(super) async fn by_password(
         credential: Shown::Token(credential),
         grant,
         signature: Vec::new(),
+        named: None,
     }))
 }
 

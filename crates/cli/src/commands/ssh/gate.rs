@@ -115,6 +115,7 @@ mod tests {
             host: host.to_owned(),
             port: 2222,
             host_key: key.to_owned(),
+            passwords: false,
         }
     }
 
