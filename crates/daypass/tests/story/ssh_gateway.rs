@@ -246,7 +246,7 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
     // Both roles are held now; which is meant must be said, as must be what there is none of.
     for (target, why) in [
         ("web-1", "several roles"),
-        ("web-1/shell+root", "does not open that user"),
+        ("web-1/shell+elsewhere", "does not open that user"),
         ("web-1/shell@elsewhere", "has no such host"),
         ("nothing", "daypass ls"),
         ("orders-prod/read", "PostgreSQL's clients"),
