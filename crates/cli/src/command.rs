@@ -316,6 +316,8 @@ mod tests {
             "session ls",
             "session ls --live --mine --grant G7K2M9 --limit 5",
             "session kill S7K2M9 --reason x",
+            "session replay S7K2M9 --asciicast out.cast --channel 2",
+            "session replay S7K2M9 --search sudo",
             "ssh-key add k.pub --name laptop --for 30d",
             "ssh-key ls",
             "ssh-key rm T7K2M9",

@@ -32,7 +32,10 @@ pub(crate) async fn pause(length: Duration) {
 }
 
 /// An instant to measure from.
-#[expect(clippy::disallowed_methods, reason = "how long a command took, for whoever typed it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a command took, for whoever typed it"
+)]
 pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }

@@ -117,7 +117,8 @@ impl Engine {
         };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await;
         let draft = draft.map_err(at_most_so_many)?;
-        self.note(caller, (grant, recorded, reached), item, &draft).await?;
+        self.note(caller, (grant, recorded, reached), item, &draft)
+            .await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item.clone(), draft, issued))
     }

@@ -146,10 +146,7 @@ impl Engine {
         let part = part(grant, item)?;
         let provider = self.ssh(&part.target.connector)?;
         let certifier = provider.certifier().ok_or_else(|| {
-            Refusal::new(
-                Code::Invalid,
-                format!("{item} is not reached with a certificate"),
-            )
+            Refusal::new(Code::Invalid, format!("{item} is not reached with a certificate"))
         })?;
         Ok(certifier.way(&part.spec, user, host))
     }

@@ -4,6 +4,7 @@ mod credential;
 mod host;
 mod look;
 mod plain;
+mod terminals;
 
 use clap::{Args, Subcommand};
 use daypass_api::session::{Kill, Session, SessionQuery, SessionState};

@@ -223,13 +223,19 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(err(&output).contains("Daypass: asking"), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("shown"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("shown"),
+        "{output:?}"
+    );
 
     // All of it stands in the recording.
     let all = sessions(house, &[]);
     let admin = all.iter().find(|one| one["item"]["role"] == "admin");
     let admin = admin.unwrap_or_else(|| panic!("{all:?}"));
-    assert_eq!((&admin["holder"], &admin["protocol"]), (&json!("ana"), &json!("ssh")));
+    assert_eq!(
+        (&admin["holder"], &admin["protocol"]),
+        (&json!("ana"), &json!("ssh"))
+    );
     let id = admin["id"].as_str().unwrap().to_owned();
     let lines = replay(house, &id);
     let has = |kind: &str, key: &str, text: &str| {
@@ -240,8 +246,21 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
     assert!(has("exec", "command", "echo shown; exit 3"), "{lines:?}");
     assert!(has("output", "text", "shown"), "{lines:?}");
     let (told, _) = ends_with(&mut house.cli("dee", &["session", "replay", &id]), 0);
-    assert!(told.contains("echo shown; exit 3") && told.contains("ended with 3"), "{told}");
+    assert!(
+        told.contains("echo shown; exit 3") && told.contains("ended with 3"),
+        "{told}"
+    );
     house.fails("ana", &["session", "replay", &id], 3);
+    let found = house.run("dee", &["session", "replay", &id, "--search", "SHOWN"]);
+    assert!(
+        found.as_array().unwrap().len() >= 2,
+        "the command, and what it showed: {found}"
+    );
+    let cast = house.file("out.cast");
+    let write = ["session", "replay", &id, "--asciicast", cast.to_str().unwrap()];
+    ends_with(&mut house.cli("dee", &write), 0);
+    let cast = text(&cast);
+    assert!(cast.contains("\"version\":3") && cast.contains("shown"), "{cast}");
 
     // Both roles are held now; which is meant must be said, as must be what there is none of.
     for (target, why) in [
@@ -329,14 +348,20 @@ fn a_certificate_opens_the_gateway_and_no_host() {
     let gate = Gate::open();
     let house = &gate.house;
     let grant = house.take("web-1/shell", "10m", &["--wait"]);
-    let (out, told) = ends_with(&mut house.cli("ana", &["ssh", "web-1/shell", "--", "echo", "in"]), 0);
+    let (out, told) = ends_with(
+        &mut house.cli("ana", &["ssh", "web-1/shell", "--", "echo", "in"]),
+        0,
+    );
     assert_eq!(out, "in\n", "{told}");
 
     // At the host it opens nothing, and says why in its log.
     let kept = house.file("home-ana/daypass/ssh/default");
     let certificate = kept.join("web-1=shell-cert.pub");
     let (shown, _) = ends_with(Command::new("ssh-keygen").arg("-Lf").arg(&certificate), 0);
-    assert!(shown.contains("gateway:") && !shown.contains("permit-"), "{shown}");
+    assert!(
+        shown.contains("gateway:") && !shown.contains("permit-"),
+        "{shown}"
+    );
     let mut direct = Command::new("ssh");
     direct
         .args(["-F", "none"])
@@ -345,10 +370,18 @@ fn a_certificate_opens_the_gateway_and_no_host() {
         .arg(format!("CertificateFile={}", certificate.display()))
         .arg("-i")
         .arg(kept.join("id_ed25519"))
-        .args(["-p", &gate.sshd.port().to_string(), "-l", gate.sshd.user(), "127.0.0.1"]);
+        .args([
+            "-p",
+            &gate.sshd.port().to_string(),
+            "-l",
+            gate.sshd.user(),
+            "127.0.0.1",
+        ]);
     ends_with(direct.arg("true"), 255);
     assert!(
-        gate.sshd.log().contains("does not contain an authorized principal"),
+        gate.sshd
+            .log()
+            .contains("does not contain an authorized principal"),
         "{}",
         gate.sshd.log()
     );
@@ -375,7 +408,15 @@ fn a_certificate_opens_the_gateway_and_no_host() {
         .find_map(|line| line.trim().strip_prefix("gateway:"))
         .unwrap();
     let mut forge = Command::new("ssh-keygen");
-    forge.args(["-q", "-O", "clear", "-I", "x", "-n", &format!("gateway:{principal}")]);
+    forge.args([
+        "-q",
+        "-O",
+        "clear",
+        "-I",
+        "x",
+        "-n",
+        &format!("gateway:{principal}"),
+    ]);
     forge.args(["-V", "+5m", "-s"]).arg(&authority);
     ends_with(forge.arg(house.file("stranger.pub")), 0);
     let forged = house.file("stranger-cert.pub");
@@ -396,7 +437,10 @@ fn a_certificate_opens_the_gateway_and_no_host() {
         .iter()
         .filter(|event| event["name"] == "grant.credential_issued")
         .collect();
-    assert!(names.len() >= 3, "one for the gateway, one for each session: {names:?}");
+    assert!(
+        names.len() >= 3,
+        "one for the gateway, one for each session: {names:?}"
+    );
 }
 
 /// ssh, scp and sftp to the host by its name, by what `ssh-config` wrote.
@@ -455,7 +499,12 @@ fn a_password_opens_it_for_its_owner_and_files_are_files() {
     };
     let (out, _) = ends_with(&mut with("ana:web-1/shell", "echo by password"), 0);
     assert_eq!(out, "by password\n");
-    for other in ["bo:web-1/shell", "nobody:web-1/shell", "web-1/shell", ":web-1/shell"] {
+    for other in [
+        "bo:web-1/shell",
+        "nobody:web-1/shell",
+        "web-1/shell",
+        ":web-1/shell",
+    ] {
         let (_, told) = ends_with(&mut with(other, "true"), 255);
         assert!(told.contains("denied"), "{other}: {told}");
     }
@@ -474,17 +523,31 @@ fn a_command_runs_on_each_host_of_a_grant() {
     let house = &gate.house;
     house.take("pair/shell", "10m", &["--wait"]);
     let on = |more: &[&str], code: i32| {
-        let args = [&["exec", "pair/shell", "--login", gate.sshd.user(), "-o", "json"], more].concat();
+        let args = [
+            &["exec", "pair/shell", "--login", gate.sshd.user(), "-o", "json"],
+            more,
+        ]
+        .concat();
         let (out, _) = ends_with(&mut house.cli("ana", &args), code);
         serde_json::from_str::<Value>(&out).unwrap()
     };
     let ran = on(&["--", "echo", "on it's", ";", "true"], 0);
     let hosts: Vec<_> = ran.as_array().unwrap().iter().map(|one| &one["host"]).collect();
     assert_eq!(hosts, ["127.0.0.1", "localhost"]);
-    assert!(ran.as_array().unwrap().iter().all(|one| one["exit"] == 0), "{ran}");
+    assert!(
+        ran.as_array().unwrap().iter().all(|one| one["exit"] == 0),
+        "{ran}"
+    );
     let ran = on(&["--host", "localhost", "--", "exit 4"], 1);
     assert_eq!((ran.as_array().unwrap().len(), &ran[0]["exit"]), (1, &json!(4)));
-    let said = ["exec", "pair/shell", "--login", gate.sshd.user(), "--", "echo hello"];
+    let said = [
+        "exec",
+        "pair/shell",
+        "--login",
+        gate.sshd.user(),
+        "--",
+        "echo hello",
+    ];
     let mut said = house.cli("ana", &said);
     let (_, told) = ends_with(&mut said, 0);
     assert!(told.contains("localhost │ hello"), "{told}");

@@ -376,7 +376,10 @@ fn principals(opens: Opens<'_>, role: &mut Role, resource: &str) -> Result<Vec<S
         }
         Opens::Session(user) => {
             if !role.users.iter().any(|one| one == user) {
-                return Err(Error::new(Fault::Misconfigured, "the role does not open this user"));
+                return Err(Error::new(
+                    Fault::Misconfigured,
+                    "the role does not open this user",
+                ));
             }
             role.source_address.clear();
             role.fit_session();

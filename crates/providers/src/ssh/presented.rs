@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn one_of_ours_is_good_for_its_time_and_by_our_key_alone() {
-        let (ours, other) = (Authority::new(&[1; 32]).unwrap(), Authority::new(&[2; 32]).unwrap());
+        let (ours, other) = (
+            Authority::new(&[1; 32]).unwrap(),
+            Authority::new(&[2; 32]).unwrap(),
+        );
         let shown = Shown::read(&signed(&ours, |_| ())).unwrap();
         assert_eq!((shown.serial, shown.claims()), (7, "gateway:G:web/x"));
         let keys = [ours.blob()];

@@ -115,7 +115,9 @@ impl Connected {
     pub(super) async fn signing(&self, clock: Timestamp) -> Result<Vec<Vec<u8>>, Error> {
         let trusted = self.register()?.trusted(&self.connector).await?;
         let mut keys = vec![Authority::new(&trusted.current)?.blob()];
-        let old = trusted.old.filter(|old| old.last_valid.is_some_and(|last| clock < last));
+        let old = trusted
+            .old
+            .filter(|old| old.last_valid.is_some_and(|last| clock < last));
         keys.extend(old.map(|old| blob(&old.public)));
         Ok(keys)
     }

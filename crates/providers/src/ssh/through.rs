@@ -118,7 +118,11 @@ impl Allow {
         let forwards = !read.forward.is_empty() || !read.listen.is_empty();
         if forwards && !extensions.iter().any(|(_, one)| one == FORWARDING) {
             let what = format!("forwarding needs {FORWARDING} among the role's extensions as well");
-            let key = if read.forward.is_empty() { "listen" } else { "forward" };
+            let key = if read.forward.is_empty() {
+                "listen"
+            } else {
+                "forward"
+            };
             problems.add(&object.at(key), what);
         }
         if !(read.shell || read.exec || read.files || forwards) {
@@ -245,7 +249,13 @@ pub(super) fn way(
     host: Option<&str>,
 ) -> Result<Way, NoWay> {
     let broken = |found: Vec<ConfigProblem>| {
-        NoWay::Broken(found.into_iter().map(|one| one.message).collect::<Vec<_>>().join("; "))
+        NoWay::Broken(
+            found
+                .into_iter()
+                .map(|one| one.message)
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
     };
     let (resource, role) = (resource.map_err(broken)?, role.map_err(broken)?);
     let user = match (user, role.users.as_slice()) {
@@ -303,7 +313,10 @@ mod tests {
         assert!(check_resource(false, &plain).is_ok());
         let told = wrong(check_resource(true, &plain));
         assert!(told.contains("web-1 has none"), "{told}");
-        for known in [json!({"host": "web-1", "host_keys": [KEY]}), json!({"host": "web-1", "host_ca": [KEY]})] {
+        for known in [
+            json!({"host": "web-1", "host_keys": [KEY]}),
+            json!({"host": "web-1", "host_ca": [KEY]}),
+        ] {
             assert!(check_resource(true, &known).is_ok(), "{known}");
         }
         let some = json!({"hosts": [{"host": "a", "host_keys": [KEY]}, {"host": "b"}]});
@@ -311,7 +324,13 @@ mod tests {
         assert!(told.contains("and b has none"), "{told}");
         let all = json!({"hosts": [{"host": "a"}, {"host": "b", "host_keys": [KEY]}], "host_ca": [KEY]});
         assert!(check_resource(true, &all).is_ok());
-        for bad in ["", "ssh-dss AAAA", "AAAA", "ssh-ed25519 AAAA", &format!("{KEY}\nx")] {
+        for bad in [
+            "",
+            "ssh-dss AAAA",
+            "AAAA",
+            "ssh-ed25519 AAAA",
+            &format!("{KEY}\nx"),
+        ] {
             let config = json!({"host": "web-1", "host_keys": [bad]});
             let told = wrong(Resource::read(&config).map(drop));
             assert!(told.starts_with("/host_keys/0: "), "{bad}: {told}");
@@ -334,11 +353,22 @@ mod tests {
         assert!(files.files && !files.shell && !files.exec);
         let forward = read(json!({"forward": ["db.internal:5432", "[::1]:80"]})).unwrap();
         assert!(forward.shell && forward.exec && forward.files);
-        let places: Vec<_> = forward.forward.iter().map(|one| (one.host.as_str(), one.port)).collect();
+        let places: Vec<_> = forward
+            .forward
+            .iter()
+            .map(|one| (one.host.as_str(), one.port))
+            .collect();
         assert_eq!(places, [("db.internal", 5432), ("::1", 80)]);
-        assert!(!read(json!({"allow": [], "listen": ["localhost:8080"]})).unwrap().shell);
+        assert!(
+            !read(json!({"allow": [], "listen": ["localhost:8080"]}))
+                .unwrap()
+                .shell
+        );
         for (more, place) in [
-            (json!({"allow": ["shel"]}), "/allow/0: there is no kind of session \"shel\"; did you mean shell?"),
+            (
+                json!({"allow": ["shel"]}),
+                "/allow/0: there is no kind of session \"shel\"; did you mean shell?",
+            ),
             (json!({"allow": []}), "/allow: a role that allows nothing"),
             (json!({"allow": "shell"}), "/allow: "),
             (json!({"forward": ["db"]}), "/forward/0: "),
@@ -348,7 +378,10 @@ mod tests {
             (json!({"forward": ["[db]:80"]}), "/forward/0: "),
             (json!({"forward": [":80"]}), "/forward/0: "),
             (json!({"listen": ["localhost:99999"]}), "/listen/0: "),
-            (json!({"extensions": [], "listen": ["localhost:80"]}), "/listen: forwarding needs"),
+            (
+                json!({"extensions": [], "listen": ["localhost:80"]}),
+                "/listen: forwarding needs",
+            ),
         ] {
             let told = wrong(role(with(more)));
             assert!(told.starts_with(place), "{place}: {told}");
@@ -366,15 +399,30 @@ mod tests {
             role.fit_session();
             (role.force_command, role.extensions)
         };
-        let all = ["permit-X11-forwarding", "permit-agent-forwarding", "permit-port-forwarding", "permit-pty", "permit-user-rc"];
+        let all = [
+            "permit-X11-forwarding",
+            "permit-agent-forwarding",
+            "permit-port-forwarding",
+            "permit-pty",
+            "permit-user-rc",
+        ];
         let with = |more: &str, value: Value| json!({"principals": ["x"], "extensions": all, more: value});
         let (forced, given) = fitted(with("allow", json!(["files"])));
         assert_eq!(forced.as_deref(), Some("internal-sftp"));
         assert_eq!(given, ["permit-agent-forwarding"]);
         let (forced, given) = fitted(with("allow", json!(["shell"])));
-        assert_eq!((forced, given), (None, vec!["permit-agent-forwarding".to_owned(), "permit-pty".to_owned()]));
+        assert_eq!(
+            (forced, given),
+            (
+                None,
+                vec!["permit-agent-forwarding".to_owned(), "permit-pty".to_owned()]
+            )
+        );
         let (_, given) = fitted(with("forward", json!(["db:5432"])));
-        assert!(given.contains(&"permit-port-forwarding".to_owned()) && !given.contains(&"permit-user-rc".to_owned()));
+        assert!(
+            given.contains(&"permit-port-forwarding".to_owned())
+                && !given.contains(&"permit-user-rc".to_owned())
+        );
         let (forced, _) = fitted(with("force_command", json!("uptime")));
         assert_eq!(forced.as_deref(), Some("uptime"));
     }
@@ -390,11 +438,22 @@ mod tests {
         assert_eq!((one.host.as_str(), one.user.as_str(), one.port), ("a", "x", 22));
         assert_eq!(one.host_keys, [KEY]);
         let all = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-        let of = |users: &[&str], hosts: &[&str], user, host| way(resource(hosts), role(users), user, host).unwrap_err();
-        assert_eq!(of(&["x", "y"], &["a"], None, None), NoWay::Users(all(&["x", "y"])));
+        let of = |users: &[&str], hosts: &[&str], user, host| {
+            way(resource(hosts), role(users), user, host).unwrap_err()
+        };
+        assert_eq!(
+            of(&["x", "y"], &["a"], None, None),
+            NoWay::Users(all(&["x", "y"]))
+        );
         assert_eq!(of(&["x"], &["a"], Some("root"), None), NoWay::NoUser(all(&["x"])));
-        assert_eq!(of(&["x"], &["a", "b"], None, None), NoWay::Hosts(all(&["a", "b"])));
-        assert_eq!(of(&["x"], &["a", "b"], None, Some("c")), NoWay::NoHost(all(&["a", "b"])));
+        assert_eq!(
+            of(&["x"], &["a", "b"], None, None),
+            NoWay::Hosts(all(&["a", "b"]))
+        );
+        assert_eq!(
+            of(&["x"], &["a", "b"], None, Some("c")),
+            NoWay::NoHost(all(&["a", "b"]))
+        );
         let meant = way(resource(&["a", "b"]), role(&["x", "y"]), Some("y"), Some("B")).unwrap();
         assert_eq!((meant.host.as_str(), meant.user.as_str()), ("b", "y"));
         let unknown = way(Resource::read(&json!({"host": "a"})), role(&["x"]), None, None);

@@ -379,8 +379,7 @@ enum Kind {
 /// Whether a line is the record of this number: nothing else gets into a recording.
 fn is_record(line: &str, number: u64) -> bool {
     let one_line = line.starts_with('{') && !line.contains(['\n', '\r']);
-    one_line
-        && serde_json::from_str(line).is_ok_and(|Numbered { n, .. }| n == number)
+    one_line && serde_json::from_str(line).is_ok_and(|Numbered { n, .. }| n == number)
 }
 
 /// Streams which sessions end, as soon as it is known; with an empty line every few seconds.

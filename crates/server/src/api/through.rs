@@ -12,8 +12,8 @@ use daypass_api::{Item, Problem};
 use daypass_core::grant::{Grant, State};
 use daypass_core::name::Item as CoreItem;
 use daypass_core::refusal::Code;
-use daypass_core::time::{Span, Timestamp};
 use daypass_core::text::Hash;
+use daypass_core::time::{Span, Timestamp};
 use daypass_engine::NewToken;
 use daypass_policy::Access;
 use daypass_providers::ssh::own_key;
@@ -154,7 +154,13 @@ fn no_way(item: &CoreItem, why: &str, config: &str) -> Failure {
 /// Where SSH's clients connect to who want this item; that certificates lead nowhere else.
 pub(super) fn ssh_entrance(app: &Parts, item: &CoreItem) -> Answer<SshGateway> {
     let entrance = app.gateway.as_ref().and_then(|front| front.ssh.as_ref());
-    let none = || no_way(item, "this server has none for SSH", "gateway: {ssh: {listen: …}}");
+    let none = || {
+        no_way(
+            item,
+            "this server has none for SSH",
+            "gateway: {ssh: {listen: …}}",
+        )
+    };
     entrance.map(ssh_gateway).ok_or_else(none)
 }
 

@@ -387,9 +387,7 @@ mod tests {
     #[test]
     fn ssh_has_a_key_of_its_own_and_either_may_be_missing() {
         let text = |ssh: &str| {
-            format!(
-                "gateway:\n  {ssh}\n  recordings: {{folder: recordings, recipients: [{KEY}]}}\n"
-            )
+            format!("gateway:\n  {ssh}\n  recordings: {{folder: recordings, recipients: [{KEY}]}}\n")
         };
         let gateway = parse(&text("ssh: {listen: \"127.0.0.1:2222\"}"))
             .unwrap()

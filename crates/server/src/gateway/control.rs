@@ -178,7 +178,9 @@ impl Control for Desk {
                     && let Some(attempt) = attempt.again()
                 {
                     let who = network(origin.peer.ip());
-                    self.front.attempts.give_again(&self.by.name, &ticket, who, attempt);
+                    self.front
+                        .attempts
+                        .give_again(&self.by.name, &ticket, who, attempt);
                 }
                 somebody
             }

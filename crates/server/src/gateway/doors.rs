@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use daypass_gateway::ssh::Ssh;
 use daypass_gateway::postgres::Postgres;
+use daypass_gateway::ssh::Ssh;
 use daypass_gateway::{Gateway, Protocol};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -72,7 +72,11 @@ impl Doors {
         tracing::info!(address = %bound, host_key = entrance.host_key, "the gateway takes SSH's clients");
         self.ssh = Some(entrance);
         let ssh = Ssh::new(key);
-        let ssh = if config.passwords { ssh.with_passwords() } else { ssh };
+        let ssh = if config.passwords {
+            ssh.with_passwords()
+        } else {
+            ssh
+        };
         self.all.push((listener, Arc::new(ssh)));
         Ok(())
     }

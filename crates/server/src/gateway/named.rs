@@ -49,7 +49,9 @@ impl Named {
             return Self::item(text);
         }
         let readings = readings(text);
-        let real = readings.iter().find(|named| exists(&named.resource, named.role.as_ref()));
+        let real = readings
+            .iter()
+            .find(|named| exists(&named.resource, named.role.as_ref()));
         real.or(readings.first()).cloned()
     }
 
@@ -124,7 +126,8 @@ fn readings(text: &str) -> Vec<Named> {
 
 /// What stands before and behind the last of these.
 fn split(text: &str, at: char) -> Option<(&str, Option<&str>)> {
-    text.rsplit_once(at).map(|(before, behind)| (before, Some(behind)))
+    text.rsplit_once(at)
+        .map(|(before, behind)| (before, Some(behind)))
 }
 
 /// How clients of a protocol say that they want this.
@@ -165,8 +168,16 @@ mod tests {
             ("web-1/deploy", "web-1", "web-1 deploy - -"),
             ("web-1=deploy", "web-1", "web-1 deploy - -"),
             ("web-1/deploy+root", "web-1", "web-1 deploy root -"),
-            ("web-1/deploy+root@web-1.internal", "web-1", "web-1 deploy root web-1.internal"),
-            ("web-1=deploy@web-1.internal", "web-1", "web-1 deploy - web-1.internal"),
+            (
+                "web-1/deploy+root@web-1.internal",
+                "web-1",
+                "web-1 deploy root web-1.internal",
+            ),
+            (
+                "web-1=deploy@web-1.internal",
+                "web-1",
+                "web-1 deploy - web-1.internal",
+            ),
             ("web-1/a+b", "web-1", "web-1 a+b - -"),
             ("web-1/a+b+root", "web-1", "web-1 a+b root -"),
             ("web-1+root", "web-1", "web-1 - root -"),
@@ -184,13 +195,17 @@ mod tests {
     fn what_is_no_name_is_none() {
         let long = "a".repeat(2000);
         for text in [
-            "", "/", "=", "a/b/c", "a/b=c", "/b", "a/", "+root", "@host", "a b", "a\nb", "a;b", "-a", "é", &long,
+            "", "/", "=", "a/b/c", "a/b=c", "/b", "a/", "+root", "@host", "a b", "a\nb", "a;b", "-a", "é",
+            &long,
         ] {
             assert_eq!(read(text, "a"), None, "{text}");
         }
         let odd = read("a+ro$ot", "a");
         assert_eq!(odd, None, "no reading of it is plain");
-        assert!(Named::read(POSTGRES, "a+b@c", |_, _| true).is_some(), "all of it is the name there");
+        assert!(
+            Named::read(POSTGRES, "a+b@c", |_, _| true).is_some(),
+            "all of it is the name there"
+        );
         let named = Named::read(POSTGRES, "a/b", |_, _| false).unwrap();
         assert_eq!(named.role.unwrap().as_str(), "b");
     }

@@ -105,7 +105,11 @@ impl Front {
                 Some(String::from("connect again")),
             )));
         };
-        if entrant.named.as_ref().is_some_and(|named| *named != opening.target) {
+        if entrant
+            .named
+            .as_ref()
+            .is_some_and(|named| *named != opening.target)
+        {
             let what = "this is not what was named when it was signed";
             return Ok(Opened::Refused(refusal(what, None)));
         }
@@ -268,13 +272,7 @@ impl Front {
     }
 
     /// Gives the lease of a session that was written down.
-    fn lease(
-        &self,
-        opened: &OpenedSession,
-        (target, credential): Behind,
-        mode: Mode,
-        begun: bool,
-    ) -> Lease {
+    fn lease(&self, opened: &OpenedSession, (target, credential): Behind, mode: Mode, begun: bool) -> Lease {
         let OpenedSession {
             session,
             ends_at,
@@ -394,5 +392,8 @@ pub(super) fn other_clients(resource: &Name, protocol: &str) -> Refusal {
         SSH => ("SSH's", format!("daypass ssh {resource}")),
         _ => ("PostgreSQL's", format!("daypass psql {resource}")),
     };
-    refusal(format!("{resource} is reached with {clients} clients"), Some(hint))
+    refusal(
+        format!("{resource} is reached with {clients} clients"),
+        Some(hint),
+    )
 }

@@ -54,13 +54,15 @@ pub(super) async fn by_key(app: &Parts, holder: Holder) -> Result<Option<Somebod
     let person = current.directory.person(id).filter(|person| person.active);
     // Who says who they are must be that.
     let fits = |login: &str| current.directory.by_login(login).is_some_and(|one| one.id == id);
-    Ok(person.filter(|_| login.as_deref().is_none_or(fits)).map(|person| Somebody {
-        person: person.clone(),
-        credential,
-        grant,
-        signature: Vec::new(),
-        named: Some(target),
-    }))
+    Ok(person
+        .filter(|_| login.as_deref().is_none_or(fits))
+        .map(|person| Somebody {
+            person: person.clone(),
+            credential,
+            grant,
+            signature: Vec::new(),
+            named: Some(target),
+        }))
 }
 
 type Found = (PersonId, Shown, Option<daypass_core::id::GrantId>);
@@ -95,7 +97,11 @@ pub(super) async fn by_password(
     let now = app.engine.store().now().await.map_err(unavailable)?;
     let rows = app.engine.store().tokens_of(id).await.map_err(unavailable)?;
     let fitting = rows.iter().rev().find_map(|row| {
-        let TokenKind::Gateway { verifier: kept, grant } = &row.kind else {
+        let TokenKind::Gateway {
+            verifier: kept,
+            grant,
+        } = &row.kind
+        else {
             return None;
         };
         let same = verify_slices_are_equal(kept.0.as_bytes(), verifier.expose_secret().as_bytes());
@@ -134,7 +140,10 @@ pub(super) fn way(
         .engine
         .way(grant, item, (named.user.as_deref(), named.host.as_deref()))?;
     let several = |what: &str, all: &[String], mark: char| {
-        let each: Vec<String> = all.iter().map(|one| said(SSH, &format!("{item}{mark}{one}"))).collect();
+        let each: Vec<String> = all
+            .iter()
+            .map(|one| said(SSH, &format!("{item}{mark}{one}")))
+            .collect();
         refusal(
             format!("{item} {what}"),
             Some(format!("say which: {}", each.join(" or "))),
@@ -142,10 +151,7 @@ pub(super) fn way(
     };
     Ok(match way {
         Ok(way) if comes_from(from, &way.source_address) => Ok(way),
-        Ok(_) => Err(refusal(
-            format!("{item} is not reached from where you are"),
-            None,
-        )),
+        Ok(_) => Err(refusal(format!("{item} is not reached from where you are"), None)),
         Err(NoWay::Users(all)) => Err(several("opens several users", &all, '+')),
         Err(NoWay::NoUser(all)) => Err(several("does not open that user", &all, '+')),
         Err(NoWay::Hosts(all)) => Err(several("has several hosts", &all, '@')),

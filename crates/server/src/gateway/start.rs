@@ -195,11 +195,7 @@ impl Begun {
     }
 }
 
-async fn serve(
-    (gateway, front): (Arc<Gateway>, Arc<Front>),
-    doors: Doors,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn serve((gateway, front): (Arc<Gateway>, Arc<Front>), doors: Doors, mut stop: watch::Receiver<bool>) {
     let running = Arc::clone(&gateway);
     let mut renewing = tokio::spawn(async move { running.run().await });
     let mut listening = doors.serve(&gateway);

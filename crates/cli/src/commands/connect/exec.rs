@@ -130,7 +130,11 @@ impl ExecArgs {
             return Err(Failure::usage(what));
         }
         // What would fail in the end fails before anybody is asked. Of a command that runs at hosts nothing is known here.
-        let program = if there { PathBuf::new() } else { program(&context.env.path, name)? };
+        let program = if there {
+            PathBuf::new()
+        } else {
+            program(&context.env.path, name)?
+        };
         reach
             .before_asking(&client, &[psql::KIND, ssh::KIND], |kind| {
                 no_client(&reach.target, kind)

@@ -85,9 +85,7 @@ pub(super) async fn run(
             Field::from(format!("{:.1} s", took.as_secs_f64())),
         ]);
     }
-    context
-        .out
-        .list(&all, |ran| ran.host.clone(), &grid, "no hosts");
+    context.out.list(&all, |ran| ran.host.clone(), &grid, "no hosts");
     let well = all.iter().all(|ran| ran.exit == Some(0));
     Ok(if well { Exit::DONE } else { Exit::ERROR })
 }
@@ -215,7 +213,10 @@ mod tests {
     #[test]
     fn words_stay_words_and_one_text_is_the_shells() {
         assert_eq!(line(&["uptime; id"]), "uptime; id");
-        assert_eq!(line(&["systemctl", "restart", "my app"]), "systemctl restart 'my app'");
+        assert_eq!(
+            line(&["systemctl", "restart", "my app"]),
+            "systemctl restart 'my app'"
+        );
         assert_eq!(line(&["echo", "it's", "", "$HOME"]), r"echo 'it'\''s' '' '$HOME'");
         let words = ["echo", "it's", "a b", "$HOME;", "\\", "\n"];
         let said = std::process::Command::new("sh")

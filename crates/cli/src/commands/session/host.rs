@@ -62,7 +62,10 @@ impl Host {
             }
             "terminal" => {
                 let term = record.term.as_deref().unwrap_or("no terminal");
-                one(begin().with(Style::Faint, format!("{term}, {}x{}", record.columns, record.rows)))
+                one(begin().with(
+                    Style::Faint,
+                    format!("{term}, {}x{}", record.columns, record.rows),
+                ))
             }
             "resize" => {
                 let size = format!("{}x{} from here on", record.columns, record.rows);
@@ -77,9 +80,9 @@ impl Host {
                 one(begin().with(Style::Strong, what))
             }
             "exit" => one(ended(begin(), record)),
-            "forward" => one(begin().text(format!("forwards {} to ", record.way)).text(
-                record.to.clone().unwrap_or_default(),
-            )),
+            "forward" => one(begin()
+                .text(format!("forwards {} to ", record.way))
+                .text(record.to.clone().unwrap_or_default())),
             "closed" => one(ended(begin(), record)),
             "file" => one(file(begin(), record)),
             "refused" => one(begin().with(Style::Warn, format!("refused: {}", record.what))),
@@ -98,8 +101,13 @@ fn ended(line: Line, record: &OfHost) -> Line {
         (None, Some(status)) => line.with(Style::Warn, format!("ended with {status}")),
         (None, None) => line.with(Style::Faint, "closed"),
     };
-    let took = record.took_us.map_or_else(String::new, |took| format!(" after {}", span(took)));
-    line.with(Style::Faint, format!("{took}, {} up, {} down", bytes(record.up), bytes(record.down)))
+    let took = record
+        .took_us
+        .map_or_else(String::new, |took| format!(" after {}", span(took)));
+    line.with(
+        Style::Faint,
+        format!("{took}, {} up, {} down", bytes(record.up), bytes(record.down)),
+    )
 }
 
 fn file(line: Line, record: &OfHost) -> Line {
@@ -146,7 +154,10 @@ mod tests {
         for (json, told) in [
             (r#"{"kind":"exec","channel":1,"command":"uptime"}"#, "#1  uptime"),
             (r#"{"kind":"exec","channel":1}"#, "#1  (a shell)"),
-            (r#"{"kind":"terminal","channel":1,"term":"xterm","columns":80,"rows":24}"#, "#1  xterm, 80x24"),
+            (
+                r#"{"kind":"terminal","channel":1,"term":"xterm","columns":80,"rows":24}"#,
+                "#1  xterm, 80x24",
+            ),
             (
                 r#"{"kind":"exit","channel":1,"status":3,"took_us":1500,"up":7,"down":20000}"#,
                 "#1  ended with 3 after 1 ms, 7 B up, 20 kB down",
@@ -163,8 +174,14 @@ mod tests {
                 r#"{"kind":"file","channel":2,"did":"rename","path":"/a","to":"/b","read":0,"written":0,"status":4}"#,
                 "#2  rename /a -> /b  failed (4)",
             ),
-            (r#"{"kind":"forward","channel":3,"way":"local","to":"db:5432"}"#, "#3  forwards local to db:5432"),
-            (r#"{"kind":"refused","what":"the request x11-req"}"#, "#0  refused: the request x11-req"),
+            (
+                r#"{"kind":"forward","channel":3,"way":"local","to":"db:5432"}"#,
+                "#3  forwards local to db:5432",
+            ),
+            (
+                r#"{"kind":"refused","what":"the request x11-req"}"#,
+                "#0  refused: the request x11-req",
+            ),
         ] {
             assert_eq!(shown(&mut host, json), [told], "{json}");
         }
@@ -181,6 +198,9 @@ mod tests {
         assert_eq!(shown(&mut host, rest), ["#2  y"]);
         let hex = r#"{"kind":"output","channel":2,"hex":"fffe"}"#;
         assert_eq!(shown(&mut host, hex), ["#2  (2 bytes that are no text)"]);
-        assert!(host.lines("statement", &Line::new(), &OfHost::default()).is_none());
+        assert!(
+            host.lines("statement", &Line::new(), &OfHost::default())
+                .is_none()
+        );
     }
 }

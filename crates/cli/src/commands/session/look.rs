@@ -1,11 +1,14 @@
 //! `session watch` and `session replay`: what somebody did in a session, as it happens and from its recording.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use daypass_api::client::LineStream;
 use daypass_api::session::SessionState;
 use serde::Deserialize;
 
 use super::host::{Host, OfHost};
+use super::terminals;
 use crate::clean::clean_json;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -30,12 +33,27 @@ pub struct WatchArgs {
 #[command(after_help = "Examples:
   daypass session replay S7K2M9
   daypass session replay S7K2M9 -o json > session.jsonl
+  daypass session replay S7K2M9 --asciicast session.cast      of ssh, for asciinema play session.cast
+  daypass session replay S7K2M9 --search 'rm -rf'             of ssh: what terminals showed, and commands
 
 Each part is held against the log before it is shown. Auditors, administrators and those who reviewed the request may look; that
-you did stands in the log. Ends with 1 where something of it is not as it was recorded.")]
+you did stands in the log. Ends with 1 where something of it is not as it was recorded. What an asciicast plays comes from whoever was
+recorded: a terminal that plays it does what it says.")]
 pub struct ReplayArgs {
     /// The session, by its (short) id
     id: String,
+
+    /// Write what a terminal showed to this file, as asciicast v3
+    #[arg(long, value_name = "FILE", conflicts_with = "search")]
+    asciicast: Option<PathBuf>,
+
+    /// Of which program [default: the only one that showed something]
+    #[arg(long, value_name = "NUMBER", requires = "asciicast")]
+    channel: Option<u32>,
+
+    /// Show only the lines of terminals, and the commands, that have these words
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
 }
 
 impl WatchArgs {
@@ -54,7 +72,18 @@ impl ReplayArgs {
         let client = context.client()?;
         let session = client.session(&self.id).await?;
         let live = session.state != SessionState::Closed;
-        let exit = show(context, client.replay_session(session.id).await?).await?;
+        let lines = client.replay_session(session.id).await?;
+        let exit = if let Some(file) = &self.asciicast {
+            let (all, exit) = gathered(context, lines).await?;
+            terminals::write(context, &all, self.channel, file)?;
+            exit
+        } else if let Some(words) = &self.search {
+            let (all, exit) = gathered(context, lines).await?;
+            terminals::found(context, &all, words);
+            exit
+        } else {
+            show(context, lines).await?
+        };
         // Of a session that goes on there is no end yet; where that of one that is over is missing, something is.
         Ok(if live { Exit::DONE } else { exit })
     }
@@ -91,11 +120,32 @@ fn words<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D:
     Ok(serde_json::Value::deserialize(from)?.as_str().map(str::to_owned))
 }
 
+/// All lines, and how the recording ended.
+async fn gathered(context: &Context, mut lines: LineStream) -> Result<(Vec<String>, Exit), Failure> {
+    let mut all = Vec::new();
+    while let Some(line) = lines.next().await? {
+        let record = read(&line)?;
+        if record.kind == "end" {
+            return Ok((all, ended(context, &record)?));
+        }
+        all.push(line);
+    }
+    Err(cut_off())
+}
+
+fn read(line: &str) -> Result<Record, Failure> {
+    serde_json::from_str(line)
+        .map_err(|error| Failure::error(format!("the server sent what is no record: {error}")))
+}
+
+fn cut_off() -> Failure {
+    Failure::error("the answer was cut off on its way").hint("run it again")
+}
+
 async fn show(context: &Context, mut lines: LineStream) -> Result<Exit, Failure> {
     let mut host = Host::default();
     while let Some(line) = lines.next().await? {
-        let record: Record = serde_json::from_str(&line)
-            .map_err(|error| Failure::error(format!("the server sent what is no record: {error}")))?;
+        let record = read(&line)?;
         if record.kind == "end" {
             return ended(context, &record);
         }
@@ -109,7 +159,7 @@ async fn show(context: &Context, mut lines: LineStream) -> Result<Exit, Failure>
             context.out.line(&Line::new().text(clean_json(&line)));
         }
     }
-    Err(Failure::error("the answer was cut off on its way").hint("run it again"))
+    Err(cut_off())
 }
 
 fn ended(context: &Context, record: &Record) -> Result<Exit, Failure> {

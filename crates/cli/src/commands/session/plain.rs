@@ -75,7 +75,10 @@ mod tests {
         assert_eq!(all(&["$ ls\r\na\tb\r\n\r\n$ "]), ["$ ls", "a b", "$ "]);
         assert_eq!(all(&["\u{1b}[1;31mred\u{1b}[0m plain"]), ["red plain"]);
         assert_eq!(all(&["a\u{1b}]0;title\u{7}b\u{1b}]52;c;AAAA\u{1b}\\c"]), ["abc"]);
-        assert_eq!(all(&["a\u{1b}P1$r\u{1b}\\b\u{1b}(Bc\u{1b}c\u{8}\u{7}d"]), ["abcd"]);
+        assert_eq!(
+            all(&["a\u{1b}P1$r\u{1b}\\b\u{1b}(Bc\u{1b}c\u{8}\u{7}d"]),
+            ["abcd"]
+        );
         assert_eq!(all(&["a\u{1b}", "[2", "Jb"]), ["a", "b"], "in pieces");
         assert_eq!(all(&["a\u{9b}2Jb\u{9d}x\u{9c}c"]), ["abc"]);
     }
@@ -87,7 +90,9 @@ mod tests {
             let mut text = String::new();
             for _ in 0..24 {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let odd = ['\u{1b}', '[', ']', '\u{7}', '\u{9b}', 'm', ';', '\\', '\n', 'x', '\u{9d}'];
+                let odd = [
+                    '\u{1b}', '[', ']', '\u{7}', '\u{9b}', 'm', ';', '\\', '\n', 'x', '\u{9d}',
+                ];
                 text.push(odd[(seed >> 16) as usize % odd.len()]);
             }
             for line in all(&[&text]) {

@@ -24,7 +24,11 @@ pub(super) const ALIAS: &str = "daypass-gateway";
 pub(super) fn known(gateway: &SshGateway) -> Result<String, Failure> {
     keep::plain_name(&gateway.host)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "+/=-. ".contains(c);
-    let words = gateway.host_key.split(' ').filter(|word| !word.is_empty()).count();
+    let words = gateway
+        .host_key
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .count();
     if words != 2 || !gateway.host_key.chars().all(fits) {
         return Err(Failure::error("the server says no host key of its gateway"));
     }

@@ -33,12 +33,12 @@ use crate::find;
 use crate::human::left;
 use crate::line::{Line, Style};
 use block::{block, quoted};
+pub(crate) use gate::SshThroughArgs;
 use include::Included;
 use invoked::invoked;
-pub(crate) use gate::SshThroughArgs;
 pub(crate) use keep::Keep;
-use pick::{Picked, for_host, leads, pick};
 pub(crate) use pick::certified;
+use pick::{Picked, for_host, leads, pick};
 
 /// The kind of target that this is the client of.
 pub(crate) const KIND: &str = "ssh";

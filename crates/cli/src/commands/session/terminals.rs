@@ -1,0 +1,109 @@
+//! What terminals showed in a recording: written as asciicast, and searched.
+
+use std::path::Path;
+
+use daypass_transcript::{asciicast, programs, search};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::line::{Field, Grid, Line, Style};
+
+/// Writes what a program showed to a file that nobody else reads.
+pub(super) fn write(
+    context: &Context,
+    lines: &[String],
+    channel: Option<u32>,
+    file: &Path,
+) -> Result<(), Failure> {
+    let channel = match channel {
+        Some(channel) => channel,
+        None => only(lines)?,
+    };
+    let cast = asciicast(lines.iter().map(String::as_str), channel)
+        .ok_or_else(|| Failure::error(format!("what program {channel} showed is not recorded")))?;
+    let written = write_new(file, cast.as_bytes());
+    written.map_err(|error| Failure::error(format!("{} cannot be written: {error}", file.display())))?;
+    let what = format!("{} (asciinema play {0})", file.display());
+    context.out.note(Line::new().with(Style::Good, "✓ ").text(what));
+    Ok(())
+}
+
+/// It shows what nobody but auditors is to see.
+fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The only program of which it is recorded what it showed.
+fn only(lines: &[String]) -> Result<u32, Failure> {
+    let mut all = programs(lines.iter().map(String::as_str));
+    all.retain(|program| program.size.is_some());
+    match all.as_slice() {
+        [only] => Ok(only.channel),
+        [] => Err(Failure::error("there is no terminal in this recording")),
+        several => {
+            let each = several.iter().map(|program| {
+                let command = program.command.as_deref().unwrap_or("a shell");
+                format!("{} ({command})", program.channel)
+            });
+            let each: Vec<String> = each.collect();
+            Err(Failure::usage("several programs showed something")
+                .hint(format!("say which with --channel: {}", each.join(", "))))
+        }
+    }
+}
+
+/// Shows where these words stand.
+pub(super) fn found(context: &Context, lines: &[String], words: &str) {
+    let found = search(lines.iter().map(String::as_str), words);
+    let shown: Vec<_> = found
+        .iter()
+        .map(|one| serde_json::json!({"at": one.at, "channel": one.channel, "text": one.text}))
+        .collect();
+    let mut grid = Grid::new(["AT", "PROGRAM", "TEXT"]);
+    for one in &found {
+        grid.row([
+            Field::from(one.at.to_string()),
+            Field::from(format!("#{}", one.channel)),
+            Field::from(one.text.as_str()),
+        ]);
+    }
+    let name = |one: &serde_json::Value| one["text"].as_str().unwrap_or_default().to_owned();
+    context.out.list(&shown, name, &grid, "it stands nowhere");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_program_is_meant_is_said_or_there_is_one() {
+        let line = |channel: u32, kind: &str| {
+            let of = format!(r#""n":1,"at":"2026-01-02T10:21:07Z","channel":{channel}"#);
+            match kind {
+                "exec" => format!(r#"{{{of},"kind":"exec","command":"top"}}"#),
+                _ => format!(r#"{{{of},"kind":"terminal","term":"xterm","columns":80,"rows":24}}"#),
+            }
+        };
+        let one = [line(1, "exec"), line(2, "exec"), line(2, "terminal")];
+        assert_eq!(only(&one).unwrap(), 2);
+        assert!(only(&one[..1]).is_err());
+        let two = [one.as_slice(), &[line(1, "terminal")]].concat();
+        assert!(only(&two).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_and_nobody_else_reads_a_new_one() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.cast");
+        write_new(&file, b"one").unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert!(write_new(&file, b"two").is_err());
+        assert_eq!(std::fs::read(&file).unwrap(), b"one");
+    }
+}
