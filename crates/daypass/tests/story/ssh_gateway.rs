@@ -268,7 +268,7 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
         ("web-1/shell+elsewhere", "does not open that user"),
         ("web-1/shell@elsewhere", "has no such host"),
         ("nothing", "daypass ls"),
-        ("orders-prod/read", "PostgreSQL's clients"),
+        ("orders-prod/read", "daypass ls"),
         ("bo:web-1/shell", "denied"),
     ] {
         let told = gate.turned_away(&key, target);
