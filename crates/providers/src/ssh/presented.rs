@@ -124,14 +124,16 @@ mod tests {
         Timestamp::EPOCH + Span::seconds(seconds)
     }
 
-    fn signed(by: &Authority, change: impl FnOnce(&mut Claims<'_>)) -> Vec<u8> {
-        let key = PublicKey::read(KEY).unwrap();
-        let principals = ["gateway:G:web/x".to_owned()];
+    fn texts(all: &[&str]) -> &'static [String] {
+        Box::leak(all.iter().map(|one| (*one).to_owned()).collect())
+    }
+
+    fn signed(by: &Authority, change: impl FnOnce(&mut Claims<'static>)) -> Vec<u8> {
         let mut claims = Claims {
-            key: &key,
+            key: Box::leak(Box::new(PublicKey::read(KEY).unwrap())),
             serial: 7,
             key_id: "ana",
-            principals: &principals,
+            principals: texts(&["gateway:G:web/x"]),
             valid_after: at(1000),
             valid_before: at(1300),
             force_command: None,
@@ -185,14 +187,13 @@ mod tests {
     #[test]
     fn what_is_not_written_as_ours_is_none() {
         let ours = Authority::new(&[1; 32]).unwrap();
-        let two = ["gateway:G:web/x".to_owned(), "deploy@web".to_owned()];
-        let extensions = ["permit-pty".to_owned()];
-        let addresses = ["0.0.0.0/0".to_owned()];
-        assert!(Shown::read(&signed(&ours, |claims| claims.principals = &two)).is_none());
+        let two = texts(&["gateway:G:web/x", "deploy@web"]);
+        let (extensions, addresses) = (texts(&["permit-pty"]), texts(&["0.0.0.0/0"]));
+        assert!(Shown::read(&signed(&ours, |claims| claims.principals = two)).is_none());
         assert!(Shown::read(&signed(&ours, |claims| claims.principals = &[])).is_none());
-        assert!(Shown::read(&signed(&ours, |claims| claims.extensions = &extensions)).is_none());
+        assert!(Shown::read(&signed(&ours, |claims| claims.extensions = extensions)).is_none());
         assert!(Shown::read(&signed(&ours, |claims| claims.force_command = Some("x"))).is_none());
-        assert!(Shown::read(&signed(&ours, |claims| claims.source_address = &addresses)).is_none());
+        assert!(Shown::read(&signed(&ours, |claims| claims.source_address = addresses)).is_none());
         let key = PublicKey::read(KEY).unwrap().blob();
         assert!(Shown::read(&key).is_none(), "a key is no certificate");
     }

@@ -120,26 +120,8 @@ impl ExecArgs {
             parallel,
             command,
         } = self;
-        let (name, args) = command
-            .split_first()
-            .ok_or_else(|| Failure::usage("there is no command to run"))?;
-        let client = context.client()?;
-        let there = reach.is_of(&client, ssh::KIND).await?;
-        if !there && (host.len() > 0 || login.is_some()) {
-            let what = "--host and --login are for hosts that are reached with ssh";
-            return Err(Failure::usage(what));
-        }
-        // What would fail in the end fails before anybody is asked. Of a command that runs at hosts nothing is known here.
-        let program = if there {
-            PathBuf::new()
-        } else {
-            program(&context.env.path, name)?
-        };
-        reach
-            .before_asking(&client, &[psql::KIND, ssh::KIND], |kind| {
-                no_client(&reach.target, kind)
-            })
-            .await?;
+        let at_hosts = !host.is_empty() || login.is_some();
+        let (client, program) = before(context, &reach, (&command, at_hosts)).await?;
         let mut signals = Signals::catch()?;
         let found = reach.find_or_ask(context, &client).await?;
         let asked = match &found {
@@ -174,10 +156,12 @@ impl ExecArgs {
             user: login.as_deref(),
             at_once: parallel,
         };
-        let outcome = if there {
-            run.at_hosts(&reach.target, on, &command, &mut signals).await
-        } else {
-            run.command((&program, args), &reach.target, &mut signals).await
+        let outcome = match &program {
+            None => run.at_hosts(&reach.target, on, &command, &mut signals).await,
+            Some(program) => {
+                let args = command.get(1..).unwrap_or_default();
+                run.command((program, args), &reach.target, &mut signals).await
+            }
         };
         if asked.is_some() || release {
             run.give_back(&outcome).await;
@@ -190,6 +174,35 @@ impl ExecArgs {
         }
         outcome
     }
+}
+
+/// What would fail in the end fails before anybody is asked for access. The program that is to run here; nothing where the command is for
+/// hosts, of which nothing is known here.
+async fn before(
+    context: &Context,
+    reach: &Reach,
+    (command, at_hosts): (&[OsString], bool),
+) -> Result<(Client, Option<PathBuf>), Failure> {
+    let name = command
+        .first()
+        .ok_or_else(|| Failure::usage("there is no command to run"))?;
+    let here = program(&context.env.path, name);
+    let client = match (context.client(), here.as_ref()) {
+        (Ok(client), _) => client,
+        // Whichever is nearer.
+        (Err(_), Err(_)) => return here.and(Err(Failure::error("there is no command"))),
+        (Err(failure), Ok(_)) => return Err(failure),
+    };
+    let there = reach.is_of(&client, ssh::KIND).await?;
+    if at_hosts && !there {
+        let what = "--host and --login are for hosts that are reached with ssh";
+        return Err(Failure::usage(what));
+    }
+    let program = if there { None } else { Some(here?) };
+    let kinds = [psql::KIND, ssh::KIND];
+    let other = |kind: &str| no_client(&reach.target, kind);
+    reach.before_asking(&client, &kinds, other).await?;
+    Ok((client, program))
 }
 
 fn no_client(target: &Target, kind: &str) -> Failure {
