@@ -277,6 +277,11 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
 
     // The end of the grant is the end of its sessions.
     let held = gate.held(&key, "web-1/admin");
+    let metrics = house.api("dee").get("/metrics").body;
+    assert!(
+        metrics.contains("daypass_gateway_sessions{protocol=\"ssh\"} 1"),
+        "{metrics}"
+    );
     let grant = admin["grant"].as_str().unwrap();
     house.run("admin", &["revoke", grant, "--reason", "enough"]);
     let output = held.wait_with_output().unwrap();

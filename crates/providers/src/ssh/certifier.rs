@@ -65,6 +65,8 @@ pub struct Draft {
     pub valid_before: Timestamp,
     pub(super) key: PublicKey,
     pub(super) key_id: String,
+    /// The role runs one command only, or comes from certain networks only; whatever of it this certificate says.
+    pub(super) narrow: bool,
     pub(super) role: Role,
     pub(super) resource: Resource,
 }
@@ -206,6 +208,7 @@ impl Certifier for Connected {
             PublicKey::read(ask.public_key).map_err(|what| Error::new(Fault::Misconfigured, what))?;
         let mut role = Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
         let resource = Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
+        let narrow = role.force_command.is_some() || !role.source_address.is_empty();
         let principals = principals(ask.opens, &mut role, spec.item.resource.as_str())?;
         let validity = match ask.opens {
             Opens::Session(_) => self.config.validity.min(FOR_A_LOGIN),
@@ -233,6 +236,7 @@ impl Certifier for Connected {
             valid_before: end.clock,
             key: public,
             key_id: ask.key_id.to_owned(),
+            narrow,
             role,
             resource,
         })
@@ -268,7 +272,7 @@ impl Certifier for Connected {
                 .collect(),
             port: draft.resource.port,
             users: draft.role.users.clone(),
-            narrow: draft.role.force_command.is_some() || !draft.role.source_address.is_empty(),
+            narrow: draft.narrow,
         })
     }
 

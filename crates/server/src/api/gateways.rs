@@ -175,6 +175,14 @@ pub(super) fn looked_over(app: &Parts, current: &Current) -> Vec<Check> {
         )),
         (None, None) => None,
     };
+    let nowhere = front.own.is_none() && front.apart_there().next().is_none();
+    let postgres = of("postgres").filter(|_| nowhere).map(|resource| {
+        Check::failing(
+            "gateway postgres",
+            format!("none, and {resource} is reached through one alone"),
+            "add gateway: {postgres: {listen: …}} to server.yaml (docs/gateway.md)",
+        )
+    });
     let apart = front.apart_there().map(|(name, is_there)| {
         let about = format!("gateway {name}");
         if is_there {
@@ -185,7 +193,7 @@ pub(super) fn looked_over(app: &Parts, current: &Current) -> Vec<Check> {
             Check::failing(about, "is not there", advice)
         }
     });
-    ssh.into_iter().chain(apart).collect()
+    ssh.into_iter().chain(postgres).chain(apart).collect()
 }
 
 impl From<Unavailable> for Failure {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use daypass_core::name::Name;
 use daypass_gateway::tls::end_points;
 
+use super::named::{POSTGRES, SSH};
 use super::start::{StartError, file};
 use super::{Asker, Front};
 use crate::config::{Address, Elsewhere as Apart};
@@ -123,6 +124,12 @@ impl Front {
     /// The digests of the certificates that the operator lets a gateway show; nothing where any will do.
     pub(super) fn pinned(&self, by: &Asker) -> Option<&[Vec<u8>]> {
         self.elsewhere(&by.name)?.certificates.as_deref()
+    }
+
+    /// How many sessions there are at this server's gateways, by their protocols.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let all = [POSTGRES, SSH].into_iter();
+        all.map(|protocol| (protocol, self.leases.of_protocol(protocol)))
     }
 
     /// The gateways that may run apart, and whether each is there.
