@@ -93,7 +93,7 @@ impl Record {
     /// `failed` (SQLSTATE), `refused` (why), `suspended` (it gave the rows that were asked for, and waits; what is executed then is a record with `goes_on`), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). `done` stands beside `failed` or `cut` where a string did
     /// something before that: it is undone, unless it was committed. What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
-    /// `until` when the last began.
+    /// `until` when the last began. What happened in a session of SSH has kinds and words of its own ([`Event`]).
     #[must_use]
     pub fn line(&self) -> String {
         // Strings and numbers: nothing in it can fail.

@@ -102,16 +102,16 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<u32>,
     },
-    /// A connection is to be forwarded.
+    /// A connection is to be forwarded; or the host is to listen for some.
     Forward {
-        /// Counted from 1 in each session.
+        /// Counted from 1 in each session; 0 where the host is to listen.
         channel: u32,
-        /// `local`, `remote` or `agent`.
+        /// `local`, `remote` or `agent`; or `listen`.
         way: &'static str,
-        /// To where.
+        /// To where, or where it listens.
         to: String,
     },
-    /// It is closed.
+    /// A connection is closed.
     Closed {
         /// Of which.
         channel: u32,

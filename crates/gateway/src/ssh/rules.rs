@@ -10,7 +10,7 @@ use super::channel::{Begin, Channel, Kind, Now, Pty};
 use super::event::{Event, Exit};
 use super::link::one_line;
 use super::msg;
-use super::target::Allowed;
+use super::target::{Allowed, Place};
 use super::terminal::Shown;
 use super::wire::{Malformed, Reader, Writer};
 use crate::record::Room;
@@ -49,6 +49,8 @@ pub(super) struct Rules {
     longest_line: usize,
     all: Vec<Channel>,
     opened: u32,
+    /// Where the host was asked to listen.
+    listening: Vec<Place>,
     /// How many channels the target wanted to open that it may not.
     strange: u32,
     /// What is to be recorded.
@@ -79,6 +81,7 @@ impl Rules {
             longest_line,
             all: Vec::new(),
             opened: 0,
+            listening: Vec::new(),
             strange: 0,
             shown: Vec::new(),
             refused: 0,
@@ -338,9 +341,20 @@ impl Rules {
     ) -> Result<Then, Malformed> {
         let (name, wants_reply) = (fields.text()?, fields.bool()?);
         let passes = match name {
-            "tcpip-forward" | "cancel-tcpip-forward" => {
+            "tcpip-forward" => {
                 let (host, port) = (fields.text()?, fields.u32()?);
-                self.allowed.listen.iter().any(|place| place.is(host, port))
+                let place = self.allowed.listen.iter().find(|place| place.is(host, port));
+                let place = place.cloned();
+                if let Some(place) = &place {
+                    self.listens(place, room, now);
+                }
+                place.is_some()
+            }
+            "cancel-tcpip-forward" => {
+                let (host, port) = (fields.text()?, fields.u32()?);
+                let before = self.listening.len();
+                self.listening.retain(|place| !place.is(host, port));
+                self.listening.len() < before
             }
             "keepalive@openssh.com" | "no-more-sessions@openssh.com" => true,
             _ => false,
@@ -352,6 +366,19 @@ impl Rules {
             self.refuse(&format!("the request {name}"), room, now);
         }
         Ok(refused_to_all(wants_reply))
+    }
+
+    /// The host is to listen there: what comes in from there is let through from here on.
+    fn listens(&mut self, place: &Place, room: &mut Room, now: Now) {
+        let event = Event::Forward {
+            channel: 0,
+            way: "listen",
+            to: format!("{}:{}", place.host, place.port),
+        };
+        self.shown.push((std::mem::take(room), now.0, event));
+        if !self.listening.contains(place) {
+            self.listening.push(place.clone());
+        }
     }
 
     /// A message of the target.
@@ -446,7 +473,7 @@ impl Rules {
         let opens = match kind {
             "forwarded-tcpip" => {
                 let (host, port) = (fields.text()?, fields.u32()?);
-                let asked = self.allowed.listen.iter().any(|place| place.is(host, port));
+                let asked = self.listening.iter().any(|place| place.is(host, port));
                 asked.then(|| ("remote", one_line(&format!("{host}:{port}"))))
             }
             "auth-agent@openssh.com" if self.allowed.agent => {

@@ -399,6 +399,24 @@ async fn a_shell_without_a_terminal_is_a_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_stops_listening_who_did_not_ask_for_it_and_any_port_is_none() {
+    let world = World::allowing(|allowed| {
+        let any = daypass_gateway::ssh::target::Place {
+            host: "localhost".to_owned(),
+            port: 0,
+        };
+        allowed.listen = vec![any];
+    })
+    .await;
+    let mut raw = Raw::inside(&world).await;
+    for kind in ["tcpip-forward", "cancel-tcpip-forward"] {
+        let ask = Writer::message(80).string(kind).bool(true);
+        raw.send(&ask.string("localhost").u32(0).done()).await;
+        assert_eq!(raw.answer().await, 82, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn channels_of_nobody_end_the_session() {
     let world = World::start().await;
     for (count, message) in [

@@ -253,3 +253,45 @@ fn a_certificate_says_whether_hardware_must_be_touched() {
         }
     }
 }
+
+#[test]
+fn what_openssh_signs_with_any_kind_of_key_is_taken_and_nothing_that_is_weak() {
+    for (kind, bits, algorithm) in [
+        ("ed25519", "256", Some(ED)),
+        ("ecdsa", "256", Some("ecdsa-sha2-nistp256")),
+        ("ecdsa", "384", Some("ecdsa-sha2-nistp384")),
+        ("ecdsa", "521", Some("ecdsa-sha2-nistp521")),
+        ("rsa", "2048", Some("rsa-sha2-512")),
+        ("rsa", "1024", None),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        keygen(&dir, &["-q", "-t", kind, "-b", bits, "-N", "", "-f", "key"]);
+        fs::write(dir.path().join("message"), "message").unwrap();
+        keygen(&dir, &["-q", "-Y", "sign", "-n", "test", "-f", "key", "message"]);
+        let text = fs::read_to_string(dir.path().join("message.sig")).unwrap();
+        let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let file = STANDARD.decode(body).unwrap();
+        let mut fields = Reader(file.strip_prefix(b"SSHSIG").unwrap());
+        assert_eq!(fields.u32(), Ok(1));
+        let public = fields.string().unwrap();
+        let (namespace, reserved, hash) = (
+            fields.string().unwrap(),
+            fields.string().unwrap(),
+            fields.string().unwrap(),
+        );
+        let signature = fields.string().unwrap();
+        assert_eq!((namespace, hash), (&b"test"[..], &b"sha512"[..]));
+        let signed = Writer(b"SSHSIG".to_vec())
+            .string(namespace)
+            .string(reserved)
+            .string(hash)
+            .string(digest(&aws_lc_rs::digest::SHA512, b"message"))
+            .done();
+        for name in SIGNATURES {
+            let found = verify(name, public, &signed, signature);
+            assert_eq!(found.is_ok(), algorithm == Some(name), "{kind} {bits} {name}");
+        }
+        assert!(verify("ssh-rsa", public, &signed, signature).is_err());
+        assert!(verify("ssh-dss", public, &signed, signature).is_err());
+    }
+}
