@@ -118,7 +118,11 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
         return Ok(more);
     }
     app.signing.wake();
-    if shared && !entries.iter().all(|entry| matches!(entry.event.what, What::Session(_))) {
+    if shared
+        && !entries
+            .iter()
+            .all(|entry| matches!(entry.event.what, What::Session(_)))
+    {
         wake.notify_one();
     }
     for next in address(&app.engine, entries).await? {

@@ -209,7 +209,11 @@ impl Store {
                 changes.send_modify(|count| *count += 1);
             }
             // Nothing at any target hangs on what is told of sessions.
-            if !committed.events.iter().all(|event| matches!(event.what, What::Session(_))) {
+            if !committed
+                .events
+                .iter()
+                .all(|event| matches!(event.what, What::Session(_)))
+            {
                 duties.send_modify(|count| *count += 1);
             }
         };

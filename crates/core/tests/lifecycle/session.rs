@@ -92,7 +92,9 @@ fn closed(reason: Reason, cut: bool) -> Event {
 #[test]
 fn its_end_and_the_end_of_its_recording_are_told_together() {
     let mut world = opened();
-    let first = Event::Recorded { chunk: chunk(0, 1, 0) };
+    let first = Event::Recorded {
+        chunk: chunk(0, 1, 0),
+    };
     apply(&mut world, 10, first).unwrap();
     let last = Chunk {
         is_last: true,

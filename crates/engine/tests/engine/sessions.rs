@@ -390,13 +390,21 @@ async fn a_session_and_its_recording_begin_and_end_together() {
     };
     let engine = &house.engine;
     for reason in [Reason::Left, Reason::Lost] {
-        let over = engine.finish_session(session.id, last, reason, None).await.unwrap();
+        let over = engine
+            .finish_session(session.id, last, reason, None)
+            .await
+            .unwrap();
         assert!(over.recording.unwrap().is_complete);
         assert_eq!(house.reason(session.id).await, Some(Reason::Left));
     }
     let log = house.log().await;
     let told: Vec<_> = log.iter().filter(|name| name.starts_with("session.")).collect();
-    let expected = ["session.opened", "session.recorded", "session.recorded", "session.closed"];
+    let expected = [
+        "session.opened",
+        "session.recorded",
+        "session.recorded",
+        "session.closed",
+    ];
     assert_eq!(told, expected.each_ref());
 }
 

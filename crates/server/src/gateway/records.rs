@@ -214,7 +214,11 @@ impl Records {
     /// The session was lost: the log gets all that is stored of it, and its recording stays cut.
     pub(super) async fn cut(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
         let ended = match self.end(engine, session, u64::MAX).await {
-            Ok(Some(last)) => engine.record_chunk(session, last).await.map(drop).map_err(Failed::from),
+            Ok(Some(last)) => engine
+                .record_chunk(session, last)
+                .await
+                .map(drop)
+                .map_err(Failed::from),
             Ok(None) => Ok(()),
             Err(Failed::NotOpen(_)) => match self.resumed(engine, session).await {
                 // All of it is there.
