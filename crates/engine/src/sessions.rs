@@ -59,6 +59,8 @@ pub struct NewSession {
     pub program: Option<String>,
     /// What is recorded, if anything is.
     pub recording: Option<Mode>,
+    /// The first chunk of its recording, where that is stored: the log has the session with it, or neither.
+    pub first: Option<Chunk>,
 }
 
 /// A session that may begin.
@@ -86,7 +88,11 @@ impl Engine {
     /// or locked, or the resource is; it must be recorded and is not; or there is a session of this id.
     pub async fn open_session(&self, new: NewSession) -> Result<OpenedSession, Error> {
         let NewSession {
-            id, grant, holder, ..
+            id,
+            grant,
+            holder,
+            first,
+            ..
         } = new;
         let behind = self.behind(grant, holder).await?;
         let must_record = self.is_to_be_recorded(grant).await?;
@@ -121,11 +127,10 @@ impl Engine {
                     let what = "this is to be recorded, and it would not be";
                     return Err(Refusal::new(Code::Recording, what));
                 }
-                Ok(Outcome::one(
-                    Actor::Person(holder),
-                    Subject::Session(id),
-                    What::Session(event),
-                ))
+                let begun = begun(&event, first)?;
+                let mut outcome = told(Actor::Person(holder), id, [event]);
+                outcome.append(told(Actor::System, id, begun));
+                Ok(outcome)
             })
             .await?;
         let ends_at = held(&committed.world, grant)?.expires_at();
@@ -142,7 +147,7 @@ impl Engine {
     /// # Errors
     /// Where there is no such session or recording, or the chunk is not the next.
     pub async fn record_chunk(&self, id: SessionId, chunk: Chunk) -> Result<Session, Error> {
-        self.session_event(Actor::System, id, move |session| session.record(chunk))
+        self.session_event(Actor::System, id, move |session, _| session.record(chunk))
             .await
     }
 
@@ -156,8 +161,25 @@ impl Engine {
         reason: Reason,
         counters: Option<Counters>,
     ) -> Result<Session, Error> {
-        self.session_event(Actor::System, id, move |session| {
+        self.session_event(Actor::System, id, move |session, _| {
             Ok(session.close(reason, counters))
+        })
+        .await
+    }
+
+    /// The same, and that the last chunk of its recording is stored.
+    ///
+    /// # Errors
+    /// Where there is no such session or recording, or the chunk is not the next.
+    pub async fn finish_session(
+        &self,
+        id: SessionId,
+        last: Chunk,
+        reason: Reason,
+        counters: Option<Counters>,
+    ) -> Result<Session, Error> {
+        self.session_event(Actor::System, id, move |session, now| {
+            session.finish(last, reason, counters, now)
         })
         .await
     }
@@ -184,7 +206,7 @@ impl Engine {
             .into());
         }
         let (by, why) = (caller.person, self.prose(why));
-        self.session_event(Actor::Person(by), id, move |session| {
+        self.session_event(Actor::Person(by), id, move |session, _| {
             session.end(by, why).map(Some)
         })
         .await
@@ -196,7 +218,7 @@ impl Engine {
     /// Where the caller may not, or there is nothing to watch.
     pub async fn note_watched(&self, caller: Caller, id: SessionId) -> Result<Session, Error> {
         self.may_look_into(caller, id).await?;
-        self.session_event(Actor::Person(caller.person), id, |session| {
+        self.session_event(Actor::Person(caller.person), id, |session, _| {
             session.watch().map(Some)
         })
         .await
@@ -208,7 +230,7 @@ impl Engine {
     /// Where the caller may not, or there is no recording.
     pub async fn note_replayed(&self, caller: Caller, id: SessionId) -> Result<Session, Error> {
         self.may_look_into(caller, id).await?;
-        self.session_event(Actor::Person(caller.person), id, |session| {
+        self.session_event(Actor::Person(caller.person), id, |session, _| {
             session.replay().map(Some)
         })
         .await
@@ -219,7 +241,7 @@ impl Engine {
     /// # Errors
     /// Where the session is not over or was not recorded.
     pub async fn note_recording_removed(&self, id: SessionId) -> Result<Session, Error> {
-        self.session_event(Actor::System, id, Session::remove_recording)
+        self.session_event(Actor::System, id, |session, _| session.remove_recording())
             .await
     }
 
@@ -302,13 +324,9 @@ impl Engine {
     async fn close_each(&self, sessions: Vec<(SessionId, Reason)>) -> Result<usize, Error> {
         let closing = stream::iter(sessions).map(|(id, reason)| {
             self.store().transition(Scope::Session(id), move |world, _| {
-                let event = world
-                    .sessions
-                    .get(&id)
-                    .and_then(|session| session.close(reason, None));
-                Ok(event.map_or_else(Outcome::default, |event| {
-                    Outcome::one(Actor::System, Subject::Session(id), What::Session(event))
-                }))
+                let session = world.sessions.get(&id);
+                let event = session.and_then(|session| session.close(reason, None));
+                Ok(told(Actor::System, id, event))
             })
         });
         let outcomes: Vec<_> = closing.buffer_unordered(AT_ONCE).collect().await;
@@ -319,22 +337,36 @@ impl Engine {
         Ok(closed)
     }
 
-    async fn session_event(
+    async fn session_event<Events: IntoIterator<Item = Event>>(
         &self,
         actor: Actor,
         id: SessionId,
-        how: impl FnOnce(&Session) -> Result<Option<Event>, Refusal> + Send + 'static,
+        how: impl FnOnce(&Session, Timestamp) -> Result<Events, Refusal> + Send + 'static,
     ) -> Result<Session, Error> {
         let committed = self
             .store()
-            .transition(Scope::Session(id), move |world, _| {
-                let event = how(found(world, id)?)?;
-                Ok(event.map_or_else(Outcome::default, |event| {
-                    Outcome::one(actor, Subject::Session(id), What::Session(event))
-                }))
+            .transition(Scope::Session(id), move |world, now| {
+                Ok(told(actor, id, how(found(world, id)?, now)?))
             })
             .await?;
         Ok(found(&committed.world, id)?.clone())
+    }
+}
+
+/// What happened to a session, for the store.
+fn told(actor: Actor, id: SessionId, events: impl IntoIterator<Item = Event>) -> Outcome {
+    let mut outcome = Outcome::default();
+    for event in events {
+        outcome.push(actor, Subject::Session(id), What::Session(event));
+    }
+    outcome
+}
+
+/// That its recording has begun, of one that is being opened.
+fn begun(opened: &Event, first: Option<Chunk>) -> Result<Option<Event>, Refusal> {
+    match (opened, first) {
+        (Event::Opened { session }, Some(first)) => session.record(first),
+        _ => Ok(None),
     }
 }
 

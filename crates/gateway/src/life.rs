@@ -40,6 +40,9 @@ const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
 /// How long those whose clients know of their end wait for those whose clients do not.
 const TOLD_WITHIN: Duration = Duration::from_millis(500);
 
+/// How long nothing more must have ended until they are all: several grants of many sessions are ended one after the other.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// What is to be renewed now.
 struct Due {
     due: Vec<Arc<Live>>,
@@ -78,6 +81,8 @@ struct State {
     names: HashSet<SessionId>,
     /// Those that were ended, by one ending with others, and whose client does not know it yet.
     untold: HashSet<LeaseId>,
+    /// When the last of them were ended.
+    last_ended: Option<Instant>,
     /// Sessions and those who wait for one.
     slots: HashMap<PersonId, usize>,
     taken: usize,
@@ -233,13 +238,27 @@ impl Life {
     /// A client was told that its session has ended. Waits until all are that were ended together, and no longer than a moment: one that does
     /// not listen holds nobody up.
     pub(crate) async fn told(&self, live: &Live) {
-        let told = self.all_told.notified();
-        tokio::pin!(told);
-        // From here on, before it is looked.
-        told.as_mut().enable();
         self.tell(live);
-        if !self.state().untold.is_empty() {
-            let _ = edge::within(TOLD_WITHIN, told).await;
+        let _ = edge::within(TOLD_WITHIN, self.all_told()).await;
+    }
+
+    /// Waits until all were told, and no more were ended for a moment.
+    async fn all_told(&self) {
+        loop {
+            let told = self.all_told.notified();
+            tokio::pin!(told);
+            // From here on, before it is looked.
+            told.as_mut().enable();
+            let (is_told, last) = {
+                let state = self.state();
+                (state.untold.is_empty(), state.last_ended)
+            };
+            let quiet = last.map(|last| last + QUIET);
+            match quiet.filter(|quiet| *quiet > edge::instant()) {
+                _ if !is_told => told.await,
+                Some(quiet) => edge::sleep_until(quiet).await,
+                None => return,
+            }
         }
     }
 
@@ -257,6 +276,7 @@ impl Life {
                 for live in state.sessions.values().filter(|live| live.is_of(which)) {
                     if live.end_first(ending.reason.clone()) {
                         state.untold.insert(live.lease.clone());
+                        state.last_ended = Some(edge::instant());
                     }
                 }
             }

@@ -118,7 +118,11 @@ async fn turn(app: &App, shared: bool, wake: &Notify, told: &mut Position) -> Re
         return Ok(more);
     }
     app.signing.wake();
-    if shared {
+    if shared
+        && !entries
+            .iter()
+            .all(|entry| matches!(entry.event.what, What::Session(_)))
+    {
         wake.notify_one();
     }
     for next in address(&app.engine, entries).await? {
@@ -151,7 +155,7 @@ pub(crate) async fn reconcile(
     wake: Arc<Notify>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut changes = app.engine.store().changes();
+    let mut changes = app.engine.store().duties();
     while !is_stopped(&stop) {
         // Before the step: what is committed from here on wakes it again.
         changes.mark_unchanged();

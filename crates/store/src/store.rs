@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use daypass_core::event::What;
 use daypass_core::only_take_away;
 use daypass_core::refusal::Refusal;
 use daypass_core::time::Timestamp;
@@ -33,6 +34,7 @@ struct Inner {
     installation: String,
     floor: Floor,
     changes: watch::Sender<u64>,
+    duties: watch::Sender<u64>,
     commits: Arc<AtomicU64>,
     only_takes_away: Arc<AtomicBool>,
 }
@@ -91,6 +93,7 @@ impl Store {
             installation: self.inner.installation.clone(),
             floor: Floor::default(),
             changes: watch::Sender::new(0),
+            duties: watch::Sender::new(0),
             commits: Arc::default(),
             only_takes_away: Arc::default(),
         };
@@ -119,6 +122,7 @@ impl Store {
             installation: String::new(),
             floor,
             changes,
+            duties: watch::Sender::new(0),
             commits,
             only_takes_away: Arc::default(),
         };
@@ -199,10 +203,18 @@ impl Store {
             }
             Ok(outcome)
         }));
-        let changes = self.inner.changes.clone();
+        let (changes, duties) = (self.inner.changes.clone(), self.inner.duties.clone());
         let done = move |committed: &Committed| {
             if !committed.events.is_empty() {
                 changes.send_modify(|count| *count += 1);
+            }
+            // Nothing at any target hangs on what is told of sessions.
+            if !committed
+                .events
+                .iter()
+                .all(|event| matches!(event.what, What::Session(_)))
+            {
+                duties.send_modify(|count| *count += 1);
             }
         };
         let Engine::Postgres(pools) = &self.inner.engine else {
@@ -231,6 +243,12 @@ impl Store {
     #[must_use]
     pub fn only_takes_away(&self) -> bool {
         self.inner.only_takes_away.load(Ordering::SeqCst)
+    }
+
+    /// The same for events after which something may have to be done at a target: what wakes the reconciler.
+    #[must_use]
+    pub fn duties(&self) -> watch::Receiver<u64> {
+        self.inner.duties.subscribe()
     }
 
     /// Changes whenever this process has committed events: what wakes the sequencer. It tells nothing of other processes.

@@ -419,6 +419,26 @@ impl Session {
         })
     }
 
+    /// The same with the last chunk of its recording, which the log gets first: what is known at once is said at once.
+    ///
+    /// # Errors
+    /// Where the chunk does not follow what the log has.
+    pub fn finish(
+        &self,
+        last: Chunk,
+        reason: Reason,
+        counters: Option<Counters>,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let recorded = self.record(last)?;
+        let after = match &recorded {
+            Some(event) => self.clone().evolve(event, now),
+            None => None,
+        };
+        let closed = after.as_ref().unwrap_or(self).close(reason, counters);
+        Ok(recorded.into_iter().chain(closed).collect())
+    }
+
     /// What somebody watching it leads to.
     ///
     /// # Errors

@@ -90,6 +90,33 @@ fn closed(reason: Reason, cut: bool) -> Event {
 }
 
 #[test]
+fn its_end_and_the_end_of_its_recording_are_told_together() {
+    let mut world = opened();
+    let first = Event::Recorded {
+        chunk: chunk(0, 1, 0),
+    };
+    apply(&mut world, 10, first).unwrap();
+    let last = Chunk {
+        is_last: true,
+        ..chunk(1, 1, 3)
+    };
+    let told = session(&world).finish(last, Reason::Left, None, at(20)).unwrap();
+    let whole = [Event::Recorded { chunk: last }, closed(Reason::Left, false)];
+    assert_eq!(told, whole, "the recording counts as whole");
+    let early = session(&world)
+        .finish(chunk(1, 1, 3), Reason::Left, None, at(20))
+        .unwrap();
+    assert_eq!(early.last(), Some(&closed(Reason::Left, true)), "it has no end");
+    for event in told {
+        apply(&mut world, 20, event).unwrap();
+    }
+    let again = session(&world).finish(last, Reason::Lost, None, at(30)).unwrap();
+    assert_eq!(again, [], "told again, there is nothing to tell");
+    let gap = session(&opened()).finish(last, Reason::Left, None, at(20));
+    assert_eq!(gap.unwrap_err().code, Code::WrongState);
+}
+
+#[test]
 fn one_begins_under_an_active_grant_of_its_holder_and_under_no_other() {
     let good = active(1, "g_1", 3600);
     let mut world = World::default();

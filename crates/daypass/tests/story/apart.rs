@@ -9,7 +9,7 @@ use daypass_testbed::TcpProxy;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::gateway::{house, psql, replay, sessions};
+use crate::gateway::{closed, house, psql, replay, sessions};
 use crate::house::{House, Store};
 use crate::http::Api;
 use crate::running::{Running, daypass, ends_with};
@@ -125,20 +125,6 @@ pub(crate) fn lease_of(house: &mut House, lease: &str) {
 fn open(house: &House) -> Value {
     let [one] = sessions(house, &["--live"]).try_into().unwrap();
     one
-}
-
-/// The session, once it is closed.
-#[track_caller]
-pub(crate) fn closed(house: &House, id: &str) -> Value {
-    let mut events = house.api("dee").events();
-    loop {
-        let all = sessions(house, &[]);
-        let one = all.into_iter().find(|one| one["id"] == id).unwrap();
-        if one["state"] == "closed" {
-            return one;
-        }
-        events.next();
-    }
 }
 
 #[test]

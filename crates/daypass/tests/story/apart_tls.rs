@@ -3,8 +3,8 @@
 
 use rustix::process::Signal;
 
-use crate::apart::{Apart, closed, configured, server, token};
-use crate::gateway::{house, sessions};
+use crate::apart::{Apart, configured, server, token};
+use crate::gateway::{closed, house, sessions};
 use crate::house::{House, Store};
 use crate::running::{daypass, ends_with};
 

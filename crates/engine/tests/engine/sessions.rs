@@ -33,6 +33,7 @@ impl House {
             source: "192.0.2.7:51112".parse().unwrap(),
             program: Some("psql\u{202e} \n".into()),
             recording: Some(RECORDED),
+            first: None,
         }
     }
 
@@ -352,6 +353,59 @@ async fn what_a_gateway_left_behind_is_closed_but_for_what_it_still_has() {
     );
     let gap = Chunk { number: 2, ..chunk };
     assert_eq!(code(engine.record_chunk(lost, gap).await), Code::WrongState);
+}
+
+#[tokio::test]
+async fn a_session_and_its_recording_begin_and_end_together() {
+    let mut house = House::new().await;
+    let grant = house.granted(&["orders/write"]).await;
+    let first = Chunk {
+        number: 0,
+        first: 1,
+        last: 0,
+        sealed: Hash::of(b"0"),
+        chain: Hash::of(b"0"),
+        bytes: 300,
+        is_last: false,
+    };
+    let gap = NewSession {
+        first: Some(Chunk { number: 1, ..first }),
+        ..house.session(grant)
+    };
+    let id = gap.id;
+    assert_eq!(code(house.engine.open_session(gap).await), Code::WrongState);
+    assert_eq!(house.engine.store().session(id).await.unwrap(), None, "neither");
+
+    let new = NewSession {
+        first: Some(first),
+        ..house.session(grant)
+    };
+    let session = house.engine.open_session(new).await.unwrap().session;
+    assert_eq!(session.recording.unwrap().chunks, 1);
+    let last = Chunk {
+        number: 1,
+        chain: Hash::of(b"1"),
+        is_last: true,
+        ..first
+    };
+    let engine = &house.engine;
+    for reason in [Reason::Left, Reason::Lost] {
+        let over = engine
+            .finish_session(session.id, last, reason, None)
+            .await
+            .unwrap();
+        assert!(over.recording.unwrap().is_complete);
+        assert_eq!(house.reason(session.id).await, Some(Reason::Left));
+    }
+    let log = house.log().await;
+    let told: Vec<_> = log.iter().filter(|name| name.starts_with("session.")).collect();
+    let expected = [
+        "session.opened",
+        "session.recorded",
+        "session.recorded",
+        "session.closed",
+    ];
+    assert_eq!(told, expected.each_ref());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::frame::Splitter;
 use super::stream::Stream;
 
 /// A buffer of a connection that says little, and one of a connection that says much.
-const SMALL: usize = 4 * 1024;
+const SMALL: usize = 2 * 1024;
 const LARGE: usize = 64 * 1024;
 
 /// One direction: where it reads, where it writes, and what is in between.

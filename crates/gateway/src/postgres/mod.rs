@@ -160,7 +160,8 @@ impl Postgres {
                 tell(&mut wire, &Failed::Told(said)).await;
                 return reason;
             }
-            connected = upstream::connect(&target, &passed) => match connected {
+            // What is only needed to begin is in a place of its own, which the session does not hold.
+            connected = Box::pin(upstream::connect(&target, &passed)) => match connected {
                 Ok(upstream) => return self.relay(session, target, wire, upstream).await,
                 Err(failed) => failed,
             },
@@ -232,9 +233,8 @@ impl Protocol for Postgres {
             protocol: self.name(),
         };
         let patience = handshake.until.saturating_duration_since(edge::instant());
-        let Ok(Some((mut met, proved))) =
-            edge::within(patience, self.meet(&gateway, connection, &origin)).await
-        else {
+        let meeting = Box::pin(self.meet(&gateway, connection, &origin));
+        let Ok(Some((mut met, proved))) = edge::within(patience, meeting).await else {
             return;
         };
         drop(handshake);

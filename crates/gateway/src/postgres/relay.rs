@@ -151,7 +151,9 @@ impl<'a> Relay<'a> {
             self.session.told().await;
         };
         let stopped = if busy && !fatal {
-            tokio::join!(self.stop.stop(reader, up.writer, alone), telling).0
+            // In a place of its own: an idle session would hold the memory that its end may need.
+            let stopping = Box::pin(self.stop.stop(reader, up.writer, alone));
+            tokio::join!(stopping, telling).0
         } else {
             telling.await;
             self.stop.leave(up.writer).await

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daypass_core::id::GrantId;
-use daypass_core::session;
+use daypass_core::id::{GrantId, SessionId};
+use daypass_core::session::{self, Chunk};
 use daypass_engine::Error;
 use daypass_gateway::control::{Closing, LeaseId, Reason};
 
@@ -111,10 +111,11 @@ impl Front {
                 Err(error) => Err(error),
             };
         }
-        match recorded {
-            Ok(_) => {}
+        let last = match recorded {
+            Ok(last) => last,
             Err(error) if error.is_final() => {
                 tracing::debug!(session = %id, %error, "a recording has no end of its own");
+                None
             }
             Err(error) if left > 0 => {
                 tracing::warn!(session = %id, %error, "the end of a recording is not stored yet");
@@ -123,34 +124,47 @@ impl Front {
             }
             Err(error) => {
                 tracing::error!(session = %id, %error, "the end of a recording could not be stored: it is cut");
+                None
             }
-        }
-        self.records.give_up(id);
+        };
         let why = match closing.reason {
             // Access ends at the target too, which may be faster than its gateway.
             Reason::TargetLost => grant_over(app, held.grant).await,
             _ => None,
         };
         let why = why.unwrap_or_else(|| reason(&closing.reason));
-        match app.engine.close_session(id, why, Some(closing.counters)).await {
-            Ok(_) => true,
-            Err(Error::Refused(error)) => {
-                tracing::warn!(session = %id, %error, "a session was over before it ended");
-                true
-            }
-            Err(error) => {
-                tracing::warn!(session = %id, %error, "the end of a session is not written down yet");
-                self.unwritten.keep((held, closing, left));
-                false
-            }
+        if let Err(error) = self.write_closed(app, id, last, (why, closing.counters)).await {
+            tracing::warn!(session = %id, %error, "the end of a session is not written down yet");
+            self.unwritten.keep((held, closing, left));
+            return false;
         }
+        self.records.give_up(id);
+        true
     }
 
-    /// Writes down that a session is over that nobody began to use. What cannot be written now, is found by the next look at those
-    /// whose grant has ended, or by the next start.
-    pub(super) async fn closed(&self, app: &Parts, id: daypass_core::id::SessionId, reason: session::Reason) {
-        if let Err(error) = app.engine.close_session(id, reason, None).await {
-            tracing::warn!(session = %id, %error, "the end of a session could not be written down");
+    /// The end of a session, with the last chunk of its recording. One that the log does not take, keeps no session open.
+    async fn write_closed(
+        &self,
+        app: &Parts,
+        id: SessionId,
+        last: Option<Chunk>,
+        (why, counters): (session::Reason, session::Counters),
+    ) -> Result<(), Error> {
+        if let Some(last) = last {
+            match app.engine.finish_session(id, last, why, Some(counters)).await {
+                Ok(_) => return Ok(()),
+                Err(Error::Refused(error)) => {
+                    tracing::warn!(session = %id, %error, "the log does not take the end of a recording");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match app.engine.close_session(id, why, Some(counters)).await {
+            Err(Error::Refused(error)) => {
+                tracing::warn!(session = %id, %error, "a session was over before it ended");
+                Ok(())
+            }
+            closed => closed.map(drop),
         }
     }
 }

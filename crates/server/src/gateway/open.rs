@@ -8,7 +8,7 @@ use daypass_core::demand::{Demands, Recording as Recorded};
 use daypass_core::grant::{Grant, Part, State};
 use daypass_core::id::GrantId;
 use daypass_core::name::{Item, Name};
-use daypass_core::session::{self, Mode};
+use daypass_core::session::Mode;
 use daypass_core::time::Timestamp;
 use daypass_engine::{Error, NewSession, OpenedSession};
 use daypass_gateway::control::{
@@ -22,7 +22,7 @@ use super::ask::{self, Wait};
 use super::leases::Held;
 use super::named::{Named, SSH, said};
 use super::proof::Entrant;
-use super::records::Records;
+use super::records::{Begun, Records};
 use super::{Asker, Front, ssh, upstream};
 use crate::app::Parts;
 use crate::edge;
@@ -201,7 +201,7 @@ impl Front {
                 _ => self.database(app, (grant, item), &terms).await,
             }
         };
-        let (target, credential) = match edge::within(TARGET, target).await {
+        let target = match edge::within(TARGET, target).await {
             Ok(Ok(Ok(target))) => target,
             Ok(Ok(Err(no))) => return Ok(Opened::Refused(no)),
             Ok(Err(Error::Refused(no))) => return Ok(Opened::Refused(refused(Error::Refused(no))?)),
@@ -210,15 +210,26 @@ impl Front {
         };
         let protocol = opening.origin.protocol.parse();
         let protocol = protocol.map_err(|_| unavailable("the protocol has no name"))?;
-        let on_failure = terms.on_failure;
         let mode = Mode {
             values: terms.values,
-            on_failure: match on_failure {
+            on_failure: match terms.on_failure {
                 OnRecordingFailure::End => OnFailure::End,
                 OnRecordingFailure::Continue => OnFailure::GoOn,
             },
         };
         let id = app.engine.draw_session_id();
+        let begun = match self.records.begin(id).await {
+            Ok(begun) => Some(begun),
+            Err(error) => {
+                tracing::error!(session = %id, grant = %grant.id, %error, "a recording could not begin");
+                if mode.on_failure == OnFailure::End {
+                    let why = "what is done here is recorded, and it cannot be recorded just now";
+                    let hint = Some(String::from("daypass doctor"));
+                    return Ok(Opened::Refused(refusal(why, hint)));
+                }
+                None
+            }
+        };
         let new = NewSession {
             id,
             grant: grant.id,
@@ -229,29 +240,24 @@ impl Front {
             source: opening.origin.peer,
             program: opening.program.clone(),
             recording: Some(mode),
+            first: begun.as_ref().map(Begun::first),
         };
         let opened = match app.engine.open_session(new).await {
             Ok(opened) => opened,
-            Err(error) => return Ok(Opened::Refused(refused(error)?)),
-        };
-        let begun = self.records.begin(&app.engine, id).await;
-        if let Err(error) = &begun {
-            tracing::error!(session = %id, %error, "a recording could not begin");
-            if on_failure == OnRecordingFailure::End {
-                self.closed(app, id, session::Reason::RecordingFailed).await;
-                let why = "what is done here is recorded, and it cannot be recorded just now";
-                return Ok(Opened::Refused(refusal(
-                    why,
-                    Some(String::from("daypass doctor")),
-                )));
+            Err(error) => {
+                // What is not known to be refused may stand in the log.
+                if let (Error::Refused(_), Some(begun)) = (&error, begun) {
+                    self.records.withdraw(begun).await;
+                }
+                return Ok(Opened::Refused(refused(error)?));
             }
+        };
+        let is_begun = begun.is_some();
+        if let Some(begun) = begun {
+            self.records.opened(id, begun).map_err(unavailable)?;
         }
-        Ok(Opened::Lease(Box::new(self.lease(
-            &opened,
-            (target, credential),
-            mode,
-            begun.is_ok(),
-        ))))
+        let lease = self.lease(&opened, target, mode, is_begun);
+        Ok(Opened::Lease(Box::new(lease)))
     }
 
     /// What leads to a database.

@@ -47,6 +47,19 @@ struct Open {
     logged: u64,
 }
 
+/// A recording of which the first chunk is stored, and nothing in the log.
+pub(super) struct Begun {
+    writer: Writer,
+    first: Sealed,
+}
+
+impl Begun {
+    /// What the log is to have of it.
+    pub(super) fn first(&self) -> Chunk {
+        chunk(&self.first)
+    }
+}
+
 /// The recordings.
 pub(crate) struct Records {
     all: Recordings,
@@ -90,16 +103,30 @@ impl Records {
         Limits::default().line_bytes
     }
 
-    /// Begins the recording of a session that stands in the log: its first chunk is stored, and logged.
-    pub(super) async fn begin(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
-        let writer = self
-            .all
-            .create(&recording(session)?, self.recipients.clone())
-            .await?;
-        let mut open = Open { writer, logged: 0 };
-        open.log(engine, session).await?;
+    /// Begins the recording of a session that is to be opened: its first chunk is stored. The log gets it with the session.
+    pub(super) async fn begin(&self, session: SessionId) -> Result<Begun, Failed> {
+        let name = recording(session)?;
+        let writer = self.all.create(&name, self.recipients.clone()).await?;
+        let first = writer.sealed().first().ok_or(Failed::NotOpen(session))?.clone();
+        Ok(Begun { writer, first })
+    }
+
+    /// The log has the session, and the first chunk of its recording.
+    pub(super) fn opened(&self, session: SessionId, begun: Begun) -> Result<(), Failed> {
+        let Begun { mut writer, first } = begun;
+        writer.logged(&first)?;
+        let open = Open { writer, logged: 0 };
         self.open().insert(session, Arc::new(Mutex::new(open)));
         Ok(())
+    }
+
+    /// The session was refused: there is nothing to record. What cannot be removed is a chunk without lines.
+    pub(super) async fn withdraw(&self, begun: Begun) {
+        let name = begun.writer.recording().clone();
+        drop(begun);
+        if let Ok((_, Some(error))) | Err(error) = self.all.remove(&name).await {
+            tracing::warn!(recording = %name, %error, "the recording of a session that was not opened is still stored");
+        }
     }
 
     /// Takes lines, of which this is the number of the first; how far they are.
@@ -134,22 +161,25 @@ impl Records {
         })
     }
 
-    /// The session is over. Its recording is whole where all records up to the last are in it, and cut otherwise. Whether it is whole.
-    pub(super) async fn end(&self, engine: &Engine, session: SessionId, last: u64) -> Result<bool, Failed> {
+    /// The session is over. Its recording is whole where all records up to the last are in it, and cut otherwise. The answer is its last
+    /// chunk, which is stored and not logged: the log gets it with the end of the session.
+    pub(super) async fn end(
+        &self,
+        engine: &Engine,
+        session: SessionId,
+        last: u64,
+    ) -> Result<Option<Chunk>, Failed> {
         let open = self.of(session)?;
         let mut open = open.lock().await;
-        let whole = open.writer.taken() >= last;
-        let ended = if whole {
+        let ended = if open.writer.taken() >= last {
             open.writer.finish().await
         } else {
             open.writer.flush().await
         };
-        let logged = open.log(engine, session).await;
+        let logged = open.log_but(1, engine, session).await;
         ended?;
         logged?;
-        drop(open);
-        self.open().remove(&session);
-        Ok(whole)
+        Ok(open.writer.sealed().first().map(chunk))
     }
 
     /// Nothing more is recorded of this session, whatever waits: its recording is cut.
@@ -184,12 +214,18 @@ impl Records {
     /// The session was lost: the log gets all that is stored of it, and its recording stays cut.
     pub(super) async fn cut(&self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
         let ended = match self.end(engine, session, u64::MAX).await {
+            Ok(Some(last)) => engine
+                .record_chunk(session, last)
+                .await
+                .map(drop)
+                .map_err(Failed::from),
+            Ok(None) => Ok(()),
             Err(Failed::NotOpen(_)) => match self.resumed(engine, session).await {
                 // All of it is there.
                 Ok(_) | Err(Failed::NotOpen(_)) => Ok(()),
                 Err(error) => Err(error),
             },
-            ended => ended.map(|_| ()),
+            Err(error) => Err(error),
         };
         self.give_up(session);
         ended
@@ -263,7 +299,15 @@ impl Open {
 
     /// Writes to the log what is stored and not in it.
     async fn log(&mut self, engine: &Engine, session: SessionId) -> Result<(), Failed> {
-        while let Some(sealed) = self.writer.sealed().first().cloned() {
+        self.log_but(0, engine, session).await
+    }
+
+    /// The same but for the last of them, so many.
+    async fn log_but(&mut self, most: usize, engine: &Engine, session: SessionId) -> Result<(), Failed> {
+        while self.writer.sealed().len() > most {
+            let Some(sealed) = self.writer.sealed().first().cloned() else {
+                break;
+            };
             engine.record_chunk(session, chunk(&sealed)).await?;
             self.writer.logged(&sealed)?;
             self.logged = sealed.last;

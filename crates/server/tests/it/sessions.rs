@@ -36,6 +36,7 @@ pub(crate) async fn open(bed: &Bed, grant: GrantId, item: &str) -> SessionId {
             values: false,
             on_failure: OnFailure::End,
         }),
+        first: None,
     };
     engine.open_session(new).await.unwrap().session.id
 }

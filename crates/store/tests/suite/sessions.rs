@@ -92,7 +92,15 @@ async fn two(bench: &Bench) {
 async fn one_lives_under_its_grant_and_the_log_brings_it_back(bench: Bench) {
     let store = &bench.store;
     two(&bench).await;
+    let (mut changes, mut duties) = (store.changes(), store.duties());
+    changes.mark_unchanged();
+    duties.mark_unchanged();
     open(store, 1, 1, "gw").await.unwrap();
+    assert!(changes.has_changed().unwrap());
+    assert!(
+        !duties.has_changed().unwrap(),
+        "nothing is to be done about it at a target"
+    );
     let again = open(store, 1, 1, "gw").await;
     assert!(matches!(again, Err(Error::Illegal(_))), "{again:?}");
     let chunk = |number: u64, last, is_last| Chunk {
