@@ -168,6 +168,11 @@ async fn a_thousand_sessions_end_at_once_ten_of_them_in_the_middle_of_a_copy() {
             .all(|one| one.reason == Reason::Revoked("all".to_owned()))
     );
     soon(world.gateway.drained()).await;
+    all_is_told(&world.judge.events());
+}
+
+/// Each program was cut, and each copy has the record of its file.
+fn all_is_told(events: &[Event]) {
     let is_cut = |event: &Event| {
         matches!(
             event,
@@ -177,7 +182,6 @@ async fn a_thousand_sessions_end_at_once_ten_of_them_in_the_middle_of_a_copy() {
             }
         )
     };
-    let events = world.judge.events();
     assert_eq!(events.iter().filter(|event| is_cut(event)).count(), ALL);
     let is_copy = |event: &Event| {
         matches!(
