@@ -290,7 +290,7 @@ fn closing(lease: &str) -> Value {
 /// Somebody tries a gateway's token on a session that another run of a gateway has.
 #[track_caller]
 fn nothing_comes_of_it(thief: &Api, id: &str) {
-    let register = json!({"version": 1, "end_points": []});
+    let register = json!({"version": daypass_api::gateway::VERSION, "end_points": []});
     assert_eq!(thief.post("/api/v1/gateway/register", &register).status, 200);
     let renewed = thief.post("/api/v1/gateway/leases/renew", &json!({"leases": [id]}));
     assert_eq!(
