@@ -4,7 +4,10 @@ mod credential;
 mod host;
 mod look;
 mod plain;
+mod show;
+mod statement;
 mod terminals;
+mod which;
 
 use clap::{Args, Subcommand};
 use daypass_api::session::{Kill, Session, SessionQuery, SessionState};
@@ -170,12 +173,13 @@ fn recording(session: &Session) -> (Style, String) {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass session kill S7K2M9 --reason \"wrong database\"
+  daypass session kill --grant G7K2M9 --reason \"wrong database\"      all that are open under it
 
 Its holder, whoever approved the grant and administrators may do this. The grant stays: daypass revoke ends that, with all its
 sessions.")]
 pub struct KillArgs {
-    /// The session, by its (short) id
-    id: String,
+    #[command(flatten)]
+    which: which::Which,
 
     /// Why; the person whose session it is and the auditors read it
     #[arg(long, value_name = "TEXT")]
@@ -185,17 +189,25 @@ pub struct KillArgs {
 impl KillArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let session = client.session(&self.id).await?;
-        let reason = self.reason;
-        let killed = client.kill_session(session.id, &Kill { reason }).await?;
-        context.out.one(
-            &killed,
-            || killed.id.to_string(),
-            || {
-                let what = format!("  {} of {} ends", killed.item, killed.holder);
-                vec![Line::new().with(Style::Strong, killed.id.short()).text(what)]
-            },
-        );
+        let mut killed = Vec::new();
+        for session in self.which.sessions(&client, true).await? {
+            let reason = self.reason.clone();
+            killed.push(client.kill_session(session.id, &Kill { reason }).await?);
+        }
+        let said = |one: &Session| {
+            let what = format!("  {} of {} ends", one.item, one.holder);
+            vec![Line::new().with(Style::Strong, one.id.short()).text(what)]
+        };
+        match killed.as_slice() {
+            [one] if !self.which.several() => {
+                context.out.one(one, || one.id.to_string(), || said(one));
+            }
+            all => context.out.many(
+                all,
+                |one| one.id.to_string(),
+                || all.iter().flat_map(said).collect(),
+            ),
+        }
         Ok(Exit::DONE)
     }
 }

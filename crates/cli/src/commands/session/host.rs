@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::look::span;
 use super::plain::Plain;
+use super::statement::span;
 use crate::line::{Line, Style};
 
 /// What a record of SSH has, whichever it is.
@@ -80,6 +80,9 @@ impl Host {
                 one(begin().with(Style::Strong, what))
             }
             "exit" => one(ended(begin(), record)),
+            "forward" if record.way == "listen" => one(begin()
+                .text("has the host listen at ")
+                .text(record.to.clone().unwrap_or_default())),
             "forward" => one(begin()
                 .text(format!("forwards {} to ", record.way))
                 .text(record.to.clone().unwrap_or_default())),

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use daypass_transcript::{asciicast, programs, search};
+use daypass_core::id::SessionId;
+use daypass_transcript::{Found, asciicast, programs, search};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -57,19 +58,36 @@ fn only(lines: &[String]) -> Result<u32, Failure> {
     }
 }
 
-/// Shows where these words stand.
-pub(super) fn found(context: &Context, lines: &[String], words: &str) {
+/// Where words stand.
+pub(super) struct Stands {
+    session: SessionId,
+    found: Found,
+}
+
+/// Where these words stand in a session.
+pub(super) fn found(session: SessionId, lines: &[String], words: &str) -> Vec<Stands> {
     let found = search(lines.iter().map(String::as_str), words);
-    let shown: Vec<_> = found
+    found.into_iter().map(|found| Stands { session, found }).collect()
+}
+
+/// Shows it; with the session, where those of several are shown.
+pub(super) fn list(context: &Context, all: &[Stands], several: bool) {
+    let shown: Vec<_> = all
         .iter()
-        .map(|one| serde_json::json!({"at": one.at, "channel": one.channel, "text": one.text}))
+        .map(|Stands { session, found }| {
+            serde_json::json!({"session": session, "at": found.at, "channel": found.channel, "text": found.text})
+        })
         .collect();
     let mut grid = Grid::new(["AT", "PROGRAM", "TEXT"]);
-    for one in &found {
+    for Stands { session, found } in all {
+        let program = match several {
+            true => format!("{} #{}", session.short(), found.channel),
+            false => format!("#{}", found.channel),
+        };
         grid.row([
-            Field::from(one.at.to_string()),
-            Field::from(format!("#{}", one.channel)),
-            Field::from(one.text.as_str()),
+            Field::from(found.at.to_string()),
+            Field::from(program),
+            Field::from(found.text.as_str()),
         ]);
     }
     let name = |one: &serde_json::Value| one["text"].as_str().unwrap_or_default().to_owned();
