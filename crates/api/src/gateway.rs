@@ -26,19 +26,13 @@ pub const HEARTBEAT_SECONDS: u64 = 5;
 pub const RUN_HEADER: &str = "daypass-gateway-run";
 
 /// The version of what is said here. A server takes no gateway that may not know what it tells it to refuse.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 1;
 
 /// The most lines that one call brings.
 pub const MOST_LINES: usize = 10_000;
 
 /// The longest that a login, a target, a program's name or what was said in a proof may be, in bytes.
 pub const LONGEST_TEXT: usize = 4096;
-
-/// The longest that a key or certificate may be, in bytes.
-pub const LONGEST_KEY: usize = 8 * 1024;
-
-/// The longest that what both sides of SSH said when they agreed on keys may be, in bytes.
-pub const LONGEST_EXCHANGE: usize = 32 * 1024;
 
 /// `POST /gateway/register`: a gateway is there. Its name is that of the service account whose token it shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -103,65 +97,18 @@ pub struct ScramChallenge {
     pub iterations: u32,
 }
 
-/// `POST /gateway/prove`: how they proved who they are.
+/// `POST /gateway/prove`: what they answered.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prove {
+    /// Of the challenge.
+    pub ticket: Secret,
+    /// All that was said, in the form that is signed.
+    pub said: String,
     /// The proof.
-    pub proof: ClientProof,
+    pub proof: Secret,
     /// From where.
     pub origin: ClientOrigin,
-}
-
-/// How somebody proved who they are.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum ClientProof {
-    /// By an answer to a challenge.
-    Scram {
-        /// Of the challenge.
-        ticket: Secret,
-        /// All that was said, in the form that is signed.
-        said: String,
-        /// The proof.
-        proof: Secret,
-    },
-    /// By a signature, and SSH's rules. All that it is of is here: the server believes nothing else.
-    Key {
-        /// Of the challenge.
-        ticket: Secret,
-        /// What both sides said when they agreed on keys, with the secret of both.
-        exchange: Secret,
-        /// The message that was signed.
-        message: String,
-        /// The signature.
-        signature: String,
-    },
-}
-
-impl ClientProof {
-    /// Whether nothing in it is longer than may be.
-    #[must_use]
-    pub fn is_short(&self) -> bool {
-        let short = |text: &str| text.len() <= LONGEST_TEXT;
-        match self {
-            Self::Scram { ticket, said, proof } => {
-                short(ticket.expose()) && short(said) && short(proof.expose())
-            }
-            Self::Key {
-                ticket,
-                exchange,
-                message,
-                signature,
-            } => {
-                let long = 2 * LONGEST_KEY;
-                short(ticket.expose())
-                    && exchange.expose().len() <= 2 * LONGEST_EXCHANGE
-                    && message.len() <= long + LONGEST_TEXT
-                    && signature.len() <= long
-            }
-        }
-    }
 }
 
 /// Whether it was a proof.
@@ -199,10 +146,6 @@ pub struct OpenSession {
     /// What their program calls itself. Anybody can say anything here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// The public key that the gateway drew for this session, as a line of OpenSSH's: for a certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…")]
-    pub key: Option<String>,
 }
 
 /// The answer to that.
@@ -269,59 +212,6 @@ pub struct LeaseTerm {
 pub enum Upstream {
     /// A PostgreSQL database.
     Postgres(PostgresUpstream),
-    /// A host.
-    Ssh(SshUpstream),
-}
-
-/// A host behind a gateway, by SSH.
-// A gateway that does not know what is said here must not begin.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SshUpstream {
-    /// A name or an address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The user to be there.
-    pub user: String,
-    /// The certificate for the key that the gateway drew, as a line of OpenSSH's.
-    pub certificate: String,
-    /// Its name, as a host's certificate has it.
-    pub name: String,
-    /// Its own keys, in SSH's encoding.
-    pub host_keys: Vec<String>,
-    /// The keys of who certifies keys of hosts, in SSH's encoding. It must show one of these or be certified by one of those.
-    pub host_authorities: Vec<String>,
-    /// What may be done there.
-    pub allowed: SshAllowed,
-}
-
-/// What may be done at a host. What is not said is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SshAllowed {
-    /// A shell.
-    pub shell: bool,
-    /// Commands.
-    pub exec: bool,
-    /// Files, by SFTP.
-    pub files: bool,
-    /// Where connections may be forwarded to.
-    pub forward: Vec<SshPlace>,
-    /// Where the host may listen for connections to the client.
-    pub listen: Vec<SshPlace>,
-    /// The host may use the client's agent.
-    pub agent: bool,
-}
-
-/// A host or address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SshPlace {
-    /// As it is named.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
 }
 
 /// A PostgreSQL behind a gateway.

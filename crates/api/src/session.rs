@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daypass_core::id::{GrantId, SessionId};
+use daypass_core::id::{GrantId, SessionId, TokenId};
 use daypass_core::name::Name;
 use daypass_core::session::Counters;
 use daypass_core::time::Timestamp;
@@ -29,6 +29,14 @@ pub struct Session {
     /// By which protocol.
     #[schema(value_type = String, example = "postgres")]
     pub protocol: Name,
+    /// Where there, as which user, where an item may be several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "root@web-2.internal")]
+    pub place: Option<String>,
+    /// What they came in with, by its id in the list of tokens, where it is one of those: a password, or a key of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub credential: Option<TokenId>,
     /// Which gateway has it.
     #[schema(value_type = String)]
     pub gateway: Name,

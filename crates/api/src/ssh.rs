@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daypass_core::id::PersonId;
 use daypass_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -45,9 +46,22 @@ pub struct NewSshKey {
     pub name: String,
     /// The public key, in OpenSSH's one line.
     pub public_key: String,
+    /// That the caller has the private key: [`NewSshKey::text`], signed for [`NewSshKey::PURPOSE`] by `ssh-keygen -Y sign`.
+    pub signature: String,
     /// How long it is taken.
     #[schema(value_type = String, example = "90d")]
     pub expires_in: Span,
+}
+
+impl NewSshKey {
+    /// What the signature is for, as OpenSSH's signatures say it: one for something else is none.
+    pub const PURPOSE: &str = "ssh-key@daypass";
+
+    /// What is signed: for whom the key is. Somebody else's signature adds it to nobody else's account.
+    #[must_use]
+    pub fn text(person: PersonId) -> String {
+        format!("a key of {person}")
+    }
 }
 
 /// A certificate, signed just now.

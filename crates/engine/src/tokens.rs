@@ -143,6 +143,7 @@ impl Engine {
                 let change = Change::TokenIssued {
                     token: id,
                     expires_at: row.expires_at,
+                    key: (row.kind == TokenKind::SshKey).then_some(row.hash),
                 };
                 let mut outcome =
                     Outcome::one(Actor::Person(by), Subject::Person(owner), What::Person(change));

@@ -248,6 +248,17 @@ pub enum Target {
     Ssh(SshTarget),
 }
 
+impl Target {
+    /// Where it leads, as which user, for the record, where what was granted does not say it.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Ssh(target) => Some(format!("{}@{}", target.user, target.host)),
+        }
+    }
+}
+
 /// What is recorded of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recording {

@@ -222,7 +222,7 @@ impl Control for Http {
     async fn open(&self, opening: Opening) -> Result<Opened, Unavailable> {
         let _place = place(&self.0.places.beginnings).await?;
         let opened = self.0.people.gateway_open(&wire::opening(&opening)).await;
-        wire::to_opened(opened.map_err(unavailable)?)
+        Ok(wire::to_opened(opened.map_err(unavailable)?))
     }
 
     async fn waited(&self, ticket: &Ticket) -> Result<Waited, Unavailable> {

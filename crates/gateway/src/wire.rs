@@ -1,7 +1,6 @@
 //! The words of [`crate::control`] on their way between a gateway that runs apart and its server (`daypass_api::gateway`), in both
 //! directions: what one side writes, the other reads. What cannot be read is no answer.
 
-mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +16,9 @@ use crate::control::{
 };
 use crate::postgres::target::{Guardrails, Place, PostgresTarget, TargetTls};
 use crate::scram;
-use crate::ssh::proof::Signed;
 
 /// The protocols that there are, by their names.
-const PROTOCOLS: [&str; 2] = ["postgres", "ssh"];
+const PROTOCOLS: [&str; 1] = ["postgres"];
 
 fn unread(what: &str) -> Unavailable {
     Unavailable(format!("the server's answer has no {what} that can be read"))
@@ -91,50 +89,25 @@ pub fn to_challenge(given: &api::ScramChallenge) -> Result<Challenge, Unavailabl
 /// A proof on its way; nothing where it is one that no server takes of a gateway apart.
 #[must_use]
 pub fn prove(proof: &Proof, from: &Origin) -> Option<api::Prove> {
-    let proof = match proof {
-        Proof::Scram { ticket: of, answer } => api::ClientProof::Scram {
-            ticket: ticket(of),
-            said: answer.said.clone(),
-            proof: Secret::new(hex::encode(&answer.proof)),
-        },
-        Proof::Key { ticket: of, signed } => api::ClientProof::Key {
-            ticket: ticket(of),
-            exchange: Secret::new(hex::encode(&signed.exchange)),
-            message: hex::encode(&signed.message),
-            signature: hex::encode(&signed.signature),
-        },
-        Proof::Password { .. } => return None,
+    let Proof::Scram { ticket: of, answer } = proof else {
+        return None;
     };
-    let prove = api::Prove {
-        proof,
+    Some(api::Prove {
+        ticket: ticket(of),
+        said: answer.said.clone(),
+        proof: Secret::new(hex::encode(&answer.proof)),
         origin: origin(from),
-    };
-    prove.proof.is_short().then_some(prove)
+    })
 }
 
 /// A proof that came; nothing where it is none.
 #[must_use]
-pub fn to_proof(proof: api::ClientProof) -> Option<Proof> {
-    Some(match proof {
-        api::ClientProof::Scram { ticket, said, proof } => Proof::Scram {
-            ticket: to_ticket(&ticket),
-            answer: scram::Answer {
-                said,
-                proof: hex::decode(proof.expose()).ok()?,
-            },
-        },
-        api::ClientProof::Key {
-            ticket,
-            exchange,
-            message,
-            signature,
-        } => Proof::Key {
-            ticket: to_ticket(&ticket),
-            signed: Signed {
-                exchange: hex::decode(exchange.expose()).ok()?,
-                message: hex::decode(message).ok()?,
-                signature: hex::decode(signature).ok()?,
-            },
+pub fn to_proof(prove: &api::Prove) -> Option<Proof> {
+    Some(Proof::Scram {
+        ticket: to_ticket(&prove.ticket),
+        answer: scram::Answer {
+            said: prove.said.clone(),
+            proof: hex::decode(prove.proof.expose()).ok()?,
         },
     })
 }
@@ -177,7 +150,6 @@ pub fn opening(opening: &Opening) -> api::OpenSession {
         target: opening.target.clone(),
         origin: origin(&opening.origin),
         program: opening.program.as_deref().map(short),
-        key: opening.key.clone(),
     }
 }
 
@@ -195,7 +167,7 @@ pub fn to_opening(opening: &api::OpenSession) -> Option<Opening> {
         target: opening.target.clone(),
         origin: to_origin(&opening.origin)?,
         program: opening.program.clone(),
-        key: opening.key.clone(),
+        key: None,
     })
 }
 
@@ -203,7 +175,13 @@ pub fn to_opening(opening: &api::OpenSession) -> Option<Opening> {
 #[must_use]
 pub fn opened(opened: Opened) -> api::OpenedSession {
     match opened {
-        Opened::Lease(given) => api::OpenedSession::Lease(Box::new(lease(*given))),
+        Opened::Lease(given) => match lease(*given) {
+            Some(lease) => api::OpenedSession::Lease(Box::new(lease)),
+            None => api::OpenedSession::Refused(api::NotOpened {
+                reason: String::from("this is not reached through a gateway that runs apart"),
+                hint: None,
+            }),
+        },
         Opened::Waiting(Waiting { ticket: of, lines }) => api::OpenedSession::Waiting {
             ticket: ticket(&of),
             lines,
@@ -213,18 +191,16 @@ pub fn opened(opened: Opened) -> api::OpenedSession {
 }
 
 /// The same, as it came.
-///
-/// # Errors
-/// It cannot be read.
-pub fn to_opened(opened: api::OpenedSession) -> Result<Opened, Unavailable> {
-    Ok(match opened {
-        api::OpenedSession::Lease(lease) => Opened::Lease(Box::new(to_lease(*lease)?)),
+#[must_use]
+pub fn to_opened(opened: api::OpenedSession) -> Opened {
+    match opened {
+        api::OpenedSession::Lease(lease) => Opened::Lease(Box::new(to_lease(*lease))),
         api::OpenedSession::Waiting { ticket, lines } => Opened::Waiting(Waiting {
             ticket: to_ticket(&ticket),
             lines,
         }),
         api::OpenedSession::Refused(refusal) => Opened::Refused(to_refused(refusal)),
-    })
+    }
 }
 
 fn refused(refusal: Refusal) -> api::NotOpened {
@@ -241,46 +217,45 @@ fn to_refused(refusal: api::NotOpened) -> Refusal {
     }
 }
 
-fn lease(lease: Lease) -> api::Lease {
+/// Nothing where it leads to what a gateway apart does not know.
+fn lease(lease: Lease) -> Option<api::Lease> {
+    let Target::Postgres(target) = lease.target else {
+        return None;
+    };
     let Recording {
         values,
         on_failure,
         begun,
         longest_line,
     } = lease.recording;
-    api::Lease {
+    Some(api::Lease {
         id: lease.id.to_string(),
         session: lease.session.to_string(),
         grant: lease.grant.to_string(),
         person: lease.person.to_string(),
         term: term(lease.term),
         ends_at: lease.ends_at,
-        upstream: match lease.target {
-            Target::Postgres(target) => api::Upstream::Postgres(upstream(target)),
-            Target::Ssh(target) => api::Upstream::Ssh(ssh::upstream(target)),
-        },
+        upstream: api::Upstream::Postgres(upstream(target)),
         recording: api::LeaseRecording {
             values,
             goes_on: on_failure == OnFailure::GoOn,
             begun,
             longest_line: u64::try_from(longest_line).unwrap_or(u64::MAX),
         },
-    }
+    })
 }
 
-fn to_lease(lease: api::Lease) -> Result<Lease, Unavailable> {
+fn to_lease(lease: api::Lease) -> Lease {
+    let api::Upstream::Postgres(target) = lease.upstream;
     let recording = lease.recording;
-    Ok(Lease {
+    Lease {
         id: lease.id.as_str().into(),
         session: lease.session.as_str().into(),
         grant: lease.grant.as_str().into(),
         person: lease.person.as_str().into(),
         term: to_term(lease.term),
         ends_at: lease.ends_at,
-        target: match lease.upstream {
-            api::Upstream::Postgres(target) => Target::Postgres(to_upstream(target)),
-            api::Upstream::Ssh(target) => Target::Ssh(ssh::to_upstream(target)?),
-        },
+        target: Target::Postgres(to_upstream(target)),
         recording: Recording {
             values: recording.values,
             on_failure: if recording.goes_on {
@@ -291,7 +266,7 @@ fn to_lease(lease: api::Lease) -> Result<Lease, Unavailable> {
             begun: recording.begun,
             longest_line: usize::try_from(recording.longest_line).unwrap_or(usize::MAX),
         },
-    })
+    }
 }
 
 fn upstream(target: PostgresTarget) -> api::PostgresUpstream {

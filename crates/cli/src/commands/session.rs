@@ -114,7 +114,7 @@ fn grid(sessions: &[Session], wide: bool, now: Timestamp) -> Grid {
         let mut row = vec![
             Field(Style::Strong, id),
             Field::from(session.holder.as_str()),
-            Field::from(session.item.to_string()),
+            Field::from(what(session)),
             Field(state_style, state),
             Field::from(ago(session.opened_at, now)),
             Field(recording_style, recording),
@@ -130,6 +130,14 @@ fn grid(sessions: &[Session], wide: bool, now: Timestamp) -> Grid {
         grid.row(row);
     }
     grid
+}
+
+/// The item; where there, where it may be several.
+fn what(session: &Session) -> String {
+    match &session.place {
+        Some(place) => format!("{} ({place})", session.item),
+        None => session.item.to_string(),
+    }
 }
 
 /// `open`, or why it is over.
@@ -195,8 +203,8 @@ impl KillArgs {
             killed.push(client.kill_session(session.id, &Kill { reason }).await?);
         }
         let said = |one: &Session| {
-            let what = format!("  {} of {} ends", one.item, one.holder);
-            vec![Line::new().with(Style::Strong, one.id.short()).text(what)]
+            let told = format!("  {} of {} ends", what(one), one.holder);
+            vec![Line::new().with(Style::Strong, one.id.short()).text(told)]
         };
         match killed.as_slice() {
             [one] if !self.which.several() => {
@@ -228,6 +236,8 @@ mod tests {
             holder: String::from("ana"),
             item: item.into(),
             protocol: "postgres".parse().unwrap(),
+            place: None,
+            credential: None,
             gateway: "gw".parse().unwrap(),
             source: Some(String::from("192.0.2.7:51112")),
             program: None,

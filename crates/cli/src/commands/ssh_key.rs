@@ -1,13 +1,17 @@
 //! `ssh-key …`: keys of one's own that open the gateway. What is kept of one at the server is a credential like the others: it is in the
 //! list of tokens, runs out, and is ended there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use clap::{Args, Subcommand};
 use daypass_api::login::{Token, Via};
 use daypass_api::ssh::NewSshKey;
 use daypass_core::time::Span;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
+use crate::commands::ssh::program;
 use crate::commands::tokens;
 use crate::context::Context;
 use crate::edge;
@@ -47,7 +51,8 @@ impl SshKeyCommand {
   daypass ssh-key add ~/.ssh/id_ed25519_sk.pub --name yubikey --for 30d
   ssh -p 2222 web-1/deploy@ssh.example.com          from then on; where you hold nothing, connecting asks
 
-The public key is sent, and nothing else. A key is one person's. Added again, it is good for as long again.")]
+What is sent is the public key, and a signature by which the server sees that you have the private one: ssh-keygen asks the agent for it, or
+the file beside FILE, and perhaps you for a passphrase or a touch. A key is one person's. Added again, it is good for as long again.")]
 pub struct AddArgs {
     /// The public key's file
     #[arg(value_name = "FILE")]
@@ -70,13 +75,16 @@ impl AddArgs {
         let line = public_line(&bytes).map_err(|what| {
             Failure::usage(format!("{shown} {what}")).hint(format!("daypass ssh-key add {shown}.pub"))
         })?;
+        let client = context.client()?;
+        let text = NewSshKey::text(client.whoami().await?.person.id);
         let comment = line.split_whitespace().nth(2).unwrap_or("ssh key").to_owned();
         let new = NewSshKey {
             name: self.name.unwrap_or(comment),
             public_key: line,
+            signature: signed(context, &self.file, text).await?,
             expires_in: self.length,
         };
-        let token = context.client()?.add_ssh_key(&new).await?;
+        let token = client.add_ssh_key(&new).await?;
         let told = format!(
             "{} opens the gateway, {}",
             fingerprint(&token),
@@ -89,6 +97,32 @@ impl AddArgs {
         );
         Ok(Exit::DONE)
     }
+}
+
+/// A signature of this text by the key in this file, or by the agent that has it. Whoever must touch or type something is asked.
+async fn signed(context: &Context, file: &Path, text: String) -> Result<String, Failure> {
+    let failed = |why: String| {
+        Failure::error(format!("ssh-keygen cannot sign with {}: {why}", file.display()))
+            .hint("the private key belongs beside it, or into an agent (ssh-add)")
+    };
+    let mut sign = Command::new(program(&context.env.path, "ssh-keygen")?);
+    sign.args(["-q", "-Y", "sign", "-n", NewSshKey::PURPOSE, "-f"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    let mut running = sign.spawn().map_err(|error| failed(error.to_string()))?;
+    let into = running.stdin.take();
+    let written = async move {
+        let mut into = into?;
+        into.write_all(text.as_bytes()).await.ok()
+    };
+    let (_, output) = tokio::join!(written, running.wait_with_output());
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    String::from_utf8(output.stdout).map_err(|_| failed(String::from("it printed no text")))
 }
 
 /// The one line of a public key. A private one goes nowhere.

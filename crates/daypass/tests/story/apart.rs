@@ -290,7 +290,7 @@ fn closing(lease: &str) -> Value {
 /// Somebody tries a gateway's token on a session that another run of a gateway has.
 #[track_caller]
 fn nothing_comes_of_it(thief: &Api, id: &str) {
-    let register = json!({"version": daypass_api::gateway::VERSION, "end_points": []});
+    let register = json!({"version": 1, "end_points": []});
     assert_eq!(thief.post("/api/v1/gateway/register", &register).status, 200);
     let renewed = thief.post("/api/v1/gateway/leases/renew", &json!({"leases": [id]}));
     assert_eq!(
@@ -304,6 +304,13 @@ fn nothing_comes_of_it(thief: &Api, id: &str) {
     let line = json!({"n": 1, "kind": "statement", "text": "SELECT 'nothing happened'"}).to_string();
     let records = json!({"session": id, "first": 1, "lines": [line], "flush": true});
     assert_eq!(thief.post("/api/v1/gateway/records", &records).status, 404);
+
+    // It has no words for hosts: what leads there is for the server's own gateway.
+    let host = json!({
+        "ticket": "00", "target": "orders-gate",
+        "origin": {"peer": "192.0.2.7:51112", "protocol": "ssh"},
+    });
+    assert_eq!(thief.post("/api/v1/gateway/leases", &host).status, 400);
 
     // It is good for nothing else.
     for path in ["/api/v1/whoami", "/api/v1/resources", "/api/v1/events"] {

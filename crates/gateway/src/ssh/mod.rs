@@ -14,6 +14,7 @@ pub mod key;
 mod link;
 mod login;
 mod msg;
+pub mod possession;
 pub mod proof;
 mod relay;
 mod rules;

@@ -180,6 +180,12 @@ impl Role {
             "listen",
         ];
         let object = Object::read(config, "", &keys, problems)?;
+        // What says what a role may is not lost by commenting its items out: without the key more is allowed than with it.
+        for key in ["force_command", "source_address", "extensions", "allow"] {
+            if object.is_empty(key) {
+                problems.add(&object.at(key), "has no value: say one, or take the key out");
+            }
+        }
         let users = texts(&object, "principals", problems);
         for (at, user) in &users {
             user_name(user, at, problems);

@@ -13,7 +13,6 @@ use axum::http::request::Parts as RequestParts;
 use axum::response::Response;
 use bytes::Bytes;
 use daypass_api::Route;
-use daypass_api::doctor::Check;
 use daypass_api::gateway::{
     AskChallenge, AskWaited, CloseLease, DeliverRecords, HEARTBEAT_SECONDS, LONGEST_TEXT, LeaseEnding,
     MOST_LINES, OpenSession, OpenedSession, Prove, Proved, RUN_HEADER, RecordedLines, RegisterGateway,
@@ -22,10 +21,8 @@ use daypass_api::gateway::{
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;
-use daypass_engine::Current;
 use daypass_gateway::control::{Control as _, Ending, LeaseId, NotTaken, Unavailable};
 use daypass_gateway::wire;
-use daypass_policy::Access;
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -136,66 +133,6 @@ pub(super) fn may_serve(app: &Parts, login: &str, resources: &BTreeSet<Name>) ->
     Ok(())
 }
 
-/// What the doctor says of gateways: that there is one where something is reached through one alone, and which of them are there.
-pub(super) fn looked_over(app: &Parts, current: &Current) -> Vec<Check> {
-    let through = current
-        .policy
-        .resources()
-        .iter()
-        .filter(|resource| resource.access == Access::Gateway);
-    let through: Vec<String> = through.map(|resource| resource.name.to_string()).collect();
-    let Some(front) = &app.gateway else {
-        if through.is_empty() {
-            return Vec::new();
-        }
-        let found = format!("none, and {} are reached through one alone", through.join(", "));
-        return vec![Check::failing(
-            "gateway",
-            found,
-            "add gateway to server.yaml (docs/gateway.md)",
-        )];
-    };
-    let of = |kind: &str| {
-        let kinds = current.policy.resources().iter();
-        let mut kinds = kinds.filter(|one| one.access == Access::Gateway && one.kind.as_str() == kind);
-        kinds.next().map(|resource| resource.name.to_string())
-    };
-    let ssh = match (&front.ssh, of("ssh")) {
-        (Some(entrance), _) => {
-            let found = format!(
-                "takes clients at {}:{}, which know it by {}",
-                entrance.host, entrance.port, entrance.host_key
-            );
-            Some(Check::good("gateway ssh", found))
-        }
-        (None, Some(resource)) => Some(Check::failing(
-            "gateway ssh",
-            format!("none, and {resource} is reached through one alone"),
-            "add gateway: {ssh: {listen: …}} to server.yaml (docs/gateway.md)",
-        )),
-        (None, None) => None,
-    };
-    let nowhere = front.own.is_none() && front.apart_there().next().is_none();
-    let postgres = of("postgres").filter(|_| nowhere).map(|resource| {
-        Check::failing(
-            "gateway postgres",
-            format!("none, and {resource} is reached through one alone"),
-            "add gateway: {postgres: {listen: …}} to server.yaml (docs/gateway.md)",
-        )
-    });
-    let apart = front.apart_there().map(|(name, is_there)| {
-        let about = format!("gateway {name}");
-        if is_there {
-            Check::good(about, "is there, and hears what ends")
-        } else {
-            let advice =
-                "see its log where it runs: daypass gateway --config FILE; nobody gets through it meanwhile";
-            Check::failing(about, "is not there", advice)
-        }
-    });
-    ssh.into_iter().chain(postgres).chain(apart).collect()
-}
-
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
         // What the store said may name hosts and files of this server: that is for its own log.
@@ -275,11 +212,9 @@ pub(super) async fn challenge(desk: Desk, Json(body): Json<AskChallenge>) -> Ans
 #[utoipa::path(post, path = "/api/v1/gateway/prove", tag = "gateways", request_body = Prove,
     responses((status = 200, body = Proved), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn prove(desk: Desk, Json(body): Json<Prove>) -> Answer<Json<Proved>> {
-    if !body.proof.is_short() {
-        return Err(Failure::new(Code::Invalid, "nobody proves so much"));
-    }
+    short([&body.said])?;
     let origin = wire::to_origin(&body.origin).ok_or_else(no_protocol)?;
-    let proved = match wire::to_proof(body.proof) {
+    let proved = match wire::to_proof(&body) {
         Some(proof) => desk.prove(proof, &origin).await?,
         None => None,
     };
@@ -290,7 +225,7 @@ pub(super) async fn prove(desk: Desk, Json(body): Json<Prove>) -> Answer<Json<Pr
 #[utoipa::path(post, path = "/api/v1/gateway/leases", tag = "gateways", request_body = OpenSession,
     responses((status = 200, body = OpenedSession), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn open(desk: Desk, Json(body): Json<OpenSession>) -> Answer<Json<OpenedSession>> {
-    short([&body.target].into_iter().chain(&body.program).chain(&body.key))?;
+    short([&body.target].into_iter().chain(&body.program))?;
     let opening = wire::to_opening(&body).ok_or_else(no_protocol)?;
     Ok(Json(wire::opened(desk.open(opening).await?)))
 }
@@ -363,8 +298,7 @@ pub(super) async fn record(
 #[derive(Deserialize)]
 struct Numbered {
     n: u64,
-    #[serde(rename = "kind")]
-    _kind: Kind,
+    kind: Kind,
 }
 
 /// What records are of. What the server adds when it shows a recording, its end above all, is none of these.
@@ -372,22 +306,19 @@ struct Numbered {
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Statement,
-    Terminal,
-    Output,
-    Resize,
-    Exec,
-    Exit,
-    File,
-    Forward,
-    Closed,
-    Refused,
     Lost,
 }
 
 /// Whether a line is the record of this number: nothing else gets into a recording.
 fn is_record(line: &str, number: u64) -> bool {
     let one_line = line.starts_with('{') && !line.contains(['\n', '\r']);
-    one_line && serde_json::from_str(line).is_ok_and(|Numbered { n, .. }| n == number)
+    one_line
+        && serde_json::from_str(line).is_ok_and(
+            |Numbered {
+                 n,
+                 kind: Kind::Statement | Kind::Lost,
+             }| n == number,
+        )
 }
 
 /// Streams which sessions end, as soon as it is known; with an empty line every few seconds.
@@ -464,10 +395,6 @@ mod tests {
     #[test]
     fn nothing_but_records_gets_into_a_recording() {
         assert!(is_record(r#"{"n":7,"kind":"statement"}"#, 7));
-        let kinds = "terminal output resize exec exit file forward closed refused lost";
-        for kind in kinds.split(' ') {
-            assert!(is_record(&format!(r#"{{"n":7,"kind":"{kind}"}}"#), 7), "{kind}");
-        }
         for bad in [
             "",
             "7",

@@ -12,6 +12,7 @@ mod edited;
 mod environments;
 mod events;
 mod gateways;
+mod gateways_doctor;
 mod grants;
 mod health;
 mod keys;

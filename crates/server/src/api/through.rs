@@ -15,6 +15,7 @@ use daypass_core::refusal::Code;
 use daypass_core::text::Hash;
 use daypass_core::time::{Span, Timestamp};
 use daypass_engine::NewToken;
+use daypass_gateway::ssh::possession::has_signed;
 use daypass_policy::Access;
 use daypass_providers::ssh::own_key;
 use daypass_store::TokenKind;
@@ -173,8 +174,8 @@ fn ssh_gateway(entrance: &SshEntrance) -> SshGateway {
     }
 }
 
-/// Takes a public key of the caller's own: who shows that they have the private key opens the gateway as them. Taken again by its owner, it is
-/// good from now on for as long as they say.
+/// Takes a public key of the caller's own, who signs that they have the private key: who shows that to the gateway comes in as them. Taken
+/// again by its owner, it is good from now on for as long as they say.
 #[utoipa::path(post, path = "/api/v1/gateway/ssh-keys", tag = "sessions", request_body = NewSshKey,
     responses((status = 201, body = Token), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn add_ssh_key(
@@ -186,18 +187,39 @@ pub(super) async fn add_ssh_key(
     let (key, fingerprint) = own_key(&body.public_key).map_err(|what| {
         Failure::new(Code::Invalid, what).hint("the .pub file, such as ~/.ssh/id_ed25519.pub")
     })?;
+    let person = identity.caller.person;
+    let signed = NewSshKey::text(person);
+    if !has_signed(&key, NewSshKey::PURPOSE, signed.as_bytes(), &body.signature) {
+        let what = format!("nothing shows that you have the private key of {fingerprint}");
+        return Err(Failure::new(Code::Invalid, what).hint("daypass ssh-key add FILE.pub signs with it"));
+    }
     logins::checked_lifetime(body.expires_in, "a key")?;
+    let longest = app.gateway.as_ref().and_then(|front| front.ssh.as_ref());
+    let longest = longest.map_or(Span::ZERO, |entrance| entrance.own_keys);
+    if body.expires_in > longest {
+        let (what, hint) = match longest {
+            Span::ZERO => (
+                String::from("this server takes no keys of people's own"),
+                String::from("daypass ssh leads in with a certificate"),
+            ),
+            longest => (
+                format!("a key is taken for {longest} at most"),
+                format!("--for {longest}"),
+            ),
+        };
+        return Err(Failure::new(Code::Invalid, what).hint(hint));
+    }
     let _place = app.places.personal_credential(identity.caller.person)?;
     let hash = Hash::of(&key);
     match app.engine.store().token(hash).await? {
-        Some(row) if row.person == identity.caller.person => {
+        Some(row) if row.person == person => {
             app.engine.revoke_token(identity.caller, row.id).await?;
         }
-        Some(_) => {
+        Some(row) if row.expires_at > app.engine.store().now().await? => {
             let what = format!("{fingerprint} is somebody else's already: a key is one person's");
             return Err(Failure::new(Code::Exists, what).hint("ssh-keygen -t ed25519 makes another"));
         }
-        None => {}
+        Some(_) | None => {}
     }
     logins::room_for_another(&app, identity.caller.person).await?;
     let new = NewToken {
@@ -206,7 +228,6 @@ pub(super) async fn add_ssh_key(
         name,
         lifetime: body.expires_in,
     };
-    let person = identity.caller.person;
     let issued = app.engine.issue_token(identity.caller, person, new).await?;
     let people = app.engine.current().directory;
     Ok((StatusCode::CREATED, Json(wire::token(&issued, &people))))

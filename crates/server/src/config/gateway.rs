@@ -55,6 +55,8 @@ pub struct SshGateway {
     pub host_key: PathBuf,
     /// It takes the personal password too. That goes through SSH as it is, so nobody has to.
     pub passwords: bool,
+    /// The longest that a key of somebody's own is taken; zero where none is.
+    pub own_keys: Span,
 }
 
 /// A gateway that runs elsewhere.
@@ -128,6 +130,7 @@ struct RawSsh {
     host_key: Option<Spanned<String>>,
     #[serde(default)]
     passwords: bool,
+    own_keys: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,6 +157,8 @@ struct RawRecordings {
 const LEASE: Span = Span::seconds(5);
 /// A working day, as a login lasts.
 const CREDENTIAL: Span = Span::hours(12);
+/// A quarter of a year: who still has it adds it again.
+const OWN_KEY: Span = Span::hours(24 * 90);
 
 pub(super) fn check(
     file: &InFile<'_>,
@@ -317,6 +322,10 @@ fn ssh(file: &InFile<'_>, raw: &RawSsh, state_dir: &Path) -> Result<SshGateway> 
             .as_ref()
             .map_or_else(|| state_dir.join("gateway-ssh-key"), |path| file.path(path)),
         passwords: raw.passwords,
+        own_keys: match &raw.own_keys {
+            Some(longest) => file.span(longest, Span::ZERO, Span::hours(24 * 366))?,
+            None => OWN_KEY,
+        },
     })
 }
 

@@ -29,11 +29,12 @@ pub(crate) struct Desk {
     pub(crate) by: Arc<Asker>,
 }
 
-/// The address of a client, where it is one and not that of a proxy that stands for all.
+/// The address of a client, where it is one and not that of something that stands for all. Where the operator says that a proxy stands
+/// before this server, whatever forwards connections to the gateway has an address of its own too, and none is certain.
 fn certain(app: &App, address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     let proxied = app.trusted_proxies.iter().any(|net| net.contains(&address));
-    (!proxied).then_some(address)
+    (!proxied && !app.behind_proxy).then_some(address)
 }
 
 /// What the log calls the reason.
@@ -195,6 +196,7 @@ impl Control for Desk {
             person: somebody.person.id,
             credential: somebody.credential,
             grant: somebody.grant,
+            protocol: origin.protocol,
             named: somebody.named,
             // What a gateway elsewhere says of addresses is nothing that a rule could go by.
             from: certain(&self.app, origin.peer.ip()).filter(|_| !self.by.is_apart()),

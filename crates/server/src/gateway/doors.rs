@@ -68,6 +68,7 @@ impl Doors {
             port: if port == 0 { bound.port() } else { port },
             host_key: key.line(),
             passwords: config.passwords,
+            own_keys: config.own_keys,
         };
         tracing::info!(address = %bound, host_key = entrance.host_key, "the gateway takes SSH's clients");
         self.ssh = Some(entrance);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
+use daypass_core::time::Span;
 use daypass_gateway::tls::end_points;
 
 use super::named::{POSTGRES, SSH};
@@ -27,6 +28,8 @@ pub(crate) struct SshEntrance {
     pub(crate) host_key: String,
     /// It takes passwords.
     pub(crate) passwords: bool,
+    /// The longest that a key of somebody's own is taken; zero where none is.
+    pub(crate) own_keys: Span,
 }
 
 /// How clients know a gateway.
@@ -130,6 +133,13 @@ impl Front {
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let all = [POSTGRES, SSH].into_iter();
         all.map(|protocol| (protocol, self.leases.of_protocol(protocol)))
+    }
+
+    /// The gateways that may run apart, with each resource of theirs that is such a one.
+    pub(crate) fn apart_serving(&self, such: impl Fn(&Name) -> bool) -> impl Iterator<Item = (&Name, &Name)> {
+        let all = self.apart.iter();
+        all.flat_map(|one| one.resources.iter().map(move |resource| (&one.name, resource)))
+            .filter(move |(_, resource)| such(resource))
     }
 
     /// The gateways that may run apart, and whether each is there.

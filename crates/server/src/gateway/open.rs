@@ -105,11 +105,11 @@ impl Front {
                 Some(String::from("connect again")),
             )));
         };
-        if entrant
+        let another = entrant
             .named
             .as_ref()
-            .is_some_and(|named| *named != opening.target)
-        {
+            .is_some_and(|named| *named != opening.target);
+        if another || entrant.protocol != opening.origin.protocol {
             let what = "this is not what was named when it was signed";
             return Ok(Opened::Refused(refusal(what, None)));
         }
@@ -236,6 +236,8 @@ impl Front {
             holder: entrant.person,
             item: item.clone(),
             protocol,
+            place: target.0.place(),
+            credential: entrant.credential.token(),
             gateway: entrant.by.of(&self.name),
             source: opening.origin.peer,
             program: opening.program.clone(),

@@ -107,6 +107,16 @@ pub(super) enum Shown {
     Certificate(Arc<[u8]>, Arc<Pass>),
 }
 
+impl Shown {
+    /// What the store calls it, where it keeps it.
+    pub(super) const fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Token(id) => Some(*id),
+            Self::Certificate(..) => None,
+        }
+    }
+}
+
 /// Somebody who may open one session.
 #[derive(Clone)]
 pub(super) struct Entrant {
@@ -117,6 +127,8 @@ pub(super) struct Entrant {
     pub(super) credential: Shown,
     /// The grant that their credential is for, where it is for one only.
     pub(super) grant: Option<GrantId>,
+    /// By which protocol they proved it: it opens no session of another.
+    pub(super) protocol: &'static str,
     /// What they named when they signed: a gateway sends them nowhere else.
     pub(super) named: Option<String>,
     /// From where, for rules about networks, where that is certain.

@@ -66,7 +66,7 @@ pub(crate) fn token(row: &TokenRow, people: &Snapshot) -> login::Token {
 }
 
 /// The digest of a public key, as `ssh-keygen -l` shows it.
-fn fingerprint(digest: &Hash) -> String {
+pub(super) fn fingerprint(digest: &Hash) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(digest.bytes()))
 }
 

@@ -121,12 +121,8 @@ impl ReplayArgs {
 }
 
 fn say(context: &Context, session: &Session, how: &str) {
-    let what = format!(
-        "{}  {} of {}, {how}",
-        session.id.short(),
-        session.item,
-        session.holder
-    );
+    let (id, what) = (session.id.short(), super::what(session));
+    let what = format!("{id}  {what} of {}, {how}", session.holder);
     context.out.note(Line::new().with(Style::Faint, what));
 }
 

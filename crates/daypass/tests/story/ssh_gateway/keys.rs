@@ -3,8 +3,21 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use serde_json::json;
+
 use super::gate::Gate;
-use crate::running::ends_with;
+use crate::house::House;
+use crate::running::{ends_with, text};
+
+/// What somebody signs who adds a key of their own.
+fn signed(house: &House, key: &str, said: &str) -> String {
+    house.write("said", said);
+    let mut sign = Command::new("ssh-keygen");
+    sign.args(["-q", "-Y", "sign", "-n", "ssh-key@daypass", "-f"])
+        .arg(house.file(key));
+    ends_with(sign.arg(house.file("said")), 0);
+    text(&house.file("said.sig"))
+}
 
 #[test]
 fn only_the_key_that_signs_counts_and_only_while_it_is_its_owners() {
@@ -17,6 +30,7 @@ fn only_the_key_that_signs_counts_and_only_while_it_is_its_owners() {
     let stranger = gate.key("stranger");
     let told = gate.turned_away(&stranger, "web-1/shell");
     assert!(told.contains("denied"), "{told}");
+    std::fs::copy(house.file("key-ana.pub"), house.file("alone.pub")).unwrap();
     // Ana's public key, offered by who does not have it: it is not signed with.
     let offered = house.file("offered");
     std::fs::copy(&stranger, &offered).unwrap();
@@ -24,7 +38,31 @@ fn only_the_key_that_signs_counts_and_only_while_it_is_its_owners() {
     std::fs::copy(house.file("key-ana.pub"), house.file("offered.pub")).unwrap();
     let told = gate.turned_away(&offered, "web-1/shell");
     assert!(told.contains("denied"), "{told}");
-    // A key is one person's, whoever shows its public half.
+    // A key is added by who has its private half, and for themselves.
+    let told = house.fails(
+        "bo",
+        &["ssh-key", "add", house.file("alone.pub").to_str().unwrap()],
+        1,
+    );
+    assert!(told.contains("cannot sign"), "{told}");
+    let new = |signature: &str| {
+        let line = std::fs::read_to_string(house.file("stranger.pub")).unwrap();
+        json!({"name": "x", "public_key": line, "signature": signature, "expires_in": "1d"})
+    };
+    let bo = house.run("bo", &["whoami"])["person"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let for_another = signed(house, "stranger", &format!("a key of {bo}"));
+    for (login, signature, status) in [
+        ("ana", for_another.as_str(), 400),
+        ("ana", "", 400),
+        ("bo", for_another.as_str(), 201),
+    ] {
+        let answer = house.api(login).post("/api/v1/gateway/ssh-keys", &new(signature));
+        assert_eq!(answer.status, status, "{login}: {}", answer.body);
+    }
+    // It is one person's.
     let public = format!("{}.pub", key.display());
     let told = house.fails("bo", &["ssh-key", "add", &public], 1);
     assert!(told.contains("somebody else's"), "{told}");

@@ -2,11 +2,10 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::gate::{Gate, err};
 use crate::gateway::{replay, sessions};
-use crate::house::House;
 use crate::running::{ends_with, text};
 
 #[test]
@@ -36,7 +35,7 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
         "{output:?}"
     );
 
-    let grant = all_of_it_is_recorded(house);
+    let grant = all_of_it_is_recorded(&gate);
 
     // Both roles are held now; which is meant must be said, as must be what there is none of.
     for (target, why) in [
@@ -50,6 +49,12 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
         let told = gate.turned_away(&key, target);
         assert!(told.contains(why), "{target}: {told}");
     }
+
+    // All sessions of a grant at once.
+    let (mut one, mut two) = (gate.held(&key, "web-1/admin"), gate.held(&key, "web-1/admin"));
+    let ended = house.run("ana", &["session", "kill", "--grant", &grant, "--reason", "both"]);
+    assert_eq!(ended.as_array().unwrap().len(), 2, "{ended}");
+    assert!(!one.wait().unwrap().success() && !two.wait().unwrap().success());
 
     // The end of the grant is the end of its sessions.
     let held = gate.held(&key, "web-1/admin");
@@ -77,7 +82,8 @@ fn who_comes_with_their_own_key_asks_by_connecting_is_recorded_and_cut() {
 }
 
 /// All of the admin's session stands in the recording, in every form. Gives its grant.
-fn all_of_it_is_recorded(house: &House) -> String {
+fn all_of_it_is_recorded(gate: &Gate) -> String {
+    let house = &gate.house;
     let all = sessions(house, &[]);
     let admin = all.iter().find(|one| one["item"]["role"] == "admin");
     let admin = admin.unwrap_or_else(|| panic!("{all:?}"));
@@ -85,6 +91,9 @@ fn all_of_it_is_recorded(house: &House) -> String {
         (&admin["holder"], &admin["protocol"]),
         (&json!("ana"), &json!("ssh"))
     );
+    assert_eq!(admin["place"], format!("{}@127.0.0.1", gate.sshd.user()));
+    let keys = house.run("ana", &["ssh-key", "ls"]);
+    assert_eq!(admin["credential"], keys[0]["id"]);
     let id = admin["id"].as_str().unwrap().to_owned();
     let lines = replay(house, &id);
     let has = |kind: &str, key: &str, text: &str| {
@@ -99,6 +108,17 @@ fn all_of_it_is_recorded(house: &House) -> String {
         told.contains("echo shown; exit 3") && told.contains("ended with 3"),
         "{told}"
     );
+    let grant = admin["grant"].as_str().unwrap();
+    let (out, _) = ends_with(
+        &mut house.cli("dee", &["session", "replay", "--grant", grant, "-o", "json"]),
+        0,
+    );
+    let whose: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(whose.len(), lines.len());
+    assert!(whose.iter().all(|line| line["session"] == id.as_str()), "{out}");
     house.fails("ana", &["session", "replay", &id], 3);
     let found = house.run("dee", &["session", "replay", &id, "--search", "SHOWN"]);
     assert!(
@@ -110,5 +130,5 @@ fn all_of_it_is_recorded(house: &House) -> String {
     ends_with(&mut house.cli("dee", &write), 0);
     let cast = text(&cast);
     assert!(cast.contains("\"version\":3") && cast.contains("shown"), "{cast}");
-    admin["grant"].as_str().unwrap().to_owned()
+    grant.to_owned()
 }

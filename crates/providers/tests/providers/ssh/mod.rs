@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
-use daypass_providers::ssh::{Ask, Opens, Register, Ssh};
+use daypass_providers::ssh::{Ask, MOST_VALID, Opens, Register, Ssh};
 use daypass_providers::{Credential, Error, Inspection, Kind, Progress, Provider, Revealed, Secrets};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ async fn there_is_an_end_to_certificates_for_one_access() {
     let (other, other_key, other_spec) = one(&here, 2).await;
     let certifier = provider.certifier().unwrap();
     let ask = ask(here.0.now() + Span::hours(1));
-    for _ in 0..50 {
+    for _ in 0..MOST_VALID {
         certifier.draft(&key, &spec, &ask).await.unwrap();
     }
     let refused = certifier.draft(&key, &spec, &ask).await.unwrap_err();
