@@ -25,8 +25,7 @@ cargo xtask COMMAND
   test [LANE]…   install what tests need, then run the tests: all lanes, or those named
   lint           formatting, clippy, tidy, documentation, licences and bans
   ci             lint, then test: all that CI runs
-  bench gateway  measure the gateway beside PgBouncer and a direct connection: cargo xtask bench gateway --help
-  bench ssh      measure the gateway of SSH beside ssh -J and a direct connection: cargo xtask bench ssh --help
+  bench gateway  measure the gateway beside PgBouncer, ssh -J and direct connections: cargo xtask bench gateway --help
   tidy           only the house rules (a second or two)
   simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
   setup          only install what tests need
@@ -44,7 +43,6 @@ enum Command {
     Tidy,
     Simulate(Vec<OsString>),
     BenchGateway(Vec<OsString>),
-    BenchSsh(Vec<OsString>),
     Setup,
     Help,
 }
@@ -57,7 +55,6 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::command(),
         Command::Simulate(args) => simulate::command(&args),
         Command::BenchGateway(args) => bench::gateway(&args),
-        Command::BenchSsh(args) => bench::ssh(&args),
         Command::Setup => setup::command().and_then(|()| setup::languages::command()),
         Command::Help => {
             print!("{HELP}{}", lanes::help());
@@ -92,8 +89,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> anyhow::Result<Command> {
     if args.next_if(|word| word == "bench").is_some() {
         return match args.next() {
             Some(what) if what == "gateway" => Ok(Command::BenchGateway(args.collect())),
-            Some(what) if what == "ssh" => Ok(Command::BenchSsh(args.collect())),
-            _ => bail!("bench what?\n  Try: cargo xtask bench gateway, or cargo xtask bench ssh"),
+            _ => bail!("bench what?\n  Try: cargo xtask bench gateway"),
         };
     }
     let mut parser = lexopt::Parser::from_args(args);
@@ -160,9 +156,8 @@ mod tests {
         let told = vec![OsString::from("--rounds"), OsString::from("2")];
         assert_eq!(
             parsed("bench gateway --rounds 2").unwrap(),
-            Command::BenchGateway(told.clone())
+            Command::BenchGateway(told)
         );
-        assert_eq!(parsed("bench ssh --rounds 2").unwrap(), Command::BenchSsh(told));
         assert!(parsed("bench").unwrap_err().to_string().contains("bench gateway"));
     }
 

@@ -104,6 +104,12 @@ impl Sshd {
         self.folder.path()
     }
 
+    /// The process that listens: each session is one below it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.listener.id()
+    }
+
     /// Its port on 127.0.0.1.
     #[must_use]
     pub const fn port(&self) -> u16 {
