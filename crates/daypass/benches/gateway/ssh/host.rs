@@ -138,7 +138,7 @@ impl Host {
 
     /// What `ssh-keygen -Y sign` says of a text, with somebody's key.
     pub(crate) fn signed(&self, number: usize, purpose: &str, text: &str) -> String {
-        let file = self.dir.path().join("text");
+        let file = self.dir.path().join(format!("text{number}"));
         std::fs::write(&file, text).unwrap();
         let mut sign = std::process::Command::new("ssh-keygen");
         sign.args(["-q", "-Y", "sign", "-n", purpose, "-f"]);

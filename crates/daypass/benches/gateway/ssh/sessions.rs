@@ -64,7 +64,7 @@ impl Client {
     /// The next message; nothing where the other side has hung up.
     async fn next(&mut self) -> Option<BytesMut> {
         loop {
-            let next = self.transport.message().ok()?;
+            let next = self.transport.message().unwrap_or_else(|broken| panic!("{broken:?}"));
             let bytes = self.transport.drain();
             if self.stream.write_all(&bytes).await.is_err() {
                 return None;
@@ -83,7 +83,7 @@ impl Client {
             let message = self.next().await.expect("it is not turned away");
             match message[0] {
                 one if one == kind => return message,
-                51 | 92 | 100 => panic!("refused: {message:?}"),
+                1 | 51 | 92 | 100 => panic!("refused: {}", String::from_utf8_lossy(&message)),
                 _ => {}
             }
         }
