@@ -3,7 +3,6 @@
 mod credential;
 mod host;
 mod look;
-mod plain;
 mod show;
 mod statement;
 mod terminals;

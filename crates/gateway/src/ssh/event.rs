@@ -238,3 +238,140 @@ impl fmt::Debug for Data {
         f.write_str("Data(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daypass_core::time::Timestamp;
+
+    use super::*;
+    use crate::record::{Cut, Missing, Record, What};
+
+    /// One of each kind, with all that it can have.
+    fn each() -> Vec<Event> {
+        let text = |text: &str| Some(Text::from(text));
+        let output = |error, data| Event::Output {
+            channel: 1,
+            error,
+            data,
+        };
+        let exit = |how| Event::Exit {
+            channel: 1,
+            how,
+            took: Duration::from_micros(1_500),
+            up: 7,
+            down: 9,
+        };
+        let mut all = vec![
+            Event::Exec {
+                channel: 1,
+                command: text("id"),
+                subsystem: None,
+                env: [("LC_ALL".to_owned(), "C".to_owned())].into(),
+            },
+            Event::Exec {
+                channel: 1,
+                command: None,
+                subsystem: Some("sftp"),
+                env: BTreeMap::new(),
+            },
+            Event::Terminal {
+                channel: 1,
+                term: Some("xterm".to_owned()),
+                columns: 80,
+                rows: 24,
+            },
+            output(true, Data::Text("oh".into())),
+            output(false, Data::Hex("fffe".to_owned())),
+            Event::Resize {
+                channel: 1,
+                columns: 100,
+                rows: 30,
+            },
+            Event::File {
+                channel: 2,
+                did: "open",
+                path: "/a".into(),
+                to: text("/b"),
+                flags: vec!["write"],
+                set: Set {
+                    size: Some(5),
+                    mode: Some("4755".to_owned()),
+                    owner: Some([0, 33]),
+                },
+                read: 3,
+                written: 4,
+                status: Some(4),
+            },
+            Event::Forward {
+                channel: 3,
+                way: "listen",
+                to: "localhost:80".to_owned(),
+            },
+            Event::Forward {
+                channel: 3,
+                way: "local",
+                to: "db:5432".to_owned(),
+            },
+            Event::Closed {
+                channel: 3,
+                failed: true,
+                took: Duration::from_micros(1_500),
+                up: 7,
+                down: 9,
+            },
+            Event::Refused {
+                what: "the request x11-req".to_owned(),
+            },
+        ];
+        all.extend(
+            [
+                Exit::Status(3),
+                Exit::Signal("KILL".to_owned()),
+                Exit::Failed(true),
+                Exit::Untold(true),
+                Exit::Cut(true),
+            ]
+            .map(exit),
+        );
+        all
+    }
+
+    /// A new kind is to stand in `each`.
+    const fn is_there(event: &Event) {
+        match event {
+            Event::Terminal { .. }
+            | Event::Output { .. }
+            | Event::Resize { .. }
+            | Event::Exec { .. }
+            | Event::Exit { .. }
+            | Event::File { .. }
+            | Event::Forward { .. }
+            | Event::Closed { .. }
+            | Event::Refused { .. } => {}
+        }
+    }
+
+    /// The client's tests hold the same lines against what they show of them: what is added here has to be shown there.
+    #[test]
+    fn the_lines_of_events_are_those_that_the_client_knows() {
+        let lines = each().into_iter().zip(1..).map(|(mut event, number)| {
+            is_there(&event);
+            let long = event.texts().into_iter().flatten().next().is_some();
+            let record = Record {
+                number,
+                at: Timestamp::EPOCH,
+                what: What::Ssh(event),
+                cut: long.then(|| Cut {
+                    text: Some(Missing {
+                        bytes: 7,
+                        sha256: [0xab; 32],
+                    }),
+                    ..Cut::default()
+                }),
+            };
+            record.line() + "\n"
+        });
+        let lines: String = lines.collect();
+        assert_eq!(lines, include_str!("events.jsonl"), "{lines}");
+    }
+}

@@ -47,11 +47,11 @@ pub struct Holder {
     pub key: Vec<u8>,
 }
 
-/// What stands for the user: `LOGIN:RESOURCE/ROLE`, where a key needs no login.
+/// What stands for the user: `LOGIN:RESOURCE/ROLE`, where a key needs no login. A colon in brackets is of an address of IPv6.
 pub(super) fn split(user: &str) -> (Option<&str>, &str) {
-    match user.split_once(':') {
-        Some((login, target)) => (Some(login), target),
-        None => (None, user),
+    match user.split_once([':', '[']) {
+        Some((login, target)) if user.as_bytes().get(login.len()) == Some(&b':') => (Some(login), target),
+        _ => (None, user),
     }
 }
 
@@ -137,6 +137,26 @@ mod tests {
     use super::*;
 
     const NONCE: &str = "nonce-1";
+
+    #[test]
+    fn a_colon_ends_a_login_where_it_is_not_of_an_address() {
+        for (user, login, target) in [
+            ("web/ops", None, "web/ops"),
+            ("ada:web/ops", Some("ada"), "web/ops"),
+            (
+                "ada:web/ops+root@[2001:db8::1]",
+                Some("ada"),
+                "web/ops+root@[2001:db8::1]",
+            ),
+            ("web/ops+root@[2001:db8::1]", None, "web/ops+root@[2001:db8::1]"),
+            ("web/ops@[::1", None, "web/ops@[::1"),
+            ("ada:", Some("ada"), ""),
+            (":web", Some(""), "web"),
+            ("", None, ""),
+        ] {
+            assert_eq!(split(user), (login, target), "{user}");
+        }
+    }
 
     /// A connection whose keys are agreed on, on the server's side.
     fn agreed(host: &Arc<PrivateKey>, nonce: &str) -> Transport {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RESOURCE[/ROLE]                    the database, with PostgreSQL
-//! RESOURCE[/ROLE][+USER][@HOST]      the user, with SSH (the gateway takes LOGIN: off its front)
+//! RESOURCE[/ROLE][+USER][@HOST]      the user, with SSH (the gateway takes LOGIN: off its front); [ADDRESS] for one of IPv6
 //! ```
 //!
 //! Names may hold `+` and `@` themselves. So a text has several readings; of those that name what there is, the one that takes the most of it for
@@ -27,6 +27,12 @@ pub(super) struct Named {
     pub(super) user: Option<String>,
     /// Of SSH: which of the resource's hosts.
     pub(super) host: Option<String>,
+}
+
+/// A host: a plain name, or an address of IPv6 in brackets. Without them its colon would be behind a login.
+fn place(text: &str) -> Option<String> {
+    let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    plain(inside.unwrap_or(text))
 }
 
 /// A plain name of a user or a host. What it is compared with is the policy's.
@@ -108,7 +114,7 @@ fn readings(text: &str) -> Vec<Named> {
     for (rest, host) in [Some(whole), split(&text, '@')].into_iter().flatten() {
         for (item, user) in [Some((rest, None)), split(rest, '+')].into_iter().flatten() {
             let named = Named::item(item);
-            let (user, host) = (user.map(plain), host.map(plain));
+            let (user, host) = (user.map(plain), host.map(place));
             if let Some(named) = named
                 && user != Some(None)
                 && host != Some(None)
@@ -183,6 +189,8 @@ mod tests {
             ("web-1+root", "web-1", "web-1 - root -"),
             ("web-1@web-1.internal", "web-1", "web-1 - - web-1.internal"),
             ("web-1+root@2001:db8::1", "web-1", "web-1 - root 2001:db8::1"),
+            ("web-1+root@[2001:db8::1]", "web-1", "web-1 - root 2001:db8::1"),
+            ("web-1@[::1]", "web-1", "web-1 - - ::1"),
             ("ana@home+x@host", "ana@home+x", "ana@home+x - - host"),
             ("ana@home+x", "ana@home+x", "ana@home+x - - -"),
             ("nothing+root", "web-1", "nothing+root - - -"),
@@ -195,7 +203,24 @@ mod tests {
     fn what_is_no_name_is_none() {
         let long = "a".repeat(2000);
         for text in [
-            "", "/", "=", "a/b/c", "a/b=c", "/b", "a/", "+root", "@host", "a b", "a\nb", "a;b", "-a", "é",
+            "",
+            "/",
+            "=",
+            "a/b/c",
+            "a/b=c",
+            "/b",
+            "a/",
+            "+root",
+            "@host",
+            "a b",
+            "a\nb",
+            "a;b",
+            "-a",
+            "é",
+            "a@[]",
+            "a@[h",
+            "a@[[::1]]",
+            "a+[u]",
             &long,
         ] {
             assert_eq!(read(text, "a"), None, "{text}");

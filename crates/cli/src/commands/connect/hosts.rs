@@ -54,12 +54,11 @@ pub(super) async fn run(
     let line = shell_line(command)?;
     let running = hosts.into_iter().map(|host| {
         let mut command = login(&ssh, &keep, (&certificate, &file), (&user, &host));
-        command.args(["-o", "BatchMode=yes"]);
-        let (line, width) = (line.clone(), certificate.hosts.iter().map(String::len).max());
+        there(&mut command, &line);
+        let width = certificate.hosts.iter().map(String::len).max();
         async move {
             // Nobody could type to all of them at once.
             command
-                .arg(line)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -88,6 +87,11 @@ pub(super) async fn run(
     context.out.list(&all, |ran| ran.host.clone(), &grid, "no hosts");
     let well = all.iter().all(|ran| ran.exit == Some(0));
     Ok(if well { Exit::DONE } else { Exit::ERROR })
+}
+
+/// Has ssh run a line there. What begins like an option is none: ssh looks for some behind the host too.
+fn there(command: &mut tokio::process::Command, line: &str) {
+    command.args(["-o", "BatchMode=yes", "--", line]);
 }
 
 async fn one(
@@ -208,6 +212,18 @@ mod tests {
     fn line(words: &[&str]) -> String {
         let words: Vec<OsString> = words.iter().map(|word| OsString::from(*word)).collect();
         shell_line(&words).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_never_an_option_of_ssh_itself() {
+        // It says what it would go by, and connects to nobody.
+        let mut ssh = tokio::process::Command::new("ssh");
+        ssh.args(["-G", "-F", "none", "-l", "root", "host.invalid"]);
+        there(&mut ssh, "-oProxyCommand=id");
+        let said = ssh.as_std_mut().output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap().to_lowercase();
+        assert!(said.contains("batchmode yes"), "{said}");
+        assert!(!said.contains("proxycommand"), "{said}");
     }
 
     #[test]

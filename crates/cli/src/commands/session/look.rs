@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::show::{self, Show};
-use super::terminals;
+use super::terminals::{self, Searching};
 use super::which::{self, Which};
 use crate::context::Context;
 use crate::edge;
@@ -95,12 +95,14 @@ impl ReplayArgs {
         for session in sessions {
             let lines = client.replay_session(session.id).await?;
             let exit = if let Some(file) = &self.asciicast {
-                let (lines, exit) = show::gathered(context, lines).await?;
-                terminals::write(context, &lines, self.channel, file)?;
+                let mut all = Vec::new();
+                let exit = show::each(context, lines, |line| all.push(line)).await?;
+                terminals::write(context, &all, self.channel, file)?;
                 exit
             } else if let Some(words) = &self.search {
-                let (lines, exit) = show::gathered(context, lines).await?;
-                found.extend(terminals::found(session.id, &lines, words));
+                let mut search = Searching::new(session.id, words);
+                let exit = show::each(context, lines, |line| search.line(&line)).await?;
+                found.extend(search.finish(context));
                 exit
             } else {
                 if self.which.several() {

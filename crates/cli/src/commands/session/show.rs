@@ -3,7 +3,7 @@
 use daypass_api::client::LineStream;
 use daypass_core::id::SessionId;
 
-use super::host::{Host, OfHost};
+use super::host::Host;
 use super::statement::{Record, at, shown};
 use crate::clean::clean_json;
 use crate::context::Context;
@@ -31,6 +31,11 @@ impl Show {
     pub(super) fn line(&mut self, context: &Context, line: &str) -> Result<Option<Exit>, Failure> {
         let record = read(line)?;
         if record.kind == "end" {
+            if context.out.is_for_people() {
+                for line in self.host.left_out(&self.begin()) {
+                    context.out.line(&line);
+                }
+            }
             return ended(context, &record).map(Some);
         }
         if context.out.is_for_people() {
@@ -44,14 +49,19 @@ impl Show {
     }
 
     fn in_words(&mut self, record: &Record, line: &str) -> Vec<Line> {
-        let begin = match self.of {
+        let begin = at(self.begin(), record);
+        match record.kind.as_str() {
+            "statement" | "lost" => vec![shown(begin, record)],
+            kind => self.host.lines(kind, &begin, line),
+        }
+    }
+
+    /// Where those of several are shown, whose this is.
+    fn begin(&self) -> Line {
+        match self.of {
             Some(session) => Line::new().with(Style::Faint, format!("{}  ", session.short())),
             None => Line::new(),
-        };
-        let begin = at(begin, record);
-        let of_host: OfHost = serde_json::from_str(line).unwrap_or_default();
-        let lines = self.host.lines(&record.kind, &begin, &of_host);
-        lines.unwrap_or_else(|| vec![shown(begin, record)])
+        }
     }
 
     /// The line as it is stored; with whose it is, where those of several are shown.
@@ -73,18 +83,18 @@ pub(super) async fn all(context: &Context, mut show: Show, mut lines: LineStream
     Err(cut_off())
 }
 
-/// All lines, and how the recording ended.
-pub(super) async fn gathered(
+/// Gives each line, and says how the recording ended.
+pub(super) async fn each(
     context: &Context,
     mut lines: LineStream,
-) -> Result<(Vec<String>, Exit), Failure> {
-    let mut all = Vec::new();
+    mut give: impl FnMut(String),
+) -> Result<Exit, Failure> {
     while let Some(line) = lines.next().await? {
         let record = read(&line)?;
         if record.kind == "end" {
-            return Ok((all, ended(context, &record)?));
+            return ended(context, &record);
         }
-        all.push(line);
+        give(line);
     }
     Err(cut_off())
 }

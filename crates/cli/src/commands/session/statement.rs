@@ -14,9 +14,12 @@ pub(super) struct Record {
     perhaps: bool,
     text_missing: Option<serde_json::Value>,
     values: Option<Vec<serde_json::Value>>,
+    values_missing: u64,
+    copied: u64,
     took_us: Option<u64>,
     rows: Option<u64>,
     done: Vec<String>,
+    done_missing: u64,
     #[serde(deserialize_with = "words")]
     failed: Option<String>,
     refused: Option<String>,
@@ -24,6 +27,7 @@ pub(super) struct Record {
     suspended: bool,
     bound: bool,
     cut: bool,
+    may_work: bool,
     records: Option<u64>,
     /// Of the last line: how it ended, and why.
     pub(super) how: String,
@@ -70,14 +74,26 @@ pub(super) fn shown(mut line: Line, record: &Record) -> Line {
         let values: Vec<String> = values.iter().map(ToString::to_string).collect();
         line = line.with(Style::Faint, format!("  [{}]", values.join(", ")));
     }
+    if record.values_missing > 0 {
+        line = line.with(Style::Warn, format!(" and {} values more", record.values_missing));
+    }
+    if record.copied > 0 {
+        line = line.with(Style::Faint, format!("  {} bytes copied", record.copied));
+    }
     if !record.done.is_empty() && (record.failed.is_some() || record.cut) {
         line = line.with(Style::Faint, format!("  did {}", record.done.join(", ")));
+    }
+    if record.done_missing > 0 {
+        line = line.with(Style::Warn, format!("  did {} things more", record.done_missing));
     }
     match (&record.failed, &record.refused, record.cut) {
         (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
         (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
         _ if record.suspended => line.with(Style::Faint, "  and waits to go on"),
         _ if record.bound => line.with(Style::Faint, "  bound, and not executed"),
+        (_, _, true) if record.may_work => {
+            line.with(Style::Warn, "  cut: the target may still be working on it")
+        }
         (_, _, true) => line.with(Style::Warn, "  cut: whether it ran is not known"),
         _ => line,
     }
@@ -117,6 +133,11 @@ mod tests {
         assert_eq!(
             line(bound),
             "1  (perhaps, by its name) select f()  bound, and not executed"
+        );
+        let long = r#"{"at":"T1","kind":"statement","text":"x","text_missing":{"bytes":9},"values":[1],"values_missing":2,"copied":5,"done":["A"],"done_missing":3,"cut":true,"may_work":true}"#;
+        assert_eq!(
+            line(long),
+            "1  x …  [1] and 2 values more  5 bytes copied  did A  did 3 things more  cut: the target may still be working on it"
         );
         assert_eq!(
             line(r#"{"at":"T1","kind":"lost","records":7}"#),

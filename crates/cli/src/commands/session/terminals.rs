@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use daypass_core::id::SessionId;
-use daypass_transcript::{Found, asciicast, programs, search};
+use daypass_transcript::{Found, Search, asciicast, programs};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -64,10 +64,45 @@ pub(super) struct Stands {
     found: Found,
 }
 
-/// Where these words stand in a session.
-pub(super) fn found(session: SessionId, lines: &[String], words: &str) -> Vec<Stands> {
-    let found = search(lines.iter().map(String::as_str), words);
-    found.into_iter().map(|found| Stands { session, found }).collect()
+/// Searches a session for words, line by line.
+pub(super) struct Searching {
+    session: SessionId,
+    search: Search,
+}
+
+impl Searching {
+    pub(super) fn new(session: SessionId, words: &str) -> Self {
+        Self {
+            session,
+            search: Search::new(words),
+        }
+    }
+
+    pub(super) fn line(&mut self, line: &str) {
+        self.search.line(line);
+    }
+
+    /// Where they stand; says what was not wholly searched.
+    pub(super) fn finish(self, context: &Context) -> Vec<Stands> {
+        let Self { session, search } = self;
+        let searched = search.finish();
+        let warn = |what: String| {
+            let line = Line::new().with(Style::Warn, "! ");
+            context
+                .out
+                .warn(line.text(format!("{}: {what}", session.short())));
+        };
+        for (channel, from) in searched.partly {
+            warn(format!(
+                "what program {channel} wrote from {from} on is searched, and not how it stood on its screen: that was drawn too often"
+            ));
+        }
+        if searched.more {
+            warn("it stands in more lines than are shown: look for more words at once".to_owned());
+        }
+        let found = searched.found.into_iter();
+        found.map(|found| Stands { session, found }).collect()
+    }
 }
 
 /// Shows it; with the session, where those of several are shown.

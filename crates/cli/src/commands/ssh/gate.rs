@@ -45,9 +45,14 @@ fn place(text: &str) -> Option<(String, u16)> {
     words.next().is_none().then_some(place)
 }
 
-/// What somebody is called at a gateway who goes on to this user and host.
+/// What somebody is called at a gateway who goes on to this user and host. An address of IPv6 is in brackets: outside of them a colon is
+/// behind a login.
 pub(super) fn user(certificate: &Certificate, user: &str, host: &str) -> String {
-    format!("{}+{user}@{host}", certificate.item)
+    let item = &certificate.item;
+    match host.contains(':') {
+        true => format!("{item}+{user}@[{host}]"),
+        false => format!("{item}+{user}@{host}"),
+    }
 }
 
 /// Go through the gateway; plain ssh calls this.
