@@ -4,9 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use avt::observer::Transcript;
 use avt::{ScreenKind, Terminal};
-use daypass_core::time::Timestamp;
+use daypass_core::time::{Span, Timestamp};
 
 use crate::line::{Line, What, read};
+
+/// The other screen is looked at so often, of the time of the recording: what stood there for less nobody has read.
+const LOOK: Span = Span::millis(100);
+
+/// So many different lines of it are remembered as said; then they are said again.
+const SEEN: usize = 10_000;
 
 /// A line in which something was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,9 @@ struct Shown {
     /// Lines of the other screen, in which editors and pagers show: as they stood there.
     seen: HashSet<String>,
     at: Timestamp,
+    /// When the other screen was looked at last, and whether something was shown there since.
+    looked: Option<Timestamp>,
+    is_new: bool,
 }
 
 impl Shown {
@@ -35,27 +44,46 @@ impl Shown {
             transcript: Transcript::new(),
             seen: HashSet::new(),
             at,
+            looked: None,
+            is_new: false,
         })
     }
 
-    /// The lines that are through, and those of the other screen that are new.
-    fn feed(&mut self, text: &str) -> Vec<String> {
-        let mut lines = self.terminal.feed_with(text, &mut self.transcript);
-        if self.terminal.active_screen_kind() == ScreenKind::Alternate {
-            for line in self.terminal.screen().visible_lines() {
-                let line = line.text().trim_end().to_owned();
-                if !line.is_empty() && self.seen.insert(line.clone()) {
-                    lines.push(line);
-                }
-            }
-        } else {
+    /// The lines that are through.
+    fn feed(&mut self, text: &str, at: Timestamp) -> Vec<String> {
+        self.at = at;
+        let lines = self.terminal.feed_with(text, &mut self.transcript);
+        self.is_new = self.terminal.active_screen_kind() == ScreenKind::Alternate;
+        if !self.is_new {
             self.seen.clear();
         }
         lines
     }
 
-    fn finish(self) -> Vec<String> {
-        self.transcript.finish(&self.terminal)
+    /// The lines of the other screen that are new there, as it stood until this time. A screen may be large, and what is shown comes in
+    /// thousands of pieces: not after each of them.
+    fn other_screen(&mut self, until: Timestamp) -> Vec<String> {
+        if !self.is_new || self.looked.is_some_and(|looked| until.since(looked) < LOOK) {
+            return Vec::new();
+        }
+        (self.looked, self.is_new) = (Some(until), false);
+        if self.seen.len() > SEEN {
+            self.seen.clear();
+        }
+        let screen = self.terminal.screen();
+        let lines = screen
+            .visible_lines()
+            .map(|line| line.text().trim_end().to_owned());
+        lines
+            .filter(|line| !line.is_empty() && self.seen.insert(line.clone()))
+            .collect()
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        self.looked = None;
+        let mut lines = self.other_screen(self.at);
+        lines.extend(self.transcript.finish(&self.terminal));
+        lines
     }
 }
 
@@ -90,8 +118,10 @@ fn read_all<'a>(
             }
             What::Output(text) => {
                 if let Some(shown) = open.get_mut(&channel) {
-                    shown.at = at;
-                    let lines = shown.feed(&text);
+                    let stood = shown.at;
+                    let lines = shown.other_screen(at);
+                    lines.into_iter().for_each(|line| give(channel, stood, line));
+                    let lines = shown.feed(&text, at);
                     lines.into_iter().for_each(|line| give(channel, at, line));
                 }
             }
@@ -194,6 +224,23 @@ mod tests {
         let found = search(lines.iter().map(String::as_str), "hunter2");
         assert_eq!(texts(&found), ["password = hunter2"]);
         assert!(found[0].at.to_string().starts_with("2026-11-22T12:00:01"));
+    }
+
+    #[test]
+    fn a_large_screen_that_is_shown_in_thousands_of_pieces_takes_no_hours() {
+        let terminal = json!({"n": 1, "at": "2026-11-22T12:00:00Z", "kind": "terminal", "channel": 1, "columns": 1000, "rows": 1000});
+        let piece = |at: &str, text: &str| {
+            json!({"n": 2, "at": at, "kind": "output", "channel": 1, "text": text}).to_string()
+        };
+        let mut lines = vec![
+            terminal.to_string(),
+            piece("2026-11-22T12:00:00Z", "\u{1b}[?1049hbegun"),
+        ];
+        lines.extend((0..60_000).map(|_| piece("2026-11-22T12:00:00.05Z", "a\u{fffd}")));
+        lines.push(piece("2026-11-22T12:00:02Z", "\u{1b}[Hended"));
+        let found = search(lines.iter().map(String::as_str), "ended");
+        assert_eq!(found.len(), 1);
+        assert!(!search(lines.iter().map(String::as_str), "begun").is_empty());
     }
 
     #[test]

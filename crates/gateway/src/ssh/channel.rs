@@ -251,6 +251,11 @@ impl Channel {
         self.sftp().is_some_and(Sftp::is_behind)
     }
 
+    /// What passes in the place of this data of the client.
+    pub(super) fn instead(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.sftp()?.lowered(bytes)
+    }
+
     /// How much room the record of so many bytes from the client takes at most; none where nothing of them is recorded.
     pub(super) fn cost_of_input(&self, bytes: usize) -> Option<usize> {
         self.sftp().map(|_| bytes)

@@ -109,7 +109,7 @@ pub enum Event {
     Forward {
         /// Counted from 1 in each session; 0 where the host is to listen.
         channel: u32,
-        /// `local`, `remote` or `agent`; or `listen`.
+        /// `local`, `remote` or `agent`; or `listen`, and `unlisten` where it is to do so no more.
         way: &'static str,
         /// To where, or where it listens.
         to: String,

@@ -229,7 +229,12 @@ impl Rules {
                         Err(Malformed)
                     };
                 }
+                let instead = channel.instead(data);
                 channel.hears_client(data, (room, now))?;
+                if let Some(instead) = instead {
+                    let message = Writer::message(msg::CHANNEL_DATA).u32(id).string(instead);
+                    return Ok(Then::Instead(message.done()));
+                }
                 if self.all.iter().map(Channel::waiting).sum::<usize>() > WAITING {
                     return Err(Malformed);
                 }

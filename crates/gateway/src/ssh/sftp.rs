@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::event::{Event, Set};
-use super::wire::{Malformed, Reader};
+use super::wire::{Malformed, Reader, Writer};
 use crate::record::{Room, Text};
 use handles::{File, Handles};
 use request::{EACH, HANDLE, Request, Small, Split, Told, kind, read};
@@ -85,6 +85,19 @@ impl Sftp {
         let fed = split.feed(bytes, |head| self.request(head, room, now));
         self.up = split;
         fed
+    }
+
+    /// What the client begins with, where it offers a newer version than is known here: then it is the one that is (WinSCP asks for 6 by
+    /// itself, and is content with 3).
+    #[must_use]
+    pub fn lowered(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut fields = Reader(bytes);
+        let (length, kind, version) = (fields.u32().ok()?, fields.u8().ok()?, fields.u32().ok()?);
+        if self.begun[0] || !self.up.is_empty() || length < 5 || kind != kind::INIT || version <= VERSION {
+            return None;
+        }
+        let rest = Writer::default().u32(length).u8(kind).u32(VERSION).raw(fields.0);
+        Some(rest.done())
     }
 
     /// What the target says; what is to be recorded comes out, also of what came before an error.
@@ -393,13 +406,7 @@ impl Sftp {
     }
 
     /// So many bytes were read, and written. What nobody opened here has a record of its own.
-    fn moved(
-        &mut self,
-        number: u32,
-        (read, written): (u64, u64),
-        status: Option<u32>,
-        out: &mut Vec<Given>,
-    ) {
+    fn moved(&mut self, number: u32, (read, written): (u64, u64), status: Option<u32>, out: &mut Vec<Given>) {
         if let Some(file) = self.handles.file_mut(number) {
             file.read = file.read.saturating_add(read);
             file.written = file.written.saturating_add(written);

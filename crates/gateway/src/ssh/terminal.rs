@@ -194,9 +194,9 @@ mod tests {
         terminal.shows(shown, false, Room::default(), now, &mut out);
         terminal.flush(&mut out);
         assert_eq!(bytes_of(&out), shown);
-        let found = out.iter().any(|(_, _, event)| {
-            matches!(event, Event::Output { data, .. } if data.text.contains("rm -rf /srv"))
-        });
+        let found = out.iter().any(
+            |(_, _, event)| matches!(event, Event::Output { data, .. } if data.text.contains("rm -rf /srv")),
+        );
         assert!(found, "{}", out.len());
         // However its bad bytes stand, it does not become more records, and words are found everywhere.
         for words in [1, 3, 16, 17, 100] {

@@ -67,7 +67,13 @@ impl Raw {
         self.signed_for("web/ops", offered, signs, says)
     }
 
-    pub(crate) fn signed_for(&self, user: &str, offered: &PrivateKey, signs: &PrivateKey, says: &str) -> Vec<u8> {
+    pub(crate) fn signed_for(
+        &self,
+        user: &str,
+        offered: &PrivateKey,
+        signs: &PrivateKey,
+        says: &str,
+    ) -> Vec<u8> {
         let asked = Writer::message(50)
             .string(user)
             .string("ssh-connection")

@@ -44,7 +44,7 @@ fn terminal(there: u32, wants_reply: bool) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_without_the_terminal_that_it_needs_does_not_begin() {
     let says: Says = |message| match kind(message) {
-        b"pty-req" => (vec![Writer::message(100).u32(0).done()], false),
+        b"pty-req" | b"refused@daypass" => (vec![Writer::message(100).u32(0).done()], false),
         // Whoever asks for it is let in.
         b"shell" => (vec![Writer::message(99).u32(0).done()], false),
         _ => (Vec::new(), false),
@@ -60,7 +60,10 @@ async fn a_shell_without_the_terminal_that_it_needs_does_not_begin() {
         }
         assert_eq!(raw.answer().await, 100, "no shell");
         let events = world.judge.events();
-        assert!(!events.iter().any(|event| matches!(event, Event::Exec { .. })), "{events:?}");
+        assert!(
+            !events.iter().any(|event| matches!(event, Event::Exec { .. })),
+            "{events:?}"
+        );
     }
     // Where any command may run, so may this; and the record does not say that there is a terminal.
     let (world, _host) = self::world(says, true).await;
@@ -70,7 +73,10 @@ async fn a_shell_without_the_terminal_that_it_needs_does_not_begin() {
     raw.send(&ask(there, "shell", true).done()).await;
     assert_eq!([raw.answer().await, raw.answer().await], [100, 99]);
     drop(raw);
-    assert!(world.judge.closings(1).await[0].counters.may_work, "nothing tells it that it is over");
+    assert!(
+        world.judge.closings(1).await[0].counters.may_work,
+        "nothing tells it that it is over"
+    );
     let events = world.judge.events();
     let terminals = events.iter().filter_map(|event| match event {
         Event::Terminal { term, .. } => Some(term.clone()),
@@ -109,7 +115,8 @@ async fn a_program_that_the_target_refuses_leaves_its_channel_to_another() {
             world.judge.until("the record", failed).await;
         }
         // As PuTTY's and WinSCP's second way.
-        raw.send(&ask(there, "exec", true).string("sftp-server").done()).await;
+        raw.send(&ask(there, "exec", true).string("sftp-server").done())
+            .await;
         assert_eq!(raw.answer().await, 99);
         drop(raw);
         world.judge.closings(1).await;
@@ -121,7 +128,11 @@ async fn a_program_that_the_target_refuses_leaves_its_channel_to_another() {
                 _ => None,
             })
             .collect();
-        assert_eq!(ends, [(1, Exit::Failed(true)), (2, Exit::Cut(true))], "{events:?}");
+        assert_eq!(
+            ends,
+            [(1, Exit::Failed(true)), (2, Exit::Cut(true))],
+            "{events:?}"
+        );
     }
 }
 
@@ -131,7 +142,12 @@ async fn who_has_heard_how_a_program_ended_is_not_told_otherwise() {
         b"exec" => {
             let all = vec![
                 Writer::message(99).u32(0).done(),
-                Writer::message(98).u32(0).string("exit-status").bool(false).u32(7).done(),
+                Writer::message(98)
+                    .u32(0)
+                    .string("exit-status")
+                    .bool(false)
+                    .u32(7)
+                    .done(),
                 Writer::message(96).u32(0).done(),
                 Writer::message(97).u32(0).done(),
             ];
@@ -182,7 +198,8 @@ async fn people_have_their_time_once_programs_have_agreed_on_keys_and_hear_that_
     // They look for their passphrase.
     for_a_while(Duration::from_millis(1_500), std::future::pending::<()>()).await;
     let id = key("id");
-    raw.send(&raw.signed_for("web/ops", &id, &id, "ssh-ed25519")).await;
+    raw.send(&raw.signed_for("web/ops", &id, &id, "ssh-ed25519"))
+        .await;
     assert_eq!(raw.receive().await[0], 52);
 
     let world = World::limited(limits(Duration::from_secs(1)), |_| {}).await;
@@ -191,7 +208,10 @@ async fn people_have_their_time_once_programs_have_agreed_on_keys_and_hear_that_
     let mut fields = Reader(&bye[5..]);
     assert_eq!(bye[0], 1);
     let words = fields.text().unwrap();
-    assert!(words.contains("nobody has proved who they are in the time"), "{words}");
+    assert!(
+        words.contains("nobody has proved who they are in the time"),
+        "{words}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

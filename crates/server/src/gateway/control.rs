@@ -183,9 +183,7 @@ impl Control for Desk {
                     && let Some(attempt) = attempt.again()
                 {
                     let who = network(origin.peer.ip());
-                    self.front
-                        .logins
-                        .give_again(&self.by.name, &ticket, who, attempt);
+                    self.front.logins.give_again(&self.by.name, &ticket, who, attempt);
                 }
                 somebody
             }

@@ -22,6 +22,7 @@ pub(super) struct OfHost {
     command: Option<String>,
     subsystem: Option<String>,
     status: Option<u32>,
+    asked: bool,
     signal: Option<String>,
     failed: bool,
     cut: bool,
@@ -83,6 +84,9 @@ impl Host {
             "forward" if record.way == "listen" => one(begin()
                 .text("has the host listen at ")
                 .text(record.to.clone().unwrap_or_default())),
+            "forward" if record.way == "unlisten" => one(begin()
+                .text("has the host listen no more at ")
+                .text(record.to.clone().unwrap_or_default())),
             "forward" => one(begin()
                 .text(format!("forwards {} to ", record.way))
                 .text(record.to.clone().unwrap_or_default())),
@@ -127,6 +131,7 @@ fn file(line: Line, record: &OfHost) -> Line {
     }
     match record.status {
         Some(status) if status != 0 => line.with(Style::Warn, format!("  failed ({status})")),
+        None if record.asked => line.with(Style::Faint, "  asked for, not answered yet"),
         _ => line,
     }
 }

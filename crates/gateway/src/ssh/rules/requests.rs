@@ -100,7 +100,9 @@ impl Rules {
                 }
                 channel.begin(Begin::Command(readable(command)), line, (room, now), shown)
             }
-            "subsystem" if is_free && allowed.files && fields.string()? == b"sftp" => channel.begin(Begin::Files, line, (room, now), shown),
+            "subsystem" if is_free && allowed.files && fields.string()? == b"sftp" => {
+                channel.begin(Begin::Files, line, (room, now), shown)
+            }
             "window-change" => {
                 let resized = channel.resize(fields.u32()?, fields.u32()?);
                 shown.extend(resized.map(|event| (std::mem::take(room), now.0, event)));
@@ -159,7 +161,11 @@ impl Rules {
                 let (host, port) = (fields.text()?, fields.u32()?);
                 let before = self.listening.len();
                 self.listening.retain(|place| !place.is(host, port));
-                self.listening.len() < before
+                let passes = self.listening.len() < before;
+                if passes {
+                    self.listening_changes("unlisten", format!("{host}:{port}"), room, now);
+                }
+                passes
             }
             "keepalive@openssh.com" | "no-more-sessions@openssh.com" => true,
             _ => false,
@@ -175,15 +181,15 @@ impl Rules {
 
     /// The host is to listen there: what comes in from there is let through from here on.
     fn listens(&mut self, place: &Place, room: &mut Room, now: Now) {
-        let event = Event::Forward {
-            channel: 0,
-            way: "listen",
-            to: format!("{}:{}", place.host, place.port),
-        };
-        self.shown.push((std::mem::take(room), now.0, event));
+        self.listening_changes("listen", format!("{}:{}", place.host, place.port), room, now);
         if !self.listening.contains(place) {
             self.listening.push(place.clone());
         }
+    }
+
+    fn listening_changes(&mut self, way: &'static str, to: String, room: &mut Room, now: Now) {
+        let event = Event::Forward { channel: 0, way, to };
+        self.shown.push((std::mem::take(room), now.0, event));
     }
 
     pub(super) fn target_asks(&mut self, mut fields: Reader<'_>) -> Result<Then, Malformed> {
@@ -209,7 +215,6 @@ impl Rules {
         }
         Ok(Then::Pass)
     }
-
 }
 
 fn terminal(mut fields: Reader<'_>) -> Result<Pty, Malformed> {

@@ -67,6 +67,11 @@ pub(super) struct Split {
 }
 
 impl Split {
+    /// Whether it is at the beginning of a message.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.rest == 0
+    }
+
     /// Reads on; gives each head once it is whole.
     pub(super) fn feed(
         &mut self,

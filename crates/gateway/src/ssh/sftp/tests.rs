@@ -140,17 +140,25 @@ fn an_answer_is_of_one_request_and_of_its_kind() {
 fn only_the_version_that_is_known_is_spoken_and_said_once() {
     let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
     assert!(
-        up(&mut sftp, &framed(Writer::message(kind::REMOVE).u32(1).string("a")))
-            .is_err()
+        up(
+            &mut sftp,
+            &framed(Writer::message(kind::REMOVE).u32(1).string("a"))
+        )
+        .is_err()
     );
     let init = framed(Writer::message(kind::INIT).u32(6));
     let mut sftp = Sftp::new(1);
+    // A client that knows a newer one is content with this.
+    let lowered = framed(Writer::message(kind::INIT).u32(3));
+    assert_eq!(sftp.lowered(&init), Some(lowered.clone()));
+    assert_eq!(sftp.lowered(&lowered), None);
     up(&mut sftp, &init).unwrap();
     assert!(
         sftp.down(&framed(Writer::message(kind::VERSION).u32(6)), &mut out)
             .is_err()
     );
     let mut sftp = begun();
+    assert_eq!(sftp.lowered(&init), None);
     assert!(up(&mut sftp, &init).is_err());
     // LINK of version 6.
     let link = framed(Writer::message(21).u32(1).string("a").string("b"));
@@ -253,7 +261,10 @@ fn what_has_no_answer_is_recorded_as_asked_and_what_was_written_counts() {
     let write = |id, to: &str| Writer::message(kind::WRITE).u32(id).string(to).raw(&[0; 8]);
     say(&mut sftp, &framed(write(2, "0").string([7; 500])));
     say(&mut sftp, &framed(write(3, "0").string([7; 500])));
-    say(&mut sftp, &framed(Writer::message(kind::REMOVE).u32(4).string("log")));
+    say(
+        &mut sftp,
+        &framed(Writer::message(kind::REMOVE).u32(4).string("log")),
+    );
     assert_eq!(sftp.due(), Some(begun + ASKED));
     sftp.look(begun + ASKED / 2, &mut out);
     assert!(out.is_empty());
@@ -285,11 +296,18 @@ fn what_has_no_answer_is_recorded_as_asked_and_what_was_written_counts() {
 fn names_that_are_no_text_are_told_apart() {
     let (mut sftp, mut out) = (begun(), Vec::new());
     for (id, name) in [(1, b"a\xff"), (2, b"a\xfe")] {
-        up(&mut sftp, &framed(Writer::message(kind::REMOVE).u32(id).string(name))).unwrap();
+        up(
+            &mut sftp,
+            &framed(Writer::message(kind::REMOVE).u32(id).string(name)),
+        )
+        .unwrap();
         sftp.down(&status(id, 0), &mut out).unwrap();
     }
     let lines = lines(out);
-    assert!(lines[0].contains(r"a\\xff") && lines[1].contains(r"a\\xfe"), "{lines:?}");
+    assert!(
+        lines[0].contains(r"a\\xff") && lines[1].contains(r"a\\xfe"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -319,9 +337,10 @@ fn what_is_set_of_a_file_is_recorded_with_its_name() {
 fn a_copy_within_the_target_is_recorded_with_both_names() {
     let (mut sftp, mut out) = (begun(), Vec::new());
     for (id, path, handle) in [(1, "/from", "f"), (2, "/to", "t")] {
-        up(&mut sftp, &framed(
-            Writer::message(kind::OPEN).u32(id).string(path).u32(1).u32(0),
-        ))
+        up(
+            &mut sftp,
+            &framed(Writer::message(kind::OPEN).u32(id).string(path).u32(1).u32(0)),
+        )
         .unwrap();
         sftp.down(
             &framed(Writer::message(kind::HANDLE).u32(id).string(handle)),
