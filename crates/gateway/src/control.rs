@@ -411,7 +411,10 @@ pub trait Control: Send + Sync + 'static {
     /// each attempt ([`scram::Challenge::decoy`]), so that asking tells nothing.
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable>;
 
-    /// Checks a proof; `None` where it is none. A ticket is good for one.
+    /// Nobody answers this challenge any more: its connection is gone. Whoever decides may keep it to its end all the same.
+    fn forget(&self, _ticket: &Ticket) {}
+
+    /// Checks a proof; `None` where it is none. A ticket is good for one; of keys, until one was good ([`Proof::Key`]).
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable>;
 
     /// Asks for a session. The ticket is good for one.

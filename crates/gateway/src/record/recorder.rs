@@ -77,6 +77,13 @@ impl Room {
     pub(crate) const fn add(&mut self, other: Self) {
         self.0 = self.0.saturating_add(other.0);
     }
+
+    /// A part of it, for a record of a text of so many bytes, as far as there is so much.
+    pub(crate) fn part(&mut self, bytes: usize) -> Self {
+        let part = cost_of(bytes).min(self.0);
+        self.0 -= part;
+        Self(part)
+    }
 }
 
 impl Default for Recorder {

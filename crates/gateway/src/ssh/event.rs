@@ -32,7 +32,7 @@ pub enum Event {
         /// On standard error.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         error: bool,
-        /// The text, or where it is none the bytes.
+        /// What.
         #[serde(flatten)]
         data: Data,
     },
@@ -101,12 +101,15 @@ pub enum Event {
         /// How the target answered, as SFTP numbers it; 0 is well, and none that it did not.
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<u32>,
+        /// The target has not answered yet, and it is long since it was asked: how it ends is another record.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        asked: bool,
     },
     /// A connection is to be forwarded; or the host is to listen for some.
     Forward {
         /// Counted from 1 in each session; 0 where the host is to listen.
         channel: u32,
-        /// `local`, `remote` or `agent`; or `listen`.
+        /// `local`, `remote` or `agent`; or `listen`, and `unlisten` where it is to do so no more.
         way: &'static str,
         /// To where, or where it listens.
         to: String,
@@ -133,15 +136,15 @@ pub enum Event {
     },
 }
 
-/// Text, or what is none.
+/// What was shown: text that people read and search. Where bytes of it were none, all of it stands beside that as it was.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Data {
-    /// As it was shown.
+pub struct Data {
+    /// As it was shown; a byte that is no text is U+FFFD.
     #[serde(serialize_with = "some_text")]
-    Text(Text),
-    /// In hexadecimal digits.
-    Hex(String),
+    pub text: Text,
+    /// The bytes in hexadecimal digits, where they are not the text's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hex: Option<String>,
 }
 
 /// What was set of a file. Times are not recorded.
@@ -174,6 +177,22 @@ pub enum Exit {
     Cut(bool),
 }
 
+/// What should be text as text: a byte that is none stands there as `\xff`, so that two names are two.
+pub(super) fn readable(bytes: &[u8]) -> Text {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.to_owned().into();
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str("\\x");
+            text.push_str(&hex::encode([*byte]));
+        }
+    }
+    text.into()
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -193,15 +212,22 @@ fn micros<S: serde::Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Erro
 }
 
 impl Event {
+    /// What runs there has no terminal.
+    pub(super) const fn no_terminal(channel: u32) -> Self {
+        Self::Terminal {
+            channel,
+            term: None,
+            columns: 0,
+            rows: 0,
+        }
+    }
+
     /// The texts in it that may be long.
     pub(crate) fn texts(&mut self) -> [Option<&mut Text>; 2] {
         match self {
             Self::Exec { command, .. } => [command.as_mut(), None],
             Self::File { path, to, .. } => [Some(path), to.as_mut()],
-            Self::Output {
-                data: Data::Text(text),
-                ..
-            } => [Some(text), None],
+            Self::Output { data, .. } => [Some(&mut data.text), None],
             _ => [None, None],
         }
     }
@@ -214,10 +240,7 @@ impl Event {
                 command.as_ref().map_or(0, |text| text.len()) + env.sum::<usize>()
             }
             Self::File { path, to, .. } => path.len() + to.as_ref().map_or(0, |text| text.len()),
-            Self::Output { data, .. } => match data {
-                Data::Text(text) => text.len(),
-                Data::Hex(hex) => hex.len(),
-            },
+            Self::Output { data, .. } => data.text.len() + data.hex.as_ref().map_or(0, String::len),
             Self::Terminal { term, .. } => term.as_ref().map_or(0, String::len),
             Self::Forward { to, .. } => to.len(),
             Self::Refused { what } => what.len(),

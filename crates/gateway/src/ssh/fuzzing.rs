@@ -1,11 +1,13 @@
 //! What reads bytes of strangers, for `crates/fuzz`: each function takes any bytes, and panics where something contradicts itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use super::channel::Now;
 use super::cipher;
+use super::event::Event;
 use super::key::{self, Known, PrivateKey, SIGNATURES};
 use super::proof::{Holder, Signed};
 use super::rules::{Rules, Then};
@@ -171,23 +173,46 @@ pub fn key(data: &[u8]) {
     assert_eq!(found, None, "somebody signed by chance");
 }
 
-/// Both directions of SFTP, in pieces; what is recorded is not more than what was asked.
+/// Both directions of SFTP, in pieces: what was asked that changes something has one record each, whatever the target answers; and room for
+/// records is neither lost nor made.
 pub fn sftp(data: &[u8]) {
-    let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
+    let (mut sftp, mut out, recorder) = (Sftp::new(1), Vec::new(), Recorder::default());
+    let (all, begun) = (recorder.free(), edge::instant());
     for (whose, piece) in pieces(data) {
         let went = if whose & 1 == 0 {
-            sftp.up(piece)
+            let Some(mut room) = recorder.room_now(piece.len()) else {
+                break;
+            };
+            let went = sftp.up(piece, (&mut room, begun));
+            recorder.unused(&room);
+            went
         } else {
             sftp.down(piece, &mut out)
         };
+        if whose & 2 != 0 {
+            sftp.look(begun + Duration::from_secs(1), &mut out);
+        }
         if went.is_err() {
             break;
         }
     }
+    let told = sftp.told();
     sftp.cut(&mut out);
+    let mut recorded = 0;
+    for (room, event) in &out {
+        recorder.unused(room);
+        let Event::File { did, asked, .. } = event else {
+            panic!("what is no file");
+        };
+        recorded += u64::from(!asked && !matches!(*did, "close" | "read" | "write"));
+    }
+    assert_eq!(recorded, told, "something has no record, or two");
+    assert_eq!(recorder.free(), all, "room was lost or made");
     // A request has nine bytes at least, and what it opens is closed by itself at the end.
     assert!(out.len() <= data.len(), "it records what nobody asked for");
+    let before = out.len();
     sftp.cut(&mut out);
+    assert_eq!(out.len(), before, "it ends twice");
 }
 
 /// Messages of a session, of client and target: room for records is neither lost nor made, and what passes fits into a packet.
@@ -233,7 +258,7 @@ pub fn rules(data: &[u8]) {
             Err(_) => break,
         }
         if whose & 2 != 0 {
-            rules.look(edge::instant());
+            rules.look(now());
             let _ = rules.due();
         }
     }

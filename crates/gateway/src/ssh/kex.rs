@@ -141,12 +141,14 @@ fn shared(ours: &PrivateKey, theirs: &[u8]) -> Result<Zeroizing<Vec<u8>>, Malfor
 
 /// The secret of one method is a number, that of two a string.
 fn agreed(kem: Option<&[u8]>, curve: &[u8]) -> Agreed {
+    // What grows leaves copies behind.
+    let space = Writer(Vec::with_capacity(64));
     let written = match kem {
         Some(kem) => {
             let both = Zeroizing::new(sha256(&[kem, curve]));
-            Writer::default().string(both.as_slice())
+            space.string(both.as_slice())
         }
-        None => Writer::default().mpint(curve),
+        None => space.mpint(curve),
     };
     Zeroizing::new(written.done())
 }

@@ -41,28 +41,54 @@ enum Asked {
     No,
 }
 
+/// What whoever decides gave for this connection. It is given back when that ends: who connects and says nothing takes no place of others.
+pub(super) struct Given<'a> {
+    control: &'a dyn Control,
+    ticket: Ticket,
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        self.control.forget(&self.ticket);
+    }
+}
+
 struct Login<'a> {
     link: &'a mut Link,
     /// Of what whoever decides gave us for this connection.
-    ticket: Ticket,
+    given: Given<'a>,
     /// Whether secrets are taken.
     passwords: bool,
     /// Whom the secret is of that was just asked for, with keyboard-interactive.
     asked: Option<String>,
 }
 
+/// Agrees on keys with a client: programs do that, and nobody has to be asked anything.
+pub(super) async fn begin<'a>(
+    link: &mut Link,
+    control: &'a dyn Control,
+    origin: &Origin,
+) -> Result<Given<'a>, Failed> {
+    link.greet().await?;
+    // It becomes a part of what is signed: a signature of another time is no proof.
+    let challenge = control.challenge("", origin).await?;
+    let given = Given {
+        control,
+        ticket: challenge.ticket,
+    };
+    link.transport.begin(proof::cookie(&challenge.scram.nonce))?;
+    link.agree().await?;
+    Ok(given)
+}
+
 /// Has a client prove who they are. It does not know yet that it is in.
 pub(super) async fn meet(
     link: &mut Link,
     passwords: bool,
-    control: &dyn Control,
+    given: Given<'_>,
     origin: &Origin,
 ) -> Result<Met, Failed> {
-    link.greet().await?;
-    // It becomes a part of what is signed: a signature of another time is no proof.
-    let challenge = control.challenge("", origin).await?;
-    link.transport.begin(proof::cookie(&challenge.scram.nonce))?;
-    link.agree().await?;
+    let control = given.control;
     let message = link.receive().await?;
     let mut fields = Reader(&message);
     if fields.u8()? != msg::SERVICE_REQUEST || fields.string()? != b"ssh-userauth" {
@@ -72,7 +98,7 @@ pub(super) async fn meet(
         .await?;
     let mut login = Login {
         link,
-        ticket: challenge.ticket,
+        given,
         passwords,
         asked: None,
     };
@@ -174,7 +200,7 @@ impl Login<'_> {
             return Ok(Asked::No);
         }
         let proof = Proof::Key {
-            ticket: self.ticket.clone(),
+            ticket: self.given.ticket.clone(),
             signed: Signed {
                 exchange: exchange.to_vec(),
                 message: written,

@@ -28,7 +28,7 @@ pub mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::net::TcpStream;
@@ -49,6 +49,9 @@ use wire::Writer;
 
 /// How long somebody who does not come in is given to hear the end.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// For who took too long.
+const LATE: &str = "nobody has proved who they are in the time that there is for it; connect again";
 
 /// The protocol.
 #[derive(Debug)]
@@ -155,7 +158,7 @@ impl Protocol for Ssh {
         gateway: Arc<Gateway>,
         connection: TcpStream,
         peer: SocketAddr,
-        handshake: Handshake,
+        mut handshake: Handshake,
     ) {
         let origin = Origin {
             peer,
@@ -164,18 +167,35 @@ impl Protocol for Ssh {
         let Ok(mut link) = Link::new(connection, Role::Server(Arc::clone(&self.host_key))) else {
             return;
         };
-        let patience = handshake.until.saturating_duration_since(edge::instant());
-        let meeting = login::meet(&mut link, self.passwords, gateway.control(), &origin);
-        match edge::within(patience, meeting).await {
-            Ok(Ok(met)) => {
+        let left = |until: Instant| until.saturating_duration_since(edge::instant());
+        let beginning = login::begin(&mut link, gateway.control(), &origin);
+        let begun = match edge::within(left(handshake.until), beginning).await {
+            Ok(begun) => begun,
+            Err(late) => {
+                tracing::debug!(%peer, error = %late, "a connection did not begin");
+                return;
+            }
+        };
+        gateway.asks_people(&mut handshake);
+        let met = match begun {
+            Ok(given) => {
+                let meeting = login::meet(&mut link, self.passwords, given, &origin);
+                let late = |_| Err(Failed::Told(LATE.to_owned()));
+                edge::within(left(handshake.until), meeting)
+                    .await
+                    .unwrap_or_else(late)
+            }
+            Err(failed) => Err(failed),
+        };
+        match met {
+            Ok(met) => {
                 drop(handshake);
                 self.attend(&gateway, link, met, &origin).await;
             }
-            Ok(Err(failed)) => {
+            Err(failed) => {
                 tracing::info!(%peer, error = %failed, "nobody came in");
                 tell(&mut link, &failed).await;
             }
-            Err(late) => tracing::debug!(%peer, error = %late, "a connection did not begin"),
         }
     }
 }

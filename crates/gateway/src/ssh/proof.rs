@@ -8,6 +8,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use zeroize::Zeroize as _;
 
 use super::key;
 use super::msg;
@@ -26,6 +27,13 @@ pub struct Signed {
     pub message: Vec<u8>,
     /// The signature.
     pub signature: Vec<u8>,
+}
+
+impl Drop for Signed {
+    fn drop(&mut self) {
+        // The first keys of the connection follow from it.
+        self.exchange.zeroize();
+    }
 }
 
 impl fmt::Debug for Signed {

@@ -37,12 +37,15 @@ pub(super) struct Relay<'a> {
     rules: Rules,
     /// What waits for room in the records, up and down.
     stalled: [Option<Stalled>; 2],
+    /// The target hung up.
+    target_left: bool,
     finished: bool,
 }
 
 struct Stalled {
     message: BytesMut,
-    cost: usize,
+    /// The room that it needs; none where it waits for an answer.
+    cost: Option<usize>,
 }
 
 /// How much may wait for the other side while this one is heard.
@@ -75,13 +78,19 @@ impl<'a> Relay<'a> {
             session,
             rules,
             stalled: [None, None],
+            target_left: false,
             finished: false,
         }
     }
 
     /// Runs the session to its end; the answer is why it ended.
     pub(super) async fn run(mut self, mut client: Link, mut target: Link) -> Reason {
-        let (reason, words) = self.pump(&mut client, &mut target).await;
+        let (mut reason, mut words) = self.pump(&mut client, &mut target).await;
+        if self.target_left && self.rules.is_through() {
+            // All that was to be done is done, and the client knows how it ended: it goes by itself, and is not told otherwise.
+            let _ = edge::within(LEAVE, leaving(&mut client)).await;
+            (reason, words) = (Reason::Left, None);
+        }
         let (signals, may_work) = self.rules.hang_up();
         if may_work {
             self.session.traffic.may_work.store(true, Ordering::Relaxed);
@@ -138,11 +147,12 @@ impl<'a> Relay<'a> {
             let due = self.rules.due();
             let [up, down] = &self.stalled;
             // Room for records is of use where the message could go out then.
-            let waits = |stalled: &Option<Stalled>, to: &Link| {
-                let cost = stalled.as_ref().map(|stalled| stalled.cost);
-                cost.filter(|_| to.transport.waiting() < HIGH)
+            let waits = |stalled: &Option<Stalled>, from: &Transport, to: &Transport| {
+                let cost = stalled.as_ref().and_then(|stalled| stalled.cost);
+                cost.filter(|_| to.waiting() < high(from))
             };
-            let wanted = waits(up, target).max(waits(down, client));
+            let (to_client, to_target) = (&client.transport, &target.transport);
+            let wanted = waits(up, to_client, to_target).max(waits(down, to_target, to_client));
             let (full_up, full_down) = (
                 is_full(&client.transport, &target.transport),
                 is_full(&target.transport, &client.transport),
@@ -162,7 +172,7 @@ impl<'a> Relay<'a> {
                 }
                 done = write(&mut target.writer, &mut to_target.output), if owes_target => {
                     if done.is_err() {
-                        return lost();
+                        return self.lost();
                     }
                 }
                 done = read(&mut target.reader, &mut to_target.input), if reads_down => {
@@ -189,15 +199,22 @@ impl<'a> Relay<'a> {
         match stepped {
             Err(end) => end,
             Ok(()) if left => (Reason::Left, None),
-            Ok(()) => lost(),
+            Ok(()) => self.lost(),
         }
     }
 
     /// Passes on what is there, as far as there is room.
     fn step(&mut self, client: &mut Transport, target: &mut Transport) -> Result<(), End> {
-        self.rules.look(edge::instant());
+        self.rules.look((edge::now(), edge::instant()));
         let up = self.direction(true, client, target);
         let down = self.direction(false, target, client);
+        // What waited for an answer of the target has it, perhaps.
+        let waits = matches!(&self.stalled, [Some(Stalled { cost: None, .. }), _]);
+        let up = if waits && up.is_ok() {
+            self.direction(true, client, target)
+        } else {
+            up
+        };
         let traffic = &self.session.traffic;
         traffic.up.store(self.rules.up, Ordering::Relaxed);
         traffic.down.store(self.rules.down, Ordering::Relaxed);
@@ -214,28 +231,29 @@ impl<'a> Relay<'a> {
     fn direction(&mut self, is_up: bool, from: &mut Transport, to: &mut Transport) -> Result<(), End> {
         let ends = if is_up { violated } else { strange };
         while to.waiting() < high(from) {
-            let (message, cost) = if let Some(stalled) = self.stall(is_up).take() {
-                (stalled.message, Some(stalled.cost))
-            } else {
-                let Some(message) = from.message().map_err(ends)? else {
-                    return Ok(());
-                };
-                let cost = self.rules.cost(is_up, &message);
-                (message, cost)
+            let message = match self.stall(is_up).take() {
+                Some(stalled) => stalled.message,
+                None => match from.message().map_err(ends)? {
+                    Some(message) => message,
+                    None => return Ok(()),
+                },
             };
-            let mut room = Room::default();
-            if let Some(cost) = cost {
-                match self.session.recorder.room_now(cost) {
-                    Some(given) => room = given,
-                    None => {
-                        *self.stall(is_up) = Some(Stalled { message, cost });
-                        return Ok(());
-                    }
-                }
+            if is_up && self.rules.waits(&message) {
+                *self.stall(is_up) = Some(Stalled { message, cost: None });
+                return Ok(());
             }
+            let cost = self.rules.cost(is_up, &message);
+            let given = cost.map(|cost| self.session.recorder.room_now(cost));
+            let Some(mut room) = given.unwrap_or_else(|| Some(Room::default())) else {
+                *self.stall(is_up) = Some(Stalled { message, cost });
+                return Ok(());
+            };
             let passed = self.pass(is_up, &message, &mut room, from, to);
             self.session.recorder.unused(&room);
             passed?;
+            for owed in self.rules.owed.drain(..) {
+                to.send(&owed).map_err(|malformed| ends(malformed.into()))?;
+            }
         }
         Ok(())
     }
@@ -249,7 +267,7 @@ impl<'a> Relay<'a> {
         to: &mut Transport,
     ) -> Result<(), End> {
         if message.first() == Some(&msg::DISCONNECT) {
-            return Err(if is_up { (Reason::Left, None) } else { lost() });
+            return Err(if is_up { (Reason::Left, None) } else { self.lost() });
         }
         let ends = if is_up { violated } else { strange };
         let now = (edge::now(), edge::instant());
@@ -269,6 +287,12 @@ impl<'a> Relay<'a> {
             }
         };
         done.map_err(|malformed| ends(malformed.into()))
+    }
+
+    fn lost(&mut self) -> End {
+        self.target_left = true;
+        let words = "the target ended the connection";
+        (Reason::TargetLost, Some(words.to_owned()))
     }
 
     fn record(&mut self) {
@@ -291,14 +315,12 @@ impl Drop for Relay<'_> {
     }
 }
 
+/// Waits until the client goes.
+async fn leaving(client: &mut Link) {
+    while client.receive().await.is_ok() {}
+}
+
 fn ended(reason: Reason) -> End {
     let words = format!("Daypass ended this session: {}", reason.words());
     (reason, Some(words))
-}
-
-fn lost() -> End {
-    (
-        Reason::TargetLost,
-        Some("the target ended the connection".to_owned()),
-    )
 }

@@ -4,9 +4,12 @@
 //! would without us. **What is not known here is refused.** Answers to requests come in their order; so a refused request is replaced by one that
 //! nobody knows (`refused@daypass`), and the other side refuses it at its turn.
 
+mod requests;
+
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::channel::{Begin, Channel, Kind, Now, Pty};
+use super::channel::{Channel, Kind, Now};
 use super::event::{Event, Exit};
 use super::link::one_line;
 use super::msg;
@@ -14,6 +17,7 @@ use super::target::{Allowed, Place};
 use super::terminal::Shown;
 use super::wire::{Malformed, Reader, Writer};
 use crate::record::Room;
+use requests::refused_to_all;
 
 /// How many channels a session may have at once, and how many of them with programs.
 const CHANNELS: usize = 64;
@@ -22,10 +26,12 @@ const PROGRAMS: usize = 16;
 /// How often a target may try to open what it may not.
 const STRANGE: u32 = 64;
 
-/// The longest command that is passed on.
-const COMMAND: usize = 128 * 1024;
+/// So many requests of SFTP may wait for their answers in all channels of a session: what is kept of each is some thirty bytes. One file
+/// that is asked for at once is as many as the target's window takes, 72,000 with OpenSSH.
+const WAITING: usize = 256 * 1024;
 
-const REFUSED: &str = "refused@daypass";
+/// So many channels that are gone are remembered: what crosses their end belongs to nothing, and is no fault.
+const GONE: usize = 2 * CHANNELS;
 
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,8 +59,12 @@ pub(super) struct Rules {
     listening: Vec<Place>,
     /// How many channels the target wanted to open that it may not.
     strange: u32,
+    /// Channels that are gone, by the names that the client had for them, and the target.
+    gone: VecDeque<[Option<u32>; 2]>,
     /// What is to be recorded.
     pub(super) shown: Vec<Shown>,
+    /// What the client is told besides what passes.
+    pub(super) owed: Vec<Vec<u8>>,
     /// How much was refused, and how many bytes of channels went up and down.
     pub(super) refused: u64,
     pub(super) up: u64,
@@ -83,7 +93,9 @@ impl Rules {
             opened: 0,
             listening: Vec::new(),
             strange: 0,
+            gone: VecDeque::new(),
             shown: Vec::new(),
+            owed: Vec::new(),
             refused: 0,
             up: 0,
             down: 0,
@@ -96,10 +108,18 @@ impl Rules {
         match kind {
             msg::CHANNEL_OPEN | msg::CHANNEL_REQUEST | msg::GLOBAL_REQUEST => Some(message.len()),
             msg::CHANNEL_CLOSE => Some(0),
-            msg::CHANNEL_DATA | msg::CHANNEL_EXTENDED_DATA if !is_up => {
-                let id = Reader(message.get(1..)?).u32().ok()?;
+            msg::CHANNEL_DATA | msg::CHANNEL_EXTENDED_DATA => {
+                let mut fields = Reader(message.get(1..)?);
+                let id = fields.u32().ok()?;
+                if is_up {
+                    let channel = self.all.iter().find(|channel| channel.target == Some(id))?;
+                    return channel.cost_of_input(message.len());
+                }
+                if kind == msg::CHANNEL_EXTENDED_DATA {
+                    fields.u32().ok()?;
+                }
                 let channel = self.all.iter().find(|channel| channel.client == Some(id))?;
-                channel.cost_of_output(message.len())
+                channel.cost_of_output(fields.string().ok()?)
             }
             _ => None,
         }
@@ -150,8 +170,30 @@ impl Rules {
 
     fn remove(&mut self, is: impl Fn(&Channel) -> bool, end: Exit, now: Now) {
         if let Some(at) = self.all.iter().position(is) {
-            self.all.swap_remove(at).over(end, now, &mut self.shown);
+            let channel = self.all.swap_remove(at);
+            self.gone.push_back([channel.client, channel.target]);
+            if self.gone.len() > GONE {
+                self.gone.pop_front();
+            }
+            channel.over(end, now, &mut self.shown);
         }
+    }
+
+    /// Whether this side has closed that channel: what it still says about it crossed its end, or its library is late.
+    fn is_closed(&self, is_up: bool, id: u32) -> bool {
+        // Each side names a channel as the other calls it.
+        let named = |[client, target]: [Option<u32>; 2]| (if is_up { target } else { client }) == Some(id);
+        let is = |channel: &&Channel| named([channel.client, channel.target]);
+        match self.all.iter().find(is) {
+            Some(channel) if is_up => channel.client_closed,
+            Some(channel) => channel.target_closed,
+            None => self.gone.iter().any(|gone| named(*gone)),
+        }
+    }
+
+    /// Whether there was a channel, and the target has closed all.
+    pub(super) fn is_through(&self) -> bool {
+        self.opened > 0 && self.all.iter().all(|channel| channel.target_closed)
     }
 
     fn remove_closed(&mut self, now: Now) {
@@ -162,18 +204,40 @@ impl Rules {
         );
     }
 
+    /// Whether it is about a channel that whoever says it has closed, and so about nothing.
+    fn crosses(&self, is_up: bool, kind: u8, mut fields: Reader<'_>) -> bool {
+        let may = matches!(
+            kind,
+            msg::CHANNEL_WINDOW_ADJUST | msg::CHANNEL_EOF | msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE
+        );
+        may && fields.u32().is_ok_and(|id| self.is_closed(is_up, id))
+    }
+
     /// A message of the client.
     pub(super) fn up(&mut self, message: &[u8], room: &mut Room, now: Now) -> Result<Then, Malformed> {
         let mut fields = Reader(message);
         match fields.u8()? {
+            kind if self.crosses(true, kind, fields) => return Ok(Then::Nothing),
             msg::CHANNEL_DATA => {
                 let (id, data) = (fields.u32()?, fields.string()?);
                 self.up += u64::try_from(data.len()).unwrap_or(0);
                 let channel = self.of_client(id)?;
                 if !channel.hears() {
+                    return if channel.was_refused {
+                        Ok(Then::Nothing)
+                    } else {
+                        Err(Malformed)
+                    };
+                }
+                let instead = channel.instead(data);
+                channel.hears_client(data, (room, now))?;
+                if let Some(instead) = instead {
+                    let message = Writer::message(msg::CHANNEL_DATA).u32(id).string(instead);
+                    return Ok(Then::Instead(message.done()));
+                }
+                if self.all.iter().map(Channel::waiting).sum::<usize>() > WAITING {
                     return Err(Malformed);
                 }
-                channel.hears_client(data)?;
             }
             msg::CHANNEL_WINDOW_ADJUST => {
                 let (id, more) = (fields.u32()?, fields.u32()?);
@@ -261,130 +325,11 @@ impl Rules {
         Ok(Then::Pass)
     }
 
-    /// A request about a channel.
-    fn client_asks(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
-        let id = fields.u32()?;
-        let (name, wants_reply) = (fields.text()?, fields.bool()?);
-        let allowed = self.allowed.clone();
-        let line = self.longest_line;
-        let shown = &mut self.shown;
-        let is = |channel: &&mut Channel| {
-            channel.target == Some(id) && channel.client.is_some() && !channel.client_closed
-        };
-        let channel = self.all.iter_mut().find(is).ok_or(Malformed)?;
-        let is_free = matches!(channel.kind, Kind::Session { program: None, .. });
-        // Without a terminal nobody sees what a shell is told: it is as good as any command.
-        let runs_shell = allowed.shell && (channel.has_terminal() || allowed.exec);
-        let mut begin = |what| channel.begin(what, line, (room, now), shown);
-        let passes = match name {
-            "pty-req" if is_free && (allowed.shell || allowed.exec) => {
-                let term = one_line(fields.text()?);
-                let (columns, rows) = (fields.u32()?, fields.u32()?);
-                let (term, _) = term.split_at(term.floor_char_boundary(64));
-                let given = Pty {
-                    term: term.to_owned(),
-                    columns,
-                    rows,
-                };
-                if let Kind::Session { pty, .. } = &mut channel.kind {
-                    *pty = Some(given);
-                }
-                true
-            }
-            "env" if is_free => {
-                let (name, value) = (fields.text()?, fields.text()?);
-                channel.env(name, value)
-            }
-            "shell" if is_free && runs_shell => begin(Begin::Shell).map(|()| true)?,
-            "exec" if is_free && allowed.exec => {
-                let command = fields.string()?;
-                if command.len() > COMMAND {
-                    return Err(Malformed);
-                }
-                let command = String::from_utf8_lossy(command).into_owned();
-                begin(Begin::Command(command.into())).map(|()| true)?
-            }
-            "subsystem" if is_free && allowed.files && fields.text()? == "sftp" => {
-                begin(Begin::Files).map(|()| true)?
-            }
-            "window-change" => {
-                let resized = channel.resize(fields.u32()?, fields.u32()?);
-                shown.extend(resized.map(|event| (std::mem::take(room), now.0, event)));
-                true
-            }
-            "signal" | "break" | "eow@openssh.com" => true,
-            "auth-agent-req@openssh.com" => allowed.agent,
-            _ => false,
-        };
-        if passes {
-            return Ok(Then::Pass);
-        }
-        if !is_usual(name) {
-            self.refuse(&format!("the request {name}"), room, now);
-        }
-        if !wants_reply {
-            return Ok(Then::Nothing);
-        }
-        let instead = Writer::message(msg::CHANNEL_REQUEST)
-            .u32(id)
-            .string(REFUSED)
-            .bool(true);
-        Ok(Then::Instead(instead.done()))
-    }
-
-    /// A request about the connection.
-    fn client_asks_all(
-        &mut self,
-        mut fields: Reader<'_>,
-        room: &mut Room,
-        now: Now,
-    ) -> Result<Then, Malformed> {
-        let (name, wants_reply) = (fields.text()?, fields.bool()?);
-        let passes = match name {
-            "tcpip-forward" => {
-                let (host, port) = (fields.text()?, fields.u32()?);
-                let place = self.allowed.listen.iter().find(|place| place.is(host, port));
-                let place = place.cloned();
-                if let Some(place) = &place {
-                    self.listens(place, room, now);
-                }
-                place.is_some()
-            }
-            "cancel-tcpip-forward" => {
-                let (host, port) = (fields.text()?, fields.u32()?);
-                let before = self.listening.len();
-                self.listening.retain(|place| !place.is(host, port));
-                self.listening.len() < before
-            }
-            "keepalive@openssh.com" | "no-more-sessions@openssh.com" => true,
-            _ => false,
-        };
-        if passes {
-            return Ok(Then::Pass);
-        }
-        if !is_usual(name) {
-            self.refuse(&format!("the request {name}"), room, now);
-        }
-        Ok(refused_to_all(wants_reply))
-    }
-
-    /// The host is to listen there: what comes in from there is let through from here on.
-    fn listens(&mut self, place: &Place, room: &mut Room, now: Now) {
-        let event = Event::Forward {
-            channel: 0,
-            way: "listen",
-            to: format!("{}:{}", place.host, place.port),
-        };
-        self.shown.push((std::mem::take(room), now.0, event));
-        if !self.listening.contains(place) {
-            self.listening.push(place.clone());
-        }
-    }
-
     /// A message of the target.
     pub(super) fn down(&mut self, message: &[u8], room: &mut Room, now: Now) -> Result<Then, Malformed> {
         let mut fields = Reader(message);
         match fields.u8()? {
+            kind if self.crosses(false, kind, fields) => return Ok(Then::Nothing),
             kind @ (msg::CHANNEL_DATA | msg::CHANNEL_EXTENDED_DATA) => {
                 let id = fields.u32()?;
                 let error = kind == msg::CHANNEL_EXTENDED_DATA && fields.u32().is_ok();
@@ -399,9 +344,18 @@ impl Rules {
                 });
                 self.shown = shown;
                 seen?;
+                self.give_window(id)?;
             }
-            msg::CHANNEL_WINDOW_ADJUST | msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE => {
-                self.of_target(fields.u32()?)?;
+            msg::CHANNEL_WINDOW_ADJUST => {
+                let (id, more) = (fields.u32()?, fields.u32()?);
+                let channel = self.of_target(id)?;
+                if channel.is_behind() {
+                    channel.held += u64::from(more);
+                    return Ok(Then::Nothing);
+                }
+            }
+            kind @ (msg::CHANNEL_SUCCESS | msg::CHANNEL_FAILURE) => {
+                return self.target_replies(kind == msg::CHANNEL_SUCCESS, fields, now);
             }
             msg::CHANNEL_EOF => self.of_target(fields.u32()?)?.target_is_through = true,
             msg::CHANNEL_CLOSE => {
@@ -440,30 +394,6 @@ impl Rules {
         Ok(Then::Pass)
     }
 
-    fn target_asks(&mut self, mut fields: Reader<'_>) -> Result<Then, Malformed> {
-        let id = fields.u32()?;
-        let (name, wants_reply) = (fields.text()?, fields.bool()?);
-        let channel = self.of_target(id)?;
-        match name {
-            "exit-status" => channel.exits(Exit::Status(fields.u32()?)),
-            "exit-signal" => {
-                let signal = one_line(fields.text()?);
-                let (signal, _) = signal.split_at(signal.floor_char_boundary(32));
-                channel.exits(Exit::Signal(signal.to_owned()));
-            }
-            "keepalive@openssh.com" | "eow@openssh.com" | "xon-xoff" => {}
-            _ if !wants_reply => return Ok(Then::Nothing),
-            _ => {
-                let instead = Writer::message(msg::CHANNEL_REQUEST)
-                    .u32(id)
-                    .string(REFUSED)
-                    .bool(true);
-                return Ok(Then::Instead(instead.done()));
-            }
-        }
-        Ok(Then::Pass)
-    }
-
     fn target_opens(&mut self, mut fields: Reader<'_>, room: &mut Room, now: Now) -> Result<Then, Malformed> {
         let (kind, id) = (fields.text()?, fields.u32()?);
         let (_, _) = (fields.u32()?, fields.u32()?);
@@ -495,18 +425,26 @@ impl Rules {
         Ok(Then::Pass)
     }
 
-    /// When what a terminal showed is to be recorded.
-    pub(super) fn due(&mut self) -> Option<Instant> {
-        let due = |channel: &mut Channel| channel.terminal().and_then(|terminal| terminal.due());
-        self.all.iter_mut().filter_map(due).min()
+    /// What of the target's window was held back goes to the client, once enough was answered.
+    fn give_window(&mut self, id: u32) -> Result<(), Malformed> {
+        let channel = self.of_target(id)?;
+        if channel.held > 0 && !channel.is_behind() {
+            let more = u32::try_from(std::mem::take(&mut channel.held)).unwrap_or(u32::MAX);
+            let adjust = Writer::message(msg::CHANNEL_WINDOW_ADJUST).u32(id).u32(more);
+            self.owed.push(adjust.done());
+        }
+        Ok(())
+    }
+
+    /// When something is to be recorded.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.all.iter().filter_map(Channel::due).min()
     }
 
     /// Records what is due.
-    pub(super) fn look(&mut self, now: Instant) {
+    pub(super) fn look(&mut self, now: Now) {
         for channel in &mut self.all {
-            if let Some(terminal) = channel.terminal() {
-                terminal.look(now, &mut self.shown);
-            }
+            channel.look(now, &mut self.shown);
         }
     }
 
@@ -550,23 +488,4 @@ impl Rules {
             channel.over(Exit::Cut(true), now, &mut self.shown);
         }
     }
-}
-
-/// What programs ask all the time, and whoever reads what was refused need not know.
-fn is_usual(name: &str) -> bool {
-    name.ends_with("@putty.projects.tartarus.org")
-        || name.starts_with("keepalive@")
-        || name.starts_with("keep-alive@")
-}
-
-fn refused_to_all(wants_reply: bool) -> Then {
-    if !wants_reply {
-        return Then::Nothing;
-    }
-    Then::Instead(
-        Writer::message(msg::GLOBAL_REQUEST)
-            .string(REFUSED)
-            .bool(true)
-            .done(),
-    )
 }

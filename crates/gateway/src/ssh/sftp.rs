@@ -1,193 +1,50 @@
 //! What passes through the `sftp` subsystem, as far as it is recorded: names of files, what was done to them, and how many bytes. Without IO.
 //!
 //! Only heads are read; what is in the files goes by. Every request and its answer are told apart by their number, as both sides do; **whatever does not
-//! fit into that ends the session**, because it could be read there in another way than here. Source: draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL, 4.
+//! fit into that ends the session**, because it could be read there in another way than here. All that an answer may need is counted when it is
+//! asked for, so that nothing that a client asks can make an honest answer too much. Source: draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL, 4.
 
+mod handles;
+mod request;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use super::event::{Event, Set};
-use super::wire::{Malformed, Reader};
-use crate::record::Text;
+use super::wire::{Malformed, Reader, Writer};
+use crate::record::{Room, Text};
+use handles::{File, Handles};
+use request::{EACH, HANDLE, Request, Small, Split, Told, kind, read};
 
-/// How much of a message is read: two paths and more. Of data, its head alone.
-const HEAD: usize = 16 * 1024;
-const HEAD_OF_DATA: usize = 300;
-
-/// How many requests may wait for their answers, how many files may be open, and how many bytes of names are kept of both. Programs keep
-/// to some sixty.
-const PENDING: usize = 1_024;
+/// How many files may be open, with those that are being opened, and how many bytes are kept of names and of what has a record.
 const FILES: usize = 1_024;
-const KEPT: usize = 64 * 1024;
+const KEPT: usize = 256 * 1024;
+
+/// What has no answer for so long is recorded as asked: whoever watches sees it, although the client takes no answers.
+const ASKED: Duration = Duration::from_secs(1);
+
+/// So many requests may wait for their answers before the client gets no more of the target's window. Some programs ask for all of a file at once.
+const BEHIND: usize = 4_096;
 
 /// The version that is spoken: what OpenSSH has, and nearly everybody.
 const VERSION: u32 = 3;
 
-/// Messages, by their numbers.
-mod kind {
-    pub(super) const INIT: u8 = 1;
-    pub(super) const VERSION: u8 = 2;
-    pub(super) const OPEN: u8 = 3;
-    pub(super) const CLOSE: u8 = 4;
-    pub(super) const READ: u8 = 5;
-    pub(super) const WRITE: u8 = 6;
-    pub(super) const LSTAT: u8 = 7;
-    pub(super) const FSTAT: u8 = 8;
-    pub(super) const SETSTAT: u8 = 9;
-    pub(super) const FSETSTAT: u8 = 10;
-    pub(super) const OPENDIR: u8 = 11;
-    pub(super) const READDIR: u8 = 12;
-    pub(super) const REMOVE: u8 = 13;
-    pub(super) const MKDIR: u8 = 14;
-    pub(super) const RMDIR: u8 = 15;
-    pub(super) const REALPATH: u8 = 16;
-    pub(super) const STAT: u8 = 17;
-    pub(super) const RENAME: u8 = 18;
-    pub(super) const READLINK: u8 = 19;
-    pub(super) const SYMLINK: u8 = 20;
-    pub(super) const STATUS: u8 = 101;
-    pub(super) const HANDLE: u8 = 102;
-    pub(super) const DATA: u8 = 103;
-    pub(super) const NAME: u8 = 104;
-    pub(super) const ATTRS: u8 = 105;
-    pub(super) const EXTENDED: u8 = 200;
-    pub(super) const EXTENDED_REPLY: u8 = 201;
-}
-
 /// For what a file is opened, bit by bit.
 const FLAGS: [&str; 6] = ["read", "write", "append", "create", "truncate", "exclusive"];
 
-/// Extensions that change nothing.
-const HARMLESS: [&[u8]; 7] = [
-    b"statvfs@openssh.com",
-    b"fstatvfs@openssh.com",
-    b"fsync@openssh.com",
-    b"limits@openssh.com",
-    b"expand-path@openssh.com",
-    b"home-directory",
-    b"users-groups-by-id@openssh.com",
-];
+/// What is to be recorded, with the room that it has.
+pub type Given = (Room, Event);
 
-/// One direction: where in a message it is.
-#[derive(Debug, Default)]
-struct Split {
-    head: Vec<u8>,
-    /// How much of the message's head is wanted, once that is known.
-    wanted: usize,
-    /// How much goes by after it.
-    rest: usize,
-}
-
-impl Split {
-    /// Reads on; gives each head once it is whole.
-    fn feed(
-        &mut self,
-        mut bytes: &[u8],
-        mut take: impl FnMut(&[u8]) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        while !bytes.is_empty() {
-            if self.rest > 0 {
-                let passed = self.rest.min(bytes.len());
-                bytes = bytes.get(passed..).unwrap_or_default();
-                self.rest -= passed;
-                continue;
-            }
-            // The length and the kind.
-            let wanted = self.wanted.max(5);
-            let taken = (wanted - self.head.len()).min(bytes.len());
-            let (now, later) = bytes.split_at(taken);
-            self.head.extend_from_slice(now);
-            bytes = later;
-            if self.head.len() < wanted {
-                return Ok(());
-            }
-            let mut head = Reader(&self.head);
-            let length = usize::try_from(head.u32()?).map_err(|_| Malformed)?;
-            let most = if matches!(head.u8()?, kind::WRITE | kind::DATA) {
-                HEAD_OF_DATA
-            } else {
-                HEAD
-            };
-            if length == 0 {
-                return Err(Malformed);
-            }
-            if self.wanted == 0 {
-                self.wanted = 4 + length.min(most);
-                self.rest = 0;
-                if self.head.len() < self.wanted {
-                    continue;
-                }
-            }
-            take(self.head.get(4..).unwrap_or_default())?;
-            self.rest = 4 + length - self.wanted;
-            self.wanted = 0;
-            self.head.clear();
-        }
-        Ok(())
-    }
-}
-
-/// What was asked for and not answered.
+/// What has a record and no answer yet.
 #[derive(Debug)]
-enum Asked {
-    Open(Text, u32),
-    OpenDir,
-    Close(Vec<u8>),
-    Read(Vec<u8>),
-    Write(Vec<u8>, u64),
-    /// From one file into another, so many bytes; 0 is all.
-    Copy(Vec<u8>, Vec<u8>, u64),
-    Done(&'static str, Text, Option<Text>),
-    /// Of a path, or of what is open.
-    Set(Text, Set),
-    SetOpen(Vec<u8>, Set),
-    /// An extension that nobody knows here.
-    Extended(Text),
-    /// Nothing is recorded of it, and this would be its answer.
-    Other(&'static [u8]),
-}
-
-impl Asked {
-    /// Whether this is an answer to it.
-    fn fits(&self, answer: u8) -> bool {
-        if answer == kind::STATUS {
-            return true;
-        }
-        match self {
-            Self::Open(..) | Self::OpenDir => answer == kind::HANDLE,
-            Self::Read(_) => answer == kind::DATA,
-            Self::Close(_)
-            | Self::Write(..)
-            | Self::Copy(..)
-            | Self::Done(..)
-            | Self::Set(..)
-            | Self::SetOpen(..) => false,
-            Self::Extended(_) => matches!(answer, kind::EXTENDED_REPLY | kind::NAME | kind::ATTRS),
-            Self::Other(answers) => answers.contains(&answer),
-        }
-    }
-
-    /// How many bytes of names are kept of it.
-    fn size(&self) -> usize {
-        match self {
-            Self::Open(path, _) | Self::Set(path, _) | Self::Extended(path) => path.len(),
-            Self::Close(handle) | Self::Read(handle) | Self::Write(handle, _) | Self::SetOpen(handle, _) => {
-                handle.len()
-            }
-            Self::Copy(from, to, _) => from.len() + to.len(),
-            Self::Done(_, path, to) => path.len() + to.as_ref().map_or(0, |to| to.len()),
-            Self::OpenDir | Self::Other(_) => 0,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct File {
-    path: Text,
-    read: u64,
-    written: u64,
+struct Asked {
+    what: Told<u32>,
+    room: Room,
+    since: Instant,
+    /// It is recorded that it was asked.
+    said: bool,
 }
 
 /// See the module.
@@ -198,47 +55,15 @@ pub struct Sftp {
     down: Split,
     /// Whether the client, and the target, said which version they speak.
     begun: [bool; 2],
+    /// What has no answer yet, by its number.
+    small: HashMap<u32, Small<u32>>,
     asked: HashMap<u32, Asked>,
-    files: HashMap<Vec<u8>, File>,
+    opening: usize,
+    /// When it is to be looked for what waits for long.
+    due: Option<Instant>,
+    handles: Handles,
     kept: usize,
-}
-
-fn readable(bytes: &[u8]) -> Text {
-    String::from_utf8_lossy(bytes).into_owned().into()
-}
-
-fn extended(mut fields: Reader<'_>) -> Result<Asked, Malformed> {
-    let name = fields.string()?;
-    let mut path = || fields.string().map(readable);
-    Ok(match name {
-        name if HARMLESS.contains(&name) => Asked::Other(&[kind::EXTENDED_REPLY, kind::NAME]),
-        b"posix-rename@openssh.com" => Asked::Done("rename", path()?, Some(path()?)),
-        b"hardlink@openssh.com" => Asked::Done("link", path()?, Some(path()?)),
-        b"lsetstat@openssh.com" => Asked::Set(path()?, set(fields)?),
-        b"copy-data" => {
-            let from = fields.string()?.to_vec();
-            fields.u64()?;
-            let bytes = fields.u64()?;
-            Asked::Copy(from, fields.string()?.to_vec(), bytes)
-        }
-        other => Asked::Extended(readable(other)),
-    })
-}
-
-/// The attributes of a file.
-fn set(mut fields: Reader<'_>) -> Result<Set, Malformed> {
-    let flags = fields.u32()?;
-    let mut set = Set::default();
-    if flags & 1 != 0 {
-        set.size = Some(fields.u64()?);
-    }
-    if flags & 2 != 0 {
-        set.owner = Some([fields.u32()?, fields.u32()?]);
-    }
-    if flags & 4 != 0 {
-        set.mode = Some(format!("{:04o}", fields.u32()? & 0o7777));
-    }
-    Ok(set)
+    told: u64,
 }
 
 impl Sftp {
@@ -251,34 +76,113 @@ impl Sftp {
         }
     }
 
-    /// What the client says.
+    /// What the client says just now, and the room for records of it.
     ///
     /// # Errors
     /// It could not be recorded.
-    pub fn up(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    pub fn up(&mut self, bytes: &[u8], (room, now): (&mut Room, Instant)) -> Result<(), Malformed> {
         let mut split = std::mem::take(&mut self.up);
-        let fed = split.feed(bytes, |head| self.request(head));
+        let fed = split.feed(bytes, |head| self.request(head, room, now));
         self.up = split;
         fed
     }
 
-    /// What the target says; what is to be recorded comes out.
+    /// What the client begins with, where it offers a newer version than is known here: then it is the one that is (WinSCP asks for 6 by
+    /// itself, and is content with 3).
+    #[must_use]
+    pub fn lowered(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut fields = Reader(bytes);
+        let (length, kind, version) = (fields.u32().ok()?, fields.u8().ok()?, fields.u32().ok()?);
+        if self.begun[0] || !self.up.is_empty() || length < 5 || kind != kind::INIT || version <= VERSION {
+            return None;
+        }
+        let rest = Writer::default().u32(length).u8(kind).u32(VERSION).raw(fields.0);
+        Some(rest.done())
+    }
+
+    /// What the target says; what is to be recorded comes out, also of what came before an error.
     ///
     /// # Errors
     /// It could not be recorded.
-    pub fn down(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed> {
+    pub fn down(&mut self, bytes: &[u8], out: &mut Vec<Given>) -> Result<(), Malformed> {
         let mut split = std::mem::take(&mut self.down);
         let fed = split.feed(bytes, |head| self.answer(head, out));
         self.down = split;
         fed
     }
 
-    fn keep(&mut self, bytes: usize) -> Result<(), Malformed> {
-        self.kept += bytes;
-        if self.kept > KEPT { Err(Malformed) } else { Ok(()) }
+    /// How many requests wait for their answers.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.small.len() + self.asked.len()
     }
 
-    fn request(&mut self, head: &[u8]) -> Result<(), Malformed> {
+    /// How much was asked that has a record of its own.
+    #[must_use]
+    pub const fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// Whether so many wait that no more should come.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting() > BEHIND
+    }
+
+    /// When [`Sftp::look`] has something to do.
+    #[must_use]
+    pub const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Records what has no answer for long.
+    pub fn look(&mut self, now: Instant, out: &mut Vec<Given>) {
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.asked);
+        let mut next = None;
+        for asked in all.values_mut().filter(|asked| !asked.said) {
+            let due = asked.since + ASKED;
+            if due > now {
+                next = next.into_iter().chain([due]).min();
+                continue;
+            }
+            asked.said = true;
+            let mut event = self.event(&asked.what, None);
+            if let Event::File { asked, .. } = &mut event {
+                *asked = true;
+            }
+            out.push((std::mem::take(&mut asked.room), event));
+        }
+        (self.asked, self.due) = (all, next);
+    }
+
+    fn keep(&mut self, bytes: usize) -> Result<(), Malformed> {
+        if self.kept + bytes > KEPT {
+            return Err(Malformed);
+        }
+        self.kept += bytes;
+        Ok(())
+    }
+
+    /// The number of what is open, or is said to be; it is kept as long as somebody uses it.
+    fn name(&mut self, handle: &[u8]) -> Result<u32, Malformed> {
+        if handle.len() > HANDLE {
+            return Err(Malformed);
+        }
+        let (number, is_new) = self.handles.name(handle);
+        if is_new {
+            self.keep(handle.len() + EACH)?;
+        }
+        Ok(number)
+    }
+
+    fn unname(&mut self, number: u32) {
+        let freed = self.handles.unname(number).map_or(0, |bytes| bytes + EACH);
+        self.kept = self.kept.saturating_sub(freed);
+    }
+
+    fn request(&mut self, head: &[u8], room: &mut Room, now: Instant) -> Result<(), Malformed> {
         let mut fields = Reader(head);
         let kind = fields.u8()?;
         if !std::mem::replace(&mut self.begun[0], true) {
@@ -286,49 +190,46 @@ impl Sftp {
             return if begins { Ok(()) } else { Err(Malformed) };
         }
         let id = fields.u32()?;
-        let asked = Self::asks(kind, fields)?;
         // The same number twice would leave one of them without its answer.
-        if self.asked.len() >= PENDING || self.asked.contains_key(&id) {
+        if self.small.contains_key(&id) || self.asked.contains_key(&id) {
             return Err(Malformed);
         }
-        self.keep(asked.size())?;
-        self.asked.insert(id, asked);
+        match read(kind, fields)? {
+            Request::Small(small) => {
+                let small = small.named(|handle| self.name(handle))?;
+                self.small.insert(id, small);
+            }
+            Request::Told(told) => {
+                let what = told.named(|handle| self.name(handle))?;
+                let opens = matches!(what, Told::Open(..));
+                if opens && self.handles.files() + self.opening >= FILES {
+                    return Err(Malformed);
+                }
+                self.keep(what.size())?;
+                self.opening += usize::from(opens);
+                self.due.get_or_insert(now + ASKED);
+                let asked = Asked {
+                    room: room.part(what.names()),
+                    what,
+                    since: now,
+                    said: false,
+                };
+                self.asked.insert(id, asked);
+                self.told += 1;
+            }
+        }
         Ok(())
     }
 
-    fn asks(kind: u8, mut fields: Reader<'_>) -> Result<Asked, Malformed> {
-        let mut path = || fields.string().map(readable);
-        Ok(match kind {
-            kind::OPEN => Asked::Open(path()?, fields.u32()?),
-            kind::SETSTAT => Asked::Set(path()?, set(fields)?),
-            kind::REMOVE => Asked::Done("remove", path()?, None),
-            kind::MKDIR => Asked::Done("mkdir", path()?, None),
-            kind::RMDIR => Asked::Done("rmdir", path()?, None),
-            kind::RENAME => Asked::Done("rename", path()?, Some(path()?)),
-            kind::SYMLINK => Asked::Done("symlink", path()?, Some(path()?)),
-            kind::CLOSE => Asked::Close(fields.string()?.to_vec()),
-            kind::READ => Asked::Read(fields.string()?.to_vec()),
-            kind::WRITE => {
-                let handle = fields.string()?.to_vec();
-                fields.u64()?;
-                Asked::Write(handle, u64::from(fields.u32()?))
+    /// The path of what is open; of what is not, how it was called.
+    fn path(&self, number: u32) -> Text {
+        match self.handles.file(number) {
+            Some(file) => file.path.clone(),
+            None => {
+                let called = self.handles.called(number).map(hex::encode);
+                format!("handle:{}", called.unwrap_or_default()).into()
             }
-            kind::FSETSTAT => Asked::SetOpen(fields.string()?.to_vec(), set(fields)?),
-            kind::OPENDIR => Asked::OpenDir,
-            kind::STAT | kind::LSTAT | kind::FSTAT => Asked::Other(&[kind::ATTRS]),
-            kind::READDIR | kind::REALPATH | kind::READLINK => Asked::Other(&[kind::NAME]),
-            kind::EXTENDED => extended(fields)?,
-            // There are no others in this version.
-            _ => return Err(Malformed),
-        })
-    }
-
-    /// The path of what is open.
-    fn path(&self, handle: &[u8]) -> Text {
-        self.files
-            .get(handle)
-            .map(|file| file.path.clone())
-            .unwrap_or_default()
+        }
     }
 
     fn file(&self, did: &'static str, path: Text, to: Option<Text>, status: Option<u32>) -> Event {
@@ -342,7 +243,16 @@ impl Sftp {
             read: 0,
             written: 0,
             status,
+            asked: false,
         }
+    }
+
+    fn moved_bytes(&self, did: &'static str, file: File, status: Option<u32>) -> Event {
+        let mut event = self.file(did, file.path, None, status);
+        if let Event::File { read, written, .. } = &mut event {
+            (*read, *written) = (file.read, file.written);
+        }
+        event
     }
 
     fn changed(&self, path: Text, what: Set, status: Option<u32>) -> Event {
@@ -353,127 +263,182 @@ impl Sftp {
         event
     }
 
-    fn opened(&self, path: Text, flags: u32, status: Option<u32>) -> Event {
-        let named = FLAGS.iter().enumerate();
-        let named = named.filter(|(bit, _)| flags & (1 << bit) != 0);
-        Event::File {
-            channel: self.channel,
-            did: "open",
-            path,
-            to: None,
-            flags: named.map(|(_, name)| *name).collect(),
-            set: Set::default(),
-            read: 0,
-            written: 0,
-            status,
+    fn opened(&self, path: Text, bits: u32, status: Option<u32>) -> Event {
+        let mut event = self.file("open", path, None, status);
+        if let Event::File { flags, .. } = &mut event {
+            let named = FLAGS.iter().enumerate();
+            let named = named.filter(|(bit, _)| bits & (1 << bit) != 0);
+            *flags = named.map(|(_, name)| *name).collect();
+        }
+        event
+    }
+
+    /// The record of it.
+    fn event(&self, what: &Told<u32>, status: Option<u32>) -> Event {
+        match what {
+            Told::Open(path, flags) => self.opened(path.clone(), *flags, status),
+            Told::Copy(from, to, _) => self.file("copy", self.path(*from), Some(self.path(*to)), status),
+            Told::Done(did, path, to) => self.file(did, path.clone(), to.clone(), status),
+            Told::Set(path, set) => self.changed(path.clone(), set.clone(), status),
+            Told::SetOpen(handle, set) => self.changed(self.path(*handle), set.clone(), status),
+            Told::Extended(name) => self.file("extended", name.clone(), None, status),
         }
     }
 
-    fn closed(&self, file: File, status: Option<u32>) -> Event {
-        Event::File {
-            channel: self.channel,
-            did: "close",
-            path: file.path,
-            to: None,
-            flags: Vec::new(),
-            set: Set::default(),
-            read: file.read,
-            written: file.written,
-            status,
-        }
-    }
-
-    fn close(&mut self, handle: &[u8]) -> Option<File> {
-        let file = self.files.remove(handle)?;
-        self.kept -= handle.len() + file.path.len();
-        Some(file)
-    }
-
-    fn answer(&mut self, head: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed> {
+    /// What cannot be read of it leaves its request without an answer, and so with a record at the end.
+    fn answer(&mut self, head: &[u8], out: &mut Vec<Given>) -> Result<(), Malformed> {
         let mut fields = Reader(head);
         let kind = fields.u8()?;
         if !std::mem::replace(&mut self.begun[1], true) {
             let begins = kind == kind::VERSION && fields.u32()? == VERSION;
             return if begins { Ok(()) } else { Err(Malformed) };
         }
-        let asked = self.asked.remove(&fields.u32()?).ok_or(Malformed)?;
-        if !asked.fits(kind) {
+        let id = fields.u32()?;
+        let status = match kind {
+            kind::STATUS => Some(fields.u32()?),
+            _ => None,
+        };
+        if let Some(small) = self.small.get(&id) {
+            if !small.fits(kind) {
+                return Err(Malformed);
+            }
+            let read = match kind {
+                kind::DATA => Some(fields.u32()?),
+                _ => None,
+            };
+            if let Some(small) = self.small.remove(&id) {
+                self.small_answered(&small, status, read, out);
+            }
+            return Ok(());
+        }
+        let asked = self.asked.get(&id).ok_or(Malformed)?;
+        if !asked.what.fits(kind) {
             return Err(Malformed);
         }
-        self.kept -= asked.size();
-        let status = if kind == kind::STATUS {
-            Some(fields.u32()?)
-        } else {
-            None
+        let handle = match asked.what {
+            Told::Open(..) if kind == kind::HANDLE => Some(fields.string()?),
+            _ => None,
         };
-        match asked {
-            Asked::Open(path, flags) if kind == kind::HANDLE => {
-                let handle = fields.string()?.to_vec();
-                out.push(self.opened(path.clone(), flags, Some(0)));
-                if let Some(before) = self.close(&handle) {
-                    out.push(self.closed(before, None));
+        if handle.is_some_and(|handle| handle.len() > HANDLE) {
+            return Err(Malformed);
+        }
+        match self.asked.remove(&id) {
+            Some(asked) => self.told_answered(asked, status, handle, out),
+            None => Err(Malformed),
+        }
+    }
+
+    fn small_answered(
+        &mut self,
+        small: &Small<u32>,
+        status: Option<u32>,
+        read: Option<u32>,
+        out: &mut Vec<Given>,
+    ) {
+        match *small {
+            Small::Read(handle) => {
+                if let Some(bytes) = read {
+                    self.moved(handle, (u64::from(bytes), 0), status, out);
                 }
-                if self.files.len() >= FILES {
-                    return Err(Malformed);
-                }
-                self.keep(handle.len() + path.len())?;
-                let (read, written) = (0, 0);
-                self.files.insert(handle, File { path, read, written });
+                self.unname(handle);
             }
-            Asked::Open(path, flags) => out.push(self.opened(path, flags, status)),
-            Asked::Read(handle) if kind == kind::DATA => {
-                let read = u64::from(fields.u32()?);
-                self.moved(&handle, |file| &mut file.read, read);
-            }
-            Asked::Write(handle, bytes) if status == Some(0) => {
-                self.moved(&handle, |file| &mut file.written, bytes);
-            }
-            Asked::Copy(from, to, bytes) => {
+            Small::Write(handle, bytes) => {
                 if status == Some(0) {
-                    self.moved(&from, |file| &mut file.read, bytes);
-                    self.moved(&to, |file| &mut file.written, bytes);
+                    self.moved(handle, (0, u64::from(bytes)), status, out);
                 }
-                out.push(self.file("copy", self.path(&from), Some(self.path(&to)), status));
+                self.unname(handle);
             }
-            Asked::Close(handle) => {
-                if let Some(file) = self.close(&handle) {
-                    out.push(self.closed(file, status));
+            Small::Close(handle) => {
+                self.close(handle, status, out);
+                self.unname(handle);
+            }
+            Small::Other(_) => {}
+        }
+        // After a burst its memory is given back.
+        if self.small.is_empty() && self.small.capacity() > BEHIND {
+            self.small = HashMap::new();
+        }
+    }
+
+    fn told_answered(
+        &mut self,
+        asked: Asked,
+        status: Option<u32>,
+        handle: Option<&[u8]>,
+        out: &mut Vec<Given>,
+    ) -> Result<(), Malformed> {
+        self.kept = self.kept.saturating_sub(asked.what.size());
+        let status = status.or_else(|| handle.map(|_| 0));
+        if let Told::Copy(from, to, bytes) = asked.what
+            && status == Some(0)
+        {
+            self.moved(from, (bytes, 0), status, out);
+            self.moved(to, (0, bytes), status, out);
+        }
+        out.push((asked.room, self.event(&asked.what, status)));
+        match asked.what {
+            Told::Open(path, _) => {
+                self.opening = self.opening.saturating_sub(1);
+                if let Some(handle) = handle {
+                    let number = self.name(handle)?;
+                    self.close(number, None, out);
+                    self.keep(path.len())?;
+                    self.handles.open(number, path);
+                    self.unname(number);
                 }
             }
-            Asked::Done(did, path, to) => out.push(self.file(did, path, to, status)),
-            Asked::Set(path, set) => out.push(self.changed(path, set, status)),
-            Asked::SetOpen(handle, set) => out.push(self.changed(self.path(&handle), set, status)),
-            Asked::Extended(name) => out.push(self.file("extended", name, None, status)),
-            Asked::Read(_) | Asked::Write(..) | Asked::OpenDir | Asked::Other(_) => {}
+            Told::Copy(from, to, _) => {
+                self.unname(from);
+                self.unname(to);
+            }
+            Told::SetOpen(handle, _) => self.unname(handle),
+            Told::Done(..) | Told::Set(..) | Told::Extended(_) => {}
         }
         Ok(())
     }
 
-    fn moved(&mut self, handle: &[u8], which: impl FnOnce(&mut File) -> &mut u64, bytes: u64) {
-        if let Some(file) = self.files.get_mut(handle) {
-            let count = which(file);
-            *count = count.saturating_add(bytes);
+    /// It is open no more.
+    fn close(&mut self, number: u32, status: Option<u32>, out: &mut Vec<Given>) {
+        if let Some(file) = self.handles.close(number) {
+            self.kept = self.kept.saturating_sub(file.path.len());
+            out.push((Room::default(), self.moved_bytes("close", file, status)));
         }
     }
 
-    /// What was not finished when it ended.
-    pub fn cut(&mut self, out: &mut Vec<Event>) {
+    /// So many bytes were read, and written. What nobody opened here has a record of its own.
+    fn moved(&mut self, number: u32, (read, written): (u64, u64), status: Option<u32>, out: &mut Vec<Given>) {
+        if let Some(file) = self.handles.file_mut(number) {
+            file.read = file.read.saturating_add(read);
+            file.written = file.written.saturating_add(written);
+            return;
+        }
+        let did = if written > 0 { "write" } else { "read" };
+        let file = File {
+            path: self.path(number),
+            read,
+            written,
+        };
+        out.push((Room::default(), self.moved_bytes(did, file, status)));
+    }
+
+    /// What was not finished when it ended. What was to be written counts as written: nobody says that it was not.
+    pub fn cut(&mut self, out: &mut Vec<Given>) {
         for (_, asked) in std::mem::take(&mut self.asked) {
-            match asked {
-                Asked::Open(path, flags) => out.push(self.opened(path, flags, None)),
-                Asked::Done(did, path, to) => out.push(self.file(did, path, to, None)),
-                Asked::Set(path, set) => out.push(self.changed(path, set, None)),
-                Asked::SetOpen(handle, set) => out.push(self.changed(self.path(&handle), set, None)),
-                Asked::Extended(name) => out.push(self.file("extended", name, None, None)),
-                Asked::Copy(from, to, _) => {
-                    out.push(self.file("copy", self.path(&from), Some(self.path(&to)), None));
-                }
-                Asked::Close(_) | Asked::Read(_) | Asked::Write(..) | Asked::OpenDir | Asked::Other(_) => {}
+            out.push((asked.room, self.event(&asked.what, None)));
+        }
+        let mut written: HashMap<u32, u64> = HashMap::new();
+        for (_, small) in std::mem::take(&mut self.small) {
+            if let Small::Write(handle, bytes) = small {
+                let sum = written.entry(handle).or_default();
+                *sum = sum.saturating_add(u64::from(bytes));
             }
         }
-        for (_, file) in std::mem::take(&mut self.files) {
-            out.push(self.closed(file, None));
+        for (handle, bytes) in written {
+            self.moved(handle, (0, bytes), None, out);
         }
-        self.kept = 0;
+        for file in std::mem::take(&mut self.handles).into_files() {
+            out.push((Room::default(), self.moved_bytes("close", file, None)));
+        }
+        (self.kept, self.opening, self.due) = (0, 0, None);
     }
 }

@@ -11,9 +11,6 @@ use crate::record::Room;
 const MUCH: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// So many pieces one record is taken apart into, however little of it is text.
-const MANY: usize = 64;
-
 /// What was shown and is not recorded yet.
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -40,8 +37,8 @@ impl Terminal {
             at: Timestamp::EPOCH,
             since: None,
             room: Room::default(),
-            // A byte takes six in JSON at most.
-            most: MUCH.min((longest_line.max(4 * 1024) - 1024) / 6),
+            // A byte takes six in JSON at most, twice that with its digits beside it: text has half of a line.
+            most: MUCH.min((longest_line.max(4 * 1024) - 1024) / 12),
         }
     }
 
@@ -101,43 +98,30 @@ impl Terminal {
             let rest = self.bytes.split_off(size.max(1));
             let piece = std::mem::replace(&mut self.bytes, rest);
             left -= piece.len();
-            for data in pieces(piece) {
-                let event = Event::Output {
-                    channel: self.channel,
-                    error: self.error,
-                    data,
-                };
-                out.push((std::mem::take(&mut self.room), self.at, event));
-            }
+            let event = Event::Output {
+                channel: self.channel,
+                error: self.error,
+                data: data(piece),
+            };
+            out.push((std::mem::take(&mut self.room), self.at, event));
         }
         // What is left is the beginning of a letter: it is recorded with what comes, or by itself.
         self.since = self.since.filter(|_| !self.bytes.is_empty());
     }
 }
 
-/// What is text is text, so that words are found: a byte that is none does not hide what stands beside it. Where nearly nothing is,
-/// it is one piece.
-fn pieces(bytes: Vec<u8>) -> Vec<Data> {
-    let bytes = match String::from_utf8(bytes) {
-        Ok(text) => return vec![Data::Text(text.into())],
-        Err(none) => none.into_bytes(),
-    };
-    let chunks = bytes.utf8_chunks().count();
-    if chunks > MANY && chunks > bytes.len() / 16 {
-        return vec![Data::Hex(hex::encode(bytes))];
+/// One record, whatever stands in it: words are found beside a byte that is no text, and nothing is lost.
+fn data(bytes: Vec<u8>) -> Data {
+    match String::from_utf8(bytes) {
+        Ok(text) => Data {
+            text: text.into(),
+            hex: None,
+        },
+        Err(none) => Data {
+            text: String::from_utf8_lossy(none.as_bytes()).into_owned().into(),
+            hex: Some(hex::encode(none.as_bytes())),
+        },
     }
-    let mut pieces = Vec::new();
-    for chunk in bytes.utf8_chunks() {
-        if !chunk.valid().is_empty() {
-            pieces.push(Data::Text(chunk.valid().to_owned().into()));
-        }
-        match pieces.last_mut() {
-            _ if chunk.invalid().is_empty() => {}
-            Some(Data::Hex(hex)) => hex.push_str(&hex::encode(chunk.invalid())),
-            _ => pieces.push(Data::Hex(hex::encode(chunk.invalid()))),
-        }
-    }
-    pieces
 }
 
 /// How many bytes at the end begin a letter that is not whole.
@@ -167,13 +151,10 @@ mod tests {
 
     fn bytes_of(out: &[Shown]) -> Vec<u8> {
         let one = |(_, _, event): &Shown| match event {
-            Event::Output {
-                data: Data::Text(text),
-                ..
-            } => text.as_bytes().to_vec(),
-            Event::Output {
-                data: Data::Hex(hex), ..
-            } => hex::decode(hex).unwrap(),
+            Event::Output { data, .. } => match &data.hex {
+                Some(hex) => hex::decode(hex).unwrap(),
+                None => data.text.as_bytes().to_vec(),
+            },
             _ => panic!(),
         };
         out.iter().flat_map(one).collect()
@@ -199,15 +180,9 @@ mod tests {
             &mut out,
         );
         terminal.flush(&mut out);
-        let texts = out.iter().filter(|(_, _, event)| {
-            matches!(
-                event,
-                Event::Output {
-                    data: Data::Text(_),
-                    ..
-                }
-            )
-        });
+        let texts = out
+            .iter()
+            .filter(|(_, _, event)| matches!(event, Event::Output { data, .. } if data.hex.is_none()));
         assert_eq!((texts.count(), bytes_of(&out)), (2, "a€b".into()));
     }
 
@@ -219,15 +194,25 @@ mod tests {
         terminal.shows(shown, false, Room::default(), now, &mut out);
         terminal.flush(&mut out);
         assert_eq!(bytes_of(&out), shown);
-        let found = out.iter().any(|(_, _, event)| {
-            matches!(event, Event::Output { data: Data::Text(text), .. } if text.contains("rm -rf /srv"))
-        });
+        let found = out.iter().any(
+            |(_, _, event)| matches!(event, Event::Output { data, .. } if data.text.contains("rm -rf /srv")),
+        );
         assert!(found, "{}", out.len());
-        // And what is no text at all does not become thousands of records.
-        let (mut terminal, mut out) = (Terminal::new(1, 1 << 20), Vec::new());
-        terminal.shows(&[b'a', 0xff].repeat(8_000), false, Room::default(), now, &mut out);
-        terminal.flush(&mut out);
-        assert_eq!(out.len(), 1);
+        // However its bad bytes stand, it does not become more records, and words are found everywhere.
+        for words in [1, 3, 16, 17, 100] {
+            let (mut terminal, mut out) = (Terminal::new(1, 1 << 20), Vec::new());
+            let shown = [&b"a".repeat(words)[..], b"\xff"].concat();
+            let shown = shown.repeat((256 << 10) / shown.len());
+            terminal.shows(&shown, false, Room::default(), now, &mut out);
+            terminal.flush(&mut out);
+            assert!(out.len() <= 17, "{}", out.len());
+            assert_eq!(bytes_of(&out), shown);
+            let sizes: usize = out.iter().map(|(_, _, event)| event.size()).sum();
+            assert!(sizes <= 5 * shown.len(), "{sizes}");
+            assert!(out.iter().all(|(_, _, event)| {
+                matches!(event, Event::Output { data, .. } if data.text.contains(&"a".repeat(words)))
+            }));
+        }
     }
 
     proptest! {

@@ -131,6 +131,7 @@ async fn paramiko() {
         ("exec", json!(["out", "err", 7])),
         ("terminal", json!(true)),
         ("files", json!([true, 3_000_000])),
+        ("large", json!(64 << 20)),
         ("names", json!(true)),
         ("nothing", json!("not found")),
         ("forward", json!("ping")),

@@ -239,6 +239,11 @@ impl Judge {
         self.kept().leases.clone()
     }
 
+    /// How many challenges nobody has answered.
+    pub(crate) fn challenges(&self) -> usize {
+        self.kept().challenges.len()
+    }
+
     pub(crate) fn openings(&self) -> Vec<Opening> {
         self.kept().openings.clone()
     }
@@ -422,6 +427,11 @@ impl Control for Judge {
             .challenges
             .insert(ticket.clone(), (PersonId::from(user), scram.clone()));
         Ok(Challenge { ticket, scram })
+    }
+
+    fn forget(&self, ticket: &Ticket) {
+        self.kept().challenges.remove(ticket);
+        self.change();
     }
 
     async fn prove(&self, proof: Proof, _: &Origin) -> Result<Option<Proved>, Unavailable> {

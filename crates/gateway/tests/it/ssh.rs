@@ -3,7 +3,7 @@
 use std::fs;
 
 use daypass_gateway::control::{Reason, Waited, Which};
-use daypass_gateway::ssh::event::{Data, Event, Exit};
+use daypass_gateway::ssh::event::{Event, Exit};
 use daypass_gateway::ssh::target::Place;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -14,10 +14,7 @@ use crate::world::{err, finish, out, soon};
 /// All that was shown.
 fn shown(events: &[Event]) -> String {
     let text = |event: &Event| match event {
-        Event::Output {
-            data: Data::Text(text),
-            ..
-        } => Some(text.to_string()),
+        Event::Output { data, .. } => Some(data.text.to_string()),
         _ => None,
     };
     events.iter().filter_map(text).collect()

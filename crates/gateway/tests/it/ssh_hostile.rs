@@ -67,7 +67,13 @@ impl Raw {
         self.signed_for("web/ops", offered, signs, says)
     }
 
-    fn signed_for(&self, user: &str, offered: &PrivateKey, signs: &PrivateKey, says: &str) -> Vec<u8> {
+    pub(crate) fn signed_for(
+        &self,
+        user: &str,
+        offered: &PrivateKey,
+        signs: &PrivateKey,
+        says: &str,
+    ) -> Vec<u8> {
         let asked = Writer::message(50)
             .string(user)
             .string("ssh-connection")
@@ -94,7 +100,7 @@ impl Raw {
     }
 
     /// One that is in.
-    async fn inside(world: &World) -> Self {
+    pub(crate) async fn inside(world: &World) -> Self {
         Self::at(world, "web/ops").await
     }
 
@@ -126,7 +132,7 @@ impl Raw {
     }
 
     /// The next message that is an answer to something.
-    async fn answer(&mut self) -> u8 {
+    pub(crate) async fn answer(&mut self) -> u8 {
         loop {
             let kind = self.receive().await[0];
             if !matches!(kind, 80 | 93 | 94 | 95 | 98) {
@@ -136,7 +142,7 @@ impl Raw {
     }
 }
 
-fn key(name: &str) -> PrivateKey {
+pub(crate) fn key(name: &str) -> PrivateKey {
     PrivateKey::from_seed(&World::seed(name)).unwrap()
 }
 
@@ -301,7 +307,7 @@ async fn what_is_not_known_is_refused_in_its_turn_and_recorded() {
 }
 
 /// A message of SFTP.
-fn sftp(body: Writer) -> Vec<u8> {
+pub(crate) fn sftp(body: Writer) -> Vec<u8> {
     Writer::default().string(body.done()).done()
 }
 
@@ -365,6 +371,8 @@ async fn programs_are_told_of_their_surroundings_what_does_no_harm_and_it_is_rec
         raw.send(&ask("env").string(name).string(value).done()).await;
         assert_eq!(raw.answer().await, 100, "{name}");
     }
+    raw.send(&ask("env").string("LANG").string([0xff]).done()).await;
+    assert_eq!(raw.answer().await, 100, "what is no text");
     raw.send(&ask("env").string("LANG").string("de_DE.UTF-8").done())
         .await;
     // Whether the target takes it is the target's.
@@ -385,7 +393,7 @@ async fn programs_are_told_of_their_surroundings_what_does_no_harm_and_it_is_rec
     );
     assert_eq!(env.len(), 1);
     drop(raw);
-    assert_eq!(world.judge.closings(1).await[0].counters.refused, 5);
+    assert_eq!(world.judge.closings(1).await[0].counters.refused, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

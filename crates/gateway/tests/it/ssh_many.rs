@@ -26,6 +26,14 @@ const COPIES: usize = 10;
 
 /// A host that lets everybody in and does nothing: with a thousand of sshd's processes their ends would be what is measured.
 async fn quiet_host() -> (SshTarget, JoinHandle<()>) {
+    host(|_| (Vec::new(), false)).await
+}
+
+/// What a host of a test says to a message of a channel, and whether it hangs up then.
+pub(crate) type Says = fn(&[u8]) -> (Vec<Vec<u8>>, bool);
+
+/// A host that lets everybody in, opens every channel, and says what a test wants.
+pub(crate) async fn host(says: Says) -> (SshTarget, JoinHandle<()>) {
     let key = Arc::new(PrivateKey::from_seed(&[9; 32]).unwrap());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let target = SshTarget {
@@ -46,16 +54,18 @@ async fn quiet_host() -> (SshTarget, JoinHandle<()>) {
             tokio::spawn(answer(
                 one,
                 Transport::new(Role::Server(Arc::clone(&key))).unwrap(),
+                says,
             ));
         }
     });
     (target, answering)
 }
 
-async fn answer(mut stream: TcpStream, mut transport: Transport) {
+async fn answer(mut stream: TcpStream, mut transport: Transport, says: Says) {
     transport.begin([0; 16]).unwrap();
     loop {
         let Ok(message) = transport.message() else { return };
+        let mut hangs_up = false;
         match message.as_deref() {
             Some([5, ..]) => transport
                 .send(&Writer::message(6).string("ssh-userauth").done())
@@ -70,9 +80,14 @@ async fn answer(mut stream: TcpStream, mut transport: Transport) {
                     .unwrap();
             }
             Some([1, ..]) => return,
-            _ => {}
+            Some(other) => {
+                let (said, last) = says(other);
+                said.iter().for_each(|message| transport.send(message).unwrap());
+                hangs_up = last;
+            }
+            None => {}
         }
-        if stream.write_all(&transport.drain()).await.is_err() {
+        if stream.write_all(&transport.drain()).await.is_err() || hangs_up {
             return;
         }
         if message.is_none() && stream.read_buf(&mut transport.input).await.unwrap_or(0) == 0 {

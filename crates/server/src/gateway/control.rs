@@ -143,11 +143,16 @@ impl Control for Desk {
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable> {
         let attempt = Attempt::begin(&self.app, user);
         let scram = attempt.challenge().clone();
-        let ticket = self
-            .front
-            .attempts
-            .give(&self.by.name, network(origin.peer.ip()), attempt)?;
+        let attempts = match origin.protocol {
+            "ssh" => &self.front.logins,
+            _ => &self.front.attempts,
+        };
+        let ticket = attempts.give(&self.by.name, network(origin.peer.ip()), attempt)?;
         Ok(Challenge { ticket, scram })
+    }
+
+    fn forget(&self, ticket: &Ticket) {
+        self.front.logins.take(&self.by.name, ticket);
     }
 
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
@@ -166,7 +171,7 @@ impl Control for Desk {
             // Gateways apart do not speak SSH yet, and are never handed a password.
             _ if self.by.is_apart() => None,
             Proof::Key { ticket, signed } => {
-                let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
+                let Some(attempt) = self.front.logins.take(&self.by.name, &ticket) else {
                     return Ok(None);
                 };
                 let nonce = &attempt.challenge().nonce;
@@ -179,9 +184,7 @@ impl Control for Desk {
                     && let Some(attempt) = attempt.again()
                 {
                     let who = network(origin.peer.ip());
-                    self.front
-                        .attempts
-                        .give_again(&self.by.name, &ticket, who, attempt);
+                    self.front.logins.give_again(&self.by.name, &ticket, who, attempt);
                 }
                 somebody
             }

@@ -57,6 +57,9 @@ use upstream::Upstreams;
 /// How long somebody may take to prove who they are, then to open a session: gateways give a handshake fifteen seconds.
 const PROMPT: Duration = Duration::from_secs(20);
 
+/// The same by SSH, where people are asked something while they connect: gateways give them two minutes.
+const LOGIN: Duration = Duration::from_secs(130);
+
 /// How long it may take until it is asked again for somebody who waits: a gateway apart asks for some at a time, each for eight seconds.
 const TURN: Duration = Duration::from_secs(120);
 
@@ -89,6 +92,9 @@ pub(crate) struct Front {
     /// Ends that could not be written down yet.
     unwritten: Unwritten,
     attempts: Tickets<IpAddr, Attempt>,
+    /// The same by SSH, on accounts of their own. A gateway gives back what nobody answers, and lets no address have as many connections that
+    /// are nobody's yet as one may have attempts: nobody is shut out by strangers at the same address.
+    logins: Tickets<IpAddr, Attempt>,
     entrants: Tickets<PersonId, Entrant>,
     waits: Tickets<PersonId, Wait>,
 }

@@ -23,7 +23,7 @@ use super::entrance::Elsewhere;
 use super::leases::Held;
 use super::present::Present;
 use super::tickets::Tickets;
-use super::{Front, PROMPT, Records, TURN, Unwritten, key, leases};
+use super::{Front, LOGIN, PROMPT, Records, TURN, Unwritten, key, leases};
 use crate::app::{App, Parts};
 use crate::config::{GatewayConfig, TlsFiles};
 use crate::edge;
@@ -141,6 +141,7 @@ pub(crate) async fn open(
         leases: leases::Leases::default(),
         upstreams: super::Upstreams::default(),
         attempts: Tickets::new(PROMPT),
+        logins: Tickets::new(LOGIN),
         entrants: Tickets::new(PROMPT),
         waits: Tickets::new(TURN),
         asking: tokio::sync::Mutex::new(()),
@@ -276,6 +277,7 @@ impl Front {
     /// What was begun and not gone on with takes no memory.
     fn forget_tickets(&self) {
         self.attempts.sweep();
+        self.logins.sweep();
         self.entrants.sweep();
         self.waits.sweep();
     }

@@ -29,6 +29,7 @@ struct OfHost {
     subsystem: Option<String>,
     env: BTreeMap<String, String>,
     status: Option<u32>,
+    asked: bool,
     signal: Option<String>,
     failed: bool,
     cut: bool,
@@ -106,6 +107,9 @@ impl Host {
             "exec" => program(begin, record),
             "forward" if record.way == "listen" => begin
                 .text("has the host listen at ")
+                .text(record.to.clone().unwrap_or_default()),
+            "forward" if record.way == "unlisten" => begin
+                .text("has the host listen no more at ")
                 .text(record.to.clone().unwrap_or_default()),
             "forward" => begin
                 .text(format!("forwards {} to ", record.way))
@@ -224,6 +228,7 @@ fn file(line: Line, record: &OfHost) -> Line {
     match record.status {
         Some(0) => line,
         Some(status) => line.with(Style::Warn, format!("  failed ({status})")),
+        None if record.asked => line.with(Style::Faint, "  asked for, not answered yet"),
         None => line.with(Style::Warn, "  not answered"),
     }
 }

@@ -64,7 +64,10 @@ impl Client {
     /// The next message; nothing where the other side has hung up.
     async fn next(&mut self) -> Option<BytesMut> {
         loop {
-            let next = self.transport.message().unwrap_or_else(|broken| panic!("{broken:?}"));
+            let next = self
+                .transport
+                .message()
+                .unwrap_or_else(|broken| panic!("{broken:?}"));
             let bytes = self.transport.drain();
             if self.stream.write_all(&bytes).await.is_err() {
                 return None;

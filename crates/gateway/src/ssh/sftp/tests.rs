@@ -3,10 +3,25 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::edge;
 use crate::ssh::wire::Writer;
 
 fn framed(body: Writer) -> Vec<u8> {
     Writer::default().string(body.done()).done()
+}
+
+/// What the client says, at once.
+fn up(sftp: &mut Sftp, bytes: &[u8]) -> Result<(), Malformed> {
+    sftp.up(bytes, (&mut Room::default(), edge::instant()))
+}
+
+fn events(out: Vec<Given>) -> Vec<Event> {
+    out.into_iter().map(|(_, event)| event).collect()
+}
+
+fn lines(out: Vec<Given>) -> Vec<String> {
+    let line = |event: &Event| serde_json::to_string(event).unwrap();
+    events(out).iter().map(line).collect()
 }
 
 fn talk(cuts: usize) -> Vec<Event> {
@@ -45,13 +60,13 @@ fn talk(cuts: usize) -> Vec<Event> {
         framed(Writer::message(kind::STATUS).u32(5).u32(3)),
     ];
     let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
-    for (up, down) in ups.iter().zip(&downs) {
-        up.chunks(cuts).for_each(|bytes| sftp.up(bytes).unwrap());
+    for (said, down) in ups.iter().zip(&downs) {
+        said.chunks(cuts).for_each(|bytes| up(&mut sftp, bytes).unwrap());
         down.chunks(cuts)
             .for_each(|bytes| sftp.down(bytes, &mut out).unwrap());
     }
     sftp.cut(&mut out);
-    out
+    events(out)
 }
 
 #[test]
@@ -75,7 +90,7 @@ fn files_are_recorded_however_the_bytes_are_cut() {
 
 fn begun() -> Sftp {
     let mut sftp = Sftp::new(1);
-    sftp.up(&framed(Writer::message(kind::INIT).u32(3))).unwrap();
+    up(&mut sftp, &framed(Writer::message(kind::INIT).u32(3))).unwrap();
     sftp.down(&framed(Writer::message(kind::VERSION).u32(3)), &mut Vec::new())
         .unwrap();
     sftp
@@ -94,9 +109,9 @@ fn an_answer_is_of_one_request_and_of_its_kind() {
         )
     };
     let mut sftp = begun();
-    sftp.up(&stat()).unwrap();
+    up(&mut sftp, &stat()).unwrap();
     assert_eq!(
-        sftp.up(&open(7)),
+        up(&mut sftp, &open(7)),
         Err(Malformed),
         "a number that waits for its answer"
     );
@@ -112,7 +127,7 @@ fn an_answer_is_of_one_request_and_of_its_kind() {
         ),
     ] {
         let mut sftp = begun();
-        sftp.up(&asked).unwrap();
+        up(&mut sftp, &asked).unwrap();
         assert_eq!(
             sftp.down(&answered, &mut Vec::new()),
             Err(Malformed),
@@ -125,43 +140,174 @@ fn an_answer_is_of_one_request_and_of_its_kind() {
 fn only_the_version_that_is_known_is_spoken_and_said_once() {
     let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
     assert!(
-        sftp.up(&framed(Writer::message(kind::REMOVE).u32(1).string("a")))
-            .is_err()
+        up(
+            &mut sftp,
+            &framed(Writer::message(kind::REMOVE).u32(1).string("a"))
+        )
+        .is_err()
     );
     let init = framed(Writer::message(kind::INIT).u32(6));
     let mut sftp = Sftp::new(1);
-    sftp.up(&init).unwrap();
+    // A client that knows a newer one is content with this.
+    let lowered = framed(Writer::message(kind::INIT).u32(3));
+    assert_eq!(sftp.lowered(&init), Some(lowered.clone()));
+    assert_eq!(sftp.lowered(&lowered), None);
+    up(&mut sftp, &init).unwrap();
     assert!(
         sftp.down(&framed(Writer::message(kind::VERSION).u32(6)), &mut out)
             .is_err()
     );
     let mut sftp = begun();
-    assert!(sftp.up(&init).is_err());
+    assert_eq!(sftp.lowered(&init), None);
+    assert!(up(&mut sftp, &init).is_err());
     // LINK of version 6.
-    assert!(
-        begun()
-            .up(&framed(Writer::message(21).u32(1).string("a").string("b")))
-            .is_err()
-    );
+    let link = framed(Writer::message(21).u32(1).string("a").string("b"));
+    assert!(up(&mut begun(), &link).is_err());
 }
 
 #[test]
 fn what_is_kept_of_a_session_has_a_bound() {
     let mut sftp = begun();
     let remove = |id| framed(Writer::message(kind::REMOVE).u32(id).string([0xff; 4000]));
-    let all = (0..1000).take_while(|id| sftp.up(&remove(*id)).is_ok()).count();
-    assert!((1..20).contains(&all), "{all}");
+    let all = (0..1000)
+        .take_while(|id| up(&mut sftp, &remove(*id)).is_ok())
+        .count();
+    assert!((10..20).contains(&all), "{all}");
+    // Handles that nobody gave are kept too.
     let mut sftp = begun();
-    let stat = |id| framed(Writer::message(kind::STAT).u32(id).string("a"));
-    let all = (0..10_000).take_while(|id| sftp.up(&stat(*id)).is_ok()).count();
-    assert_eq!(all, PENDING);
+    let close = |id: u32| framed(Writer::message(kind::CLOSE).u32(id).string(id.to_be_bytes()));
+    let all = (0..100_000).take_while(|id| up(&mut sftp, &close(*id)).is_ok());
+    assert!((1_000..5_000).contains(&all.count()));
     let (mut sftp, mut out) = (begun(), Vec::new());
+    let stat = |id| framed(Writer::message(kind::STAT).u32(id).string("a"));
     for id in 0..100_000_u32 {
-        sftp.up(&stat(id)).unwrap();
+        up(&mut sftp, &stat(id)).unwrap();
         sftp.down(&framed(Writer::message(kind::STATUS).u32(id).u32(2)), &mut out)
             .unwrap();
     }
-    assert_eq!((sftp.kept, sftp.asked.len()), (0, 0));
+    assert_eq!((sftp.kept, sftp.waiting()), (0, 0));
+}
+
+fn open(id: u32, path: impl AsRef<[u8]>) -> Vec<u8> {
+    framed(Writer::message(kind::OPEN).u32(id).string(path).u32(1).u32(0))
+}
+
+fn handle(id: u32, handle: impl AsRef<[u8]>) -> Vec<u8> {
+    framed(Writer::message(kind::HANDLE).u32(id).string(handle))
+}
+
+fn status(id: u32, code: u32) -> Vec<u8> {
+    framed(Writer::message(kind::STATUS).u32(id).u32(code))
+}
+
+#[test]
+fn no_honest_answer_is_too_much_and_what_was_answered_is_recorded() {
+    // As much as may be is asked for before anything is answered: the longest handles come.
+    for path in [0, 1, 100, 4_080] {
+        let (mut sftp, mut out) = (begun(), Vec::new());
+        let asked = (0..5_000_u32).take_while(|id| up(&mut sftp, &open(*id, "x".repeat(path))).is_ok());
+        let asked = u32::try_from(asked.count()).unwrap();
+        assert!(asked > 10, "{asked}");
+        // The one that was too much is not passed on.
+        let answers: Vec<u8> = (0..asked)
+            .flat_map(|id| handle(id, [&id.to_be_bytes()[..], &[7; 252]].concat()))
+            .collect();
+        sftp.down(&answers, &mut out).unwrap();
+        assert_eq!(out.len(), usize::try_from(asked).unwrap());
+    }
+    // Of answers in one message those before a bad one have happened.
+    let (mut sftp, mut out) = (begun(), Vec::new());
+    let rename = Writer::message(kind::RENAME).u32(1).string("x").string("keys");
+    up(&mut sftp, &framed(rename)).unwrap();
+    up(&mut sftp, &open(2, "/")).unwrap();
+    let bad = framed(Writer::message(kind::NAME).u32(2).u32(0));
+    assert!(sftp.down(&[status(1, 0), bad].concat(), &mut out).is_err());
+    sftp.cut(&mut out);
+    assert_eq!(
+        lines(out),
+        [
+            r#"{"kind":"file","channel":1,"did":"rename","path":"x","to":"keys","status":0}"#,
+            r#"{"kind":"file","channel":1,"did":"open","path":"/","flags":["read"]}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_asked_for_at_once_is_no_fault() {
+    let (mut sftp, mut out) = (begun(), Vec::new());
+    up(&mut sftp, &open(0, "/f")).unwrap();
+    sftp.down(&handle(0, "h"), &mut out).unwrap();
+    for id in 1..=100_000 {
+        let read = Writer::message(kind::READ).u32(id).string("h").raw(&[0; 8]);
+        up(&mut sftp, &framed(read.u32(32_768))).unwrap();
+        assert_eq!(sftp.is_behind(), sftp.waiting() > BEHIND);
+    }
+    for id in 1..=100_000 {
+        let data = framed(Writer::message(kind::DATA).u32(id).string([1; 10]));
+        sftp.down(&data, &mut out).unwrap();
+    }
+    assert!(!sftp.is_behind() && sftp.small.capacity() == 0);
+    sftp.cut(&mut out);
+    let line = r#"{"kind":"file","channel":1,"did":"close","path":"/f","read":1000000}"#;
+    assert_eq!(lines(out)[1..], [line]);
+}
+
+#[test]
+fn what_has_no_answer_is_recorded_as_asked_and_what_was_written_counts() {
+    let (mut sftp, mut out) = (begun(), Vec::new());
+    let begun = edge::instant();
+    let say = |sftp: &mut Sftp, bytes: &[u8]| sftp.up(bytes, (&mut Room::default(), begun)).unwrap();
+    say(&mut sftp, &open(1, "/etc/cron.d/x"));
+    let write = |id, to: &str| Writer::message(kind::WRITE).u32(id).string(to).raw(&[0; 8]);
+    say(&mut sftp, &framed(write(2, "0").string([7; 500])));
+    say(&mut sftp, &framed(write(3, "0").string([7; 500])));
+    say(
+        &mut sftp,
+        &framed(Writer::message(kind::REMOVE).u32(4).string("log")),
+    );
+    assert_eq!(sftp.due(), Some(begun + ASKED));
+    sftp.look(begun + ASKED / 2, &mut out);
+    assert!(out.is_empty());
+    sftp.look(begun + ASKED, &mut out);
+    sftp.look(begun + 2 * ASKED, &mut out);
+    let mut said = lines(std::mem::take(&mut out));
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            r#"{"kind":"file","channel":1,"did":"open","path":"/etc/cron.d/x","flags":["read"],"asked":true}"#,
+            r#"{"kind":"file","channel":1,"did":"remove","path":"log","asked":true}"#,
+        ]
+    );
+    assert_eq!(sftp.due(), None);
+    sftp.down(&status(4, 2), &mut out).unwrap();
+    sftp.cut(&mut out);
+    assert_eq!(
+        lines(out),
+        [
+            r#"{"kind":"file","channel":1,"did":"remove","path":"log","status":2}"#,
+            r#"{"kind":"file","channel":1,"did":"open","path":"/etc/cron.d/x","flags":["read"]}"#,
+            r#"{"kind":"file","channel":1,"did":"write","path":"handle:30","written":1000}"#,
+        ]
+    );
+}
+
+#[test]
+fn names_that_are_no_text_are_told_apart() {
+    let (mut sftp, mut out) = (begun(), Vec::new());
+    for (id, name) in [(1, b"a\xff"), (2, b"a\xfe")] {
+        up(
+            &mut sftp,
+            &framed(Writer::message(kind::REMOVE).u32(id).string(name)),
+        )
+        .unwrap();
+        sftp.down(&status(id, 0), &mut out).unwrap();
+    }
+    let lines = lines(out);
+    assert!(
+        lines[0].contains(r"a\\xff") && lines[1].contains(r"a\\xfe"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -169,10 +315,10 @@ fn what_is_set_of_a_file_is_recorded_with_its_name() {
     let (mut sftp, mut out) = (begun(), Vec::new());
     // The second is sent before the first is answered: handles can be foreseen.
     let open = Writer::message(kind::OPEN).u32(1).string("/f").u32(2).u32(0);
-    sftp.up(&framed(open)).unwrap();
+    up(&mut sftp, &framed(open)).unwrap();
     let set = Writer::message(kind::FSETSTAT).u32(2).string("0").u32(1 | 2 | 4);
     let set = set.raw(&[0; 8]).u32(0).u32(7).u32(0o104_755);
-    sftp.up(&framed(set)).unwrap();
+    up(&mut sftp, &framed(set)).unwrap();
     sftp.down(
         &framed(Writer::message(kind::HANDLE).u32(1).string("0")),
         &mut out,
@@ -180,7 +326,7 @@ fn what_is_set_of_a_file_is_recorded_with_its_name() {
     .unwrap();
     sftp.down(&framed(Writer::message(kind::STATUS).u32(2).u32(0)), &mut out)
         .unwrap();
-    let line = serde_json::to_string(&out[1]).unwrap();
+    let line = serde_json::to_string(&out[1].1).unwrap();
     assert_eq!(
         line,
         r#"{"kind":"file","channel":1,"did":"setstat","path":"/f","size":0,"mode":"4755","owner":[0,7],"status":0}"#
@@ -191,9 +337,10 @@ fn what_is_set_of_a_file_is_recorded_with_its_name() {
 fn a_copy_within_the_target_is_recorded_with_both_names() {
     let (mut sftp, mut out) = (begun(), Vec::new());
     for (id, path, handle) in [(1, "/from", "f"), (2, "/to", "t")] {
-        sftp.up(&framed(
-            Writer::message(kind::OPEN).u32(id).string(path).u32(1).u32(0),
-        ))
+        up(
+            &mut sftp,
+            &framed(Writer::message(kind::OPEN).u32(id).string(path).u32(1).u32(0)),
+        )
         .unwrap();
         sftp.down(
             &framed(Writer::message(kind::HANDLE).u32(id).string(handle)),
@@ -204,14 +351,11 @@ fn a_copy_within_the_target_is_recorded_with_both_names() {
     out.clear();
     let copy = Writer::message(kind::EXTENDED).u32(3).string("copy-data");
     let copy = copy.string("f").raw(&[0; 8]).raw(&9_u64.to_be_bytes());
-    sftp.up(&framed(copy.string("t").raw(&[0; 8]))).unwrap();
+    up(&mut sftp, &framed(copy.string("t").raw(&[0; 8]))).unwrap();
     sftp.down(&framed(Writer::message(kind::STATUS).u32(3).u32(0)), &mut out)
         .unwrap();
     sftp.cut(&mut out);
-    let mut lines: Vec<_> = out
-        .iter()
-        .map(|event| serde_json::to_string(event).unwrap())
-        .collect();
+    let mut lines = lines(out);
     lines[1..].sort();
     assert_eq!(
         lines,
@@ -227,7 +371,7 @@ proptest! {
     #[test]
     fn any_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..4000)) {
         let (mut sftp, mut out) = (Sftp::new(1), Vec::new());
-        let _ = sftp.up(&bytes);
+        let _ = up(&mut sftp, &bytes);
         let _ = sftp.down(&bytes, &mut out);
         sftp.cut(&mut out);
     }

@@ -48,6 +48,12 @@ def main():
     back = io.BytesIO()
     sftp.getfo(there, back)
     saw("files", [back.getvalue() == whole, sftp.stat(there).st_size])
+    # It asks for all of a file at once: two thousand requests, before anything is answered.
+    large = os.path.join(HERE, "large")
+    with open(large, "wb") as file:
+        file.truncate(64 << 20)
+    back = io.BytesIO()
+    saw("large", sftp.getfo(large, back))
     sftp.chmod(there, 0o600)
     sftp.rename(there, there + "-2")
     saw("names", "there-2" in sftp.listdir(HERE))
