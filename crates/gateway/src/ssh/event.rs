@@ -269,8 +269,8 @@ mod tests {
     use super::*;
     use crate::record::{Cut, Missing, Record, What};
 
-    /// One of each kind, with all that it can have.
-    fn each() -> Vec<Event> {
+    /// Of programs, one of each kind with all that it can have.
+    fn of_programs() -> Vec<Event> {
         let text = |text: &str| Some(Text::from(text));
         let output = |error, data| Event::Output {
             channel: 1,
@@ -303,18 +303,48 @@ mod tests {
                 columns: 80,
                 rows: 24,
             },
-            output(true, Data::Text("oh".into())),
-            output(false, Data::Hex("fffe".to_owned())),
+            output(
+                true,
+                Data {
+                    text: "oh".into(),
+                    hex: None,
+                },
+            ),
+            output(
+                false,
+                Data {
+                    text: "\u{fffd}".into(),
+                    hex: Some("fffe".to_owned()),
+                },
+            ),
             Event::Resize {
                 channel: 1,
                 columns: 100,
                 rows: 30,
             },
+        ];
+        all.extend(
+            [
+                Exit::Status(3),
+                Exit::Signal("KILL".to_owned()),
+                Exit::Failed(true),
+                Exit::Untold(true),
+                Exit::Cut(true),
+            ]
+            .map(exit),
+        );
+        all
+    }
+
+    /// One of each kind.
+    fn each() -> Vec<Event> {
+        let mut all = of_programs();
+        all.extend([
             Event::File {
                 channel: 2,
                 did: "open",
                 path: "/a".into(),
-                to: text("/b"),
+                to: Some("/b".into()),
                 flags: vec!["write"],
                 set: Set {
                     size: Some(5),
@@ -324,6 +354,19 @@ mod tests {
                 read: 3,
                 written: 4,
                 status: Some(4),
+                asked: false,
+            },
+            Event::File {
+                channel: 2,
+                did: "remove",
+                path: "/a".into(),
+                to: None,
+                flags: Vec::new(),
+                set: Set::default(),
+                read: 0,
+                written: 0,
+                status: None,
+                asked: true,
             },
             Event::Forward {
                 channel: 3,
@@ -345,17 +388,7 @@ mod tests {
             Event::Refused {
                 what: "the request x11-req".to_owned(),
             },
-        ];
-        all.extend(
-            [
-                Exit::Status(3),
-                Exit::Signal("KILL".to_owned()),
-                Exit::Failed(true),
-                Exit::Untold(true),
-                Exit::Cut(true),
-            ]
-            .map(exit),
-        );
+        ]);
         all
     }
 

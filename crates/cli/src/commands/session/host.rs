@@ -124,11 +124,16 @@ impl Host {
 
     fn output(&mut self, begin: &Line, record: &OfHost) -> Vec<Line> {
         let shown = self.shown.entry(record.channel).or_default();
-        let lines = match (&record.text, &record.hex) {
-            (Some(text), _) => shown.lines(text),
-            (None, Some(hex)) => vec![format!("({} bytes that are no text)", hex.len() / 2)],
-            (None, None) => Vec::new(),
-        };
+        let mut lines = record
+            .text
+            .as_deref()
+            .map_or_else(Vec::new, |text| shown.lines(text));
+        if let Some(hex) = &record.hex {
+            lines.push(format!(
+                "(not all of these {} bytes are text: -o json)",
+                hex.len() / 2
+            ));
+        }
         let told = |text: String| match record.error {
             true => begin.clone().with(Style::Warn, format!("stderr: {text}")),
             false => begin.clone().text(text),
