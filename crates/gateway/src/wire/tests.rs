@@ -151,8 +151,8 @@ fn every_proof_arrives_and_shows_no_secret_on_the_way() {
             }
             (Proof::Key { signed: one, .. }, Proof::Key { signed: other, .. }) => {
                 assert_eq!(
-                    (one.exchange, one.message, one.signature),
-                    (other.exchange, other.message, other.signature)
+                    (&one.exchange, &one.message, &one.signature),
+                    (&other.exchange, &other.message, &other.signature)
                 );
             }
             (one, other) => panic!("{one:?} came as {other:?}"),
