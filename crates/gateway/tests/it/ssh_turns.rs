@@ -82,7 +82,7 @@ async fn a_shell_without_the_terminal_that_it_needs_does_not_begin() {
         Event::Terminal { term, .. } => Some(term.clone()),
         _ => None,
     });
-    assert_eq!(terminals.last(), Some(None), "{events:?}");
+    assert_eq!(terminals.collect::<Vec<_>>().last(), Some(&None), "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
