@@ -78,11 +78,11 @@ async fn a_shell_without_the_terminal_that_it_needs_does_not_begin() {
         "nothing tells it that it is over"
     );
     let events = world.judge.events();
-    let mut terminals = events.iter().filter_map(|event| match event {
+    let terminals = events.iter().filter_map(|event| match event {
         Event::Terminal { term, .. } => Some(term.clone()),
         _ => None,
     });
-    assert_eq!(terminals.next_back(), Some(None), "{events:?}");
+    assert_eq!(terminals.collect::<Vec<_>>().last(), Some(&None), "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
