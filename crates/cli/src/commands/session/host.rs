@@ -325,7 +325,10 @@ mod tests {
         let rest = r#"{"kind":"output","channel":2,"text":"title\u0007y"}"#;
         assert_eq!(shown(&mut host, rest), ["#2  y"]);
         let hex = r#"{"kind":"output","channel":2,"hex":"fffe"}"#;
-        assert_eq!(shown(&mut host, hex), ["#2  (2 bytes that are no text)"]);
+        assert_eq!(
+            shown(&mut host, hex),
+            ["#2  (not all of these 2 bytes are text: -o json)"]
+        );
         let other = r#"{"kind":"other","channel":2,"new":"word"}"#;
         assert_eq!(shown(&mut host, other), [other], "as it is");
     }
