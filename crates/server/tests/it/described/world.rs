@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use daypass_api::delegation::NewDelegation;
 use daypass_api::grant::GrantState;
@@ -9,11 +10,13 @@ use daypass_api::lock::{ChangeLock, LockOn};
 use daypass_api::login::NewToken;
 use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_api::request::{NewRequest, Request};
+use daypass_api::ssh::NewSshKey;
 use daypass_api::{Client, Route, Scope};
-use daypass_core::id::{GrantId, SessionId};
+use daypass_core::id::{GrantId, PersonId, SessionId};
 use daypass_core::person::{Kind, SystemRole};
 use daypass_core::time::Span;
 use daypass_policy::Source;
+use daypass_server::config::{GatewayConfig, SshGateway};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -129,7 +132,16 @@ async fn start(secrets: &Path) -> Bed {
     let bed = Bed::with(|config| {
         config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         config.sealing_key = Some(sealing_key);
-        config.gateway = Some(crate::recordings::gateway(secrets));
+        config.gateway = Some(GatewayConfig {
+            ssh: Some(SshGateway {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                address: ("127.0.0.1".to_owned(), 0),
+                host_key: secrets.join("host-key"),
+                passwords: false,
+                own_keys: Span::hours(1),
+            }),
+            ..crate::recordings::gateway(secrets)
+        });
         signing::by_key(config);
     })
     .await;
@@ -173,6 +185,31 @@ struct Things {
     sessions: [SessionId; 2],
     /// A token of ana's.
     token: daypass_core::id::TokenId,
+    /// A key of hers, with what shows that she has it.
+    ssh_key: NewSshKey,
+}
+
+/// A key that was made just now, signed for this person by OpenSSH's own program.
+fn ssh_key(person: PersonId) -> NewSshKey {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, text) = (folder.path().join("key"), folder.path().join("text"));
+    let keygen = |args: &[&str], last: [&Path; 2]| {
+        let mut keygen = Command::new("ssh-keygen");
+        let done = keygen.args(args).args(last).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    keygen(&["-q", "-t", "ed25519", "-N", ""], [Path::new("-f"), &key]);
+    std::fs::write(&text, NewSshKey::text(person)).unwrap();
+    keygen(
+        &["-q", "-Y", "sign", "-n", NewSshKey::PURPOSE, "-f"],
+        [&key, &text],
+    );
+    NewSshKey {
+        name: "laptop".to_owned(),
+        public_key: std::fs::read_to_string(key.with_extension("pub")).unwrap(),
+        signature: std::fs::read_to_string(text.with_extension("sig")).unwrap(),
+        expires_in: Span::hours(1),
+    }
 }
 
 async fn things(bed: &Bed) -> Things {
@@ -216,6 +253,7 @@ async fn things(bed: &Bed) -> Things {
         others,
         changes: changes.try_into().unwrap(),
         token: ana.add_token(&token).await.unwrap().token.id,
+        ssh_key: ssh_key(ana.whoami().await.unwrap().person.id),
     }
 }
 
@@ -237,10 +275,6 @@ fn nobodys(things: &Things) -> Calls {
         .id(Route::RequestPage, things.waiting[0].id, Value::Null)
         .reads(&[Route::Healthz, Route::Readyz]);
     calls
-}
-
-fn ssh_key() -> Value {
-    json!({"name": "laptop", "public_key": KEY, "expires_in": "1h"})
 }
 
 /// What a member may.
@@ -284,7 +318,7 @@ fn anas(things: &Things, until: &str) -> Calls {
         )
         .id(Route::Credentials, grants[0], json!({}))
         .body(Route::GatewayCredential, Value::Null)
-        .body(Route::AddSshKey, ssh_key())
+        .body(Route::AddSshKey, serde_json::to_value(&things.ssh_key).unwrap())
         .id(Route::Certificate, grants[2], json!({"public_key": KEY}))
         .id(Route::Change, changes[0].id, Value::Null)
         .id(
