@@ -131,7 +131,8 @@ async fn open(to: &To) -> Session {
     fields.u32().unwrap();
     let there = fields.u32().unwrap();
     let run = Writer::message(98).u32(there).string("exec").bool(true);
-    client.send(&run.string("sleep 100000").done()).await;
+    // It ends with its connection: sshd leaves a program alone that reads nothing.
+    client.send(&run.string("cat").done()).await;
     client.until(99).await;
     Session {
         over: tokio::spawn(async move {
