@@ -33,7 +33,7 @@ use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
 use crate::witnesses::{self, Ask, AskError, Witnesses};
-use crate::{api, edge, gateway, loops, steady};
+use crate::{api, edge, gateway, loops, steady, web};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
@@ -68,6 +68,9 @@ pub enum StartError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The pages have no way to the API.
+    #[error("pages cannot be served: {0}")]
+    Pages(daypass_api::client::Error),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] daypass_store::Error),
@@ -222,7 +225,10 @@ impl Server {
         loops.extend(notices(&config, &app, couriers, &halt));
         loops.extend(of_log(&app, signer, asks, &halt));
         loops.extend(begun.map(|begun| begun.serve(&app, &halt)).into_iter().flatten());
-        let router = api::router(Arc::clone(&app));
+        let api = api::router(Arc::clone(&app));
+        let router = web::pages(&app, api.clone())
+            .map_err(StartError::Pages)?
+            .merge(api);
         let served = tls.is_some();
         let listener = halt.watch(
             "the listener",

@@ -1,0 +1,76 @@
+//! What all pages share: where one is, who one is, what waits.
+
+/// Where one is, on the rail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tab {
+    Access,
+    Catalogue,
+    Approvals,
+    Sessions,
+}
+
+impl Tab {
+    /// All of them, as they stand there.
+    const ALL: [Self; 4] = [Self::Access, Self::Catalogue, Self::Approvals, Self::Sessions];
+
+    /// Where it leads.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Access => "/",
+            Self::Catalogue => "/catalogue",
+            Self::Approvals => "/approvals",
+            Self::Sessions => "/sessions",
+        }
+    }
+
+    /// What it is called.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Access => "My access",
+            Self::Catalogue => "Catalogue",
+            Self::Approvals => "Approvals",
+            Self::Sessions => "Sessions",
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) tab: Tab,
+    pub(super) title: String,
+    pub(super) login: String,
+    pub(super) rail: Vec<Place>,
+}
+
+/// A place on the rail.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) path: &'static str,
+    pub(super) name: &'static str,
+    pub(super) is_here: bool,
+    /// How much waits there, in few characters; nothing where nothing does.
+    pub(super) waiting: Option<String>,
+}
+
+impl Frame {
+    /// So much is counted of what waits.
+    pub(super) const MOST: u32 = 50;
+
+    /// `waiting`: how many approvals do, and whether there are more.
+    pub(super) fn new(tab: Tab, title: &str, login: &str, (waiting, more): (usize, bool)) -> Self {
+        let plus = if more { "+" } else { "" };
+        let place = |one: Tab| Place {
+            path: one.path(),
+            name: one.name(),
+            is_here: one == tab,
+            waiting: (one == Tab::Approvals && waiting > 0).then(|| format!("{waiting}{plus}")),
+        };
+        Self {
+            tab,
+            title: title.to_owned(),
+            login: login.to_owned(),
+            rail: Tab::ALL.into_iter().map(place).collect(),
+        }
+    }
+}
