@@ -225,10 +225,7 @@ impl Server {
         loops.extend(notices(&config, &app, couriers, &halt));
         loops.extend(of_log(&app, signer, asks, &halt));
         loops.extend(begun.map(|begun| begun.serve(&app, &halt)).into_iter().flatten());
-        let api = api::router(Arc::clone(&app));
-        let router = web::pages(&app, api.clone())
-            .map_err(StartError::Pages)?
-            .merge(api);
+        let router = site(&app)?;
         let served = tls.is_some();
         let listener = halt.watch(
             "the listener",
@@ -360,6 +357,13 @@ fn notices(
     let queue = notify::queue(Arc::clone(app), rules, wake, halt.receiver());
     loops.push(halt.watch("the notices", queue));
     loops
+}
+
+/// The API, and the pages in front of it.
+fn site(app: &App) -> Result<axum::Router, StartError> {
+    let api = api::router(Arc::clone(app));
+    let pages = web::pages(app, api.clone()).map_err(StartError::Pages)?;
+    Ok(pages.merge(api))
 }
 
 async fn ended(task: JoinHandle<()>, what: &str) {

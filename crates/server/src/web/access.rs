@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::Path;
 use axum::response::{Html, Redirect};
-use daypass_api::grant::{Grant, GrantQuery, GrantState, Revoke};
+use daypass_api::grant::{Extend, Grant, GrantQuery, GrantState, Revoke};
 use daypass_api::request::{Request, RequestQuery, RequestState, StepState};
 use daypass_core::id::GrantId;
 use serde::Deserialize;
@@ -149,6 +149,31 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
         past: past.collect(),
     };
     Ok(Html(page.render()?))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Longer {
+    #[serde(rename = "for")]
+    duration: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Asks for more time.
+pub(super) async fn extend(
+    visit: Visit,
+    Path(id): Path<GrantId>,
+    Form(longer): Form<Longer>,
+) -> Result<Redirect, Failed> {
+    let duration = longer.duration.trim().parse();
+    let asked = Extend {
+        duration: duration
+            .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 1h"))?,
+        reason: Some(longer.reason).filter(|reason| !reason.trim().is_empty()),
+        ticket: None,
+    };
+    let made = visit.from.clone().scope(visit.api.extend(id, &asked)).await?;
+    Ok(Redirect::to(&format!("/requests/{}", made.id)))
 }
 
 /// Gives a grant back.

@@ -1,5 +1,7 @@
 //! What all pages share: where one is, who one is, what waits.
 
+use daypass_api::person::SystemRole;
+
 /// Where one is, on the rail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -7,11 +9,30 @@ pub(super) enum Tab {
     Catalogue,
     Approvals,
     Sessions,
+    Audit,
+    Health,
+    Account,
 }
 
 impl Tab {
     /// All of them, as they stand there.
-    const ALL: [Self; 4] = [Self::Access, Self::Catalogue, Self::Approvals, Self::Sessions];
+    const ALL: [Self; 7] = [
+        Self::Access,
+        Self::Catalogue,
+        Self::Approvals,
+        Self::Sessions,
+        Self::Audit,
+        Self::Health,
+        Self::Account,
+    ];
+
+    /// Whether it is for this one. That the API refuses the others is not decided here.
+    fn is_for(self, role: SystemRole) -> bool {
+        match self {
+            Self::Audit | Self::Health => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
+            _ => true,
+        }
+    }
 
     /// Where it leads.
     pub(super) const fn path(self) -> &'static str {
@@ -20,6 +41,9 @@ impl Tab {
             Self::Catalogue => "/catalogue",
             Self::Approvals => "/approvals",
             Self::Sessions => "/sessions",
+            Self::Audit => "/audit",
+            Self::Health => "/health",
+            Self::Account => "/account",
         }
     }
 
@@ -30,6 +54,9 @@ impl Tab {
             Self::Catalogue => "Catalogue",
             Self::Approvals => "Approvals",
             Self::Sessions => "Sessions",
+            Self::Audit => "Audit",
+            Self::Health => "Health",
+            Self::Account => "Account",
         }
     }
 }
@@ -58,7 +85,11 @@ impl Frame {
     pub(super) const MOST: u32 = 50;
 
     /// `waiting`: how many approvals do, and whether there are more.
-    pub(super) fn new(tab: Tab, title: &str, login: &str, (waiting, more): (usize, bool)) -> Self {
+    pub(super) fn new(
+        (tab, title): (Tab, &str),
+        (login, role): (&str, SystemRole),
+        (waiting, more): (usize, bool),
+    ) -> Self {
         let plus = if more { "+" } else { "" };
         let place = |one: Tab| Place {
             path: one.path(),
@@ -70,7 +101,11 @@ impl Frame {
             tab,
             title: title.to_owned(),
             login: login.to_owned(),
-            rail: Tab::ALL.into_iter().map(place).collect(),
+            rail: Tab::ALL
+                .into_iter()
+                .filter(|one| one.is_for(role))
+                .map(place)
+                .collect(),
         }
     }
 }

@@ -7,14 +7,17 @@
 //! file with its template beside it. All work without a script; `assets/` makes them live.
 
 mod access;
+mod account;
 mod approvals;
 mod ask;
 mod assets;
+mod audit;
 mod catalogue;
 mod cookie;
 mod failed;
 mod frame;
 mod guard;
+mod health;
 mod live;
 mod request;
 mod sessions;
@@ -62,6 +65,11 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
+        .route("/audit", get(audit::page))
+        .route("/health", get(health::page))
+        .route("/account", get(account::page))
+        .route("/account/{id}/end", post(account::end))
+        .route("/grants/{id}/extend", post(access::extend))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::serve));
     Ok(routes.layer(from_fn(guard::guard)).with_state(web))

@@ -55,11 +55,11 @@ impl FromRequestParts<Web> for Visit {
 
 /// Where to sign in, and where to go on.
 fn sign_in(back: &str) -> Redirect {
-    let next: String = form_urlencoded(back);
-    Redirect::to(&format!("/sign-in?next={next}"))
+    Redirect::to(&format!("/sign-in?next={}", encoded(back)))
 }
 
-fn form_urlencoded(text: &str) -> String {
+/// As it stands in a query.
+pub(super) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
     text.bytes()
         .map(|byte| {
@@ -102,10 +102,10 @@ impl Visit {
             ..RequestQuery::default()
         };
         let waiting = self.api.requests(&waiting).await?;
+        let me = &self.me.person;
         Ok(Frame::new(
-            tab,
-            title,
-            self.me.person.login.as_str(),
+            (tab, title),
+            (me.login.as_str(), me.role),
             (waiting.items.len(), waiting.next.is_some()),
         ))
     }
@@ -131,6 +131,6 @@ mod tests {
         ] {
             assert_eq!(within_this_site(Some(there)), "/", "{there}");
         }
-        assert_eq!(form_urlencoded("/a?b=c&d"), "/a%3Fb%3Dc%26d");
+        assert_eq!(encoded("/a?b=c&d"), "/a%3Fb%3Dc%26d");
     }
 }
