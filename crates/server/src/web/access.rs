@@ -17,6 +17,8 @@ use crate::edge;
 
 /// So much is shown of each kind.
 const MOST: u32 = 100;
+/// Among so many of the newest, those are looked for that are over.
+const LATELY: u32 = 25;
 
 #[derive(Template)]
 #[template(path = "access.html")]
@@ -107,9 +109,10 @@ pub(super) fn asked_now(request: &Request) -> Vec<String> {
 pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
     let asking = async {
         let frame = visit.frame(Tab::Access, "My access").await?;
-        let grants = GrantQuery {
+        let mine = |live: Option<bool>, limit: u32| GrantQuery {
             mine: Some(true),
-            limit: Some(MOST),
+            live,
+            limit: Some(limit),
             ..GrantQuery::default()
         };
         let requests = RequestQuery {
@@ -118,16 +121,18 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
             limit: Some(MOST),
             ..RequestQuery::default()
         };
-        let grants = visit.api.grants(&grants).await?.items;
+        // One that lasts is not to be lost behind many that are over.
+        let held = visit.api.grants(&mine(Some(true), MOST)).await?.items;
+        let lately = visit.api.grants(&mine(None, LATELY)).await?.items;
         let requests = visit.api.requests(&requests).await?.items;
-        Ok::<_, Failed>((frame, grants, requests))
+        Ok::<_, Failed>((frame, held, lately, requests))
     };
-    let (frame, grants, requests) = visit.from.clone().scope(asking).await?;
+    let (frame, held, lately, requests) = visit.from.clone().scope(asking).await?;
     let now = edge::now();
-    let (over, live): (Vec<_>, Vec<_>) = grants
+    let over = lately
         .into_iter()
-        .partition(|grant| grant.state == GrantState::Ended);
-    let past = over.into_iter().take(8).filter_map(|grant| {
+        .filter(|grant| grant.state == GrantState::Ended);
+    let past = over.take(8).filter_map(|grant| {
         Some(Past {
             request: grant.request.to_string(),
             items: listed(&grant.items),
@@ -144,7 +149,7 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
     });
     let page = Page {
         frame,
-        grants: live.into_iter().map(|grant| Card::of(grant, now)).collect(),
+        grants: held.into_iter().map(|grant| Card::of(grant, now)).collect(),
         waiting: waiting.collect(),
         past: past.collect(),
     };

@@ -1,12 +1,15 @@
-//! One's own account: who one is to Daypass, and where one is signed in. What is not known any more can be ended here.
+//! One's own account: who one is to Daypass, where one is signed in, and who reviews while one is away. What is not known any more can be ended
+//! here.
 
 use askama::Template;
 use axum::extract::Path;
 use axum::response::{Html, Redirect};
+use daypass_api::delegation::DelegationQuery;
 use daypass_api::login::{Token, TokenQuery, Via};
 use daypass_core::id::TokenId;
 use daypass_core::time::Timestamp;
 
+use super::away;
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::visit::Visit;
@@ -22,6 +25,8 @@ struct Page {
     manager: Option<String>,
     role: String,
     tokens: Vec<Row>,
+    away: Vec<away::Row>,
+    today: String,
 }
 
 struct Row {
@@ -56,9 +61,11 @@ impl Row {
 pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
     let asking = async {
         let frame = visit.frame(Tab::Account, "Your account").await?;
-        Ok::<_, Failed>((frame, visit.api.tokens(&TokenQuery::default()).await?.items))
+        let away = visit.api.delegations(&DelegationQuery::default()).await?.items;
+        let tokens = visit.api.tokens(&TokenQuery::default()).await?.items;
+        Ok::<_, Failed>((frame, tokens, away))
     };
-    let (frame, tokens) = visit.from.clone().scope(asking).await?;
+    let (frame, tokens, away) = visit.from.clone().scope(asking).await?;
     let now = edge::now();
     let me = &visit.me.person;
     let page = Page {
@@ -68,6 +75,11 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
         manager: me.manager.clone(),
         role: format!("{:?}", me.role).to_lowercase(),
         tokens: tokens.into_iter().map(|token| Row::of(token, now)).collect(),
+        away: away
+            .into_iter()
+            .map(|one| away::Row::of(one, me.login.as_str(), now))
+            .collect(),
+        today: now.to_string().chars().take("2026-11-22".len()).collect(),
     };
     Ok(Html(page.render()?))
 }

@@ -1,4 +1,4 @@
-//! Asking for a role: the form on one side, on the other what would happen, from the function that also decides.
+//! Asking for a role, or taking it in an emergency: the form on one side, on the other what would happen, from the function that also decides.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,15 @@ use axum::Form;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use daypass_api::client::{Client, Error};
 use daypass_api::item::Item;
 use daypass_api::preview::{Preview, StepPreview};
-use daypass_api::request::NewRequest;
+use daypass_api::request::{NewRequest, Request};
 use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::proof;
 use super::visit::Visit;
 use super::words::length;
 
@@ -25,12 +27,60 @@ const NOT_SAID_YET: &str = "(not said yet)";
 struct Page {
     frame: Frame,
     item: Item,
+    way: Way,
     typed: Typed,
     outlook: Outlook,
     /// Why it was not taken.
     failed: Option<Failed>,
     /// Sent twice, it asks once.
     key: String,
+}
+
+/// How somebody comes to a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// They ask, and whoever the rule names agrees before.
+    Usual,
+    /// They take it, and whoever the rule names looks at it after.
+    Emergency,
+}
+
+impl Way {
+    fn title(self, item: &Item) -> String {
+        match self {
+            Self::Usual => format!("Ask for {item}"),
+            Self::Emergency => format!("Take {item} in an emergency"),
+        }
+    }
+
+    fn path(self, item: &Item) -> String {
+        let Item { resource, role } = item;
+        match self {
+            Self::Usual => format!("/ask/{resource}/{role}"),
+            Self::Emergency => format!("/break-glass/{resource}/{role}"),
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Usual => "request",
+            Self::Emergency => "break-glass",
+        }
+    }
+
+    async fn preview(self, api: &Client, asked: &NewRequest) -> Result<Preview, Error> {
+        match self {
+            Self::Usual => api.preview(asked).await,
+            Self::Emergency => api.preview_break_glass(asked).await,
+        }
+    }
+
+    async fn send(self, api: &Client, asked: &NewRequest) -> Result<Request, Error> {
+        match self {
+            Self::Usual => api.add_request(asked).await,
+            Self::Emergency => api.break_glass(asked).await,
+        }
+    }
 }
 
 /// What is in the form.
@@ -63,6 +113,15 @@ struct Allowed {
     pending: String,
     recording: Option<String>,
     mfa: Option<String>,
+    /// Of an emergency: what is owed for it.
+    owed: Option<Owed>,
+}
+
+struct Owed {
+    /// The set of people that hears of it at once.
+    page: String,
+    review_by: String,
+    within: String,
 }
 
 struct Asked {
@@ -99,6 +158,11 @@ impl From<Preview> for Outlook {
                 pending: length(path.pending),
                 recording: path.recording,
                 mfa: path.mfa.map(length),
+                owed: path.break_glass.map(|terms| Owed {
+                    page: terms.page,
+                    review_by: terms.review_by,
+                    within: length(terms.within),
+                }),
             })),
             Preview::Refused(refused) => Self::Refused {
                 what: refused.detail,
@@ -133,17 +197,17 @@ fn item(resource: &str, role: &str) -> Result<Item, Failed> {
 
 async fn shown(
     visit: &Visit,
-    item: Item,
+    (way, item): (Way, Item),
     mut typed: Typed,
     failed: Option<Failed>,
 ) -> Result<Response, Failed> {
     let asking = async {
-        let frame = visit.frame(Tab::Catalogue, &format!("Ask for {item}")).await?;
+        let frame = visit.frame(Tab::Catalogue, &way.title(&item)).await?;
         // What would happen is shown before a reason is typed, and with the usual length where the one that is typed is none.
         let typed = typed.request(&item);
         let mut asked = typed.unwrap_or_else(|_| plain(&item));
         asked.reason.get_or_insert_with(|| String::from(NOT_SAID_YET));
-        let outlook = match visit.api.preview(&asked).await {
+        let outlook = match way.preview(&visit.api, &asked).await {
             Ok(preview) => preview.into(),
             Err(error) => {
                 let failed = Failed::from(error);
@@ -164,6 +228,7 @@ async fn shown(
     let page = Page {
         frame,
         item,
+        way,
         typed,
         outlook,
         failed,
@@ -190,7 +255,16 @@ pub(super) async fn page(
     Path((resource, role)): Path<(String, String)>,
     Query(typed): Query<Typed>,
 ) -> Result<Response, Failed> {
-    shown(&visit, item(&resource, &role)?, typed, None).await
+    shown(&visit, (Way::Usual, item(&resource, &role)?), typed, None).await
+}
+
+/// The same for an emergency.
+pub(super) async fn emergency(
+    visit: Visit,
+    Path((resource, role)): Path<(String, String)>,
+    Query(typed): Query<Typed>,
+) -> Result<Response, Failed> {
+    shown(&visit, (Way::Emergency, item(&resource, &role)?), typed, None).await
 }
 
 /// Asks.
@@ -199,25 +273,39 @@ pub(super) async fn send(
     Path((resource, role)): Path<(String, String)>,
     Form(typed): Form<Typed>,
 ) -> Result<Response, Failed> {
-    let item = item(&resource, &role)?;
+    sent(&visit, (Way::Usual, item(&resource, &role)?), typed).await
+}
+
+/// Takes it.
+pub(super) async fn take(
+    visit: Visit,
+    Path((resource, role)): Path<(String, String)>,
+    Form(typed): Form<Typed>,
+) -> Result<Response, Failed> {
+    sent(&visit, (Way::Emergency, item(&resource, &role)?), typed).await
+}
+
+async fn sent(visit: &Visit, (way, item): (Way, Item), typed: Typed) -> Result<Response, Failed> {
     let asked = match typed.request(&item) {
         Ok(asked) => asked,
-        Err(failed) => return shown(&visit, item, typed, Some(failed)).await,
+        Err(failed) => return shown(visit, (way, item), typed, Some(failed)).await,
     };
     let api = if typed.key.is_empty() {
         visit.api.clone()
     } else {
         visit.api.keyed(typed.key.clone())
     };
-    match visit.from.clone().scope(api.add_request(&asked)).await {
+    match visit.from.clone().scope(way.send(&api, &asked)).await {
         Ok(made) => Ok(Redirect::to(&format!("/requests/{}", made.id)).into_response()),
+        // It is asked for elsewhere, and comes back as it is.
+        Err(error) if proof::is_wanted(error.code()) => Err(error.into()),
         Err(error) => {
             // Changed, it is another request.
             let typed = Typed {
                 key: String::new(),
                 ..typed
             };
-            shown(&visit, item, typed, Some(error.into())).await
+            shown(visit, (way, item), typed, Some(error.into())).await
         }
     }
 }

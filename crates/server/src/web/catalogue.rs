@@ -40,6 +40,8 @@ struct Role {
     /// For how long at most; why not, where it is closed.
     says: String,
     is_open: bool,
+    /// It may be taken in an emergency.
+    emergency: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +78,7 @@ impl Role {
             class,
             says,
             is_open,
+            emergency: offer.break_glass,
         }
     }
 }

@@ -12,8 +12,34 @@ const fn name(secure: bool) -> &'static str {
     if secure { SECURE } else { PLAIN }
 }
 
+/// What it saw last of the log.
+const LOG: &str = "-log";
+
 /// The session that a browser has, if it has one.
 pub(super) fn read(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
+    value(headers, name(secure)).map(|value| value.to_owned().into())
+}
+
+/// How many entries the log had when the browser last saw it, and its head.
+pub(super) fn seen(headers: &HeaderMap, secure: bool) -> Option<(u64, [u8; 32])> {
+    let (size, head) = value(headers, &format!("{}{LOG}", name(secure)))?.split_once(':')?;
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(head, &mut bytes).ok()?;
+    Some((size.parse().ok()?, bytes))
+}
+
+/// Has it remember that, for a year.
+pub(super) fn see((size, head): (u64, &[u8; 32]), secure: bool) -> Option<HeaderValue> {
+    let only = if secure { "; Secure" } else { "" };
+    let text = format!(
+        "{}{LOG}={size}:{}; Path=/; HttpOnly; SameSite=Strict{only}; Max-Age=31536000",
+        name(secure),
+        hex::encode(head)
+    );
+    HeaderValue::from_str(&text).ok()
+}
+
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers
         .get_all(COOKIE)
         .iter()
@@ -21,11 +47,11 @@ pub(super) fn read(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
     let mut found = lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name(secure))
+        .filter(|(key, _)| *key == name)
         .map(|(_, value)| value);
     // Two of one name: somebody else put one there.
     match (found.next(), found.next()) {
-        (Some(value), None) if !value.is_empty() => Some(value.to_owned().into()),
+        (Some(value), None) if !value.is_empty() => Some(value),
         _ => None,
     }
 }
@@ -76,6 +102,22 @@ mod tests {
             &[],
         ] {
             assert_eq!(read_of(bad, false), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_of_the_log_is_read_as_it_was_written() {
+        let cookie = see((42, &[7; 32]), true).unwrap();
+        let cookie = cookie.to_str().unwrap();
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict; Secure;"), "{cookie}");
+        let seen_of = |line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(COOKIE, line.parse().unwrap());
+            seen(&headers, true)
+        };
+        assert_eq!(seen_of(cookie.split(';').next().unwrap()), Some((42, [7; 32])));
+        for bad in ["__Host-daypass-log=42", "__Host-daypass-log=x:07", "__Host-daypass=1:07"] {
+            assert_eq!(seen_of(bad), None, "{bad}");
         }
     }
 

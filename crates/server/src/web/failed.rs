@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use daypass_api::client::Error;
 
+use super::proof;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -12,6 +14,8 @@ pub(crate) struct Failed {
     pub(super) title: String,
     pub(super) what: String,
     pub(super) hint: Option<String>,
+    /// It is only a fresh proof that is missing; see `proof.rs`.
+    wants_proof: bool,
 }
 
 #[derive(Template)]
@@ -34,6 +38,7 @@ impl Failed {
             title: String::from("This did not work"),
             what: String::from("something went wrong inside the server; its log says more"),
             hint: None,
+            wants_proof: false,
         }
     }
 
@@ -44,6 +49,7 @@ impl Failed {
             title: String::from("Not taken"),
             what: what.into(),
             hint: None,
+            wants_proof: false,
         }
     }
 }
@@ -52,6 +58,7 @@ impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         match error {
             Error::Problem(problem) => Self {
+                wants_proof: proof::is_wanted(Some(problem.code)),
                 status: StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                 title: problem.title.clone(),
                 what: problem.detail.clone(),
@@ -62,6 +69,7 @@ impl From<Error> for Failed {
                 title: String::from("Others must agree"),
                 what: format!("it waits for them, as change {}", proposed.change.id.short()),
                 hint: None,
+                wants_proof: false,
             },
             other => Self::internal(&other),
         }
@@ -77,9 +85,13 @@ impl From<askama::Error> for Failed {
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let page = Page { failed: &self }.render();
-        page.map_or_else(
+        let mut answer = page.map_or_else(
             |_| self.status.into_response(),
             |page| (self.status, Html(page)).into_response(),
-        )
+        );
+        if self.wants_proof {
+            answer.extensions_mut().insert(proof::Wanted);
+        }
+        answer
     }
 }

@@ -12,6 +12,7 @@ mod approvals;
 mod ask;
 mod assets;
 mod audit;
+mod away;
 mod catalogue;
 mod cookie;
 mod failed;
@@ -19,15 +20,18 @@ mod frame;
 mod guard;
 mod health;
 mod live;
+mod palette;
+mod proof;
 mod request;
 mod sessions;
 mod sign_in;
+mod verify;
 mod visit;
 mod within;
 mod words;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use daypass_api::client::{Client, Error};
 
@@ -57,20 +61,33 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/sign-out", post(sign_in::leave))
         .route("/catalogue", get(catalogue::page))
         .route("/ask/{resource}/{role}", get(ask::page).post(ask::send))
+        .route(
+            "/break-glass/{resource}/{role}",
+            get(ask::emergency).post(ask::take),
+        )
         .route("/approvals", get(approvals::page))
         .route("/requests/{id}", get(request::page))
         .route("/requests/{id}/review", post(request::review))
+        .route("/requests/{id}/acknowledge", post(request::acknowledge))
         .route("/requests/{id}/cancel", post(request::cancel))
         .route("/grants/{id}/release", post(access::release))
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
         .route("/audit", get(audit::page))
+        .route("/audit/verify", get(verify::page))
         .route("/health", get(health::page))
         .route("/account", get(account::page))
         .route("/account/{id}/end", post(account::end))
+        .route("/account/away", post(away::leave))
+        .route("/account/away/{login}/end", post(away::come_back))
+        .route("/palette", get(palette::page))
         .route("/grants/{id}/extend", post(access::extend))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::serve));
-    Ok(routes.layer(from_fn(guard::guard)).with_state(web))
+    let proving = from_fn_with_state(web.clone(), proof::proving);
+    Ok(routes
+        .layer(proving)
+        .layer(from_fn(guard::guard))
+        .with_state(web))
 }

@@ -4,7 +4,9 @@ use askama::Template;
 use axum::Form;
 use axum::extract::Path;
 use axum::response::{Html, Redirect};
+use daypass_api::break_glass::{Acknowledge, BreakGlass, Review};
 use daypass_api::grant::GrantState;
+use daypass_api::item::Item;
 use daypass_api::request::{Decision, NewReview, Request, RequestState, StepState};
 use daypass_core::id::RequestId;
 use daypass_core::text::Hash;
@@ -14,7 +16,7 @@ use serde::Deserialize;
 use super::access::listed;
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
-use super::visit::{Visit, within_this_site};
+use super::visit::{Visit, encoded, within_this_site};
 use super::words::{When, length};
 use crate::edge;
 
@@ -45,7 +47,32 @@ pub(super) struct Shown {
     pub(super) due: Option<When>,
     pub(super) asked: When,
     pub(super) steps: Vec<Step>,
-    pub(super) emergency: bool,
+    /// Of an emergency: the review that is owed for it, or was given.
+    pub(super) look_back: Option<LookBack>,
+    /// What asks for the same again, item by item, where whoever looks asked.
+    pub(super) again: Vec<Again>,
+}
+
+/// How the review of an emergency stands.
+pub(super) enum LookBack {
+    Owed {
+        by: String,
+        who: Vec<String>,
+        due: When,
+        overdue: bool,
+    },
+    Given {
+        by: String,
+        at: When,
+        comment: Option<String>,
+        late: bool,
+    },
+}
+
+/// See [`Shown::again`].
+pub(super) struct Again {
+    pub(super) item: String,
+    pub(super) path: String,
 }
 
 /// A step of it.
@@ -86,13 +113,75 @@ const fn state(step: StepState) -> &'static str {
     }
 }
 
+impl LookBack {
+    fn of(glass: BreakGlass, now: Timestamp) -> Self {
+        let (due_at, who, overdue) = match glass.review {
+            Review::Owed { due_at, reviewers } => (due_at, reviewers, false),
+            Review::Overdue { due_at, reviewers } => (due_at, reviewers, true),
+            Review::Reviewed {
+                by,
+                at,
+                comment,
+                late,
+                r#for: absent,
+            } => {
+                let by = absent.map_or(by.clone(), |absent| format!("{by}, for {absent}"));
+                let at = When::new(at, now);
+                return Self::Given {
+                    by,
+                    at,
+                    comment,
+                    late,
+                };
+            }
+        };
+        Self::Owed {
+            by: glass.review_by,
+            who,
+            due: When::new(due_at, now),
+            overdue,
+        }
+    }
+}
+
+/// What asks for the same again, in the same words.
+fn again(request: &Request) -> Vec<Again> {
+    let path = |item: &Item| {
+        let mut path = format!(
+            "/ask/{}/{}?for={}&reason={}",
+            item.resource,
+            item.role,
+            encoded(&request.duration.to_string()),
+            encoded(&request.reason)
+        );
+        if let Some(ticket) = &request.ticket {
+            path.push_str(&format!("&ticket={}", encoded(ticket)));
+        }
+        path
+    };
+    let each = |item: &Item| Again {
+        item: item.to_string(),
+        path: path(item),
+    };
+    request.items.iter().map(each).collect()
+}
+
 impl Shown {
+    /// A review is owed for it.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.look_back, Some(LookBack::Owed { .. }))
+    }
+
     pub(super) fn of(request: Request, now: Timestamp) -> Self {
         let due = request
             .steps
             .iter()
             .find(|step| step.state == StepState::Open)
-            .and_then(|step| step.due_at);
+            .and_then(|step| step.due_at)
+            .or(request
+                .break_glass
+                .as_ref()
+                .and_then(|glass| glass.review.due_at()));
         let steps = request.steps.iter().map(|step| Step {
             from: step.from.clone(),
             state: state(step.state),
@@ -119,7 +208,8 @@ impl Shown {
             reviewable: request.reviewable,
             due: due.map(|at| When::new(at, now)),
             asked: When::new(request.created_at, now),
-            emergency: request.break_glass.is_some(),
+            look_back: request.break_glass.map(|glass| LookBack::of(glass, now)),
+            again: Vec::new(),
             steps: steps.collect(),
             requester: request.requester,
             reason: request.reason,
@@ -165,11 +255,22 @@ pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<St
             Vec::new()
         },
     });
+    let is_pending = request.state == RequestState::Pending;
+    let is_held = grant.as_ref().is_some_and(|grant| grant.is_live);
+    // For what is asked, or held, there is no need to ask again.
+    let again = if is_mine && !is_pending && !is_held {
+        again(&request)
+    } else {
+        Vec::new()
+    };
     let page = Page {
-        can_cancel: is_mine && request.state == RequestState::Pending,
+        can_cancel: is_mine && is_pending,
         frame,
         grant,
-        one: Shown::of(request, now),
+        one: Shown {
+            again,
+            ..Shown::of(request, now)
+        },
     };
     Ok(Html(page.render()?))
 }
@@ -203,6 +304,33 @@ pub(super) async fn review(
     };
     visit.from.clone().scope(visit.api.review(id, &review)).await?;
     Ok(Redirect::to(within_this_site(answer.back.as_deref())))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Looked {
+    digest: Hash,
+    comment: String,
+    revoke: Option<String>,
+    back: Option<String>,
+}
+
+/// Records that whoever looks has looked at an emergency.
+pub(super) async fn acknowledge(
+    visit: Visit,
+    Path(id): Path<RequestId>,
+    Form(looked): Form<Looked>,
+) -> Result<Redirect, Failed> {
+    let look = Acknowledge {
+        digest: looked.digest,
+        comment: looked.comment,
+        revoke: looked.revoke.is_some(),
+    };
+    visit
+        .from
+        .clone()
+        .scope(visit.api.acknowledge(id, &look))
+        .await?;
+    Ok(Redirect::to(within_this_site(looked.back.as_deref())))
 }
 
 /// Withdraws it.

@@ -15,6 +15,7 @@ function show(html, address) {
   const focus = document.activeElement?.id;
   const chosen = document.querySelector("[data-item].chosen")?.id;
   const same = address === location.pathname + location.search;
+  const before = same ? told() : null;
   main().replaceWith(fresh);
   const rail = page.getElementById("rail");
   if (rail) document.getElementById("rail").replaceWith(rail);
@@ -22,10 +23,22 @@ function show(html, address) {
   if (!same) { history.pushState(null, "", address); window.scrollTo(0, 0); document.getElementById("main").focus(); }
   else {
     for (const [id, value] of typed) { const field = document.getElementById(id); if (field) field.value = value; }
-    if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    const field = (focus && document.getElementById(focus)) || main().querySelector("[autofocus]");
+    field?.focus({ preventScroll: true });
     if (chosen) document.getElementById(chosen)?.classList.add("chosen");
   }
   prepare();
+  if (before) tellWhatIsNew(before);
+}
+
+/** What the page tells just now, by what it is about. */
+function told() {
+  return new Map([...document.querySelectorAll("[data-tell][id]")].map((one) => [one.id, one.dataset.tell]));
+}
+
+/** Tells what is another than it was: of what was there before, and of what is new. */
+function tellWhatIsNew(before) {
+  for (const [id, text] of told()) if (before.get(id) !== text) toast(text);
 }
 
 async function look(address = location.pathname + location.search) {
@@ -131,7 +144,8 @@ let due = null;
 function live() {
   const events = new EventSource("/live");
   events.addEventListener("event", () => {
-    if (due !== null) return;
+    // What somebody is writing, or about to confirm, is not taken from under their hands.
+    if (due !== null || document.querySelector("[data-hold]")) return;
     due = setTimeout(() => { due = null; look().catch(() => {}); }, 400);
   });
 }
