@@ -54,7 +54,9 @@ impl Browser {
         let mut log = String::new();
         for line in said.map(BufReader::new).into_iter().flat_map(BufReader::lines) {
             let line = line.doing(|| "reading what the browser's driver says".to_owned())?;
-            let port = line.split_once(STARTED).map(|(_, port)| port.trim_end_matches('.'));
+            let port = line
+                .split_once(STARTED)
+                .map(|(_, port)| port.trim_end_matches('.'));
             if let Some(port) = port.and_then(|port| port.parse().ok()) {
                 return Ok(Self { process, port });
             }

@@ -58,7 +58,11 @@ pub(crate) fn command() -> anyhow::Result<()> {
 
 /// Only what fetches packages of JavaScript.
 pub(super) fn npm() -> anyhow::Result<()> {
-    install(PROGRAMS.iter().filter(|program| matches!(program.name, "npm" | "node")))
+    install(
+        PROGRAMS
+            .iter()
+            .filter(|program| matches!(program.name, "npm" | "node")),
+    )
 }
 
 fn install(programs: impl Iterator<Item = &'static Program>) -> anyhow::Result<()> {

@@ -12,7 +12,9 @@ use crate::person::Person;
 static AXE: LazyLock<String> = LazyLock::new(|| {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/axe");
     let files = ["package.json", "package-lock.json"];
-    let made_of: String = files.map(|name| std::fs::read_to_string(here.join(name)).unwrap()).concat();
+    let made_of: String = files
+        .map(|name| std::fs::read_to_string(here.join(name)).unwrap())
+        .concat();
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("axe");
     let mark = place.join("made-of");
     if std::fs::read_to_string(&mark).ok().as_ref() != Some(&made_of) {
@@ -21,7 +23,13 @@ static AXE: LazyLock<String> = LazyLock::new(|| {
             std::fs::copy(here.join(name), place.join(name)).unwrap();
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+        npm.args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ]);
         let done = npm.current_dir(&place).stdin(Stdio::null()).output();
         let done = done.unwrap_or_else(|error| {
             panic!("this machine has no npm ({error}): cargo xtask setup installs it, or says how")

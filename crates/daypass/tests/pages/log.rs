@@ -36,6 +36,5 @@ fn an_auditor_finds_what_happened_and_verifies_it() {
     ana.misses("#rail a[href='/audit']");
     ana.means("403");
     ana.goes("/audit");
-    ana.sees("h1", "");
-    ana.sees("#failure", "audit");
+    ana.sees("#failure", "member");
 }

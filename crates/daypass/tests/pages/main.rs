@@ -14,10 +14,13 @@ mod sessions;
 mod world;
 
 #[path = "../story/gated.rs"]
-#[expect(dead_code, reason = "the story's; not all of it is wanted here")]
 mod gated;
 #[path = "../story/house.rs"]
-#[expect(dead_code, unused_macros, unused_imports, reason = "the story's; not all of it is wanted here")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the story's; not all of it is wanted here"
+)]
 mod house;
 #[path = "../story/http.rs"]
 #[expect(dead_code, reason = "the story's; not all of it is wanted here")]

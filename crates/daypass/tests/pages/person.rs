@@ -324,9 +324,14 @@ fn is_between_pages(error: &CmdError) -> bool {
             | ErrorStatus::ElementNotInteractable
             | ErrorStatus::ElementClickIntercepted
             | ErrorStatus::InvalidElementState
-    ) || ["document unloaded", "Execution context", "execution context", "target frame detached"]
-        .iter()
-        .any(|part| error.message.contains(part))
+    ) || [
+        "document unloaded",
+        "Execution context",
+        "execution context",
+        "target frame detached",
+    ]
+    .iter()
+    .any(|part| error.message.contains(part))
 }
 
 /// A command of the driver's own, of a session.

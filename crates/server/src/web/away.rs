@@ -80,21 +80,13 @@ fn midnight(day: &str) -> Result<Timestamp, Failed> {
 /// Arranges it.
 pub(super) async fn leave(visit: Visit, Form(away): Form<Away>) -> Result<Redirect, Failed> {
     let delegation = away.delegation(edge::now())?;
-    visit
-        .from
-        .clone()
-        .scope(visit.api.delegate(&delegation))
-        .await?;
+    visit.from.clone().scope(visit.api.delegate(&delegation)).await?;
     Ok(Redirect::to("/account"))
 }
 
 /// Takes it back.
 pub(super) async fn come_back(visit: Visit, Path(login): Path<String>) -> Result<Redirect, Failed> {
-    visit
-        .from
-        .clone()
-        .scope(visit.api.end_delegation(&login))
-        .await?;
+    visit.from.clone().scope(visit.api.end_delegation(&login)).await?;
     Ok(Redirect::to("/account"))
 }
 

@@ -109,14 +109,21 @@ mod tests {
     fn what_was_seen_of_the_log_is_read_as_it_was_written() {
         let cookie = see((42, &[7; 32]), true).unwrap();
         let cookie = cookie.to_str().unwrap();
-        assert!(cookie.contains("; HttpOnly; SameSite=Strict; Secure;"), "{cookie}");
+        assert!(
+            cookie.contains("; HttpOnly; SameSite=Strict; Secure;"),
+            "{cookie}"
+        );
         let seen_of = |line: &str| {
             let mut headers = HeaderMap::new();
             headers.append(COOKIE, line.parse().unwrap());
             seen(&headers, true)
         };
         assert_eq!(seen_of(cookie.split(';').next().unwrap()), Some((42, [7; 32])));
-        for bad in ["__Host-daypass-log=42", "__Host-daypass-log=x:07", "__Host-daypass=1:07"] {
+        for bad in [
+            "__Host-daypass-log=42",
+            "__Host-daypass-log=x:07",
+            "__Host-daypass=1:07",
+        ] {
             assert_eq!(seen_of(bad), None, "{bad}");
         }
     }

@@ -86,8 +86,5 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::serve));
     let proving = from_fn_with_state(web.clone(), proof::proving);
-    Ok(routes
-        .layer(proving)
-        .layer(from_fn(guard::guard))
-        .with_state(web))
+    Ok(routes.layer(proving).layer(from_fn(guard::guard)).with_state(web))
 }

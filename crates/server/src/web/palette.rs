@@ -53,11 +53,7 @@ impl Found {
 
     fn request(request: &Request, about: &str) -> Self {
         let about = format!("{about} {}", request.id.short());
-        Self::new(
-            format!("/requests/{}", request.id),
-            listed(&request.items),
-            about,
-        )
+        Self::new(format!("/requests/{}", request.id), listed(&request.items), about)
     }
 
     fn offer(offer: &Offer) -> Option<Self> {
@@ -73,7 +69,10 @@ impl Found {
     /// Whether each word that was typed is in it.
     fn fits(&self, typed: &str) -> bool {
         let text = format!("{} {}", self.name, self.about).to_lowercase();
-        typed.to_lowercase().split_whitespace().all(|word| text.contains(word))
+        typed
+            .to_lowercase()
+            .split_whitespace()
+            .all(|word| text.contains(word))
     }
 }
 
@@ -106,7 +105,11 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
         let held = held.iter().filter(|grant| grant.state != GrantState::Ended);
         found.extend(held.map(|grant| {
             let path = format!("/requests/{}", grant.request);
-            Found::new(path, listed(&grant.items), format!("yours, {}", grant.state.as_str()))
+            Found::new(
+                path,
+                listed(&grant.items),
+                format!("yours, {}", grant.state.as_str()),
+            )
         }));
         let waiting = visit.api.requests(&requests(true)).await?.items;
         found.extend(

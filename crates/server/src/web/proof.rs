@@ -52,21 +52,33 @@ struct Sent {
     fields: Vec<(String, String)>,
 }
 
+/// What a call is.
+enum Call {
+    Form(Sent),
+    /// None of ours, or of nobody: it goes on as it is.
+    Other(Request),
+    Refused(Response),
+}
+
 impl Sent {
     /// Reads it. Nobody without a session has it read.
-    async fn read(web: &Web, request: Request) -> Result<Self, Result<Request, Response>> {
-        let is_form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == FORM);
+    async fn read(web: &Web, request: Request) -> Call {
+        let is_form = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == FORM);
         let is_ours = request.method() == Method::POST && is_form;
         if !is_ours || cookie::read(request.headers(), web.secure).is_none() {
-            return Err(Ok(request));
+            return Call::Other(request);
         }
         let (parts, body) = request.into_parts();
-        let too_large = |_| Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
-        let body = to_bytes(body, LARGEST).await.map_err(too_large)?;
+        let Ok(body) = to_bytes(body, LARGEST).await else {
+            return Call::Refused(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+        };
         let whole = Request::from_parts(parts.clone(), Body::from(body));
         match Form::from_request(whole, &()).await {
-            Ok(Form(fields)) => Ok(Self { parts, fields }),
-            Err(none) => Err(Err(none.into_response())),
+            Ok(Form(fields)) => Call::Form(Self { parts, fields }),
+            Err(none) => Call::Refused(none.into_response()),
         }
     }
 
@@ -115,9 +127,9 @@ fn without_length(headers: &mut HeaderMap) {
 /// See the module.
 pub(super) async fn proving(State(web): State<Web>, request: Request, next: Next) -> Response {
     let mut sent = match Sent::read(&web, request).await {
-        Ok(sent) => sent,
-        Err(Ok(request)) => return next.run(request).await,
-        Err(Err(answer)) => return answer,
+        Call::Form(sent) => sent,
+        Call::Other(request) => return next.run(request).await,
+        Call::Refused(answer) => return answer,
     };
     if let Some(password) = sent.proof() {
         let visit = match Visit::from_request_parts(&mut sent.parts, &web).await {

@@ -325,11 +325,7 @@ pub(super) async fn acknowledge(
         comment: looked.comment,
         revoke: looked.revoke.is_some(),
     };
-    visit
-        .from
-        .clone()
-        .scope(visit.api.acknowledge(id, &look))
-        .await?;
+    visit.from.clone().scope(visit.api.acknowledge(id, &look)).await?;
     Ok(Redirect::to(within_this_site(looked.back.as_deref())))
 }
 

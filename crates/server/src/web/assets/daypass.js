@@ -148,6 +148,10 @@ function live() {
     if (due !== null || document.querySelector("[data-hold]")) return;
     due = setTimeout(() => { due = null; look().catch(() => {}); }, 400);
   });
+  events.addEventListener("error", () => {
+    // It does not come back: the session is over, and looking again leads to where one signs in.
+    if (events.readyState === EventSource.CLOSED && !document.querySelector("[data-hold]")) look().catch(() => {});
+  });
 }
 
 window.addEventListener("popstate", () => look());

@@ -14,8 +14,21 @@ async function open() {
   const answer = await fetch("/palette");
   if (!answer.ok || answer.redirected) { location.assign("/palette"); return; }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  there = [...page.querySelectorAll("#found li")];
+  there = [...page.querySelectorAll("#found li")].map(option);
   show();
+}
+
+/** A line of the page, as an option of the list. */
+function option(line) {
+  const link = line.querySelector("a");
+  const one = document.createElement("li");
+  one.setAttribute("role", "option");
+  one.dataset.path = link.getAttribute("href");
+  const name = document.createElement("strong");
+  name.textContent = link.textContent;
+  one.append(name, line.querySelector("span").cloneNode(true));
+  one.addEventListener("click", () => location.assign(one.dataset.path));
+  return one;
 }
 
 function show() {
@@ -27,9 +40,8 @@ function show() {
 
 function choose(one) {
   if (!one) { field.removeAttribute("aria-activedescendant"); return; }
-  for (const other of list.children) { other.setAttribute("aria-selected", String(other === one)); other.setAttribute("role", "option"); }
+  for (const other of list.children) { other.setAttribute("aria-selected", String(other === one)); other.removeAttribute("id"); }
   one.id = "palette-chosen";
-  for (const other of list.children) if (other !== one) other.removeAttribute("id");
   field.setAttribute("aria-activedescendant", one.id);
   one.scrollIntoView({ block: "nearest" });
 }
@@ -48,7 +60,7 @@ if (dialog) {
     const at = list.querySelector("[aria-selected=true]");
     if (event.key === "ArrowDown") choose(at?.nextElementSibling ?? at);
     else if (event.key === "ArrowUp") choose(at?.previousElementSibling ?? at);
-    else if (event.key === "Enter") at?.querySelector("a").click();
+    else if (event.key === "Enter" && at) location.assign(at.dataset.path);
     else return;
     event.preventDefault();
   });
