@@ -25,6 +25,7 @@ use http::Api;
 #[expect(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "the tests' house; not all of it is wanted here"
 )]
 mod house;

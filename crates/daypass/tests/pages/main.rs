@@ -19,6 +19,7 @@ mod gated;
 #[expect(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "the story's; not all of it is wanted here"
 )]
 mod house;
