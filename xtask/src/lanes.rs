@@ -23,6 +23,8 @@ pub(crate) struct Lane {
     targets: &'static [&'static str],
     /// Whether programs in other languages are compiled or run.
     pub(crate) needs_languages: bool,
+    /// Whether pages are looked at in a browser.
+    pub(crate) needs_browser: bool,
     /// What the simulation is told, once the tests are through; a lane that has it is built as the simulation is.
     simulations: &'static [&'static [&'static str]],
     /// For the tests alone, once they are built, on two cores.
@@ -49,6 +51,7 @@ const LANES: &[Lane] = &[
         ],
         targets: &[],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(60),
     },
@@ -59,6 +62,7 @@ const LANES: &[Lane] = &[
         packages: &["daypass-store"],
         targets: &[],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -69,6 +73,7 @@ const LANES: &[Lane] = &[
         packages: &["daypass-providers"],
         targets: &[],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -79,6 +84,7 @@ const LANES: &[Lane] = &[
         packages: &["daypass-gateway"],
         targets: &["--lib", "--test", "it"],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -89,6 +95,7 @@ const LANES: &[Lane] = &[
         packages: &["daypass-gateway"],
         targets: &["--test", "clients"],
         needs_languages: true,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(120),
     },
@@ -105,6 +112,7 @@ const LANES: &[Lane] = &[
         ],
         targets: &[],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(300),
     },
@@ -115,6 +123,7 @@ const LANES: &[Lane] = &[
         packages: &["daypass-sim"],
         targets: &[],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[
             &["--seeds", "5000"],
             &["--planted", "--check", "docs/reliability.md"],
@@ -126,10 +135,22 @@ const LANES: &[Lane] = &[
         needs_postgres: true,
         about: "the built binary, end to end, and its faults",
         packages: &["daypass"],
-        targets: &[],
+        targets: &["--bins", "--test", "story"],
         needs_languages: false,
+        needs_browser: false,
         simulations: &[],
         budget: Duration::from_secs(300),
+    },
+    Lane {
+        name: "pages",
+        needs_postgres: true,
+        about: "the pages in Chromium: journeys, accessibility, hostile texts",
+        packages: &["daypass"],
+        targets: &["--test", "pages"],
+        needs_languages: false,
+        needs_browser: true,
+        simulations: &[],
+        budget: Duration::from_secs(180),
     },
 ];
 
@@ -270,6 +291,7 @@ mod tests {
             packages: &[],
             targets: &[],
             needs_languages: false,
+            needs_browser: false,
             simulations: &[],
             budget: Duration::from_millis(50),
         };

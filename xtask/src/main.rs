@@ -55,7 +55,9 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::command(),
         Command::Simulate(args) => simulate::command(&args),
         Command::BenchGateway(args) => bench::gateway(&args),
-        Command::Setup => setup::command().and_then(|()| setup::languages::command()),
+        Command::Setup => setup::command()
+            .and_then(|()| setup::languages::command())
+            .and_then(|()| setup::browser::command()),
         Command::Help => {
             print!("{HELP}{}", lanes::help());
             Ok(())
@@ -76,6 +78,9 @@ fn test(lanes: &[&'static lanes::Lane]) -> anyhow::Result<()> {
     }
     if lanes.iter().any(|lane| lane.needs_languages) {
         setup::languages::command()?;
+    }
+    if lanes.iter().any(|lane| lane.needs_browser) {
+        setup::browser::command()?;
     }
     lanes::run(lanes)
 }

@@ -4,6 +4,7 @@
 //! PostgreSQL's are only *installed*: Debian's package would also create and start a cluster, which would be somebody's database
 //! that nobody asked for. Tests start their own (see `testbed`). A machine that has PostgreSQL is left as it is.
 
+pub(crate) mod browser;
 pub(crate) mod languages;
 
 use std::fs;

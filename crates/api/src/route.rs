@@ -326,8 +326,6 @@ routes! {
     Readyz: Get READYZ, Public, READ;
     /// Shows metrics for Prometheus.
     Metrics: Get METRICS, Auditor, READ;
-    /// Says what to type about a request; a page without anything of it.
-    RequestPage: Get REQUEST_PAGE, Public, READ;
     /// Describes the API.
     OpenApi: Get OPENAPI, Public, READ;
 }
@@ -508,7 +506,6 @@ mod tests {
                 &Route::AuditKeyLinks,
                 &Route::Healthz,
                 &Route::Readyz,
-                &Route::RequestPage,
                 &Route::OpenApi
             ]
         );

@@ -33,7 +33,7 @@ use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
 use crate::signing::{self, LogSigner, Signing, SigningError};
 use crate::upkeep::Upkeep;
 use crate::witnesses::{self, Ask, AskError, Witnesses};
-use crate::{api, edge, gateway, loops, steady};
+use crate::{api, edge, gateway, loops, steady, web};
 
 /// How many events a slow listener may lag behind before it reads from the store instead.
 const LAG: usize = 1_024;
@@ -68,6 +68,9 @@ pub enum StartError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The pages have no way to the API.
+    #[error("pages cannot be served: {0}")]
+    Pages(daypass_api::client::Error),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] daypass_store::Error),
@@ -222,7 +225,7 @@ impl Server {
         loops.extend(notices(&config, &app, couriers, &halt));
         loops.extend(of_log(&app, signer, asks, &halt));
         loops.extend(begun.map(|begun| begun.serve(&app, &halt)).into_iter().flatten());
-        let router = api::router(Arc::clone(&app));
+        let router = site(&app)?;
         let served = tls.is_some();
         let listener = halt.watch(
             "the listener",
@@ -354,6 +357,13 @@ fn notices(
     let queue = notify::queue(Arc::clone(app), rules, wake, halt.receiver());
     loops.push(halt.watch("the notices", queue));
     loops
+}
+
+/// The API, and the pages in front of it.
+fn site(app: &App) -> Result<axum::Router, StartError> {
+    let api = api::router(Arc::clone(app));
+    let pages = web::pages(app, api.clone()).map_err(StartError::Pages)?;
+    Ok(pages.merge(api))
 }
 
 async fn ended(task: JoinHandle<()>, what: &str) {

@@ -37,6 +37,15 @@ pub enum Error {
         /// The places, for a person to read.
         looked: String,
     },
+    /// There is no driver of Chromium.
+    #[error(
+        "Chromium with its driver is not installed here (looked in {looked})\n  \
+         Try: cargo xtask setup, or set DAYPASS_CHROMEDRIVER to the driver"
+    )]
+    NoBrowser {
+        /// The places, for a person to read.
+        looked: String,
+    },
     /// The operating system refused something.
     #[error("{what}: {source}")]
     Io {

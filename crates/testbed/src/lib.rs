@@ -2,12 +2,14 @@
 //!
 //! - [`postgres`]: a PostgreSQL server of our own, in a temporary directory, on a loopback port;
 //! - [`pgbouncer`]: a PgBouncer of our own, in front of one;
+//! - [`browser`]: Chromium behind its driver;
 //! - [`sshd`]: an OpenSSH server that takes certificates, as a host of Daypass does;
 //! - [`tcp_proxy`]: a TCP proxy that pauses, cuts, refuses, and says when certain bytes have passed.
 //!
 //! The API is synchronous and small, because `xtask` depends on it and must start fast. What is *absent*: anything that
 //! finds or uses a service which somebody else started. Unix only.
 
+pub mod browser;
 pub mod error;
 mod keeper;
 pub mod pgbouncer;
@@ -20,6 +22,7 @@ pub mod sshd;
 pub mod tcp_proxy;
 pub mod wait;
 
+pub use browser::Browser;
 pub use error::{Error, Result};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;

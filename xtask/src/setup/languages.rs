@@ -59,7 +59,20 @@ const PROGRAMS: &[Program] = &[
 ];
 
 pub(crate) fn command() -> anyhow::Result<()> {
-    for program in PROGRAMS {
+    install(PROGRAMS.iter())
+}
+
+/// Only what fetches packages of JavaScript.
+pub(super) fn npm() -> anyhow::Result<()> {
+    install(
+        PROGRAMS
+            .iter()
+            .filter(|program| matches!(program.name, "npm" | "node")),
+    )
+}
+
+fn install(programs: impl Iterator<Item = &'static Program>) -> anyhow::Result<()> {
+    for program in programs {
         if works(program) {
             eprintln!("✓ {}", program.name);
         } else {

@@ -12,6 +12,7 @@ mod lines;
 mod sse;
 #[cfg(test)]
 mod wire_tests;
+mod within;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use self::error::{Distrusted, Error};
 pub use self::guard::{Admission, Call, Guard};
 pub use self::lines::LineStream;
 pub use self::sse::EventStream;
+pub use self::within::{Answering, Called, Within};
 use crate::gateway::RUN_HEADER;
 use crate::problem::{Problem, ProblemCode};
 use crate::route::{Method, Route};
@@ -72,6 +74,8 @@ pub struct Client {
     /// Which run of a gateway asks.
     run: Option<HeaderValue>,
     guard: Option<Arc<dyn Guard>>,
+    /// The server, where it is in this process.
+    within: Option<Arc<dyn Within>>,
 }
 
 impl fmt::Debug for Client {
@@ -114,6 +118,7 @@ impl Client {
             key: None,
             run: None,
             guard: None,
+            within: None,
         })
     }
 
@@ -311,6 +316,9 @@ impl Client {
             None => call,
         };
         let call = call.header(ACCEPT, "application/json, application/problem+json");
+        if let Some(server) = &self.within {
+            return within::answered(server, call).await;
+        }
         call.send().await.map_err(|error| {
             let (error, again) = match error::untrusted(&error) {
                 Some(detail) => (self.untrusted(detail), Again::Never),

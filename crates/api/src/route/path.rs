@@ -172,7 +172,5 @@ pub const HEALTHZ: &str = "/healthz";
 pub const READYZ: &str = "/readyz";
 /// Prometheus metrics.
 pub const METRICS: &str = "/metrics";
-/// The page that a notice's link leads to.
-pub const REQUEST_PAGE: &str = "/requests/{id}";
 /// The OpenAPI description.
 pub const OPENAPI: &str = "/openapi.json";

@@ -74,7 +74,6 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::Healthz
         | R::Readyz
         | R::Metrics
-        | R::RequestPage
         | R::OpenApi => true,
         // They ask, or are how one begins to.
         R::Preview | R::AddRequest | R::BreakGlass | R::PreviewBreakGlass | R::Extend => false,

@@ -14,6 +14,7 @@ mod doctor;
 mod emergency;
 mod exec;
 mod full_disk;
+mod gated;
 mod gateway;
 mod house;
 mod http;

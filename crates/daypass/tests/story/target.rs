@@ -114,6 +114,9 @@ impl Session {
             .user(field("user"))
             .dbname(field("dbname"))
             .password(credential["secret"].as_str().expect("a secret"));
+        if let Some(program) = credential["fields"]["application_name"].as_str() {
+            config.application_name(program);
+        }
         Self::with(&config)
     }
 

@@ -50,7 +50,6 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::http::problem::Failure;
 use crate::http::{access, idempotency, intake, observe, problem};
-use crate::web;
 
 /// Each route's handler. A handler that is not in here is not served; an entry of the list that is not in here fails a test,
 /// and so does a handler whose own description names another method or path than its entry.
@@ -150,7 +149,6 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::Healthz, routes!(health::healthz)),
         (R::Readyz, routes!(health::readyz)),
         (R::Metrics, routes!(health::metrics)),
-        (R::RequestPage, routes!(web::request::page)),
     ]
 }
 

@@ -1,3 +1,90 @@
-//! What a browser is shown: so far one page, where the links of notices lead.
+//! The pages: what people see in a browser.
+//!
+//! **They are a client of the API, like any other**, in the same process (`within.rs`): every page asks what a command of the command line would ask,
+//! with the session of whoever looks, through the same gate. So nothing here decides who may do what, and no page can show or do what the API refuses.
+//!
+//! `visit.rs` says who is there, `guard.rs` what every answer carries and which forms are taken, `frame.rs` is what all pages share. Each page is one
+//! file with its template beside it. All work without a script; `assets/` makes them live.
 
-pub(crate) mod request;
+mod access;
+mod account;
+mod approvals;
+mod ask;
+mod assets;
+mod audit;
+mod away;
+mod catalogue;
+mod cookie;
+mod failed;
+mod frame;
+mod guard;
+mod health;
+mod live;
+mod palette;
+mod proof;
+mod request;
+mod sessions;
+mod sign_in;
+mod verify;
+mod visit;
+mod within;
+mod words;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use daypass_api::client::{Client, Error};
+
+use crate::app::App;
+
+/// What pages need.
+#[derive(Clone)]
+pub(crate) struct Web {
+    /// The API, of nobody yet.
+    api: Client,
+    /// Browsers reach this over TLS alone.
+    secure: bool,
+}
+
+/// The pages, in front of the API that they ask.
+///
+/// # Errors
+/// Where no client of it can be made.
+pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
+    let web = Web {
+        api: within::client(api)?,
+        secure: app.over_tls,
+    };
+    let routes = Router::new()
+        .route("/", get(access::page))
+        .route("/sign-in", get(sign_in::page).post(sign_in::enter))
+        .route("/sign-out", post(sign_in::leave))
+        .route("/catalogue", get(catalogue::page))
+        .route("/ask/{resource}/{role}", get(ask::page).post(ask::send))
+        .route(
+            "/break-glass/{resource}/{role}",
+            get(ask::emergency).post(ask::take),
+        )
+        .route("/approvals", get(approvals::page))
+        .route("/requests/{id}", get(request::page))
+        .route("/requests/{id}/review", post(request::review))
+        .route("/requests/{id}/acknowledge", post(request::acknowledge))
+        .route("/requests/{id}/cancel", post(request::cancel))
+        .route("/grants/{id}/release", post(access::release))
+        .route("/grants/{id}/revoke", post(access::revoke))
+        .route("/sessions", get(sessions::page))
+        .route("/sessions/{id}/kill", post(sessions::kill))
+        .route("/audit", get(audit::page))
+        .route("/audit/verify", get(verify::page))
+        .route("/health", get(health::page))
+        .route("/account", get(account::page))
+        .route("/account/{id}/end", post(account::end))
+        .route("/account/away", post(away::leave))
+        .route("/account/away/{login}/end", post(away::come_back))
+        .route("/palette", get(palette::page))
+        .route("/grants/{id}/extend", post(access::extend))
+        .route("/live", get(live::stream))
+        .route("/assets/{name}", get(assets::serve));
+    let proving = from_fn_with_state(web.clone(), proof::proving);
+    Ok(routes.layer(proving).layer(from_fn(guard::guard)).with_state(web))
+}

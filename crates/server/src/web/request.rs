@@ -1,49 +1,336 @@
-//! Where the link of a notice leads: what to type. The page is the same for everybody and every request but for the id in its
-//! address: it reads nothing, decides nothing, and holds nothing that a browser would run or fetch.
+//! One request: what is asked for, who answered and who is asked, and what became of it. Who may answer does it here.
 
-use axum::response::Html;
-use daypass_api::Problem;
+use askama::Template;
+use axum::Form;
+use axum::extract::Path;
+use axum::response::{Html, Redirect};
+use daypass_api::break_glass::{Acknowledge, BreakGlass, Review};
+use daypass_api::grant::GrantState;
+use daypass_api::item::Item;
+use daypass_api::request::{Decision, NewReview, Request, RequestState, StepState};
 use daypass_core::id::RequestId;
-use daypass_core::refusal::Code;
+use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
+use serde::Deserialize;
 
-use crate::http::intake::Path;
-use crate::http::problem::{Answer, Failure};
+use super::access::listed;
+use super::failed::Failed;
+use super::frame::{Frame, Tab};
+use super::visit::{Visit, encoded, within_this_site};
+use super::words::{When, length};
+use crate::edge;
 
-/// Says what to type about a request. It shows nothing of it, and not even whether there is one.
-#[utoipa::path(get, path = "/requests/{id}", tag = "pages", params(("id" = String, Path)), security(()),
-    responses((status = 200, body = String, content_type = "text/html"), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn page(Path(id): Path<String>) -> Answer<Html<String>> {
-    // What is written into the page is the id as we spell it: letters and digits.
-    let Ok(id) = id.parse::<RequestId>() else {
-        return Err(Failure::new(Code::NotFound, "this is no id of a request"));
-    };
-    Ok(Html(written(id)))
+#[derive(Template)]
+#[template(path = "request.html")]
+struct Page {
+    frame: Frame,
+    one: Shown,
+    grant: Option<Access>,
+    /// It is the visitor's own, and not decided.
+    can_cancel: bool,
 }
 
-fn written(id: RequestId) -> String {
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Daypass: {id}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\"></head><body>\n\
-         <h1>Request {id}</h1>\n\
-         <p>Look at it, and decide it, in a terminal:</p>\n\
-         <pre>daypass status {id}\ndaypass approve {id}\ndaypass deny {id} --reason \"why\"</pre>\n\
-         <p>Nothing here decides anything, and nothing of the request is shown without a login.</p>\n\
-         </body></html>\n"
-    )
+/// A request, as pages show it.
+pub(super) struct Shown {
+    pub(super) id: String,
+    pub(super) digest: String,
+    pub(super) requester: String,
+    pub(super) items: String,
+    pub(super) reason: String,
+    pub(super) ticket: Option<String>,
+    pub(super) length: String,
+    pub(super) rule: String,
+    pub(super) state: &'static str,
+    pub(super) reviewable: bool,
+    pub(super) stands_in_for: Option<String>,
+    /// When the step that is open falls silent.
+    pub(super) due: Option<When>,
+    pub(super) asked: When,
+    pub(super) steps: Vec<Step>,
+    /// Of an emergency: the review that is owed for it, or was given.
+    pub(super) look_back: Option<LookBack>,
+    /// What asks for the same again, item by item, where whoever looks asked.
+    pub(super) again: Vec<Again>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How the review of an emergency stands.
+pub(super) enum LookBack {
+    Owed {
+        by: String,
+        who: Vec<String>,
+        due: When,
+        overdue: bool,
+    },
+    Given {
+        by: String,
+        at: When,
+        comment: Option<String>,
+        late: bool,
+    },
+}
 
-    #[tokio::test]
-    async fn the_page_holds_an_id_and_nothing_that_was_typed() {
-        let id = RequestId::from_bytes([7; 10]).to_string();
-        let Html(page) = page(Path(id.clone())).await.unwrap();
-        assert!(page.contains(&format!("daypass approve {id}")), "{page}");
-        assert!(!page.contains("<script") && !page.contains("href") && !page.contains("<form"));
-        for bad in ["", "R1", "G0000000000000000", "<script>", "R%3Cb%3E", "../api"] {
-            assert!(super::page(Path(bad.to_owned())).await.is_err(), "{bad}");
+/// See [`Shown::again`].
+pub(super) struct Again {
+    pub(super) item: String,
+    pub(super) path: String,
+}
+
+/// A step of it.
+pub(super) struct Step {
+    pub(super) from: String,
+    pub(super) state: &'static str,
+    pub(super) who: Vec<String>,
+    pub(super) said: Vec<Said>,
+}
+
+/// What somebody answered.
+pub(super) struct Said {
+    pub(super) by: String,
+    pub(super) approves: bool,
+    pub(super) less: Option<String>,
+    pub(super) comment: Option<String>,
+    pub(super) at: When,
+}
+
+/// What it led to.
+struct Access {
+    id: String,
+    state: &'static str,
+    ends: Option<When>,
+    /// Who looks may end it.
+    is_live: bool,
+    connect: Vec<String>,
+}
+
+const fn state(step: StepState) -> &'static str {
+    match step {
+        StepState::Waiting => "waiting",
+        StepState::Open => "open",
+        StepState::Approved => "approved",
+        StepState::Denied => "denied",
+        StepState::Closed => "closed",
+        StepState::Silent => "silent",
+    }
+}
+
+impl LookBack {
+    fn of(glass: BreakGlass, now: Timestamp) -> Self {
+        let (due_at, who, overdue) = match glass.review {
+            Review::Owed { due_at, reviewers } => (due_at, reviewers, false),
+            Review::Overdue { due_at, reviewers } => (due_at, reviewers, true),
+            Review::Reviewed {
+                by,
+                at,
+                comment,
+                late,
+                r#for: absent,
+            } => {
+                let by = absent.map_or(by.clone(), |absent| format!("{by}, for {absent}"));
+                let at = When::new(at, now);
+                return Self::Given {
+                    by,
+                    at,
+                    comment,
+                    late,
+                };
+            }
+        };
+        Self::Owed {
+            by: glass.review_by,
+            who,
+            due: When::new(due_at, now),
+            overdue,
         }
     }
+}
+
+/// What asks for the same again, in the same words.
+fn again(request: &Request) -> Vec<Again> {
+    let path = |item: &Item| {
+        let mut path = format!(
+            "/ask/{}/{}?for={}&reason={}",
+            item.resource,
+            item.role,
+            encoded(&request.duration.to_string()),
+            encoded(&request.reason)
+        );
+        if let Some(ticket) = &request.ticket {
+            path.push_str(&format!("&ticket={}", encoded(ticket)));
+        }
+        path
+    };
+    let each = |item: &Item| Again {
+        item: item.to_string(),
+        path: path(item),
+    };
+    request.items.iter().map(each).collect()
+}
+
+impl Shown {
+    /// A review is owed for it.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.look_back, Some(LookBack::Owed { .. }))
+    }
+
+    pub(super) fn of(request: Request, now: Timestamp) -> Self {
+        let due = request
+            .steps
+            .iter()
+            .find(|step| step.state == StepState::Open)
+            .and_then(|step| step.due_at)
+            .or(request
+                .break_glass
+                .as_ref()
+                .and_then(|glass| glass.review.due_at()));
+        let steps = request.steps.iter().map(|step| Step {
+            from: step.from.clone(),
+            state: state(step.state),
+            who: step.answerers(),
+            said: step
+                .reviews
+                .iter()
+                .map(|review| Said {
+                    by: review.by(),
+                    approves: review.decision == Decision::Approve,
+                    less: review.duration.map(length),
+                    comment: review.comment.clone(),
+                    at: When::new(review.at, now),
+                })
+                .collect(),
+        });
+        Self {
+            id: request.id.to_string(),
+            digest: request.digest.to_string(),
+            items: listed(&request.items),
+            length: length(request.duration),
+            rule: request.rule.to_string(),
+            state: request.state.as_str(),
+            reviewable: request.reviewable,
+            due: due.map(|at| When::new(at, now)),
+            asked: When::new(request.created_at, now),
+            look_back: request.break_glass.map(|glass| LookBack::of(glass, now)),
+            again: Vec::new(),
+            steps: steps.collect(),
+            requester: request.requester,
+            reason: request.reason,
+            ticket: request.ticket,
+            stands_in_for: request.reviewable_for,
+        }
+    }
+}
+
+/// See the module.
+pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<String>, Failed> {
+    let asking = async {
+        let request = visit.api.request(&id).await?;
+        let grant = match request.grant {
+            Some(grant) => Some(visit.api.grant(&grant.to_string()).await?),
+            None => None,
+        };
+        let tab = if request.requester == visit.me.person.login.as_str() {
+            Tab::Access
+        } else {
+            Tab::Approvals
+        };
+        let frame = visit
+            .frame(tab, &format!("Request {}", request.id.short()))
+            .await?;
+        Ok::<_, Failed>((frame, request, grant))
+    };
+    let (frame, request, grant) = visit.from.clone().scope(asking).await?;
+    let now = edge::now();
+    let is_mine = request.requester == visit.me.person.login.as_str();
+    let grant = grant.map(|grant| Access {
+        id: grant.id.to_string(),
+        state: grant.state.as_str(),
+        ends: grant.expires_at.or(grant.ended_at).map(|at| When::new(at, now)),
+        is_live: !grant.state.is_over(),
+        connect: if is_mine && grant.state == GrantState::Active {
+            grant
+                .items
+                .iter()
+                .map(|item| format!("daypass connect {item}"))
+                .collect()
+        } else {
+            Vec::new()
+        },
+    });
+    let is_pending = request.state == RequestState::Pending;
+    let is_held = grant.as_ref().is_some_and(|grant| grant.is_live);
+    // For what is asked, or held, there is no need to ask again.
+    let again = if is_mine && !is_pending && !is_held {
+        again(&request)
+    } else {
+        Vec::new()
+    };
+    let page = Page {
+        can_cancel: is_mine && is_pending,
+        frame,
+        grant,
+        one: Shown {
+            again,
+            ..Shown::of(request, now)
+        },
+    };
+    Ok(Html(page.render()?))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    decision: Decision,
+    digest: Hash,
+    #[serde(default, rename = "for")]
+    less: String,
+    #[serde(default)]
+    comment: String,
+    back: Option<String>,
+}
+
+/// Answers it.
+pub(super) async fn review(
+    visit: Visit,
+    Path(id): Path<RequestId>,
+    Form(answer): Form<Answer>,
+) -> Result<Redirect, Failed> {
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let duration = given(&answer.less).map(|text| text.parse()).transpose();
+    let review = NewReview {
+        decision: answer.decision,
+        digest: answer.digest,
+        duration: duration
+            .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 2h"))?,
+        items: None,
+        comment: given(&answer.comment),
+    };
+    visit.from.clone().scope(visit.api.review(id, &review)).await?;
+    Ok(Redirect::to(within_this_site(answer.back.as_deref())))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Looked {
+    digest: Hash,
+    comment: String,
+    revoke: Option<String>,
+    back: Option<String>,
+}
+
+/// Records that whoever looks has looked at an emergency.
+pub(super) async fn acknowledge(
+    visit: Visit,
+    Path(id): Path<RequestId>,
+    Form(looked): Form<Looked>,
+) -> Result<Redirect, Failed> {
+    let look = Acknowledge {
+        digest: looked.digest,
+        comment: looked.comment,
+        revoke: looked.revoke.is_some(),
+    };
+    visit.from.clone().scope(visit.api.acknowledge(id, &look)).await?;
+    Ok(Redirect::to(within_this_site(looked.back.as_deref())))
+}
+
+/// Withdraws it.
+pub(super) async fn cancel(visit: Visit, Path(id): Path<RequestId>) -> Result<Redirect, Failed> {
+    visit.from.clone().scope(visit.api.cancel(id)).await?;
+    Ok(Redirect::to("/"))
 }

@@ -246,3 +246,50 @@ async fn nothing_of_the_password_is_kept_under_a_key() {
     let second = problem(send("wrong").await.unwrap()).await;
     assert_eq!(second.code, ProblemCode::LoginFailed);
 }
+
+/// What a browser sends from a page of ours, or from elsewhere.
+async fn form(bed: &Bed, session: &str, site: &str, fields: &[(&str, &str)]) -> Response {
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    http.build()
+        .unwrap()
+        .post(format!("{}/ask/staging/read", bed.server.url()))
+        .header("cookie", format!("daypass={session}"))
+        .header("sec-fetch-site", site)
+        .form(fields)
+        .send()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_page_asks_for_the_proof_and_goes_on_with_what_was_sent() {
+    let bed = bed("5s").await;
+    let session = bed.session("ana").await;
+    let client = bed.client_of(&session);
+    wait(&bed, client.whoami().await.unwrap().confirmed_at.unwrap()).await;
+    let reason = "a <b>look</b> & \"more\"";
+    let typed = [("reason", reason), ("key", "0123456789abcdef")];
+    let asks = form(&bed, &session, "same-origin", &typed).await;
+    assert_eq!(asks.status(), 401);
+    let page = asks.text().await.unwrap();
+    assert!(
+        page.contains("Is it you?") && page.contains("action=\"/ask/staging/read\""),
+        "{page}"
+    );
+    assert!(!page.contains("<b>look"), "{page}");
+
+    let with = |proof| [&typed[..], &[("proof", proof)]].concat();
+    let wrong = form(&bed, &session, "same-origin", &with("guessed wrongly")).await;
+    assert_eq!(wrong.status(), 401);
+    let page = wrong.text().await.unwrap();
+    assert!(page.contains("the password is wrong") && !page.contains("guessed wrongly"), "{page}");
+    let elsewhere = form(&bed, &session, "cross-site", &with(PASSWORD)).await;
+    assert_eq!(elsewhere.status(), 403, "no other site proves anything");
+    assert_eq!(client.requests(&Default::default()).await.unwrap().items, []);
+
+    let done = form(&bed, &session, "same-origin", &with(PASSWORD)).await;
+    assert_eq!(done.status(), 303, "{}", done.text().await.unwrap());
+    let made = client.requests(&Default::default()).await.unwrap().items;
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].reason, reason);
+}

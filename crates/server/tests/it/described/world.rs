@@ -272,7 +272,6 @@ fn nobodys(things: &Things) -> Calls {
         .body(Route::Login, json!({"login": "ana", "password": PASSWORD}))
         .add(Route::SshAuthority, json!({"connector": "fleet"}), Value::Null)
         .add(Route::SshKrl, json!({"connector": "fleet"}), Value::Null)
-        .id(Route::RequestPage, things.waiting[0].id, Value::Null)
         .reads(&[Route::Healthz, Route::Readyz]);
     calls
 }

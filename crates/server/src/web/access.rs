@@ -1,0 +1,210 @@
+//! My access: what one holds and for how long, what one waits for, and how to give back.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::Path;
+use axum::response::{Html, Redirect};
+use daypass_api::grant::{Extend, Grant, GrantQuery, GrantState, Revoke};
+use daypass_api::request::{Request, RequestQuery, RequestState, StepState};
+use daypass_core::id::GrantId;
+use serde::Deserialize;
+
+use super::failed::Failed;
+use super::frame::{Frame, Tab};
+use super::visit::Visit;
+use super::words::{When, length};
+use crate::edge;
+
+/// So much is shown of each kind.
+const MOST: u32 = 100;
+/// Among so many of the newest, those are looked for that are over.
+const LATELY: u32 = 25;
+
+#[derive(Template)]
+#[template(path = "access.html")]
+struct Page {
+    frame: Frame,
+    grants: Vec<Card>,
+    waiting: Vec<Waiting>,
+    past: Vec<Past>,
+}
+
+/// A grant that is not over.
+struct Card {
+    id: GrantId,
+    items: Vec<String>,
+    state: &'static str,
+    ends: Option<When>,
+    starts: Option<When>,
+    overdue: bool,
+    emergency: bool,
+    /// What to type to connect; nothing where it is not there.
+    connect: Vec<String>,
+}
+
+struct Waiting {
+    id: String,
+    items: String,
+    length: String,
+    /// Who is being waited for.
+    on: Vec<String>,
+    until: When,
+}
+
+struct Past {
+    request: String,
+    items: String,
+    why: String,
+    ended: When,
+}
+
+impl Card {
+    fn of(grant: Grant, now: daypass_core::time::Timestamp) -> Self {
+        let items: Vec<String> = grant.items.iter().map(ToString::to_string).collect();
+        let connects = grant.state == GrantState::Active;
+        Self {
+            id: grant.id,
+            state: grant.state.as_str(),
+            ends: grant.expires_at.map(|at| When::new(at, now)),
+            starts: grant
+                .starts_at
+                .filter(|_| grant.state == GrantState::Scheduled)
+                .map(|at| When::new(at, now)),
+            overdue: grant.overdue,
+            emergency: grant.break_glass,
+            connect: if connects {
+                items
+                    .iter()
+                    .map(|item| format!("daypass connect {item}"))
+                    .collect()
+            } else {
+                Vec::new()
+            },
+            items,
+        }
+    }
+}
+
+/// Items, one after the other.
+pub(super) fn listed(items: &[daypass_api::item::Item]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    items.join(", ")
+}
+
+/// Who is asked just now, by step.
+pub(super) fn asked_now(request: &Request) -> Vec<String> {
+    let open = request.steps.iter().filter(|step| step.state == StepState::Open);
+    open.map(|step| {
+        let who = step.answerers();
+        if who.is_empty() {
+            step.from.clone()
+        } else {
+            format!("{} ({})", step.from, who.join(", "))
+        }
+    })
+    .collect()
+}
+
+/// See the module.
+pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
+    let asking = async {
+        let frame = visit.frame(Tab::Access, "My access").await?;
+        let mine = |live: Option<bool>, limit: u32| GrantQuery {
+            mine: Some(true),
+            live,
+            limit: Some(limit),
+            ..GrantQuery::default()
+        };
+        let requests = RequestQuery {
+            mine: Some(true),
+            state: Some(RequestState::Pending),
+            limit: Some(MOST),
+            ..RequestQuery::default()
+        };
+        // One that lasts is not to be lost behind many that are over.
+        let held = visit.api.grants(&mine(Some(true), MOST)).await?.items;
+        let lately = visit.api.grants(&mine(None, LATELY)).await?.items;
+        let requests = visit.api.requests(&requests).await?.items;
+        Ok::<_, Failed>((frame, held, lately, requests))
+    };
+    let (frame, held, lately, requests) = visit.from.clone().scope(asking).await?;
+    let now = edge::now();
+    let over = lately
+        .into_iter()
+        .filter(|grant| grant.state == GrantState::Ended);
+    let past = over.take(8).filter_map(|grant| {
+        Some(Past {
+            request: grant.request.to_string(),
+            items: listed(&grant.items),
+            why: grant.ended_reason.clone()?,
+            ended: When::new(grant.ended_at?, now),
+        })
+    });
+    let waiting = requests.into_iter().map(|request| Waiting {
+        id: request.id.to_string(),
+        items: listed(&request.items),
+        length: length(request.duration),
+        on: asked_now(&request),
+        until: When::new(request.expires_at, now),
+    });
+    let page = Page {
+        frame,
+        grants: held.into_iter().map(|grant| Card::of(grant, now)).collect(),
+        waiting: waiting.collect(),
+        past: past.collect(),
+    };
+    Ok(Html(page.render()?))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Longer {
+    #[serde(rename = "for")]
+    duration: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Asks for more time.
+pub(super) async fn extend(
+    visit: Visit,
+    Path(id): Path<GrantId>,
+    Form(longer): Form<Longer>,
+) -> Result<Redirect, Failed> {
+    let duration = longer.duration.trim().parse();
+    let asked = Extend {
+        duration: duration
+            .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 1h"))?,
+        reason: Some(longer.reason).filter(|reason| !reason.trim().is_empty()),
+        ticket: None,
+    };
+    let made = visit.from.clone().scope(visit.api.extend(id, &asked)).await?;
+    Ok(Redirect::to(&format!("/requests/{}", made.id)))
+}
+
+/// Gives a grant back.
+pub(super) async fn release(visit: Visit, Path(id): Path<GrantId>) -> Result<Redirect, Failed> {
+    visit.from.clone().scope(visit.api.release(id)).await?;
+    Ok(Redirect::to("/"))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Why {
+    reason: String,
+    /// Where to go on.
+    back: Option<String>,
+}
+
+/// Ends somebody's grant.
+pub(super) async fn revoke(
+    visit: Visit,
+    Path(id): Path<GrantId>,
+    Form(why): Form<Why>,
+) -> Result<Redirect, Failed> {
+    let reason = Some(why.reason).filter(|reason| !reason.trim().is_empty());
+    visit
+        .from
+        .clone()
+        .scope(visit.api.revoke(id, &Revoke { reason }))
+        .await?;
+    Ok(Redirect::to(super::visit::within_this_site(why.back.as_deref())))
+}

@@ -1,0 +1,311 @@
+//! Asking for a role, or taking it in an emergency: the form on one side, on the other what would happen, from the function that also decides.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use daypass_api::client::{Client, Error};
+use daypass_api::item::Item;
+use daypass_api::preview::{Preview, StepPreview};
+use daypass_api::request::{NewRequest, Request};
+use serde::Deserialize;
+
+use super::failed::Failed;
+use super::frame::{Frame, Tab};
+use super::proof;
+use super::visit::Visit;
+use super::words::length;
+
+/// What a preview is asked with, which nobody reads, where nothing is typed yet.
+const NOT_SAID_YET: &str = "(not said yet)";
+
+#[derive(Template)]
+#[template(path = "ask.html")]
+struct Page {
+    frame: Frame,
+    item: Item,
+    way: Way,
+    typed: Typed,
+    outlook: Outlook,
+    /// Why it was not taken.
+    failed: Option<Failed>,
+    /// Sent twice, it asks once.
+    key: String,
+}
+
+/// How somebody comes to a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// They ask, and whoever the rule names agrees before.
+    Usual,
+    /// They take it, and whoever the rule names looks at it after.
+    Emergency,
+}
+
+impl Way {
+    fn title(self, item: &Item) -> String {
+        match self {
+            Self::Usual => format!("Ask for {item}"),
+            Self::Emergency => format!("Take {item} in an emergency"),
+        }
+    }
+
+    fn path(self, item: &Item) -> String {
+        let Item { resource, role } = item;
+        match self {
+            Self::Usual => format!("/ask/{resource}/{role}"),
+            Self::Emergency => format!("/break-glass/{resource}/{role}"),
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Usual => "request",
+            Self::Emergency => "break-glass",
+        }
+    }
+
+    async fn preview(self, api: &Client, asked: &NewRequest) -> Result<Preview, Error> {
+        match self {
+            Self::Usual => api.preview(asked).await,
+            Self::Emergency => api.preview_break_glass(asked).await,
+        }
+    }
+
+    async fn send(self, api: &Client, asked: &NewRequest) -> Result<Request, Error> {
+        match self {
+            Self::Usual => api.add_request(asked).await,
+            Self::Emergency => api.break_glass(asked).await,
+        }
+    }
+}
+
+/// What is in the form.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Typed {
+    #[serde(default)]
+    reason: String,
+    #[serde(default, rename = "for")]
+    duration: String,
+    #[serde(default)]
+    ticket: String,
+    #[serde(default)]
+    key: String,
+}
+
+/// What would happen.
+enum Outlook {
+    Allowed(Box<Allowed>),
+    Refused { what: String, hint: Option<String> },
+}
+
+struct Allowed {
+    steps: Vec<Asked>,
+    length: String,
+    max: String,
+    ends_because: Option<String>,
+    end_when: Vec<String>,
+    rule: String,
+    location: String,
+    pending: String,
+    recording: Option<String>,
+    mfa: Option<String>,
+    /// Of an emergency: what is owed for it.
+    owed: Option<Owed>,
+}
+
+struct Owed {
+    /// The set of people that hears of it at once.
+    page: String,
+    review_by: String,
+    within: String,
+}
+
+struct Asked {
+    from: String,
+    count: u32,
+    reviewers: Vec<String>,
+    within: String,
+    escalates_to: Option<String>,
+}
+
+impl From<StepPreview> for Asked {
+    fn from(step: StepPreview) -> Self {
+        Self {
+            from: step.from,
+            count: step.count,
+            reviewers: step.reviewers,
+            within: length(step.within),
+            escalates_to: step.escalates_to,
+        }
+    }
+}
+
+impl From<Preview> for Outlook {
+    fn from(preview: Preview) -> Self {
+        match preview {
+            Preview::Allowed(path) => Self::Allowed(Box::new(Allowed {
+                steps: path.steps.into_iter().map(Into::into).collect(),
+                length: length(path.duration),
+                max: length(path.max),
+                ends_because: path.ends_because,
+                end_when: path.end_when,
+                rule: path.rule.to_string(),
+                location: path.location,
+                pending: length(path.pending),
+                recording: path.recording,
+                mfa: path.mfa.map(length),
+                owed: path.break_glass.map(|terms| Owed {
+                    page: terms.page,
+                    review_by: terms.review_by,
+                    within: length(terms.within),
+                }),
+            })),
+            Preview::Refused(refused) => Self::Refused {
+                what: refused.detail,
+                hint: refused.hint,
+            },
+        }
+    }
+}
+
+impl Typed {
+    /// As a request; what is wrong with it where it is none.
+    fn request(&self, item: &Item) -> Result<NewRequest, Failed> {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let duration = given(&self.duration).map(|text| text.parse());
+        Ok(NewRequest {
+            duration: duration
+                .transpose()
+                .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m, 2h or 1h30m"))?,
+            reason: given(&self.reason),
+            ticket: given(&self.ticket),
+            ..plain(item)
+        })
+    }
+}
+
+fn item(resource: &str, role: &str) -> Result<Item, Failed> {
+    match (resource.parse(), role.parse()) {
+        (Ok(resource), Ok(role)) => Ok(Item { resource, role }),
+        _ => Err(Failed::invalid("there is no such resource or role")),
+    }
+}
+
+async fn shown(
+    visit: &Visit,
+    (way, item): (Way, Item),
+    mut typed: Typed,
+    failed: Option<Failed>,
+) -> Result<Response, Failed> {
+    let asking = async {
+        let frame = visit.frame(Tab::Catalogue, &way.title(&item)).await?;
+        // What would happen is shown before a reason is typed, and with the usual length where the one that is typed is none.
+        let typed = typed.request(&item);
+        let mut asked = typed.unwrap_or_else(|_| plain(&item));
+        asked.reason.get_or_insert_with(|| String::from(NOT_SAID_YET));
+        let outlook = match way.preview(&visit.api, &asked).await {
+            Ok(preview) => preview.into(),
+            Err(error) => {
+                let failed = Failed::from(error);
+                Outlook::Refused {
+                    what: failed.what,
+                    hint: failed.hint,
+                }
+            }
+        };
+        Ok::<_, Failed>((frame, outlook))
+    };
+    let (frame, outlook) = visit.from.clone().scope(asking).await?;
+    let status = failed.as_ref().map_or(StatusCode::OK, Failed::status);
+    if typed.key.is_empty() {
+        typed.key = hex::encode(crate::edge::random::<16>());
+    }
+    let key = typed.key.clone();
+    let page = Page {
+        frame,
+        item,
+        way,
+        typed,
+        outlook,
+        failed,
+        key,
+    };
+    Ok((status, Html(page.render()?)).into_response())
+}
+
+/// A request for the item with nothing else.
+fn plain(item: &Item) -> NewRequest {
+    NewRequest {
+        items: BTreeSet::from([item.clone()]),
+        environments: BTreeSet::new(),
+        duration: None,
+        start: None,
+        reason: None,
+        ticket: None,
+    }
+}
+
+/// See the module.
+pub(super) async fn page(
+    visit: Visit,
+    Path((resource, role)): Path<(String, String)>,
+    Query(typed): Query<Typed>,
+) -> Result<Response, Failed> {
+    shown(&visit, (Way::Usual, item(&resource, &role)?), typed, None).await
+}
+
+/// The same for an emergency.
+pub(super) async fn emergency(
+    visit: Visit,
+    Path((resource, role)): Path<(String, String)>,
+    Query(typed): Query<Typed>,
+) -> Result<Response, Failed> {
+    shown(&visit, (Way::Emergency, item(&resource, &role)?), typed, None).await
+}
+
+/// Asks.
+pub(super) async fn send(
+    visit: Visit,
+    Path((resource, role)): Path<(String, String)>,
+    Form(typed): Form<Typed>,
+) -> Result<Response, Failed> {
+    sent(&visit, (Way::Usual, item(&resource, &role)?), typed).await
+}
+
+/// Takes it.
+pub(super) async fn take(
+    visit: Visit,
+    Path((resource, role)): Path<(String, String)>,
+    Form(typed): Form<Typed>,
+) -> Result<Response, Failed> {
+    sent(&visit, (Way::Emergency, item(&resource, &role)?), typed).await
+}
+
+async fn sent(visit: &Visit, (way, item): (Way, Item), typed: Typed) -> Result<Response, Failed> {
+    let asked = match typed.request(&item) {
+        Ok(asked) => asked,
+        Err(failed) => return shown(visit, (way, item), typed, Some(failed)).await,
+    };
+    let api = if typed.key.is_empty() {
+        visit.api.clone()
+    } else {
+        visit.api.keyed(typed.key.clone())
+    };
+    match visit.from.clone().scope(way.send(&api, &asked)).await {
+        Ok(made) => Ok(Redirect::to(&format!("/requests/{}", made.id)).into_response()),
+        // It is asked for elsewhere, and comes back as it is.
+        Err(error) if proof::is_wanted(error.code()) => Err(error.into()),
+        Err(error) => {
+            // Changed, it is another request.
+            let typed = Typed {
+                key: String::new(),
+                ..typed
+            };
+            shown(visit, (way, item), typed, Some(error.into())).await
+        }
+    }
+}

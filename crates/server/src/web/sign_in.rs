@@ -1,0 +1,86 @@
+//! Signing in and out, with an account of Daypass's own.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{FromRequestParts as _, Query, Request, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use daypass_api::Secret;
+use daypass_api::login::Login;
+use serde::Deserialize;
+
+use super::failed::Failed;
+use super::visit::{Visit, within_this_site};
+use super::within::From;
+use super::{Web, cookie};
+use crate::http::address::Peer;
+
+/// What a session is called among those of its owner.
+const NAME: &str = "browser";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page<'a> {
+    next: &'a str,
+    login: &'a str,
+    failed: Option<Failed>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Entering {
+    login: String,
+    password: Secret,
+    next: Option<String>,
+}
+
+/// Where somebody signs in.
+pub(super) async fn page(Query(asked): Query<Asked>) -> Result<Response, Failed> {
+    shown(within_this_site(asked.next.as_deref()), "", None)
+}
+
+fn shown(next: &str, login: &str, failed: Option<Failed>) -> Result<Response, Failed> {
+    let status = failed.as_ref().map_or(StatusCode::OK, Failed::status);
+    let page = Page { next, login, failed };
+    Ok((status, Html(page.render()?)).into_response())
+}
+
+/// Signs in.
+pub(super) async fn enter(
+    State(web): State<Web>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
+    Form(entering): Form<Entering>,
+) -> Result<Response, Failed> {
+    let next = within_this_site(entering.next.as_deref());
+    let login = Login {
+        login: entering.login.clone(),
+        password: entering.password,
+        profile: Some(NAME.to_owned()),
+    };
+    let from = From::of(peer, &headers);
+    match from.scope(web.api.login(&login)).await {
+        Ok(entered) => {
+            let token = entered.token.into_inner();
+            let cookie = cookie::set(&token, web.secure)
+                .ok_or_else(|| Failed::internal(&"a session that fits no cookie"))?;
+            Ok(([(SET_COOKIE, cookie)], Redirect::to(next)).into_response())
+        }
+        Err(error) => shown(next, &entering.login, Some(error.into())),
+    }
+}
+
+/// Signs out, also where the session was over.
+pub(super) async fn leave(State(web): State<Web>, request: Request) -> Result<Response, Failed> {
+    let (mut parts, _) = request.into_parts();
+    if let Ok(visit) = Visit::from_request_parts(&mut parts, &web).await {
+        visit.from.scope(visit.api.logout()).await?;
+    }
+    let cookie = cookie::clear(web.secure).ok_or_else(|| Failed::internal(&"no cookie to take away"))?;
+    Ok(([(SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
+}
