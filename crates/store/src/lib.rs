@@ -67,7 +67,7 @@ pub use keys::{Sealed, SshKeys, SshNext, SshOld, SshSlot, SshStep};
 pub use log::Head;
 pub use notices::{Backlog, Claim, Delivery, Fate, ORDER_KEPT};
 pub use page::{BadCursor, Cursor, Page};
-pub use policies::Revision;
+pub use policies::{AppliedPolicy, Revision};
 pub use postgres::{PostgresOptions, PostgresTls};
 pub use requests::RequestFilter;
 pub use scope::{MOST_HELD, MOST_OPEN, Scope};

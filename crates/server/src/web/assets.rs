@@ -32,6 +32,7 @@ macro_rules! asset {
 
 static STYLE: Asset = asset!("text/css; charset=utf-8", "daypass.css");
 static SCRIPT: Asset = asset!("text/javascript; charset=utf-8", "daypass.js");
+static POLICY: Asset = asset!("text/javascript; charset=utf-8", "policy.js");
 static ICON: Asset = asset!("image/svg+xml", "icon.svg");
 
 fn named(name: &str, content: &str) -> String {
@@ -49,6 +50,11 @@ pub(super) fn script() -> &'static str {
     &SCRIPT.path
 }
 
+/// Where the script of the policy's editor is.
+pub(super) fn policy() -> &'static str {
+    &POLICY.path
+}
+
 /// Where the icon is.
 pub(super) fn icon() -> &'static str {
     &ICON.path
@@ -56,7 +62,7 @@ pub(super) fn icon() -> &'static str {
 
 /// Serves one.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
-    let found = [&STYLE, &SCRIPT, &ICON].into_iter().find(|asset| {
+    let found = [&STYLE, &SCRIPT, &POLICY, &ICON].into_iter().find(|asset| {
         let file = name.split_once('-').map(|(_, file)| file);
         file == Some(asset.name)
     });

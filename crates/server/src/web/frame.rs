@@ -10,18 +10,20 @@ pub(super) enum Tab {
     Approvals,
     Sessions,
     Audit,
+    Policy,
     Health,
     Account,
 }
 
 impl Tab {
     /// All of them, as they stand there.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Access,
         Self::Catalogue,
         Self::Approvals,
         Self::Sessions,
         Self::Audit,
+        Self::Policy,
         Self::Health,
         Self::Account,
     ];
@@ -29,7 +31,7 @@ impl Tab {
     /// Whether it is for this one. That the API refuses the others is not decided here.
     fn is_for(self, role: SystemRole) -> bool {
         match self {
-            Self::Audit | Self::Health => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
+            Self::Audit | Self::Policy | Self::Health => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
             _ => true,
         }
     }
@@ -42,6 +44,7 @@ impl Tab {
             Self::Approvals => "/approvals",
             Self::Sessions => "/sessions",
             Self::Audit => "/audit",
+            Self::Policy => "/policy",
             Self::Health => "/health",
             Self::Account => "/account",
         }
@@ -55,6 +58,7 @@ impl Tab {
             Self::Approvals => "Approvals",
             Self::Sessions => "Sessions",
             Self::Audit => "Audit",
+            Self::Policy => "Policy",
             Self::Health => "Health",
             Self::Account => "Account",
         }

@@ -13,12 +13,14 @@ mod ask;
 mod assets;
 mod audit;
 mod catalogue;
+mod changes;
 mod cookie;
 mod failed;
 mod frame;
 mod guard;
 mod health;
 mod live;
+mod policy;
 mod request;
 mod sessions;
 mod sign_in;
@@ -65,6 +67,10 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
+        .route("/changes/{id}", get(changes::page))
+        .route("/changes/{id}/review", post(changes::review))
+        .route("/changes/{id}/withdraw", post(changes::withdraw))
+        .merge(policy::routes())
         .route("/audit", get(audit::page))
         .route("/health", get(health::page))
         .route("/account", get(account::page))

@@ -86,6 +86,24 @@ const fn state(step: StepState) -> &'static str {
     }
 }
 
+/// Who was asked, and who answered.
+pub(super) fn steps(steps: &[daypass_api::request::Step], now: Timestamp) -> Vec<Step> {
+    let said = |review: &daypass_api::request::Review| Said {
+        by: review.by(),
+        approves: review.decision == Decision::Approve,
+        less: review.duration.map(length),
+        comment: review.comment.clone(),
+        at: When::new(review.at, now),
+    };
+    let shown = steps.iter().map(|step| Step {
+        from: step.from.clone(),
+        state: state(step.state),
+        who: step.answerers(),
+        said: step.reviews.iter().map(said).collect(),
+    });
+    shown.collect()
+}
+
 impl Shown {
     pub(super) fn of(request: Request, now: Timestamp) -> Self {
         let due = request
@@ -93,22 +111,6 @@ impl Shown {
             .iter()
             .find(|step| step.state == StepState::Open)
             .and_then(|step| step.due_at);
-        let steps = request.steps.iter().map(|step| Step {
-            from: step.from.clone(),
-            state: state(step.state),
-            who: step.answerers(),
-            said: step
-                .reviews
-                .iter()
-                .map(|review| Said {
-                    by: review.by(),
-                    approves: review.decision == Decision::Approve,
-                    less: review.duration.map(length),
-                    comment: review.comment.clone(),
-                    at: When::new(review.at, now),
-                })
-                .collect(),
-        });
         Self {
             id: request.id.to_string(),
             digest: request.digest.to_string(),
@@ -120,7 +122,7 @@ impl Shown {
             due: due.map(|at| When::new(at, now)),
             asked: When::new(request.created_at, now),
             emergency: request.break_glass.is_some(),
-            steps: steps.collect(),
+            steps: steps(&request.steps, now),
             requester: request.requester,
             reason: request.reason,
             ticket: request.ticket,

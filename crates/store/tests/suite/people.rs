@@ -332,6 +332,13 @@ async fn revisions_are_kept(bench: Bench) {
     assert_eq!(history[0].by, Actor::System);
     assert_eq!(store.policy_in_force().await.unwrap().as_ref(), Some(&history[0]));
     assert_eq!(store.policy_history(1).await.unwrap().len(), 1);
+    let all = store.policies_applied(None, 10).await.unwrap();
+    let told: Vec<_> = all.iter().map(|one| (one.revision, one.applied_at, one.by)).collect();
+    let kept: Vec<_> = history.iter().map(|one| (one.revision, one.applied_at, one.by)).collect();
+    assert_eq!(told, kept);
+    let rest = store.policies_applied(Some(all[0].place), 1).await.unwrap();
+    assert_eq!(rest, all[1..2]);
+    assert_eq!(store.policies_applied(Some(all[2].place), 10).await.unwrap(), []);
     store.verify().await.unwrap();
 }
 

@@ -45,7 +45,8 @@ function toast(text) {
 /** Sends a form in the background, with the button that was pressed. */
 async function send(form, button) {
   const body = new URLSearchParams(new FormData(form, button));
-  const answer = await fetch(form.action, { method: "POST", body });
+  const to = button?.hasAttribute("formaction") ? button.formAction : form.action;
+  const answer = await fetch(to, { method: "POST", body });
   const address = new URL(answer.url);
   const html = await answer.text();
   if (answer.ok) { show(html, address.pathname + address.search); return; }
@@ -124,6 +125,7 @@ document.addEventListener("keydown", (event) => {
 function prepare() {
   for (const hidden of document.querySelectorAll("[data-copy], .keys")) hidden.hidden = false;
   tick();
+  document.dispatchEvent(new Event("daypass:shown"));
 }
 
 /** Looks again when something happened: at once, and no more than twice a second. */
@@ -131,7 +133,8 @@ let due = null;
 function live() {
   const events = new EventSource("/live");
   events.addEventListener("event", () => {
-    if (due !== null) return;
+    // What somebody is writing, or about to confirm, is not taken from under their hands.
+    if (due !== null || document.querySelector("[data-hold]")) return;
     due = setTimeout(() => { due = null; look().catch(() => {}); }, 400);
   });
 }
