@@ -29,6 +29,7 @@ mod past;
 mod people;
 mod policies;
 mod postgres;
+mod purpose;
 mod reads;
 mod replay;
 mod requests;

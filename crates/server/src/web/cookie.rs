@@ -12,8 +12,20 @@ const fn name(secure: bool) -> &'static str {
     if secure { SECURE } else { PLAIN }
 }
 
+/// What opens the door of a demo, which is on one's own machine: in the clear.
+const DEMO: &str = "daypass-demo";
+
 /// The session that a browser has, if it has one.
 pub(super) fn read(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
+    only(headers, name(secure))
+}
+
+/// The key of a demo's door that a browser has, if it has one.
+pub(super) fn demo(headers: &HeaderMap) -> Option<SecretString> {
+    only(headers, DEMO)
+}
+
+fn only(headers: &HeaderMap, name: &str) -> Option<SecretString> {
     let lines = headers
         .get_all(COOKIE)
         .iter()
@@ -21,7 +33,7 @@ pub(super) fn read(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
     let mut found = lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name(secure))
+        .filter(|(key, _)| *key == name)
         .map(|(_, value)| value);
     // Two of one name: somebody else put one there.
     match (found.next(), found.next()) {
@@ -32,20 +44,22 @@ pub(super) fn read(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
 
 /// Gives it one, for as long as the browser runs; how long it is good, the server says.
 pub(super) fn set(token: &SecretString, secure: bool) -> Option<HeaderValue> {
-    written(token.expose_secret(), secure, "")
+    written(name(secure), token.expose_secret(), secure, "")
+}
+
+/// Gives it the key of a demo's door.
+pub(super) fn set_demo(key: &SecretString) -> Option<HeaderValue> {
+    written(DEMO, key.expose_secret(), false, "")
 }
 
 /// Takes it away.
 pub(super) fn clear(secure: bool) -> Option<HeaderValue> {
-    written("", secure, "; Max-Age=0")
+    written(name(secure), "", secure, "; Max-Age=0")
 }
 
-fn written(value: &str, secure: bool, more: &str) -> Option<HeaderValue> {
+fn written(name: &str, value: &str, secure: bool, more: &str) -> Option<HeaderValue> {
     let only = if secure { "; Secure" } else { "" };
-    let text = format!(
-        "{}={value}; Path=/; HttpOnly; SameSite=Lax{only}{more}",
-        name(secure)
-    );
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{only}{more}");
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)

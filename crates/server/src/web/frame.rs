@@ -2,6 +2,8 @@
 
 use daypass_api::person::SystemRole;
 
+use crate::personas::Persona;
+
 /// Where one is, on the rail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -31,7 +33,9 @@ impl Tab {
     /// Whether it is for this one. That the API refuses the others is not decided here.
     fn is_for(self, role: SystemRole) -> bool {
         match self {
-            Self::Audit | Self::Policy | Self::Health => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
+            Self::Audit | Self::Policy | Self::Health => {
+                matches!(role, SystemRole::Auditor | SystemRole::Administrator)
+            }
             _ => true,
         }
     }
@@ -72,6 +76,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     pub(super) login: String,
     pub(super) rail: Vec<Place>,
+    /// Who one could be as well, in a demo; nobody anywhere else.
+    pub(super) cast: Vec<Persona>,
 }
 
 /// A place on the rail.
@@ -110,6 +116,7 @@ impl Frame {
                 .filter(|one| one.is_for(role))
                 .map(place)
                 .collect(),
+            cast: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod audit;
 mod catalogue;
 mod changes;
 mod cookie;
+mod demo;
 mod failed;
 mod frame;
 mod guard;
@@ -28,12 +29,15 @@ mod visit;
 mod within;
 mod words;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use daypass_api::client::{Client, Error};
 
 use crate::app::App;
+use crate::personas::Personas;
 
 /// What pages need.
 #[derive(Clone)]
@@ -42,17 +46,21 @@ pub(crate) struct Web {
     api: Client,
     /// Browsers reach this over TLS alone.
     secure: bool,
+    /// Who one can be, in a demo.
+    personas: Option<Arc<Personas>>,
 }
 
 /// The pages, in front of the API that they ask.
 ///
 /// # Errors
 /// Where no client of it can be made.
-pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
+pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> Result<Router, Error> {
     let web = Web {
         api: within::client(api)?,
         secure: app.over_tls,
+        personas,
     };
+    let of_demo = web.personas.as_ref().map(|_| demo::routes());
     let routes = Router::new()
         .route("/", get(access::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::enter))
@@ -62,6 +70,7 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/approvals", get(approvals::page))
         .route("/requests/{id}", get(request::page))
         .route("/requests/{id}/review", post(request::review))
+        .route("/requests/{id}/acknowledge", post(request::acknowledge))
         .route("/requests/{id}/cancel", post(request::cancel))
         .route("/grants/{id}/release", post(access::release))
         .route("/grants/{id}/revoke", post(access::revoke))
@@ -77,6 +86,7 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/account/{id}/end", post(account::end))
         .route("/grants/{id}/extend", post(access::extend))
         .route("/live", get(live::stream))
-        .route("/assets/{name}", get(assets::serve));
+        .route("/assets/{name}", get(assets::serve))
+        .merge(of_demo.unwrap_or_default());
     Ok(routes.layer(from_fn(guard::guard)).with_state(web))
 }

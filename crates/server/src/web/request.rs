@@ -4,6 +4,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::Path;
 use axum::response::{Html, Redirect};
+use daypass_api::break_glass::{Acknowledge, BreakGlass, Review as Looked};
 use daypass_api::grant::GrantState;
 use daypass_api::request::{Decision, NewReview, Request, RequestState, StepState};
 use daypass_core::id::RequestId;
@@ -46,6 +47,32 @@ pub(super) struct Shown {
     pub(super) asked: When,
     pub(super) steps: Vec<Step>,
     pub(super) emergency: bool,
+    /// What was done in an emergency: how others look back at it.
+    pub(super) look_back: Option<LookBack>,
+}
+
+/// How the look back at an emergency stands.
+pub(super) struct LookBack {
+    /// Until when somebody should, or should have; nothing once somebody has.
+    pub(super) due: Option<When>,
+    pub(super) overdue: bool,
+    /// Who did, what they make of it, and whether it was late.
+    pub(super) done: Option<(String, String, bool)>,
+}
+
+impl LookBack {
+    fn of(glass: &BreakGlass, now: Timestamp) -> Self {
+        Self {
+            due: glass.review.due_at().map(|at| When::new(at, now)),
+            overdue: matches!(glass.review, Looked::Overdue { .. }),
+            done: match &glass.review {
+                Looked::Reviewed {
+                    by, comment, late, ..
+                } => Some((by.clone(), comment.clone().unwrap_or_default(), *late)),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// A step of it.
@@ -122,6 +149,7 @@ impl Shown {
             due: due.map(|at| When::new(at, now)),
             asked: When::new(request.created_at, now),
             emergency: request.break_glass.is_some(),
+            look_back: request.break_glass.as_ref().map(|glass| LookBack::of(glass, now)),
             steps: steps(&request.steps, now),
             requester: request.requester,
             reason: request.reason,
@@ -205,6 +233,31 @@ pub(super) async fn review(
     };
     visit.from.clone().scope(visit.api.review(id, &review)).await?;
     Ok(Redirect::to(within_this_site(answer.back.as_deref())))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Look {
+    digest: Hash,
+    comment: String,
+    /// The access ends now.
+    #[serde(default)]
+    end: String,
+    back: Option<String>,
+}
+
+/// Says that somebody looked at what was done in an emergency.
+pub(super) async fn acknowledge(
+    visit: Visit,
+    Path(id): Path<RequestId>,
+    Form(look): Form<Look>,
+) -> Result<Redirect, Failed> {
+    let seen = Acknowledge {
+        digest: look.digest,
+        comment: look.comment,
+        revoke: !look.end.is_empty(),
+    };
+    visit.from.clone().scope(visit.api.acknowledge(id, &seen)).await?;
+    Ok(Redirect::to(within_this_site(look.back.as_deref())))
 }
 
 /// Withdraws it.

@@ -101,13 +101,21 @@ mod tests {
 
     #[test]
     fn lines_have_their_numbers_and_what_is_the_same_is_left_out() {
-        let old = [file("a", "1\n2\n3\n4\n5\n6\n7"), file("b", "same"), file("gone", "x\n")];
-        let new = [file("a", "1\n2\n3\n4\nfive\n6\n7"), file("b", "same"), file("made", "y")];
+        let old = [
+            file("a", "1\n2\n3\n4\n5\n6\n7"),
+            file("b", "same"),
+            file("gone", "x\n"),
+        ];
+        let new = [
+            file("a", "1\n2\n3\n4\nfive\n6\n7"),
+            file("b", "same"),
+            file("made", "y"),
+        ];
         assert_eq!(
             told(&old, &new),
             [
-                "a", "2 2 2", "3 3 3", "4 4 4", "5 - 5", "- 5 five", "6 6 6", "7 7 7", "gone", "1 - x", "made",
-                "- 1 y"
+                "a", "2 2 2", "3 3 3", "4 4 4", "5 - 5", "- 5 five", "6 6 6", "7 7 7", "gone", "1 - x",
+                "made", "- 1 y"
             ]
         );
         assert!(told(&old, &old).is_empty());

@@ -216,7 +216,10 @@ mod tests {
         }))
         .unwrap();
         let shown: Vec<_> = lines(&diff).iter().map(|line| line.render(false)).collect();
-        assert_eq!(shown[1..6], ["~ rule a: max 1h → 2h", "── a.yaml", "  …", "  same", "- old"]);
+        assert_eq!(
+            shown[1..6],
+            ["~ rule a: max 1h → 2h", "── a.yaml", "  …", "  same", "- old"]
+        );
         assert!(!shown[6].contains('\u{1b}'), "{shown:?}");
     }
 }

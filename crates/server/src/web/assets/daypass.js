@@ -57,7 +57,7 @@ async function send(form, button) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || form.action.endsWith("/sign-out")) return;
+  if (form.method !== "post" || form.action.endsWith("/sign-out") || form.hasAttribute("data-whole")) return;
   event.preventDefault();
   const button = event.submitter;
   if (button) button.disabled = true;

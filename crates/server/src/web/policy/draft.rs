@@ -175,6 +175,10 @@ mod tests {
     /// A text before any name belongs to nothing, and is no file.
     #[test]
     fn what_belongs_to_no_file_makes_none() {
-        assert!(read(&[("text", "x"), ("drop", "1")], &policy(&[])).files.is_empty());
+        assert!(
+            read(&[("text", "x"), ("drop", "1")], &policy(&[]))
+                .files
+                .is_empty()
+        );
     }
 }

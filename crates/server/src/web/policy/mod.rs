@@ -184,9 +184,9 @@ async fn check(visit: Visit, request: Request) -> Result<Response, Failed> {
         let sound = checked.revision.is_some();
         let findings = Findings::of(checked, &draft);
         let outcome = match draft.question.explain(draft.files().files) {
-            Some(Ok(question)) if sound => {
-                Some(Outcome::of(visit.api.explain_policy(&question).await.map_err(Failed::from)))
-            }
+            Some(Ok(question)) if sound => Some(Outcome::of(
+                visit.api.explain_policy(&question).await.map_err(Failed::from),
+            )),
             Some(Err(failed)) => Some(Outcome::of(Err(failed))),
             _ => None,
         };

@@ -81,7 +81,9 @@ impl Told {
         if answer.by_source {
             remarks.push(match answer.from {
                 Some(from) => format!("As asked from {from}."),
-                None => String::from("As asked from no address that is certain; type one to see what follows from it."),
+                None => String::from(
+                    "As asked from no address that is certain; type one to see what follows from it.",
+                ),
             });
         }
         Self {
@@ -137,9 +139,15 @@ fn demands(path: &Path) -> Vec<(&'static str, String)> {
         let within = length(glass.within);
         let who = glass.reviewers.join(", ");
         all.push(("Paged", glass.page.clone()));
-        all.push(("Afterwards", format!("{} ({who}) look at it, within {within}", glass.review_by)));
+        all.push((
+            "Afterwards",
+            format!("{} ({who}) look at it, within {within}", glass.review_by),
+        ));
     } else if !path.steps.is_empty() {
-        all.push(("Lapses", format!("after {} without a decision", length(path.pending))));
+        all.push((
+            "Lapses",
+            format!("after {} without a decision", length(path.pending)),
+        ));
     }
     let others = path.others.iter().map(|other| {
         let steps = match other.steps {
@@ -147,7 +155,10 @@ fn demands(path: &Path) -> Vec<(&'static str, String)> {
             1 => String::from("1 step"),
             steps => format!("{steps} steps"),
         };
-        ("Fits too", format!("{}: {steps}, {} at most", other.rule, length(other.max)))
+        (
+            "Fits too",
+            format!("{}: {steps}, {} at most", other.rule, length(other.max)),
+        )
     });
     all.extend(others);
     all

@@ -41,7 +41,10 @@ impl Asked {
     }
 
     /// As the API takes it; nothing where nothing is asked for yet, and what is wrong with it where it is no question.
-    pub(super) fn explain(&self, files: impl Into<Option<Vec<PolicyFile>>>) -> Option<Result<Explain, Failed>> {
+    pub(super) fn explain(
+        &self,
+        files: impl Into<Option<Vec<PolicyFile>>>,
+    ) -> Option<Result<Explain, Failed>> {
         (!self.what.trim().is_empty()).then(|| self.question(files.into()))
     }
 
@@ -77,7 +80,12 @@ impl Asked {
 /// An instant as a browser's field gives it, which is without a zone and taken to be UTC, or as programs write it.
 fn instant(text: &str) -> Result<Timestamp, Failed> {
     let exact = text.parse().ok();
-    let utc = || format!("{text}:00Z").parse().or_else(|_| format!("{text}Z").parse()).ok();
+    let utc = || {
+        format!("{text}:00Z")
+            .parse()
+            .or_else(|_| format!("{text}Z").parse())
+            .ok()
+    };
     exact
         .or_else(utc)
         .ok_or_else(|| Failed::invalid("a time is written as 2026-11-22T21:00, in UTC"))
@@ -116,9 +124,18 @@ mod tests {
         for typed in [
             asked("orders"),
             asked("../x/y"),
-            Asked { length: "long".into(), ..asked("orders/read") },
-            Asked { at: "tomorrow".into(), ..asked("orders/read") },
-            Asked { from: "home".into(), ..asked("orders/read") },
+            Asked {
+                length: "long".into(),
+                ..asked("orders/read")
+            },
+            Asked {
+                at: "tomorrow".into(),
+                ..asked("orders/read")
+            },
+            Asked {
+                from: "home".into(),
+                ..asked("orders/read")
+            },
         ] {
             assert!(typed.explain(None).unwrap().is_err(), "{typed:?}");
         }

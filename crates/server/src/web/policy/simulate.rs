@@ -69,7 +69,11 @@ pub(super) async fn page(visit: Visit, Query(question): Query<Asked>) -> Result<
 /// The same question, as it is typed.
 fn command(question: &Asked) -> String {
     let or = |text: &str, else_: &str| {
-        if text.trim().is_empty() { else_.to_owned() } else { text.trim().to_owned() }
+        if text.trim().is_empty() {
+            else_.to_owned()
+        } else {
+            text.trim().to_owned()
+        }
     };
     format!(
         "daypass policy explain {} {}",
