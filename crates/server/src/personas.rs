@@ -70,6 +70,12 @@ impl Entrance {
     pub fn at(&self, server: &str) -> String {
         format!("{server}/demo/enter/{}", self.0.expose_secret())
     }
+
+    /// A page that leads there, for a file that only one's own browser reads: what a program is started with, all users of a machine see.
+    #[must_use]
+    pub fn page(&self, server: &str) -> Option<String> {
+        crate::web::leading_to(&self.at(server))
+    }
 }
 
 impl fmt::Debug for Personas {

@@ -159,8 +159,8 @@ impl Demo {
             pages: &entrance.at(&address),
         };
         tour.invite(narrator);
-        if !self.no_open {
-            open::in_browser(folder, &entrance.at(&address)).await;
+        if let Some(page) = entrance.page(&address).filter(|_| !self.no_open) {
+            open::in_browser(folder, &page);
         }
         Err(broken(running.broken().await))
     }

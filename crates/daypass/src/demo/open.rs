@@ -15,11 +15,11 @@ const OPENER: &str = if cfg!(target_os = "macos") {
     "xdg-open"
 };
 
-/// Opens it where somebody sits before this terminal. What goes wrong is no fault of the demo: the address is printed besides.
+/// Opens this page where somebody sits before this terminal. What goes wrong is no fault of the demo: the address is printed besides.
 ///
-/// The address lets in whoever has it, and what programs are started with all users of a machine can read: it is handed over in a file that
-/// only this one can.
-pub(super) async fn in_browser(folder: &Path, address: &str) {
+/// It leads to an address that lets in whoever has it, and what programs are started with all users of a machine can read: so it is handed over
+/// in a file that only this one can.
+pub(super) fn in_browser(folder: &Path, page: &str) {
     let has_screen = cfg!(target_os = "macos")
         || ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()
@@ -27,10 +27,7 @@ pub(super) async fn in_browser(folder: &Path, address: &str) {
     if !std::io::stdout().is_terminal() || !has_screen {
         return;
     }
-    let page = format!(
-        "<!doctype html><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"0; url={address}\">\n"
-    );
-    let Ok(path) = place::file(folder, "pages.html", &page, DATA) else {
+    let Ok(path) = place::file(folder, "pages.html", page, DATA) else {
         return;
     };
     let mut opener = Command::new(OPENER);

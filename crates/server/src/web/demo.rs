@@ -3,6 +3,7 @@
 //!
 //! Who is chosen is logged in as everybody is, with their password. So there is no session that the API did not give.
 
+use askama::Template;
 use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
@@ -22,6 +23,18 @@ use crate::personas::{Persona, Personas};
 
 /// What a session is called among those of its owner.
 const NAME: &str = "browser, in the demo";
+
+/// A page that leads to another.
+#[derive(Template)]
+#[template(path = "enter.html")]
+struct Leads<'a> {
+    address: &'a str,
+}
+
+/// A page of one's own that leads to this address: for a browser that is not to be told it where everybody can see.
+pub(crate) fn leading_to(address: &str) -> Option<String> {
+    Leads { address }.render().ok()
+}
 
 /// The door.
 pub(super) fn routes() -> Router<Web> {

@@ -36,6 +36,7 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use daypass_api::client::{Client, Error};
 
+pub(crate) use self::demo::leading_to;
 use crate::app::App;
 use crate::personas::Personas;
 
