@@ -200,11 +200,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let engine = open(&config, kinds).await?;
-        match (engine.store().is_demo().await?, &personas) {
-            (true, None) => return Err(StartError::Demo),
-            (false, Some(_)) => return Err(StartError::NoDemo),
-            _ => {}
-        }
+        same_purpose(engine.store().is_demo().await?, personas.is_some())?;
         let signer = match &config.signing_key {
             Some(key) => Some(LogSigner::open(key, &engine).await?),
             None => None,
@@ -337,6 +333,15 @@ impl Server {
         // The last handle to the store goes with the app.
         drop(app);
         drop(upkeep);
+    }
+}
+
+/// A demo's server is started on a demo's store, and any other on any other.
+const fn same_purpose(store_is_demos: bool, server_is_demos: bool) -> Result<(), StartError> {
+    match (store_is_demos, server_is_demos) {
+        (true, false) => Err(StartError::Demo),
+        (false, true) => Err(StartError::NoDemo),
+        (true, true) | (false, false) => Ok(()),
     }
 }
 
