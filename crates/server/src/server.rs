@@ -337,7 +337,7 @@ impl Server {
 }
 
 /// A demo's server is started on a demo's store, and any other on any other.
-const fn same_purpose(store_is_demos: bool, server_is_demos: bool) -> Result<(), StartError> {
+fn same_purpose(store_is_demos: bool, server_is_demos: bool) -> Result<(), StartError> {
     match (store_is_demos, server_is_demos) {
         (true, false) => Err(StartError::Demo),
         (false, true) => Err(StartError::NoDemo),
