@@ -3,8 +3,9 @@
 use std::fmt;
 
 use daypass_core::text::Hash;
+use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::change::Change;
 
@@ -39,6 +40,94 @@ pub struct Policy {
     pub revision: Hash,
     /// Its files.
     pub files: Vec<PolicyFile>,
+    /// Whom a change of it asks, step by step, such as `2 of security`; nobody where it is empty, and an administrator may do it alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approval: Vec<String>,
+}
+
+/// A revision that is in force, or was: `GET /policy/revisions`, and `GET /policy/revisions/{revision}` for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyRevision {
+    /// The SHA-256 over the names and texts of its files.
+    #[schema(value_type = String)]
+    pub revision: Hash,
+    /// When it came in force; of one that did so several times, the last time where one is shown.
+    #[schema(value_type = String, format = DateTime)]
+    pub applied_at: Timestamp,
+    /// The login of who put it in force: the last who had to agree, where others had to. `daypass` where a start did, with the
+    /// operator's files.
+    #[schema(example = "root")]
+    pub by: String,
+    /// Whether it is the one in force now.
+    pub in_force: bool,
+    /// Its files; only where one is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PolicyFile>,
+}
+
+/// The query of `GET /policy/revisions`: newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RevisionQuery {
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The most entries to answer with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// The query of `GET /policy/diff`: two revisions that are in force or were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DiffQuery {
+    /// The earlier one, or whichever is to stand on that side.
+    #[param(value_type = String)]
+    pub from: Hash,
+    /// The other.
+    #[param(value_type = String)]
+    pub to: Hash,
+}
+
+/// What differs between two revisions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyDiff {
+    /// The one side.
+    #[schema(value_type = String)]
+    pub from: Hash,
+    /// The other.
+    #[schema(value_type = String)]
+    pub to: Hash,
+    /// What it means, line by line, such as `~ rule prod-write: max 2h → 4h`. Missing where one of them does not load any more: it is
+    /// of an older version of Daypass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Vec<String>>,
+    /// The files that differ.
+    pub files: Vec<FileDiff>,
+}
+
+/// What differs in one file. A file that is new, or gone, has lines of one side only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileDiff {
+    /// Its name.
+    pub name: String,
+    /// The lines that differ, with some around them. Where their numbers jump, lines are left out that are the same.
+    pub lines: Vec<DiffLine>,
+}
+
+/// A line, and in which of the two it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiffLine {
+    /// Its number in the one side, from 1, where it stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<usize>,
+    /// Its number in the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<usize>,
+    /// The line.
+    pub text: String,
 }
 
 /// The answer of `PUT /policy`.

@@ -247,6 +247,12 @@ routes! {
     Policy: Get POLICY, Auditor, READ;
     /// Puts a policy in force.
     ApplyPolicy: Put POLICY, Administrator, PERSON;
+    /// Lists the revisions that were put in force.
+    PolicyRevisions: Get POLICY_REVISIONS, Auditor, READ;
+    /// Shows one, with its files.
+    PolicyRevision: Get POLICY_REVISION, Auditor, READ;
+    /// Says what differs between two.
+    PolicyDiff: Get POLICY_DIFF, Auditor, READ;
     /// Checks a policy without effect.
     CheckPolicy: Post POLICY_CHECK, Auditor, READ;
     /// Says who would gain and who would lose what by a policy.

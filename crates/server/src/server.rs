@@ -27,6 +27,7 @@ use crate::identity::limit::Limits;
 use crate::identity::password::{self, Passwords};
 use crate::metrics::Metrics;
 use crate::notify::{self, NotifyError};
+use crate::personas::Personas;
 use crate::probe::Probes;
 use crate::sealing::KeyFile;
 use crate::secrets::{ConfiguredSecrets, SecretError, read_tls};
@@ -98,6 +99,12 @@ pub enum StartError {
     /// Nobody could connect through it.
     #[error(transparent)]
     Gateway(#[from] gateway::StartError),
+    /// In a demo everybody may be everybody.
+    #[error("this store is a demo's, whose people all have one password: no server is started on it")]
+    Demo,
+    /// In a demo everybody may be everybody.
+    #[error("this store is no demo's: nobody is let in there as somebody else")]
+    NoDemo,
 }
 
 /// A server that runs in this process.
@@ -171,8 +178,29 @@ impl Server {
     /// # Errors
     /// Where it does not start; nothing is left running then.
     pub async fn start(config: ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Self, StartError> {
+        Self::begin(config, kinds, None).await
+    }
+
+    /// Starts a demo's server, in whose pages one chooses who one is. The store must have been a demo's from its beginning.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and where the store is no demo's.
+    pub async fn start_demo(
+        config: ServerConfig,
+        kinds: &[&'static dyn Kind],
+        personas: Personas,
+    ) -> Result<Self, StartError> {
+        Self::begin(config, kinds, Some(Arc::new(personas))).await
+    }
+
+    async fn begin(
+        config: ServerConfig,
+        kinds: &[&'static dyn Kind],
+        personas: Option<Arc<Personas>>,
+    ) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let engine = open(&config, kinds).await?;
+        same_purpose(engine.store().is_demo().await?, personas.is_some())?;
         let signer = match &config.signing_key {
             Some(key) => Some(LogSigner::open(key, &engine).await?),
             None => None,
@@ -225,7 +253,7 @@ impl Server {
         loops.extend(notices(&config, &app, couriers, &halt));
         loops.extend(of_log(&app, signer, asks, &halt));
         loops.extend(begun.map(|begun| begun.serve(&app, &halt)).into_iter().flatten());
-        let router = site(&app)?;
+        let router = site(&app, personas)?;
         let served = tls.is_some();
         let listener = halt.watch(
             "the listener",
@@ -308,6 +336,15 @@ impl Server {
     }
 }
 
+/// A demo's server is started on a demo's store, and any other on any other.
+fn same_purpose(store_is_demos: bool, server_is_demos: bool) -> Result<(), StartError> {
+    match (store_is_demos, server_is_demos) {
+        (true, false) => Err(StartError::Demo),
+        (false, true) => Err(StartError::NoDemo),
+        (true, true) | (false, false) => Ok(()),
+    }
+}
+
 /// Listens on an address; the one that it became.
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |why| StartError::Listen { address, why };
@@ -360,9 +397,9 @@ fn notices(
 }
 
 /// The API, and the pages in front of it.
-fn site(app: &App) -> Result<axum::Router, StartError> {
+fn site(app: &App, personas: Option<Arc<Personas>>) -> Result<axum::Router, StartError> {
     let api = api::router(Arc::clone(app));
-    let pages = web::pages(app, api.clone()).map_err(StartError::Pages)?;
+    let pages = web::pages(app, api.clone(), personas).map_err(StartError::Pages)?;
     Ok(pages.merge(api))
 }
 

@@ -24,6 +24,19 @@ pub struct Revision {
     pub by: Actor,
 }
 
+/// That a revision was put in force, without its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedPolicy {
+    /// Its place among all that were: a later one has a higher.
+    pub place: i64,
+    /// The SHA-256 of its files.
+    pub revision: Hash,
+    /// Since when.
+    pub applied_at: Timestamp,
+    /// By whom.
+    pub by: Actor,
+}
+
 /// What puts a revision in force. Its files are part of the same transition: a revision without them could not be loaded.
 pub(crate) fn write(
     revision: Option<Hash>,
@@ -59,11 +72,15 @@ pub(crate) fn write(
     Ok(vec![state, (text, history)])
 }
 
-fn read(row: &Row) -> Result<Revision> {
-    let by = match row.text(3)? {
+fn actor(row: &Row, column: usize) -> Result<Actor> {
+    Ok(match row.text(column)? {
         "system" => Actor::System,
-        _ => Actor::Person(row.parse(3)?),
-    };
+        _ => Actor::Person(row.parse(column)?),
+    })
+}
+
+fn read(row: &Row) -> Result<Revision> {
+    let by = actor(row, 3)?;
     Ok(Revision {
         revision: row.parse(0)?,
         sources: row.json(1)?,
@@ -89,4 +106,26 @@ pub(crate) async fn by_revision(link: &mut Link, revision: Hash) -> Result<Optio
 pub(crate) async fn history(link: &mut Link, limit: usize) -> Result<Vec<Revision>> {
     let text = "SELECT revision, sources, applied_at, actor FROM policies ORDER BY event_id DESC LIMIT $1";
     link.rows(text, &[limit.into()]).await?.iter().map(read).collect()
+}
+
+/// Which were put in force before this place, newest first.
+pub(crate) async fn applied(
+    link: &mut Link,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<AppliedPolicy>> {
+    let text = "SELECT event_id, revision, applied_at, actor FROM policies WHERE event_id < $1 \
+                ORDER BY event_id DESC LIMIT $2";
+    let rows = link
+        .rows(text, &[before.unwrap_or(i64::MAX).into(), limit.into()])
+        .await?;
+    let read = |row: &Row| {
+        Ok(AppliedPolicy {
+            place: row.int(0)?,
+            revision: row.parse(1)?,
+            applied_at: row.time(2)?,
+            by: actor(row, 3)?,
+        })
+    };
+    rows.iter().map(read).collect()
 }

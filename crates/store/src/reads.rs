@@ -22,7 +22,7 @@ use crate::idempotency::{self, Answer, Begun, Command};
 use crate::log::{self, Head};
 use crate::notices::{self, Backlog, Claim, Delivery, Fate};
 use crate::page::{Cursor, Page};
-use crate::policies::{self, Revision};
+use crate::policies::{self, AppliedPolicy, Revision};
 use crate::replay;
 use crate::requests::{self, RequestFilter};
 use crate::store::Store;
@@ -339,6 +339,14 @@ impl Store {
     /// Where the store does not answer.
     pub async fn policy_revision(&self, revision: Hash) -> Result<Option<Revision>> {
         on!(read, self, |link| policies::by_revision(link, revision))
+    }
+
+    /// Which revisions were put in force before this place, or until now, newest first and without their files.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn policies_applied(&self, before: Option<i64>, limit: usize) -> Result<Vec<AppliedPolicy>> {
+        on!(read, self, |link| policies::applied(link, before, limit))
     }
 
     /// The last revisions that were put in force, newest first.

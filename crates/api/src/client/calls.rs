@@ -2,6 +2,7 @@
 
 use daypass_core::id::{ChangeId, GrantId, RequestId, SessionId, TokenId};
 use daypass_core::name::Name;
+use daypass_core::text::Hash;
 
 use super::{Call, Client, Error};
 use crate::break_glass::Acknowledge;
@@ -23,7 +24,9 @@ use crate::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
 };
 use crate::plan::Plan;
-use crate::policy::{Policy, PolicyApplied, PolicyCheck, PolicyFiles};
+use crate::policy::{
+    DiffQuery, Policy, PolicyApplied, PolicyCheck, PolicyDiff, PolicyFiles, PolicyRevision, RevisionQuery,
+};
 use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
@@ -240,6 +243,22 @@ impl Client {
     /// The policy in force.
     pub async fn policy(&self) -> Result<Policy> {
         self.get(Route::Policy, &[], &ALL).await
+    }
+
+    /// The revisions that were put in force, newest first.
+    pub async fn policy_revisions(&self, query: &RevisionQuery) -> Result<Page<PolicyRevision>> {
+        self.get(Route::PolicyRevisions, &[], query).await
+    }
+
+    /// One of them, with its files.
+    pub async fn policy_revision(&self, revision: Hash) -> Result<PolicyRevision> {
+        self.get(Route::PolicyRevision, &[&revision.to_string()], &ALL)
+            .await
+    }
+
+    /// What differs between two of them.
+    pub async fn policy_diff(&self, query: &DiffQuery) -> Result<PolicyDiff> {
+        self.get(Route::PolicyDiff, &[], query).await
     }
 
     /// Puts a policy in force.

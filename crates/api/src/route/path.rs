@@ -110,6 +110,12 @@ pub const CHANGE: &str = "/api/v1/changes/{id}";
 pub const CHANGE_REVIEWS: &str = "/api/v1/changes/{id}/reviews";
 /// Take a change back.
 pub const CHANGE_WITHDRAW: &str = "/api/v1/changes/{id}/withdraw";
+/// The revisions that were put in force.
+pub const POLICY_REVISIONS: &str = "/api/v1/policy/revisions";
+/// One of them, with its files.
+pub const POLICY_REVISION: &str = "/api/v1/policy/revisions/{revision}";
+/// What differs between two of them.
+pub const POLICY_DIFF: &str = "/api/v1/policy/diff";
 /// Check a policy without effect.
 pub const POLICY_CHECK: &str = "/api/v1/policy/check";
 /// What a policy would do to people.

@@ -59,6 +59,9 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::AuditProof
         | R::GrantProof
         | R::Policy
+        | R::PolicyRevisions
+        | R::PolicyRevision
+        | R::PolicyDiff
         | R::Why
         | R::Changes
         | R::Change

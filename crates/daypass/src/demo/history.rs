@@ -14,6 +14,8 @@ use crate::failure::Failure;
 
 /// The ticket by which ana holds something; closing it ends that.
 pub(super) const TICKET: &str = "PAY-8";
+/// How long something lasts that is about to end.
+const SOON: Span = Span::minutes(3);
 /// What is proposed to be changed in the policy, and into what.
 const PROPOSED: [&str; 2] = ["max: 8h", "max: 12h"];
 
@@ -56,9 +58,14 @@ impl History {
         };
         let held = people.client("ana")?.add_request(&held).await.map_err(client)?;
         is_there(people, "ana", &held, &mut watch).await?;
+        let change = proposed(people).await?;
+        // The last, so that there is something to be seen of it.
+        let soon = ask("orders-staging/write", SOON, "PAY-12: see whether the fix holds");
+        let soon = people.client("ana")?.add_request(&soon).await.map_err(client)?;
+        is_there(people, "ana", &soon, &mut watch).await?;
         Ok(Self {
             waits: waits.id,
-            change: proposed(people).await?,
+            change,
         })
     }
 }

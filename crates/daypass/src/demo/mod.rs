@@ -1,12 +1,14 @@
 //! `daypass demo`: everything on this machine, in one process, and gone when it ends.
 //!
-//! It plays the main job once, over the real API and (where one is installed) on a real PostgreSQL, then on a real sshd of its
-//! own, makes some history, and then leaves the stage to whoever watches.
+//! It has lived ninety days before anybody looks (`past/`). Then it plays the main job once, over the real API and (where one is installed)
+//! on a real PostgreSQL, then on a real sshd of its own, leaves some things waiting, opens its pages, and leaves the stage to whoever watches.
 
 mod history;
 mod host;
 mod lists;
 mod narrator;
+mod open;
+mod past;
 mod people;
 mod place;
 mod play;
@@ -21,9 +23,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use daypass_engine::Kinds;
 use daypass_policy::Source;
+use daypass_providers::memory::Memory;
 use daypass_server::config::ServerConfig;
-use daypass_server::{Server, edge};
+use daypass_server::{Entrance, Personas, Server, edge};
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
@@ -50,8 +54,8 @@ pub(crate) struct Demo {
     /// End after the play. The exit code is 0 only if every step of it held.
     #[arg(long)]
     once: bool,
-    /// Open no browser. There is no page to open yet, so this changes nothing.
-    #[arg(long, hide = true)]
+    /// Open no browser: the address of the pages is printed either way
+    #[arg(long)]
     no_open: bool,
 }
 
@@ -68,6 +72,7 @@ struct Scenery<'a> {
     target: &'a Target,
     host: Option<&'a Host>,
     lists: Option<&'a Lists>,
+    memory: &'static Memory,
 }
 
 impl Demo {
@@ -101,30 +106,25 @@ impl Demo {
             .aside("A line with $ is what somebody would type; the demo makes the same calls to the server.");
         narrator.blank();
         let Stage { target, host, server } = stage;
-        let target = &*target.insert(Target::start(narrator).await?);
+        // Kinds are listed for the whole life of a process; the demo is one process.
+        let memory: &'static Memory = Box::leak(Box::new(Memory::new()));
+        let target = &*target.insert(Target::start(narrator, memory).await?);
         *host = Host::start(narrator, folder).await?;
         let lists = Lists::lay_out(narrator, folder)?;
         let scenery = Scenery {
             target,
             host: host.as_ref(),
             lists: lists.as_ref(),
+            memory,
         };
-        let slow = narrator.begin("starting a Daypass server with an empty store");
-        let running = match self.serve(folder, &scenery).await {
-            Ok(running) => server.insert(running),
-            Err(failure) => {
-                slow.failed();
-                return Err(failure);
-            }
-        };
-        let address = running.url();
-        slow.done(&format!("on {address}"));
-        let slow = narrator.begin(
-            "making ana and eve (engineers), bo (their manager), cy (security), dee (auditor) and root",
-        );
         let password = random_password();
-        let people = People::settle_in(running, &address, &password).await?;
-        // After them: a policy that nobody could agree to change is not put in force.
+        let (begun, entrance) = self.begin(narrator, folder, &scenery, &password).await?;
+        let running = server.insert(begun);
+        let address = running.url();
+        let slow = narrator.begin(
+            "logging in ana and eve (engineers), bo (their manager), cy (security), dee (auditor) and root",
+        );
+        let people = People::log_in(&address, &password).await?;
         running.engine().load_policy(&scenery.policy()).await?;
         if let Some(host) = host {
             host.enrol(&people, &address).await?;
@@ -156,12 +156,55 @@ impl Demo {
             host,
             lists: lists.as_ref(),
             history: &history,
+            pages: &entrance.at(&address),
         };
         tour.invite(narrator);
+        if let Some(page) = entrance.page(&address).filter(|_| !self.no_open) {
+            open::in_browser(folder, &page);
+        }
         Err(broken(running.broken().await))
     }
 
-    async fn serve(&self, folder: &Path, scenery: &Scenery<'_>) -> Result<Server, Failure> {
+    /// Lives through the past, and starts the server that goes on from there; with the way into its pages.
+    async fn begin(
+        &self,
+        narrator: Narrator,
+        folder: &Path,
+        scenery: &Scenery<'_>,
+        password: &SecretString,
+    ) -> Result<(Server, Entrance), Failure> {
+        let slow =
+            narrator.begin("living through ninety days of a made-up company: its people, requests, policies");
+        let hash = daypass_server::hash_password(password.clone()).await?;
+        let lived = match past::live(folder, scenery.memory, hash).await {
+            Ok(lived) => lived,
+            Err(failure) => {
+                slow.failed();
+                return Err(failure);
+            }
+        };
+        slow.done(&format!("{} entries in the log", lived.entries));
+        let personas = Personas::new(password.clone(), people::personas());
+        let entrance = personas.entrance();
+        let slow = narrator.begin("starting a Daypass server that goes on from there");
+        match self.serve(folder, scenery, personas).await {
+            Ok(running) => {
+                slow.done(&format!("on {}", running.url()));
+                Ok((running, entrance))
+            }
+            Err(failure) => {
+                slow.failed();
+                Err(failure)
+            }
+        }
+    }
+
+    async fn serve(
+        &self,
+        folder: &Path,
+        scenery: &Scenery<'_>,
+        personas: Personas,
+    ) -> Result<Server, Failure> {
         let listen = SocketAddr::from(([127, 0, 0, 1], self.port));
         let secrets = scenery.target.secrets(folder)?;
         let programs = scenery.lists.map(Lists::programs).unwrap_or_default();
@@ -172,16 +215,24 @@ impl Demo {
             place::DATA,
         )?;
         let text = format!(
-            "listen: {listen}\nstore: {{sqlite: daypass.sqlite}}\nstate_dir: state\nreconcile: {{drift_every: 5s}}\n\
+            "listen: {listen}\nstore: {{sqlite: {store}}}\nstate_dir: state\nreconcile: {{drift_every: 5s}}\n\
              sealing_key: {{file: {:?}}}\nsigning_key: {{file: log-key}}\n{secrets}{programs}",
-            key.display().to_string()
+            key.display().to_string(),
+            store = past::STORE,
         );
         let config = ServerConfig::parse(&folder.join("server.yaml"), &text)?;
-        Ok(Server::start(config, &scenery.target.kinds()).await?)
+        Ok(Server::start_demo(config, &scenery.kinds(), personas).await?)
     }
 }
 
 impl Scenery<'_> {
+    /// The kinds of target that the server must know: all, and the stand-in of this process.
+    fn kinds(&self) -> Kinds {
+        let mut kinds = daypass_providers::ALL.to_vec();
+        kinds.push(self.memory);
+        kinds
+    }
+
     fn policy(&self) -> Vec<Source> {
         let source = |name: &str, text: String| Source {
             name: name.to_owned(),
@@ -193,6 +244,7 @@ impl Scenery<'_> {
         kinds.extend(self.lists.map(|_| ", command: operator"));
         let mut all = vec![
             source("rules.yaml", include_str!("rules.yaml").to_owned()),
+            source("estate.yaml", include_str!("estate.yaml").to_owned()),
             source(
                 "environments.yaml",
                 include_str!("environments.yaml").replace("@KINDS@", &kinds),

@@ -1,14 +1,15 @@
-//! Who lives in the demo: six people, made through the API as an administrator would make them.
+//! Who lives in the demo: six people who play, and some colleagues.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daypass_api::Secret;
 use daypass_api::client::{Client, Connection, EventStream};
 use daypass_api::grant::Grant;
 use daypass_api::login::Login;
-use daypass_api::person::{Kind, NewPerson, SystemRole};
-use daypass_api::{Secret, person};
 use daypass_core::name::Name;
-use daypass_server::{Server, edge};
+use daypass_core::person::{Kind, SystemRole};
+use daypass_engine::{Caller, Engine, NewPerson, Via};
+use daypass_server::{Persona, edge};
 use secrecy::SecretString;
 
 use super::play::{PATIENCE, not_so};
@@ -47,36 +48,91 @@ const CAST: [Cast; 5] = [
     Cast("dee", "Dee Tanaka", None, None, SystemRole::Auditor),
 ];
 
+/// Colleagues, who are in the demo's history and on none of its stages.
+const COLLEAGUES: [(&str, &str); 3] = [
+    ("finn", "Finn Moreau"),
+    ("mia", "Mia Santos"),
+    ("raj", "Raj Iyer"),
+];
+
+/// Who one can be in the pages of the demo, and what they are there for.
+pub(super) fn personas() -> Vec<Persona> {
+    let persona = |login: &str, name: &str, about: &str| Persona {
+        login: login.to_owned(),
+        name: name.to_owned(),
+        about: about.to_owned(),
+    };
+    vec![
+        persona(
+            "ana",
+            "Ana Ruiz",
+            "engineer: asks for access, and has some that is about to end",
+        ),
+        persona("eve", "Eve Park", "engineer: waits for bo"),
+        persona("bo", "Bo Lindqvist", "their manager: is asked to approve"),
+        persona(
+            "cy",
+            "Cy Okafor",
+            "security: the second step, changes of the policy, and what was done in emergencies",
+        ),
+        persona("dee", "Dee Tanaka", "auditor: sees everything, changes nothing"),
+        persona(ROOT, "Root", "administrator: the policy, people, locks"),
+    ]
+}
+
+/// Makes everybody, as an administrator would, all with this password (hashed).
+pub(super) async fn populate(engine: &Engine, password: String) -> Result<(), Failure> {
+    let new = |login: &str, display: &str, role: SystemRole| -> Result<NewPerson, Failure> {
+        Ok(NewPerson {
+            login: name(login)?,
+            display: display.to_owned(),
+            kind: Kind::Person,
+            role,
+            groups: BTreeSet::new(),
+            manager: None,
+            owner: None,
+            mail: None,
+            password: Some(password.clone()),
+        })
+    };
+    let root = new(ROOT, "Root", SystemRole::Administrator)?;
+    let root = engine.bootstrap(root).await?;
+    let caller = Caller {
+        person: root.id,
+        role: root.role,
+        via: Via::Session {
+            confirmed_at: engine.store().now().await?,
+        },
+    };
+    for Cast(login, display, group, manager, role) in CAST {
+        let person = NewPerson {
+            groups: group.into_iter().map(name).collect::<Result<BTreeSet<_>, _>>()?,
+            manager: manager.map(name).transpose()?,
+            ..new(login, display, role)?
+        };
+        engine.add_person(caller, person).await?;
+    }
+    for (login, display) in COLLEAGUES {
+        let person = NewPerson {
+            groups: BTreeSet::from([name("engineering")?]),
+            manager: Some(name("bo")?),
+            ..new(login, display, SystemRole::Member)?
+        };
+        engine.add_person(caller, person).await?;
+    }
+    Ok(())
+}
+
 /// Everybody, logged in.
 pub(super) struct People {
     all: BTreeMap<&'static str, (Client, SecretString)>,
 }
 
 impl People {
-    /// Makes everybody and logs them in, over HTTP.
-    pub(super) async fn settle_in(
-        running: &Server,
-        server: &str,
-        password: &SecretString,
-    ) -> Result<Self, Failure> {
-        bootstrap(running, password.clone()).await?;
-        let mut all = BTreeMap::from([(ROOT, log_in(server, ROOT, password.clone()).await?)]);
-        for Cast(login, display, group, manager, role) in CAST {
-            let new = NewPerson {
-                login: name(login)?,
-                display: Some(display.to_owned()),
-                kind: Kind::Person,
-                role,
-                groups: group.into_iter().map(name).collect::<Result<BTreeSet<_>, _>>()?,
-                manager: manager.map(name).transpose()?,
-                owner: None,
-                mail: None,
-                password: Some(Secret::new(password.clone())),
-            };
-            let (root, _) = all
-                .get(ROOT)
-                .ok_or_else(|| Failure::error("the administrator is not logged in"))?;
-            let _made: person::Person = root.add_person(&new).await.map_err(client)?;
+    /// Logs those in who play, over HTTP.
+    pub(super) async fn log_in(server: &str, password: &SecretString) -> Result<Self, Failure> {
+        let mut all = BTreeMap::new();
+        for login in CAST.map(|Cast(login, ..)| login).into_iter().chain([ROOT]) {
             all.insert(login, log_in(server, login, password.clone()).await?);
         }
         Ok(Self { all })
@@ -116,23 +172,6 @@ impl People {
     pub(super) fn sessions(&self) -> impl Iterator<Item = (&'static str, &SecretString)> {
         self.all.iter().map(|(login, (_, token))| (*login, token))
     }
-}
-
-async fn bootstrap(server: &Server, password: SecretString) -> Result<(), Failure> {
-    let hash = server.hash(password).await?;
-    let root = daypass_engine::NewPerson {
-        login: name(ROOT)?,
-        display: "Root".to_owned(),
-        kind: daypass_core::person::Kind::Person,
-        role: daypass_core::person::SystemRole::Administrator,
-        groups: BTreeSet::new(),
-        manager: None,
-        owner: None,
-        mail: None,
-        password: Some(hash),
-    };
-    server.engine().bootstrap(root).await?;
-    Ok(())
 }
 
 async fn log_in(

@@ -6,8 +6,8 @@ mod stand_in;
 use std::path::Path;
 
 use daypass_api::grant::Credential;
-use daypass_engine::Kinds;
 use daypass_policy::Source;
+use daypass_providers::memory::Memory;
 
 use self::postgres::{Postgres, PostgresSession};
 use self::stand_in::{StandIn, StandInSession};
@@ -38,16 +38,21 @@ pub(super) struct Standing {
     pub(super) gives: String,
 }
 
+/// What the policy said about it before today: that it was in this process.
+pub(super) const fn before() -> &'static str {
+    stand_in::POLICY
+}
+
 impl Target {
     /// Starts PostgreSQL and lays out what the demo needs in it; without PostgreSQL, the stand-in.
-    pub(super) async fn start(narrator: Narrator) -> Result<Self, Failure> {
+    pub(super) async fn start(narrator: Narrator, memory: &'static Memory) -> Result<Self, Failure> {
         match postgres::installed() {
             Some(installed) => Postgres::start(installed, narrator)
                 .await
                 .map(|target| Self::Postgres(Box::new(target))),
             None => {
                 stand_in::explain(narrator);
-                Ok(Self::StandIn(StandIn::new()))
+                Ok(Self::StandIn(StandIn::new(memory)))
             }
         }
     }
@@ -70,15 +75,6 @@ impl Target {
             Self::Postgres(target) => target.secrets(folder),
             Self::StandIn(_) => Ok(String::new()),
         }
-    }
-
-    /// The kinds of target that the server must know.
-    pub(super) fn kinds(&self) -> Kinds {
-        let mut kinds = daypass_providers::ALL.to_vec();
-        if let Self::StandIn(target) = self {
-            kinds.push(target.kind());
-        }
-        kinds
     }
 
     /// Where the client programs are, where they may not be on `PATH`.

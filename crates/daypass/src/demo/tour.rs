@@ -22,12 +22,17 @@ pub(super) struct Tour<'a> {
     pub(super) lists: Option<&'a Lists>,
     /// What waits.
     pub(super) history: &'a History,
+    /// Where the pages are entered.
+    pub(super) pages: &'a str,
 }
 
 impl Tour<'_> {
     /// Who is who, and commands worth trying.
     pub(super) fn invite(&self, narrator: Narrator) {
-        narrator.heading("Now you, in another terminal");
+        narrator.heading("Now you, in a browser");
+        narrator.line(&format!("  {}", self.pages));
+        narrator.aside("You choose there who you are, and change it at any time. The address lets anybody in who has it.");
+        narrator.heading("Or in another terminal");
         narrator.line(&format!("  export PATH={}:$PATH", self.bin.display()));
         narrator
             .aside("Each name is daypass as that person: ana and eve are engineers, bo is their manager,");

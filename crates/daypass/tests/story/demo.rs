@@ -156,6 +156,7 @@ fn what_it_invites_to_works_and_nothing_stays() {
         "{:?}",
         staying.invitation
     );
+    is_furnished(&staying);
     let answers = staying.follow();
     tells(
         answer(&answers, "ana ls"),
@@ -190,6 +191,61 @@ fn what_it_invites_to_works_and_nothing_stays() {
         assert!(events.contains(event), "no {event}: {events}");
     }
     nothing_stays(staying);
+}
+
+/// There is something to be seen in its pages: a past whose log verifies, and things that wait.
+fn is_furnished(staying: &Staying) {
+    let json = |line: &str| -> serde_json::Value {
+        serde_json::from_str(&staying.sh(&format!("{line} -o json"), 0)).unwrap()
+    };
+    let verified = staying.sh("dee audit verify", 0);
+    assert!(verified.contains('✓'), "{verified}");
+    let policies = json("root policy log");
+    let policies = policies.as_array().unwrap();
+    assert!(policies.len() >= 4, "{policies:?}");
+    let first = policies.last().unwrap()["applied_at"].as_str().unwrap();
+    let first: daypass_core::time::Timestamp = first.parse().unwrap();
+    assert!(daypass_server::edge::now().since(first) > daypass_core::time::Span::hours(24 * 85));
+    tells(&staying.sh("bo inbox", 0), &["eve", "orders-prod/read"]);
+    assert!(staying.sh("ana", 0).contains("orders-staging/write"));
+    let owed = json("cy inbox").to_string();
+    assert!(
+        owed.contains("\"review\":\"overdue\"") && owed.contains("billing-prod"),
+        "{owed}"
+    );
+
+    // Its door: the address that it printed lets in whom one chooses, and no other does.
+    let told = staying.demo.told();
+    let (_, entrance) = told.split_once("/demo/enter/").unwrap();
+    let key: String = entrance.chars().take_while(char::is_ascii_hexdigit).collect();
+    let port = staying.port("Daypass server");
+    let guess = "0".repeat(key.len());
+    assert!(answered(port, &format!("GET /demo/enter/{guess}"), "").starts_with("HTTP/1.1 400"));
+    let entered = answered(port, &format!("GET /demo/enter/{key}"), "");
+    assert!(
+        entered.starts_with("HTTP/1.1 303") && entered.contains("daypass-demo="),
+        "{entered}"
+    );
+    let cookie = format!("cookie: daypass-demo={key}\r\n");
+    let page = answered(port, "GET /sign-in", &cookie);
+    tells(
+        &page,
+        &["Who do you want to be?", "Ana Ruiz", "Cy Okafor", "Root"],
+    );
+}
+
+/// What the server answers, whole.
+fn answered(port: u16, line: &str, headers: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{headers}\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn nothing_stays(staying: Staying) {

@@ -26,6 +26,7 @@ mod people;
 mod policies;
 mod recordings;
 mod requests;
+mod revisions;
 mod services;
 mod sessions;
 mod ssh;
@@ -110,6 +111,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::GrantProof, routes!(log::grant)),
         (R::Policy, routes!(policies::get)),
         (R::ApplyPolicy, routes!(policies::apply)),
+        (R::PolicyRevisions, routes!(revisions::list)),
+        (R::PolicyRevision, routes!(revisions::get)),
+        (R::PolicyDiff, routes!(revisions::diff)),
         (R::CheckPolicy, routes!(policies::check)),
         (R::PlanPolicy, routes!(tools::plan)),
         (R::ExplainPolicy, routes!(tools::explain)),

@@ -58,6 +58,7 @@ pub(super) async fn get(State(app): State<App>) -> Answer<Json<Policy>> {
     Ok(Json(Policy {
         revision: policy.revision(),
         files: files.collect(),
+        approval: policy.control().iter().flatten().map(wire::asks).collect(),
     }))
 }
 

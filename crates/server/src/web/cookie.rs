@@ -15,9 +15,17 @@ const fn name(secure: bool) -> &'static str {
 /// What it saw last of the log.
 const LOG: &str = "-log";
 
+/// What opens the door of a demo, which is on one's own machine: in the clear.
+const DEMO: &str = "daypass-demo";
+
 /// The session that a browser has, if it has one.
 pub(super) fn read(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
     value(headers, name(secure)).map(|value| value.to_owned().into())
+}
+
+/// The key of a demo's door that a browser has, if it has one.
+pub(super) fn demo(headers: &HeaderMap) -> Option<SecretString> {
+    value(headers, DEMO).map(|value| value.to_owned().into())
 }
 
 /// How many entries the log had when the browser last saw it, and its head.
@@ -58,20 +66,22 @@ fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Gives it one, for as long as the browser runs; how long it is good, the server says.
 pub(super) fn set(token: &SecretString, secure: bool) -> Option<HeaderValue> {
-    written(token.expose_secret(), secure, "")
+    written(name(secure), token.expose_secret(), secure, "")
+}
+
+/// Gives it the key of a demo's door.
+pub(super) fn set_demo(key: &SecretString) -> Option<HeaderValue> {
+    written(DEMO, key.expose_secret(), false, "")
 }
 
 /// Takes it away.
 pub(super) fn clear(secure: bool) -> Option<HeaderValue> {
-    written("", secure, "; Max-Age=0")
+    written(name(secure), "", secure, "; Max-Age=0")
 }
 
-fn written(value: &str, secure: bool, more: &str) -> Option<HeaderValue> {
+fn written(name: &str, value: &str, secure: bool, more: &str) -> Option<HeaderValue> {
     let only = if secure { "; Secure" } else { "" };
-    let text = format!(
-        "{}={value}; Path=/; HttpOnly; SameSite=Lax{only}{more}",
-        name(secure)
-    );
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{only}{more}");
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)

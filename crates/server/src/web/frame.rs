@@ -2,6 +2,8 @@
 
 use daypass_api::person::SystemRole;
 
+use crate::personas::Persona;
+
 /// Where one is, on the rail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -10,18 +12,20 @@ pub(super) enum Tab {
     Approvals,
     Sessions,
     Audit,
+    Policy,
     Health,
     Account,
 }
 
 impl Tab {
     /// All of them, as they stand there.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Access,
         Self::Catalogue,
         Self::Approvals,
         Self::Sessions,
         Self::Audit,
+        Self::Policy,
         Self::Health,
         Self::Account,
     ];
@@ -29,7 +33,9 @@ impl Tab {
     /// Whether it is for this one. That the API refuses the others is not decided here.
     fn is_for(self, role: SystemRole) -> bool {
         match self {
-            Self::Audit | Self::Health => matches!(role, SystemRole::Auditor | SystemRole::Administrator),
+            Self::Audit | Self::Policy | Self::Health => {
+                matches!(role, SystemRole::Auditor | SystemRole::Administrator)
+            }
             _ => true,
         }
     }
@@ -42,6 +48,7 @@ impl Tab {
             Self::Approvals => "/approvals",
             Self::Sessions => "/sessions",
             Self::Audit => "/audit",
+            Self::Policy => "/policy",
             Self::Health => "/health",
             Self::Account => "/account",
         }
@@ -55,6 +62,7 @@ impl Tab {
             Self::Approvals => "Approvals",
             Self::Sessions => "Sessions",
             Self::Audit => "Audit",
+            Self::Policy => "Policy",
             Self::Health => "Health",
             Self::Account => "Account",
         }
@@ -68,6 +76,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     pub(super) login: String,
     pub(super) rail: Vec<Place>,
+    /// Who one could be as well, in a demo; nobody anywhere else.
+    pub(super) cast: Vec<Persona>,
 }
 
 /// A place on the rail.
@@ -106,6 +116,7 @@ impl Frame {
                 .filter(|one| one.is_for(role))
                 .map(place)
                 .collect(),
+            cast: Vec::new(),
         }
     }
 }

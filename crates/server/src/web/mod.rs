@@ -14,13 +14,16 @@ mod assets;
 mod audit;
 mod away;
 mod catalogue;
+mod changes;
 mod cookie;
+mod demo;
 mod failed;
 mod frame;
 mod guard;
 mod health;
 mod live;
 mod palette;
+mod policy;
 mod proof;
 mod request;
 mod sessions;
@@ -30,12 +33,16 @@ mod visit;
 mod within;
 mod words;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use daypass_api::client::{Client, Error};
 
+pub(crate) use self::demo::leading_to;
 use crate::app::App;
+use crate::personas::Personas;
 
 /// What pages need.
 #[derive(Clone)]
@@ -44,17 +51,21 @@ pub(crate) struct Web {
     api: Client,
     /// Browsers reach this over TLS alone.
     secure: bool,
+    /// Who one can be, in a demo.
+    personas: Option<Arc<Personas>>,
 }
 
 /// The pages, in front of the API that they ask.
 ///
 /// # Errors
 /// Where no client of it can be made.
-pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
+pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> Result<Router, Error> {
     let web = Web {
         api: within::client(api)?,
         secure: app.over_tls,
+        personas,
     };
+    let of_demo = web.personas.as_ref().map(|_| demo::routes());
     let routes = Router::new()
         .route("/", get(access::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::enter))
@@ -74,6 +85,10 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
+        .route("/changes/{id}", get(changes::page))
+        .route("/changes/{id}/review", post(changes::review))
+        .route("/changes/{id}/withdraw", post(changes::withdraw))
+        .merge(policy::routes())
         .route("/audit", get(audit::page))
         .route("/audit/verify", get(verify::page))
         .route("/health", get(health::page))
@@ -84,7 +99,8 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/palette", get(palette::page))
         .route("/grants/{id}/extend", post(access::extend))
         .route("/live", get(live::stream))
-        .route("/assets/{name}", get(assets::serve));
+        .route("/assets/{name}", get(assets::serve))
+        .merge(of_demo.unwrap_or_default());
     let proving = from_fn_with_state(web.clone(), proof::proving);
     Ok(routes.layer(proving).layer(from_fn(guard::guard)).with_state(web))
 }

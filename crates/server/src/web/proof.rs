@@ -6,7 +6,7 @@
 use askama::Template;
 use axum::Form;
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -23,8 +23,8 @@ use super::{Web, cookie};
 
 /// What the field is called in which the proof comes. No form of ours has one of that name.
 const FIELD: &str = "proof";
-/// The largest form that is taken: a policy of many files.
-const LARGEST: usize = 4 * 1024 * 1024;
+/// The largest form that is taken, in bytes as forms write them: a policy of many files. A larger policy is applied from the command line.
+pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// On an answer: the command was not carried out, for want of a proof.
@@ -75,7 +75,8 @@ impl Sent {
         let Ok(body) = to_bytes(body, LARGEST).await else {
             return Call::Refused(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
-        let whole = Request::from_parts(parts.clone(), Body::from(body));
+        let mut whole = Request::from_parts(parts.clone(), Body::from(body));
+        DefaultBodyLimit::max(LARGEST).apply(&mut whole);
         match Form::from_request(whole, &()).await {
             Ok(Form(fields)) => Call::Form(Self { parts, fields }),
             Err(none) => Call::Refused(none.into_response()),

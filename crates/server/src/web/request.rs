@@ -166,6 +166,24 @@ fn again(request: &Request) -> Vec<Again> {
     request.items.iter().map(each).collect()
 }
 
+/// Who was asked, and who answered.
+pub(super) fn steps(steps: &[daypass_api::request::Step], now: Timestamp) -> Vec<Step> {
+    let said = |review: &daypass_api::request::Review| Said {
+        by: review.by(),
+        approves: review.decision == Decision::Approve,
+        less: review.duration.map(length),
+        comment: review.comment.clone(),
+        at: When::new(review.at, now),
+    };
+    let shown = steps.iter().map(|step| Step {
+        from: step.from.clone(),
+        state: state(step.state),
+        who: step.answerers(),
+        said: step.reviews.iter().map(said).collect(),
+    });
+    shown.collect()
+}
+
 impl Shown {
     /// A review is owed for it.
     pub(super) fn is_owed(&self) -> bool {
@@ -182,22 +200,6 @@ impl Shown {
                 .break_glass
                 .as_ref()
                 .and_then(|glass| glass.review.due_at()));
-        let steps = request.steps.iter().map(|step| Step {
-            from: step.from.clone(),
-            state: state(step.state),
-            who: step.answerers(),
-            said: step
-                .reviews
-                .iter()
-                .map(|review| Said {
-                    by: review.by(),
-                    approves: review.decision == Decision::Approve,
-                    less: review.duration.map(length),
-                    comment: review.comment.clone(),
-                    at: When::new(review.at, now),
-                })
-                .collect(),
-        });
         Self {
             id: request.id.to_string(),
             digest: request.digest.to_string(),
@@ -210,7 +212,7 @@ impl Shown {
             asked: When::new(request.created_at, now),
             look_back: request.break_glass.map(|glass| LookBack::of(glass, now)),
             again: Vec::new(),
-            steps: steps.collect(),
+            steps: steps(&request.steps, now),
             requester: request.requester,
             reason: request.reason,
             ticket: request.ticket,

@@ -13,8 +13,9 @@ use serde::Deserialize;
 use super::failed::Failed;
 use super::visit::{Visit, within_this_site};
 use super::within::From;
-use super::{Web, cookie};
+use super::{Web, cookie, demo};
 use crate::http::address::Peer;
+use crate::personas::Persona;
 
 /// What a session is called among those of its owner.
 const NAME: &str = "browser";
@@ -25,6 +26,9 @@ struct Page<'a> {
     next: &'a str,
     login: &'a str,
     failed: Option<Failed>,
+    /// Who one can be, in a demo.
+    cast: &'a [Persona],
+    demo: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,13 +44,33 @@ pub(super) struct Entering {
 }
 
 /// Where somebody signs in.
-pub(super) async fn page(Query(asked): Query<Asked>) -> Result<Response, Failed> {
-    shown(within_this_site(asked.next.as_deref()), "", None)
+pub(super) async fn page(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failed> {
+    shown(
+        (&web, &headers),
+        within_this_site(asked.next.as_deref()),
+        "",
+        None,
+    )
 }
 
-fn shown(next: &str, login: &str, failed: Option<Failed>) -> Result<Response, Failed> {
+fn shown(
+    (web, headers): (&Web, &HeaderMap),
+    next: &str,
+    login: &str,
+    failed: Option<Failed>,
+) -> Result<Response, Failed> {
     let status = failed.as_ref().map_or(StatusCode::OK, Failed::status);
-    let page = Page { next, login, failed };
+    let page = Page {
+        next,
+        login,
+        failed,
+        cast: demo::cast(web, headers),
+        demo: web.personas.is_some(),
+    };
     Ok((status, Html(page.render()?)).into_response())
 }
 
@@ -71,7 +95,7 @@ pub(super) async fn enter(
                 .ok_or_else(|| Failed::internal(&"a session that fits no cookie"))?;
             Ok(([(SET_COOKIE, cookie)], Redirect::to(next)).into_response())
         }
-        Err(error) => shown(next, &entering.login, Some(error.into())),
+        Err(error) => shown((&web, &headers), next, &entering.login, Some(error.into())),
     }
 }
 

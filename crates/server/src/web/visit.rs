@@ -12,8 +12,9 @@ use daypass_api::request::RequestQuery;
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::within::From;
-use super::{Web, cookie};
+use super::{Web, cookie, demo};
 use crate::http::address::Peer;
+use crate::personas::Persona;
 
 /// Somebody who is signed in.
 pub(super) struct Visit {
@@ -22,6 +23,8 @@ pub(super) struct Visit {
     /// Who they are.
     pub(super) me: Whoami,
     pub(super) from: From,
+    /// Who they could be as well, in a demo.
+    cast: Vec<Persona>,
 }
 
 impl FromRequestParts<Web> for Visit {
@@ -46,7 +49,12 @@ impl FromRequestParts<Web> for Visit {
             return Err(sign_in());
         };
         match from.clone().scope(api.whoami()).await {
-            Ok(me) => Ok(Self { api, me, from }),
+            Ok(me) => Ok(Self {
+                api,
+                me,
+                from,
+                cast: demo::cast(web, &parts.headers).to_vec(),
+            }),
             Err(error) if error.code() == Some(ProblemCode::Unauthenticated) => Err(sign_in()),
             Err(error) => Err(Failed::from(error).into_response()),
         }
@@ -103,11 +111,15 @@ impl Visit {
         };
         let waiting = self.api.requests(&waiting).await?;
         let me = &self.me.person;
-        Ok(Frame::new(
+        let frame = Frame::new(
             (tab, title),
             (me.login.as_str(), me.role),
             (waiting.items.len(), waiting.next.is_some()),
-        ))
+        );
+        Ok(Frame {
+            cast: self.cast.clone(),
+            ..frame
+        })
     }
 }
 

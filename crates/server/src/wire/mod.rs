@@ -4,6 +4,7 @@
 
 mod change;
 mod delegation;
+mod diff;
 mod event;
 mod grant;
 mod lock;
@@ -16,11 +17,12 @@ mod tools;
 
 pub(crate) use change::{change, files, put_effects};
 pub(crate) use delegation::delegation;
+pub(crate) use diff::diff;
 pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
 pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
-pub(crate) use policy::{authority, check, connector, environment, offer, preview};
+pub(crate) use policy::{asks, authority, check, connector, environment, offer, preview};
 pub(crate) use request::request;
 pub(crate) use session::session;
 pub(crate) use tools::{explanation, plan};

@@ -162,7 +162,8 @@ fn depends(depends: Depends) -> api_catalogue::Depends {
 }
 
 /// Whom a step asks, in words: `manager`, or `2 of security`.
-fn asks(step: &Step) -> String {
+#[must_use]
+pub(crate) fn asks(step: &Step) -> String {
     match step.count {
         0 | 1 => step.from.to_string(),
         count => format!("{count} of {}", step.from),

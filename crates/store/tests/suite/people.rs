@@ -25,6 +25,8 @@ on_every_engine!(
     the_last_use_of_a_token_is_noted,
     a_policy_needs_its_files,
     revisions_are_kept,
+    a_store_is_a_demos_from_the_beginning_or_never,
+    a_store_with_a_past_becomes_no_demos,
     a_command_is_done_once,
     a_command_that_failed_or_died_may_be_sent_again,
     the_installation_keeps_its_id,
@@ -311,6 +313,24 @@ async fn a_policy_needs_its_files(bench: Bench) {
     assert_eq!(bench.store.policy_in_force().await.unwrap(), None);
 }
 
+async fn a_store_is_a_demos_from_the_beginning_or_never(bench: Bench) {
+    let store = &bench.store;
+    assert!(!store.is_demo().await.unwrap());
+    store.become_demo().await.unwrap();
+    store.become_demo().await.unwrap();
+    assert!(store.is_demo().await.unwrap());
+    apply_policy(store, "a").await.unwrap();
+    assert!(store.become_demo().await.is_err(), "something has happened");
+    assert!(store.is_demo().await.unwrap());
+    store.verify().await.unwrap();
+}
+
+async fn a_store_with_a_past_becomes_no_demos(bench: Bench) {
+    apply_policy(&bench.store, "a").await.unwrap();
+    assert!(bench.store.become_demo().await.is_err());
+    assert!(!bench.store.is_demo().await.unwrap());
+}
+
 async fn revisions_are_kept(bench: Bench) {
     let store = &bench.store;
     for text in ["a", "b", "a"] {
@@ -333,6 +353,19 @@ async fn revisions_are_kept(bench: Bench) {
     assert_eq!(history[0].by, Actor::System);
     assert_eq!(store.policy_in_force().await.unwrap().as_ref(), Some(&history[0]));
     assert_eq!(store.policy_history(1).await.unwrap().len(), 1);
+    let all = store.policies_applied(None, 10).await.unwrap();
+    let told: Vec<_> = all
+        .iter()
+        .map(|one| (one.revision, one.applied_at, one.by))
+        .collect();
+    let kept: Vec<_> = history
+        .iter()
+        .map(|one| (one.revision, one.applied_at, one.by))
+        .collect();
+    assert_eq!(told, kept);
+    let rest = store.policies_applied(Some(all[0].place), 1).await.unwrap();
+    assert_eq!(rest, all[1..2]);
+    assert_eq!(store.policies_applied(Some(all[2].place), 10).await.unwrap(), []);
     store.verify().await.unwrap();
 }
 

@@ -1,9 +1,10 @@
-//! `policy check|test|plan|apply|explain|schema|fmt`: the administrator's loop. Checking, testing, the schema and the layout need
+//! `policy check|test|plan|apply|log|diff|explain|schema|fmt`: the administrator's loop. Checking, testing, the schema and the layout need
 //! no server.
 
 pub(crate) mod explain;
 mod files;
 mod fmt;
+mod log;
 pub(crate) mod plan;
 mod schema;
 
@@ -33,6 +34,10 @@ pub enum PolicyCommand {
     Plan(plan::PlanArgs),
     /// Put a policy in force
     Apply(ApplyArgs),
+    /// List the policies that were put in force
+    Log(log::LogArgs),
+    /// Say what differs between two of them
+    Diff(log::DiffArgs),
     /// Say what each rule says to a question, and why
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a policy file, for editors
@@ -84,6 +89,8 @@ impl PolicyCommand {
             Self::Test(args) => args.test(context).await,
             Self::Plan(args) => args.run(context).await,
             Self::Apply(args) => args.run(context).await,
+            Self::Log(args) => args.run(context).await,
+            Self::Diff(args) => args.run(context).await,
             Self::Explain(args) => args.run(context).await,
             Self::Schema(args) => args.run(context),
             Self::Fmt(args) => args.run(context),

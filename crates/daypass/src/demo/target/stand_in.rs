@@ -2,7 +2,6 @@
 
 use daypass_api::grant::Credential;
 use daypass_core::name::Name;
-use daypass_providers::Kind;
 use daypass_providers::memory::{Memory, SessionId, Target};
 use daypass_server::edge;
 
@@ -35,15 +34,8 @@ pub(super) fn explain(narrator: Narrator) {
 }
 
 impl StandIn {
-    pub(super) fn new() -> Self {
-        // Kinds are listed for the whole life of a process; the demo is one process.
-        Self {
-            kind: Box::leak(Box::new(Memory::new())),
-        }
-    }
-
-    pub(super) fn kind(&self) -> &'static dyn Kind {
-        self.kind
+    pub(super) const fn new(kind: &'static Memory) -> Self {
+        Self { kind }
     }
 
     fn target(&self) -> Option<Target> {

@@ -58,7 +58,8 @@ function toast(text) {
 /** Sends a form in the background, with the button that was pressed. */
 async function send(form, button) {
   const body = new URLSearchParams(new FormData(form, button));
-  const answer = await fetch(form.action, { method: "POST", body });
+  const to = button?.hasAttribute("formaction") ? button.formAction : form.action;
+  const answer = await fetch(to, { method: "POST", body });
   const address = new URL(answer.url);
   const html = await answer.text();
   if (answer.ok) { show(html, address.pathname + address.search); return; }
@@ -69,7 +70,7 @@ async function send(form, button) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || form.action.endsWith("/sign-out")) return;
+  if (form.method !== "post" || form.action.endsWith("/sign-out") || form.hasAttribute("data-whole")) return;
   event.preventDefault();
   const button = event.submitter;
   if (button) button.disabled = true;
@@ -137,6 +138,7 @@ document.addEventListener("keydown", (event) => {
 function prepare() {
   for (const hidden of document.querySelectorAll("[data-copy], .keys")) hidden.hidden = false;
   tick();
+  document.dispatchEvent(new Event("daypass:shown"));
 }
 
 /** Looks again when something happened: at once, and no more than twice a second. */
