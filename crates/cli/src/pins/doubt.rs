@@ -59,6 +59,9 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::AuditProof
         | R::GrantProof
         | R::Policy
+        | R::Access
+        | R::AccessMatrix
+        | R::Reports
         | R::Why
         | R::Changes
         | R::Change

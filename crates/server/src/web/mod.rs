@@ -13,16 +13,19 @@ mod ask;
 mod assets;
 mod audit;
 mod catalogue;
+mod chart;
 mod cookie;
 mod failed;
 mod frame;
 mod guard;
 mod health;
 mod live;
+mod reports;
 mod request;
 mod sessions;
 mod sign_in;
 mod visit;
+mod who;
 mod within;
 mod words;
 
@@ -65,7 +68,10 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
+        .route("/who", get(who::page))
         .route("/audit", get(audit::page))
+        .route("/reports", get(reports::page))
+        .route("/reports/{table}", get(reports::table))
         .route("/health", get(health::page))
         .route("/account", get(account::page))
         .route("/account/{id}/end", post(account::end))

@@ -25,6 +25,7 @@ mod policy;
 mod problems;
 mod recordings;
 mod replicas;
+mod reports;
 mod services;
 mod sessions;
 mod signing;
