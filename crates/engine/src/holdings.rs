@@ -34,7 +34,6 @@ pub struct HoldingFilter {
 }
 
 /// Who has what.
-#[derive(Debug)]
 pub struct WhoHas {
     /// When.
     pub at: Timestamp,

@@ -123,7 +123,9 @@ fn slot(period: Span) -> Span {
 /// The labels `env` that there are.
 fn environments(policy: &Policy) -> BTreeSet<Name> {
     let resources = policy.resources().iter();
-    resources.filter_map(|resource| resource.environment().cloned()).collect()
+    resources
+        .filter_map(|resource| resource.environment().cloned())
+        .collect()
 }
 
 fn of_environment(policy: &Policy, env: &Name) -> Result<Vec<Name>, Refusal> {

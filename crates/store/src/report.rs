@@ -218,19 +218,20 @@ impl Asking {
         placeholders(first, count, 1)
     }
 
-    /// What limits a query of requests, of grants or of parts to them.
+    /// What limits a query of requests, of grants or of parts to them. Not by an index, which would be asked once for each
+    /// name and row (`|| ''`).
     fn and(&self, of: Of) -> String {
         let Some(some) = &self.some else {
             return String::new();
         };
         match of {
             Of::Request => format!(
-                " AND EXISTS (SELECT 1 FROM request_items AS some WHERE some.request_id = requests.id AND some.resource IN ({some}))"
+                " AND EXISTS (SELECT 1 FROM request_items AS meant WHERE meant.request_id = requests.id AND meant.resource || '' IN ({some}))"
             ),
             Of::Grant(id) => format!(
-                " AND EXISTS (SELECT 1 FROM grant_parts AS some WHERE some.grant_id = {id} AND some.resource IN ({some}))"
+                " AND EXISTS (SELECT 1 FROM grant_parts AS meant WHERE meant.grant_id = {id} AND meant.resource || '' IN ({some}))"
             ),
-            Of::Rows(column) => format!(" AND {column} IN ({some})"),
+            Of::Rows(column) => format!(" AND {column} || '' IN ({some})"),
         }
     }
 
@@ -305,10 +306,13 @@ async fn requests(link: &mut Link, filter: &ReportFilter) -> Result<Vec<Counted>
         .collect()
 }
 
+/// That people agreed. Not by the index of states, which has nothing else that is wanted here.
+const AGREED: &str = "CASE WHEN state = 'approved' AND way = 'reviewed' THEN 1 ELSE 0 END = 1";
+
 async fn waits(link: &mut Link, filter: &ReportFilter) -> Result<Waits> {
     let asking = Asking::new(filter, period(filter));
     let of = format!(
-        "FROM requests WHERE created_at >= $1 AND created_at < $2 AND state = 'approved' AND way = 'reviewed'{}",
+        "FROM requests WHERE created_at >= $1 AND created_at < $2 AND {AGREED}{}",
         asking.and(Of::Request)
     );
     let below: String = SPREAD
@@ -377,6 +381,10 @@ const OVER: &str = "active_at IS NOT NULL AND over_at IS NOT NULL";
 const IDLE: &str =
     "used_at IS NULL AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.grant_id = grants.id)";
 
+/// A grant may give several roles on one resource: the first of these parts stands for all.
+const ONCE: &str = "NOT EXISTS (SELECT 1 FROM grant_parts AS earlier WHERE earlier.grant_id = parts.grant_id \
+                    AND earlier.resource = parts.resource AND earlier.position < parts.position)";
+
 /// What leaves out the grants of which nobody can see whether they are used.
 fn seen(asking: &mut Asking, unseen: &[Name]) -> String {
     if unseen.is_empty() {
@@ -384,7 +392,7 @@ fn seen(asking: &mut Asking, unseen: &[Name]) -> String {
     }
     let unseen = asking.listed(unseen);
     format!(
-        " AND NOT EXISTS (SELECT 1 FROM grant_parts AS hidden WHERE hidden.grant_id = grants.id AND hidden.resource IN ({unseen}))"
+        " AND NOT EXISTS (SELECT 1 FROM grant_parts AS hidden WHERE hidden.grant_id = grants.id AND hidden.resource || '' IN ({unseen}))"
     )
 }
 
@@ -408,12 +416,11 @@ async fn opened(link: &mut Link, filter: &ReportFilter) -> Result<Opened> {
 async fn unused(link: &mut Link, filter: &ReportFilter) -> Result<Vec<Unused>> {
     let mut asking = Asking::new(filter, period(filter));
     let seen = seen(&mut asking, &filter.unseen);
-    // A grant may give several roles on one resource.
     let text = format!(
         "SELECT resource, count(*), count(CASE WHEN idle = 1 THEN 1 END) AS many FROM \
-         (SELECT DISTINCT grants.id, parts.resource, CASE WHEN {IDLE} THEN 1 ELSE 0 END AS idle \
+         (SELECT parts.resource, CASE WHEN {IDLE} THEN 1 ELSE 0 END AS idle \
          FROM grants CROSS JOIN grant_parts AS parts WHERE opened_at >= $1 AND opened_at < $2 \
-         AND {OVER}{seen} AND parts.grant_id = grants.id{}) AS each_one \
+         AND {OVER}{seen} AND parts.grant_id = grants.id AND {ONCE}{}) AS each_one \
          GROUP BY resource HAVING count(CASE WHEN idle = 1 THEN 1 END) > 0 ORDER BY many DESC, resource LIMIT {LISTED}",
         asking.and(Of::Rows("parts.resource"))
     );
@@ -434,10 +441,10 @@ async fn exposure(link: &mut Link, filter: &ReportFilter, now: Timestamp) -> Res
     let asking = Asking::new(filter, [from, until, filter.until.min(now).into()]);
     let text = format!(
         "SELECT count(*), CAST(coalesce(sum(held), 0) / 1000000 AS BIGINT) FROM (SELECT sum(held) AS held FROM \
-         (SELECT DISTINCT grants.id, grants.holder, parts.resource, CASE WHEN active_at >= $3 THEN 0 \
+         (SELECT grants.holder, parts.resource, CASE WHEN active_at >= $3 THEN 0 \
          WHEN over_at IS NULL OR over_at > $3 THEN $3 - active_at ELSE over_at - active_at END AS held \
          FROM grants CROSS JOIN grant_parts AS parts WHERE opened_at >= $1 AND opened_at < $2 \
-         AND active_at IS NOT NULL AND parts.grant_id = grants.id{}) AS each_one GROUP BY holder, resource) AS pairs",
+         AND active_at IS NOT NULL AND parts.grant_id = grants.id AND {ONCE}{}) AS each_one GROUP BY holder, resource) AS pairs",
         asking.and(Of::Rows("parts.resource"))
     );
     let row = asking.row(link, &text).await?;

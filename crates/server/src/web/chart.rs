@@ -32,11 +32,7 @@ impl Bars {
     }
 
     /// The same against a length that is full.
-    pub(super) fn of(
-        title: &str,
-        most: u64,
-        rows: impl IntoIterator<Item = (String, u64, String)>,
-    ) -> Self {
+    pub(super) fn of(title: &str, most: u64, rows: impl IntoIterator<Item = (String, u64, String)>) -> Self {
         let bar = |(name, value, words)| Bar {
             name,
             length: scaled(value, most),
@@ -100,7 +96,11 @@ impl Columns {
         let sums = columns.iter().map(|(_, values)| values.iter().sum::<u64>());
         let most = sums.max().unwrap_or(0);
         let below = [0, columns.len() / 2, columns.len().saturating_sub(1)];
-        let below = if columns.len() < 3 { &below[..1] } else { &below[..] };
+        let below = if columns.len() < 3 {
+            &below[..1]
+        } else {
+            &below[..]
+        };
         let below = below.iter().filter_map(|nth| columns.get(*nth));
         Self {
             title: title.to_owned(),
@@ -212,7 +212,11 @@ mod tests {
 
     #[test]
     fn pieces_stand_on_each_other_without_a_gap() {
-        let columns = [("one".to_owned(), [1, 2]), ("two".to_owned(), [0, 0]), ("three".to_owned(), [3, 0])];
+        let columns = [
+            ("one".to_owned(), [1, 2]),
+            ("two".to_owned(), [0, 0]),
+            ("three".to_owned(), [3, 0]),
+        ];
         let chart = Columns::new("t", KINDS, columns);
         assert_eq!((chart.most, chart.width, chart.below.len()), (3, 12, 3));
         let pieces = &chart.columns[0].pieces;
@@ -233,7 +237,10 @@ mod tests {
             OfColumns { chart: columns }.render().unwrap(),
         ] {
             assert!(!html.contains("<script") && !html.contains("\" onload"), "{html}");
-            assert!(html.contains("&#60;script&#62;") || html.contains("&lt;script&gt;"), "{html}");
+            assert!(
+                html.contains("&#60;script&#62;") || html.contains("&lt;script&gt;"),
+                "{html}"
+            );
         }
     }
 
@@ -241,12 +248,21 @@ mod tests {
     fn each_picture_says_what_it_is_and_nothing_is_styled_in_place() {
         let bars = Bars::new("Busiest", [("orders".to_owned(), 3, "3 requests".to_owned())]);
         let bars = OfBars { chart: bars }.render().unwrap();
-        assert!(bars.contains(r#"role="img""#) && bars.contains("<title>orders: 3 requests</title>"), "{bars}");
+        assert!(
+            bars.contains(r#"role="img""#) && bars.contains("<title>orders: 3 requests</title>"),
+            "{bars}"
+        );
         let columns = Columns::new("Requests", KINDS, [("May 1".to_owned(), [1, 1])]);
         let columns = OfColumns { chart: columns }.render().unwrap();
-        assert!(columns.contains(r#"role="img""#) && columns.contains("<title>Requests"), "{columns}");
+        assert!(
+            columns.contains(r#"role="img""#) && columns.contains("<title>Requests"),
+            "{columns}"
+        );
         for html in [bars, columns] {
-            assert!(!html.contains("style="), "the policy of contents forbids it: {html}");
+            assert!(
+                !html.contains("style="),
+                "the policy of contents forbids it: {html}"
+            );
         }
     }
 }

@@ -134,9 +134,7 @@ impl Wanted {
         let days = match self.days.trim() {
             "" => None,
             days => {
-                let days: u64 = days
-                    .parse()
-                    .map_err(|_| Failed::invalid("days are a number"))?;
+                let days: u64 = days.parse().map_err(|_| Failed::invalid("days are a number"))?;
                 Some(begins(now, days))
             }
         };
@@ -303,7 +301,11 @@ fn tiles(report: &Report) -> Vec<Tile> {
         tile(
             "Time to approve",
             took(waits.median),
-            format!("median of {}; nine of ten within {}", waits.count, took(waits.p90)),
+            format!(
+                "median of {}; nine of ten within {}",
+                waits.count,
+                took(waits.p90)
+            ),
             None,
         ),
         tile(

@@ -73,6 +73,8 @@ struct Group {
 
 struct Row {
     login: String,
+    /// To what this one has alone.
+    link: String,
     cells: Vec<Vec<Held>>,
 }
 
@@ -290,6 +292,7 @@ fn groups(found: Matrix, by_group: bool, now: Timestamp) -> Vec<Group> {
     for (nth, person) in found.people.iter().enumerate() {
         let row = Row {
             login: person.login.clone(),
+            link: format!("/who?person={}", encoded(&person.login)),
             cells: (0..width)
                 .map(|column| cells.remove(&(nth, column)).unwrap_or_default())
                 .collect(),
@@ -315,7 +318,10 @@ mod tests {
         let address = |from: u32| from.to_string();
         let turn = Turn::new(50, 50, 120, address);
         assert_eq!((turn.first, turn.last), (51, 100));
-        assert_eq!((turn.before.as_deref(), turn.after.as_deref()), (Some("0"), Some("100")));
+        assert_eq!(
+            (turn.before.as_deref(), turn.after.as_deref()),
+            (Some("0"), Some("100"))
+        );
         let whole = Turn::new(0, 50, 50, address);
         assert_eq!((whole.before, whole.after, whole.last), (None, None, 50));
         let none = Turn::new(0, 50, 0, address);
