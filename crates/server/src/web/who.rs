@@ -8,6 +8,7 @@ use axum::extract::Query;
 use axum::response::Html;
 use daypass_api::access::{Matrix, MatrixHeld, MatrixPerson, MatrixQuery, MatrixResource, Way};
 use daypass_api::grant::GrantState;
+use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -158,8 +159,14 @@ impl Wanted {
         format!("/who?{}", pairs.join("&"))
     }
 
+    /// What to type for the same. A link may have brought anything: only names are put into a command that somebody may copy.
     fn command(&self) -> String {
-        let given = self.filters().into_iter().filter(|(_, value)| !value.is_empty());
+        let is_name = |text: &str| text.parse::<Name>().is_ok();
+        let is_meant = |text: &str| match text.split_once('=') {
+            Some((name, value)) => is_name(name) && is_name(value),
+            None => is_name(text),
+        };
+        let given = self.filters().into_iter().filter(|(_, value)| is_meant(value));
         let given = given.map(|(name, value)| {
             let name = if name == "tag" { "label" } else { name };
             format!(" --{name} {value}")
@@ -342,7 +349,8 @@ mod tests {
         );
         assert_eq!(
             wanted.command(),
-            "daypass access ls --person ana&x=1 --label team=payments"
+            "daypass access ls --label team=payments",
+            "nothing that a shell would take for more than a name"
         );
     }
 }
