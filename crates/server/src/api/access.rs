@@ -80,18 +80,20 @@ fn side(asked: Option<u32>, usual: u32) -> Answer<u32> {
 
 /// A name, where one is said; an empty one is none.
 fn named(what: &str, text: Option<&str>) -> Answer<Option<Name>> {
-    let parsed = text.filter(|text| !text.is_empty()).map(str::parse).transpose();
+    let text = text.filter(|text| !text.is_empty());
+    text.map(|text| name(what, text)).transpose()
+}
+
+fn name(what: &str, text: &str) -> Answer<Name> {
+    let parsed = text.parse();
     parsed.map_err(|bad: daypass_core::name::BadName| Failure::new(Code::Invalid, format!("{what}: {bad}")))
 }
 
-/// A label: `name`, or `name=value`.
+/// A label: `name`, or `name=value`; an empty one is none.
 fn label(text: Option<&str>) -> Answer<Option<(Name, Option<Name>)>> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(None);
+    let parsed = |text: &str| match text.split_once('=') {
+        Some((label, value)) => Ok((name("label", label)?, Some(name("label", value)?))),
+        None => Ok((name("label", text)?, None)),
     };
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, named("label", Some(value))?),
-        None => (text, None),
-    };
-    Ok(named("label", Some(name))?.map(|name| (name, value)))
+    text.filter(|text| !text.is_empty()).map(parsed).transpose()
 }

@@ -41,17 +41,31 @@ async fn a_report_says_what_became_of_requests_and_where() {
     let all = auditor.report(&ReportQuery::default()).await.unwrap();
     let requests = all.requests;
     assert_eq!((requests.made, requests.instant, requests.agreed), (4, 2, 1));
-    assert_eq!((requests.denied, requests.pending, requests.emergencies), (1, 0, 0));
-    assert_eq!(all.over_time.iter().map(|slot| slot.requests.made).sum::<u64>(), 4);
+    assert_eq!(
+        (requests.denied, requests.pending, requests.emergencies),
+        (1, 0, 0)
+    );
+    assert_eq!(
+        all.over_time.iter().map(|slot| slot.requests.made).sum::<u64>(),
+        4
+    );
     assert_eq!(all.over_time.len(), 30);
-    assert_eq!(all.over_time.last().unwrap().requests.made, 4, "today is the last day");
+    assert_eq!(
+        all.over_time.last().unwrap().requests.made,
+        4,
+        "today is the last day"
+    );
     assert_eq!(all.time_to_approve.count, 1);
     assert_eq!(all.environments, ["production", "staging"]);
     assert_eq!((all.grants.opened, all.grants.active), (3, 3));
     assert_eq!(all.standing.grants_now, 3);
     assert!(!all.standing.inventory, "nobody has looked at what stands");
     assert_eq!(all.standing.pairs, 3);
-    let busiest: Vec<_> = all.busiest.iter().map(|one| (one.resource.as_str(), one.requests)).collect();
+    let busiest: Vec<_> = all
+        .busiest
+        .iter()
+        .map(|one| (one.resource.as_str(), one.requests))
+        .collect();
     assert_eq!(busiest, [("orders", 2), ("staging", 2)]);
     let staging = ReportQuery {
         env: Some("staging".to_owned()),
@@ -62,7 +76,10 @@ async fn a_report_says_what_became_of_requests_and_where() {
     assert_eq!(staging.env.as_deref(), Some("staging"));
     for part in Part::ALL {
         let table = all.table(part);
-        assert!(table.rows.iter().all(|row| row.len() == table.head.len()), "{part:?}");
+        assert!(
+            table.rows.iter().all(|row| row.len() == table.head.len()),
+            "{part:?}"
+        );
     }
     let before = ReportQuery {
         until: Some(all.from),
@@ -120,10 +137,16 @@ async fn everybody_sees_of_others_what_they_may_see_otherwise() {
     let eve = bed.client("eve").await;
     assert_eq!(listed(&eve, of(None)).await, all[2..]);
     for other in ["ana", "nobody-of-this-name"] {
-        assert!(listed(&eve, of(Some(other))).await.is_empty(), "both look the same");
+        assert!(
+            listed(&eve, of(Some(other))).await.is_empty(),
+            "both look the same"
+        );
     }
     let matrix = eve.access_matrix(&MatrixQuery::default()).await.unwrap();
-    assert_eq!((matrix.all_people, matrix.all_resources, matrix.all_held), (1, 1, 1));
+    assert_eq!(
+        (matrix.all_people, matrix.all_resources, matrix.all_held),
+        (1, 1, 1)
+    );
 }
 
 #[tokio::test]
@@ -135,11 +158,26 @@ async fn who_has_what_is_filtered_and_paged() {
         change(&mut query);
         listed(&auditor, query).await.len()
     };
-    assert_eq!(filtered(&|query| query.group = Some("engineering".to_owned())).await, 3);
-    assert_eq!(filtered(&|query| query.group = Some("security".to_owned())).await, 0);
-    assert_eq!(filtered(&|query| query.env = Some("production".to_owned())).await, 1);
-    assert_eq!(filtered(&|query| query.resource = Some("staging".to_owned())).await, 2);
-    assert_eq!(filtered(&|query| query.label = Some("env=staging".to_owned())).await, 2);
+    assert_eq!(
+        filtered(&|query| query.group = Some("engineering".to_owned())).await,
+        3
+    );
+    assert_eq!(
+        filtered(&|query| query.group = Some("security".to_owned())).await,
+        0
+    );
+    assert_eq!(
+        filtered(&|query| query.env = Some("production".to_owned())).await,
+        1
+    );
+    assert_eq!(
+        filtered(&|query| query.resource = Some("staging".to_owned())).await,
+        2
+    );
+    assert_eq!(
+        filtered(&|query| query.label = Some("env=staging".to_owned())).await,
+        2
+    );
     assert_eq!(filtered(&|query| query.label = Some("env".to_owned())).await, 3);
     assert_eq!(filtered(&|query| query.label = Some("team".to_owned())).await, 0);
     let mut query = AccessQuery {
@@ -190,7 +228,9 @@ async fn a_part_of_the_matrix_says_what_the_whole_is() {
 /// A page as somebody's browser sees it: its status, its kind and its text.
 async fn page(bed: &Bed, login: &str, path: &str) -> (u16, String, String) {
     let session = bed.session(login).await;
-    let call = bed.raw(Method::GET, path, None).header("cookie", format!("daypass={session}"));
+    let call = bed
+        .raw(Method::GET, path, None)
+        .header("cookie", format!("daypass={session}"));
     let answer = call.send().await.unwrap();
     let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
     (answer.status().as_u16(), kind, answer.text().await.unwrap())
@@ -201,15 +241,26 @@ async fn pages_show_both_and_give_tables_out() {
     let bed = lived_in().await;
     let (status, _, html) = page(&bed, "dee", "/reports").await;
     assert_eq!(status, 200, "{html}");
-    for part in ["Time to approve", "Busiest resources", "there is no inventory yet", "role=\"img\""] {
+    for part in [
+        "Time to approve",
+        "Busiest resources",
+        "there is no inventory yet",
+        "role=\"img\"",
+    ] {
         assert!(html.contains(part), "{part}: {html}");
     }
     assert!(!html.contains("style="), "the policy of contents forbids it");
     let (status, _, html) = page(&bed, "dee", "/reports?days=7&env=staging").await;
-    assert!(status == 200 && html.contains("/reports/busiest.csv?days=7&#38;env=staging"), "{html}");
+    assert!(
+        status == 200 && html.contains("/reports/busiest.csv?days=7&#38;env=staging"),
+        "{html}"
+    );
     let (status, kind, csv) = page(&bed, "dee", "/reports/busiest.csv").await;
     assert_eq!((status, kind.as_str()), (200, "text/csv; charset=utf-8"));
-    assert_eq!(csv, "resource,requests,people,denied\r\norders,2,2,1\r\nstaging,2,2,0\r\n");
+    assert_eq!(
+        csv,
+        "resource,requests,people,denied\r\norders,2,2,1\r\nstaging,2,2,0\r\n"
+    );
     assert_eq!(page(&bed, "dee", "/reports/../secrets.csv").await.0, 404);
     assert_eq!(page(&bed, "dee", "/reports/nothing.csv").await.0, 404);
     assert_eq!(page(&bed, "dee", "/reports?from=tomorrow").await.0, 400);
@@ -218,7 +269,10 @@ async fn pages_show_both_and_give_tables_out() {
     }
     let (status, _, html) = page(&bed, "dee", "/who?by=group").await;
     assert_eq!(status, 200);
-    assert!(html.contains("engineering") && html.contains("orders") && html.contains(">eve</a>"), "{html}");
+    assert!(
+        html.contains("engineering") && html.contains("orders") && html.contains(">eve</a>"),
+        "{html}"
+    );
     let (_, _, html) = page(&bed, "eve", "/who").await;
     assert!(!html.contains("orders") && !html.contains(">ana</a>"), "{html}");
     let hostile = "/who?person=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&tag=x";
