@@ -96,12 +96,8 @@ impl Columns {
         let sums = columns.iter().map(|(_, values)| values.iter().sum::<u64>());
         let most = sums.max().unwrap_or(0);
         let below = [0, columns.len() / 2, columns.len().saturating_sub(1)];
-        let below = if columns.len() < 3 {
-            &below[..1]
-        } else {
-            &below[..]
-        };
-        let below = below.iter().filter_map(|nth| columns.get(*nth));
+        let few = if columns.len() < 3 { 1 } else { below.len() };
+        let below = below.into_iter().take(few).filter_map(|nth| columns.get(nth));
         Self {
             title: title.to_owned(),
             kinds: kinds.to_vec(),

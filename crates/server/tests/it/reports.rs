@@ -218,7 +218,7 @@ async fn a_part_of_the_matrix_says_what_the_whole_is() {
     };
     assert!(auditor.access_matrix(&beyond).await.unwrap().people.is_empty());
     let dee = bed.session("dee").await;
-    for query in ["rows=0", "columns=201", "row=-1", "env=a%20b"] {
+    for query in ["rows=0", "columns=201", "row=-1", "env=a%20b", "label=%3Dx"] {
         let path = format!("{}?{query}", Route::AccessMatrix.path());
         let answer = bed.raw(Method::GET, &path, Some(&dee)).send().await.unwrap();
         assert_eq!(problem(answer).await.code, Code::Invalid.into(), "{query}");
