@@ -91,9 +91,11 @@ fn name(what: &str, text: &str) -> Answer<Name> {
 
 /// A label: `name`, or `name=value`; an empty one is none.
 fn label(text: Option<&str>) -> Answer<Option<(Name, Option<Name>)>> {
-    let parsed = |text: &str| match text.split_once('=') {
-        Some((label, value)) => Ok((name("label", label)?, Some(name("label", value)?))),
-        None => Ok((name("label", text)?, None)),
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
     };
-    text.filter(|text| !text.is_empty()).map(parsed).transpose()
+    Ok(Some(match text.split_once('=') {
+        Some((label, value)) => (name("label", label)?, Some(name("label", value)?)),
+        None => (name("label", text)?, None),
+    }))
 }

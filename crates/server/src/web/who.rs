@@ -166,7 +166,7 @@ impl Wanted {
             Some((name, value)) => is_name(name) && is_name(value),
             None => is_name(text),
         };
-        let given = self.filters().into_iter().filter(|(_, value)| is_meant(value));
+        let given = self.filters().into_iter().filter(|pair| is_meant(pair.1));
         let given = given.map(|(name, value)| {
             let name = if name == "tag" { "label" } else { name };
             format!(" --{name} {value}")
