@@ -4,6 +4,7 @@
 //! come apart. Inputs refuse unknown fields; outputs may gain fields. People are named by login, things by full id; times
 //! are RFC 3339 in UTC and lengths of time are written as in policy (`90m`).
 
+pub mod access;
 pub mod break_glass;
 pub mod catalogue;
 pub mod change;
@@ -27,6 +28,7 @@ pub mod plan;
 pub mod policy;
 pub mod preview;
 pub mod problem;
+pub mod report;
 pub mod request;
 pub mod route;
 pub mod secret;

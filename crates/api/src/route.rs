@@ -259,6 +259,12 @@ routes! {
     PlanPolicy: Post POLICY_PLAN, Auditor, READ;
     /// Says what each rule says to a question: about oneself, or about anybody for auditors and administrators.
     ExplainPolicy: Post POLICY_EXPLAIN, Member, READ;
+    /// Lists who has what just now, as far as the caller may see it.
+    Access: Get ACCESS, Member, READ;
+    /// Shows a part of the same as a matrix of people and resources.
+    AccessMatrix: Get ACCESS_MATRIX, Member, READ;
+    /// Says what was asked for in a period, what became of it, and what is late.
+    Reports: Get REPORTS, Auditor, READ;
     /// Says by which grants somebody has, or had, access: those that the caller may see.
     Why: Get WHY, Member, READ;
     /// Lists changes that wait for others, as far as the caller may see them.

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use crate::commands::access::AccessCommand;
 use crate::commands::audit::AuditCommand;
 use crate::commands::break_glass::{BreakGlassArgs, ReviewArgs};
 use crate::commands::change::ChangeCommand;
@@ -18,6 +19,7 @@ use crate::commands::login::{LoginArgs, LogoutArgs, WhoamiArgs};
 use crate::commands::ls::LsArgs;
 use crate::commands::people::UserCommand;
 use crate::commands::policy::PolicyCommand;
+use crate::commands::report::ReportArgs;
 use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::services::ServiceCommand;
@@ -99,6 +101,11 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Say why somebody has access, or had it: by which request, by whose agreement
     Why(WhyArgs),
+    /// See who has what
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Say what was asked for in a period, and what became of it
+    Report(ReportArgs),
     /// Look at changes of the policy that others must agree to
     #[command(subcommand)]
     Change(ChangeCommand),
@@ -171,6 +178,8 @@ impl Command {
             Self::Session(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
             Self::Why(args) => args.run(context).await,
+            Self::Access(command) => command.run(context).await,
+            Self::Report(args) => args.run(context).await,
             Self::Change(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
             Self::Lock(args) => args.run(context).await,
@@ -282,6 +291,10 @@ mod tests {
             "policy fmt --check policy/",
             "why ana orders-prod",
             "why ana orders-prod/write --at 2026-03-07T22:10:00+01:00",
+            "access ls",
+            "access ls --person ana --group a --resource b --env c --label team=payments --limit 5",
+            "report",
+            "report --since 7d --until 24h --env production --csv busiest",
             "audit ls R7K2M --since 24h --limit 5",
             "change ls --state pending",
             "change show C7K2M9",
@@ -373,6 +386,8 @@ mod tests {
             "delegate bo --all",
             "delegate --end --all",
             "policy explain ana",
+            "report --csv nothing",
+            "report --since yesterday",
             "why ana",
             "why ana a/b --at yesterday",
             "break-glass a/b",

@@ -157,6 +157,12 @@ impl Output {
         Progress(Some(bar))
     }
 
+    /// What programs read, as it is; control characters are shown, as they are everywhere.
+    pub(crate) fn verbatim(&self, text: &str) {
+        let lines: Vec<String> = text.split("\r\n").map(clean).collect();
+        let _ = write!(std::io::stdout().lock(), "{}", lines.join("\r\n"));
+    }
+
     fn structured<T: Serialize>(&self, value: &T) {
         let written = match self.format {
             Format::Yaml => serde_json::to_value(value)

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use daypass_core::entitlement::TargetKey;
-use daypass_core::grant::{Grant, State};
+use daypass_core::event::What;
+use daypass_core::grant::{Event, Grant, State};
 use daypass_core::id::{GrantId, PersonId, RequestId};
 use daypass_core::time::Timestamp;
 use daypass_core::world::Step;
@@ -48,27 +49,42 @@ const fn over_at(state: &State) -> Option<Timestamp> {
 }
 
 /// The columns of a grant's row that its events decide, as [`row`] gives their values.
-pub(crate) const COLUMNS: [&str; 9] = [
+pub(crate) const COLUMNS: [&str; 11] = [
     "id",
     "state",
     "request",
     "holder",
     "opened_at",
+    "active_at",
+    "used_at",
     "due_at",
     "wakes_at",
     "over_at",
     "document",
 ];
 
-/// What stands in them after its event of `now`, the first of which was at `opened_at`.
-pub(crate) fn row(grant: &Grant, opened_at: Timestamp, now: Timestamp) -> Result<[Value; 9]> {
+/// What is known of when things happened to a grant, beside its state.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct When {
+    /// Its first event.
+    pub(crate) opened: Timestamp,
+    /// When its holder was first given credentials.
+    pub(crate) used: Option<Timestamp>,
+    /// Its last event.
+    pub(crate) now: Timestamp,
+}
+
+/// What stands in them after its event of `now`.
+pub(crate) fn row(grant: &Grant, When { opened, used, now }: When) -> Result<[Value; 11]> {
     let (due_at, wakes_at) = times(&grant.state, now);
     Ok([
         grant.id.into(),
         grant.state.name().into(),
         grant.request.into(),
         grant.holder.into(),
-        opened_at.into(),
+        opened.into(),
+        grant.active_since().into(),
+        used.into(),
         due_at.into(),
         wakes_at.into(),
         over_at(&grant.state).into(),
@@ -77,10 +93,11 @@ pub(crate) fn row(grant: &Grant, opened_at: Timestamp, now: Timestamp) -> Result
 }
 
 /// The columns of a part's row, as [`parts`] gives their values.
-pub(crate) const PART_COLUMNS: [&str; 7] = [
+pub(crate) const PART_COLUMNS: [&str; 8] = [
     "grant_id",
     "position",
     "resource",
+    "role",
     "connector",
     "target_key",
     "wanted_until",
@@ -88,13 +105,14 @@ pub(crate) const PART_COLUMNS: [&str; 7] = [
 ];
 
 /// What stands in the rows of its parts after its event of `now`.
-pub(crate) fn parts(grant: &Grant, now: Timestamp) -> impl Iterator<Item = [Value; 7]> {
+pub(crate) fn parts(grant: &Grant, now: Timestamp) -> impl Iterator<Item = [Value; 8]> {
     let (wanted_until, ended) = wanted(grant, now);
     grant.parts.iter().enumerate().map(move |(position, part)| {
         [
             grant.id.into(),
             position.into(),
             (&part.item().resource).into(),
+            (&part.item().role).into(),
             (&part.target.connector).into(),
             part.target.key.as_str().into(),
             wanted_until.into(),
@@ -109,35 +127,61 @@ pub(crate) fn wanted(grant: &Grant, now: Timestamp) -> (Option<Timestamp>, bool)
     (grant.desired_until(now), ended)
 }
 
+/// Whether its holder is given credentials by this event.
+pub(crate) const fn gives_credentials(what: &What) -> bool {
+    matches!(what, What::Grant(Event::CredentialIssued { .. }))
+}
+
 /// What writes a grant's row, its parts and what they want after an event.
-pub(crate) fn write(grant: Option<&Grant>, step: Step, now: Timestamp) -> Result<Vec<Statement>> {
+pub(crate) fn write(
+    grant: Option<&Grant>,
+    what: &What,
+    step: Step,
+    now: Timestamp,
+) -> Result<Vec<Statement>> {
     let grant = grant.ok_or_else(|| Error::corrupt("an event about a grant made none"))?;
+    let at = When {
+        opened: now,
+        used: gives_credentials(what).then_some(now),
+        now,
+    };
     let [
         id,
         state,
         request,
         holder,
         opened_at,
+        active_at,
+        used_at,
         due_at,
         wakes_at,
         over_at,
         document,
-    ] = row(grant, now, now)?;
+    ] = row(grant, at)?;
     if step.from == "none" {
         let text = "INSERT INTO grants (id, state, request, holder, opened_at, due_at, wakes_at, document) \
                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let values = vec![id, state, request, holder, opened_at, due_at, wakes_at, document];
         let mut writes = vec![(text, values)];
-        writes.extend(parts(grant, now).map(|[grant, position, resource, connector, key, _, _]| {
+        writes.extend(parts(grant, now).map(|[grant, position, resource, role, connector, key, _, _]| {
             let text =
-                "INSERT INTO grant_parts (grant_id, position, connector, target_key, resource) VALUES ($1, $2, $3, $4, $5)";
-            (text, vec![grant, position, connector, key, resource])
+                "INSERT INTO grant_parts (grant_id, position, connector, target_key, resource, role) VALUES ($1, $2, $3, $4, $5, $6)";
+            (text, vec![grant, position, connector, key, resource, role])
         }));
         return Ok(writes);
     }
     let text = "UPDATE grants SET previous_state = state, state = $2, due_at = $3, wakes_at = $4, document = $5, \
-                over_at = $6 WHERE id = $1";
-    let values = vec![id.clone(), state, due_at, wakes_at, document, over_at];
+                over_at = $6, active_at = $7, used_at = coalesce(used_at, $8) WHERE id = $1";
+    let values = vec![
+        id.clone(),
+        state,
+        due_at,
+        wakes_at,
+        document,
+        over_at,
+        active_at,
+        used_at,
+    ];
     let mut writes = vec![(text, values)];
     let text = "UPDATE grant_parts SET wanted_until = $2, ended = $3 WHERE grant_id = $1";
     let (until, ended) = wanted(grant, now);

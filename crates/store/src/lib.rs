@@ -17,6 +17,7 @@ mod events;
 mod floor;
 mod gate;
 mod grants;
+mod holdings;
 mod idempotency;
 mod kept;
 mod keys;
@@ -32,6 +33,7 @@ mod postgres;
 mod purpose;
 mod reads;
 mod replay;
+mod report;
 mod requests;
 mod resolve;
 mod scope;
@@ -62,6 +64,7 @@ pub use error::{Error, Result};
 pub use events::{Entry, EventFilter, From};
 pub use gate::{Access, Gate};
 pub use grants::GrantFilter;
+pub use holdings::Holding;
 pub use idempotency::{Answer, Begun, Command};
 pub use kept::kept;
 pub use keys::{Sealed, SshKeys, SshNext, SshOld, SshSlot, SshStep};
@@ -70,6 +73,10 @@ pub use notices::{Backlog, Claim, Delivery, Fate, ORDER_KEPT};
 pub use page::{BadCursor, Cursor, Page};
 pub use policies::{AppliedPolicy, Revision};
 pub use postgres::{PostgresOptions, PostgresTls};
+pub use report::{
+    Busy, Counted, Exposure, Late, LateGrant, LateReview, MOST_RESOURCES, Opened, Report, ReportFilter,
+    SPREAD, Standing, Unused, Waits,
+};
 pub use requests::RequestFilter;
 pub use scope::{MOST_HELD, MOST_OPEN, Scope};
 pub use sessions::SessionFilter;

@@ -76,7 +76,7 @@ impl Link {
             }
             all.append(
                 &mut self
-                    .rows(&text.replace("LIST", &placeholders(elements, width)), &padded)
+                    .rows(&text.replace("LIST", &placeholders(1, elements, width)), &padded)
                     .await?,
             );
         }
@@ -126,7 +126,8 @@ impl Link {
     }
 }
 
-fn placeholders(elements: usize, width: usize) -> String {
+/// The numbers of so many elements, from `$first` on.
+pub(crate) fn placeholders(first: usize, elements: usize, width: usize) -> String {
     let element = |first: usize| {
         let numbers: Vec<String> = (first..first + width)
             .map(|number| format!("${number}"))
@@ -138,7 +139,7 @@ fn placeholders(elements: usize, width: usize) -> String {
         }
     };
     (0..elements)
-        .map(|nth| element(nth * width + 1))
+        .map(|nth| element(nth * width + first))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn lists_are_numbered_through() {
-        assert_eq!(placeholders(3, 1), "$1, $2, $3");
-        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+        assert_eq!(placeholders(1, 3, 1), "$1, $2, $3");
+        assert_eq!(placeholders(3, 2, 2), "($3, $4), ($5, $6)");
     }
 }

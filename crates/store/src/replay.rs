@@ -11,6 +11,7 @@ use daypass_tlog::proof::Subtree;
 
 use crate::error::Result;
 use crate::events::actor;
+use crate::grants::gives_credentials;
 use crate::link::Link;
 use crate::scope::{take_entitlements, take_grants, take_people, take_requests};
 use crate::transition::leaf;
@@ -52,6 +53,8 @@ pub(crate) struct Steps {
     pub(crate) last: Timestamp,
     /// From which state that led.
     pub(crate) from: &'static str,
+    /// When credentials were first given for it, where it is a grant.
+    pub(crate) used: Option<Timestamp>,
 }
 
 /// A policy that was put in force.
@@ -232,7 +235,11 @@ impl Replay {
             first: event.at,
             last: event.at,
             from: step.from,
+            used: None,
         });
+        if steps.used.is_none() && gives_credentials(&event.what) {
+            steps.used = Some(event.at);
+        }
         (steps.last, steps.from) = (event.at, step.from);
     }
 }

@@ -1,8 +1,12 @@
 //! Requests: the rows and the queries on them.
 
+use std::collections::BTreeSet;
+
 use daypass_core::break_glass::Owed;
 use daypass_core::id::{GrantId, PersonId, RequestId};
+use daypass_core::name::Name;
 use daypass_core::request::{Request, State};
+use daypass_core::time::Timestamp;
 use daypass_core::world::Step;
 
 use crate::error::{Error, Result};
@@ -24,12 +28,14 @@ pub struct RequestFilter {
 }
 
 /// The columns of a request's row that its events decide, as [`row`] gives their values.
-pub(crate) const COLUMNS: [&str; 9] = [
+pub(crate) const COLUMNS: [&str; 11] = [
     "id",
     "state",
     "requester",
     "extends",
     "created_at",
+    "way",
+    "answered_at",
     "due_at",
     "denied_at",
     "owing",
@@ -37,7 +43,7 @@ pub(crate) const COLUMNS: [&str; 9] = [
 ];
 
 /// What stands in them.
-pub(crate) fn row(request: &Request) -> Result<[Value; 9]> {
+pub(crate) fn row(request: &Request) -> Result<[Value; 11]> {
     let due_at = match &request.state {
         State::Pending { due_at, .. } => Some(*due_at),
         State::Approved { owed, .. } => owed.as_ref().and_then(Owed::wakes_at),
@@ -54,11 +60,44 @@ pub(crate) fn row(request: &Request) -> Result<[Value; 9]> {
         ask.requester.into(),
         ask.extends.into(),
         request.created_at.into(),
+        way(request).into(),
+        answered_at(&request.state).into(),
         due_at.into(),
         denied_at.into(),
         i64::from(request.owed().is_some_and(Owed::is_due)).into(),
         Value::json(request)?,
     ])
+}
+
+/// Who was to agree.
+fn way(request: &Request) -> &'static str {
+    match (&request.path.break_glass, request.path.steps.is_empty()) {
+        (Some(_), _) => "emergency",
+        (None, true) => "instant",
+        (None, false) => "reviewed",
+    }
+}
+
+/// When it was decided, taken back, or lapsed.
+const fn answered_at(state: &State) -> Option<Timestamp> {
+    match state {
+        State::Pending { .. } => None,
+        State::Approved { at, .. }
+        | State::Denied { at, .. }
+        | State::Withdrawn { at, .. }
+        | State::Lapsed { at, .. } => Some(*at),
+    }
+}
+
+/// The columns of an item's row, as [`items`] gives their values.
+pub(crate) const ITEM_COLUMNS: [&str; 2] = ["request_id", "resource"];
+
+/// The resources that a request asks for something on, each once.
+pub(crate) fn items(request: &Request) -> impl Iterator<Item = [Value; 2]> {
+    let resources: BTreeSet<&Name> = request.ask.items.iter().map(|item| &item.resource).collect();
+    resources
+        .into_iter()
+        .map(|resource| [request.id.into(), resource.into()])
 }
 
 /// What writes a request's row after an event.
@@ -70,6 +109,8 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
         requester,
         extends,
         created_at,
+        way,
+        answered_at,
         due_at,
         denied_at,
         owing,
@@ -77,13 +118,21 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
     ] = row(request)?;
     if step.from != "none" {
         let text = "UPDATE requests SET previous_state = state, state = $2, due_at = $3, owing = $4, document = $5, \
-                    denied_at = $6 WHERE id = $1";
-        return Ok(vec![(text, vec![id, state, due_at, owing, document, denied_at])]);
+                    denied_at = $6, answered_at = $7 WHERE id = $1";
+        let values = vec![id, state, due_at, owing, document, denied_at, answered_at];
+        return Ok(vec![(text, values)]);
     }
-    let text = "INSERT INTO requests (id, state, requester, extends, created_at, due_at, owing, document) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let values = vec![id, state, requester, extends, created_at, due_at, owing, document];
-    Ok(vec![(text, values)])
+    let text = "INSERT INTO requests (id, state, requester, extends, created_at, way, due_at, owing, document) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let values = vec![
+        id, state, requester, extends, created_at, way, due_at, owing, document,
+    ];
+    let mut writes = vec![(text, values)];
+    writes.extend(items(request).map(|item| {
+        let text = "INSERT INTO request_items (request_id, resource) VALUES ($1, $2)";
+        (text, item.into())
+    }));
+    Ok(writes)
 }
 
 pub(crate) async fn by_id(link: &mut Link, id: RequestId) -> Result<Option<Request>> {

@@ -205,7 +205,7 @@ fn writes(
         }
         writes.append(&mut match &event.subject {
             Subject::Request(id) => requests::write(world.requests.get(id), step)?,
-            Subject::Grant(id) => grants::write(world.grants.get(id), step, now)?,
+            Subject::Grant(id) => grants::write(world.grants.get(id), &event.what, step, now)?,
             Subject::Entitlement(key) => entitlements::write(world.entitlements.get(key), step)?,
             Subject::Person(id) => people::write(world.people.get(id), step)?,
             Subject::Lock(on) => locks::write(world.locks.get(on), step)?,

@@ -5,6 +5,7 @@ use daypass_core::name::Name;
 use daypass_core::text::Hash;
 
 use super::{Call, Client, Error};
+use crate::access::{AccessQuery, Holding, Matrix, MatrixQuery};
 use crate::break_glass::Acknowledge;
 use crate::catalogue::{Offer, ResourceQuery};
 use crate::change::{Change, ChangeQuery, NewChangeReview};
@@ -28,6 +29,7 @@ use crate::policy::{
     DiffQuery, Policy, PolicyApplied, PolicyCheck, PolicyDiff, PolicyFiles, PolicyRevision, RevisionQuery,
 };
 use crate::preview::Preview;
+use crate::report::{Report, ReportQuery};
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
 use crate::session::{GatewayCredential, Kill, Session, SessionQuery};
@@ -279,6 +281,21 @@ impl Client {
     /// What each rule of the policy says to a question.
     pub async fn explain_policy(&self, question: &Explain) -> Result<Explanation> {
         self.send(Route::ExplainPolicy, &[], question).await
+    }
+
+    /// Who has what just now, as far as one may see it.
+    pub async fn access(&self, query: &AccessQuery) -> Result<Page<Holding>> {
+        self.get(Route::Access, &[], query).await
+    }
+
+    /// A part of the same as a matrix.
+    pub async fn access_matrix(&self, query: &MatrixQuery) -> Result<Matrix> {
+        self.get(Route::AccessMatrix, &[], query).await
+    }
+
+    /// What was asked for in a period, what became of it, and what is late.
+    pub async fn report(&self, query: &ReportQuery) -> Result<Report> {
+        self.get(Route::Reports, &[], query).await
     }
 
     /// By which grants somebody has, or had, access.

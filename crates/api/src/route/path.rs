@@ -122,6 +122,12 @@ pub const POLICY_CHECK: &str = "/api/v1/policy/check";
 pub const POLICY_PLAN: &str = "/api/v1/policy/plan";
 /// Why the policy answers as it does.
 pub const POLICY_EXPLAIN: &str = "/api/v1/policy/explain";
+/// Who has what.
+pub const ACCESS: &str = "/api/v1/access";
+/// The same as a matrix.
+pub const ACCESS_MATRIX: &str = "/api/v1/access/matrix";
+/// Reports.
+pub const REPORTS: &str = "/api/v1/reports";
 /// Why somebody has access.
 pub const WHY: &str = "/api/v1/why";
 /// The directory.

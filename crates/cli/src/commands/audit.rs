@@ -92,13 +92,13 @@ pub struct AuditLsArgs {
 
 /// An instant, or a length before now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Past {
+pub(crate) enum Past {
     At(Timestamp),
     Ago(Span),
 }
 
 impl Past {
-    fn before(self, now: Timestamp) -> Timestamp {
+    pub(crate) fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(span) => now - span,

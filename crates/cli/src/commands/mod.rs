@@ -1,5 +1,6 @@
 //! One file per command, or per noun.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod became;
 pub(crate) mod break_glass;
@@ -18,6 +19,7 @@ pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod people;
 pub(crate) mod policy;
+pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod review;
 pub(crate) mod services;

@@ -62,6 +62,9 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::PolicyRevisions
         | R::PolicyRevision
         | R::PolicyDiff
+        | R::Access
+        | R::AccessMatrix
+        | R::Reports
         | R::Why
         | R::Changes
         | R::Change

@@ -1,5 +1,6 @@
 //! The routes: one thin file for each resource, and the one place where each is put under its entry in the API's list.
 
+mod access;
 mod audit;
 mod break_glass;
 mod catalogue;
@@ -25,6 +26,7 @@ mod page;
 mod people;
 mod policies;
 mod recordings;
+mod reports;
 mod requests;
 mod revisions;
 mod services;
@@ -50,7 +52,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::http::problem::Failure;
-use crate::http::{access, idempotency, intake, observe, problem};
+use crate::http::{access as gate, idempotency, intake, observe, problem};
 
 /// Each route's handler. A handler that is not in here is not served; an entry of the list that is not in here fails a test,
 /// and so does a handler whose own description names another method or path than its entry.
@@ -117,6 +119,9 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::CheckPolicy, routes!(policies::check)),
         (R::PlanPolicy, routes!(tools::plan)),
         (R::ExplainPolicy, routes!(tools::explain)),
+        (R::Access, routes!(access::list)),
+        (R::AccessMatrix, routes!(access::matrix)),
+        (R::Reports, routes!(reports::report)),
         (R::Why, routes!(tools::why)),
         (R::Changes, routes!(changes::list)),
         (R::Change, routes!(changes::get)),
@@ -197,9 +202,9 @@ pub(crate) fn router(app: App) -> Router {
         .route(Route::OpenApi.path(), get(described))
         .route_layer(from_fn_with_state(app.clone(), idempotency::once))
         .route_layer(from_fn_with_state(app.clone(), intake::take_in))
-        .route_layer(from_fn_with_state(app.clone(), access::gate))
-        .fallback(access::no_route)
-        .method_not_allowed_fallback(access::no_method)
+        .route_layer(from_fn_with_state(app.clone(), gate::gate))
+        .fallback(gate::no_route)
+        .method_not_allowed_fallback(gate::no_method)
         // Bodies were read whole and measured by `take_in`; what is handed on needs no second limit.
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(problem::panicked))

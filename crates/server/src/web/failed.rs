@@ -42,6 +42,16 @@ impl Failed {
         }
     }
 
+    /// There is no such page.
+    pub(super) fn not_found(what: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: String::from("Not here"),
+            what: what.into(),
+            hint: None,
+        }
+    }
+
     /// What was typed is none of what is asked for.
     pub(super) fn invalid(what: impl Into<String>) -> Self {
         Self {

@@ -11,21 +11,25 @@ pub(super) enum Tab {
     Catalogue,
     Approvals,
     Sessions,
+    Who,
     Audit,
     Policy,
+    Reports,
     Health,
     Account,
 }
 
 impl Tab {
     /// All of them, as they stand there.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Access,
         Self::Catalogue,
         Self::Approvals,
         Self::Sessions,
+        Self::Who,
         Self::Audit,
         Self::Policy,
+        Self::Reports,
         Self::Health,
         Self::Account,
     ];
@@ -33,7 +37,7 @@ impl Tab {
     /// Whether it is for this one. That the API refuses the others is not decided here.
     fn is_for(self, role: SystemRole) -> bool {
         match self {
-            Self::Audit | Self::Policy | Self::Health => {
+            Self::Audit | Self::Policy | Self::Reports | Self::Health => {
                 matches!(role, SystemRole::Auditor | SystemRole::Administrator)
             }
             _ => true,
@@ -47,11 +51,18 @@ impl Tab {
             Self::Catalogue => "/catalogue",
             Self::Approvals => "/approvals",
             Self::Sessions => "/sessions",
+            Self::Who => "/who",
             Self::Audit => "/audit",
             Self::Policy => "/policy",
+            Self::Reports => "/reports",
             Self::Health => "/health",
             Self::Account => "/account",
         }
+    }
+
+    /// Whether it looks again by itself when something happens. What is read at leisure does not.
+    pub(super) const fn is_live(self) -> bool {
+        !matches!(self, Self::Who | Self::Reports)
     }
 
     /// What it is called.
@@ -61,8 +72,10 @@ impl Tab {
             Self::Catalogue => "Catalogue",
             Self::Approvals => "Approvals",
             Self::Sessions => "Sessions",
+            Self::Who => "Who has what",
             Self::Audit => "Audit",
             Self::Policy => "Policy",
+            Self::Reports => "Reports",
             Self::Health => "Health",
             Self::Account => "Account",
         }

@@ -15,6 +15,7 @@ mod audit;
 mod away;
 mod catalogue;
 mod changes;
+mod chart;
 mod cookie;
 mod demo;
 mod failed;
@@ -22,6 +23,7 @@ mod frame;
 mod guard;
 mod health;
 mod live;
+mod reports;
 mod palette;
 mod policy;
 mod proof;
@@ -30,6 +32,7 @@ mod sessions;
 mod sign_in;
 mod verify;
 mod visit;
+mod who;
 mod within;
 mod words;
 
@@ -89,8 +92,11 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         .route("/changes/{id}/review", post(changes::review))
         .route("/changes/{id}/withdraw", post(changes::withdraw))
         .merge(policy::routes())
+        .route("/who", get(who::page))
         .route("/audit", get(audit::page))
         .route("/audit/verify", get(verify::page))
+        .route("/reports", get(reports::page))
+        .route("/reports/{table}", get(reports::table))
         .route("/health", get(health::page))
         .route("/account", get(account::page))
         .route("/account/{id}/end", post(account::end))

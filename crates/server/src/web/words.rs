@@ -42,6 +42,18 @@ pub(super) fn length(span: Span) -> String {
     }
 }
 
+/// A day, and the time of it where it is not midnight.
+pub(super) fn day(at: Timestamp) -> String {
+    let micros = at.micros();
+    let at = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    let form = if micros.rem_euclid(86_400_000_000) == 0 {
+        "%b %-d, %Y"
+    } else {
+        "%b %-d, %H:%M UTC"
+    };
+    at.strftime(form).to_string()
+}
+
 fn shown(at: Timestamp) -> String {
     let micros = at.micros();
     let at = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here decides who may see what; it is handed only what the caller may see.
 
+mod access;
 mod change;
 mod delegation;
 mod diff;
@@ -10,11 +11,13 @@ mod grant;
 mod lock;
 mod person;
 mod policy;
+mod report;
 mod request;
 mod session;
 mod step;
 mod tools;
 
+pub(crate) use access::{holding, matrix};
 pub(crate) use change::{change, files, put_effects};
 pub(crate) use delegation::delegation;
 pub(crate) use diff::diff;
@@ -23,6 +26,7 @@ pub(crate) use grant::{ending, grant};
 pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
 pub(crate) use policy::{asks, authority, check, connector, environment, offer, preview};
+pub(crate) use report::report;
 pub(crate) use request::request;
 pub(crate) use session::session;
 pub(crate) use tools::{explanation, plan};

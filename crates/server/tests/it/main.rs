@@ -26,6 +26,7 @@ mod policy;
 mod problems;
 mod recordings;
 mod replicas;
+mod reports;
 mod revisions;
 mod services;
 mod sessions;

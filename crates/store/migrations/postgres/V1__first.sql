@@ -166,6 +166,10 @@ CREATE TABLE requests (
     requester TEXT COLLATE "C" NOT NULL,
     extends TEXT COLLATE "C",
     created_at BIGINT NOT NULL,
+    -- Who was to agree: nobody (instant), people (reviewed), or nobody because of an emergency (emergency).
+    way TEXT COLLATE "C" NOT NULL,
+    -- When it was decided, taken back, or lapsed.
+    answered_at BIGINT,
     -- When somebody said no.
     denied_at BIGINT,
     -- When silence has lasted too long; only while it waits for people, before the access or after an emergency.
@@ -175,7 +179,8 @@ CREATE TABLE requests (
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
-CREATE INDEX requests_recent ON requests (created_at, id);
+-- With what reports count by: of many requests, none has to be read for them.
+CREATE INDEX requests_recent ON requests (created_at, id, state, way, answered_at, requester);
 CREATE INDEX requests_requester ON requests (requester, created_at, id);
 CREATE INDEX requests_state ON requests (state, created_at, id);
 -- Who was denied something a short while ago.
@@ -183,6 +188,13 @@ CREATE INDEX requests_denied ON requests (requester, denied_at) WHERE denied_at 
 CREATE INDEX requests_extends ON requests (extends) WHERE extends IS NOT NULL;
 CREATE INDEX requests_owing ON requests (created_at, id) WHERE owing = 1;
 CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
+
+-- Which resources a request asks for something on.
+CREATE TABLE request_items (
+    request_id TEXT COLLATE "C" NOT NULL REFERENCES requests (id),
+    resource TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (request_id, resource)
+);
 
 CREATE TABLE grants (
     id TEXT COLLATE "C" PRIMARY KEY,
@@ -192,6 +204,10 @@ CREATE TABLE grants (
     request TEXT COLLATE "C" NOT NULL,
     holder TEXT COLLATE "C" NOT NULL,
     opened_at BIGINT NOT NULL,
+    -- When all of it was there.
+    active_at BIGINT,
+    -- When its holder was first given credentials.
+    used_at BIGINT,
     -- When its end began.
     over_at BIGINT,
     -- Since when there is something to do for it; in the future for a start or deadline that is to come.
@@ -201,7 +217,8 @@ CREATE TABLE grants (
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 );
-CREATE INDEX grants_recent ON grants (opened_at, id);
+-- With what reports count by.
+CREATE INDEX grants_recent ON grants (opened_at, id, active_at, over_at, used_at, holder);
 CREATE INDEX grants_holder ON grants (holder, opened_at, id);
 -- What somebody had until a short while ago.
 CREATE INDEX grants_over ON grants (holder, over_at) WHERE over_at IS NOT NULL;
@@ -220,6 +237,7 @@ CREATE TABLE grant_parts (
     grant_id TEXT COLLATE "C" NOT NULL REFERENCES grants (id),
     position BIGINT NOT NULL,
     resource TEXT COLLATE "C" NOT NULL,
+    role TEXT COLLATE "C" NOT NULL,
     connector TEXT COLLATE "C" NOT NULL,
     target_key TEXT COLLATE "C" NOT NULL,
     wanted_until BIGINT,

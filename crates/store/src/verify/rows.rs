@@ -157,17 +157,32 @@ async fn access(link: &mut Link, log: &Replay) -> Result<()> {
     let world = &log.world;
     let from = |subject: &Subject| Ok::<_, Error>(Value::from(steps(log, subject)?.from));
     let mut table = Table::new("request", "requests", &with_from(&requests::COLUMNS), 1);
+    let mut items = Table::new("item", "request_items", &requests::ITEM_COLUMNS, 2);
     for request in world.requests.values() {
         let from = from(&Subject::Request(request.id))?;
         table.add(and(requests::row(request)?, from))?;
+        for item in requests::items(request) {
+            items.add(item)?;
+        }
     }
     table.compare(link).await?;
+    items.compare(link).await?;
     let mut table = Table::new("grant", "grants", &with_from(&grants::COLUMNS), 1);
     let mut parts = Table::new("part", "grant_parts", &grants::PART_COLUMNS, 2);
     let mut wanted: BTreeMap<&TargetKey, Option<Timestamp>> = BTreeMap::new();
     for grant in world.grants.values() {
-        let Steps { first, last, from } = steps(log, &Subject::Grant(grant.id))?;
-        table.add(and(grants::row(grant, *first, *last)?, (*from).into()))?;
+        let Steps {
+            first,
+            last,
+            from,
+            used,
+        } = steps(log, &Subject::Grant(grant.id))?;
+        let at = grants::When {
+            opened: *first,
+            used: *used,
+            now: *last,
+        };
+        table.add(and(grants::row(grant, at)?, (*from).into()))?;
         for part in grants::parts(grant, *last) {
             parts.add(part)?;
         }

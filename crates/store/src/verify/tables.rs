@@ -2,7 +2,7 @@
 
 /// Those whose every column that decides something follows from the log, or is held against what was signed.
 #[cfg(test)]
-const COMPARED: [&str; 21] = [
+const COMPARED: [&str; 22] = [
     "change_files",
     "changes",
     "checkpoints",
@@ -21,6 +21,7 @@ const COMPARED: [&str; 21] = [
     "people",
     "policies",
     "policy_state",
+    "request_items",
     "requests",
     "sessions",
     "texts",

@@ -72,7 +72,7 @@ async fn hand_written_lies_are_refused(bench: Bench) {
         "INSERT INTO grants (id, state, request, holder, opened_at, document) VALUES ('G2', 'active', 'R2', 'P2', 0, '{}')",
         "INSERT INTO grants (id, previous_state, state, request, holder, opened_at, document) \
          VALUES ('G2', 'activating', 'active', 'R2', 'P2', 0, '{}')",
-        "INSERT INTO requests (id, state, requester, created_at, document) VALUES ('R2', 'approved', 'P2', 0, '{}')",
+        "INSERT INTO requests (id, state, requester, created_at, way, document) VALUES ('R2', 'approved', 'P2', 0, 'instant', '{}')",
     ] {
         refused(&bench, sql).await;
     }

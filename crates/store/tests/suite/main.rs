@@ -26,6 +26,7 @@ mod notices;
 mod people;
 mod postgres_server;
 mod queries;
+mod reports;
 mod sessions;
 mod signed;
 mod signed_anew;

@@ -82,7 +82,10 @@ const TABLE: [Tampering; 23] = [
     },
     Tampering {
         name: "a state row is deleted",
-        sql: Both("DELETE FROM requests WHERE state = 'pending'"),
+        sql: Both(
+            "DELETE FROM request_items WHERE request_id IN (SELECT id FROM requests WHERE state = 'pending'); \
+             DELETE FROM requests WHERE state = 'pending'",
+        ),
         check: Check::Tables,
         says: "the log has it, and the tables do not",
     },
@@ -304,8 +307,9 @@ async fn everything(store: &Store) {
 }
 
 /// The tables that the events make, row by row.
-const MADE: [&str; 14] = [
+const MADE: [&str; 15] = [
     "requests",
+    "request_items",
     "grants",
     "grant_parts",
     "entitlements",

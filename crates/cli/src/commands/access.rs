@@ -1,0 +1,128 @@
+//! `access`: who has what just now.
+
+use clap::{Args, Subcommand};
+use daypass_api::access::{AccessQuery, Holding, Way};
+use daypass_api::grant::GrantState;
+use daypass_core::time::Timestamp;
+
+use crate::context::{Context, pages};
+use crate::edge;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::human::left;
+use crate::line::{Field, Grid, Style};
+
+/// See who has what.
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// List who has what just now
+    Ls(AccessLsArgs),
+}
+
+impl AccessCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Ls(args) => args.run(context).await,
+        }
+    }
+}
+
+/// List who has what just now.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass access ls
+  daypass access ls --resource orders-prod
+  daypass access ls --group engineering --env production -o json
+
+By login, resource and role, from grants that have not ended. Auditors and administrators see everybody's; others their own, that of
+service accounts that they answer for, and of those whom they manage what they may see of their requests.
+What people have at targets beside Daypass is not listed: it is not asked for.")]
+pub struct AccessLsArgs {
+    /// Only of this person, by login
+    #[arg(long, value_name = "LOGIN")]
+    person: Option<String>,
+
+    /// Only of people in this group
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+
+    /// Only on this resource
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+
+    /// Only on resources of this environment (their label env)
+    #[arg(long, value_name = "ENV")]
+    env: Option<String>,
+
+    /// Only on resources with this label
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    label: Option<String>,
+
+    /// The most entries to list
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    limit: usize,
+}
+
+impl AccessLsArgs {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.client()?;
+        let held = pages(self.limit, async |cursor| {
+            let query = AccessQuery {
+                person: self.person.clone(),
+                group: self.group.clone(),
+                resource: self.resource.clone(),
+                env: self.env.clone(),
+                label: self.label.clone(),
+                cursor,
+                limit: Some(500),
+            };
+            client.access(&query).await
+        })
+        .await?;
+        context.out.list(
+            &held,
+            |one| one.by.grant.to_string(),
+            &grid(&held, context.out.is_wide(), edge::now()),
+            "nobody has anything that you may see",
+        );
+        Ok(Exit::DONE)
+    }
+}
+
+fn grid(held: &[Holding], wide: bool, now: Timestamp) -> Grid {
+    let mut head = vec!["WHO", "WHAT", "STATE", "UNTIL", "HOW", "GRANT"];
+    if wide {
+        head.extend(["ENV", "REQUEST"]);
+    }
+    let mut grid = Grid::new(head);
+    for one in held {
+        let style = match one.by.state {
+            GrantState::Active => Style::Good,
+            _ => Style::Warn,
+        };
+        let until = one.by.until.map_or_else(String::new, |until| left(until, now));
+        let way = match one.by.way {
+            Way::Emergency => Style::Bad,
+            Way::Instant | Way::Reviewed => Style::Plain,
+        };
+        let grant = if wide {
+            one.by.grant.to_string()
+        } else {
+            one.by.grant.short()
+        };
+        let mut row = vec![
+            Field(Style::Strong, one.holder.clone()),
+            Field::from(one.item.to_string()),
+            Field(style, one.by.state.as_str().to_owned()),
+            Field::from(until),
+            Field(way, one.by.way.as_str().to_owned()),
+            Field::from(grant),
+        ];
+        if wide {
+            row.push(Field::from(one.env.clone().unwrap_or_default()));
+            row.push(Field::from(one.by.request.to_string()));
+        }
+        grid.row(row);
+    }
+    grid
+}
