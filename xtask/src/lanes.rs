@@ -39,12 +39,13 @@ const LANES: &[Lane] = &[
     Lane {
         name: "core",
         needs_postgres: true, // testbed's own tests
-        about: "words, states, policy, log, recordings, testbed, xtask",
+        about: "words, states, policy, log, recordings and what is read of them, testbed, xtask",
         packages: &[
             "daypass-core",
             "daypass-policy",
             "daypass-tlog",
             "daypass-recording",
+            "daypass-transcript",
             "daypass-testbed",
             "xtask",
         ],
@@ -79,7 +80,7 @@ const LANES: &[Lane] = &[
     Lane {
         name: "gateway",
         needs_postgres: true,
-        about: "sessions: leases, codec, guardrails, and PostgreSQL with real clients and targets",
+        about: "sessions: leases, codecs, guardrails, PostgreSQL and SSH with real clients and targets",
         packages: &["daypass-gateway"],
         targets: &["--lib", "--test", "it"],
         needs_languages: false,
@@ -90,7 +91,7 @@ const LANES: &[Lane] = &[
     Lane {
         name: "clients",
         needs_postgres: true,
-        about: "PostgreSQL's clients in Python, JavaScript, Go and Java, through the gateway",
+        about: "clients in Python, JavaScript, Go and Java, Ansible and rsync, through the gateway",
         packages: &["daypass-gateway"],
         targets: &["--test", "clients"],
         needs_languages: true,

@@ -25,7 +25,7 @@ cargo xtask COMMAND
   test [LANE]…   install what tests need, then run the tests: all lanes, or those named
   lint           formatting, clippy, tidy, documentation, licences and bans
   ci             lint, then test: all that CI runs
-  bench gateway  measure the gateway beside PgBouncer and a direct connection: cargo xtask bench gateway --help
+  bench gateway  measure the gateway beside PgBouncer, ssh -J and direct connections: cargo xtask bench gateway --help
   tidy           only the house rules (a second or two)
   simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
   setup          only install what tests need

@@ -137,9 +137,10 @@ fn sshd() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `cargo xtask bench gateway` needs: PostgreSQL, age, and PgBouncer to be measured beside.
+/// What `cargo xtask bench gateway` needs: PostgreSQL, age, sshd, and PgBouncer to be measured beside.
 pub(crate) fn bench_gateway() -> anyhow::Result<()> {
     postgres()?;
+    sshd()?;
     program("age", AGE_BY_HAND)?;
     if daypass_testbed::pgbouncer::installed().is_err() {
         quietly(

@@ -90,6 +90,12 @@ pub enum Via {
     },
     /// A credential for the gateway: it opens sessions there, and nothing else takes it.
     Gateway,
+    /// A key of somebody's own that opens sessions there.
+    #[serde(rename = "ssh-key")]
+    SshKey {
+        /// Its fingerprint, as `ssh-keygen -l` shows it.
+        fingerprint: String,
+    },
 }
 
 /// `POST /tokens`.

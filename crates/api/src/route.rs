@@ -197,6 +197,8 @@ routes! {
     SshAcknowledge: Post SSH_ACKNOWLEDGE, Member, REQUEST;
     /// Issues a personal credential for the gateway.
     GatewayCredential: Post GATEWAY_CREDENTIAL, Member, REQUEST;
+    /// Takes a public key of the caller's own, which is to open the gateway.
+    AddSshKey: Post GATEWAY_SSH_KEYS, Member, PERSON;
     /// Says that a gateway which runs apart is there.
     GatewayRegister: Post GATEWAY_REGISTER, Gateway, GATEWAY;
     /// Says what somebody who connects to it is to prove.

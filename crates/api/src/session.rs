@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daypass_core::id::{GrantId, SessionId};
+use daypass_core::id::{GrantId, SessionId, TokenId};
 use daypass_core::name::Name;
 use daypass_core::session::Counters;
 use daypass_core::time::Timestamp;
@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::item::Item;
 use crate::secret::Secret;
+use crate::ssh::SshGateway;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -28,6 +29,14 @@ pub struct Session {
     /// By which protocol.
     #[schema(value_type = String, example = "postgres")]
     pub protocol: Name,
+    /// Where there, as which user, where an item may be several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "root@web-2.internal")]
+    pub place: Option<String>,
+    /// What they came in with, by its id in the list of tokens, where it is one of those: a password, or a key of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub credential: Option<TokenId>,
     /// Which gateway has it.
     #[schema(value_type = String)]
     pub gateway: Name,
@@ -210,8 +219,12 @@ pub struct SessionQuery {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct GatewayCredential {
     /// What is no secret, in libpq's words: `host`, `port`, `user`, `sslmode`, and perhaps `sslrootcert_pem` (a CA to trust). The
-    /// database is what one wants to reach: a resource, or a role on it.
+    /// database is what one wants to reach: a resource, or a role on it. Without `host` where PostgreSQL's clients are not taken.
     pub fields: BTreeMap<String, String>,
+    /// Where SSH's clients connect to. The user there is what one wants to reach; with a password, the login and a colon come
+    /// first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshGateway>,
     /// The password.
     pub secret: Secret,
     /// Until when it is taken. Sessions that are open do not end by it.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daypass_core::time::Timestamp;
+use daypass_core::id::PersonId;
+use daypass_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +18,50 @@ pub struct AskCertificate {
     /// Which item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
+    /// Where it goes through a gateway: for this host of the resource alone. What is typed for the user is then a user there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// Where SSH's clients connect to a gateway, and how they know that it is the right one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SshGateway {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its host key, as `known_hosts` has it behind the name.
+    pub host_key: String,
+    /// It takes the personal password too.
+    #[serde(default)]
+    pub passwords: bool,
+}
+
+/// `POST /gateway/ssh-keys`: a key of the caller's own that is to open the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSshKey {
+    /// What its owner calls it.
+    #[schema(example = "laptop")]
+    pub name: String,
+    /// The public key, in OpenSSH's one line.
+    pub public_key: String,
+    /// That the caller has the private key: [`NewSshKey::text`], signed for [`NewSshKey::PURPOSE`] by `ssh-keygen -Y sign`.
+    pub signature: String,
+    /// How long it is taken.
+    #[schema(value_type = String, example = "90d")]
+    pub expires_in: Span,
+}
+
+impl NewSshKey {
+    /// What the signature is for, as OpenSSH's signatures say it: one for something else is none.
+    pub const PURPOSE: &str = "ssh-key@daypass";
+
+    /// What is signed: for whom the key is. Somebody else's signature adds it to nobody else's account.
+    #[must_use]
+    pub fn text(person: PersonId) -> String {
+        format!("a key of {person}")
+    }
 }
 
 /// A certificate, signed just now.
@@ -47,6 +92,9 @@ pub struct Certificate {
     /// It runs one command only, or is taken from certain networks only.
     #[serde(default)]
     pub narrow: bool,
+    /// It opens this gateway and nothing else: the hosts are behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<SshGateway>,
 }
 
 /// `GET /ssh/{connector}/hosts/{host}`: what a host is to have in place.

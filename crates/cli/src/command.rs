@@ -22,8 +22,9 @@ use crate::commands::request::{CancelArgs, RequestArgs};
 use crate::commands::review::{ApproveArgs, DenyArgs, InboxArgs};
 use crate::commands::services::ServiceCommand;
 use crate::commands::session::SessionCommand;
-use crate::commands::ssh::{SshArgs, SshCertificateArgs, SshConfigArgs};
+use crate::commands::ssh::{SshArgs, SshCertificateArgs, SshConfigArgs, SshThroughArgs};
 use crate::commands::ssh_host::SshHostCommand;
+use crate::commands::ssh_key::SshKeyCommand;
 use crate::commands::status::StatusArgs;
 use crate::commands::tickets::TicketCommand;
 use crate::commands::tokens::TokenCommand;
@@ -81,6 +82,12 @@ pub enum Command {
     /// Have a fresh certificate at hand for a host; plain ssh calls this
     #[command(hide = true)]
     SshCertificate(SshCertificateArgs),
+    /// Go through the gateway; plain ssh calls this
+    #[command(hide = true)]
+    SshThrough(SshThroughArgs),
+    /// Have keys of your own open the gateway
+    #[command(subcommand)]
+    SshKey(SshKeyCommand),
     /// On a host: fetch whom it lets in and which certificates it refuses
     #[command(subcommand)]
     SshHost(SshHostCommand),
@@ -158,6 +165,8 @@ impl Command {
             Self::Ssh(args) => args.run(context).await,
             Self::SshConfig(args) => args.run(context),
             Self::SshCertificate(args) => args.run(context).await,
+            Self::SshThrough(args) => args.run(context).await,
+            Self::SshKey(command) => command.run(context).await,
             Self::SshHost(command) => command.run(context).await,
             Self::Session(command) => command.run(context).await,
             Self::Policy(command) => command.run(context).await,
@@ -307,6 +316,13 @@ mod tests {
             "session ls",
             "session ls --live --mine --grant G7K2M9 --limit 5",
             "session kill S7K2M9 --reason x",
+            "session replay S7K2M9 --asciicast out.cast --channel 2",
+            "session replay S7K2M9 --search sudo",
+            "ssh-key add k.pub --name laptop --for 30d",
+            "ssh-key ls",
+            "ssh-key rm T7K2M9",
+            "ssh-through --for web-1.internal --user deploy",
+            "exec web/deploy --host a --host b --parallel 4 -- uptime",
             "service add ci --owner bo --display CI",
             "service ls --all",
             "service show ci",
@@ -382,6 +398,8 @@ mod tests {
             "ssh-certificate --for web-1",
             "ssh-host sync fleet",
             "ssh-host accept",
+            "ssh-key add",
+            "ssh-key rm",
             "session kill S7K2M9",
             "session kill --reason x",
             "nonsense",

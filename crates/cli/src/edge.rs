@@ -31,6 +31,15 @@ pub(crate) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }
 
+/// An instant to measure from.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a command took, for whoever typed it"
+)]
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
+}
+
 /// When to stop waiting. Monotonic: the wall clock may jump meanwhile.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline(Option<Instant>);

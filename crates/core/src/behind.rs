@@ -80,7 +80,9 @@ impl Behind {
             return;
         };
         match change {
-            Change::TokenIssued { token, expires_at } => {
+            Change::TokenIssued {
+                token, expires_at, ..
+            } => {
                 // What is over by itself is kept as the instant at which it was.
                 self.end_tokens(|_, issued| issued.until <= at, at);
                 let until = *expires_at;
@@ -156,6 +158,7 @@ mod tests {
         Change::TokenIssued {
             token: TokenId::from_bytes([token; 10]),
             expires_at: at(until),
+            key: None,
         }
     }
 

@@ -221,6 +221,7 @@ impl Edit {
                 Change::TokenIssued {
                     token: *token,
                     expires_at: now + *lifetime,
+                    key: None,
                 }
             }
         })

@@ -11,7 +11,7 @@ use crate::delegation::Delegation;
 use crate::event::Actor;
 use crate::id::{PersonId, TokenId};
 use crate::name::Name;
-use crate::text::Prose;
+use crate::text::{Hash, Prose};
 use crate::time::Timestamp;
 
 /// What a person may do in Daypass itself. It says nothing about access to resources: that is policy's.
@@ -151,6 +151,9 @@ pub enum Change {
         token: TokenId,
         /// Until when it is taken.
         expires_at: Timestamp,
+        /// Of a public key of their own for the gateway: its SHA-256, by which SSH's programs call it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Hash>,
     },
     /// A login session or an API token was revoked.
     TokenRevoked {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::grant::{self, Certificate, Grant, Part};
+use daypass_core::grant::{self, Certificate, Grant};
 use daypass_core::id::GrantId;
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_providers::Provider;
-use daypass_providers::ssh::{Ask, Certifier, Draft, Issued, Krl};
+use daypass_providers::ssh::{Ask, Certifier, Draft, Issued, Krl, Opens};
 use daypass_store::{Outcome, Scope};
 
 use crate::access::{held, one_item};
 use crate::caller::Caller;
+use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::passage::{goes_through, part};
 use crate::reveal::may_reveal;
 use crate::services::may_use;
 
@@ -32,6 +34,25 @@ pub struct HostFiles {
     pub principals: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// How what a certificate opens is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// Past any gateway.
+    Directly,
+    /// Through one, and not otherwise.
+    Gateway,
+}
+
+impl Reached {
+    /// Whether the policy in force has it so.
+    fn allows(self, current: &Current, item: &Item, recorded: bool) -> Result<(), Refusal> {
+        match self {
+            Self::Directly => may_reveal(current, item, recorded),
+            Self::Gateway => goes_through(current, item),
+        }
+    }
+}
+
 impl Engine {
     /// A certificate for the holder's own key, for one item of an active grant, valid for a few minutes and never beyond the
     /// grant's deadline. The log has its serial before it is signed.
@@ -45,16 +66,28 @@ impl Engine {
         item: Option<Item>,
         public_key: &str,
     ) -> Result<(Item, Draft, Issued), Error> {
-        let current = self.current();
         let now = self.store().now().await?;
         let found = self.store().grant(id).await?;
         let grant = found.ok_or_else(|| not_found(format!("there is no grant {}", id.short())))?;
         let item = one_item(&grant, item)?;
         // Ownership first: who is not the holder learns nothing. It is decided again where it is recorded.
         grant.issue_credential(caller.person, &item, now)?;
-        let part = part(&grant, &item)?;
-        let recorded = self.is_to_be_recorded(id).await?;
-        may_reveal(&current, &item, recorded)?;
+        let what = (public_key, Opens::Hosts, Reached::Directly);
+        self.certify(caller, &grant, &item, what).await
+    }
+
+    /// A certificate for this key that opens this, written down before it is signed.
+    pub(crate) async fn certify(
+        &self,
+        caller: Caller,
+        grant: &Grant,
+        item: &Item,
+        (public_key, opens, reached): (&str, Opens<'_>, Reached),
+    ) -> Result<(Item, Draft, Issued), Error> {
+        let current = self.current();
+        let part = part(grant, item)?;
+        let recorded = self.is_to_be_recorded(grant.id).await?;
+        reached.allows(&current, item, recorded)?;
         let provider = current.connectors.get(&part.target.connector).map(Arc::clone);
         let provider =
             provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
@@ -69,24 +102,32 @@ impl Engine {
         let until = grant
             .expires_at()
             .ok_or_else(|| Refusal::new(Code::NotActive, "the access is not there yet"))?;
-        let key_id = format!("{} {} {item}", id.short(), current.directory.login(grant.holder));
+        let kind = match opens {
+            Opens::Hosts => "",
+            Opens::Gateway(_) => " (gateway)",
+            Opens::Session(_) => " (session)",
+        };
+        let holder = current.directory.login(grant.holder);
+        let key_id = format!("{} {holder} {item}{kind}", grant.id.short());
         let ask = Ask {
             public_key,
             key_id: &key_id,
             until,
+            opens,
         };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await;
         let draft = draft.map_err(at_most_so_many)?;
-        self.note(caller, (&grant, recorded), &item, &draft).await?;
+        self.note(caller, (grant, recorded, reached), item, &draft)
+            .await?;
         let issued = certifier.sign(&draft).await?;
-        Ok((item, draft, issued))
+        Ok((item.clone(), draft, issued))
     }
 
     /// Writes down what is about to be signed, if the grant is still there and the policy in force lets it be handed out.
     async fn note(
         &self,
         caller: Caller,
-        (of, recorded): (&Grant, bool),
+        (of, recorded, reached): (&Grant, bool, Reached),
         item: &Item,
         draft: &Draft,
     ) -> Result<(), Error> {
@@ -105,7 +146,7 @@ impl Engine {
             let grant = held(world, id)?;
             let event = grant.issue_credential(caller.person, &item, now)?;
             may_use(current, world, grant, &behind)?;
-            may_reveal(current, &item, recorded)?;
+            reached.allows(current, &item, recorded)?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
                     item,
@@ -244,11 +285,6 @@ impl Engine {
             .hint("the policy names it: resources: [{…, config: {host: …, account: …}}]")
         })
     }
-}
-
-fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
-    let found = grant.parts.iter().find(|part| part.item() == item);
-    found.ok_or_else(|| not_found(format!("{item} is not in this grant")))
 }
 
 pub(crate) fn certifier<'a>(

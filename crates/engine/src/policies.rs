@@ -4,7 +4,7 @@ use daypass_core::change::Change;
 use daypass_core::event::Actor;
 use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_policy::{Location, Policy, Section, Source, TestOutcome};
+use daypass_policy::{Access, Location, Policy, Section, Source, TestOutcome};
 use daypass_providers::ConfigProblem;
 use daypass_store::Scope;
 
@@ -160,13 +160,19 @@ impl Engine {
             let Ok(kind) = find(kinds, &resource.kind) else {
                 continue;
             };
+            let through = resource.access == Access::Gateway;
+            let checked = kind.check_resource(&resource.config);
             note(
                 Section::Resource(resource.name.as_str()),
-                kind.check_resource(&resource.config),
+                checked.and_then(|()| kind.check_resource_access(through, &resource.config)),
             );
             for (name, role) in &resource.roles {
                 let section = Section::Role(resource.name.as_str(), name.as_str());
-                note(section, kind.check_role(&role.config));
+                let checked = kind.check_role(&role.config);
+                note(
+                    section,
+                    checked.and_then(|()| kind.check_role_access(through, &role.config)),
+                );
             }
         }
         findings.extend(self.session_findings(policy));

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use daypass_core::break_glass::Owed;
 use daypass_core::demand::Recording;
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::id::{GrantId, PersonId, SessionId};
+use daypass_core::id::{GrantId, PersonId, SessionId, TokenId};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, Reason, Session};
@@ -51,6 +51,10 @@ pub struct NewSession {
     pub item: Item,
     /// By which protocol.
     pub protocol: Name,
+    /// Where there, as which user, where that is not said by the item: `root@web-2.internal`.
+    pub place: Option<String>,
+    /// What they came in with, where the store keeps it.
+    pub credential: Option<TokenId>,
     /// Which gateway has it.
     pub gateway: Gateway,
     /// From which address, as the gateway sees it.
@@ -102,6 +106,8 @@ impl Engine {
             holder,
             item: new.item,
             protocol: new.protocol,
+            place: new.place,
+            credential: new.credential,
             gateway: new.gateway,
             source: self.prose(&new.source.to_string()),
             program: program.map(|program| self.prose(&program)),

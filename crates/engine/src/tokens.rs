@@ -90,7 +90,7 @@ impl Engine {
         new: NewToken,
     ) -> Result<TokenRow, Error> {
         // A session is given also where access is only taken away: nobody could revoke or lock anything otherwise.
-        if matches!(new.kind, TokenKind::Api { .. }) {
+        if matches!(new.kind, TokenKind::Api { .. } | TokenKind::SshKey) {
             self.may_give()?;
         }
         if owner == caller.person {
@@ -143,6 +143,7 @@ impl Engine {
                 let change = Change::TokenIssued {
                     token: id,
                     expires_at: row.expires_at,
+                    key: (row.kind == TokenKind::SshKey).then_some(row.hash),
                 };
                 let mut outcome =
                     Outcome::one(Actor::Person(by), Subject::Person(owner), What::Person(change));

@@ -22,7 +22,21 @@ pub struct Target {
 
 /// All of them.
 pub const ALL: &[Target] = &[
-    POLICY, WIRE, NOTE, CHECKPOINT, TILE, PROOF, PROPOSAL, STARTUP, SESSION, STATEMENT,
+    POLICY,
+    WIRE,
+    NOTE,
+    CHECKPOINT,
+    TILE,
+    PROOF,
+    PROPOSAL,
+    STARTUP,
+    SESSION,
+    STATEMENT,
+    SSH_WIRE,
+    SSH_TRANSPORT,
+    SSH_KEY,
+    SSH_FILES,
+    SSH_SESSION,
 ];
 
 /// A policy's text: read, compiled, its own tests run, and asked for everything in it.
@@ -84,4 +98,34 @@ pub const STATEMENT: Target = Target {
     name: "statement",
     run: gateway::statement,
     cases: 1_500,
+};
+/// Numbers and strings as SSH writes them.
+pub const SSH_WIRE: Target = Target {
+    name: "ssh_wire",
+    run: gateway::ssh_wire,
+    cases: 10_000,
+};
+/// A connection of SSH that begins, or whose keys are agreed on: pieces, each behind a byte that says what it is and two that say how long.
+pub const SSH_TRANSPORT: Target = Target {
+    name: "ssh_transport",
+    run: gateway::ssh_transport,
+    cases: 1_500,
+};
+/// A key or certificate of SSH, a signature, and what it would be of.
+pub const SSH_KEY: Target = Target {
+    name: "ssh_key",
+    run: gateway::ssh_key,
+    cases: 4_000,
+};
+/// Both directions of SFTP, in pieces: each behind a byte that says whose (the lowest bit) and two that say how long.
+pub const SSH_FILES: Target = Target {
+    name: "ssh_files",
+    run: gateway::ssh_files,
+    cases: 6_000,
+};
+/// Both directions of a session of SSH behind a byte that says what is allowed: messages as pieces of `ssh_files` are.
+pub const SSH_SESSION: Target = Target {
+    name: "ssh_session",
+    run: gateway::ssh_session,
+    cases: 6_000,
 };

@@ -57,6 +57,13 @@ const WORDS: &[&str] = &[
     "matches",
     ".all(x, ",
     "\u{fffd}",
+    "session",
+    "direct-tcpip",
+    "exec",
+    "subsystem",
+    "pty-req",
+    "ssh-ed25519",
+    "\0\0\0\u{1}",
 ];
 /// The longest input, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -172,5 +179,19 @@ macro_rules! targets {
 }
 
 targets!(
-    policy, wire, note, checkpoint, tile, proof, proposal, startup, session, statement
+    policy,
+    wire,
+    note,
+    checkpoint,
+    tile,
+    proof,
+    proposal,
+    startup,
+    session,
+    statement,
+    ssh_wire,
+    ssh_transport,
+    ssh_key,
+    ssh_files,
+    ssh_session
 );

@@ -50,6 +50,10 @@ impl Control for Bounded {
         bounded(CHALLENGE, self.control.challenge(user, origin)).await
     }
 
+    fn forget(&self, ticket: &Ticket) {
+        self.control.forget(ticket);
+    }
+
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
         bounded(PROVE, self.control.prove(proof, origin)).await
     }
@@ -139,6 +143,7 @@ mod tests {
             target: String::new(),
             origin: origin.clone(),
             program: None,
+            key: None,
         };
         let proof = Proof::Scram {
             ticket: ticket.clone(),

@@ -15,11 +15,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use daypass_core::session::{Counters, OnFailure};
 use daypass_core::time::Timestamp;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use crate::postgres::target::PostgresTarget;
 use crate::record::Record;
 use crate::scram;
+use crate::ssh::proof::Signed;
+use crate::ssh::target::SshTarget;
 
 /// An opaque name that [`Control`] made. Gateways compare it and give it back.
 macro_rules! opaque {
@@ -117,6 +120,23 @@ pub enum Proof {
         /// What was said and proved.
         answer: scram::Answer,
     },
+    /// By a key, and SSH's rules. Whoever decides checks all of it ([`Signed::check`]). Whose the key is, is theirs to know too; and of a
+    /// certificate, whether it is good: who signed it, for whom, for how long, and what it demands.
+    Key {
+        /// Of a challenge for nobody in particular, which the gateway asked for when the client connected. It is good until one proof was
+        /// good: a client may come with one key after another.
+        ticket: Ticket,
+        /// What was signed.
+        signed: Signed,
+    },
+    /// The personal credential itself, as SSH hands it over, where the operator wants that. It goes to the server's own gateway only: one that runs
+    /// apart never has it.
+    Password {
+        /// Whom they say they are.
+        user: String,
+        /// What they say.
+        secret: SecretString,
+    },
 }
 
 /// Somebody proved who they are.
@@ -143,6 +163,8 @@ pub struct Opening {
     pub origin: Origin,
     /// What their program calls itself. Anybody can say anything here.
     pub program: Option<String>,
+    /// A public key that was drawn for this session alone, as a line of OpenSSH's: a certificate for it leads to a target of SSH's.
+    pub key: Option<String>,
 }
 
 /// The answer to an opening.
@@ -222,6 +244,19 @@ pub struct Term {
 pub enum Target {
     /// A PostgreSQL database.
     Postgres(PostgresTarget),
+    /// A host.
+    Ssh(SshTarget),
+}
+
+impl Target {
+    /// Where it leads, as which user, for the record, where what was granted does not say it.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Ssh(target) => Some(format!("{}@{}", target.user, target.host)),
+        }
+    }
 }
 
 /// What is recorded of a session.
@@ -376,7 +411,10 @@ pub trait Control: Send + Sync + 'static {
     /// each attempt ([`scram::Challenge::decoy`]), so that asking tells nothing.
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable>;
 
-    /// Checks a proof; `None` where it is none. A ticket is good for one.
+    /// Nobody answers this challenge any more: its connection is gone. Whoever decides may keep it to its end all the same.
+    fn forget(&self, _ticket: &Ticket) {}
+
+    /// Checks a proof; `None` where it is none. A ticket is good for one; of keys, until one was good ([`Proof::Key`]).
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable>;
 
     /// Asks for a session. The ticket is good for one.

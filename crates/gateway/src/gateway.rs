@@ -34,6 +34,9 @@ pub struct Limits {
     pub handshakes_per_address: usize,
     /// How long one may take to prove it.
     pub handshake: Duration,
+    /// The same where people are asked something while they connect (SSH: whether this is the right host, for a passphrase, to touch a key),
+    /// once programs have said what they say without them. `handshakes` of them have so long; more have what is above.
+    pub login: Duration,
     /// How long somebody may wait while others are asked.
     pub waiting: Duration,
 }
@@ -46,6 +49,8 @@ impl Default for Limits {
             handshakes: 512,
             handshakes_per_address: 64,
             handshake: Duration::from_secs(15),
+            // As sshd's LoginGraceTime.
+            login: Duration::from_secs(120),
             waiting: Duration::from_secs(15 * 60),
         }
     }
@@ -56,7 +61,7 @@ impl Default for Limits {
 pub struct Handshake {
     /// When it must have proved who they are.
     pub until: Instant,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
     _of_address: Place,
 }
 
@@ -76,6 +81,7 @@ pub struct Gateway {
     life: Arc<Life>,
     limits: Limits,
     handshakes: Arc<Semaphore>,
+    logins: Arc<Semaphore>,
     addresses: Arc<Addresses>,
 }
 
@@ -96,6 +102,7 @@ impl Gateway {
             })),
             limits,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            logins: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Arc::default(),
         })
     }
@@ -150,7 +157,7 @@ impl Gateway {
             }
             let handshake = Handshake {
                 until: edge::instant() + self.limits.handshake,
-                _place: place,
+                place,
                 _of_address: of_address,
             };
             let (gateway, protocol) = (Arc::clone(&self), Arc::clone(&protocol));
@@ -158,6 +165,15 @@ impl Gateway {
         }
         // Each says goodbye and closes; those that are no session yet have a deadline.
         while serving.join_next().await.is_some() {}
+    }
+
+    /// From here on people are asked something: they have their time, in a place of their own, so that they keep nobody from beginning. Where
+    /// there is no such place they have the time that programs have.
+    pub(crate) fn asks_people(&self, handshake: &mut Handshake) {
+        if let Ok(place) = Arc::clone(&self.logins).try_acquire_owned() {
+            handshake.place = place;
+            handshake.until += self.limits.login.saturating_sub(self.limits.handshake);
+        }
     }
 
     /// Ends every session and takes no more.

@@ -211,7 +211,11 @@ impl Control for Http {
 
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
         let _place = place(&self.0.places.beginnings).await?;
-        let proved = self.0.people.gateway_prove(&wire::prove(&proof, origin)).await;
+        let Some(proof) = wire::prove(&proof, origin) else {
+            // It stays here.
+            return Ok(None);
+        };
+        let proved = self.0.people.gateway_prove(&proof).await;
         wire::to_proved(&proved.map_err(unavailable)?)
     }
 

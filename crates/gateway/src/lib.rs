@@ -20,6 +20,7 @@ pub mod protocol;
 pub mod record;
 pub mod scram;
 pub mod session;
+pub mod ssh;
 pub mod tls;
 pub mod wire;
 

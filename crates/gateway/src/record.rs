@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use daypass_core::time::Timestamp;
 
+use crate::ssh::event::Event;
+
 pub(crate) use recorder::BUDGET;
 pub use recorder::{Recorder, Room};
 pub use text::Text;
@@ -57,6 +59,8 @@ pub enum What {
     Statement(Statement),
     /// Nobody took records for a time, and the session was to go on: here they are missing.
     Lost(Lost),
+    /// Something in a session of SSH.
+    Ssh(Event),
 }
 
 /// Records that are missing. It is a record itself, with a number of its own.

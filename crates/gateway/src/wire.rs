@@ -86,16 +86,18 @@ pub fn to_challenge(given: &api::ScramChallenge) -> Result<Challenge, Unavailabl
     })
 }
 
-/// A proof on its way.
+/// A proof on its way; nothing where it is one that no server takes of a gateway apart.
 #[must_use]
-pub fn prove(proof: &Proof, from: &Origin) -> api::Prove {
-    let Proof::Scram { ticket: of, answer } = proof;
-    api::Prove {
+pub fn prove(proof: &Proof, from: &Origin) -> Option<api::Prove> {
+    let Proof::Scram { ticket: of, answer } = proof else {
+        return None;
+    };
+    Some(api::Prove {
         ticket: ticket(of),
         said: answer.said.clone(),
         proof: Secret::new(hex::encode(&answer.proof)),
         origin: origin(from),
-    }
+    })
 }
 
 /// A proof that came; nothing where it is none.
@@ -165,6 +167,7 @@ pub fn to_opening(opening: &api::OpenSession) -> Option<Opening> {
         target: opening.target.clone(),
         origin: to_origin(&opening.origin)?,
         program: opening.program.clone(),
+        key: None,
     })
 }
 
@@ -172,7 +175,13 @@ pub fn to_opening(opening: &api::OpenSession) -> Option<Opening> {
 #[must_use]
 pub fn opened(opened: Opened) -> api::OpenedSession {
     match opened {
-        Opened::Lease(given) => api::OpenedSession::Lease(Box::new(lease(*given))),
+        Opened::Lease(given) => match lease(*given) {
+            Some(lease) => api::OpenedSession::Lease(Box::new(lease)),
+            None => api::OpenedSession::Refused(api::NotOpened {
+                reason: String::from("this is not reached through a gateway that runs apart"),
+                hint: None,
+            }),
+        },
         Opened::Waiting(Waiting { ticket: of, lines }) => api::OpenedSession::Waiting {
             ticket: ticket(&of),
             lines,
@@ -208,15 +217,18 @@ fn to_refused(refusal: api::NotOpened) -> Refusal {
     }
 }
 
-fn lease(lease: Lease) -> api::Lease {
-    let Target::Postgres(target) = lease.target;
+/// Nothing where it leads to what a gateway apart does not know.
+fn lease(lease: Lease) -> Option<api::Lease> {
+    let Target::Postgres(target) = lease.target else {
+        return None;
+    };
     let Recording {
         values,
         on_failure,
         begun,
         longest_line,
     } = lease.recording;
-    api::Lease {
+    Some(api::Lease {
         id: lease.id.to_string(),
         session: lease.session.to_string(),
         grant: lease.grant.to_string(),
@@ -230,7 +242,7 @@ fn lease(lease: Lease) -> api::Lease {
             begun,
             longest_line: u64::try_from(longest_line).unwrap_or(u64::MAX),
         },
-    }
+    })
 }
 
 fn to_lease(lease: api::Lease) -> Lease {

@@ -98,6 +98,11 @@ impl<'a> Object<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
+    /// Whether a key is there and has no value: `key:`, for YAML.
+    pub(crate) fn is_empty(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_null)
+    }
+
     /// The value of a key that must be there.
     pub(crate) fn need(&self, key: &str, problems: &mut Problems) -> Option<&'a Value> {
         let value = self.get(key);

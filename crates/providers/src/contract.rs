@@ -292,6 +292,22 @@ pub trait Kind: Send + Sync {
     /// Everything that is wrong with it.
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>>;
 
+    /// Checks what a resource's configuration says with how it is reached: through a `gateway`, or directly. It was checked by itself.
+    ///
+    /// # Errors
+    /// What is missing for that, or would not be kept.
+    fn check_resource_access(&self, _gateway: bool, _config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        Ok(())
+    }
+
+    /// The same for a role.
+    ///
+    /// # Errors
+    /// As [`check_resource_access`](Self::check_resource_access).
+    fn check_role_access(&self, _gateway: bool, _config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        Ok(())
+    }
+
     /// What resources of one connector, each with its name and configuration, may not say together; with the place of the one to
     /// tell it of. Each was checked by itself.
     fn check_together(&self, _resources: &[(&str, &Value)]) -> Vec<(usize, ConfigProblem)> {

@@ -209,6 +209,14 @@ impl Metrics {
         });
     }
 
+    /// How many sessions of a protocol this server's gateways have.
+    pub(crate) fn sessions(&self, protocol: &'static str, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("daypass_gateway_sessions", "protocol" => protocol).set(count);
+        });
+    }
+
     /// All of it as text, with what was counted just now.
     #[must_use]
     pub(crate) fn render(&self, now: Gauges) -> String {

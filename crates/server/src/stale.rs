@@ -123,6 +123,7 @@ mod tests {
         let mut issued = entry(What::Person(Change::TokenIssued {
             token,
             expires_at: Timestamp::MAX,
+            key: None,
         }));
         let mut stale = Stale::default();
         stale.note(std::slice::from_ref(&issued));

@@ -1,4 +1,4 @@
-//! Login sessions, API tokens and credentials for the gateway, known by the SHA-256 of their secret only.
+//! Login sessions, API tokens and credentials for the gateway, known by the SHA-256 of their secret only; and public keys, by theirs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct TokenRow {
     pub id: TokenId,
     /// Whose it is.
     pub person: PersonId,
-    /// The SHA-256 of the secret.
+    /// The SHA-256 of the secret, or of the public key.
     pub hash: Hash,
     /// What it is good for.
     pub kind: TokenKind,
@@ -51,6 +51,9 @@ pub enum TokenKind {
         /// The grant that it is for; `None` for all that its owner holds.
         grant: Option<GrantId>,
     },
+    /// Somebody logs in to the gateway with a key of their own. The row's hash is the SHA-256 of the public key in SSH's encoding: its
+    /// fingerprint.
+    SshKey,
 }
 
 /// What proofs of a secret are checked by (SCRAM), as whoever checks writes it. It lets nobody in, and lets who has it pose as the gateway.
@@ -72,6 +75,7 @@ pub(crate) fn add(row: TokenRow) -> Result<Statement> {
         TokenKind::Session => ("session", BTreeSet::new(), None, None),
         TokenKind::Api { scopes } => ("api", scopes, None, None),
         TokenKind::Gateway { verifier, grant } => ("gateway", BTreeSet::new(), Some(verifier.0), grant),
+        TokenKind::SshKey => ("ssh_key", BTreeSet::new(), None, None),
     };
     let text = "INSERT INTO tokens (id, person, token_kind, scopes, hash, name, created_at, expires_at, last_used, \
                 confirmed_at, verifier, grant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -118,6 +122,7 @@ fn read(row: &Row) -> Result<TokenRow> {
             verifier: Verifier(row.text(10)?.to_owned()),
             grant: row.maybe_text(11)?.map(|_| row.parse(11)).transpose()?,
         },
+        "ssh_key" => TokenKind::SshKey,
         other => return Err(Error::Corrupt(format!("a token of the kind {other}"))),
     };
     Ok(TokenRow {

@@ -54,12 +54,20 @@ impl Sshd {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_in(parent: &Path) -> Result<Self> {
+        Self::start_with(parent, "")
+    }
+
+    /// The same, with lines of `sshd_config` that count more than its own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(parent: &Path, lines: &str) -> Result<Self> {
         let program = installed()?;
         let folder = tempfile::Builder::new().prefix("sshd-").tempdir_in(parent);
         let folder = folder.doing(|| "making a folder for sshd".to_owned())?;
         let user = run(Command::new("id").arg("-un"))?.trim().to_owned();
         let port = port::free()?;
-        lay_out(folder.path(), port)?;
+        lay_out(folder.path(), port, lines)?;
         let log = File::create(folder.path().join("log")).doing(|| "writing sshd's log".to_owned())?;
         let child = Command::new(&program)
             .args(["-D", "-e", "-f"])
@@ -94,6 +102,12 @@ impl Sshd {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The process that listens: each session is one below it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.listener.id()
     }
 
     /// Its port on 127.0.0.1.
@@ -140,7 +154,7 @@ impl Drop for Sshd {
 }
 
 /// What it reads.
-fn lay_out(folder: &Path, port: u16) -> Result<()> {
+fn lay_out(folder: &Path, port: u16, lines: &str) -> Result<()> {
     let at = |name: &str| folder.join(name);
     run(Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-f"])
@@ -152,7 +166,9 @@ fn lay_out(folder: &Path, port: u16) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         std::fs::create_dir_all("/run/sshd").doing(|| "making /run/sshd".to_owned())?;
     }
-    std::fs::write(at("sshd_config"), config(folder, port)).doing(|| "writing sshd_config".to_owned())
+    // Of a keyword, sshd takes what stands first.
+    let config = format!("{lines}\n{}", config(folder, port));
+    std::fs::write(at("sshd_config"), config).doing(|| "writing sshd_config".to_owned())
 }
 
 /// Only certificates of an authority in `ca.pub` open it, for the user that runs it, and nothing is forwarded.

@@ -1,4 +1,4 @@
-//! Installs the languages whose clients the lane `clients` tries: their compilers, and what fetches packages.
+//! Installs the languages whose clients the lane `clients` tries: their compilers, and what fetches packages; and rsync.
 //!
 //! The clients themselves are fetched, pinned and with the hashes of their files, by the test that runs them.
 
@@ -49,6 +49,12 @@ const PROGRAMS: &[Program] = &[
         works: &["--version"],
         package: "maven",
         by_hand: "  Try, and run this again: Apache Maven 3.6 or newer.",
+    },
+    Program {
+        name: "rsync",
+        works: &["--version"],
+        package: "rsync",
+        by_hand: "  Try, and run this again: rsync 3.2 or newer.",
     },
 ];
 

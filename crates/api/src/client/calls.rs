@@ -28,7 +28,7 @@ use crate::preview::Preview;
 use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
 use crate::session::{GatewayCredential, Kill, Session, SessionQuery};
-use crate::ssh::{self, AskCertificate, Certificate, HostFiles};
+use crate::ssh::{self, AskCertificate, Certificate, HostFiles, NewSshKey};
 use crate::ticket::{CloseTicket, TicketClosed};
 use crate::why::{Why, WhyQuery};
 
@@ -159,6 +159,11 @@ impl Client {
     /// A personal credential for the gateway.
     pub async fn gateway_credential(&self) -> Result<GatewayCredential> {
         self.send(Route::GatewayCredential, &[], &NOTHING).await
+    }
+
+    /// Has a public key of one's own open the gateway.
+    pub async fn add_ssh_key(&self, new: &NewSshKey) -> Result<Token> {
+        self.send(Route::AddSshKey, &[], new).await
     }
 
     /// A certificate for one's own key, for an item of one's own grant.

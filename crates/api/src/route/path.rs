@@ -54,6 +54,8 @@ pub const SSH_HOST: &str = "/api/v1/ssh/{connector}/hosts/{host}";
 pub const SSH_ACKNOWLEDGE: &str = "/api/v1/ssh/{connector}/hosts/{host}/acknowledge";
 /// A personal credential for the gateway.
 pub const GATEWAY_CREDENTIAL: &str = "/api/v1/gateway/credential";
+/// Public keys of people for the gateway.
+pub const GATEWAY_SSH_KEYS: &str = "/api/v1/gateway/ssh-keys";
 /// A gateway that runs apart is there.
 pub const GATEWAY_REGISTER: &str = "/api/v1/gateway/register";
 /// What somebody is asked who connects to it.

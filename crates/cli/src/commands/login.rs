@@ -206,6 +206,7 @@ fn lines(me: &Whoami, server: &str) -> Vec<Line> {
     }
     let how = match &me.via {
         Via::Session => String::from("session"),
+        Via::SshKey { fingerprint } => format!("ssh key {fingerprint}"),
         Via::Gateway => String::from("gateway"),
         Via::Token { scopes, .. } => {
             let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();

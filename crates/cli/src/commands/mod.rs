@@ -25,6 +25,7 @@ pub(crate) mod session;
 pub(crate) mod show;
 pub(crate) mod ssh;
 pub(crate) mod ssh_host;
+pub(crate) mod ssh_key;
 pub(crate) mod status;
 pub(crate) mod tickets;
 pub(crate) mod tokens;

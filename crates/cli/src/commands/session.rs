@@ -1,7 +1,12 @@
 //! `session …`: connections through a gateway.
 
 mod credential;
+mod host;
 mod look;
+mod show;
+mod statement;
+mod terminals;
+mod which;
 
 use clap::{Args, Subcommand};
 use daypass_api::session::{Kill, Session, SessionQuery, SessionState};
@@ -108,7 +113,7 @@ fn grid(sessions: &[Session], wide: bool, now: Timestamp) -> Grid {
         let mut row = vec![
             Field(Style::Strong, id),
             Field::from(session.holder.as_str()),
-            Field::from(session.item.to_string()),
+            Field::from(what(session)),
             Field(state_style, state),
             Field::from(ago(session.opened_at, now)),
             Field(recording_style, recording),
@@ -124,6 +129,14 @@ fn grid(sessions: &[Session], wide: bool, now: Timestamp) -> Grid {
         grid.row(row);
     }
     grid
+}
+
+/// The item; where there, where it may be several.
+fn what(session: &Session) -> String {
+    match &session.place {
+        Some(place) => format!("{} ({place})", session.item),
+        None => session.item.to_string(),
+    }
 }
 
 /// `open`, or why it is over.
@@ -167,12 +180,13 @@ fn recording(session: &Session) -> (Style, String) {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass session kill S7K2M9 --reason \"wrong database\"
+  daypass session kill --grant G7K2M9 --reason \"wrong database\"      all that are open under it
 
 Its holder, whoever approved the grant and administrators may do this. The grant stays: daypass revoke ends that, with all its
 sessions.")]
 pub struct KillArgs {
-    /// The session, by its (short) id
-    id: String,
+    #[command(flatten)]
+    which: which::Which,
 
     /// Why; the person whose session it is and the auditors read it
     #[arg(long, value_name = "TEXT")]
@@ -182,17 +196,25 @@ pub struct KillArgs {
 impl KillArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let session = client.session(&self.id).await?;
-        let reason = self.reason;
-        let killed = client.kill_session(session.id, &Kill { reason }).await?;
-        context.out.one(
-            &killed,
-            || killed.id.to_string(),
-            || {
-                let what = format!("  {} of {} ends", killed.item, killed.holder);
-                vec![Line::new().with(Style::Strong, killed.id.short()).text(what)]
-            },
-        );
+        let mut killed = Vec::new();
+        for session in self.which.sessions(&client, true).await? {
+            let reason = self.reason.clone();
+            killed.push(client.kill_session(session.id, &Kill { reason }).await?);
+        }
+        let said = |one: &Session| {
+            let told = format!("  {} of {} ends", what(one), one.holder);
+            vec![Line::new().with(Style::Strong, one.id.short()).text(told)]
+        };
+        match killed.as_slice() {
+            [one] if !self.which.several() => {
+                context.out.one(one, || one.id.to_string(), || said(one));
+            }
+            all => context.out.many(
+                all,
+                |one| one.id.to_string(),
+                || all.iter().flat_map(said).collect(),
+            ),
+        }
         Ok(Exit::DONE)
     }
 }
@@ -213,6 +235,8 @@ mod tests {
             holder: String::from("ana"),
             item: item.into(),
             protocol: "postgres".parse().unwrap(),
+            place: None,
+            credential: None,
             gateway: "gw".parse().unwrap(),
             source: Some(String::from("192.0.2.7:51112")),
             program: None,

@@ -201,6 +201,7 @@ impl LsArgs {
             let may = match &token.via {
                 Via::Session => String::from("session"),
                 Via::Gateway => String::from("gateway"),
+                Via::SshKey { fingerprint } => format!("ssh key {fingerprint}"),
                 Via::Token { scopes, resources } => {
                     let scopes = scopes.iter().map(|scope| scope.as_str());
                     let resources = resources.iter().map(Name::as_str);
@@ -260,7 +261,7 @@ pub(super) async fn of(client: &Client, login: Option<&Name>) -> Result<Vec<Toke
 }
 
 /// The token that a short id means.
-fn the_one(tokens: &[Token], text: &str) -> Result<TokenId, Failure> {
+pub(super) fn the_one(tokens: &[Token], text: &str) -> Result<TokenId, Failure> {
     let wanted = text.to_ascii_uppercase();
     let fits = |token: &&Token| !wanted.is_empty() && token.id.to_string().starts_with(&wanted);
     let mut fitting = tokens.iter().filter(fits);

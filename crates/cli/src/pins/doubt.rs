@@ -77,7 +77,7 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::OpenApi => true,
         // They ask, or are how one begins to.
         R::Preview | R::AddRequest | R::BreakGlass | R::PreviewBreakGlass | R::Extend => false,
-        R::Credentials | R::Certificate | R::GatewayCredential => false,
+        R::Credentials | R::Certificate | R::GatewayCredential | R::AddSshKey => false,
         R::Confirm
         | R::Acknowledge
         | R::ApplyPolicy

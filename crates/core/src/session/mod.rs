@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::recording::{Chunk, Mode, OnFailure, Recording};
 use crate::entitlement::TargetKey;
 use crate::grant::{self, Grant};
-use crate::id::{GrantId, PersonId, SessionId};
+use crate::id::{GrantId, PersonId, SessionId, TokenId};
 use crate::name::{Item, Name};
 use crate::refusal::{Code, Refusal};
 use crate::text::{Hash, Prose};
@@ -37,6 +37,12 @@ pub struct Session {
     pub target: TargetKey,
     /// By which protocol: `postgres`.
     pub protocol: Name,
+    /// Where there, as which user, where an item may be several: `root@web-2.internal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What they came in with, where the store keeps it: a password, or a key of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<TokenId>,
     /// Which gateway has it.
     pub gateway: Gateway,
     /// From which address, as the gateway saw it.
@@ -266,6 +272,10 @@ pub struct New {
     pub item: Item,
     /// By which protocol.
     pub protocol: Name,
+    /// Where there, as which user, where that is not said by the item.
+    pub place: Option<String>,
+    /// What they came in with, where the store keeps it.
+    pub credential: Option<TokenId>,
     /// Which gateway has it.
     pub gateway: Gateway,
     /// From which address.
@@ -360,6 +370,8 @@ impl Session {
             item: new.item,
             target: part.target.clone(),
             protocol: new.protocol,
+            place: new.place,
+            credential: new.credential,
             gateway: new.gateway,
             source: new.source,
             program: new.program,

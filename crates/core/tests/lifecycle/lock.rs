@@ -280,6 +280,7 @@ fn who_is_locked_does_nothing_that_opens_anything() {
     let issued = Change::TokenIssued {
         token,
         expires_at: at(60),
+        key: None,
     };
     let about = |id: PersonId, change: Change| (Subject::Person(id), What::Person(change));
     let mut refused_all = vec![

@@ -22,6 +22,8 @@ fn new(recording: Option<Mode>) -> New {
         holder: person(1),
         item: "orders/write".parse().unwrap(),
         protocol: "postgres".parse().unwrap(),
+        place: None,
+        credential: None,
         gateway: Gateway {
             name: "gw-1".parse().unwrap(),
             run: Hash::of(b"its run"),

@@ -134,6 +134,7 @@ fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
     let issued = Change::TokenIssued {
         token,
         expires_at: at(60),
+        key: None,
     };
     for (change, count) in [
         (Change::Added { person: ana }, 1),

@@ -7,7 +7,7 @@ cargo xtask bench gateway [--rounds N] [--seconds S] [--only PART]… [--upstrea
 
   --rounds N        rounds that count, of each thing (7); void ones are repeated, up to three times as many
   --seconds S       how long pgbench runs, each time (5)
-  --only PART       rates, rows, connect, endings or memory; all without it
+  --only PART       rates, rows, connect, endings, memory, ssh, ssh-endings or ssh-memory; all without it
   --upstream HOW    from PgBouncer and from Daypass to PostgreSQL: tls (checked in full), or in the clear
   --daypass PATH    another build of the binary, such as one with symbols for a profile";
 
@@ -31,14 +31,23 @@ pub(crate) enum Part {
     Endings,
     /// 7.
     Memory,
+    /// 2a and 2b.
+    Ssh,
+    /// 6, of SSH.
+    SshEndings,
+    /// 7, of SSH.
+    SshMemory,
 }
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 8] = [
     ("rates", Part::Rates),
     ("rows", Part::Rows),
     ("connect", Part::Connect),
     ("endings", Part::Endings),
     ("memory", Part::Memory),
+    ("ssh", Part::Ssh),
+    ("ssh-endings", Part::SshEndings),
+    ("ssh-memory", Part::SshMemory),
 ];
 
 /// See the module.

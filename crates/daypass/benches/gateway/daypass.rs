@@ -19,6 +19,8 @@ use futures_util::future::join_all;
 
 use crate::asked::{Asked, Upstream};
 use crate::house::Certificates;
+use crate::ssh::access::Access;
+use crate::ssh::host::Host;
 use crate::way::Way;
 
 /// The password of Daypass's own role at the target.
@@ -33,9 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-struct Person {
+pub(crate) struct Person {
     login: String,
-    api: Client,
+    pub(crate) api: Client,
     /// Their grant, and the way in that its credential opens.
     grant: Option<(GrantId, Way)>,
 }
@@ -44,11 +46,13 @@ struct Person {
 pub(crate) struct Daypass {
     // In the order in which they must go.
     server: Server,
-    people: Vec<Person>,
-    admin: Client,
+    pub(crate) people: Vec<Person>,
+    pub(crate) admin: Client,
+    pub(crate) access: Option<Access>,
+    pub(crate) url: String,
     gateway: u16,
     folder: Folder,
-    program: PathBuf,
+    pub(crate) program: PathBuf,
 }
 
 /// The server's process. It ends with this value.
@@ -102,11 +106,13 @@ impl Daypass {
     /// Sets it up and starts it; everybody holds their grant when this returns.
     pub(crate) async fn start(certificates: &Certificates, target: u16, asked: &Asked) -> Self {
         let folder = Folder::fresh();
-        let (listen, gateway) = (free_port(), free_port());
+        let (listen, gateway, ssh) = (free_port(), free_port(), free_port());
+        let host = Host::start(PEOPLE);
         folder.write("ca.pem", &certificates.ca);
         folder.write("gateway.pem", &certificates.certificate);
         folder.write("gateway-key.pem", &certificates.key);
         folder.write("secrets/pg-main-admin", ADMIN_PASSWORD);
+        folder.write("secrets/sealing-key", &format!("{}=\n", "A".repeat(43)));
         let recipient = age_key(&folder.file("secrets/identity"));
         let tls = match asked.upstream {
             Upstream::Tls => "ca: ca.pem",
@@ -117,11 +123,11 @@ impl Daypass {
             &config(
                 &format!("hosts: [\"127.0.0.1:{target}\"], {tls}"),
                 listen,
-                gateway,
+                (gateway, ssh),
                 &recipient,
             ),
         );
-        folder.write("daypass.yaml", &policy(target));
+        folder.write("daypass.yaml", &policy(target, &host.policy()));
         let mut init = Command::new(&asked.daypass);
         let init = init
             .args(["init", "--only-admin", "--no-input"])
@@ -139,11 +145,14 @@ impl Daypass {
             server,
             people,
             admin,
+            access: None,
+            url,
             gateway,
             folder,
             program: asked.daypass.clone(),
         };
         daypass.grant_anew().await;
+        daypass.access = Some(Access::new(&daypass, host, ssh).await);
         daypass
     }
 
@@ -238,12 +247,13 @@ fn age_key(file: &Path) -> String {
 }
 
 /// As docs/operations.md and docs/gateway.md say.
-fn config(secret: &str, listen: u16, gateway: u16, recipient: &str) -> String {
+fn config(secret: &str, listen: u16, (gateway, ssh): (u16, u16), recipient: &str) -> String {
     format!(
         "listen: 127.0.0.1:{listen}
 state_dir: data
 store: {{sqlite: data/bench.sqlite}}
 signing_key: {{file: secrets/log-key, state: data/log-key.signed}}
+sealing_key: {{file: secrets/sealing-key}}
 secrets:
   pg-main-admin: {{file: secrets/pg-main-admin, {secret}}}
 gateway:
@@ -253,13 +263,14 @@ gateway:
     address: localhost:{gateway}
     tls: {{certificate: gateway.pem, key: gateway-key.pem}}
     ca: ca.pem
+  ssh: {{listen: \"127.0.0.1:{ssh}\"}}
   recordings: {{folder: data/recordings, recipients: [{recipient}]}}
 "
     )
 }
 
 /// A hundred sessions under one grant; nobody has to agree. What is recorded is the default: statements without values.
-fn policy(target: u16) -> String {
+fn policy(target: u16, host: &str) -> String {
     format!(
         "version: 1
 defaults: {{duration: 4h, max: 8h, pending: 2h, settle: 0s, reason: required}}
@@ -269,8 +280,9 @@ connectors:
   - name: pg-main
     kind: postgres
     config: {{host: 127.0.0.1, port: {target}, admin: {{user: daypass, password: {{secret: pg-main-admin}}}}}}
+  - {{name: fleet, kind: ssh, config: {{certificate: 5m}}}}
 resources:
-  - name: bench
+{host}  - name: bench
     kind: postgres
     connector: pg-main
     owner: engineers
@@ -280,7 +292,7 @@ resources:
     roles:
       read: {{member_of: [app_reader], connection_limit: 200}}
 rules:
-  - {{name: bench-read, allow: engineers, to: {{env: bench}}, roles: [read], approval: none, max: 8h}}
+  - {{name: bench-read, allow: engineers, to: {{env: bench}}, roles: [read, shell], approval: none, max: 8h}}
 "
     )
 }
@@ -380,7 +392,7 @@ async fn granted(person: &Person, gateway: u16, ca: PathBuf) -> (GrantId, Way) {
     (grant, way)
 }
 
-async fn until(api: &Client, grant: GrantId, state: GrantState) {
+pub(crate) async fn until(api: &Client, grant: GrantId, state: GrantState) {
     let there = async {
         while api.grant(&grant.to_string()).await.unwrap().state != state {
             edge::sleep(PAUSE).await;

@@ -4,6 +4,7 @@
 //! A gateway gives one person a hundred sessions at most, so the thousand are of ten people with a grant each, and the ten grants are
 //! revoked at once. Time begins before the first revocation is sent.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use daypass_server::edge;
@@ -25,12 +26,31 @@ const TARGETS: [(&str, &str); 2] = [
 ];
 
 /// How long a machine may take to be rid of a thousand processes.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Ends {
-    p50: f64,
-    p99: f64,
-    most: f64,
+pub(crate) struct Ends {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) most: f64,
+}
+
+impl Ends {
+    /// Of these instants, counted from where it began.
+    pub(crate) fn of(all: &[Instant], begun: Instant) -> Self {
+        let mut ms: Vec<f64> = all.iter().map(|at| (*at - begun).as_secs_f64() * 1e3).collect();
+        ms.sort_by(f64::total_cmp);
+        Self {
+            p50: percentile(&ms, 0.5),
+            p99: percentile(&ms, 0.99),
+            most: percentile(&ms, 1.0),
+        }
+    }
+}
+
+impl fmt::Display for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:7.0} {:5.0} {:5.0}", self.p50, self.p99, self.most)
+    }
 }
 
 pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
@@ -40,11 +60,7 @@ pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
         let before = direct(house).await;
         let ours = daypass(house).await;
         let after = direct(house).await;
-        let shown: Vec<String> = [&before, &ours, &after]
-            .iter()
-            .map(|ends| format!("{:7.0} {:5.0} {:5.0}", ends.p50, ends.p99, ends.most))
-            .collect();
-        println!("  {}", shown.join("  |"));
+        println!("  {before}  |  {ours}  |  {after}");
         if let Some(peer) = rounds.steady(before.p99, after.p99) {
             rounds.note("p99, Daypass / direct", ours.p99 / peer);
             rounds.note("p50 ms, Daypass", ours.p50);
@@ -104,11 +120,5 @@ async fn daypass(house: &mut House) -> Ends {
 async fn ends(sessions: Vec<Session>, begun: Instant) -> Ends {
     let all = join_all(sessions.into_iter().map(Session::closed));
     let all = edge::within(PATIENCE, all).await.expect("they end");
-    let mut ms: Vec<f64> = all.iter().map(|at| (*at - begun).as_secs_f64() * 1e3).collect();
-    ms.sort_by(f64::total_cmp);
-    Ends {
-        p50: percentile(&ms, 0.5),
-        p99: percentile(&ms, 0.99),
-        most: percentile(&ms, 1.0),
-    }
+    Ends::of(&all, begun)
 }

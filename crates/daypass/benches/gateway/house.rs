@@ -195,6 +195,16 @@ impl House {
         edge::within(CALM, calm).await.expect("they go");
     }
 
+    /// Waits until sshd is rid of all sessions.
+    pub(crate) async fn until_quiet(&self) {
+        let quiet = async {
+            while !self.daypass.host().processes().is_empty() {
+                edge::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        edge::within(CALM, quiet).await.expect("they go");
+    }
+
     /// What was measured, on what; and that all three ways have one cipher.
     pub(crate) fn about(&self) -> Value {
         let psql = self.program("psql");

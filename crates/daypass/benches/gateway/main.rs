@@ -1,4 +1,4 @@
-//! The gateway beside PgBouncer and beside no proxy at all: what a session costs, and how fast a thousand of them end.
+//! The gateway beside PgBouncer, beside `ssh -J` and beside no proxy at all: what a session costs, and how fast a thousand of them end.
 //!
 //! `cargo xtask bench gateway` installs what it needs and runs it; `-- --help` says what it takes. The product is the binary, with a
 //! real policy, real grants and recording on; all three ways have TLS to the client, the same certificate and the same cipher.
@@ -24,6 +24,7 @@ mod rates;
 mod rounds;
 mod rows;
 mod sessions;
+mod ssh;
 mod way;
 
 use serde_json::{Value, json};
@@ -52,6 +53,9 @@ fn main() {
             Part::Rows => runtime.block_on(rows::run(&house, &asked)),
             Part::Connect => connect::run(&house, &asked),
             Part::Endings => runtime.block_on(endings::run(&mut house, &asked)),
+            Part::Ssh => runtime.block_on(ssh::run(&house, &asked)),
+            Part::SshEndings => runtime.block_on(ssh::endings::run(&mut house, &asked)),
+            Part::SshMemory => runtime.block_on(ssh::memory::run(&mut house, &asked)),
             Part::Memory => runtime.block_on(memory::run(&mut house, &asked)),
         };
         all.extend(measured);

@@ -77,7 +77,7 @@ async fn held(house: &House, process: u32, ways: &[Way], each: usize) -> f64 {
 }
 
 /// How much of a process is in memory, in KiB.
-fn resident(process: u32) -> f64 {
+pub(crate) fn resident(process: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status
         .lines()

@@ -305,6 +305,13 @@ fn nothing_comes_of_it(thief: &Api, id: &str) {
     let records = json!({"session": id, "first": 1, "lines": [line], "flush": true});
     assert_eq!(thief.post("/api/v1/gateway/records", &records).status, 404);
 
+    // It has no words for hosts: what leads there is for the server's own gateway.
+    let host = json!({
+        "ticket": "00", "target": "orders-gate",
+        "origin": {"peer": "192.0.2.7:51112", "protocol": "ssh"},
+    });
+    assert_eq!(thief.post("/api/v1/gateway/leases", &host).status, 400);
+
     // It is good for nothing else.
     for path in ["/api/v1/whoami", "/api/v1/resources", "/api/v1/events"] {
         assert_eq!(thief.get(path).status, 403, "{path}");

@@ -33,6 +33,7 @@ mod secrets;
 mod server;
 mod services;
 mod ssh;
+mod ssh_gateway;
 mod ssh_keys;
 mod ssh_tools;
 mod store_gone;

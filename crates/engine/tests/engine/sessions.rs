@@ -25,6 +25,8 @@ impl House {
             holder: self.caller("ana").person,
             item: "orders/write".parse().unwrap(),
             protocol: name("postgres"),
+            place: None,
+            credential: None,
             gateway: Gateway {
                 name: name("gw"),
                 run: Hash::of(b"its run"),

@@ -8,7 +8,7 @@ use super::login::Met;
 use super::message::Said;
 use super::stream::{Failed, Wire};
 use super::target::PostgresTarget;
-use crate::control::{Opening, Origin, Proved, Refusal, Target, Ticket, Waited};
+use crate::control::{Opening, Origin, Proved, Reason, Refusal, Target, Ticket, Waited};
 use crate::edge;
 use crate::gateway::{Gateway, Step};
 use crate::session::Session;
@@ -39,11 +39,17 @@ pub(super) async fn open(
         target: met.startup.get("database").unwrap_or_default().to_owned(),
         origin: origin.clone(),
         program: met.startup.get("application_name").map(str::to_owned),
+        key: None,
     };
     let until = edge::instant() + gateway.limits().waiting;
     loop {
         match gateway.open(opening.clone(), slot).await? {
             Step::Open(session, Target::Postgres(target)) => return Ok((*session, target)),
+            Step::Open(session, Target::Ssh(_)) => {
+                session.close(Reason::TargetLost).await;
+                let said = Said::fatal("28000", "what you named is a host, and this is PostgreSQL");
+                return Err(Failed::Told(said));
+            }
             Step::Refused(refusal) => return Err(refused(refusal)),
             Step::Waiting(waiting, kept) => {
                 slot = kept;

@@ -207,7 +207,7 @@ impl Courier<'_> {
             records += u64::from(matches!(
                 self.kept.pop_front(),
                 Some(Record {
-                    what: What::Statement(_),
+                    what: What::Statement(_) | What::Ssh(_),
                     ..
                 })
             ));

@@ -1,5 +1,7 @@
 //! What is too long for one line of a recording is cut, and says so. Without IO.
 
+use crate::ssh::event::Event;
+
 use super::{Cut, Missing, Outcome, Statement, Value, What};
 
 /// The shortest line that is written, whatever a lease says.
@@ -13,10 +15,12 @@ const AROUND: usize = 16;
 
 /// Cuts what does not fit into a line of so many bytes, as [`super::Record::line`] writes it.
 pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
-    let What::Statement(mut statement) = what else {
-        return (what, None);
-    };
     let space = longest.max(SHORTEST_LINE) - FRAME;
+    let mut statement = match what {
+        What::Statement(statement) => statement,
+        What::Ssh(event) => return fit_event(event, space),
+        What::Lost(_) => return (what, None),
+    };
     // Most are far shorter, and need not be counted.
     if most(&statement) <= space {
         return (What::Statement(statement), None);
@@ -51,6 +55,29 @@ pub(super) fn fit(what: What, longest: usize) -> (What, Option<Cut>) {
     }
     let is_cut = cut != Cut::default();
     (What::Statement(statement), is_cut.then_some(cut))
+}
+
+/// Of two texts each has its half.
+fn fit_event(mut event: Event, space: usize) -> (What, Option<Cut>) {
+    if event.size().saturating_mul(6) <= space {
+        return (What::Ssh(event), None);
+    }
+    let mut missing = None;
+    for text in event.texts().into_iter().flatten() {
+        let (end, _) = prefix(text, space / 2);
+        if end < text.len() {
+            missing = Some(Missing {
+                bytes: count(text.len() - end),
+                sha256: text.sha256(),
+            });
+            *text = text.beginning(end);
+        }
+    }
+    let cut = missing.map(|text| Cut {
+        text: Some(text),
+        ..Cut::default()
+    });
+    (What::Ssh(event), cut)
 }
 
 fn fit_results(results: &mut Vec<String>, cut: &mut Cut, space: usize) -> usize {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::ssh::event::Event;
+
 use super::{Missing, Outcome, Record, Statement, Value, What};
 
 /// How a line is written. What is absent does not stand in it.
@@ -50,6 +52,17 @@ struct Line<'a> {
     until: Option<String>,
 }
 
+/// The same of something in a session of SSH: its own words say what.
+#[derive(Serialize)]
+struct Happened<'a> {
+    n: u64,
+    at: String,
+    #[serde(flatten)]
+    event: &'a Event,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_missing: Option<Gone>,
+}
+
 #[derive(Serialize)]
 struct Gone {
     bytes: u64,
@@ -80,10 +93,19 @@ impl Record {
     /// `failed` (SQLSTATE), `refused` (why), `suspended` (it gave the rows that were asked for, and waits; what is executed then is a record with `goes_on`), `bound` (planned, and not executed) and `cut` (the session ended before it did; with `may_work` where the target could not be stopped). `done` stands beside `failed` or `cut` where a string did
     /// something before that: it is undone, unless it was committed. What was left out is in `text_missing`
     /// (bytes, and the SHA-256 of the whole text), `values_missing` and `done_missing`. Of lost records, `records` says how many and
-    /// `until` when the last began.
+    /// `until` when the last began. What happened in a session of SSH has kinds and words of its own ([`Event`]).
     #[must_use]
     pub fn line(&self) -> String {
         // Strings and numbers: nothing in it can fail.
+        if let What::Ssh(event) = &self.what {
+            let line = Happened {
+                n: self.number,
+                at: self.at.to_string(),
+                event,
+                text_missing: self.cut.as_ref().and_then(|cut| cut.text.as_ref().map(Gone::of)),
+            };
+            return serde_json::to_string(&line).unwrap_or_default();
+        }
         serde_json::to_string(&Line::of(self)).unwrap_or_default()
     }
 }
@@ -116,6 +138,8 @@ impl<'a> Line<'a> {
         };
         match &record.what {
             What::Statement(statement) => line.statement(statement),
+            // It has a line of its own.
+            What::Ssh(_) => {}
             What::Lost(lost) => {
                 line.records = Some(lost.records);
                 line.until = Some(lost.until.to_string());

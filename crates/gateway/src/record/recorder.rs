@@ -68,9 +68,23 @@ pub(super) struct Taken {
 }
 
 /// Room for one record, which is taken before the statement is passed on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "room that is not used is given back with `Recorder::unused`"]
 pub struct Room(u32);
+
+impl Room {
+    /// This one and another are one.
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.0 = self.0.saturating_add(other.0);
+    }
+
+    /// A part of it, for a record of a text of so many bytes, as far as there is so much.
+    pub(crate) fn part(&mut self, bytes: usize) -> Self {
+        let part = cost_of(bytes).min(self.0);
+        self.0 -= part;
+        Self(part)
+    }
+}
 
 impl Default for Recorder {
     fn default() -> Self {
@@ -246,7 +260,7 @@ impl Recorder {
         for Item { at, what, .. } in items {
             match what {
                 What::Lost(lost) => waiting.lose(at, lost.until, lost.records),
-                What::Statement(_) => waiting.lose(at, at, 1),
+                What::Statement(_) | What::Ssh(_) => waiting.lose(at, at, 1),
             }
         }
         drop(waiting);
@@ -285,6 +299,7 @@ impl Waiting {
 fn size_of(what: &What) -> usize {
     match what {
         What::Statement(statement) => size(statement),
+        What::Ssh(event) => event.size(),
         What::Lost(_) => 0,
     }
 }

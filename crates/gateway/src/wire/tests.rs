@@ -52,7 +52,9 @@ fn a_lease_arrives_as_it_was_given_and_ends_no_later() {
     };
     assert_eq!(lease.term.renew_within, Duration::from_millis(4_999));
     assert_eq!(lease.recording.on_failure, OnFailure::GoOn);
-    let Target::Postgres(target) = &lease.target;
+    let Target::Postgres(target) = &lease.target else {
+        panic!("{:?}", lease.target)
+    };
     assert_eq!(
         (
             &*target.place.host,
@@ -129,6 +131,20 @@ fn what_no_server_says_is_no_answer() {
 }
 
 #[test]
+fn a_gateway_apart_has_no_words_for_ssh() {
+    let origin = Origin {
+        peer: ([127, 0, 0, 1], 1).into(),
+        protocol: "ssh",
+    };
+    assert!(to_origin(&super::origin(&origin)).is_none());
+    let password = Proof::Password {
+        user: "ana".to_owned(),
+        secret: "secret".to_owned().into(),
+    };
+    assert!(prove(&password, &origin).is_none());
+}
+
+#[test]
 fn a_programs_name_is_cut_where_a_server_takes_no_more_of_it() {
     let opening = super::opening(&Opening {
         ticket: Ticket("t".into()),
@@ -138,6 +154,7 @@ fn a_programs_name_is_cut_where_a_server_takes_no_more_of_it() {
             protocol: "postgres",
         },
         program: Some(format!("{}ü", "x".repeat(api::LONGEST_TEXT - 1))),
+        key: None,
     });
     assert_eq!(opening.program.unwrap(), "x".repeat(api::LONGEST_TEXT - 1));
 }

@@ -26,22 +26,29 @@ static ONE: Mutex<()> = Mutex::const_new(());
 
 /// psycopg and asyncpg.
 pub(crate) async fn python(script: &str) -> tokio::process::Command {
-    let script = script.to_owned();
+    let script = folder("python").join(script);
+    let bin = venv("python").await;
+    let mut command = tokio::process::Command::new(bin.join("python"));
+    command.arg("-B").arg(script);
+    command
+}
+
+/// The programs of an environment of Python's with what the requirements in this folder say.
+pub(crate) async fn venv(name: &str) -> PathBuf {
+    let name = name.to_owned();
     blocking(move || {
-        let here = folder("python");
+        let here = folder(&name);
         let program = std::env::var("DAYPASS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let which = ["-c", "import sys; print(sys.executable, sys.version)"];
         let which = run(Command::new(&program).args(which));
-        let place = made("python", &which, &[&here.join("requirements.txt")], |place| {
+        let place = made(&name, &which, &[&here.join("requirements.txt")], |place| {
             run(Command::new(&program).args(["-m", "venv", "--clear"]).arg(place));
             run(Command::new(place.join("bin/python"))
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
                 .args(["--only-binary", ":all:", "--require-hashes", "-r"])
                 .arg(here.join("requirements.txt")));
         });
-        let mut command = tokio::process::Command::new(place.join("bin/python"));
-        command.arg("-B").arg(here.join(script));
-        command
+        place.join("bin")
     })
     .await
 }
@@ -73,12 +80,12 @@ pub(crate) async fn node() -> tokio::process::Command {
     .await
 }
 
-/// pgx.
-pub(crate) async fn go() -> tokio::process::Command {
-    blocking(|| {
-        let here = folder("pgx");
+/// pgx, or Go's SSH.
+pub(crate) async fn go(name: &'static str) -> tokio::process::Command {
+    blocking(move || {
+        let here = folder(name);
         let files = ["go.mod", "go.sum", "main.go"].map(|name| here.join(name));
-        let place = made("go", "", &files.each_ref(), |place| {
+        let place = made(&format!("go-{name}"), "", &files.each_ref(), |place| {
             run(Command::new("go")
                 .args(["build", "-mod=readonly", "-trimpath", "-o"])
                 .arg(place.join("client"))

@@ -215,7 +215,7 @@ async fn pgx() {
             "FETCH 1000 FROM many",
         ],
     };
-    check(install::go().await, client).await;
+    check(install::go("pgx").await, client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

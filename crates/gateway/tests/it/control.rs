@@ -1,6 +1,8 @@
 //! Whoever decides, in the hands of a test: it really checks proofs, gives leases, and keeps what it was told.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -11,7 +13,9 @@ use daypass_gateway::control::*;
 use daypass_gateway::postgres::target::{Guardrails, Place, PostgresTarget};
 use daypass_gateway::record::{Record, Statement, What};
 use daypass_gateway::scram::{Certificates, Salt, Verifier};
-use secrecy::SecretString;
+use daypass_gateway::ssh::event::Event;
+use daypass_gateway::ssh::target::SshTarget;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{mpsc, watch};
 
 use crate::world;
@@ -51,6 +55,52 @@ pub(crate) struct Rules {
     pub(crate) one_lease: bool,
     /// Leases are given, and the answer does not arrive yet.
     pub(crate) hold_open: bool,
+    /// What is behind the gateway is a host.
+    pub(crate) host: Option<Host>,
+}
+
+/// A host, and who gets there.
+pub(crate) struct Host {
+    pub(crate) target: SshTarget,
+    /// The authority's private key, and for whom it signs.
+    pub(crate) authority: PathBuf,
+    pub(crate) principal: String,
+    /// The key of everybody who comes with one.
+    pub(crate) key: Vec<u8>,
+    /// The digest of the gateway's host key.
+    pub(crate) shown: Vec<u8>,
+    /// Another one, by its name; it looks at no certificate.
+    pub(crate) other: Option<(String, SshTarget)>,
+}
+
+impl Host {
+    /// A certificate for the key that was drawn for the session, by OpenSSH's own program.
+    fn target(&self, key: &str) -> SshTarget {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("key.pub");
+        std::fs::write(&at, key).unwrap();
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args([
+            "-q",
+            "-I",
+            "a session",
+            "-V",
+            "-1m:+1m",
+            "-n",
+            &self.principal,
+            "-s",
+        ]);
+        let signed = keygen.arg(&self.authority).arg(&at).output().unwrap();
+        assert!(
+            signed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&signed.stderr)
+        );
+        SshTarget {
+            certificate: std::fs::read_to_string(dir.path().join("key-cert.pub")).unwrap(),
+            ..self.target.clone()
+        }
+    }
 }
 
 #[derive(Default)]
@@ -189,6 +239,11 @@ impl Judge {
         self.kept().leases.clone()
     }
 
+    /// How many challenges nobody has answered.
+    pub(crate) fn challenges(&self) -> usize {
+        self.kept().challenges.len()
+    }
+
     pub(crate) fn openings(&self) -> Vec<Opening> {
         self.kept().openings.clone()
     }
@@ -213,6 +268,26 @@ impl Judge {
             (closings.len() >= count).then_some(closings)
         };
         self.until(&format!("{count} closings"), enough).await
+    }
+
+    fn proved(&self, name: &str) -> Proved {
+        let ticket = Ticket(self.number("ticket").into());
+        self.kept().tickets.insert(ticket.clone(), PersonId::from(name));
+        Proved {
+            ticket,
+            name: name.to_owned(),
+            person: PersonId::from(name),
+            server_signature: Vec::new(),
+        }
+    }
+
+    /// What was recorded of SSH.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let event = |(_, record): &(SessionId, Record)| match &record.what {
+            What::Ssh(event) => Some(event.clone()),
+            _ => None,
+        };
+        self.kept().records.iter().filter_map(event).collect()
     }
 
     fn decision(&self, ticket: &Ticket) -> Option<Waited> {
@@ -281,6 +356,20 @@ impl Judge {
         kept.open.insert(id.clone());
         drop(kept);
         self.change();
+        let target = match &rules.host {
+            Some(Host {
+                other: Some((name, target)),
+                ..
+            }) if *name == opening.target => Target::Ssh(target.clone()),
+            Some(host) => Target::Ssh(host.target(opening.key.as_deref().unwrap_or_default())),
+            None => Target::Postgres(PostgresTarget {
+                place: rules.place.clone(),
+                user: rules.user.clone(),
+                password: rules.password.clone(),
+                database: rules.database.clone(),
+                guardrails: rules.guardrails,
+            }),
+        };
         Ok(Opened::Lease(Box::new(Lease {
             id,
             session,
@@ -288,13 +377,7 @@ impl Judge {
             person,
             term: rules.term(),
             ends_at: Timestamp::from_micros(0),
-            target: Target::Postgres(PostgresTarget {
-                place: rules.place.clone(),
-                user: rules.user.clone(),
-                password: rules.password.clone(),
-                database: rules.database.clone(),
-                guardrails: rules.guardrails,
-            }),
+            target,
             recording: rules.recording,
         })))
     }
@@ -346,9 +429,37 @@ impl Control for Judge {
         Ok(Challenge { ticket, scram })
     }
 
+    fn forget(&self, ticket: &Ticket) {
+        self.kept().challenges.remove(ticket);
+        self.change();
+    }
+
     async fn prove(&self, proof: Proof, _: &Origin) -> Result<Option<Proved>, Unavailable> {
-        let Proof::Scram { ticket, answer } = proof else {
-            return Ok(None);
+        let (ticket, answer) = match proof {
+            Proof::Scram { ticket, answer } => (ticket, answer),
+            Proof::Key { ticket, signed } => {
+                let nonce = match self.kept().challenges.get(&ticket) {
+                    Some((_, challenge)) => challenge.nonce.clone(),
+                    None => return Ok(None),
+                };
+                let (key, shown) = match &self.rules().host {
+                    Some(host) => (host.key.clone(), host.shown.clone()),
+                    None => return Ok(None),
+                };
+                let Some(holder) = signed.check(&nonce, &[&shown]) else {
+                    return Ok(None);
+                };
+                let known = holder.key == key && holder.login.is_none_or(|login| login == "ada");
+                if known {
+                    self.kept().challenges.remove(&ticket);
+                }
+                return Ok(known.then(|| self.proved("ada")));
+            }
+            Proof::Password { user, secret } => {
+                let known = user == "ada" && secret.expose_secret() == SECRET;
+                return Ok(known.then(|| self.proved("ada")));
+            }
+            _ => return Ok(None),
         };
         let Some((person, challenge)) = self.kept().challenges.remove(&ticket) else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! A gateway between real clients and a real PostgreSQL; whoever decides is [`control::Judge`], which the tests tell what to do.
+//! A gateway between real clients and a real PostgreSQL or sshd; whoever decides is [`control::Judge`], which the tests tell what to do.
 #![cfg(test)]
 
 mod clients;
@@ -9,5 +9,11 @@ mod portals;
 mod postgres;
 mod raw;
 mod records;
+mod ssh;
+mod ssh_files;
+mod ssh_hostile;
+mod ssh_many;
+mod ssh_turns;
+mod ssh_world;
 mod target;
 mod world;

@@ -182,6 +182,7 @@ pub(crate) fn rules(database: &str) -> Rules {
         ends_unheard: None,
         one_lease: false,
         hold_open: false,
+        host: None,
     }
 }
 

@@ -91,6 +91,7 @@ fn issued(token: u8, minutes: u64) -> Change {
     Change::TokenIssued {
         token: TokenId::from_bytes([token; 10]),
         expires_at: now() + Span::minutes(minutes),
+        key: None,
     }
 }
 

@@ -11,9 +11,11 @@ use super::authority::{Authority, Claims};
 use super::config::{Resource, Role};
 use super::key::PublicKey;
 use super::krl;
+use super::presented::{Presented, Shown};
 use super::provider::Connected;
 use super::register::End;
 use super::rotation::{Publics, Rotate};
+use super::through::{self, NoWay, Way};
 use crate::Error;
 use crate::config::misconfigured;
 
@@ -29,7 +31,24 @@ pub struct Ask<'a> {
     pub key_id: &'a str,
     /// The grant's deadline: no certificate lasts longer.
     pub until: Timestamp,
+    /// What it is to open.
+    pub opens: Opens<'a>,
 }
+
+/// What a certificate opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens<'a> {
+    /// The hosts of the resource, for its holder: all that the role gives.
+    Hosts,
+    /// A gateway, which knows its holder by this principal. No host has it in a file, and no user is called so.
+    Gateway(&'a str),
+    /// One user of the hosts, for one session that a gateway holds. What comes from where is held against the client there: hosts see
+    /// the gateway.
+    Session(&'a str),
+}
+
+/// How long a certificate of a session is good at most: for its login.
+const FOR_A_LOGIN: Span = Span::minutes(1);
 
 /// A certificate that may be signed: it has its serial, and is known to the register.
 #[derive(Debug, Clone)]
@@ -46,6 +65,8 @@ pub struct Draft {
     pub valid_before: Timestamp,
     pub(super) key: PublicKey,
     pub(super) key_id: String,
+    /// The role runs one command only, or comes from certain networks only; whatever of it this certificate says.
+    pub(super) narrow: bool,
     pub(super) role: Role,
     pub(super) resource: Resource,
 }
@@ -138,6 +159,18 @@ pub trait Certifier: Send + Sync {
     /// The host of this name of a resource, if it has it, as it is written there; and whose token speaks for it.
     fn host(&self, resource: &Value, host: &str) -> Option<(String, Option<String>)>;
 
+    /// The way to a host of a resource as a user of a role, through a gateway.
+    ///
+    /// # Errors
+    /// Where there is none, or several.
+    fn way(&self, spec: &Spec, user: Option<&str>, host: Option<&str>) -> Result<Way, NoWay>;
+
+    /// Whether a certificate that somebody shows a gateway is one of this authority's, and still good: what it says then.
+    ///
+    /// # Errors
+    /// Where that cannot be known.
+    async fn presented(&self, shown: &Shown) -> Result<Option<Presented>, Error>;
+
     /// What a certificate of this resource names for a user.
     fn principal(&self, user: &str, resource: &str) -> String;
 
@@ -173,14 +206,20 @@ impl Certifier for Connected {
     async fn draft(&self, key: &str, spec: &Spec, ask: &Ask<'_>) -> Result<Draft, Error> {
         let public =
             PublicKey::read(ask.public_key).map_err(|what| Error::new(Fault::Misconfigured, what))?;
-        let role = Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
+        let mut role = Role::read(&spec.role).map_err(|found| misconfigured("role", &found))?;
         let resource = Resource::read(&spec.resource).map_err(|found| misconfigured("resource", &found))?;
+        let narrow = role.force_command.is_some() || !role.source_address.is_empty();
+        let principals = principals(ask.opens, &mut role, spec.item.resource.as_str())?;
+        let validity = match ask.opens {
+            Opens::Session(_) => self.config.validity.min(FOR_A_LOGIN),
+            Opens::Hosts | Opens::Gateway(_) => self.config.validity,
+        };
         let register = self.register()?;
         let told = register.told().await?;
         // What was provisioned may still be shorter than a grant that was lengthened just now.
         let standing = register.look(&self.connector, key).await?;
         let open = standing.and_then(|standing| standing.until).unwrap_or(told.now);
-        let until = (told.now + self.config.validity).min(ask.until).min(open);
+        let until = (told.now + validity).min(ask.until).min(open);
         if until <= told.now {
             return Err(Error::new(Fault::NotFound, "the access is over"));
         }
@@ -189,11 +228,6 @@ impl Certifier for Connected {
             clock: told.by_the_clock(until),
         };
         let serial = register.reserve(&self.connector, key, end).await?;
-        let principals = role
-            .users
-            .iter()
-            .map(|user| principal(user, spec.item.resource.as_str()))
-            .collect();
         Ok(Draft {
             serial,
             fingerprint: public.fingerprint.clone(),
@@ -202,6 +236,7 @@ impl Certifier for Connected {
             valid_before: end.clock,
             key: public,
             key_id: ask.key_id.to_owned(),
+            narrow,
             role,
             resource,
         })
@@ -237,7 +272,7 @@ impl Certifier for Connected {
                 .collect(),
             port: draft.resource.port,
             users: draft.role.users.clone(),
-            narrow: draft.role.force_command.is_some() || !draft.role.source_address.is_empty(),
+            narrow: draft.narrow,
         })
     }
 
@@ -309,8 +344,51 @@ impl Certifier for Connected {
         Some((found.name, found.account))
     }
 
+    fn way(&self, spec: &Spec, user: Option<&str>, host: Option<&str>) -> Result<Way, NoWay> {
+        through::way(Resource::read(&spec.resource), Role::read(&spec.role), user, host)
+    }
+
+    async fn presented(&self, shown: &Shown) -> Result<Option<Presented>, Error> {
+        let clock = self.register()?.told().await?.clock;
+        // From what is sealed alone: a public key that lies open in the store could be put there by somebody.
+        let authorities = self.signing(clock).await?;
+        if !shown.is_good(&authorities, clock) {
+            return Ok(None);
+        }
+        let revoked = self.register()?.revoked(&self.connector).await?;
+        Ok((!revoked.serials.contains(&shown.serial)).then(|| shown.clone().into_presented()))
+    }
+
     fn users(&self, role: &Value) -> Vec<String> {
         Role::read(role).map(|role| role.users).unwrap_or_default()
+    }
+}
+
+/// What a certificate names. What else the role says that does not fit is taken out of it.
+fn principals(opens: Opens<'_>, role: &mut Role, resource: &str) -> Result<Vec<String>, Error> {
+    match opens {
+        Opens::Hosts => Ok(role.users.iter().map(|user| principal(user, resource)).collect()),
+        Opens::Gateway(principal) => {
+            // What has no colon could be a user of a host, or stand in a host's file.
+            if !principal.contains(':') {
+                return Err(Error::new(Fault::Bug, "this principal could open a host"));
+            }
+            role.force_command = None;
+            role.source_address.clear();
+            role.extensions.clear();
+            Ok(vec![principal.to_owned()])
+        }
+        Opens::Session(user) => {
+            if !role.users.iter().any(|one| one == user) {
+                return Err(Error::new(
+                    Fault::Misconfigured,
+                    "the role does not open this user",
+                ));
+            }
+            role.source_address.clear();
+            role.fit_session();
+            Ok(vec![principal(user, resource)])
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use daypass_core::time::Span;
 use serde_json::Value;
 
+use super::through::{Allow, HostKeys};
 use crate::ConfigProblem;
 use crate::config::{self, Object, Problems, Read, unknown};
 
@@ -25,7 +26,7 @@ const EXTENSIONS: &[&str] = &[
     "permit-user-rc",
 ];
 /// More of anything in one list than anybody means.
-const MANY: usize = 64;
+pub(super) const MANY: usize = 64;
 
 /// One authority, for all hosts that trust it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Host {
     pub(super) name: String,
     /// Whose token fetches the list for it and acknowledges; none where nothing does.
     pub(super) account: Option<String>,
+    /// What it shows to be that host; only sessions through a gateway ask.
+    pub(super) keys: HostKeys,
 }
 
 /// What a certificate says.
@@ -58,6 +61,8 @@ pub(super) struct Role {
     pub(super) force_command: Option<String>,
     pub(super) source_address: Vec<String>,
     pub(super) extensions: Vec<String>,
+    /// What sessions through a gateway may do; `None` where nothing is said.
+    pub(super) allow: Option<Allow>,
 }
 
 impl Connector {
@@ -90,14 +95,17 @@ impl Resource {
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
-        let object = Object::read(config, "", &["host", "hosts", "account", "port"], problems)?;
+        let keys = ["host", "hosts", "account", "port", "host_keys", "host_ca"];
+        let object = Object::read(config, "", &keys, problems)?;
         let mut hosts = Vec::new();
+        let shared = HostKeys::read(&object, problems);
         if let Some(name) = object.text("host", problems) {
             host_name(name, &object.at("host"), problems);
             let account = object.text("account", problems).map(str::to_owned);
             hosts.push(Host {
                 name: name.to_owned(),
                 account,
+                keys: shared.clone(),
             });
         } else if object.get("account").is_some() {
             problems.add(
@@ -106,7 +114,8 @@ impl Resource {
             );
         }
         for (at, item) in object.list("hosts", problems) {
-            let Some(entry) = Object::read(item, &at, &["host", "account"], problems) else {
+            let keys = ["host", "account", "host_keys", "host_ca"];
+            let Some(entry) = Object::read(item, &at, &keys, problems) else {
                 continue;
             };
             let Some(name) = entry.need_text("host", problems) else {
@@ -114,9 +123,12 @@ impl Resource {
             };
             host_name(name, &entry.at("host"), problems);
             let account = entry.text("account", problems).map(str::to_owned);
+            let mut keys = HostKeys::read(&entry, problems);
+            keys.extend(&shared);
             hosts.push(Host {
                 name: name.to_owned(),
                 account,
+                keys,
             });
         }
         let mut names: Vec<_> = hosts.iter().map(|host| host.name.to_ascii_lowercase()).collect();
@@ -136,13 +148,44 @@ impl Resource {
 }
 
 impl Role {
+    /// Cuts it to what a session of it may do: the host is the second fence behind the gateway. Who may move files could write what a shell
+    /// runs when it begins, so no shell of theirs is started for that.
+    pub(super) fn fit_session(&mut self) {
+        let allow = self.allow.clone().unwrap_or_default();
+        let programs = allow.shell || allow.exec;
+        if allow.files && !programs && self.force_command.is_none() {
+            self.force_command = Some("internal-sftp".to_owned());
+        }
+        let forwards = !allow.forward.is_empty() || !allow.listen.is_empty();
+        self.extensions.retain(|one| match one.as_str() {
+            "permit-pty" => programs,
+            "permit-port-forwarding" => forwards,
+            "permit-agent-forwarding" => true,
+            _ => false,
+        });
+    }
+
     pub(super) fn read(config: &Value) -> Read<Self> {
         config::read(config, Self::parse)
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
-        let keys = ["principals", "force_command", "source_address", "extensions"];
+        let keys = [
+            "principals",
+            "force_command",
+            "source_address",
+            "extensions",
+            "allow",
+            "forward",
+            "listen",
+        ];
         let object = Object::read(config, "", &keys, problems)?;
+        // What says what a role may is not lost by commenting its items out: without the key more is allowed than with it.
+        for key in ["force_command", "source_address", "extensions", "allow"] {
+            if object.is_empty(key) {
+                problems.add(&object.at(key), "has no value: say one, or take the key out");
+            }
+        }
         let users = texts(&object, "principals", problems);
         for (at, user) in &users {
             user_name(user, at, problems);
@@ -178,6 +221,7 @@ impl Role {
                 .map(|one| (String::new(), one.to_owned()))
                 .into();
         }
+        let allow = Allow::read(&object, &extensions, problems);
         let plain = |all: Vec<(String, String)>| {
             let mut all: Vec<_> = all.into_iter().map(|(_, text)| text).collect();
             all.sort();
@@ -189,12 +233,13 @@ impl Role {
             force_command: force_command.map(str::to_owned),
             source_address: plain(addresses),
             extensions: plain(extensions),
+            allow,
         })
     }
 }
 
 /// The texts of a list, each with where it stands.
-fn texts(object: &Object<'_>, key: &str, problems: &mut Problems) -> Vec<(String, String)> {
+pub(super) fn texts(object: &Object<'_>, key: &str, problems: &mut Problems) -> Vec<(String, String)> {
     let all = object.list(key, problems);
     if all.len() > MANY {
         problems.add(&object.at(key), format!("at most {MANY}"));

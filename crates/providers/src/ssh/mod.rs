@@ -12,11 +12,13 @@ mod certifier;
 mod config;
 mod key;
 mod krl;
+mod presented;
 mod provider;
 mod register;
 mod rotation;
 #[cfg(test)]
 mod tests;
+mod through;
 mod wire;
 
 use std::sync::Arc;
@@ -26,9 +28,12 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use serde_json::Value;
 
-pub use certifier::{Ask, Certifier, Draft, Issued, Krl};
+pub use certifier::{Ask, Certifier, Draft, Issued, Krl, Opens};
+pub use key::own_key;
+pub use presented::{Presented, Shown};
 pub use register::{Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Revoked, Standing, Told};
 pub use rotation::{Fingerprints, Made, Old, Publics, Rotate, Trusted};
+pub use through::{Allow, NoWay, Place, Way};
 
 use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
 
@@ -50,6 +55,14 @@ impl Kind for Ssh {
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
         config::Role::read(config).map(|_| ())
+    }
+
+    fn check_resource_access(&self, gateway: bool, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        through::check_resource(gateway, config)
+    }
+
+    fn check_role_access(&self, gateway: bool, config: &Value) -> Result<(), Vec<ConfigProblem>> {
+        through::check_role(gateway, config)
     }
 
     fn check_together(&self, resources: &[(&str, &Value)]) -> Vec<(usize, ConfigProblem)> {

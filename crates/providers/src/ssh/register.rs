@@ -15,7 +15,7 @@ use crate::Error;
 pub const LISTED_PAST_END: Span = Span::hours(1);
 
 /// How many certificates of one access may be valid at the same time. What asks for more is broken, or fills the list.
-pub const MOST_VALID: u64 = 50;
+pub const MOST_VALID: u64 = 200;
 
 /// One reading of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,6 +111,17 @@ fn blob(public: &[u8; 32]) -> Vec<u8> {
 }
 
 impl Connected {
+    /// The public keys that a certificate which is valid at this instant of the clock may be signed with.
+    pub(super) async fn signing(&self, clock: Timestamp) -> Result<Vec<Vec<u8>>, Error> {
+        let trusted = self.register()?.trusted(&self.connector).await?;
+        let mut keys = vec![Authority::new(&trusted.current)?.blob()];
+        let old = trusted
+            .old
+            .filter(|old| old.last_valid.is_some_and(|last| clock < last));
+        keys.extend(old.map(|old| blob(&old.public)));
+        Ok(keys)
+    }
+
     /// The lines for `TrustedUserCAKeys`.
     pub(super) async fn lines(&self) -> Result<Vec<String>, Error> {
         let name = &self.connector;

@@ -243,6 +243,11 @@ fn what_would_open_more_than_is_meant_does_not_load() {
             "/extensions/0",
         ),
         (
+            json!({"principals": ["a"], "source_address": null}),
+            "/source_address",
+        ),
+        (json!({"principals": ["a"], "allow": null}), "/allow"),
+        (
             json!({"principals": ["a"], "source_address": ["10.0.0.0/33"]}),
             "/source_address/0",
         ),

@@ -40,6 +40,18 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        let (value, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*value))
+    }
+
+    pub(super) fn u64(&mut self) -> Option<u64> {
+        let (value, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*value))
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -39,7 +39,7 @@ pub(super) async fn look(State(app): State<App>) -> Answer<Json<Checkup>> {
     let mut checks = vec![reconciler(&app)];
     checks.extend(of_policy(&app, &current, now).await?);
     checks.extend(connectors(&app, &current).await);
-    checks.extend(super::gateways::looked_over(&app, &current));
+    checks.extend(super::gateways_doctor::looked_over(&app, &current));
     checks.extend(super::keys::looked_over(&app, &current, now).await);
     checks.extend(super::log_key::looked_over(&app).await);
     checks.push(overdue(&ending(&app).await?));

@@ -13,7 +13,6 @@ use axum::http::request::Parts as RequestParts;
 use axum::response::Response;
 use bytes::Bytes;
 use daypass_api::Route;
-use daypass_api::doctor::Check;
 use daypass_api::gateway::{
     AskChallenge, AskWaited, CloseLease, DeliverRecords, HEARTBEAT_SECONDS, LONGEST_TEXT, LeaseEnding,
     MOST_LINES, OpenSession, OpenedSession, Prove, Proved, RUN_HEADER, RecordedLines, RegisterGateway,
@@ -22,10 +21,8 @@ use daypass_api::gateway::{
 use daypass_api::{Problem, ProblemCode};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;
-use daypass_engine::Current;
 use daypass_gateway::control::{Control as _, Ending, LeaseId, NotTaken, Unavailable};
 use daypass_gateway::wire;
-use daypass_policy::Access;
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -134,38 +131,6 @@ pub(super) fn may_serve(app: &Parts, login: &str, resources: &BTreeSet<Name>) ->
         return Err(Failure::new(Code::Forbidden, what).hint(hint));
     }
     Ok(())
-}
-
-/// What the doctor says of gateways: that there is one where something is reached through one alone, and which of them are there.
-pub(super) fn looked_over(app: &Parts, current: &Current) -> Vec<Check> {
-    let through = current
-        .policy
-        .resources()
-        .iter()
-        .filter(|resource| resource.access == Access::Gateway);
-    let through: Vec<String> = through.map(|resource| resource.name.to_string()).collect();
-    let Some(front) = &app.gateway else {
-        if through.is_empty() {
-            return Vec::new();
-        }
-        let found = format!("none, and {} are reached through one alone", through.join(", "));
-        return vec![Check::failing(
-            "gateway",
-            found,
-            "add gateway to server.yaml (docs/gateway.md)",
-        )];
-    };
-    let apart = front.apart_there().map(|(name, is_there)| {
-        let about = format!("gateway {name}");
-        if is_there {
-            Check::good(about, "is there, and hears what ends")
-        } else {
-            let advice =
-                "see its log where it runs: daypass gateway --config FILE; nobody gets through it meanwhile";
-            Check::failing(about, "is not there", advice)
-        }
-    });
-    apart.collect()
 }
 
 impl From<Unavailable> for Failure {

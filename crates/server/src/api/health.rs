@@ -74,6 +74,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
     for (name, is_there) in app.gateway.iter().flat_map(|front| front.apart_there()) {
         app.metrics.gateway(name.as_str(), is_there);
     }
+    for (protocol, count) in app.gateway.iter().flat_map(|front| front.sessions()) {
+        app.metrics.sessions(protocol, count);
+    }
     backlog(&app).await?;
     Ok(([(CONTENT_TYPE, PROMETHEUS)], app.metrics.render(gauges)).into_response())
 }

@@ -97,7 +97,7 @@ fn session_name(profile: Option<&str>) -> Answer<String> {
     profile.map_or_else(|| Ok("session".to_owned()), checked_name)
 }
 
-fn checked_name(name: &str) -> Answer<String> {
+pub(super) fn checked_name(name: &str) -> Answer<String> {
     let fits = !name.trim().is_empty()
         && name.chars().count() <= LONGEST_NAME
         && !name.chars().any(char::is_control);
@@ -108,8 +108,17 @@ fn checked_name(name: &str) -> Answer<String> {
     Err(Failure::new(Code::Invalid, what))
 }
 
+/// How long something is taken that somebody has issued to themselves.
+pub(super) fn checked_lifetime(length: Span, what: &str) -> Answer<()> {
+    if length == Span::ZERO || length > LONGEST_TOKEN {
+        let what = format!("{what} is taken for {LONGEST_TOKEN} at most");
+        return Err(Failure::new(Code::Invalid, what).hint("expires_in: 30d"));
+    }
+    Ok(())
+}
+
 /// Makes room by forgetting what has run out; refuses where that is not enough.
-async fn room_for_another(app: &Parts, person: PersonId) -> Answer<()> {
+pub(super) async fn room_for_another(app: &Parts, person: PersonId) -> Answer<()> {
     let now = app.engine.store().now().await?;
     let tokens = app.engine.store().tokens_of(person).await?;
     if tokens.iter().filter(|token| token.expires_at > now).count() < MOST_TOKENS {
@@ -140,7 +149,7 @@ pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer
     let lock = locked.locked(&On::Person(identity.person.id));
     Ok(Json(Whoami {
         person: wire::person(&identity.person, &app.engine.current().directory),
-        via: wire::via(&identity.token.kind),
+        via: wire::via(&identity.token),
         expires_at: identity.token.expires_at,
         confirmed_at: identity.caller.confirmed_at(),
         locked_since: lock.map(|lock| lock.at),
@@ -218,13 +227,7 @@ pub(super) async fn add(
             )),
         );
     }
-    if body.expires_in == Span::ZERO || body.expires_in > LONGEST_TOKEN {
-        return Err(Failure::new(
-            Code::Invalid,
-            format!("a token is taken for {LONGEST_TOKEN} at most"),
-        )
-        .hint("expires_in: 30d"));
-    }
+    checked_lifetime(body.expires_in, "a token")?;
     room_for_another(&app, person.id).await?;
     let minted = token::mint(TOKEN_PREFIX, edge::random());
     let issue = Issue {

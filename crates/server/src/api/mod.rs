@@ -12,6 +12,7 @@ mod edited;
 mod environments;
 mod events;
 mod gateways;
+mod gateways_doctor;
 mod grants;
 mod health;
 mod keys;
@@ -84,6 +85,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::SshHost, routes!(ssh::host)),
         (R::SshAcknowledge, routes!(ssh::acknowledge)),
         (R::GatewayCredential, routes!(through::personal)),
+        (R::AddSshKey, routes!(through::add_ssh_key)),
         (R::GatewayRegister, routes!(gateways::register)),
         (R::GatewayChallenge, routes!(gateways::challenge)),
         (R::GatewayProve, routes!(gateways::prove)),

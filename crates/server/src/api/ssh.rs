@@ -11,14 +11,16 @@ use daypass_api::Problem;
 use daypass_api::ssh::{Acknowledge, AskCertificate, Certificate, HostFiles};
 use daypass_core::id::GrantId;
 use daypass_core::name::Name;
+use daypass_core::refusal::Code;
 
-use crate::api::grants;
+use crate::api::{grants, through};
 use crate::app::App;
 use crate::http::access::Identity;
 use crate::http::intake::{Json, Path};
-use crate::http::problem::Answer;
+use crate::http::problem::{Answer, Failure};
 
-/// Signs a certificate for the holder's own key, for a few minutes and never beyond the grant's deadline.
+/// Signs a certificate for the holder's own key, for a few minutes and never beyond the grant's deadline. Where the resource is reached
+/// through the gateway, it opens that, and no host.
 #[utoipa::path(post, path = "/api/v1/grants/{id}/certificate", tag = "ssh", params(("id" = String, Path)),
     request_body = AskCertificate,
     responses((status = 200, body = Certificate), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -28,11 +30,26 @@ pub(super) async fn certificate(
     Path(id): Path<GrantId>,
     Json(body): Json<AskCertificate>,
 ) -> Answer<Json<Certificate>> {
-    grants::visible(&app, &identity, id).await?;
-    let asked = app
-        .engine
-        .certificate(identity.caller, id, body.item.map(Into::into), &body.public_key);
-    let (item, draft, issued) = asked.await?;
+    let grant = grants::visible(&app, &identity, id).await?;
+    let engine = &app.engine;
+    let (gateway, asked) = match through::item(&app, &grant, body.item.as_ref()) {
+        Some(item) => {
+            let gateway = through::ssh_entrance(&app, &item)?;
+            let what = (body.public_key.as_str(), body.host.as_deref());
+            let pass = engine.pass(identity.caller, id, Some(item), what).await;
+            (Some(gateway), pass)
+        }
+        None => {
+            if body.host.is_some() {
+                let what = "a certificate is for one host alone only where a gateway is in front of it";
+                return Err(Failure::new(Code::Invalid, what));
+            }
+            let item = body.item.map(Into::into);
+            let asked = engine.certificate(identity.caller, id, item, &body.public_key);
+            (None, asked.await)
+        }
+    };
+    let (item, draft, issued) = asked?;
     Ok(Json(Certificate {
         item: item.into(),
         certificate: issued.certificate,
@@ -45,6 +62,7 @@ pub(super) async fn certificate(
         port: issued.port,
         users: issued.users,
         narrow: issued.narrow,
+        gateway,
     }))
 }
 

@@ -133,6 +133,8 @@ fn limits(file: &InFile<'_>, raw: &RawLimits) -> Result<Limits> {
             Span::seconds(1),
             Span::seconds(15),
         )?,
+        // By SSH, which no gateway apart speaks yet.
+        login: default.login,
         waiting: span(&raw.waiting, default.waiting, Span::seconds(1), Span::hours(1))?,
     })
 }

@@ -19,8 +19,10 @@ use super::raw::RawTls;
 pub struct GatewayConfig {
     /// What it is called in the log.
     pub name: Name,
-    /// Where PostgreSQL's clients connect to.
-    pub postgres: PostgresGateway,
+    /// Where PostgreSQL's clients connect to, if they may.
+    pub postgres: Option<PostgresGateway>,
+    /// Where SSH's clients connect to, if they may. One of both is there.
+    pub ssh: Option<SshGateway>,
     /// Where sessions are recorded.
     pub recordings: RecordingsConfig,
     /// A session whose permission was not renewed for so long ends.
@@ -40,6 +42,21 @@ pub struct PostgresGateway {
     pub address: Address,
     /// Its certificate and key; without them it listens on this machine alone, and in the clear.
     pub tls: Option<TlsFiles>,
+}
+
+/// The listener of SSH's protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshGateway {
+    /// The address that it listens on.
+    pub listen: SocketAddr,
+    /// What clients are told to connect to: a name or an address, and a port, 0 where the system chose one.
+    pub address: (String, u16),
+    /// The file of the key that clients know it by. A first start makes it.
+    pub host_key: PathBuf,
+    /// It takes the personal password too. That goes through SSH as it is, so nobody has to.
+    pub passwords: bool,
+    /// The longest that a key of somebody's own is taken; zero where none is.
+    pub own_keys: Span,
 }
 
 /// A gateway that runs elsewhere.
@@ -87,7 +104,8 @@ pub struct RecordingsConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGateway {
     name: Option<Spanned<String>>,
-    postgres: RawListener,
+    postgres: Option<RawListener>,
+    ssh: Option<RawSsh>,
     recordings: RawRecordings,
     lease: Option<Spanned<String>>,
     credential_lifetime: Option<Spanned<String>>,
@@ -102,6 +120,17 @@ struct RawListener {
     address: Option<Spanned<String>>,
     tls: Option<RawTls>,
     ca: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSsh {
+    listen: Spanned<String>,
+    address: Option<Spanned<String>>,
+    host_key: Option<Spanned<String>>,
+    #[serde(default)]
+    passwords: bool,
+    own_keys: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +157,8 @@ struct RawRecordings {
 const LEASE: Span = Span::seconds(5);
 /// A working day, as a login lasts.
 const CREDENTIAL: Span = Span::hours(12);
+/// A quarter of a year: who still has it adds it again.
+const OWN_KEY: Span = Span::hours(24 * 90);
 
 pub(super) fn check(
     file: &InFile<'_>,
@@ -135,15 +166,21 @@ pub(super) fn check(
     tls: Option<&TlsFiles>,
     (state_dir, shared): (&Path, bool),
 ) -> Result<GatewayConfig> {
+    let postgres = raw.postgres.as_ref().map(|one| &one.listen);
+    let Some(first) = postgres.or(raw.ssh.as_ref().map(|one| &one.listen)) else {
+        return Err(file
+            .wrong(&raw.recordings.folder, "a gateway that listens nowhere is none")
+            .hint("gateway: {postgres: {listen: …}, …} or {ssh: {listen: …}, …}"));
+    };
     let own = match &raw.name {
         None if shared => {
             let what = "servers that share a store have a gateway each, which the log must tell apart";
             return Err(file
-                .wrong(&raw.postgres.listen, what)
+                .wrong(first, what)
                 .hint("gateway: {name: east, …}, another for each server"));
         }
         Some(own) => name(file, own, &own.value)?,
-        None => name(file, &raw.postgres.listen, "server")?,
+        None => name(file, first, "server")?,
     };
     let span = |text: &Option<Spanned<String>>, default, least, most| match text {
         Some(text) => file.span(text, least, most),
@@ -152,7 +189,14 @@ pub(super) fn check(
     Ok(GatewayConfig {
         apart: apart(file, &raw.apart, &own)?,
         name: own,
-        postgres: listener(file, &raw.postgres, tls)?,
+        postgres: match &raw.postgres {
+            Some(raw) => Some(listener(file, raw, tls)?),
+            None => None,
+        },
+        ssh: match &raw.ssh {
+            Some(raw) => Some(ssh(file, raw, state_dir)?),
+            None => None,
+        },
         recordings: recordings(file, &raw.recordings, state_dir)?,
         lease: span(&raw.lease, LEASE, Span::seconds(2), Span::minutes(1))?,
         credential_lifetime: span(
@@ -205,19 +249,21 @@ fn apart(file: &InFile<'_>, raw: &[RawApart], own: &Name) -> Result<Vec<Elsewher
     Ok(all)
 }
 
+fn address(file: &InFile<'_>, text: &Spanned<String>) -> Result<SocketAddr> {
+    text.value.parse().map_err(|_| {
+        let what = format!("\"{}\" is no address to listen on", shown(&text.value));
+        file.wrong(text, what)
+            .hint("an IP address and a port, such as 0.0.0.0:6432 or 127.0.0.1:6432")
+    })
+}
+
 /// Where a gateway listens, and with which certificate: what others can reach has one.
 pub(super) fn listens(
     file: &InFile<'_>,
     text: &Spanned<String>,
     (own, servers): (Option<&RawTls>, Option<&TlsFiles>),
 ) -> Result<(SocketAddr, Option<TlsFiles>)> {
-    let listen: SocketAddr = text.value.parse().map_err(|_| {
-        file.wrong(
-            text,
-            format!("\"{}\" is no address to listen on", shown(&text.value)),
-        )
-        .hint("an IP address and a port, such as 0.0.0.0:6432 or 127.0.0.1:6432")
-    })?;
+    let listen = address(file, text)?;
     let tls = own.map(|tls| file.listener_tls(tls)).or_else(|| servers.cloned());
     if tls.is_none() && !listen.ip().is_loopback() {
         let what = format!(
@@ -233,18 +279,8 @@ pub(super) fn listens(
 fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Result<PostgresGateway> {
     let text = &raw.listen;
     let (listen, tls) = listens(file, text, (raw.tls.as_ref(), tls))?;
-    let (host, port) = match &raw.address {
-        Some(address) => file.host(address)?,
-        None if listen.ip().is_unspecified() => {
-            return Err(file
-                .wrong(
-                    text,
-                    "nobody can be told to connect to every address of this machine",
-                )
-                .hint("address: db.example.com:6432, as clients reach it and as its certificate has it"));
-        }
-        None => (listen.ip().to_string(), listen.port()),
-    };
+    let hint = "address: db.example.com:6432, as clients reach it and as its certificate has it";
+    let (host, port) = told(file, (text, listen), raw.address.as_ref(), hint)?;
     Ok(PostgresGateway {
         listen,
         address: Address {
@@ -254,6 +290,42 @@ fn listener(file: &InFile<'_>, raw: &RawListener, tls: Option<&TlsFiles>) -> Res
             is_plain: tls.is_none(),
         },
         tls,
+    })
+}
+
+/// What clients are told to connect to.
+fn told(
+    file: &InFile<'_>,
+    (text, listen): (&Spanned<String>, SocketAddr),
+    address: Option<&Spanned<String>>,
+    hint: &str,
+) -> Result<(String, u16)> {
+    match address {
+        Some(address) => file.host(address),
+        None if listen.ip().is_unspecified() => {
+            let what = "nobody can be told to connect to every address of this machine";
+            Err(file.wrong(text, what).hint(hint))
+        }
+        None => Ok((listen.ip().to_string(), listen.port())),
+    }
+}
+
+fn ssh(file: &InFile<'_>, raw: &RawSsh, state_dir: &Path) -> Result<SshGateway> {
+    let text = &raw.listen;
+    let listen = address(file, text)?;
+    let hint = "address: ssh.example.com:2222, as clients reach it";
+    Ok(SshGateway {
+        listen,
+        address: told(file, (text, listen), raw.address.as_ref(), hint)?,
+        host_key: raw
+            .host_key
+            .as_ref()
+            .map_or_else(|| state_dir.join("gateway-ssh-key"), |path| file.path(path)),
+        passwords: raw.passwords,
+        own_keys: match &raw.own_keys {
+            Some(longest) => file.span(longest, Span::ZERO, Span::hours(24 * 366))?,
+            None => OWN_KEY,
+        },
     })
 }
 
@@ -290,7 +362,7 @@ mod tests {
     #[test]
     fn a_gateway_on_this_machine_needs_little() {
         let gateway = parse(&text("127.0.0.1:6432", "")).unwrap().gateway.unwrap();
-        let address = &gateway.postgres.address;
+        let address = gateway.postgres.unwrap().address;
         assert_eq!(
             (address.host.as_str(), address.port, address.is_plain),
             ("127.0.0.1", 6432, true)
@@ -313,12 +385,35 @@ mod tests {
             ", tls: {certificate: c, key: k}, address: \"db.example:6432\"",
         );
         let gateway = parse(&whole).unwrap().gateway.unwrap();
-        let address = &gateway.postgres.address;
+        let address = gateway.postgres.unwrap().address;
         assert_eq!(
             (address.host.as_str(), address.port, address.is_plain),
             ("db.example", 6432, false)
         );
         refused(&text("6432", ""), "2:22", "no address");
+    }
+
+    #[test]
+    fn ssh_has_a_key_of_its_own_and_either_may_be_missing() {
+        let text = |ssh: &str| {
+            format!("gateway:\n  {ssh}\n  recordings: {{folder: recordings, recipients: [{KEY}]}}\n")
+        };
+        let gateway = parse(&text("ssh: {listen: \"127.0.0.1:2222\"}"))
+            .unwrap()
+            .gateway
+            .unwrap();
+        let ssh = gateway.ssh.unwrap();
+        assert!(gateway.postgres.is_none());
+        assert_eq!(ssh.address, ("127.0.0.1".to_owned(), 2222));
+        assert_eq!(ssh.host_key.file_name().unwrap(), "gateway-ssh-key");
+        assert!(!ssh.passwords);
+        // It is encrypted by itself: no TLS is asked for.
+        refused(&text("ssh: {listen: \"0.0.0.0:22\"}"), "2:17", "every address");
+        let whole = "ssh: {listen: \"0.0.0.0:22\", address: \"ssh.example:22\", host_key: key}";
+        let ssh = parse(&text(whole)).unwrap().gateway.unwrap().ssh.unwrap();
+        assert_eq!(ssh.address, ("ssh.example".to_owned(), 22));
+        refused(&text("lease: 5s"), "3:", "listens nowhere");
+        refused(&text("ssh: {listen: \"2222\"}"), "2:", "no address");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 pub use apart::ApartConfig;
 pub use diagnostic::ConfigError;
-pub use gateway::{Address, Elsewhere, GatewayConfig, PostgresGateway, RecordingsConfig};
+pub use gateway::{Address, Elsewhere, GatewayConfig, PostgresGateway, RecordingsConfig, SshGateway};
 pub(crate) use notices::MAIL;
 pub use notices::{MailConfig, MailTls, NoticesConfig, WebhookConfig};
 pub use witnesses::{WitnessAt, WitnessesConfig};

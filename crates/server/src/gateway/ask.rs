@@ -15,9 +15,10 @@ use daypass_gateway::control::{Opened, Opening, Refusal, Ticket, Unavailable, Wa
 use daypass_policy::{Access, Directory as _};
 use daypass_store::RequestFilter;
 
-use super::open::{Named, refusal, refused, unavailable};
+use super::named::{Named, said};
+use super::open::{other_clients, refusal, refused, unavailable};
 use super::proof::Entrant;
-use super::{Asker, Front};
+use super::{Asker, Front, upstream};
 use crate::app::Parts;
 use crate::edge;
 use crate::http::listen::{is_stopped, stopped};
@@ -90,15 +91,18 @@ impl Front {
         let current = app.engine.current();
         let resource = current.policy.resource(named.resource.as_str());
         let resource = resource.filter(|resource| resource.access == Access::Gateway);
+        if let Some(its) = resource.and_then(|resource| upstream::protocol_of(resource.kind.as_str()))
+            && its != opening.origin.protocol
+        {
+            return Ok(Opened::Refused(other_clients(&named.resource, its)));
+        }
         let role = named.role.clone().or_else(|| {
             let mut roles = resource?.roles.keys();
             roles.next().filter(|_| roles.next().is_none()).cloned()
         });
         let (Some(_), Some(role)) = (resource, role) else {
-            let hint = format!(
-                "say what you want as the database: dbname={}/ROLE; daypass ls lists it",
-                named.resource
-            );
+            let how = said(opening.origin.protocol, &format!("{}/ROLE", named.resource));
+            let hint = format!("say what you want: {how}; daypass ls lists it");
             return Ok(Opened::Refused(refusal(
                 "you hold nothing there, and what to ask for is not clear",
                 Some(hint),

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::open::{refusal, unavailable};
 use super::proof::{Attempt, Entrant};
 use super::records::Failed;
-use super::{Asker, Front};
+use super::{Asker, Front, ssh};
 use crate::app::App;
 use crate::identity::limit::network;
 
@@ -29,11 +29,12 @@ pub(crate) struct Desk {
     pub(crate) by: Arc<Asker>,
 }
 
-/// The address of a client, where it is one and not that of a proxy that stands for all.
+/// The address of a client, where it is one and not that of something that stands for all. Where the operator says that a proxy stands
+/// before this server, whatever forwards connections to the gateway has an address of its own too, and none is certain.
 fn certain(app: &App, address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     let proxied = app.trusted_proxies.iter().any(|net| net.contains(&address));
-    (!proxied).then_some(address)
+    (!proxied && !app.behind_proxy).then_some(address)
 }
 
 /// What the log calls the reason.
@@ -142,26 +143,55 @@ impl Control for Desk {
     async fn challenge(&self, user: &str, origin: &Origin) -> Result<Challenge, Unavailable> {
         let attempt = Attempt::begin(&self.app, user);
         let scram = attempt.challenge().clone();
-        let ticket = self
-            .front
-            .attempts
-            .give(&self.by.name, network(origin.peer.ip()), attempt)?;
+        let attempts = match origin.protocol {
+            "ssh" => &self.front.logins,
+            _ => &self.front.attempts,
+        };
+        let ticket = attempts.give(&self.by.name, network(origin.peer.ip()), attempt)?;
         Ok(Challenge { ticket, scram })
     }
 
+    fn forget(&self, ticket: &Ticket) {
+        self.front.logins.take(&self.by.name, ticket);
+    }
+
     async fn prove(&self, proof: Proof, origin: &Origin) -> Result<Option<Proved>, Unavailable> {
-        let Proof::Scram { ticket, answer } = proof else {
-            return Ok(None);
-        };
         // A gateway that has not said what it shows is asked to say it: this server was started after it.
         let shown = self.front.present.end_points(&self.by);
         let shown = shown.ok_or_else(|| unavailable("the gateway has not registered here"))?;
-        let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
-            return Ok(None);
+        let proved = match proof {
+            Proof::Scram { ticket, answer } => {
+                let Some(attempt) = self.front.attempts.take(&self.by.name, &ticket) else {
+                    return Ok(None);
+                };
+                let known: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
+                let certificates = Certificates::Known(&known);
+                attempt.prove(&self.app, &answer, certificates).await?
+            }
+            // Gateways apart do not speak SSH yet, and are never handed a password.
+            _ if self.by.is_apart() => None,
+            Proof::Key { ticket, signed } => {
+                let Some(attempt) = self.front.logins.take(&self.by.name, &ticket) else {
+                    return Ok(None);
+                };
+                let nonce = &attempt.challenge().nonce;
+                let shown: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
+                let somebody = match signed.check(nonce, &shown) {
+                    Some(holder) => ssh::by_key(&self.app, holder).await?,
+                    None => None,
+                };
+                if somebody.is_none()
+                    && let Some(attempt) = attempt.again()
+                {
+                    let who = network(origin.peer.ip());
+                    self.front.logins.give_again(&self.by.name, &ticket, who, attempt);
+                }
+                somebody
+            }
+            Proof::Password { user, secret } => ssh::by_password(&self.app, &user, &secret).await?,
+            _ => None,
         };
-        let known: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
-        let certificates = Certificates::Known(&known);
-        let Some(somebody) = attempt.prove(&self.app, &answer, certificates).await? else {
+        let Some(somebody) = proved else {
             return Ok(None);
         };
         let entrant = Entrant {
@@ -169,6 +199,8 @@ impl Control for Desk {
             person: somebody.person.id,
             credential: somebody.credential,
             grant: somebody.grant,
+            protocol: origin.protocol,
+            named: somebody.named,
             // What a gateway elsewhere says of addresses is nothing that a rule could go by.
             from: certain(&self.app, origin.peer.ip()).filter(|_| !self.by.is_apart()),
         };

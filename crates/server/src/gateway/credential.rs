@@ -18,7 +18,7 @@ use crate::identity::token::{self, GATEWAY_PREFIX};
 /// How many somebody may have at the same time; the oldest goes for a new one. Sessions that are open do not end by it.
 const MOST: usize = 32;
 
-fn salt(app: &Parts, login: &str) -> Salt {
+pub(super) fn salt(app: &Parts, login: &str) -> Salt {
     let key = format!("daypass gateway {}", app.engine.store().installation());
     Salt::of(key.as_bytes(), login)
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::name::Name;
+use daypass_core::time::Span;
 use daypass_gateway::tls::end_points;
 
+use super::named::{POSTGRES, SSH};
 use super::start::{StartError, file};
 use super::{Asker, Front};
 use crate::config::{Address, Elsewhere as Apart};
@@ -15,6 +17,19 @@ pub(crate) struct Entrance {
     host: String,
     port: u16,
     trust: Trust,
+}
+
+/// Where SSH's clients connect to the gateway in this process, and the key that they know it by.
+#[derive(Debug, Clone)]
+pub(crate) struct SshEntrance {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Its line, without a comment.
+    pub(crate) host_key: String,
+    /// It takes passwords.
+    pub(crate) passwords: bool,
+    /// The longest that a key of somebody's own is taken; zero where none is.
+    pub(crate) own_keys: Span,
 }
 
 /// How clients know a gateway.
@@ -114,6 +129,19 @@ impl Front {
         self.elsewhere(&by.name)?.certificates.as_deref()
     }
 
+    /// How many sessions there are at this server's gateways, by their protocols.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let all = [POSTGRES, SSH].into_iter();
+        all.map(|protocol| (protocol, self.leases.of_protocol(protocol)))
+    }
+
+    /// The gateways that may run apart, with each resource of theirs that is such a one.
+    pub(crate) fn apart_serving(&self, such: impl Fn(&Name) -> bool) -> impl Iterator<Item = (&Name, &Name)> {
+        let all = self.apart.iter();
+        all.flat_map(|one| one.resources.iter().map(move |resource| (&one.name, resource)))
+            .filter(move |(_, resource)| such(resource))
+    }
+
     /// The gateways that may run apart, and whether each is there.
     pub(crate) fn apart_there(&self) -> impl Iterator<Item = (&Name, bool)> {
         self.apart
@@ -121,12 +149,12 @@ impl Front {
             .map(|one| (&one.name, self.present.listens(&one.name)))
     }
 
-    /// Where clients who want this resource connect to: a gateway apart that serves it and is there, where `server.yaml` knows its
-    /// address; or the one in this process.
-    pub(crate) fn entrance(&self, resource: &Name) -> &Entrance {
+    /// Where PostgreSQL's clients who want this resource connect to: a gateway apart that serves it and is there, where `server.yaml`
+    /// knows its address; or the one in this process, if it takes them.
+    pub(crate) fn entrance(&self, resource: &Name) -> Option<&Entrance> {
         let serves = |one: &&Elsewhere| self.present.serves(&one.name, resource);
         let apart = self.apart.iter().find(serves);
-        apart.map_or(&self.own, |apart| &apart.entrance)
+        apart.map(|apart| &apart.entrance).or(self.own.as_ref())
     }
 }
 

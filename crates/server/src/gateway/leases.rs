@@ -10,7 +10,7 @@ use daypass_core::event::What;
 use daypass_core::grant::{self, Grant, State};
 use daypass_core::id::{GrantId, PersonId, SessionId};
 use daypass_core::lock::{self, On};
-use daypass_core::name::Item;
+use daypass_core::name::{Item, Name};
 use daypass_core::person::Change;
 use daypass_core::session::{self, Session};
 use daypass_core::time::{Span, Timestamp};
@@ -35,18 +35,22 @@ pub(super) struct Held {
     pub(super) grant: GrantId,
     pub(super) item: Item,
     holder: PersonId,
+    protocol: Name,
     /// The run of a gateway that has it.
     gateway: session::Gateway,
-    /// What it logged in at its target with; nothing of one that an earlier run of this server opened. Its `Debug` shows no secret.
+    /// The password that it logged in at its target with, where that is one; nothing of one that an earlier run of this server opened. Its `Debug` shows no secret.
     pub(super) credential: Option<Arc<Credential>>,
+    /// An earlier run of this server opened it.
+    taken_over: bool,
     /// When it was given or renewed last.
     renewed: Instant,
 }
 
 impl Held {
-    pub(super) fn new(session: &Session, credential: Arc<Credential>) -> Self {
+    pub(super) fn new(session: &Session, credential: Option<Arc<Credential>>) -> Self {
         Self {
-            credential: Some(credential),
+            credential,
+            taken_over: false,
             ..Self::taken_over(session)
         }
     }
@@ -58,15 +62,17 @@ impl Held {
             grant: session.grant,
             holder: session.holder,
             item: session.item.clone(),
+            protocol: session.protocol.clone(),
             gateway: session.gateway.clone(),
             credential: None,
+            taken_over: true,
             renewed: edge::instant(),
         }
     }
 
     /// Whether an earlier run of this server opened it.
     pub(super) const fn is_taken_over(&self) -> bool {
-        self.credential.is_none()
+        self.taken_over
     }
 }
 
@@ -124,6 +130,14 @@ impl Leases {
             }
             Which::Every => its.next().is_some(),
         }
+    }
+
+    /// How many sessions there are of a protocol.
+    pub(super) fn of_protocol(&self, protocol: &str) -> usize {
+        let live = self.live();
+        live.values()
+            .filter(|held| held.protocol.as_str() == protocol)
+            .count()
     }
 
     /// Whether a session of this grant is open here.

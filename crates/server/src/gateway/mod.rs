@@ -3,7 +3,7 @@
 //!
 //! The protocols are `daypass-gateway`'s, which decides nothing. What it asks, in process or over HTTP (`api/gateways.rs`), is answered here
 //! and in one way (`control.rs`), from the engine: which gateway asks (`asker.rs`), who somebody is
-//! (`proof.rs`), what they may reach and under which grant (`open.rs`, `ask.rs`), for how long (`leases.rs`), as whom
+//! (`proof.rs`, `ssh.rs`), what they named (`named.rs`), what they may reach and under which grant (`open.rs`, `ask.rs`), for how long (`leases.rs`), as whom
 //! (`upstream.rs`), and that what they did is stored and logged (`records.rs`).
 
 mod apart;
@@ -12,14 +12,17 @@ mod asker;
 mod close;
 mod control;
 mod credential;
+mod doors;
 mod entrance;
 mod key;
 mod leases;
+mod named;
 mod open;
 mod present;
 mod proof;
 mod records;
 mod retention;
+mod ssh;
 mod start;
 mod tickets;
 mod upstream;
@@ -37,7 +40,7 @@ pub use apart::{Apart, ApartError};
 pub(crate) use asker::Asker;
 pub(crate) use control::Desk;
 pub(crate) use credential::issue;
-pub(crate) use entrance::Elsewhere;
+pub(crate) use entrance::{Elsewhere, SshEntrance};
 pub(crate) use records::{Records, logged, recording};
 pub use start::StartError;
 pub(crate) use start::open;
@@ -54,6 +57,9 @@ use upstream::Upstreams;
 /// How long somebody may take to prove who they are, then to open a session: gateways give a handshake fifteen seconds.
 const PROMPT: Duration = Duration::from_secs(20);
 
+/// The same by SSH, where people are asked something while they connect: gateways give them two minutes.
+const LOGIN: Duration = Duration::from_secs(130);
+
 /// How long it may take until it is asked again for somebody who waits: a gateway apart asks for some at a time, each for eight seconds.
 const TURN: Duration = Duration::from_secs(120);
 
@@ -61,13 +67,14 @@ const TURN: Duration = Duration::from_secs(120);
 pub(crate) struct Front {
     /// What the gateway in this process is called in the log.
     pub(crate) name: Name,
-    protocol: Name,
     /// How long a lease holds without being renewed.
     lease: Span,
     /// How long a credential lasts that was not issued for a grant.
     pub(crate) credential_lifetime: Span,
-    /// Where clients connect to the gateway in this process.
-    pub(crate) own: Entrance,
+    /// Where PostgreSQL's clients connect to the gateway in this process, if they may.
+    pub(crate) own: Option<Entrance>,
+    /// Where SSH's do.
+    pub(crate) ssh: Option<SshEntrance>,
     /// The gateways that may run apart: who is not among them is none, whatever their token says.
     apart: Vec<Elsewhere>,
     /// Which gateways are there.
@@ -85,6 +92,9 @@ pub(crate) struct Front {
     /// Ends that could not be written down yet.
     unwritten: Unwritten,
     attempts: Tickets<IpAddr, Attempt>,
+    /// The same by SSH, on accounts of their own. A gateway gives back what nobody answers, and lets no address have as many connections that
+    /// are nobody's yet as one may have attempts: nobody is shut out by strangers at the same address.
+    logins: Tickets<IpAddr, Attempt>,
     entrants: Tickets<PersonId, Entrant>,
     waits: Tickets<PersonId, Wait>,
 }

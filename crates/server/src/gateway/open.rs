@@ -14,15 +14,16 @@ use daypass_engine::{Error, NewSession, OpenedSession};
 use daypass_gateway::control::{
     Lease, OnFailure, Opened, Opening, Recording, Refusal, Target, Term, Unavailable,
 };
-use daypass_gateway::postgres::target::{Guardrails, PostgresTarget};
+use daypass_gateway::postgres::target::Guardrails;
 use daypass_policy::{GatewayTerms, OnFailure as OnRecordingFailure};
 use daypass_providers::Credential;
 
 use super::ask::{self, Wait};
 use super::leases::Held;
+use super::named::{Named, SSH, said};
 use super::proof::Entrant;
 use super::records::{Begun, Records};
-use super::{Asker, Front, upstream};
+use super::{Asker, Front, ssh, upstream};
 use crate::app::Parts;
 use crate::edge;
 
@@ -49,28 +50,8 @@ pub(super) fn refused(error: Error) -> Result<Refusal, Unavailable> {
     }
 }
 
-/// What somebody named: a resource, or a role on it.
-pub(super) struct Named {
-    pub(super) resource: Name,
-    pub(super) role: Option<Name>,
-}
-
-impl Named {
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (resource, role) = match text.split_once('/') {
-            Some((resource, role)) => (resource, Some(role.parse().ok()?)),
-            None => (text, None),
-        };
-        Some(Self {
-            resource: resource.parse().ok()?,
-            role,
-        })
-    }
-
-    pub(super) fn fits(&self, item: &Item) -> bool {
-        item.resource == self.resource && self.role.as_ref().is_none_or(|role| *role == item.role)
-    }
-}
+/// What is behind the gateway, and the password for it, where there is one.
+type Behind = (Target, Option<Arc<Credential>>);
 
 /// What somebody holds of what they named.
 enum Found {
@@ -124,12 +105,16 @@ impl Front {
                 Some(String::from("connect again")),
             )));
         };
-        let Some(named) = Named::read(&opening.target) else {
-            let hint = "name what you want to reach as the database: dbname=RESOURCE or dbname=RESOURCE/ROLE; daypass ls lists it";
-            return Ok(Opened::Refused(refusal(
-                "there is no such resource",
-                Some(hint.to_owned()),
-            )));
+        let another = entrant
+            .named
+            .as_ref()
+            .is_some_and(|named| *named != opening.target);
+        if another || entrant.protocol != opening.origin.protocol {
+            let what = "this is not what was named when it was signed";
+            return Ok(Opened::Refused(refusal(what, None)));
+        }
+        let Some(named) = named(app, &entrant, &opening) else {
+            return Ok(Opened::Refused(nothing_such(&entrant, &opening)));
         };
         // Before anything is looked up or asked for: whether there is such a thing is none of its business.
         if !by.serves(&named.resource) {
@@ -176,20 +161,21 @@ impl Front {
         opening: &Opening,
     ) -> Result<Opened, Unavailable> {
         match found {
-            Found::There(grant, item) => self.begin(app, entrant, &grant, &item, opening).await,
+            Found::There(grant, item) => self.begin(app, entrant, (&grant, &item), named, opening).await,
             Found::Coming(grant) => self.wait(
                 Wait::for_grant(entrant.clone(), grant),
                 vec![String::from(ask::COMING)],
             ),
             Found::Several(items) => {
-                let items: Vec<_> = items.iter().map(|item| format!("dbname={item}")).collect();
+                let said = |item: &Item| said(opening.origin.protocol, &item.to_string());
+                let items: Vec<_> = items.iter().map(said).collect();
                 let hint = format!("say which: {}", items.join(" or "));
                 let why = format!("you hold several roles of {}", named.resource);
                 Ok(Opened::Refused(refusal(why, Some(hint))))
             }
             // A credential of a grant dies with it. It asks for nothing, or who holds it could go on for ever.
             Found::Nothing => {
-                let hint = format!("daypass connect {}", opening.target);
+                let hint = format!("daypass connect {}", named.resource);
                 let why = "the grant that this credential is for is over, or gives something else";
                 Ok(Opened::Refused(refusal(why, Some(hint))))
             }
@@ -201,29 +187,29 @@ impl Front {
         &self,
         app: &Parts,
         entrant: &Entrant,
-        grant: &Grant,
-        item: &Item,
+        (grant, item): (&Grant, &Item),
+        named: &Named,
         opening: &Opening,
     ) -> Result<Opened, Unavailable> {
-        let Some(terms) = terms(app, grant, item).await? else {
-            let hint = format!("daypass connect {item}");
-            return Ok(Opened::Refused(refusal(
-                format!("{item} is not reached through the gateway"),
-                Some(hint),
-            )));
+        let terms = match terms(app, (grant, item), opening.origin.protocol).await? {
+            Ok(terms) => terms,
+            Err(no) => return Ok(Opened::Refused(no)),
         };
-        let guardrails = Guardrails {
-            read_only: terms.read_only,
-            no_ddl: terms.no_ddl,
-            qualified: terms.qualified,
+        let target = async {
+            match opening.origin.protocol {
+                SSH => host(app, entrant, (grant, item), named, opening).await,
+                _ => self.database(app, (grant, item), &terms).await,
+            }
         };
-        let target = self.upstreams.target(&app.engine, grant, item, guardrails);
         let target = match edge::within(TARGET, target).await {
-            Ok(Ok(target)) => target,
+            Ok(Ok(Ok(target))) => target,
+            Ok(Ok(Err(no))) => return Ok(Opened::Refused(no)),
             Ok(Err(Error::Refused(no))) => return Ok(Opened::Refused(refused(Error::Refused(no))?)),
             Ok(Err(error)) => return Ok(Opened::Refused(unreachable(grant, item, &error))),
             Err(late) => return Ok(Opened::Refused(unreachable(grant, item, &late))),
         };
+        let protocol = opening.origin.protocol.parse();
+        let protocol = protocol.map_err(|_| unavailable("the protocol has no name"))?;
         let mode = Mode {
             values: terms.values,
             on_failure: match terms.on_failure {
@@ -249,7 +235,9 @@ impl Front {
             grant: grant.id,
             holder: entrant.person,
             item: item.clone(),
-            protocol: self.protocol.clone(),
+            protocol,
+            place: target.0.place(),
+            credential: entrant.credential.token(),
             gateway: entrant.by.of(&self.name),
             source: opening.origin.peer,
             program: opening.program.clone(),
@@ -274,14 +262,25 @@ impl Front {
         Ok(Opened::Lease(Box::new(lease)))
     }
 
-    /// Gives the lease of a session that was written down.
-    fn lease(
+    /// What leads to a database.
+    async fn database(
         &self,
-        opened: &OpenedSession,
-        (target, credential): (PostgresTarget, Arc<Credential>),
-        mode: Mode,
-        begun: bool,
-    ) -> Lease {
+        app: &Parts,
+        (grant, item): (&Grant, &Item),
+        terms: &GatewayTerms,
+    ) -> Result<Result<Behind, Refusal>, Error> {
+        let guardrails = Guardrails {
+            read_only: terms.read_only,
+            no_ddl: terms.no_ddl,
+            qualified: terms.qualified,
+        };
+        let target = self.upstreams.target(&app.engine, grant, item, guardrails).await;
+        let (target, credential) = target?;
+        Ok(Ok((Target::Postgres(target), Some(credential))))
+    }
+
+    /// Gives the lease of a session that was written down.
+    fn lease(&self, opened: &OpenedSession, (target, credential): Behind, mode: Mode, begun: bool) -> Lease {
         let OpenedSession {
             session,
             ends_at,
@@ -297,7 +296,7 @@ impl Front {
                 ends_in: edge::until(*ends_at, *now),
             },
             ends_at: *ends_at,
-            target: Target::Postgres(target),
+            target,
             recording: Recording {
                 values: mode.values,
                 on_failure: mode.on_failure,
@@ -308,6 +307,60 @@ impl Front {
     }
 }
 
+/// What leads to a host: a certificate for the key that the gateway drew for this session.
+async fn host(
+    app: &Parts,
+    entrant: &Entrant,
+    (grant, item): (&Grant, &Item),
+    named: &Named,
+    opening: &Opening,
+) -> Result<Result<Behind, Refusal>, Error> {
+    let way = match ssh::way(app, (grant, item), named, entrant.from)? {
+        Ok(way) => way,
+        Err(no) => return Ok(Err(no)),
+    };
+    let again = || refusal(format!("{item} cannot be reached just now"), None);
+    let Some(key) = &opening.key else {
+        return Ok(Err(again()));
+    };
+    let issued = app
+        .engine
+        .session_certificate(grant, item, (&way.user, key))
+        .await?;
+    let target = ssh::target(way, &issued.certificate).ok_or_else(again);
+    Ok(target.map(|target| (Target::Ssh(target), None)))
+}
+
+/// What somebody named, read as their protocol and what they came with have it.
+fn named(app: &Parts, entrant: &Entrant, opening: &Opening) -> Option<Named> {
+    if let Some(pass) = entrant.pass() {
+        return Named::of(pass, &opening.target);
+    }
+    let policy = app.engine.current().policy;
+    let exists = |name: &Name, role: Option<&Name>| {
+        let resource = policy.resource(name.as_str());
+        resource.is_some_and(|resource| role.is_none_or(|role| resource.roles.contains_key(role)))
+    };
+    Named::read(opening.origin.protocol, &opening.target, exists)
+}
+
+fn nothing_such(entrant: &Entrant, opening: &Opening) -> Refusal {
+    if let Some(pass) = entrant.pass() {
+        let why = format!("this certificate is for {}, and nothing else", pass.item);
+        return refusal(why, Some(format!("daypass ssh {}", pass.item)));
+    }
+    let hint = match opening.origin.protocol {
+        SSH => {
+            "name what you want to reach as the user: ssh RESOURCE@GATEWAY or ssh RESOURCE/ROLE@GATEWAY, perhaps with +USER and @HOST \
+             behind it; daypass ls lists it"
+        }
+        _ => {
+            "name what you want to reach as the database: dbname=RESOURCE or dbname=RESOURCE/ROLE; daypass ls lists it"
+        }
+    };
+    refusal("there is no such resource", Some(hint.to_owned()))
+}
+
 fn unreachable(grant: &Grant, item: &Item, why: &dyn std::fmt::Display) -> Refusal {
     tracing::warn!(grant = %grant.id, error = %why, "a session was not opened: no credential at the target");
     refusal(
@@ -316,16 +369,39 @@ fn unreachable(grant: &Grant, item: &Item, why: &dyn std::fmt::Display) -> Refus
     )
 }
 
-/// What a session under this grant keeps; nothing where there is no way through the gateway.
-async fn terms(app: &Parts, grant: &Grant, item: &Item) -> Result<Option<GatewayTerms>, Unavailable> {
+/// What a session under this grant keeps; or why it is not reached so.
+async fn terms(
+    app: &Parts,
+    (grant, item): (&Grant, &Item),
+    protocol: &str,
+) -> Result<Result<GatewayTerms, Refusal>, Unavailable> {
+    let elsewhere = || {
+        let hint = format!("daypass connect {item}");
+        refusal(format!("{item} is not reached through the gateway"), Some(hint))
+    };
     let part = grant.parts.iter().find(|part| part.item() == item);
-    if !part.is_some_and(|part| upstream::is_spoken(part.spec.kind.as_str())) {
-        return Ok(None);
+    match part.and_then(|part| upstream::protocol_of(part.spec.kind.as_str())) {
+        Some(its) if its == protocol => {}
+        Some(its) => return Ok(Err(other_clients(&item.resource, its))),
+        None => return Ok(Err(elsewhere())),
     }
     let recorded = app.engine.is_to_be_recorded(grant.id).await;
     let agreed = Demands {
         recording: recorded.map_err(unavailable)?.then_some(Recorded::Required),
         ..Demands::default()
     };
-    Ok(app.engine.current().policy.gateway(item, &agreed))
+    let terms = app.engine.current().policy.gateway(item, &agreed);
+    Ok(terms.ok_or_else(elsewhere))
+}
+
+/// It is reached through the gateway, and not by the protocol that somebody came with.
+pub(super) fn other_clients(resource: &Name, protocol: &str) -> Refusal {
+    let (clients, hint) = match protocol {
+        SSH => ("SSH's", format!("daypass ssh {resource}")),
+        _ => ("PostgreSQL's", format!("daypass psql {resource}")),
+    };
+    refusal(
+        format!("{resource} is reached with {clients} clients"),
+        Some(hint),
+    )
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use daypass_core::id::{GrantId, PersonId, TokenId};
 use daypass_core::person::Person;
+use daypass_engine::Pass;
 use daypass_gateway::control::Unavailable;
 use daypass_gateway::scram::{Answer, Certificates, Challenge, Verifier};
 use daypass_policy::Directory as _;
@@ -19,12 +20,17 @@ use crate::edge;
 const NONCE: usize = 18;
 
 /// The longest login that is remembered while somebody proves that it is theirs, in characters.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
+
+/// How many keys a client may come with in one connection.
+const MOST_KEYS: u32 = 10;
 
 /// Somebody who claims to be this was asked.
 pub(super) struct Attempt {
     login: String,
     challenge: Challenge,
+    /// How many proofs of keys were none.
+    failed: u32,
 }
 
 impl Attempt {
@@ -34,11 +40,18 @@ impl Attempt {
             challenge: credential::challenge(app, login, nonce),
             // Nobody's is longer, and many may begin at once.
             login: login.chars().take(LONGEST).collect(),
+            failed: 0,
         }
     }
 
     pub(super) fn challenge(&self) -> &Challenge {
         &self.challenge
+    }
+
+    /// What it is after a proof of a key that was none: a client may come with one key after another. Nothing where that was the last.
+    pub(super) fn again(self) -> Option<Self> {
+        let failed = self.failed + 1;
+        (failed < MOST_KEYS).then_some(Self { failed, ..self })
     }
 
     /// Who it is, with what proves to them that we know them; nothing where the proof is none.
@@ -48,7 +61,7 @@ impl Attempt {
         answer: &Answer,
         certificates: Certificates<'_>,
     ) -> Result<Option<Somebody>, Unavailable> {
-        let Self { login, challenge } = self;
+        let Self { login, challenge, .. } = self;
         let found = app.engine.current().directory.by_login(&login).cloned();
         let person = found.filter(|person| person.active);
         // Nobody's credentials are looked up too, so that the time taken tells nothing.
@@ -67,9 +80,10 @@ impl Attempt {
             .zip(proved)
             .map(|(person, (signature, credential, grant))| Somebody {
                 person,
-                credential,
+                credential: Shown::Token(credential),
                 grant,
                 signature,
+                named: None,
             }))
     }
 }
@@ -77,9 +91,30 @@ impl Attempt {
 /// Somebody who proved who they are.
 pub(super) struct Somebody {
     pub(super) person: Person,
-    pub(super) credential: TokenId,
+    pub(super) credential: Shown,
     pub(super) grant: Option<GrantId>,
     pub(super) signature: Vec<u8>,
+    /// What they named when they signed, where that was a part of it.
+    pub(super) named: Option<String>,
+}
+
+/// What somebody proved it with.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    /// What the store keeps: a password, or a key of theirs.
+    Token(TokenId),
+    /// A certificate, with what it is for.
+    Certificate(Arc<[u8]>, Arc<Pass>),
+}
+
+impl Shown {
+    /// What the store calls it, where it keeps it.
+    pub(super) const fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Token(id) => Some(*id),
+            Self::Certificate(..) => None,
+        }
+    }
 }
 
 /// Somebody who may open one session.
@@ -89,16 +124,35 @@ pub(super) struct Entrant {
     pub(super) by: Arc<Asker>,
     pub(super) person: PersonId,
     /// What they proved it with. It may be revoked while they wait.
-    pub(super) credential: TokenId,
+    pub(super) credential: Shown,
     /// The grant that their credential is for, where it is for one only.
     pub(super) grant: Option<GrantId>,
+    /// By which protocol they proved it: it opens no session of another.
+    pub(super) protocol: &'static str,
+    /// What they named when they signed: a gateway sends them nowhere else.
+    pub(super) named: Option<String>,
     /// From where, for rules about networks, where that is certain.
     pub(super) from: Option<IpAddr>,
 }
 
 impl Entrant {
+    /// What their certificate is for, where they came with one.
+    pub(super) fn pass(&self) -> Option<&Pass> {
+        match &self.credential {
+            Shown::Token(_) => None,
+            Shown::Certificate(_, pass) => Some(pass),
+        }
+    }
+
     /// Whether what they came in with is still good.
     pub(super) async fn is_welcome(&self, app: &Parts) -> Result<bool, Unavailable> {
+        let credential = match &self.credential {
+            Shown::Token(id) => *id,
+            Shown::Certificate(blob, _) => {
+                let shown = app.engine.pass_shown(blob).await.map_err(unavailable)?;
+                return Ok(shown.is_some_and(|(_, holder)| holder == self.person));
+            }
+        };
         let now = app.engine.store().now().await.map_err(unavailable)?;
         let rows = app
             .engine
@@ -107,6 +161,6 @@ impl Entrant {
             .await
             .map_err(unavailable)?;
         let mut rows = rows.iter();
-        Ok(rows.any(|row| row.id == self.credential && now < row.expires_at))
+        Ok(rows.any(|row| row.id == credential && now < row.expires_at))
     }
 }

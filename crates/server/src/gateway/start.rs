@@ -6,25 +6,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daypass_core::grant::{Grant, State};
-use daypass_core::name::BadName;
 use daypass_core::session::Session;
 use daypass_gateway::control::{Closing, Counters, Reason as End};
-use daypass_gateway::postgres::{Postgres, Settings};
+use daypass_gateway::postgres::Settings;
 use daypass_gateway::tls::BadTls;
-use daypass_gateway::{Gateway, Limits, Protocol as _};
+use daypass_gateway::{Gateway, Limits};
 use daypass_recording::{BadKey, Identities};
 use daypass_store::Store;
 use futures_util::{StreamExt as _, stream};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::asker::Asker;
 use super::control::Desk;
-use super::entrance::{Elsewhere, Entrance};
+use super::doors::Doors;
+use super::entrance::Elsewhere;
 use super::leases::Held;
 use super::present::Present;
 use super::tickets::Tickets;
-use super::{Front, PROMPT, Records, TURN, Unwritten, key, leases};
+use super::{Front, LOGIN, PROMPT, Records, TURN, Unwritten, key, leases};
 use crate::app::{App, Parts};
 use crate::config::{GatewayConfig, TlsFiles};
 use crate::edge;
@@ -76,9 +75,6 @@ pub enum StartError {
     /// There is no place for recordings.
     #[error("recordings cannot be kept: {0}")]
     Recordings(#[from] daypass_recording::Error),
-    /// What a protocol is called.
-    #[error("the protocol's name: {0}")]
-    Name(String),
     /// The store does not say what was left open.
     #[error(transparent)]
     Store(#[from] daypass_store::Error),
@@ -89,8 +85,7 @@ pub(crate) struct Begun {
     own: Asker,
     pub(crate) front: Arc<Front>,
     lost: Vec<Session>,
-    listener: TcpListener,
-    postgres: Postgres,
+    doors: Doors,
 }
 
 pub(super) fn file(path: &std::path::Path) -> Result<Vec<u8>, StartError> {
@@ -117,12 +112,6 @@ pub(crate) async fn open(
     base_url: Option<String>,
     store: &Store,
 ) -> Result<Begun, StartError> {
-    let settings = settings(config.postgres.tls.as_ref())?;
-    let end_point = settings
-        .identity
-        .as_ref()
-        .and_then(|identity| identity.end_point().map(<[u8]>::to_vec));
-    let postgres = Postgres::new(settings);
     let records = &config.recordings;
     let identities = match &records.identity {
         Some(path) => {
@@ -131,26 +120,18 @@ pub(crate) async fn open(
         }
         None => None,
     };
-    let entrance = Entrance::read(&config.postgres.address)?;
     let apart: Result<_, StartError> = config.apart.iter().map(Elsewhere::read).collect();
-    let address = config.postgres.listen;
-    let listening = |why| StartError::Listen { address, why };
-    let listener = TcpListener::bind(address).await.map_err(listening)?;
-    let bound = listener.local_addr().map_err(listening)?;
-    tracing::info!(address = %bound, "the gateway takes PostgreSQL's clients");
-    let key = key::read_or_make(&records.key)?;
+    let mut doors = Doors::open(config).await?;
+    let key = key::of_recordings(&records.key)?;
     let own = Asker::own(config.name.clone());
     let present = Present::default();
-    present.enter(&own, end_point.into_iter().collect());
+    present.enter(&own, doors.end_points.clone());
     let front = Arc::new(Front {
         name: own.name.clone(),
-        protocol: postgres
-            .name()
-            .parse()
-            .map_err(|bad: BadName| StartError::Name(bad.to_string()))?,
         lease: config.lease,
         credential_lifetime: config.credential_lifetime,
-        own: entrance.bound(bound.port()),
+        own: doors.postgres.take(),
+        ssh: doors.ssh.take(),
         apart: apart?,
         present,
         base_url,
@@ -160,6 +141,7 @@ pub(crate) async fn open(
         leases: leases::Leases::default(),
         upstreams: super::Upstreams::default(),
         attempts: Tickets::new(PROMPT),
+        logins: Tickets::new(LOGIN),
         entrants: Tickets::new(PROMPT),
         waits: Tickets::new(TURN),
         asking: tokio::sync::Mutex::new(()),
@@ -178,8 +160,7 @@ pub(crate) async fn open(
         own,
         front,
         lost,
-        listener,
-        postgres,
+        doors,
     })
 }
 
@@ -190,8 +171,7 @@ impl Begun {
             own,
             front,
             lost,
-            listener,
-            postgres,
+            doors,
         } = self;
         let control = Desk {
             app: Arc::clone(app),
@@ -207,7 +187,7 @@ impl Begun {
         vec![
             halt.watch(
                 "the gateway",
-                serve((gateway, Arc::clone(&front)), listener, postgres, halt.receiver()),
+                serve((gateway, Arc::clone(&front)), doors, halt.receiver()),
             ),
             halt.watch("what tells the gateway", tell),
             halt.watch("the recordings", keep_up),
@@ -216,19 +196,14 @@ impl Begun {
     }
 }
 
-async fn serve(
-    (gateway, front): (Arc<Gateway>, Arc<Front>),
-    listener: TcpListener,
-    postgres: Postgres,
-    mut stop: watch::Receiver<bool>,
-) {
-    let (running, listening) = (Arc::clone(&gateway), Arc::clone(&gateway));
+async fn serve((gateway, front): (Arc<Gateway>, Arc<Front>), doors: Doors, mut stop: watch::Receiver<bool>) {
+    let running = Arc::clone(&gateway);
     let mut renewing = tokio::spawn(async move { running.run().await });
-    let mut listening = tokio::spawn(listening.listen(listener, Arc::new(postgres)));
+    let mut listening = doors.serve(&gateway);
     tokio::select! {
         () = stopped(&mut stop) => {}
         // Neither ends by itself: without either nobody is served, and the server says so by ending.
-        _ = &mut listening => {}
+        _ = listening.join_next() => {}
         _ = &mut renewing => {}
     }
     gateway.stop();
@@ -242,6 +217,8 @@ async fn serve(
         tracing::warn!("some sessions did not end within {DRAIN:?}: the next start finds them");
     }
     renewing.abort();
+    // What they had begun goes on to its end.
+    listening.detach_all();
 }
 
 /// Looks for sessions that are over without anybody having said so, and for what is kept too long.
@@ -300,6 +277,7 @@ impl Front {
     /// What was begun and not gone on with takes no memory.
     fn forget_tickets(&self) {
         self.attempts.sweep();
+        self.logins.sweep();
         self.entrants.sweep();
         self.waits.sweep();
     }

@@ -16,8 +16,7 @@ use daypass_gateway::postgres::target::{Guardrails, Place, PostgresTarget, Targe
 use daypass_providers::Credential;
 use tokio::sync::Mutex;
 
-/// The kind of target whose protocol this speaks.
-const POSTGRES: &str = "postgres";
+use super::named::{POSTGRES, SSH};
 
 type Kept = Arc<Mutex<Option<Arc<Credential>>>>;
 
@@ -81,9 +80,10 @@ impl Upstreams {
     }
 }
 
-/// Whether sessions of this kind of target go through the gateway.
-pub(super) fn is_spoken(kind: &str) -> bool {
-    kind == POSTGRES
+/// The protocol by which this kind of target is reached through a gateway, if it is.
+pub(super) fn protocol_of(kind: &str) -> Option<&'static str> {
+    // A kind and its protocol have the same name.
+    [POSTGRES, SSH].into_iter().find(|protocol| *protocol == kind)
 }
 
 /// A `postgres` credential in libpq's words (`providers::Credential`).

@@ -228,7 +228,7 @@ pub(crate) async fn identify(app: &Parts, token: TokenRow) -> Result<Option<Iden
         },
         TokenKind::Api { .. } => Via::Token,
         // It opens sessions through the gateway, and nothing here.
-        TokenKind::Gateway { .. } => return Ok(None),
+        TokenKind::Gateway { .. } | TokenKind::SshKey => return Ok(None),
     };
     let caller = Caller {
         person: person.id,
@@ -269,7 +269,7 @@ pub(crate) fn admit(route: Route, identity: &Identity) -> Answer<()> {
     }
     match (&identity.token.kind, route.scope()) {
         (TokenKind::Session, _) => Ok(()),
-        (TokenKind::Gateway { .. }, _) => Err(Failure::unauthenticated(
+        (TokenKind::Gateway { .. } | TokenKind::SshKey, _) => Err(Failure::unauthenticated(
             "the gateway takes this, the API does not",
         )),
         (TokenKind::Api { .. }, None) => {
@@ -373,6 +373,7 @@ const fn changes(route: Route) -> bool {
             | Route::Credentials
             | Route::Certificate
             | Route::GatewayCredential
+            | Route::AddSshKey
             | Route::BreakGlass
             | Route::Acknowledge
             | Route::Delegate
@@ -387,7 +388,7 @@ pub(crate) fn scoped(identity: &Identity, scope: Scope) -> Answer<()> {
     match &identity.token.kind {
         TokenKind::Api { scopes } if !scopes.contains(scope.as_str()) => Err(lacks(identity, scope)),
         TokenKind::Api { .. } | TokenKind::Session => Ok(()),
-        TokenKind::Gateway { .. } => Err(Failure::unauthenticated(
+        TokenKind::Gateway { .. } | TokenKind::SshKey => Err(Failure::unauthenticated(
             "the gateway takes this, the API does not",
         )),
     }

@@ -10,6 +10,7 @@ use daypass_engine::{Snapshot, told as told_edit};
 use daypass_store::Entry;
 
 use super::lock::on as on_lock;
+use super::person::fingerprint;
 use super::words;
 use crate::http::problem::{Answer, Failure};
 
@@ -343,7 +344,17 @@ fn of_person(change: &Change, people: &Snapshot) -> String {
         Change::Mail { mail: Some(_) } => "has another mail address now".to_owned(),
         Change::Mail { mail: None } => "has no mail address now".to_owned(),
         Change::Credentials => "the password was set".to_owned(),
-        Change::TokenIssued { token, expires_at } => {
+        Change::TokenIssued {
+            token,
+            expires_at,
+            key: Some(key),
+        } => {
+            let (token, key) = (token.short(), fingerprint(key));
+            format!("a key of their own opens the gateway until {expires_at}: {key} ({token})")
+        }
+        Change::TokenIssued {
+            token, expires_at, ..
+        } => {
             format!("token {} was issued until {expires_at}", token.short())
         }
         Change::TokenRevoked { token } => format!("token {} was revoked", token.short()),

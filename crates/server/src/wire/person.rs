@@ -1,9 +1,12 @@
 //! Accounts, groups, sessions and tokens on the wire.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use daypass_api::{login, person as api};
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::Person;
+use daypass_core::text::Hash;
 use daypass_engine::Snapshot;
 use daypass_policy::cared_for;
 use daypass_store::{TokenKind, TokenRow};
@@ -56,21 +59,29 @@ pub(crate) fn token(row: &TokenRow, people: &Snapshot) -> login::Token {
         id: row.id,
         login: people.login(row.person),
         name: row.name.clone(),
-        via: via(&row.kind),
+        via: via(row),
         created_at: row.created_at,
         expires_at: row.expires_at,
     }
 }
 
+/// The digest of a public key, as `ssh-keygen -l` shows it.
+pub(super) fn fingerprint(digest: &Hash) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(digest.bytes()))
+}
+
 /// What kind of credential it is.
 #[must_use]
-pub(crate) fn via(kind: &TokenKind) -> login::Via {
-    match kind {
+pub(crate) fn via(row: &TokenRow) -> login::Via {
+    match &row.kind {
         TokenKind::Session => login::Via::Session,
         TokenKind::Api { scopes: written } => login::Via::Token {
             scopes: scopes(written),
             resources: resources(written),
         },
         TokenKind::Gateway { .. } => login::Via::Gateway,
+        TokenKind::SshKey => login::Via::SshKey {
+            fingerprint: fingerprint(&row.hash),
+        },
     }
 }

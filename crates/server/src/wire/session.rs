@@ -26,6 +26,8 @@ pub(crate) fn session(session: &Session, people: &Snapshot) -> api::Session {
         holder: people.login(session.holder),
         item: session.item.clone().into(),
         protocol: session.protocol.clone(),
+        place: session.place.clone(),
+        credential: session.credential,
         gateway: session.gateway.name.clone(),
         source: words(&session.source),
         program: session.program.as_ref().and_then(words),
@@ -64,8 +66,15 @@ pub(super) fn told(what: &Event, people: &Snapshot) -> String {
                 "not recorded"
             };
             let (who, item, gateway) = (people.login(session.holder), &session.item, &session.gateway);
+            let place = session
+                .place
+                .as_ref()
+                .map_or_else(String::new, |place| format!(" ({place})"));
+            let with = session
+                .credential
+                .map_or_else(String::new, |id| format!(", with {}", id.short()));
             format!(
-                "{who} connected to {item}{from} by way of {} ({recorded})",
+                "{who} connected to {item}{place}{from}{with} by way of {} ({recorded})",
                 gateway.name
             )
         }

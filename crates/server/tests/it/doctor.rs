@@ -91,7 +91,7 @@ async fn a_gateway_that_is_not_there_is_missed() {
     config.apart = vec![Elsewhere {
         name: "robot".parse().unwrap(),
         resources: BTreeSet::from(["orders".parse().unwrap()]),
-        address: config.postgres.address.clone(),
+        address: config.postgres.clone().unwrap().address,
         certificate: None,
     }];
     let bed = Bed::with(|server| server.gateway = Some(config)).await;

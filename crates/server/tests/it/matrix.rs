@@ -25,7 +25,7 @@ struct Caller {
 }
 
 /// What an auditor, who changes nothing, may not do although every member may.
-const MEMBERS_ONLY: [Route; 10] = [
+const MEMBERS_ONLY: [Route; 11] = [
     Route::Delegate,
     Route::ReviewChange,
     Route::BreakGlass,
@@ -36,6 +36,7 @@ const MEMBERS_ONLY: [Route; 10] = [
     Route::Credentials,
     Route::Certificate,
     Route::GatewayCredential,
+    Route::AddSshKey,
 ];
 
 impl Caller {

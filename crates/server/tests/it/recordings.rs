@@ -18,7 +18,7 @@ const KEY: &str = "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290g
 pub(crate) fn gateway(folder: &Path) -> GatewayConfig {
     GatewayConfig {
         name: "gw".parse().unwrap(),
-        postgres: PostgresGateway {
+        postgres: Some(PostgresGateway {
             listen: "127.0.0.1:0".parse().unwrap(),
             address: Address {
                 host: "127.0.0.1".to_owned(),
@@ -27,7 +27,8 @@ pub(crate) fn gateway(folder: &Path) -> GatewayConfig {
                 is_plain: true,
             },
             tls: None,
-        },
+        }),
+        ssh: None,
         recordings: RecordingsConfig {
             folder: folder.join("recordings"),
             recipients: Recipients::read(&[KEY]).unwrap(),

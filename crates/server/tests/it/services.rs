@@ -283,7 +283,7 @@ async fn a_gateways_token_is_a_programs_and_for_that_alone() {
     config.apart = vec![Elsewhere {
         name: name("robot"),
         resources: BTreeSet::from([name("orders"), name("staging")]),
-        address: config.postgres.address.clone(),
+        address: config.postgres.clone().unwrap().address,
         certificate: None,
     }];
     let bed = Bed::with(|server| server.gateway = Some(config)).await;

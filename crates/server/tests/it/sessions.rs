@@ -25,6 +25,8 @@ pub(crate) async fn open(bed: &Bed, grant: GrantId, item: &str) -> SessionId {
         holder,
         item: item.parse().unwrap(),
         protocol: "postgres".parse().unwrap(),
+        place: None,
+        credential: None,
         gateway: Gateway {
             name: "gw".parse().unwrap(),
             run: Hash::of(b"its run"),

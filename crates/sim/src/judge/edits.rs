@@ -180,6 +180,7 @@ fn as_agreed(edit: &Edit, before: Option<&Person>, change: &Change, at: Timestam
             Change::TokenIssued {
                 token: of,
                 expires_at,
+                key: None,
             },
         ) => token == of && *expires_at == at + *lifetime,
         (Act::Reactivate { .. }, Change::Reactivated) | (Act::Password, Change::Credentials) => true,

@@ -75,7 +75,9 @@ impl Standings {
             _ => {}
         }
         let (token, until) = match change {
-            Change::TokenIssued { token, expires_at } => (Some(*token), *expires_at),
+            Change::TokenIssued {
+                token, expires_at, ..
+            } => (Some(*token), *expires_at),
             Change::TokenRevoked { .. }
             | Change::Role { .. }
             | Change::Mail { .. }
@@ -346,6 +348,7 @@ mod tests {
         let issued = Change::TokenIssued {
             token,
             expires_at: at(60),
+            key: None,
         };
         standings.note(who(1), &issued, Actor::Person(who(2)), at(5));
         standings.note(who(1), &Change::Reactivated, Actor::Person(who(1)), at(6));

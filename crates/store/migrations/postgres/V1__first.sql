@@ -298,7 +298,7 @@ CREATE TABLE passwords (
     hash TEXT COLLATE "C" NOT NULL
 );
 
--- Login sessions, API tokens and credentials for the gateway, by the SHA-256 of the secret.
+-- Login sessions, API tokens and credentials for the gateway, by the SHA-256 of the secret; public keys for the gateway, by that of the key.
 CREATE TABLE tokens (
     id TEXT COLLATE "C" PRIMARY KEY,
     person TEXT COLLATE "C" NOT NULL REFERENCES people (id),

@@ -295,7 +295,7 @@ CREATE TABLE passwords (
     hash TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Login sessions, API tokens and credentials for the gateway, by the SHA-256 of the secret.
+-- Login sessions, API tokens and credentials for the gateway, by the SHA-256 of the secret; public keys for the gateway, by that of the key.
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     person TEXT NOT NULL REFERENCES people (id),

@@ -211,6 +211,7 @@ async fn issue(store: &Store, row: &TokenRow) -> Result<(), Error> {
     let change = Change::TokenIssued {
         token: row.id,
         expires_at: row.expires_at,
+        key: None,
     };
     change_person(store, person_id(1), change, vec![Side::Token(row.clone())])
         .await

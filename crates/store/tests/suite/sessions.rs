@@ -31,6 +31,8 @@ pub(crate) async fn open(store: &Store, n: u8, grant: u8, gateway: &str) -> Resu
         holder: person_id(grant),
         item: "orders/write".parse().unwrap(),
         protocol: name("postgres"),
+        place: Some("root@web-1".to_owned()),
+        credential: None,
         gateway: Gateway {
             name: name(gateway),
             run: Hash::of(b"its run"),

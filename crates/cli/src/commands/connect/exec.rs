@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
+use super::hosts::{self, On};
 use super::{Found, Reach, Target, psql};
 use crate::commands::ssh;
 use crate::context::Context;
@@ -38,10 +39,14 @@ const GRACE: Duration = Duration::from_secs(5);
   daypass exec orders-prod/write --for 15m --reason \"PAY-7\" -- ./migrate.sh
   daypass exec orders-prod/read --no-input --wait 15m -- pg_dump -f orders.sql
   daypass exec orders-prod/read --release -- psql -c 'select 1'      gives it back though it was there before
+  daypass exec web/deploy -- systemctl reload nginx                  with ssh, on each host of the resource
 
 Ends with the command's own exit code; with 125 where it did not run, and with 7 where the access ended under it: it is told
 to end then (SIGTERM), and killed after 5 s. A grant that was there before stays, unless --release. SIGINT, SIGTERM, SIGHUP
-and SIGQUIT are passed on, and the grant is given back all the same.")]
+and SIGQUIT are passed on, and the grant is given back all the same.
+
+For hosts that are reached with ssh the command runs there: a table says how it ended on each, and the exit code is 0 where it
+ended well on all. What it says is shown with the host's name before each line (on standard error); it gets no input.")]
 pub struct ExecArgs {
     #[command(flatten)]
     reach: Reach,
@@ -49,6 +54,18 @@ pub struct ExecArgs {
     /// Give the grant back also where it was there before
     #[arg(long)]
     release: bool,
+
+    /// With ssh: on this host of the resource; may be given several times [default: on all]
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+
+    /// With ssh: as this user [default: the first that the role opens]
+    #[arg(long, short, value_name = "USER")]
+    login: Option<String>,
+
+    /// With ssh: on so many hosts at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    parallel: usize,
 
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -98,17 +115,13 @@ impl ExecArgs {
         let Self {
             reach,
             release,
+            host,
+            login,
+            parallel,
             command,
         } = self;
-        let (name, args) = command
-            .split_first()
-            .ok_or_else(|| Failure::usage("there is no command to run"))?;
-        // What would fail in the end fails before anybody is asked.
-        let program = program(&context.env.path, name)?;
-        let client = context.client()?;
-        reach
-            .before_asking(&client, psql::KIND, |kind| no_client(&reach.target, kind))
-            .await?;
+        let at_hosts = !host.is_empty() || login.is_some();
+        let (client, program) = before(context, &reach, (&command, at_hosts)).await?;
         let mut signals = Signals::catch()?;
         let found = reach.find_or_ask(context, &client).await?;
         let asked = match &found {
@@ -138,7 +151,18 @@ impl ExecArgs {
             client: &client,
             grant: &grant,
         };
-        let outcome = run.command((&program, args), &reach.target, &mut signals).await;
+        let on = On {
+            hosts: &host,
+            user: login.as_deref(),
+            at_once: parallel,
+        };
+        let outcome = match &program {
+            None => run.at_hosts(&reach.target, on, &command, &mut signals).await,
+            Some(program) => {
+                let args = command.get(1..).unwrap_or_default();
+                run.command((program, args), &reach.target, &mut signals).await
+            }
+        };
         if asked.is_some() || release {
             run.give_back(&outcome).await;
         } else if context.may_ask() {
@@ -152,17 +176,47 @@ impl ExecArgs {
     }
 }
 
-fn no_client(target: &Target, kind: &str) -> Failure {
-    if kind == ssh::KIND {
-        let what = format!("{target} is reached with ssh: a command for it runs there, not here");
-        return Failure::error(what).hint(format!("daypass ssh {target} -- COMMAND"));
+/// What would fail in the end fails before anybody is asked for access. The program that is to run here; nothing where the command is for
+/// hosts, of which nothing is known here.
+async fn before(
+    context: &Context,
+    reach: &Reach,
+    (command, at_hosts): (&[OsString], bool),
+) -> Result<(Client, Option<PathBuf>), Failure> {
+    let name = command
+        .first()
+        .ok_or_else(|| Failure::usage("there is no command to run"))?;
+    let here = program(&context.env.path, name);
+    let client = match (context.client(), here.as_ref()) {
+        (Ok(client), _) => client,
+        // Whichever is nearer.
+        (Err(_), Err(_)) => return here.and(Err(Failure::error("there is no command"))),
+        (Err(failure), Ok(_)) => return Err(failure),
+    };
+    let there = reach.is_of(&client, ssh::KIND).await?;
+    if at_hosts && !there {
+        let what = "--host and --login are for hosts that are reached with ssh";
+        return Err(Failure::usage(what));
     }
+    let program = if there { None } else { Some(here?) };
+    let kinds = [psql::KIND, ssh::KIND];
+    let other = |kind: &str| no_client(&reach.target, kind);
+    reach.before_asking(&client, &kinds, other).await?;
+    Ok((client, program))
+}
+
+fn no_client(target: &Target, kind: &str) -> Failure {
     Failure::error(format!(
         "daypass has no credentials to run a command with for {target} ({kind})"
     ))
     .hint(format!(
         "daypass request {target}, and run it once the access is there"
     ))
+}
+
+fn gone(grant: &Grant, target: &Target) -> Failure {
+    let id = grant.id.short();
+    Failure::error(format!("grant {id} does not give {target} any more"))
 }
 
 /// What was asked for and is not waited for any more: taken back, or given back where it was granted at this moment. Whether
@@ -198,6 +252,32 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Runs it on the hosts of the target.
+    async fn at_hosts(
+        &self,
+        target: &Target,
+        on: On<'_>,
+        command: &[OsString],
+        signals: &mut Signals,
+    ) -> Result<Exit, Failure> {
+        let part = target.part(self.grant).ok_or_else(|| gone(self.grant, target))?;
+        let item = Item {
+            resource: part.resource.clone(),
+            role: part.role.clone(),
+        };
+        let running = hosts::run(self.context, self.client, (self.grant, &item), on, command);
+        tokio::select! {
+            ran = running => ran,
+            // What runs there is hung up with the connections to it.
+            _ = signals.next() => Err(Failure::error("it was told to end before the command had ended everywhere")),
+            why = self.until_over() => {
+                let what = format!("the access is over ({why}); the command was told to end");
+                self.context.out.warn(Line::new().with(Style::Warn, "! ").text(what));
+                Ok(Exit::OVER)
+            }
+        }
+    }
+
     async fn command(
         &self,
         (program, args): (&Path, &[OsString]),
@@ -205,12 +285,7 @@ impl Run<'_> {
         signals: &mut Signals,
     ) -> Result<Exit, Failure> {
         let grant = self.grant;
-        let part = target.part(grant).ok_or_else(|| {
-            Failure::error(format!(
-                "grant {} does not give {target} any more",
-                grant.id.short()
-            ))
-        })?;
+        let part = target.part(grant).ok_or_else(|| gone(grant, target))?;
         if part.kind.as_str() != psql::KIND {
             return Err(no_client(target, part.kind.as_str()));
         }

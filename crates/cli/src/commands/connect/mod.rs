@@ -1,6 +1,7 @@
 //! `connect`: from nothing to a session with the target's own client, asking for access on the way where there is none.
 
 mod exec;
+mod hosts;
 pub(super) mod psql;
 
 pub(crate) use self::exec::ExecArgs;
@@ -137,7 +138,7 @@ impl ConnectArgs {
         // What would fail in the end fails before anybody is asked.
         let client = context.client()?;
         let other = |kind: &str| self.no_client(kind);
-        self.reach.before_asking(&client, psql::KIND, other).await?;
+        self.reach.before_asking(&client, &[psql::KIND], other).await?;
         let program = psql::find(&context.env.path)?;
         let grant = self.reach.access(context, &client).await?;
         let part = self.reach.part(&grant)?;
@@ -188,11 +189,11 @@ impl ConnectArgs {
 }
 
 impl Reach {
-    /// Refuses what is of another kind than this one before anybody is asked for it. One that is not listed may still be held.
+    /// Refuses what is of another kind than these before anybody is asked for it. One that is not listed may still be held.
     pub(crate) async fn before_asking(
         &self,
         client: &Client,
-        kind: &str,
+        kinds: &[&str],
         other: impl Fn(&str) -> Failure,
     ) -> Result<(), Failure> {
         let query = ResourceQuery {
@@ -200,8 +201,24 @@ impl Reach {
             ..ResourceQuery::default()
         };
         let offers = client.resources(&query).await?.items;
-        let odd = offers.iter().find(|offer| offer.kind.as_str() != kind);
+        let odd = offers.iter().find(|offer| !kinds.contains(&offer.kind.as_str()));
         odd.map_or(Ok(()), |offer| Err(other(offer.kind.as_str())))
+    }
+
+    /// Whether the target is of this kind, as far as the server lists it for the caller.
+    async fn is_of(&self, client: &Client, kind: &str) -> Result<bool, Failure> {
+        let query = ResourceQuery {
+            resource: Some(self.target.resource.to_string()),
+            ..ResourceQuery::default()
+        };
+        let offers = client.resources(&query).await?.items;
+        if let Some(offer) = offers.first() {
+            return Ok(offer.kind.as_str() == kind);
+        }
+        // What is not offered may be held.
+        let held = find::live(client).await?;
+        let part = held.iter().find_map(|grant| self.target.part(grant));
+        Ok(part.is_some_and(|part| part.kind.as_str() == kind))
     }
 
     /// What of a grant is meant.

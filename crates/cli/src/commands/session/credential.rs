@@ -16,7 +16,8 @@ use crate::line::{Line, Style};
   export PGPASSWORD=$(daypass session credential -o name)
 
 It lets you in as yourself, for what you were granted; where you hold nothing, connecting asks for it and waits. The name of the database
-says what you want: RESOURCE, or RESOURCE/ROLE. It is shown this once; daypass token ls lists it, daypass token revoke ends it.")]
+says what you want: RESOURCE, or RESOURCE/ROLE; with ssh the user does (behind your
+login and a colon, where passwords are taken; a key is better: daypass ssh-key add). It is shown this once; daypass token ls lists it, daypass token revoke ends it.")]
 pub struct CredentialArgs {}
 
 impl CredentialArgs {
@@ -35,11 +36,18 @@ impl CredentialArgs {
                     );
                 }
             }
-            lines.push(
-                Line::new()
-                    .with(Style::Faint, "database  ")
-                    .text("RESOURCE or RESOURCE/ROLE"),
-            );
+            if credential.fields.contains_key("host") {
+                let what = Line::new().with(Style::Faint, "database  ");
+                lines.push(what.text("RESOURCE or RESOURCE/ROLE"));
+            }
+            if let Some(ssh) = &credential.ssh {
+                let login = credential.fields.get("user").filter(|_| ssh.passwords);
+                let login = login.map_or_else(String::new, |login| format!("{login}:"));
+                let how = format!("ssh -p {} -l {login}RESOURCE/ROLE {}", ssh.port, ssh.host);
+                lines.push(Line::new().with(Style::Faint, "ssh       ").text(how));
+                let known = format!("[{}]:{} {}", ssh.host, ssh.port, ssh.host_key);
+                lines.push(Line::new().with(Style::Faint, "known as  ").text(known));
+            }
             lines.push(
                 Line::new()
                     .with(Style::Faint, "password  ")

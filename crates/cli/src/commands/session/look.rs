@@ -1,49 +1,84 @@
-//! `session watch` and `session replay`: what somebody did in a session, as it happens and from its recording.
+//! `session watch` and `session replay`: what somebody did in a session, or in all of a grant, as it happens and from the recordings.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use daypass_api::Client;
 use daypass_api::client::LineStream;
-use daypass_api::session::SessionState;
-use serde::Deserialize;
+use daypass_api::grant::GrantState;
+use daypass_api::session::{Session, SessionState};
+use daypass_core::id::GrantId;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
-use crate::clean::clean_json;
+use super::show::{self, Show};
+use super::terminals::{self, Searching};
+use super::which::{self, Which};
 use crate::context::Context;
+use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::line::{Line, Style};
+
+/// How often it is looked whether there are more sessions of a grant.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Watch a session as it happens.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass session watch S7K2M9
+  daypass session watch --grant G7K2M9                        all of a grant, also those that begin later
   daypass session watch S7K2M9 -o json | jq -r .text
 
 It begins with what is done from now on; what was done before is in daypass session replay. Auditors, administrators and those who
 reviewed the request may watch. That you watched stands in the log.")]
 pub struct WatchArgs {
-    /// The session, by its (short) id
-    id: String,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Replay what was done in a session.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daypass session replay S7K2M9
+  daypass session replay --grant G7K2M9                       all of a grant, one after another
   daypass session replay S7K2M9 -o json > session.jsonl
+  daypass session replay S7K2M9 --asciicast session.cast      of ssh, for asciinema play session.cast
+  daypass session replay --grant G7K2M9 --search 'rm -rf'     of ssh: what terminals showed, and commands
 
 Each part is held against the log before it is shown. Auditors, administrators and those who reviewed the request may look; that
-you did stands in the log. Ends with 1 where something of it is not as it was recorded.")]
+you did stands in the log. Ends with 1 where something of it is not as it was recorded. What an asciicast plays comes from whoever was
+recorded: a terminal that plays it does what it says.")]
 pub struct ReplayArgs {
-    /// The session, by its (short) id
-    id: String,
+    #[command(flatten)]
+    which: Which,
+
+    /// Write what a terminal showed to this file, as asciicast v3
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["search", "grant"])]
+    asciicast: Option<PathBuf>,
+
+    /// Of which program [default: the only one that showed something]
+    #[arg(long, value_name = "NUMBER", requires = "asciicast")]
+    channel: Option<u32>,
+
+    /// Show only the lines of terminals, and the commands, that have these words
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
 }
 
 impl WatchArgs {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let session = client.session(&self.id).await?;
-        let what = format!("{} of {}, from now on", session.item, session.holder);
-        context.out.note(Line::new().with(Style::Faint, what));
-        show(context, client.watch_session(session.id).await?).await?;
+        if let Some(grant) = self.which.grant(&client).await? {
+            return watch_all(context, &client, grant).await;
+        }
+        for session in self.which.sessions(&client, true).await? {
+            say(context, &session, "from now on");
+            let lines = client.watch_session(session.id).await?;
+            show::all(context, Show::of(session.id, false), lines).await?;
+        }
         Ok(Exit::DONE)
     }
 }
@@ -51,158 +86,92 @@ impl WatchArgs {
 impl ReplayArgs {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.client()?;
-        let session = client.session(&self.id).await?;
-        let live = session.state != SessionState::Closed;
-        let exit = show(context, client.replay_session(session.id).await?).await?;
-        // Of a session that goes on there is no end yet; where that of one that is over is missing, something is.
-        Ok(if live { Exit::DONE } else { exit })
-    }
-}
-
-/// A record, as the server stores it (`Record::line` of the gateway).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Record {
-    at: String,
-    kind: String,
-    text: Option<String>,
-    perhaps: bool,
-    text_missing: Option<serde_json::Value>,
-    values: Option<Vec<serde_json::Value>>,
-    took_us: Option<u64>,
-    rows: Option<u64>,
-    done: Vec<String>,
-    failed: Option<String>,
-    refused: Option<String>,
-    goes_on: bool,
-    suspended: bool,
-    bound: bool,
-    cut: bool,
-    records: Option<u64>,
-    /// Of the last line: how it ended, and why.
-    how: String,
-    why: String,
-}
-
-async fn show(context: &Context, mut lines: LineStream) -> Result<Exit, Failure> {
-    while let Some(line) = lines.next().await? {
-        let record: Record = serde_json::from_str(&line)
-            .map_err(|error| Failure::error(format!("the server sent what is no record: {error}")))?;
-        if record.kind == "end" {
-            return ended(context, &record);
+        let sessions = self.which.sessions(&client, false).await?;
+        if sessions.is_empty() {
+            context.out.note("there was no session under this grant");
         }
-        if context.out.is_for_people() {
-            context.out.line(&shown(&record));
-        } else {
-            context.out.line(&Line::new().text(clean_json(&line)));
+        let mut all = Exit::DONE;
+        let mut found = Vec::new();
+        for session in sessions {
+            let lines = client.replay_session(session.id).await?;
+            let exit = if let Some(file) = &self.asciicast {
+                let mut all = Vec::new();
+                let exit = show::each(context, lines, |line| all.push(line)).await?;
+                terminals::write(context, &all, self.channel, file)?;
+                exit
+            } else if let Some(words) = &self.search {
+                let mut search = Searching::new(session.id, words);
+                let exit = show::each(context, lines, |line| search.line(&line)).await?;
+                found.extend(search.finish(context));
+                exit
+            } else {
+                if self.which.several() {
+                    say(context, &session, "as it was recorded");
+                }
+                show::all(context, Show::of(session.id, self.which.several()), lines).await?
+            };
+            // Of a session that goes on there is no end yet; where that of one that is over is missing, something is.
+            if session.state == SessionState::Closed && exit != Exit::DONE {
+                all = exit;
+            }
+        }
+        if self.search.is_some() {
+            terminals::list(context, &found, self.which.several());
+        }
+        Ok(all)
+    }
+}
+
+fn say(context: &Context, session: &Session, how: &str) {
+    let (id, what) = (session.id.short(), super::what(session));
+    let what = format!("{id}  {what} of {}, {how}", session.holder);
+    context.out.note(Line::new().with(Style::Faint, what));
+}
+
+/// Shows what happens in all sessions of a grant until it is over, and they are.
+async fn watch_all(context: &Context, client: &Client, grant: GrantId) -> Result<Exit, Failure> {
+    let mut watched = HashSet::new();
+    let mut next = FuturesUnordered::new();
+    loop {
+        // Before the sessions: none begins under a grant that is over.
+        let over = client.grant(&grant.to_string()).await?.state == GrantState::Ended;
+        for session in which::of(client, grant, true).await? {
+            if watched.insert(session.id) {
+                let lines = match client.watch_session(session.id).await {
+                    Ok(lines) => lines,
+                    // It may have ended meanwhile; then there is nothing to watch.
+                    Err(_) if is_over(client, &session).await? => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                say(context, &session, "from now on");
+                next.push(one_more(Show::of(session.id, true), lines));
+            }
+        }
+        if over && next.is_empty() {
+            return Ok(Exit::DONE);
+        }
+        let mut look = std::pin::pin!(edge::pause(LOOK));
+        loop {
+            tokio::select! {
+                Some(line) = next.next() => {
+                    let (mut show, lines, line) = line?;
+                    if show.line(context, &line)?.is_none() {
+                        next.push(one_more(show, lines));
+                    }
+                }
+                () = &mut look => break,
+            }
         }
     }
-    Err(Failure::error("the answer was cut off on its way").hint("run it again"))
 }
 
-fn ended(context: &Context, record: &Record) -> Result<Exit, Failure> {
-    let why = record.why.clone();
-    match record.how.as_str() {
-        "complete" => context
-            .out
-            .note(Line::new().with(Style::Faint, format!("  {why}"))),
-        "cut" | "stopped" => {
-            context.out.warn(Line::new().with(Style::Warn, "! ").text(why));
-            return Ok(Exit::ERROR);
-        }
-        _ => {
-            return Err(Failure::error(format!(
-                "the recording is not as it was made: {why}"
-            )));
-        }
-    }
-    Ok(Exit::DONE)
+async fn is_over(client: &Client, session: &Session) -> Result<bool, Failure> {
+    let now = client.session(&session.id.to_string()).await?;
+    Ok(now.state == SessionState::Closed)
 }
 
-/// `10:21:07.120  12 ms  3 rows  select …`.
-fn shown(record: &Record) -> Line {
-    let time = record
-        .at
-        .split_once('T')
-        .map_or(record.at.as_str(), |(_, time)| time);
-    let mut line = Line::new().with(Style::Faint, format!("{time}  "));
-    if let Some(lost) = record.records {
-        return line.with(Style::Warn, format!("{lost} records are missing here"));
-    }
-    if let Some(took) = record.took_us {
-        line = line.with(Style::Faint, format!("{}  ", span(took)));
-    }
-    if let Some(rows) = record.rows.filter(|rows| *rows > 0) {
-        line = line.with(
-            Style::Faint,
-            format!("{rows} row{}  ", if rows == 1 { "" } else { "s" }),
-        );
-    }
-    if record.goes_on {
-        line = line.with(Style::Faint, "goes on: ");
-    }
-    if record.perhaps {
-        line = line.with(Style::Faint, "(perhaps, by its name) ");
-    }
-    line = line.text(record.text.clone().unwrap_or_default());
-    if record.text_missing.is_some() {
-        line = line.with(Style::Faint, " …");
-    }
-    if let Some(values) = record.values.as_ref().filter(|values| !values.is_empty()) {
-        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-        line = line.with(Style::Faint, format!("  [{}]", values.join(", ")));
-    }
-    if !record.done.is_empty() && (record.failed.is_some() || record.cut) {
-        line = line.with(Style::Faint, format!("  did {}", record.done.join(", ")));
-    }
-    match (&record.failed, &record.refused, record.cut) {
-        (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
-        (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
-        _ if record.suspended => line.with(Style::Faint, "  and waits to go on"),
-        _ if record.bound => line.with(Style::Faint, "  bound, and not executed"),
-        (_, _, true) => line.with(Style::Warn, "  cut: whether it ran is not known"),
-        _ => line,
-    }
-}
-
-fn span(micros: u64) -> String {
-    match micros {
-        ..1_000 => format!("{micros} µs"),
-        1_000..10_000_000 => format!("{} ms", micros / 1_000),
-        _ => format!("{} s", micros / 1_000_000),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(json: &str) -> String {
-        let record: Record = serde_json::from_str(json).unwrap();
-        shown(&record).render(false)
-    }
-
-    #[test]
-    fn a_statement_is_shown_with_what_became_of_it() {
-        let ran = r#"{"n":1,"at":"2026-01-02T10:21:07.12Z","kind":"statement","text":"select 1","took_us":12345,"rows":1,"done":["SELECT 1"]}"#;
-        assert_eq!(line(ran), "10:21:07.12Z  12 ms  1 row  select 1");
-        let failed = r#"{"at":"2026-01-02T10:21:07Z","kind":"statement","text":"x","took_us":5,"rows":0,"failed":"42601"}"#;
-        assert_eq!(line(failed), "10:21:07Z  5 µs  x  failed (42601)");
-        let partly =
-            r#"{"at":"T1","kind":"statement","text":"x","done":["INSERT 0 1","COMMIT"],"failed":"22012"}"#;
-        assert_eq!(line(partly), "1  x  did INSERT 0 1, COMMIT  failed (22012)");
-        let refused = r#"{"at":"T1","kind":"statement","text":"drop table t","refused":"no DDL"}"#;
-        assert_eq!(line(refused), "1  drop table t  refused: no DDL");
-        let part = r#"{"at":"T1","kind":"statement","text":"x","rows":5,"goes_on":true,"suspended":true}"#;
-        assert_eq!(line(part), "1  5 rows  goes on: x  and waits to go on");
-        let bound = r#"{"at":"T1","kind":"statement","text":"select f()","perhaps":true,"bound":true}"#;
-        assert_eq!(
-            line(bound),
-            "1  (perhaps, by its name) select f()  bound, and not executed"
-        );
-        assert_eq!(
-            line(r#"{"at":"T1","kind":"lost","records":7}"#),
-            "1  7 records are missing here"
-        );
-    }
+/// The next line of a session, with all that is needed for the one behind it.
+async fn one_more(show: Show, mut lines: LineStream) -> Result<(Show, LineStream, String), Failure> {
+    let line = lines.next().await?;
+    Ok((show, lines, line.ok_or_else(show::cut_off)?))
 }

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use super::gate::ALIAS;
+use super::keep::GATEWAY;
+
 /// A path inside quotes of ssh_config, where `%` begins a token.
 pub(super) fn quoted(path: &Path) -> String {
     path.display().to_string().replace('%', "%%")
@@ -11,6 +14,7 @@ pub(super) fn quoted(path: &Path) -> String {
 ///
 /// It may stand first in a configuration, so that it ends up in no other block. Nothing that stands below is known there yet: so
 /// the certificate is looked for when ssh reads it all once more (`final`), with the `User` and the `HostName` that it found.
+/// Where a gateway is in front, ssh offers it nothing but that certificate and its key: by another key, a user would mean something else there.
 /// `ControlPath` is what the first line says that has it.
 pub(super) fn block(program: &str, hosts: &[String], key: &Path, folder: &Path) -> String {
     let (hosts, key, folder) = (hosts.join(","), quoted(key), quoted(folder));
@@ -20,7 +24,13 @@ pub(super) fn block(program: &str, hosts: &[String], key: &Path, folder: &Path) 
          Match host {hosts}\n    ControlPath none\n\
          Match final host {hosts} exec \"{program} ssh-certificate --for '%h' --user '%r'\"\n    \
          IdentityFile \"{key}\"\n    CertificateFile \"{folder}/%h_%r-cert.pub\"\n    IdentitiesOnly yes\n    \
-         ControlPath none\n"
+         ControlPath none\n\
+         # Where a gateway is in front of the host, the certificate opens that alone, and ssh goes through.\n\
+         Match final host {hosts} exec \"test -f '{folder}/%h_%r-cert.{GATEWAY}' && {program} ssh-certificate --for '%h' --user '%r'\"\n    \
+         IdentityFile \"{key}\"\n    CertificateFile \"{folder}/%h_%r-cert.pub\"\n    IdentitiesOnly yes\n    \
+         ProxyCommand {program} ssh-through --for '%h' --user '%r'\n    HostKeyAlias {ALIAS}\n    \
+         UserKnownHostsFile \"{folder}/%h_%r-cert.{GATEWAY}\"\n    GlobalKnownHostsFile /dev/null\n    \
+         StrictHostKeyChecking yes\n"
     )
 }
 
@@ -77,6 +87,58 @@ mod tests {
         let (other, told) = shown(&config, &asked, "other");
         assert!(!other.contains("/k/") && told.is_empty(), "{other}{told}");
         assert!(other.contains("serveraliveinterval 7"));
+    }
+
+    /// The lines of `ssh -G` that begin with one of these.
+    fn of<'a>(config: &'a str, words: &[&str]) -> Vec<&'a str> {
+        let is_one = |line: &&str| words.contains(&line.split(' ').next().unwrap_or_default());
+        config.lines().filter(is_one).collect()
+    }
+
+    #[test]
+    fn a_gateway_is_shown_the_certificate_and_no_other_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, asked) = (dir.path().join("config"), dir.path().join("asked"));
+        let (known, fails) = (
+            dir.path().join("web.internal_backup-cert.gateway"),
+            dir.path().join("fails"),
+        );
+        std::fs::write(&known, "").unwrap();
+        // It says once more that there is one, or that there is none: at first, or later too.
+        let program = |first: &str, then: &str| {
+            format!(
+                "{{ if [ -e '{0}' ]; then {then}; else touch '{0}'; {first}; fi; }} && :",
+                fails.display()
+            )
+        };
+        let own = "Host *\n  IdentityFile /own/id\n";
+        let words = [
+            "identityfile",
+            "identitiesonly",
+            "certificatefile",
+            "proxycommand",
+        ];
+        for (first, then, through) in [
+            ("true", "true", true),
+            ("exit 1", "true", true),
+            ("exit 1", "exit 1", false),
+        ] {
+            let _ = std::fs::remove_file(&fails);
+            let hosts = ["*.internal".to_owned()];
+            let program = program(first, then);
+            let text = block(&program, &hosts, Path::new("/k/id"), dir.path());
+            std::fs::write(&config, format!("{text}{own}")).unwrap();
+            let (shown, _) = shown(&config, &asked, "backup@web.internal");
+            let shown = of(&shown, &words);
+            let has = |word: &str| shown.iter().any(|line| line.starts_with(word));
+            assert_eq!(has("proxycommand"), through, "{first} {then}: {shown:?}");
+            assert_eq!(has("identitiesonly yes"), through, "{first} {then}: {shown:?}");
+            assert_eq!(has("certificatefile"), through, "{first} {then}: {shown:?}");
+        }
+        // With none, it is the host itself that ssh goes to.
+        std::fs::remove_file(&known).unwrap();
+        let (shown, _) = shown(&config, &asked, "backup@web.internal");
+        assert!(of(&shown, &["proxycommand"]).is_empty());
     }
 
     #[test]

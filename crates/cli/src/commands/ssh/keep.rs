@@ -12,6 +12,7 @@ use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use super::gate;
 use super::pick::leads;
 use super::{lasts, program};
 use crate::context::Context;
@@ -20,8 +21,11 @@ use crate::failure::Failure;
 /// The name of the private key's file.
 pub(super) const KEY: &str = "id_ed25519";
 
+/// What the file beside a certificate ends with that says through which gateway it leads.
+pub(super) const GATEWAY: &str = "gateway";
+
 /// The folder of the profile, open.
-pub(super) struct Keep {
+pub(crate) struct Keep {
     folder: PathBuf,
     /// The private key's file. It never leaves this machine.
     pub(super) key: PathBuf,
@@ -68,7 +72,7 @@ pub(super) fn folder(context: &Context) -> Result<PathBuf, Failure> {
 
 impl Keep {
     /// Opens the folder; makes it and the key the first time.
-    pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
+    pub(crate) async fn open(context: &Context) -> Result<Self, Failure> {
         let folder = folder(context)?;
         private_dir(&folder)?;
         let keygen = program(&context.env.path, "ssh-keygen")?;
@@ -132,7 +136,7 @@ impl Keep {
     }
 
     /// Keeps a certificate for one login to an item, beside what plain ssh uses: another role may open the same user. Its file.
-    pub(super) fn for_item(&self, grant: GrantId, certificate: &Certificate) -> Result<PathBuf, Failure> {
+    pub(crate) fn for_item(&self, grant: GrantId, certificate: &Certificate) -> Result<PathBuf, Failure> {
         self.remember(grant, certificate)?;
         let item = &certificate.item;
         let file = self
@@ -143,6 +147,12 @@ impl Keep {
     }
 
     fn put(&self, file: &Path, grant: GrantId, certificate: &Certificate) -> Result<(), Failure> {
+        let beside = file.with_extension(GATEWAY);
+        // Before the certificate: one that opens a gateway alone must not be shown to a host.
+        match &certificate.gateway {
+            Some(gateway) => replace(&beside, gate::known(gateway)?.as_bytes())?,
+            None => remove(&beside)?,
+        }
         replace(file, certificate.certificate.as_bytes())?;
         // After the certificate: a note without its certificate would promise what is not there.
         write(
@@ -160,7 +170,14 @@ impl Keep {
     pub(super) fn forget(&self, host: &str, user: &str) -> Result<(), Failure> {
         let file = self.file(host, user)?;
         remove(&file.with_extension("json"))?;
+        remove(&file.with_extension(GATEWAY))?;
         remove(&file)
+    }
+
+    /// What is known of the gateway in front of a host, where there is one.
+    pub(super) fn gateway(&self, host: &str, user: &str) -> Result<Option<String>, Failure> {
+        let file = self.file(host, user)?.with_extension(GATEWAY);
+        Ok(std::fs::read_to_string(file).ok())
     }
 
     /// Keeps where an item of a grant leads.
@@ -248,6 +265,7 @@ pub(super) fn forget_grant(folder: &Path, grant: GrantId) -> Result<(), Failure>
         } else if name.ends_with("-cert.json") && read::<Note>(&path).is_some_and(|note| note.grant == grant)
         {
             remove(&path)?;
+            remove(&path.with_extension(GATEWAY))?;
             remove(&path.with_extension("pub"))?;
         }
     }

@@ -1,6 +1,7 @@
 //! `ssh`, `ssh-config` and what plain ssh calls: a key of the client's own, and certificates for it that last minutes.
 
 mod block;
+mod gate;
 mod include;
 mod invoked;
 mod keep;
@@ -10,7 +11,7 @@ mod tests;
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -32,10 +33,12 @@ use crate::find;
 use crate::human::left;
 use crate::line::{Line, Style};
 use block::{block, quoted};
+pub(crate) use gate::SshThroughArgs;
 use include::Included;
 use invoked::invoked;
-use keep::Keep;
-use pick::{Picked, certified, leads, pick};
+pub(crate) use keep::Keep;
+pub(crate) use pick::certified;
+use pick::{Picked, for_host, leads, pick};
 
 /// The kind of target that this is the client of.
 pub(crate) const KIND: &str = "ssh";
@@ -56,8 +59,8 @@ const ASK: Duration = Duration::from_secs(2);
   daypass ssh web-1/deploy -- uptime            ssh's own arguments and the command come after --
   daypass ssh web/deploy --host web-2.internal  one of a resource's several hosts
 
-Ends with ssh's own exit code, and with 125 where it could not be started. A session that is open when the grant ends
-stays open: a certificate decides about logins, not about what follows them.")]
+Ends with ssh's own exit code, and with 125 where it could not be started. Directly, a session that is open when the grant ends
+stays open: a certificate decides about logins, not about what follows them. Through a gateway it ends with the grant.")]
 pub struct SshArgs {
     #[command(flatten)]
     reach: Reach,
@@ -73,6 +76,32 @@ pub struct SshArgs {
     /// Arguments for the target's client
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<std::ffi::OsString>,
+}
+
+/// ssh with a certificate, to a user of a host; through the gateway that is in front of it, where one is.
+pub(crate) fn login(
+    ssh: &Path,
+    keep: &Keep,
+    (certificate, file): (&Certificate, &Path),
+    (user, host): (&str, &str),
+) -> Command {
+    let mut command = Command::new(ssh);
+    command.arg("-i").arg(&keep.key).arg("-o");
+    command.arg(format!("CertificateFile=\"{}\"", quoted(file)));
+    // One that is shared would be used beyond the end of a grant.
+    command.args(["-o", "IdentitiesOnly=yes", "-o", "ControlPath=none"]);
+    let Some(gateway) = &certificate.gateway else {
+        command.args(["-l", user, "-p", &certificate.port.to_string(), host]);
+        return command;
+    };
+    let known = quoted(&file.with_extension(keep::GATEWAY));
+    command.args(["-o", "StrictHostKeyChecking=yes", "-o"]);
+    command.arg(format!("UserKnownHostsFile=\"{known}\""));
+    command.args(["-o", "GlobalKnownHostsFile=/dev/null", "-o"]);
+    command.arg(format!("HostKeyAlias={}", gate::ALIAS));
+    let at_gateway = gate::user(certificate, user, host);
+    command.args(["-l", &at_gateway, "-p", &gateway.port.to_string(), &gateway.host]);
+    command
 }
 
 impl SshArgs {
@@ -92,7 +121,7 @@ impl SshArgs {
             let what = format!("{} is no host to log in to ({kind})", self.reach.target);
             Failure::error(what).hint(format!("daypass connect {}", self.reach.target))
         };
-        self.reach.before_asking(&client, KIND, no_host).await?;
+        self.reach.before_asking(&client, &[KIND], no_host).await?;
         let grant = self.reach.access(context, &client).await?;
         let part = self.reach.part(&grant)?;
         if part.kind.as_str() != KIND {
@@ -117,23 +146,7 @@ impl SshArgs {
                 .with(Style::Good, "✓ ")
                 .text(format!("{user}@{host}{until}")),
         );
-        let status = Command::new(&ssh)
-            .arg("-i")
-            .arg(&keep.key)
-            .arg("-o")
-            .arg(format!("CertificateFile=\"{}\"", quoted(&file)))
-            .args([
-                "-o",
-                "IdentitiesOnly=yes",
-                // One that is shared would be used beyond the end of a grant.
-                "-o",
-                "ControlPath=none",
-                "-l",
-                &user,
-                "-p",
-                &certificate.port.to_string(),
-                &host,
-            ])
+        let status = login(&ssh, &keep, (&certificate, &file), (&user, &host))
             .args(&self.args)
             // Where plain ssh is set up too, it would offer a certificate of its own choice beside this one.
             .env(SSH_TO, destination(&user, &host))
@@ -216,9 +229,9 @@ impl SshConfigArgs {
         let program = invoked(context.env.called.as_deref(), &context.env.path, &program);
         let folder = keep::folder(context)?;
         let program = program.display().to_string().replace('%', "%%");
-        if program.contains(['\'', '"', '\n']) {
+        if format!("{program}{}", folder.display()).contains(['\'', '"', '\n']) {
             return Err(Failure::error(
-                "the path of daypass has quotes, which ssh_config cannot hold",
+                "the path of daypass, or of its own files, has quotes, which ssh_config cannot hold",
             ));
         }
         let profile = context
@@ -349,6 +362,7 @@ impl SshCertificateArgs {
         keep.only(&ids);
         let why = match pick(&client, &keep, &grants, to, edge::now()).await? {
             Picked::Certificate(grant, certificate) => {
+                let certificate = for_host(&client, &keep, (grant, *certificate), to.0).await?;
                 keep.certificate(to, grant, &certificate)?;
                 return Ok(Exit::DONE);
             }
@@ -393,7 +407,7 @@ fn lasts((after, before): (Timestamp, Timestamp), now: Timestamp) -> bool {
 }
 
 /// Where a program is.
-fn program(path: &OsStr, name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn program(path: &OsStr, name: &str) -> Result<PathBuf, Failure> {
     use std::os::unix::fs::PermissionsExt as _;
     let is_program = |file: &PathBuf| {
         std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

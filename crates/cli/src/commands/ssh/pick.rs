@@ -83,7 +83,7 @@ pub(super) async fn pick(
 
 /// A certificate for an item of an active grant: the last one, where it still serves, and else another. One is for all hosts
 /// of the item, and a server gives so many at a time.
-pub(super) async fn certified(
+pub(crate) async fn certified(
     client: &Client,
     keep: &Keep,
     (grant, item): (GrantId, &Item),
@@ -95,10 +95,30 @@ pub(super) async fn certified(
     let ask = AskCertificate {
         public_key: keep.public_key.clone(),
         item: Some(item.clone()),
+        host: None,
     };
     let certificate = client.certificate(grant, &ask).await?;
     keep.remember(grant, &certificate)?;
     Ok(certificate)
+}
+
+/// The certificate of an item as plain ssh to this host is to have it: where a gateway is in front, one for that host alone. There ssh says
+/// the user's name, and nothing says the host's.
+pub(super) async fn for_host(
+    client: &Client,
+    keep: &Keep,
+    (grant, certificate): (GrantId, Certificate),
+    host: &str,
+) -> Result<Certificate, Failure> {
+    if certificate.gateway.is_none() {
+        return Ok(certificate);
+    }
+    let ask = AskCertificate {
+        public_key: keep.public_key.clone(),
+        item: Some(certificate.item.clone()),
+        host: Some(host.to_owned()),
+    };
+    Ok(client.certificate(grant, &ask).await?)
 }
 
 /// Whether a host is among these, in whatever letters it was typed.

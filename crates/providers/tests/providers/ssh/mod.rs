@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
-use daypass_providers::ssh::{Ask, Register, Ssh};
+use daypass_providers::ssh::{Ask, MOST_VALID, Opens, Register, Ssh};
 use daypass_providers::{Credential, Error, Inspection, Kind, Progress, Provider, Revealed, Secrets};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -118,6 +118,7 @@ async fn a_certificate_never_outlives_its_grant_and_its_serial_is_new() {
         public_key: KEY,
         key_id: "ana",
         until: now + Span::minutes(minutes),
+        opens: Opens::Hosts,
     };
     let early = certifier.draft(&key, &spec, &ask(60)).await.unwrap_err();
     assert_eq!(early.fault, Fault::NotFound, "nothing was provisioned");
@@ -154,6 +155,7 @@ async fn it_is_gone_when_all_hosts_acknowledged_or_all_time_passed() {
         public_key: KEY,
         key_id: "ana",
         until: now + Span::minutes(60),
+        opens: Opens::Hosts,
     };
     let gone = |seen| match seen {
         Inspection::Gone { shown_by } => Some(shown_by),
@@ -226,6 +228,7 @@ fn ask(until: Timestamp) -> Ask<'static> {
         public_key: KEY,
         key_id: "ana",
         until,
+        opens: Opens::Hosts,
     }
 }
 
@@ -304,7 +307,7 @@ async fn there_is_an_end_to_certificates_for_one_access() {
     let (other, other_key, other_spec) = one(&here, 2).await;
     let certifier = provider.certifier().unwrap();
     let ask = ask(here.0.now() + Span::hours(1));
-    for _ in 0..50 {
+    for _ in 0..MOST_VALID {
         certifier.draft(&key, &spec, &ask).await.unwrap();
     }
     let refused = certifier.draft(&key, &spec, &ask).await.unwrap_err();

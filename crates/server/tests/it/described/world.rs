@@ -238,6 +238,10 @@ fn nobodys(things: &Things) -> Calls {
     calls
 }
 
+fn ssh_key() -> Value {
+    json!({"name": "laptop", "public_key": KEY, "expires_in": "1h"})
+}
+
 /// What a member may.
 fn anas(things: &Things, until: &str) -> Calls {
     let (
@@ -279,6 +283,7 @@ fn anas(things: &Things, until: &str) -> Calls {
         )
         .id(Route::Credentials, grants[0], json!({}))
         .body(Route::GatewayCredential, Value::Null)
+        .body(Route::AddSshKey, ssh_key())
         .id(Route::Certificate, grants[2], json!({"public_key": KEY}))
         .id(Route::Change, changes[0].id, Value::Null)
         .id(
