@@ -33,6 +33,7 @@ macro_rules! asset {
 static STYLE: Asset = asset!("text/css; charset=utf-8", "daypass.css");
 static SCRIPT: Asset = asset!("text/javascript; charset=utf-8", "daypass.js");
 static PALETTE: Asset = asset!("text/javascript; charset=utf-8", "palette.js");
+static REPLAY: Asset = asset!("text/javascript; charset=utf-8", "replay.js");
 static ICON: Asset = asset!("image/svg+xml", "icon.svg");
 
 fn named(name: &str, content: &str) -> String {
@@ -55,6 +56,11 @@ pub(super) fn palette() -> &'static str {
     &PALETTE.path
 }
 
+/// Where the script is that plays and watches sessions.
+pub(super) fn replay() -> &'static str {
+    &REPLAY.path
+}
+
 /// Where the icon is.
 pub(super) fn icon() -> &'static str {
     &ICON.path
@@ -62,7 +68,8 @@ pub(super) fn icon() -> &'static str {
 
 /// Serves one.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
-    let found = [&STYLE, &SCRIPT, &PALETTE, &ICON].into_iter().find(|asset| {
+    let all = [&STYLE, &SCRIPT, &PALETTE, &REPLAY, &ICON];
+    let found = all.into_iter().find(|asset| {
         let file = name.split_once('-').map(|(_, file)| file);
         file == Some(asset.name)
     });

@@ -21,12 +21,17 @@ mod guard;
 mod health;
 mod live;
 mod palette;
+mod player;
 mod proof;
+mod recording;
+mod records;
 mod request;
+mod session;
 mod sessions;
 mod sign_in;
 mod verify;
 mod visit;
+mod watch;
 mod within;
 mod words;
 
@@ -73,7 +78,12 @@ pub(crate) fn pages(app: &App, api: Router) -> Result<Router, Error> {
         .route("/grants/{id}/release", post(access::release))
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
+        .route("/sessions/{id}", get(session::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
+        .route("/sessions/{id}/recording", get(recording::page))
+        .route("/sessions/{id}/programs/{channel}/frames", get(player::frames))
+        .route("/sessions/{id}/watch", get(watch::page))
+        .route("/sessions/{id}/watch/stream", get(watch::stream))
         .route("/audit", get(audit::page))
         .route("/audit/verify", get(verify::page))
         .route("/health", get(health::page))

@@ -137,6 +137,7 @@ document.addEventListener("keydown", (event) => {
 function prepare() {
   for (const hidden of document.querySelectorAll("[data-copy], .keys")) hidden.hidden = false;
   tick();
+  document.dispatchEvent(new Event("shown"));
 }
 
 /** Looks again when something happened: at once, and no more than twice a second. */
