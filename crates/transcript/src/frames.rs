@@ -1,9 +1,7 @@
 //! A program's terminal as frames, for a page that draws it: what changed on its screen, row by row, as runs of text of one look.
 //!
-//! The page obeys nothing that is in a recording: text is text, a look is a class of a closed list ([`Look`]), sizes are clamped. A program
+//! The page obeys nothing that is in a recording: text is text, a look is classes of a closed list ([`Look::WORDS`]), sizes are clamped. A program
 //! that draws without end is shown in coarser steps, and then not any more; that is said.
-
-use std::fmt::Write as _;
 
 use avt::parser::{EdScope, Function};
 use avt::{Cell, Color, Observation, Observer, Operation, Pen, Terminal};
@@ -33,7 +31,7 @@ const NEW_LINES: &str = "\u{1b}[20h";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Run(pub String, pub Look);
 
-/// How text looks: classes of a closed list, of which [`Look::is_known`] knows all.
+/// How text looks: classes of a closed list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Look(String);
 
@@ -223,7 +221,7 @@ impl Frames {
     fn step(&self, at: Timestamp) -> u64 {
         let coarser = u32::try_from(self.given / COARSER).unwrap_or(u32::MAX);
         let step = self.each.saturating_mul(2_u64.saturating_pow(coarser));
-        self.milliseconds(at) / step
+        self.milliseconds(at).checked_div(step).unwrap_or_default()
     }
 
     fn write(&mut self, text: &str) -> Result<(), Skipped> {
@@ -351,8 +349,10 @@ impl Look {
             (pen.is_strikethrough(), "strike"),
         ] {
             if is {
-                let space = if look.0.is_empty() { "" } else { " " };
-                let _ = write!(look.0, "{space}{word}");
+                if !look.0.is_empty() {
+                    look.0.push(' ');
+                }
+                look.0.push_str(word);
             }
         }
         look
@@ -477,7 +477,7 @@ mod tests {
         let second = vec![run("red", "f1 bold"), run(" ", ""), run("x", "fd bd")];
         assert_eq!(all[2].rows, [(1, second)]);
         assert_eq!(all[3].rows, [(2, vec![run("界", "wide")])]);
-        assert_eq!(all[4].rows[0].1[0], run("RED", ""));
+        assert_eq!(all[4].rows[0].1[0], run("RED ", ""));
         assert_eq!(all[4].at, 2_000);
     }
 

@@ -19,23 +19,23 @@ pub(super) struct Rows<'a> {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) number: u64,
-    time: String,
-    took: Option<String>,
-    rows: Option<u64>,
-    lines: Vec<Vec<Part>>,
+    pub(super) time: String,
+    pub(super) took: Option<String>,
+    pub(super) rows: Option<u64>,
+    pub(super) lines: Vec<Vec<Part>>,
     /// So many characters are not shown.
-    more: usize,
+    pub(super) more: usize,
     /// Something of it is missing, was refused or has failed.
-    warns: bool,
+    pub(super) warns: bool,
     /// How long it is.
     pub(super) weight: usize,
 }
 
 /// A part of what it says.
 #[derive(Debug)]
-struct Part {
-    class: &'static str,
-    text: String,
+pub(super) struct Part {
+    pub(super) class: &'static str,
+    pub(super) text: String,
 }
 
 /// Reads a line; nothing where it is no record.
@@ -112,7 +112,7 @@ impl Row {
     }
 }
 
-/// Records, as far as they are wanted.
+/// What a line says; nothing where it is no record.
 pub(super) fn told(teller: &mut Teller, line: &str) -> Option<Told> {
     let record = read(line)?;
     Some(teller.tell(&record, line))

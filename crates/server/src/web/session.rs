@@ -32,12 +32,13 @@ pub(super) struct Head {
     pub(super) short: String,
     pub(super) holder: String,
     pub(super) item: String,
+    pub(super) place: Option<String>,
     pub(super) is_live: bool,
     pub(super) state: &'static str,
     /// Whether something was recorded, and is still there.
     pub(super) has_recording: bool,
-    pub(super) here: Here,
-    pub(super) about: About,
+    here: Here,
+    about: About,
 }
 
 /// On which of its pages one is.
@@ -50,7 +51,6 @@ pub(super) enum Here {
 
 /// All that is known of it.
 pub(super) struct About {
-    place: Option<String>,
     protocol: String,
     program: Option<String>,
     source: Option<String>,
@@ -106,6 +106,7 @@ impl Head {
             short: session.id.short(),
             holder: session.holder.clone(),
             item: session.item.to_string(),
+            place: session.place.clone(),
             is_live: session.state != SessionState::Closed,
             state: state(session),
             has_recording: recording.is_some_and(|recording| recording.removed_at.is_none()),
@@ -114,9 +115,19 @@ impl Head {
         }
     }
 
-    /// Whether one is there.
-    fn is_at(&self, here: &Here) -> bool {
-        self.here == *here
+    /// Whether one is at its details.
+    pub(super) fn is_details(&self) -> bool {
+        self.here == Here::Details
+    }
+
+    /// Whether one is at its recording.
+    pub(super) fn is_recording(&self) -> bool {
+        self.here == Here::Recording
+    }
+
+    /// Whether one watches it.
+    pub(super) fn is_watch(&self) -> bool {
+        self.here == Here::Watch
     }
 }
 
@@ -129,7 +140,6 @@ impl About {
             reason: kill.reason.clone(),
         });
         Self {
-            place: session.place.clone(),
             protocol: session.protocol.to_string(),
             program: session.program.clone(),
             source: session.source.clone(),

@@ -253,7 +253,7 @@ mod tests {
     fn shown(host: &mut Host, json: &str) -> Vec<String> {
         let kind: serde_json::Value = serde_json::from_str(json).unwrap();
         let lines = host.lines(kind["kind"].as_str().unwrap(), &Said::default(), json);
-        lines.iter().map(|line| line.to_string()).collect()
+        lines.iter().map(ToString::to_string).collect()
     }
 
     #[test]

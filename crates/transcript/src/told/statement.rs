@@ -32,8 +32,9 @@ pub struct Record {
     cut: bool,
     may_work: bool,
     records: Option<u64>,
-    /// Of the last line: how it ended, and why.
+    /// Of the last line: how it ended.
     pub how: String,
+    /// Why it ended so.
     pub why: String,
 }
 

@@ -124,6 +124,7 @@ class Player {
   #playing = false;
   #ticked = 0;
   #loaded = null;
+  #whole = false;
 
   constructor(place) {
     this.place = place;
@@ -164,6 +165,7 @@ class Player {
       if (this.#recording.frames.length === 1) this.show(0);
       if (this.#recording.frames.length % EACH === 1) this.bounds();
     }
+    this.#whole = true;
     this.bounds();
     if (this.#recording.frames.length === 0) this.say("What it showed is not recorded.");
   }
@@ -232,7 +234,7 @@ class Player {
       this.show(this.#index + 1);
     }
     this.bounds();
-    if (this.#index + 1 >= frames.length) { this.pause(); return; }
+    if (this.#index + 1 >= frames.length && this.#whole) { this.pause(); return; }
     requestAnimationFrame((next) => this.tick(next));
   }
 
