@@ -81,7 +81,11 @@ fn screens(house: &House, requests: &[String; 2]) -> [(&'static str, Vec<String>
         ("cy", all(&["/approvals", "/account"])),
         (
             "dee",
-            all(&OF_AUDITORS).into_iter().chain(requests()).chain(into).collect(),
+            all(&OF_AUDITORS)
+                .into_iter()
+                .chain(requests())
+                .chain(into)
+                .collect(),
         ),
     ]
 }

@@ -100,7 +100,11 @@ fn a_terminal_is_played_as_it_was_and_searched() {
     let gate = Gate::open();
     let key = gate.own_key("ana");
     let shows = format!("printf '\\033[1;31mcrimson\\033[0m {HOSTILE}\\r\\n'; sleep 3; echo later");
-    let output = gate.ssh(&key, "web-1/shell").args(["-tt", &shows]).output().unwrap();
+    let output = gate
+        .ssh(&key, "web-1/shell")
+        .args(["-tt", &shows])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let recording = format!("/sessions/{}/recording", newest(&gate.house));
 
