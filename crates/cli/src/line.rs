@@ -2,6 +2,7 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use daypass_transcript::told::{Said, Tone};
 
 use crate::clean::clean;
 
@@ -79,6 +80,21 @@ impl Line {
             }
         }
         out
+    }
+}
+
+impl From<Said> for Line {
+    fn from(said: Said) -> Self {
+        let styled = said.parts().into_iter().map(|(tone, text)| {
+            let style = match tone {
+                Tone::Plain => Style::Plain,
+                Tone::Strong => Style::Strong,
+                Tone::Faint => Style::Faint,
+                Tone::Warn => Style::Warn,
+            };
+            (style, text)
+        });
+        Self(styled.collect())
     }
 }
 

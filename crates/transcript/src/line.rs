@@ -21,6 +21,8 @@ pub struct Program {
     pub term: Option<String>,
     /// Its size, columns and rows; none where what it showed is not recorded.
     pub size: Option<(u16, u16)>,
+    /// Since when what it showed is recorded, where it is.
+    pub shown: Option<Timestamp>,
 }
 
 /// A line of one program.
@@ -99,10 +101,12 @@ pub fn programs<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Program> {
                 command,
                 term: None,
                 size: None,
+                shown: None,
             }),
             What::Shows(term, size) => {
                 if let Some(program) = all.iter_mut().find(|one| one.channel == line.channel) {
                     (program.term, program.size) = (term, Some(size));
+                    program.shown = program.shown.or(Some(line.at));
                 }
             }
             _ => {}

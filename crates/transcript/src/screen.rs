@@ -10,7 +10,7 @@ use daypass_core::time::Timestamp;
 const LARGEST: (usize, usize) = (500, 200);
 
 /// So much is written before it is seen what it cost.
-const SOME: usize = 256;
+pub(crate) const SOME: usize = 256;
 
 /// The longest line. One that is wrapped for ever is given in parts.
 const LONGEST: usize = 4 * 1024;
@@ -38,11 +38,11 @@ impl Work {
         self.0 = self.0.saturating_add(earned.saturating_mul(Self::EACH));
     }
 
-    fn pay(&mut self, cells: usize) {
+    pub(crate) fn pay(&mut self, cells: usize) {
         self.0 = self.0.saturating_sub(u64::try_from(cells).unwrap_or(u64::MAX));
     }
 
-    const fn is_spent(&self) -> bool {
+    pub(crate) const fn is_spent(&self) -> bool {
         self.0 == 0
     }
 }
@@ -152,21 +152,21 @@ impl Screen {
     }
 }
 
-fn clamped((columns, rows): (u16, u16)) -> (usize, usize) {
+pub(crate) fn clamped((columns, rows): (u16, u16)) -> (usize, usize) {
     (
         usize::from(columns).clamp(1, LARGEST.0),
         usize::from(rows).clamp(1, LARGEST.1),
     )
 }
 
-fn cells(terminal: &Terminal) -> usize {
+pub(crate) fn cells(terminal: &Terminal) -> usize {
     let (columns, rows) = terminal.size();
     columns * rows
 }
 
 /// What has no width takes a cell here and none elsewhere; and the controls of C1 are not obeyed by most terminals. Neither may part words
 /// that were read.
-const fn is_seen(c: char) -> bool {
+pub(crate) const fn is_seen(c: char) -> bool {
     !matches!(c,
         '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
@@ -197,6 +197,16 @@ struct Looks<'a> {
     moved: &'a mut bool,
     work: &'a mut Work,
     give: &'a mut dyn FnMut(Way, Timestamp, &str),
+}
+
+/// What an operation costs by itself.
+pub(crate) fn cost(terminal: &Terminal, operation: &Operation) -> usize {
+    match operation {
+        Operation::Resize { cols, rows } => 4 * (cells(terminal) + cols * rows),
+        Operation::Function(Function::Rep(count)) => usize::from(*count) * 8,
+        Operation::Function(Function::Lf | Function::Nel | Function::Ri) => terminal.size().0,
+        Operation::Function(_) => 1,
+    }
 }
 
 /// What an operation does to what stands on the screen.
@@ -263,12 +273,7 @@ impl Observer for Looks<'_> {
     fn before(&mut self, context: &mut Observation<'_>, operation: &Operation) {
         let terminal = context.terminal();
         let (columns, _) = terminal.size();
-        self.work.pay(match operation {
-            Operation::Resize { cols, rows } => 4 * (cells(terminal) + cols * rows),
-            Operation::Function(Function::Rep(count)) => usize::from(*count) * 8,
-            Operation::Function(Function::Lf | Function::Nel | Function::Ri) => columns,
-            Operation::Function(_) => 1,
-        });
+        self.work.pay(cost(terminal, operation));
         match harm(operation) {
             Harm::None => {}
             Harm::Moves => *self.moved = true,

@@ -1,10 +1,8 @@
 //! `session …`: connections through a gateway.
 
 mod credential;
-mod host;
 mod look;
 mod show;
-mod statement;
 mod terminals;
 mod which;
 

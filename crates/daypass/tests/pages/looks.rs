@@ -64,8 +64,12 @@ fn full(text: &str) -> (House, [String; 2], Session) {
 }
 
 /// Who looks at which screens.
-fn screens(requests: &[String; 2]) -> [(&'static str, Vec<String>); 3] {
+fn screens(house: &House, requests: &[String; 2]) -> [(&'static str, Vec<String>); 3] {
     let requests = || requests.iter().map(|id| format!("/requests/{id}"));
+    let sessions = house.run("dee", &["session", "ls"]);
+    let session = format!("/sessions/{}", sessions[0]["id"].as_str().unwrap());
+    let into = ["", "/recording", "/recording?words=select", "/watch"];
+    let into = into.map(|more| format!("{session}{more}"));
     let all = |screens: &[&str]| {
         screens
             .iter()
@@ -75,7 +79,14 @@ fn screens(requests: &[String; 2]) -> [(&'static str, Vec<String>); 3] {
     [
         ("ana", all(&SCREENS).into_iter().chain(requests()).collect()),
         ("cy", all(&["/approvals", "/account"])),
-        ("dee", all(&OF_AUDITORS).into_iter().chain(requests()).collect()),
+        (
+            "dee",
+            all(&OF_AUDITORS)
+                .into_iter()
+                .chain(requests())
+                .chain(into)
+                .collect(),
+        ),
     ]
 }
 
@@ -85,7 +96,7 @@ fn nobody_is_kept_out() {
     let nobody = Person::comes(&house, "nobody", Having::default());
     nobody.goes("/sign-in");
     axe::finds_nothing(&nobody);
-    for (name, screens) in screens(&ids) {
+    for (name, screens) in screens(&house, &ids) {
         let person = Person::enters(&house, name);
         for screen in screens {
             person.goes(&screen);
@@ -101,7 +112,7 @@ fn a_phone_is_wide_enough() {
         width: 390,
         ..Having::default()
     };
-    for (name, screens) in screens(&ids) {
+    for (name, screens) in screens(&house, &ids) {
         let person = Person::enters_having(&house, name, phone);
         person.is_as_wide_as(phone.width);
         for screen in screens {
@@ -120,7 +131,7 @@ const HOSTILE: &str = "<img src=x data-pwned onerror=pwned=1><script data-pwned>
 fn no_text_of_anybodys_is_more_than_text() {
     let (house, ids, _session) = full(HOSTILE);
     let mut shown = 0;
-    for (name, screens) in screens(&ids) {
+    for (name, screens) in screens(&house, &ids) {
         let person = Person::enters(&house, name);
         for screen in screens {
             person.goes(&screen);

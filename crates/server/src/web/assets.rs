@@ -31,10 +31,14 @@ macro_rules! asset {
 }
 
 static STYLE: Asset = asset!("text/css; charset=utf-8", "daypass.css");
-static SCRIPT: Asset = asset!("text/javascript; charset=utf-8", "daypass.js");
-static PALETTE: Asset = asset!("text/javascript; charset=utf-8", "palette.js");
-static POLICY: Asset = asset!("text/javascript; charset=utf-8", "policy.js");
 static ICON: Asset = asset!("image/svg+xml", "icon.svg");
+/// What makes pages live, and then what is of single pages.
+static SCRIPTS: [Asset; 4] = [
+    asset!("text/javascript; charset=utf-8", "daypass.js"),
+    asset!("text/javascript; charset=utf-8", "palette.js"),
+    asset!("text/javascript; charset=utf-8", "policy.js"),
+    asset!("text/javascript; charset=utf-8", "replay.js"),
+];
 
 fn named(name: &str, content: &str) -> String {
     let hash = hex::encode(Sha256::digest(content));
@@ -46,19 +50,9 @@ pub(super) fn style() -> &'static str {
     &STYLE.path
 }
 
-/// Where the script is that makes pages live.
-pub(super) fn script() -> &'static str {
-    &SCRIPT.path
-}
-
-/// Where the script of the palette is.
-pub(super) fn palette() -> &'static str {
-    &PALETTE.path
-}
-
-/// Where the script of the policy's editor is.
-pub(super) fn policy() -> &'static str {
-    &POLICY.path
+/// Where the scripts are.
+pub(super) fn scripts() -> impl Iterator<Item = &'static str> {
+    SCRIPTS.iter().map(|script| script.path.as_str())
 }
 
 /// Where the icon is.
@@ -68,10 +62,10 @@ pub(super) fn icon() -> &'static str {
 
 /// Serves one.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
-    let found = [&STYLE, &SCRIPT, &PALETTE, &POLICY, &ICON].into_iter().find(|asset| {
-        let file = name.split_once('-').map(|(_, file)| file);
-        file == Some(asset.name)
-    });
+    let all = [&STYLE, &SCRIPT, &PALETTE, &POLICY, &REPLAY, &ICON];
+    let file = name.split_once('-').map(|(_, file)| file);
+    let mut all = [&STYLE, &ICON].into_iter().chain(&SCRIPTS);
+    let found = all.find(|asset| file == Some(asset.name));
     found.map_or_else(
         || StatusCode::NOT_FOUND.into_response(),
         |asset| {

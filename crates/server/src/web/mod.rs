@@ -23,15 +23,20 @@ mod frame;
 mod guard;
 mod health;
 mod live;
-mod reports;
 mod palette;
+mod player;
 mod policy;
 mod proof;
+mod recording;
+mod records;
+mod reports;
 mod request;
+mod session;
 mod sessions;
 mod sign_in;
 mod verify;
 mod visit;
+mod watch;
 mod who;
 mod within;
 mod words;
@@ -87,12 +92,17 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         .route("/grants/{id}/release", post(access::release))
         .route("/grants/{id}/revoke", post(access::revoke))
         .route("/sessions", get(sessions::page))
+        .route("/sessions/{id}", get(session::page))
         .route("/sessions/{id}/kill", post(sessions::kill))
         .route("/changes/{id}", get(changes::page))
         .route("/changes/{id}/review", post(changes::review))
         .route("/changes/{id}/withdraw", post(changes::withdraw))
         .merge(policy::routes())
         .route("/who", get(who::page))
+        .route("/sessions/{id}/recording", get(recording::page))
+        .route("/sessions/{id}/programs/{channel}/frames", get(player::frames))
+        .route("/sessions/{id}/watch", get(watch::page))
+        .route("/sessions/{id}/watch/stream", get(watch::stream))
         .route("/audit", get(audit::page))
         .route("/audit/verify", get(verify::page))
         .route("/reports", get(reports::page))

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
-use super::visit::Visit;
+use super::visit::{Visit, within_this_site};
 use super::words::When;
 use crate::edge;
 
@@ -107,6 +107,8 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
 #[derive(Debug, Deserialize)]
 pub(super) struct Why {
     reason: String,
+    /// Where to go on.
+    back: Option<String>,
 }
 
 /// Ends one.
@@ -121,5 +123,6 @@ pub(super) async fn kill(
         .clone()
         .scope(visit.api.kill_session(id, &kill))
         .await?;
-    Ok(Redirect::to("/sessions"))
+    let back = why.back.as_deref().unwrap_or("/sessions");
+    Ok(Redirect::to(within_this_site(Some(back))))
 }

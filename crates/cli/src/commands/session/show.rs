@@ -2,9 +2,8 @@
 
 use daypass_api::client::LineStream;
 use daypass_core::id::SessionId;
+use daypass_transcript::told::{Record, Said, Teller};
 
-use super::host::Host;
-use super::statement::{Record, at, shown};
 use crate::clean::clean_json;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -13,7 +12,7 @@ use crate::line::{Line, Style};
 
 /// Shows the records of one session.
 pub(super) struct Show {
-    host: Host,
+    teller: Teller,
     /// Where those of several are shown: whose this is.
     of: Option<SessionId>,
 }
@@ -22,7 +21,7 @@ impl Show {
     /// With the session's name before each line, where those of several are shown.
     pub(super) fn of(session: SessionId, several: bool) -> Self {
         Self {
-            host: Host::default(),
+            teller: Teller::default(),
             of: several.then_some(session),
         }
     }
@@ -32,8 +31,8 @@ impl Show {
         let record = read(line)?;
         if record.kind == "end" {
             if context.out.is_for_people() {
-                for line in self.host.left_out(&self.begin()) {
-                    context.out.line(&line);
+                for said in self.teller.left_out() {
+                    context.out.line(&self.behind(said));
                 }
             }
             return ended(context, &record).map(Some);
@@ -49,19 +48,17 @@ impl Show {
     }
 
     fn in_words(&mut self, record: &Record, line: &str) -> Vec<Line> {
-        let begin = at(self.begin(), record);
-        match record.kind.as_str() {
-            "statement" | "lost" => vec![shown(begin, record)],
-            kind => self.host.lines(kind, &begin, line),
-        }
+        let said = self.teller.tell(record, line).lines();
+        said.into_iter().map(|said| self.behind(said)).collect()
     }
 
-    /// Where those of several are shown, whose this is.
-    fn begin(&self) -> Line {
-        match self.of {
+    /// Behind whose it is, where those of several are shown.
+    fn behind(&self, said: Said) -> Line {
+        let begin = match self.of {
             Some(session) => Line::new().with(Style::Faint, format!("{}  ", session.short())),
             None => Line::new(),
-        }
+        };
+        begin.and(said.into())
     }
 
     /// The line as it is stored; with whose it is, where those of several are shown.

@@ -2,14 +2,17 @@
 
 use serde::Deserialize;
 
-use crate::line::{Line, Style};
+use super::{Said, Tone};
 
 /// A record, as the server stores it (`Record::line` of the gateway).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Record {
+pub struct Record {
+    /// Its number.
+    pub n: u64,
     at: String,
-    pub(super) kind: String,
+    /// What it is of.
+    pub kind: String,
     text: Option<String>,
     perhaps: bool,
     text_missing: Option<serde_json::Value>,
@@ -29,9 +32,10 @@ pub(super) struct Record {
     cut: bool,
     may_work: bool,
     records: Option<u64>,
-    /// Of the last line: how it ended, and why.
-    pub(super) how: String,
-    pub(super) why: String,
+    /// Of the last line: how it ended.
+    pub how: String,
+    /// Why it ended so.
+    pub why: String,
 }
 
 /// Of a statement it is an SQLSTATE; of what was begun at a host, that it was not.
@@ -39,62 +43,65 @@ fn words<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D:
     Ok(serde_json::Value::deserialize(from)?.as_str().map(str::to_owned))
 }
 
-/// When it was, behind what is said before.
-pub(super) fn at(begin: Line, record: &Record) -> Line {
-    let time = record.at.split_once('T');
-    let time = time.map_or(record.at.as_str(), |(_, time)| time);
-    begin.with(Style::Faint, format!("{time}  "))
+impl Record {
+    /// The time of day at which it was.
+    pub(super) fn time(&self) -> String {
+        let time = self.at.split_once('T').map(|(_, time)| time);
+        time.unwrap_or(&self.at).to_owned()
+    }
+
+    /// How long a statement took.
+    pub(super) fn took(&self) -> Option<String> {
+        self.took_us.map(span)
+    }
+
+    /// How many rows a statement gave, where it gave any.
+    pub(super) fn rows(&self) -> Option<u64> {
+        self.rows.filter(|rows| *rows > 0)
+    }
 }
 
-/// `12 ms  3 rows  select …`, behind what is said before.
-pub(super) fn shown(mut line: Line, record: &Record) -> Line {
+/// `select …`, and what became of it.
+pub(super) fn shown(record: &Record) -> Said {
+    let mut line = Said::default();
     if let Some(lost) = record.records {
-        return line.with(Style::Warn, format!("{lost} records are missing here"));
-    }
-    if let Some(took) = record.took_us {
-        line = line.with(Style::Faint, format!("{}  ", span(took)));
-    }
-    if let Some(rows) = record.rows.filter(|rows| *rows > 0) {
-        line = line.with(
-            Style::Faint,
-            format!("{rows} row{}  ", if rows == 1 { "" } else { "s" }),
-        );
+        return line.with(Tone::Warn, format!("{lost} records are missing here"));
     }
     if record.goes_on {
-        line = line.with(Style::Faint, "goes on: ");
+        line = line.with(Tone::Faint, "goes on: ");
     }
     if record.perhaps {
-        line = line.with(Style::Faint, "(perhaps, by its name) ");
+        line = line.with(Tone::Faint, "(perhaps, by its name) ");
     }
     line = line.text(record.text.clone().unwrap_or_default());
     if record.text_missing.is_some() {
-        line = line.with(Style::Faint, " …");
+        line = line.with(Tone::Faint, " …");
     }
     if let Some(values) = record.values.as_ref().filter(|values| !values.is_empty()) {
         let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-        line = line.with(Style::Faint, format!("  [{}]", values.join(", ")));
+        line = line.with(Tone::Faint, format!("  [{}]", values.join(", ")));
     }
     if record.values_missing > 0 {
-        line = line.with(Style::Warn, format!(" and {} values more", record.values_missing));
+        line = line.with(Tone::Warn, format!(" and {} values more", record.values_missing));
     }
     if record.copied > 0 {
-        line = line.with(Style::Faint, format!("  {} bytes copied", record.copied));
+        line = line.with(Tone::Faint, format!("  {} bytes copied", record.copied));
     }
     if !record.done.is_empty() && (record.failed.is_some() || record.cut) {
-        line = line.with(Style::Faint, format!("  did {}", record.done.join(", ")));
+        line = line.with(Tone::Faint, format!("  did {}", record.done.join(", ")));
     }
     if record.done_missing > 0 {
-        line = line.with(Style::Warn, format!("  did {} things more", record.done_missing));
+        line = line.with(Tone::Warn, format!("  did {} things more", record.done_missing));
     }
     match (&record.failed, &record.refused, record.cut) {
-        (Some(state), ..) => line.with(Style::Warn, format!("  failed ({state})")),
-        (_, Some(why), _) => line.with(Style::Warn, format!("  refused: {why}")),
-        _ if record.suspended => line.with(Style::Faint, "  and waits to go on"),
-        _ if record.bound => line.with(Style::Faint, "  bound, and not executed"),
+        (Some(state), ..) => line.with(Tone::Warn, format!("  failed ({state})")),
+        (_, Some(why), _) => line.with(Tone::Warn, format!("  refused: {why}")),
+        _ if record.suspended => line.with(Tone::Faint, "  and waits to go on"),
+        _ if record.bound => line.with(Tone::Faint, "  bound, and not executed"),
         (_, _, true) if record.may_work => {
-            line.with(Style::Warn, "  cut: the target may still be working on it")
+            line.with(Tone::Warn, "  cut: the target may still be working on it")
         }
-        (_, _, true) => line.with(Style::Warn, "  cut: whether it ran is not known"),
+        (_, _, true) => line.with(Tone::Warn, "  cut: whether it ran is not known"),
         _ => line,
     }
 }
@@ -109,11 +116,13 @@ pub(super) fn span(micros: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Told;
+    use super::super::host::Host;
     use super::*;
 
     fn line(json: &str) -> String {
         let record: Record = serde_json::from_str(json).unwrap();
-        shown(at(Line::new(), &record), &record).render(false)
+        Told::of(&mut Host::default(), &record, json).lines()[0].to_string()
     }
 
     #[test]

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use daypass_transcript::{LeftOut, Plain};
+use crate::plain::{LeftOut, Plain};
 use serde::Deserialize;
 
 use super::statement::span;
-use crate::line::{Line, Style};
+use super::{Said, Tone};
 
 /// So many characters in strings that are not shown are told at once, and not only where the program ends.
 const MUCH: u64 = 4_096;
@@ -59,27 +59,27 @@ struct Missing {
 }
 
 /// Reads the records of one session, one after another.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Host {
     shown: BTreeMap<u32, Plain>,
 }
 
 impl Host {
     /// The lines of a record: what it says in words, each below `begin`. One that is not understood is shown as it is stored.
-    pub(super) fn lines(&mut self, kind: &str, begin: &Line, line: &str) -> Vec<Line> {
+    pub(super) fn lines(&mut self, kind: &str, begin: &Said, line: &str) -> Vec<Said> {
         let told = serde_json::from_str(line).ok();
         let told = told.and_then(|record| self.told(kind, begin, &record));
         told.unwrap_or_else(|| vec![begin.clone().text(line)])
     }
 
     /// What was not shown of programs that have not ended.
-    pub(super) fn left_out(&mut self, begin: &Line) -> Vec<Line> {
+    pub(super) fn left_out(&mut self, begin: &Said) -> Vec<Said> {
         let open = std::mem::take(&mut self.shown).into_iter();
         open.filter_map(|(channel, mut shown)| Some(left_out(of(begin, channel), &shown.left_out()?)))
             .collect()
     }
 
-    fn told(&mut self, kind: &str, begin: &Line, record: &OfHost) -> Option<Vec<Line>> {
+    fn told(&mut self, kind: &str, begin: &Said, record: &OfHost) -> Option<Vec<Said>> {
         let begin = of(begin, record.channel);
         let line = match kind {
             "output" => return Some(self.output(&begin, record)),
@@ -98,11 +98,11 @@ impl Host {
                     (0, 0) => String::new(),
                     (columns, rows) => format!(", {columns}x{rows}"),
                 };
-                begin.with(Style::Faint, format!("{term}{size}"))
+                begin.with(Tone::Faint, format!("{term}{size}"))
             }
             "resize" => {
                 let size = format!("{}x{} from here on", record.columns, record.rows);
-                begin.with(Style::Faint, size)
+                begin.with(Tone::Faint, size)
             }
             "exec" => program(begin, record),
             "forward" if record.way == "listen" => begin
@@ -116,13 +116,13 @@ impl Host {
                 .text(record.to.clone().unwrap_or_default()),
             "closed" => ended(begin, record),
             "file" => file(begin, record),
-            "refused" => begin.with(Style::Warn, format!("refused: {}", record.what)),
+            "refused" => begin.with(Tone::Warn, format!("refused: {}", record.what)),
             _ => return None,
         };
         Some(vec![missing(line, record)])
     }
 
-    fn output(&mut self, begin: &Line, record: &OfHost) -> Vec<Line> {
+    fn output(&mut self, begin: &Said, record: &OfHost) -> Vec<Said> {
         let shown = self.shown.entry(record.channel).or_default();
         let mut lines = record
             .text
@@ -135,10 +135,10 @@ impl Host {
             ));
         }
         let told = |text: String| match record.error {
-            true => begin.clone().with(Style::Warn, format!("stderr: {text}")),
+            true => begin.clone().with(Tone::Warn, format!("stderr: {text}")),
             false => begin.clone().text(text),
         };
-        let mut lines: Vec<Line> = lines.into_iter().map(told).collect();
+        let mut lines: Vec<Said> = lines.into_iter().map(told).collect();
         if let Some(left) = shown.left_out_much(MUCH) {
             lines.push(left_out(begin.clone(), &left));
         }
@@ -150,72 +150,72 @@ impl Host {
 }
 
 /// Of which program it is.
-fn of(begin: &Line, channel: u32) -> Line {
-    begin.clone().with(Style::Faint, format!("#{channel}  "))
+fn of(begin: &Said, channel: u32) -> Said {
+    begin.clone().with(Tone::Faint, format!("#{channel}  "))
 }
 
-fn left_out(line: Line, left_out: &LeftOut) -> Line {
+fn left_out(line: Said, left_out: &LeftOut) -> Said {
     let style = match left_out.characters {
-        0 => Style::Faint,
-        _ => Style::Warn,
+        0 => Tone::Faint,
+        _ => Tone::Warn,
     };
     line.with(style, format!("not shown: {left_out} (-o json has all)"))
 }
 
 /// What of a text is not in the record.
-fn missing(line: Line, record: &OfHost) -> Line {
+fn missing(line: Said, record: &OfHost) -> Said {
     let Some(Missing { bytes, sha256 }) = &record.text_missing else {
         return line;
     };
     line.with(
-        Style::Warn,
+        Tone::Warn,
         format!(" … and {bytes} bytes that are not recorded (SHA-256 of all: {sha256})"),
     )
 }
 
 /// What begins, and what it was told of its surroundings.
-fn program(line: Line, record: &OfHost) -> Line {
+fn program(line: Said, record: &OfHost) -> Said {
     let what = match (&record.command, &record.subsystem) {
         (Some(command), _) => command.clone(),
         (None, Some(subsystem)) => format!("({subsystem})"),
         (None, None) => "(a shell)".to_owned(),
     };
-    let line = line.with(Style::Strong, what);
+    let line = line.with(Tone::Strong, what);
     if record.env.is_empty() {
         return line;
     }
     let env = record.env.iter().map(|(name, value)| format!("{name}={value}"));
     let env: Vec<String> = env.collect();
-    line.with(Style::Faint, format!("  with {}", env.join(" ")))
+    line.with(Tone::Faint, format!("  with {}", env.join(" ")))
 }
 
 /// How a program or a forwarded connection ended.
-fn ended(line: Line, record: &OfHost) -> Line {
+fn ended(line: Said, record: &OfHost) -> Said {
     let line = match (&record.signal, record.status) {
-        _ if record.failed => line.with(Style::Warn, "was not begun by the target"),
-        _ if record.cut => line.with(Style::Warn, "cut: the session ended before it did"),
-        (Some(signal), _) => line.with(Style::Warn, format!("ended by {signal}")),
-        _ if record.untold => line.with(Style::Warn, "closed before anybody said how it ended"),
-        (None, Some(0)) => line.with(Style::Faint, "ended"),
-        (None, Some(status)) => line.with(Style::Warn, format!("ended with {status}")),
-        (None, None) => line.with(Style::Faint, "closed"),
+        _ if record.failed => line.with(Tone::Warn, "was not begun by the target"),
+        _ if record.cut => line.with(Tone::Warn, "cut: the session ended before it did"),
+        (Some(signal), _) => line.with(Tone::Warn, format!("ended by {signal}")),
+        _ if record.untold => line.with(Tone::Warn, "closed before anybody said how it ended"),
+        (None, Some(0)) => line.with(Tone::Faint, "ended"),
+        (None, Some(status)) => line.with(Tone::Warn, format!("ended with {status}")),
+        (None, None) => line.with(Tone::Faint, "closed"),
     };
     let took = record
         .took_us
         .map_or_else(String::new, |took| format!(" after {}", span(took)));
     line.with(
-        Style::Faint,
+        Tone::Faint,
         format!("{took}, {} up, {} down", bytes(record.up), bytes(record.down)),
     )
 }
 
-fn file(line: Line, record: &OfHost) -> Line {
+fn file(line: Said, record: &OfHost) -> Said {
     let mut line = line.text(format!("{} ", record.did)).text(record.path.clone());
     if let Some(to) = &record.to {
         line = line.text(format!(" -> {to}"));
     }
     if !record.flags.is_empty() {
-        line = line.with(Style::Faint, format!("  ({})", record.flags.join(", ")));
+        line = line.with(Tone::Faint, format!("  ({})", record.flags.join(", ")));
     }
     let set = [
         record.mode.as_ref().map(|mode| format!("mode {mode}")),
@@ -228,13 +228,13 @@ fn file(line: Line, record: &OfHost) -> Line {
     }
     if record.read > 0 || record.written > 0 {
         let moved = format!("  {} read, {} written", bytes(record.read), bytes(record.written));
-        line = line.with(Style::Faint, moved);
+        line = line.with(Tone::Faint, moved);
     }
     match record.status {
         Some(0) => line,
-        Some(status) => line.with(Style::Warn, format!("  failed ({status})")),
-        None if record.asked => line.with(Style::Faint, "  asked for, not answered yet"),
-        None => line.with(Style::Warn, "  not answered"),
+        Some(status) => line.with(Tone::Warn, format!("  failed ({status})")),
+        None if record.asked => line.with(Tone::Faint, "  asked for, not answered yet"),
+        None => line.with(Tone::Warn, "  not answered"),
     }
 }
 
@@ -252,8 +252,8 @@ mod tests {
 
     fn shown(host: &mut Host, json: &str) -> Vec<String> {
         let kind: serde_json::Value = serde_json::from_str(json).unwrap();
-        let lines = host.lines(kind["kind"].as_str().unwrap(), &Line::new(), json);
-        lines.iter().map(|line| line.render(false)).collect()
+        let lines = host.lines(kind["kind"].as_str().unwrap(), &Said::default(), json);
+        lines.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -355,16 +355,16 @@ mod tests {
         let left = "1 character in 1 string for the terminal itself, 1 control sequence (-o json has all)";
         let end = r#"{"kind":"exit","channel":1,"status":0,"took_us":1,"up":0,"down":0}"#;
         assert_eq!(shown(&mut host, end)[0], format!("#1  not shown: {left}"));
-        let rest = host.left_out(&Line::new());
+        let rest = host.left_out(&Said::default());
         assert_eq!(rest.len(), 1);
-        assert_eq!(rest[0].render(false), format!("#2  not shown: {left}"));
-        assert!(host.left_out(&Line::new()).is_empty());
+        assert_eq!(rest[0].to_string(), format!("#2  not shown: {left}"));
+        assert!(host.left_out(&Said::default()).is_empty());
     }
 
     /// The gateway's test holds these lines against its events: a field that is added there has to be in them.
     #[test]
     fn each_word_of_each_record_is_shown() {
-        let lines = include_str!("../../../../gateway/src/ssh/events.jsonl");
+        let lines = include_str!("../../../gateway/src/ssh/events.jsonl");
         for line in lines.lines() {
             let all = shown(&mut Host::default(), line);
             assert_ne!(all, [line], "it is told in words");
