@@ -46,6 +46,7 @@ impl Row {
                 format!("API token: {}", scopes.join(", "))
             }
             Via::Gateway => "credential for the gateway".to_owned(),
+            Via::SshKey { fingerprint } => format!("SSH key {fingerprint}"),
         };
         Self {
             id: token.id.to_string(),

@@ -62,7 +62,6 @@ pub(super) fn icon() -> &'static str {
 
 /// Serves one.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
-    let all = [&STYLE, &SCRIPT, &PALETTE, &POLICY, &REPLAY, &ICON];
     let file = name.split_once('-').map(|(_, file)| file);
     let mut all = [&STYLE, &ICON].into_iter().chain(&SCRIPTS);
     let found = all.find(|asset| file == Some(asset.name));

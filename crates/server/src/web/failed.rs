@@ -49,6 +49,7 @@ impl Failed {
             title: String::from("Not here"),
             what: what.into(),
             hint: None,
+            wants_proof: false,
         }
     }
 

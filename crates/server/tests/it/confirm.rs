@@ -282,7 +282,10 @@ async fn a_page_asks_for_the_proof_and_goes_on_with_what_was_sent() {
     let wrong = form(&bed, &session, "same-origin", &with("guessed wrongly")).await;
     assert_eq!(wrong.status(), 401);
     let page = wrong.text().await.unwrap();
-    assert!(page.contains("the password is wrong") && !page.contains("guessed wrongly"), "{page}");
+    assert!(
+        page.contains("the password is wrong") && !page.contains("guessed wrongly"),
+        "{page}"
+    );
     let elsewhere = form(&bed, &session, "cross-site", &with(PASSWORD)).await;
     assert_eq!(elsewhere.status(), 403, "no other site proves anything");
     assert_eq!(client.requests(&Default::default()).await.unwrap().items, []);

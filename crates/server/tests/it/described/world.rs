@@ -266,7 +266,7 @@ fn wanted(item: &str) -> Value {
 }
 
 /// What anybody may.
-fn nobodys(things: &Things) -> Calls {
+fn nobodys() -> Calls {
     let mut calls = Calls::default();
     calls
         .body(Route::Login, json!({"login": "ana", "password": PASSWORD}))
@@ -530,7 +530,7 @@ pub(super) async fn build() -> World {
     for (name, token, calls) in [
         // Before anybody else comes upon that change by chance, and has a say in it.
         ("root, first", Some(bed.session("root").await), first(&things)),
-        ("nobody", None, nobodys(&things)),
+        ("nobody", None, nobodys()),
         (
             "ana",
             Some(bed.session("ana").await),
