@@ -304,6 +304,12 @@ impl Grant {
         }
     }
 
+    /// What it gives of an item, if that is one of its.
+    #[must_use]
+    pub fn part(&self, item: &Item) -> Option<&Part> {
+        self.parts.iter().find(|part| part.item() == item)
+    }
+
     /// Whether one of its items is at this key.
     #[must_use]
     pub fn is_on(&self, key: &TargetKey) -> bool {
@@ -464,7 +470,7 @@ impl Grant {
                 "only its holder gets the credentials of a grant",
             ));
         }
-        if !self.parts.iter().any(|part| part.item() == item) {
+        if self.part(item).is_none() {
             return Err(Refusal::new(
                 Code::NotFound,
                 format!("{item} is not in this grant"),

@@ -18,6 +18,7 @@ use crate::connectors::Connectors;
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::{Error, not_found};
+use crate::passage::goes_through;
 use crate::requests::check_text;
 use crate::reveal::may_reveal;
 use crate::services::{lost, may_use};
@@ -113,19 +114,14 @@ impl Engine {
     /// # Errors
     /// Where the item is reached directly, the access is not there, or the target does not answer.
     pub async fn gateway_credential(&self, grant: &Grant, item: &Item) -> Result<Credential, Error> {
-        let current = self.current();
-        let resource = current.policy.resource(item.resource.as_str());
-        if resource.is_none_or(|resource| resource.access != Access::Gateway) {
-            let what = format!("{} is not reached through the gateway", item.resource);
-            return Err(Refusal::new(Code::Invalid, what).into());
-        }
+        goes_through(&self.current(), item)?;
         self.set_credential(grant, item).await
     }
 
     /// Sets a credential at the target.
     async fn set_credential(&self, grant: &Grant, item: &Item) -> Result<Credential, Error> {
         let current = self.current();
-        let part = grant.parts.iter().find(|part| part.item() == item);
+        let part = grant.part(item);
         let part = part.ok_or_else(|| not_found("the item is gone"))?;
         let provider = current.connectors.get(&part.target.connector).ok_or_else(|| {
             Refusal::new(
@@ -256,7 +252,7 @@ pub(crate) fn held(world: &World, id: GrantId) -> Result<&Grant, Refusal> {
 
 /// Some targets give the access itself, and have nothing to hand out. That is said before anything is told to have been issued.
 fn has_credentials(connectors: &Connectors, grant: &Grant, item: &Item) -> Result<(), Refusal> {
-    let part = grant.parts.iter().find(|part| part.item() == item);
+    let part = grant.part(item);
     let provider = part.and_then(|part| connectors.get(&part.target.connector));
     if provider.is_none_or(|provider| provider.capabilities().credential) {
         return Ok(());

@@ -37,17 +37,17 @@ pub struct HostFiles {
 /// How what a certificate opens is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// Past any gateway.
-    Directly,
+    /// Past any gateway; and whether what is done under the grant is to be recorded, which nobody does there.
+    Directly { recorded: bool },
     /// Through one, and not otherwise.
     Gateway,
 }
 
 impl Reached {
     /// Whether the policy in force has it so.
-    fn allows(self, current: &Current, item: &Item, recorded: bool) -> Result<(), Refusal> {
+    fn allows(self, current: &Current, item: &Item) -> Result<(), Refusal> {
         match self {
-            Self::Directly => may_reveal(current, item, recorded),
+            Self::Directly { recorded } => may_reveal(current, item, recorded),
             Self::Gateway => goes_through(current, item),
         }
     }
@@ -66,14 +66,26 @@ impl Engine {
         item: Option<Item>,
         public_key: &str,
     ) -> Result<(Item, Draft, Issued), Error> {
+        let (grant, item) = self.own(caller, id, item).await?;
+        let recorded = self.is_to_be_recorded(id).await?;
+        let what = (public_key, Opens::Hosts, Reached::Directly { recorded });
+        self.certify(caller, &grant, &item, what).await
+    }
+
+    /// A grant that is the caller's own and active, and the item of it that is meant. It is decided again where it is recorded.
+    pub(crate) async fn own(
+        &self,
+        caller: Caller,
+        id: GrantId,
+        item: Option<Item>,
+    ) -> Result<(Grant, Item), Error> {
         let now = self.store().now().await?;
         let found = self.store().grant(id).await?;
         let grant = found.ok_or_else(|| not_found(format!("there is no grant {}", id.short())))?;
         let item = one_item(&grant, item)?;
-        // Ownership first: who is not the holder learns nothing. It is decided again where it is recorded.
+        // Ownership first: who is not the holder learns nothing.
         grant.issue_credential(caller.person, &item, now)?;
-        let what = (public_key, Opens::Hosts, Reached::Directly);
-        self.certify(caller, &grant, &item, what).await
+        Ok((grant, item))
     }
 
     /// A certificate for this key that opens this, written down before it is signed.
@@ -86,8 +98,7 @@ impl Engine {
     ) -> Result<(Item, Draft, Issued), Error> {
         let current = self.current();
         let part = part(grant, item)?;
-        let recorded = self.is_to_be_recorded(grant.id).await?;
-        reached.allows(&current, item, recorded)?;
+        reached.allows(&current, item)?;
         let provider = current.connectors.get(&part.target.connector).map(Arc::clone);
         let provider =
             provider.ok_or_else(|| not_found(format!("the connector {} is gone", part.target.connector)))?;
@@ -117,8 +128,7 @@ impl Engine {
         };
         let draft = certifier.draft(&part.target.key, &part.spec, &ask).await;
         let draft = draft.map_err(at_most_so_many)?;
-        self.note(caller, (grant, recorded, reached), item, &draft)
-            .await?;
+        self.note(caller, (grant, reached), item, &draft).await?;
         let issued = certifier.sign(&draft).await?;
         Ok((item.clone(), draft, issued))
     }
@@ -127,7 +137,7 @@ impl Engine {
     async fn note(
         &self,
         caller: Caller,
-        (of, recorded, reached): (&Grant, bool, Reached),
+        (of, reached): (&Grant, Reached),
         item: &Item,
         draft: &Draft,
     ) -> Result<(), Error> {
@@ -146,7 +156,7 @@ impl Engine {
             let grant = held(world, id)?;
             let event = grant.issue_credential(caller.person, &item, now)?;
             may_use(current, world, grant, &behind)?;
-            reached.allows(current, &item, recorded)?;
+            reached.allows(current, &item)?;
             let event = match event {
                 grant::Event::CredentialIssued { item, .. } => grant::Event::CredentialIssued {
                     item,

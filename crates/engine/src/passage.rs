@@ -15,7 +15,6 @@ use daypass_core::refusal::{Code, Refusal};
 use daypass_policy::Access;
 use daypass_providers::ssh::{Draft, Issued, NoWay, Opens, Shown, Way};
 
-use crate::access::one_item;
 use crate::caller::{Caller, Via};
 use crate::certificate::Reached;
 use crate::current::Current;
@@ -73,12 +72,7 @@ impl Engine {
         item: Option<Item>,
         (public_key, host): (&str, Option<&str>),
     ) -> Result<(Item, Draft, Issued), Error> {
-        let found = self.store().grant(id).await?;
-        let grant = found.ok_or_else(|| not_found(format!("there is no grant {}", id.short())))?;
-        let item = one_item(&grant, item)?;
-        let now = self.store().now().await?;
-        // Ownership first: who is not the holder learns nothing.
-        grant.issue_credential(caller.person, &item, now)?;
+        let (grant, item) = self.own(caller, id, item).await?;
         let host = match host {
             Some(host) => Some(self.host_of(&grant, &item, host)?),
             None => None,
@@ -187,7 +181,7 @@ pub(crate) fn goes_through(current: &Current, item: &Item) -> Result<(), Refusal
 }
 
 pub(crate) fn part<'a>(grant: &'a Grant, item: &Item) -> Result<&'a Part, Refusal> {
-    let found = grant.parts.iter().find(|part| part.item() == item);
+    let found = grant.part(item);
     found.ok_or_else(|| not_found(format!("{item} is not in this grant")))
 }
 

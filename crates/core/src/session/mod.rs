@@ -349,7 +349,7 @@ impl Session {
         if grant.holder != new.holder {
             return Err(Refusal::new(Code::NotHolder, "only its holder can use a grant"));
         }
-        let Some(part) = grant.parts.iter().find(|part| *part.item() == new.item) else {
+        let Some(part) = grant.part(&new.item) else {
             let what = format!("grant {} does not give {}", grant.id.short(), new.item);
             return Err(Refusal::new(Code::NotActive, what));
         };

@@ -20,7 +20,7 @@ use crate::sessions::Session;
 /// Of each of the people.
 const EACH: usize = 100;
 
-const TARGETS: [(&str, &str); 2] = [
+pub(crate) const TARGETS: [(&str, &str); 2] = [
     ("p99, Daypass / direct", "at most 5"),
     ("p99 ms, Daypass", "at most 500"),
 ];
@@ -60,18 +60,23 @@ pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
         let before = direct(house).await;
         let ours = daypass(house).await;
         let after = direct(house).await;
-        println!("  {before}  |  {ours}  |  {after}");
-        if let Some(peer) = rounds.steady(before.p99, after.p99) {
-            rounds.note("p99, Daypass / direct", ours.p99 / peer);
-            rounds.note("p50 ms, Daypass", ours.p50);
-            rounds.note("p99 ms, Daypass", ours.p99);
-            rounds.note("most ms, Daypass", ours.most);
-            rounds.note("p50 ms, direct", f64::midpoint(before.p50, after.p50));
-            rounds.note("p99 ms, direct", peer);
-            rounds.note("most ms, direct", before.most.max(after.most));
-        }
+        note(&mut rounds, [&before, &ours, &after]);
     }
     rounds.lines("1,000 sessions end", &TARGETS)
+}
+
+/// Notes a round: directly, through the gateway, directly again.
+pub(crate) fn note(rounds: &mut Rounds, [before, ours, after]: [&Ends; 3]) {
+    println!("  {before}  |  {ours}  |  {after}");
+    if let Some(peer) = rounds.steady(before.p99, after.p99) {
+        rounds.note("p99, Daypass / direct", ours.p99 / peer);
+        rounds.note("p50 ms, Daypass", ours.p50);
+        rounds.note("p99 ms, Daypass", ours.p99);
+        rounds.note("most ms, Daypass", ours.most);
+        rounds.note("p50 ms, direct", f64::midpoint(before.p50, after.p50));
+        rounds.note("p99 ms, direct", peer);
+        rounds.note("most ms, direct", before.most.max(after.most));
+    }
 }
 
 async fn direct(house: &House) -> Ends {

@@ -5,11 +5,10 @@ use daypass_core::name::Name;
 use daypass_engine::Current;
 use daypass_policy::{Access, Resource};
 
+use super::through::SSH;
 use crate::app::Parts;
 use crate::gateway::Front;
 
-/// The kind of resource that a gateway reaches by SSH.
-const HOST: &str = "ssh";
 const DATABASE: &str = "postgres";
 
 /// All that is to be said of them.
@@ -44,7 +43,7 @@ fn one<'a>(current: &'a Current, kind: &str) -> Option<&'a Name> {
 
 fn hosts(front: &Front, current: &Current) -> Option<Check> {
     let Some(entrance) = &front.ssh else {
-        return Some(none("ssh", one(current, HOST)?));
+        return Some(none("ssh", one(current, SSH)?));
     };
     let found = format!(
         "takes clients at {}:{}, which know it by {}",
@@ -82,7 +81,7 @@ fn apart(front: &Front, current: &Current) -> Vec<Check> {
     }
     let is_host = |name: &Name| {
         let resource = current.policy.resource(name.as_str());
-        resource.is_some_and(|resource| resource.kind.as_str() == HOST)
+        resource.is_some_and(|resource| resource.kind.as_str() == SSH)
     };
     for (name, resource) in front.apart_serving(is_host) {
         all.push(Check::failing(

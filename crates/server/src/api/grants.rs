@@ -224,7 +224,7 @@ pub(super) async fn credentials(
         .engine
         .credential(identity.caller, id, body.item.map(Into::into))
         .await?;
-    let part = grant.parts.iter().find(|part| *part.item() == item);
+    let part = grant.part(&item);
     let kind = part.map(|part| part.spec.kind.clone());
     let kind =
         kind.ok_or_else(|| Failure::internal(&"credentials for an item that the grant does not have"))?;

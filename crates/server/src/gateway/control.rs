@@ -14,6 +14,7 @@ use daypass_gateway::scram::Certificates;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use super::named::SSH;
 use super::open::{refusal, unavailable};
 use super::proof::{Attempt, Entrant};
 use super::records::Failed;
@@ -144,7 +145,7 @@ impl Control for Desk {
         let attempt = Attempt::begin(&self.app, user);
         let scram = attempt.challenge().clone();
         let attempts = match origin.protocol {
-            "ssh" => &self.front.logins,
+            SSH => &self.front.logins,
             _ => &self.front.attempts,
         };
         let ticket = attempts.give(&self.by.name, network(origin.peer.ip()), attempt)?;

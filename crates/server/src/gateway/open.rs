@@ -379,7 +379,7 @@ async fn terms(
         let hint = format!("daypass connect {item}");
         refusal(format!("{item} is not reached through the gateway"), Some(hint))
     };
-    let part = grant.parts.iter().find(|part| part.item() == item);
+    let part = grant.part(item);
     match part.and_then(|part| upstream::protocol_of(part.spec.kind.as_str())) {
         Some(its) if its == protocol => {}
         Some(its) => return Ok(Err(other_clients(&item.resource, its))),

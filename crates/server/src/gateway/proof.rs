@@ -9,7 +9,7 @@ use daypass_engine::Pass;
 use daypass_gateway::control::Unavailable;
 use daypass_gateway::scram::{Answer, Certificates, Challenge, Verifier};
 use daypass_policy::Directory as _;
-use daypass_store::TokenKind;
+use daypass_store::{TokenKind, Verifier as Kept};
 
 use super::open::unavailable;
 use super::{Asker, credential};
@@ -62,30 +62,42 @@ impl Attempt {
         certificates: Certificates<'_>,
     ) -> Result<Option<Somebody>, Unavailable> {
         let Self { login, challenge, .. } = self;
-        let found = app.engine.current().directory.by_login(&login).cloned();
-        let person = found.filter(|person| person.active);
-        // Nobody's credentials are looked up too, so that the time taken tells nothing.
-        let nobody = PersonId::from_bytes([0; 10]);
-        let id = person.as_ref().map_or(nobody, |person| person.id);
-        let now = app.engine.store().now().await.map_err(unavailable)?;
-        let rows = app.engine.store().tokens_of(id).await.map_err(unavailable)?;
-        let proved = rows.iter().rev().find_map(|row| {
-            let TokenKind::Gateway { verifier, grant } = &row.kind else {
-                return None;
-            };
-            let verifier = Verifier::from_text(&verifier.0).filter(|_| now < row.expires_at)?;
-            Some((verifier.check(&challenge, answer, certificates)?, row.id, *grant))
-        });
-        Ok(person
-            .zip(proved)
-            .map(|(person, (signature, credential, grant))| Somebody {
-                person,
-                credential: Shown::Token(credential),
-                grant,
-                signature,
-                named: None,
-            }))
+        by_credential(app, &login, |verifier| {
+            Verifier::from_text(&verifier.0)?.check(&challenge, answer, certificates)
+        })
+        .await
     }
+}
+
+/// Who of this login has a credential that they showed, with what `shows` says of its verifier; nothing where it is none.
+pub(super) async fn by_credential(
+    app: &Parts,
+    login: &str,
+    shows: impl Fn(&Kept) -> Option<Vec<u8>>,
+) -> Result<Option<Somebody>, Unavailable> {
+    let found = app.engine.current().directory.by_login(login).cloned();
+    let person = found.filter(|person| person.active);
+    // Nobody's credentials are looked up too, so that the time taken tells nothing.
+    let nobody = PersonId::from_bytes([0; 10]);
+    let id = person.as_ref().map_or(nobody, |person| person.id);
+    let now = app.engine.store().now().await.map_err(unavailable)?;
+    let rows = app.engine.store().tokens_of(id).await.map_err(unavailable)?;
+    let good = rows.iter().rev().filter(|row| now < row.expires_at);
+    let proved = good.into_iter().find_map(|row| {
+        let TokenKind::Gateway { verifier, grant } = &row.kind else {
+            return None;
+        };
+        Some((shows(verifier)?, row.id, *grant))
+    });
+    Ok(person
+        .zip(proved)
+        .map(|(person, (signature, credential, grant))| Somebody {
+            person,
+            credential: Shown::Token(credential),
+            grant,
+            signature,
+            named: None,
+        }))
 }
 
 /// Somebody who proved who they are.

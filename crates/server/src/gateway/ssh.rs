@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::credential;
 use super::named::{Named, SSH, said};
 use super::open::{refusal, unavailable};
-use super::proof::{LONGEST, Shown, Somebody};
+use super::proof::{LONGEST, Shown, Somebody, by_credential};
 use crate::app::Parts;
 use crate::identity::token::GATEWAY_PREFIX;
 
@@ -90,30 +90,11 @@ pub(super) async fn by_password(
     // It takes milliseconds on purpose.
     let verifier = tokio::task::spawn_blocking(move || Verifier::of(&derived, salt).to_text()).await;
     let verifier = verifier.map_err(unavailable)?;
-    let found = app.engine.current().directory.by_login(user).cloned();
-    let person = found.filter(|person| person.active);
-    let nobody = PersonId::from_bytes([0; 10]);
-    let id = person.as_ref().map_or(nobody, |person| person.id);
-    let now = app.engine.store().now().await.map_err(unavailable)?;
-    let rows = app.engine.store().tokens_of(id).await.map_err(unavailable)?;
-    let fitting = rows.iter().rev().find_map(|row| {
-        let TokenKind::Gateway {
-            verifier: kept,
-            grant,
-        } = &row.kind
-        else {
-            return None;
-        };
+    by_credential(app, user, |kept| {
         let same = verify_slices_are_equal(kept.0.as_bytes(), verifier.expose_secret().as_bytes());
-        (same.is_ok() && now < row.expires_at).then_some((row.id, *grant))
-    });
-    Ok(person.zip(fitting).map(|(person, (credential, grant))| Somebody {
-        person,
-        credential: Shown::Token(credential),
-        grant,
-        signature: Vec::new(),
-        named: None,
-    }))
+        same.is_ok().then(Vec::new)
+    })
+    .await
 }
 
 /// Whether a client may come from where it does. What is not certain is not taken where it counts.

@@ -193,16 +193,23 @@ async fn before(
         (Err(_), Err(_)) => return here.and(Err(Failure::error("there is no command"))),
         (Err(failure), Ok(_)) => return Err(failure),
     };
-    let there = reach.is_of(&client, ssh::KIND).await?;
+    let listed = reach.kind(&client).await?;
+    let kind = match &listed {
+        Some(_) => listed.clone(),
+        None => reach.kind_held(&client).await?,
+    };
+    let there = kind.is_some_and(|kind| kind.as_str() == ssh::KIND);
     if at_hosts && !there {
         let what = "--host and --login are for hosts that are reached with ssh";
         return Err(Failure::usage(what));
     }
     let program = if there { None } else { Some(here?) };
-    let kinds = [psql::KIND, ssh::KIND];
-    let other = |kind: &str| no_client(&reach.target, kind);
-    reach.before_asking(&client, &kinds, other).await?;
-    Ok((client, program))
+    match listed {
+        Some(kind) if ![psql::KIND, ssh::KIND].contains(&kind.as_str()) => {
+            Err(no_client(&reach.target, kind.as_str()))
+        }
+        _ => Ok((client, program)),
+    }
 }
 
 fn no_client(target: &Target, kind: &str) -> Failure {

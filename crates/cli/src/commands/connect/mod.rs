@@ -138,7 +138,7 @@ impl ConnectArgs {
         // What would fail in the end fails before anybody is asked.
         let client = context.client()?;
         let other = |kind: &str| self.no_client(kind);
-        self.reach.before_asking(&client, &[psql::KIND], other).await?;
+        self.reach.before_asking(&client, psql::KIND, other).await?;
         let program = psql::find(&context.env.path)?;
         let grant = self.reach.access(context, &client).await?;
         let part = self.reach.part(&grant)?;
@@ -189,36 +189,33 @@ impl ConnectArgs {
 }
 
 impl Reach {
-    /// Refuses what is of another kind than these before anybody is asked for it. One that is not listed may still be held.
+    /// Refuses what is of another kind than this one before anybody is asked for it. One that is not listed may still be held.
     pub(crate) async fn before_asking(
         &self,
         client: &Client,
-        kinds: &[&str],
+        only: &str,
         other: impl Fn(&str) -> Failure,
     ) -> Result<(), Failure> {
-        let query = ResourceQuery {
-            resource: Some(self.target.resource.to_string()),
-            ..ResourceQuery::default()
-        };
-        let offers = client.resources(&query).await?.items;
-        let odd = offers.iter().find(|offer| !kinds.contains(&offer.kind.as_str()));
-        odd.map_or(Ok(()), |offer| Err(other(offer.kind.as_str())))
+        let listed = self.kind(client).await?;
+        let odd = listed.filter(|kind| kind.as_str() != only);
+        odd.map_or(Ok(()), |kind| Err(other(kind.as_str())))
     }
 
-    /// Whether the target is of this kind, as far as the server lists it for the caller.
-    async fn is_of(&self, client: &Client, kind: &str) -> Result<bool, Failure> {
+    /// Of which kind the target is, where the server lists it for the caller: a resource is of one.
+    async fn kind(&self, client: &Client) -> Result<Option<Name>, Failure> {
         let query = ResourceQuery {
             resource: Some(self.target.resource.to_string()),
             ..ResourceQuery::default()
         };
         let offers = client.resources(&query).await?.items;
-        if let Some(offer) = offers.first() {
-            return Ok(offer.kind.as_str() == kind);
-        }
-        // What is not offered may be held.
+        Ok(offers.into_iter().next().map(|offer| offer.kind))
+    }
+
+    /// Of which kind it is, where it is not listed and may be held.
+    async fn kind_held(&self, client: &Client) -> Result<Option<Name>, Failure> {
         let held = find::live(client).await?;
         let part = held.iter().find_map(|grant| self.target.part(grant));
-        Ok(part.is_some_and(|part| part.kind.as_str() == kind))
+        Ok(part.map(|part| part.kind.clone()))
     }
 
     /// What of a grant is meant.

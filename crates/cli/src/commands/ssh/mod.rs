@@ -121,7 +121,7 @@ impl SshArgs {
             let what = format!("{} is no host to log in to ({kind})", self.reach.target);
             Failure::error(what).hint(format!("daypass connect {}", self.reach.target))
         };
-        self.reach.before_asking(&client, &[KIND], no_host).await?;
+        self.reach.before_asking(&client, KIND, no_host).await?;
         let grant = self.reach.access(context, &client).await?;
         let part = self.reach.part(&grant)?;
         if part.kind.as_str() != KIND {

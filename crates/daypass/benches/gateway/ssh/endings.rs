@@ -10,17 +10,12 @@ use serde_json::Value;
 use super::sessions::{Session, To, many};
 use crate::asked::Asked;
 use crate::daypass::PEOPLE;
-use crate::endings::{Ends, PATIENCE};
+use crate::endings::{Ends, PATIENCE, TARGETS, note};
 use crate::house::House;
 use crate::rounds::Rounds;
 
 /// Of each of the people: what a gateway gives one at most.
 const EACH: usize = 100;
-
-const TARGETS: [(&str, &str); 2] = [
-    ("p99, Daypass / direct", "at most 5"),
-    ("p99 ms, Daypass", "at most 500"),
-];
 
 pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
     println!("1,000 sessions of ssh end, ms (p50, p99, most): direct, Daypass, direct");
@@ -29,14 +24,7 @@ pub(crate) async fn run(house: &mut House, asked: &Asked) -> Vec<Value> {
         let before = direct(house).await;
         let ours = daypass(house).await;
         let after = direct(house).await;
-        println!("  {before}  |  {ours}  |  {after}");
-        if let Some(peer) = rounds.steady(before.p99, after.p99) {
-            rounds.note("p99, Daypass / direct", ours.p99 / peer);
-            rounds.note("p50 ms, Daypass", ours.p50);
-            rounds.note("p99 ms, Daypass", ours.p99);
-            rounds.note("most ms, Daypass", ours.most);
-            rounds.note("p99 ms, direct", peer);
-        }
+        note(&mut rounds, [&before, &ours, &after]);
     }
     rounds.lines("1,000 sessions of ssh end", &TARGETS)
 }
