@@ -59,6 +59,7 @@ pub struct HeldBy {
 /// Who was to agree to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = access::Way)]
 pub enum Way {
     /// Nobody: the rule says `approval: none`.
     Instant,

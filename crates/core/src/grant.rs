@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::certificate::Certificate;
 use crate::end_when::EndWhen;
+pub use crate::ending::Reason;
 use crate::entitlement::{Spec, TargetKey};
 pub use crate::evidence::{Evidence, Proof};
 use crate::id::{GrantId, PersonId, RequestId};
@@ -124,72 +125,6 @@ impl State {
             Self::Active { .. } => "active",
             Self::Ending { .. } => "ending",
             Self::Ended { .. } => "ended",
-        }
-    }
-}
-
-/// Why a grant ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "lowercase")]
-pub enum Reason {
-    /// Its deadline came.
-    Expired,
-    /// Somebody ended it early.
-    Revoked {
-        /// Who.
-        by: PersonId,
-        /// Why, in their words.
-        why: Option<Prose>,
-    },
-    /// The holder gave it back.
-    Released,
-    /// Its `end_when` came true.
-    Completed,
-    /// The holder or a resource was locked.
-    Locked,
-    /// The right to it was lost.
-    Ineligible {
-        /// Which check says so.
-        why: String,
-    },
-    /// It was taken away by hand at the target.
-    Removed,
-    /// It could not be provisioned in time.
-    Failed {
-        /// What stood in the way.
-        why: String,
-    },
-}
-
-impl Reason {
-    /// The reason's name.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Revoked { .. } => "revoked",
-            Self::Released => "released",
-            Self::Completed => "completed",
-            Self::Locked => "locked",
-            Self::Ineligible { .. } => "ineligible",
-            Self::Removed => "removed",
-            Self::Failed { .. } => "failed",
-        }
-    }
-}
-
-impl Reason {
-    /// Every free text in it, for the store to put the words back.
-    pub fn prose_mut(&mut self) -> Vec<&mut Prose> {
-        match self {
-            Self::Revoked { why, .. } => why.iter_mut().collect(),
-            Self::Expired
-            | Self::Released
-            | Self::Completed
-            | Self::Locked
-            | Self::Ineligible { .. }
-            | Self::Removed
-            | Self::Failed { .. } => Vec::new(),
         }
     }
 }

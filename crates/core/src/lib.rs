@@ -13,6 +13,7 @@ pub mod delegation;
 pub mod demand;
 pub mod edit;
 pub mod end_when;
+pub mod ending;
 pub mod entitlement;
 pub mod environment;
 pub mod event;
