@@ -8,7 +8,6 @@ use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::world::World;
-use daypass_policy::Access;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
 use futures_util::{StreamExt as _, stream};

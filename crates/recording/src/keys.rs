@@ -35,6 +35,13 @@ pub enum BadKey {
     Identity(usize),
 }
 
+/// A new pair: the public key, and the private one as age writes it.
+#[must_use]
+pub fn new_pair() -> (String, SecretString) {
+    let pair = x25519::Identity::generate();
+    (pair.to_public().to_string(), pair.to_string())
+}
+
 /// Whom a recording is sealed for: any one of them opens it. New ones are for new recordings; what is sealed stays as it is.
 #[derive(Clone)]
 pub struct Recipients(Vec<x25519::Recipient>);

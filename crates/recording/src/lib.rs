@@ -34,7 +34,7 @@ pub use digest::{BadDigest, Digest};
 pub use error::Error;
 pub use fault::Fault;
 pub use id::{BadRecordingId, RecordingId};
-pub use keys::{BadKey, Identities, Recipients, ServerKey};
+pub use keys::{BadKey, Identities, Recipients, ServerKey, new_pair};
 pub use limits::Limits;
 pub use read::{Piece, Replay};
 pub use recordings::Recordings;

@@ -41,6 +41,7 @@ mod wire;
 mod witness;
 mod witnesses;
 
+pub use daypass_recording::new_pair as new_recording_pair;
 pub use gateway::{Apart, ApartError, StartError as GatewayError};
 pub use http::listen::TlsError;
 pub use identity::password::Error as PasswordError;

@@ -89,6 +89,18 @@ impl Host {
         }
     }
 
+    /// What the policy says about the way to it through the gateway, where its own key is what it is known by.
+    pub(super) fn gated(&self) -> Result<String, Failure> {
+        let key = self
+            .sshd
+            .host_key()
+            .map_err(|error| Failure::error(error.to_string()))?;
+        let text = include_str!("web-2.yaml").replace("@PORT@", &self.sshd.port().to_string());
+        Ok(text
+            .replace("@USER@", self.sshd.user())
+            .replace("@KEY@", key.trim()))
+    }
+
     /// Makes the host's account and its token, and begins to keep it in step.
     pub(super) async fn enrol(&mut self, people: &People, server: &str) -> Result<(), Failure> {
         let root = people.client(ROOT)?;
@@ -186,16 +198,16 @@ fn tools(folder: &Path, ssh: &Path, sshd: &Sshd) -> Result<PathBuf, Failure> {
     let known = format!("[{ADDRESS}]:{} {key}\n", sshd.port());
     let known = place::file(folder, "known_hosts", &known, DATA)?;
     let tools = place::folder(folder, "tools")?;
-    // In quotes of ssh's own, in which `%` begins a token.
-    let option = format!(
-        "UserKnownHostsFile=\"{}\"",
+    // In quotes of ssh's own, in which `%` begins a token. In a file, for what a command of ours says goes before it.
+    let config = format!(
+        "UserKnownHostsFile \"{}\"\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\nLogLevel ERROR\n",
         known.display().to_string().replace('%', "%%")
     );
+    let config = place::file(folder, "ssh_config", &config, DATA)?;
     let text = format!(
-        "#!/bin/sh\n# The demo's ssh: it knows the demo's host, and nothing of ~/.ssh.\nexec {} -F none -o {} \
-         -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o LogLevel=ERROR \"$@\"\n",
+        "#!/bin/sh\n# The demo's ssh: it knows the demo's host, and nothing of ~/.ssh.\nexec {} -F {} \"$@\"\n",
         quoted(ssh),
-        quoted(Path::new(&option)),
+        quoted(&config),
     );
     place::file(&tools, "ssh", &text, PROGRAM)?;
     Ok(tools)

@@ -12,6 +12,7 @@ mod past;
 mod people;
 mod place;
 mod play;
+mod recorded;
 mod target;
 mod tour;
 mod trail;
@@ -125,7 +126,7 @@ impl Demo {
             "logging in ana and eve (engineers), bo (their manager), cy (security), dee (auditor) and root",
         );
         let people = People::log_in(&address, &password).await?;
-        running.engine().load_policy(&scenery.policy()).await?;
+        running.engine().load_policy(&scenery.policy()?).await?;
         if let Some(host) = host {
             host.enrol(&people, &address).await?;
         }
@@ -143,6 +144,7 @@ impl Demo {
         };
         let bin = wrappers::write(folder, &people, &address, &tools)?;
         let host = visit(narrator, &people, host.as_ref(), (folder, &bin)).await?;
+        recorded::play(narrator, &bin, target, host).await?;
         let history = History::make(&people).await?;
         if self.once {
             narrator.blank();
@@ -208,6 +210,7 @@ impl Demo {
         let listen = SocketAddr::from(([127, 0, 0, 1], self.port));
         let secrets = scenery.target.secrets(folder)?;
         let programs = scenery.lists.map(Lists::programs).unwrap_or_default();
+        let gateway = recorded::gateway(folder)?;
         let key = place::file(
             folder,
             "sealing-key",
@@ -216,7 +219,7 @@ impl Demo {
         )?;
         let text = format!(
             "listen: {listen}\nstore: {{sqlite: {store}}}\nstate_dir: state\nreconcile: {{drift_every: 5s}}\n\
-             sealing_key: {{file: {:?}}}\nsigning_key: {{file: log-key}}\n{secrets}{programs}",
+             sealing_key: {{file: {:?}}}\nsigning_key: {{file: log-key}}\n{gateway}{secrets}{programs}",
             key.display().to_string(),
             store = past::STORE,
         );
@@ -233,7 +236,7 @@ impl Scenery<'_> {
         kinds
     }
 
-    fn policy(&self) -> Vec<Source> {
+    fn policy(&self) -> Result<Vec<Source>, Failure> {
         let source = |name: &str, text: String| Source {
             name: name.to_owned(),
             text,
@@ -253,7 +256,8 @@ impl Scenery<'_> {
         ];
         all.extend(self.host.map(Host::policy));
         all.extend(self.lists.map(|_| Lists::policy()));
-        all
+        all.extend(recorded::policy(self.target, self.host)?);
+        Ok(all)
     }
 }
 

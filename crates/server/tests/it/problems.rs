@@ -11,7 +11,6 @@ async fn paths_and_methods_that_are_not_there() {
     let bed = Bed::start().await;
     let ana = bed.session("ana").await;
     for path in [
-        "/",
         "/api",
         "/api/v1/requests/",
         "/api/v2/requests",

@@ -65,12 +65,7 @@ const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>
 /// No page holds any markup that somebody typed.
 #[track_caller]
 fn is_text(page: &str) {
-    for bad in [
-        "<script>alert",
-        "<img src=x",
-        "onerror=alert(1)>\n",
-        "</textarea><",
-    ] {
+    for bad in ["<script>alert", "<img src=x", "onerror=alert(1)>\n", "<b>"] {
         assert!(!page.contains(bad), "{bad} in {page}");
     }
 }
@@ -205,7 +200,7 @@ async fn a_question_is_answered_with_its_reasons() {
         "cy",
         "prod-write",
         "policy.yaml:",
-        "prod-read",
+        "fits and is taken",
     ] {
         assert!(page.contains(part), "no {part}: {page}");
     }

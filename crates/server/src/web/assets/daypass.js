@@ -56,8 +56,7 @@ function toast(text) {
 }
 
 /** Sends a form in the background, with the button that was pressed. */
-async function send(form, button) {
-  const body = new URLSearchParams(new FormData(form, button));
+async function send(form, button, body) {
   const to = button?.hasAttribute("formaction") ? button.formAction : form.action;
   const answer = await fetch(to, { method: "POST", body });
   const address = new URL(answer.url);
@@ -73,8 +72,10 @@ document.addEventListener("submit", (event) => {
   if (form.method !== "post" || form.action.endsWith("/sign-out") || form.hasAttribute("data-whole")) return;
   event.preventDefault();
   const button = event.submitter;
+  // Before it is disabled: a disabled button says nothing.
+  const body = new URLSearchParams(new FormData(form, button));
   if (button) button.disabled = true;
-  send(form, button).catch(() => toast("The server cannot be reached just now.")).finally(() => { if (button) button.disabled = false; });
+  send(form, button, body).catch(() => toast("The server cannot be reached just now.")).finally(() => { if (button) button.disabled = false; });
 });
 
 document.addEventListener("click", async (event) => {

@@ -14,6 +14,7 @@ use daypass_api::ssh::NewSshKey;
 use daypass_api::{Client, Route, Scope};
 use daypass_core::id::{GrantId, PersonId, SessionId};
 use daypass_core::person::{Kind, SystemRole};
+use daypass_core::text::Hash;
 use daypass_core::time::Span;
 use daypass_policy::Source;
 use daypass_server::config::{GatewayConfig, SshGateway};
@@ -183,6 +184,8 @@ struct Things {
     changes: [daypass_api::change::Change; 2],
     /// Sessions of ana's and of eve's, each to be killed.
     sessions: [SessionId; 2],
+    /// Of the policy in force.
+    revision: Hash,
     /// A token of ana's.
     token: daypass_core::id::TokenId,
     /// A key of hers, with what shows that she has it.
@@ -237,6 +240,7 @@ async fn things(bed: &Bed) -> Things {
     ];
     let others = held(bed, &eve, "revoked/read").await;
     Things {
+        revision: root.policy().await.unwrap().revision,
         sessions: [
             sessions::open(bed, grants[0], "kept/read").await,
             sessions::open(bed, others, "revoked/read").await,
@@ -422,6 +426,10 @@ fn roots(things: &Things) -> Calls {
             Route::Doctor,
             Route::Metrics,
         ]);
+    let query = json!({"from": things.revision, "to": things.revision});
+    calls
+        .0
+        .push(json!({"route": named(Route::PolicyDiff), "query": query}));
     let query = json!({"subject": "ana", "resource": "kept"});
     calls.0.push(json!({"route": named(Route::Why), "query": query}));
     let query = json!({"subject": "eve", "resource": "orders", "role": "read"});
