@@ -9,6 +9,7 @@ mod lanes;
 mod lint;
 mod run;
 mod say;
+mod screenshots;
 mod setup;
 mod simulate;
 mod tidy;
@@ -26,6 +27,7 @@ cargo xtask COMMAND
   lint           formatting, clippy, tidy, documentation, licences and bans
   ci             lint, then test: all that CI runs
   bench gateway  measure the gateway beside PgBouncer, ssh -J and direct connections: cargo xtask bench gateway --help
+  screenshots    take the README's pictures of the pages, from the demo; --every FOLDER takes all screens
   tidy           only the house rules (a second or two)
   simulate …     run the simulation: --seeds N --from S [--trace], and more: cargo xtask simulate --help
   setup          only install what tests need
@@ -43,6 +45,7 @@ enum Command {
     Tidy,
     Simulate(Vec<OsString>),
     BenchGateway(Vec<OsString>),
+    Screenshots(Vec<OsString>),
     Setup,
     Help,
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::command(),
         Command::Simulate(args) => simulate::command(&args),
         Command::BenchGateway(args) => bench::gateway(&args),
+        Command::Screenshots(args) => screenshots::command(&args),
         Command::Setup => setup::command()
             .and_then(|()| setup::languages::command())
             .and_then(|()| setup::browser::command()),
@@ -90,6 +94,9 @@ fn parse(args: impl Iterator<Item = OsString>) -> anyhow::Result<Command> {
     // Its arguments are its own.
     if args.next_if(|word| word == "simulate").is_some() {
         return Ok(Command::Simulate(args.collect()));
+    }
+    if args.next_if(|word| word == "screenshots").is_some() {
+        return Ok(Command::Screenshots(args.collect()));
     }
     if args.next_if(|word| word == "bench").is_some() {
         return match args.next() {
