@@ -13,7 +13,7 @@ mod simulate;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, Request};
+use axum::extract::{Query, Request};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
@@ -45,7 +45,6 @@ pub(super) fn routes() -> Router<Web> {
         .route("/policy/check", get(back).post(check))
         .route("/policy/plan", get(back).post(plan))
         .route("/policy/apply", get(back).post(apply))
-        .layer(DefaultBodyLimit::max(proof::LARGEST))
         .route("/policy/simulate", get(simulate::page))
         .route("/policy/revisions", get(revisions::page))
 }
