@@ -119,7 +119,14 @@ impl Seen {
 
 /// Whether a gateway that runs apart asks it every second, or every page has it, and it was answered: nothing else could be found in the log.
 fn is_chatter(route: &str, status: u16) -> bool {
-    status < 400 && [path::GATEWAY_RENEW, path::GATEWAY_RECORDS, path::GATEWAY_WAIT, ASSETS].contains(&route)
+    status < 400
+        && [
+            path::GATEWAY_RENEW,
+            path::GATEWAY_RECORDS,
+            path::GATEWAY_WAIT,
+            ASSETS,
+        ]
+        .contains(&route)
 }
 
 /// The method, as far as HTTP has it. Of others there are as many as a client can think of; each would stay in memory as a label.

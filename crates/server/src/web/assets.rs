@@ -85,8 +85,16 @@ mod tests {
         let name = style().strip_prefix("/assets/").unwrap().to_owned();
         assert_eq!(serve(Path(name.clone())).await.status(), StatusCode::OK);
         let (_, file) = name.split_once('-').unwrap();
-        for other in [file.to_owned(), format!("0000000000000000-{file}"), format!("{name}x")] {
-            assert_eq!(serve(Path(other.clone())).await.status(), StatusCode::NOT_FOUND, "{other}");
+        for other in [
+            file.to_owned(),
+            format!("0000000000000000-{file}"),
+            format!("{name}x"),
+        ] {
+            assert_eq!(
+                serve(Path(other.clone())).await.status(),
+                StatusCode::NOT_FOUND,
+                "{other}"
+            );
         }
     }
 }

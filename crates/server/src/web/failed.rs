@@ -56,6 +56,17 @@ impl Failed {
         }
     }
 
+    /// It is not for whoever asks.
+    pub(super) fn forbidden(what: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            title: String::from("Not allowed"),
+            what: what.into(),
+            hint: None,
+            wants_proof: false,
+        }
+    }
+
     /// What was typed is none of what is asked for.
     pub(super) fn invalid(what: impl Into<String>) -> Self {
         Self {
@@ -117,10 +128,7 @@ impl IntoResponse for Failed {
 }
 
 /// The answer where a page panicked.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "what catches panics gives it away"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "what catches panics gives it away")]
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Failed::from(problem::defect(panic)).into_response()
 }

@@ -106,7 +106,11 @@ mod tests {
             (vec![host], false),
             (vec![(ORIGIN, "https://dp.example:7373")], false),
         ] {
-            assert_eq!(is_ours(&Uri::from_static("/ask"), &headers(&all)), ours, "{all:?}");
+            assert_eq!(
+                is_ours(&Uri::from_static("/ask"), &headers(&all)),
+                ours,
+                "{all:?}"
+            );
         }
     }
 

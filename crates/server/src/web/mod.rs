@@ -23,7 +23,10 @@ mod failed;
 mod frame;
 mod guard;
 mod health;
+mod led;
 mod live;
+mod measure;
+mod paced;
 mod palette;
 mod player;
 mod policy;
@@ -46,7 +49,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use daypass_api::client::{Client, Error};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -126,7 +129,7 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         .merge(of_demo.unwrap_or_default());
     // The last layer is the first that a request meets.
     Ok(routes
-        .layer(from_fn_with_state(web.clone(), proof::proving))
+        .layer(from_fn(proof::proving))
         .layer(from_fn_with_state(web.clone(), entry::enter))
         .layer(CatchPanicLayer::custom(failed::panicked))
         .layer(from_fn_with_state(web.clone(), guard::guard))

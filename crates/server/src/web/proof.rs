@@ -5,7 +5,7 @@
 
 use askama::Template;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -16,7 +16,6 @@ use daypass_api::{ProblemCode, Secret};
 use daypass_core::refusal::Code;
 use url::form_urlencoded::parse;
 
-use super::Web;
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::visit::{Known, Visit, encoded};
@@ -131,7 +130,7 @@ fn written(fields: &[(String, String)]) -> String {
 }
 
 /// See the module.
-pub(super) async fn proving(State(_): State<Web>, request: Request, next: Next) -> Response {
+pub(super) async fn proving(request: Request, next: Next) -> Response {
     let known = request.extensions().get::<Known>().cloned();
     let visit = known.and_then(|known| known.0);
     let is_ours = request.method() == Method::POST && is_form(request.headers());
@@ -192,7 +191,11 @@ mod tests {
         ] {
             assert!(is_form(&headers(form)), "{form}");
         }
-        for other in ["application/json", "text/plain;application/x-www-form-urlencoded", ""] {
+        for other in [
+            "application/json",
+            "text/plain;application/x-www-form-urlencoded",
+            "",
+        ] {
             assert!(!is_form(&headers(other)), "{other}");
         }
         assert!(!is_form(&HeaderMap::new()));
@@ -200,7 +203,13 @@ mod tests {
 
     #[test]
     fn a_proof_is_found_however_it_is_written() {
-        for with in ["proof=x", "a=b&proof=", "proof", "a&%70r%6Fof=x", "%70%72%6f%6F%66=1"] {
+        for with in [
+            "proof=x",
+            "a=b&proof=",
+            "proof",
+            "a&%70r%6Fof=x",
+            "%70%72%6f%6F%66=1",
+        ] {
             assert!(has_proof(with.as_bytes()), "{with}");
         }
         for without in ["", "proofs=x", "a=proof", "aproof=x&a=%26proof%3Dx", "Proof=x"] {
@@ -212,7 +221,10 @@ mod tests {
     fn a_proof_goes_no_further_than_here_and_all_else_does() {
         let typed = b"comment=a%26b+%3Cc%3E&proof=hunter%262&for=&name=%C3%A4&%70roof=again";
         let mut fields: Vec<(String, String)> = parse(typed).into_owned().collect();
-        assert_eq!(taken(&mut fields).unwrap().into_inner().expose_secret(), "hunter&2");
+        assert_eq!(
+            taken(&mut fields).unwrap().into_inner().expose_secret(),
+            "hunter&2"
+        );
         assert!(taken(&mut fields).is_none());
         assert_eq!(written(&fields), "comment=a%26b%20%3Cc%3E&for=&name=%C3%A4");
     }

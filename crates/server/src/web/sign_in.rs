@@ -6,8 +6,8 @@ use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use daypass_api::{ProblemCode, Secret};
 use daypass_api::login::Login;
+use daypass_api::{ProblemCode, Secret};
 use serde::Deserialize;
 
 use super::failed::Failed;
