@@ -71,6 +71,12 @@ pub struct Session {
     /// Its recording, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<SessionRecording>,
+    /// Whether the caller may look into it: see its recording, and watch it. Said of one session, not in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_look: Option<bool>,
+    /// Whether the caller may end it. Said of one that is open, not in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_end: Option<bool>,
 }
 
 /// Whether a session is over.

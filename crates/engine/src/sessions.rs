@@ -14,7 +14,7 @@ use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{GrantId, PersonId, SessionId, TokenId};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, Reason, Session};
+use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, Reason, Session, State};
 use daypass_core::text::is_hostile;
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;
@@ -297,6 +297,22 @@ impl Engine {
             Some(request) if self.may_see(caller, &request, now) => Ok((session, grant)),
             _ => Err(unknown().into()),
         }
+    }
+
+    /// Whether somebody may look into a session, and whether they may end it: for who offers them either.
+    ///
+    /// # Errors
+    /// Where they may not know of it.
+    pub async fn session_open_to(&self, caller: Caller, id: SessionId) -> Result<(bool, bool), Error> {
+        let (session, grant) = self.session_seen(caller, id).await?;
+        let looks = match self.may_look_into(caller, id).await {
+            Ok(()) => true,
+            Err(Error::Refused(_)) => false,
+            Err(error) => return Err(error),
+        };
+        let ends = session.state == State::Open
+            && (session.holder == caller.person || self.ends(caller, &grant).await?);
+        Ok((looks, ends))
     }
 
     /// Whether somebody may look into a session that they may see.

@@ -68,7 +68,12 @@ pub(super) async fn get(
         }
     };
     let (session, _) = app.engine.session_seen(identity.caller, id).await?;
-    Ok(Json(wire::session(&session, &app.engine.current().directory)))
+    let (may_look, may_end) = app.engine.session_open_to(identity.caller, id).await?;
+    Ok(Json(Session {
+        may_look: Some(may_look),
+        may_end: Some(may_end),
+        ..wire::session(&session, &app.engine.current().directory)
+    }))
 }
 
 /// Ends a session early. It is over once its gateway says so, which takes a moment.

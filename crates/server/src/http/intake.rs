@@ -22,19 +22,19 @@ use crate::http::places::Who;
 use crate::http::problem::{Answer, Failure, panicked};
 
 /// The largest body, in bytes.
-const MAX_BODY: usize = 256 * 1024;
+pub(crate) const MAX_BODY: usize = 256 * 1024;
 /// The largest policy, in bytes: some ten thousand rules.
-const MAX_POLICY: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_POLICY: usize = 8 * 1024 * 1024;
 /// The largest delivery of records, in bytes: one line of a mebibyte that is all quotes, twice written.
 const MAX_RECORDS: usize = 4 * 1024 * 1024;
 /// The largest body of a stranger, who sends a login and a password.
-const MAX_STRANGERS: usize = 8 * 1024;
+pub(crate) const MAX_STRANGERS: usize = 8 * 1024;
 /// How long a client may take to send its body.
-const SLOWEST_BODY: Duration = Duration::from_secs(30);
+pub(crate) const SLOWEST_BODY: Duration = Duration::from_secs(30);
 /// How long a stranger may.
-const SLOWEST_OF_STRANGERS: Duration = Duration::from_secs(5);
+pub(crate) const SLOWEST_OF_STRANGERS: Duration = Duration::from_secs(5);
 /// How long a client is kept waiting for an answer: a little less than ours waits. A call to a target is given up before.
-const PATIENCE: Duration = Duration::from_secs(55);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(55);
 /// How many policies are checked at the same time: each takes a processor for a while, and memory in proportion to its size.
 pub(crate) const MAX_CHECKS: usize = 2;
 
@@ -108,7 +108,10 @@ pub(crate) async fn take_in(State(app): State<App>, request: Request, next: Next
 }
 
 /// A body, read whole.
-async fn whole(body: Body, most: usize, slowest: Duration) -> Answer<Bytes> {
+///
+/// # Errors
+/// Where it is larger or slower than is taken.
+pub(crate) async fn whole(body: Body, most: usize, slowest: Duration) -> Answer<Bytes> {
     let body = edge::within(slowest, to_bytes(body, most)).await.map_err(|_| {
         let what = format!("the body did not come within {} s", slowest.as_secs());
         Failure::new(ProblemCode::Unavailable, what).status(axum::http::StatusCode::REQUEST_TIMEOUT)
@@ -121,7 +124,7 @@ async fn whole(body: Body, most: usize, slowest: Duration) -> Answer<Bytes> {
     })
 }
 
-fn too_slow() -> Failure {
+pub(crate) fn too_slow() -> Failure {
     Failure::new(
         ProblemCode::Unavailable,
         "this takes longer than it should; it may still be carried out",

@@ -2,6 +2,7 @@
 //! It also writes the one log line of a request, and counts it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
@@ -16,6 +17,9 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::edge;
+
+/// Where pages have their stylesheet, scripts and pictures.
+pub(crate) const ASSETS: &str = "/assets/{name}";
 
 /// The header that names a request in the server's log.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,11 +43,10 @@ const HEADERS: [(&str, &str); 6] = [
 pub(crate) const FOREVER: &str = "private, max-age=31536000, immutable";
 
 /// Sent where the client came over TLS: a year (RFC 6797).
-const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000");
+pub(crate) const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000");
 
 /// Wraps a request from its first byte to the head of its answer.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let began = edge::instant();
     // Whoever shows a header by `Debug` shows no token.
     for (_, value) in request
         .headers_mut()
@@ -52,35 +55,78 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     {
         value.set_sensitive(true);
     }
-    // Always our own: a client's id in our log would be the client's text in our log.
-    let id = hex::encode(edge::random::<8>());
-    let method = known(request.method());
-    // The pattern and not the path: what a client typed may hold anything.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("-", MatchedPath::as_str)
-        .to_owned();
-    let span = tracing::info_span!("request", %id, method, route, person = tracing::field::Empty);
-    let response = next.run(request).instrument(span.clone()).await;
-    let mut response = explain(response, &id);
-    carry(response.headers_mut(), &id, app.over_tls);
-    let (took, status) = (began.elapsed(), response.status().as_u16());
-    app.metrics.request(method, &route, status, took);
-    let ms = took.as_millis();
-    span.in_scope(|| {
-        if is_chatter(&route, status) {
-            tracing::debug!(status, ms, "answered");
-        } else {
-            tracing::info!(status, ms, "answered");
-        }
-    });
+    let seen = Seen::of(&request);
+    let response = next.run(request).instrument(seen.span.clone()).await;
+    let mut response = explain(response, &seen.id);
+    carry(response.headers_mut(), &seen.id, app.over_tls);
+    seen.answered(&app, response.status());
     response
 }
 
-/// Whether a gateway that runs apart asks it every second, and was answered: nothing else could be found in the log.
+/// The same around a page, which says in words of its own what was wrong, and carries headers of its own (`web/guard.rs`).
+pub(crate) async fn page(State(app): State<App>, request: Request, next: Next) -> Response {
+    let seen = Seen::of(&request);
+    let mut response = next.run(request).instrument(seen.span.clone()).await;
+    if let Ok(id) = HeaderValue::from_str(&seen.id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    seen.answered(&app, response.status());
+    response
+}
+
+/// A request, as the log and the metrics have it.
+struct Seen {
+    began: Instant,
+    id: String,
+    method: &'static str,
+    route: String,
+    span: tracing::Span,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Self {
+        // Always our own: a client's id in our log would be the client's text in our log.
+        let id = hex::encode(edge::random::<8>());
+        let method = known(request.method());
+        // The pattern and not the path: what a client typed may hold anything.
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or("-", MatchedPath::as_str)
+            .to_owned();
+        Self {
+            began: edge::instant(),
+            span: tracing::info_span!("request", %id, method, route, person = tracing::field::Empty),
+            id,
+            method,
+            route,
+        }
+    }
+
+    fn answered(self, app: &App, status: StatusCode) {
+        let (took, status) = (self.began.elapsed(), status.as_u16());
+        app.metrics.request(self.method, &self.route, status, took);
+        let ms = took.as_millis();
+        self.span.in_scope(|| {
+            if is_chatter(&self.route, status) {
+                tracing::debug!(status, ms, "answered");
+            } else {
+                tracing::info!(status, ms, "answered");
+            }
+        });
+    }
+}
+
+/// Whether a gateway that runs apart asks it every second, or every page has it, and it was answered: nothing else could be found in the log.
 fn is_chatter(route: &str, status: u16) -> bool {
-    status < 400 && [path::GATEWAY_RENEW, path::GATEWAY_RECORDS, path::GATEWAY_WAIT].contains(&route)
+    status < 400
+        && [
+            path::GATEWAY_RENEW,
+            path::GATEWAY_RECORDS,
+            path::GATEWAY_WAIT,
+            ASSETS,
+        ]
+        .contains(&route)
 }
 
 /// The method, as far as HTTP has it. Of others there are as many as a client can think of; each would stay in memory as a label.

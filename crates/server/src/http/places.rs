@@ -50,6 +50,8 @@ const QUEUE_OF_ONE_GATEWAY: usize = 10_000;
 const MUCH_OF_ONE_GATEWAY: usize = 16;
 /// How many calls of all such gateways are under way.
 const GATEWAYS: u32 = 4_096;
+/// How many pages of one caller are being made, or on their way to them.
+const PAGES_OF_ONE: usize = 16;
 /// How many event streams one person has open.
 const STREAMS_OF_ONE: usize = 8;
 
@@ -219,6 +221,7 @@ pub(crate) struct Places {
     of_changes: Shares<Who>,
     of_ends: Shares<Who>,
     of_reads: Shares<Who>,
+    of_pages: Shares<Who>,
     of_sites: Shares<IpAddr>,
     of_tokens: Shares<Presented>,
     of_credentials: Shares<PersonId>,
@@ -227,6 +230,8 @@ pub(crate) struct Places {
     of_grants: Shares<GrantId>,
     /// Event streams of each person.
     pub streams: Shares<PersonId>,
+    /// What plays, or shows, sessions to each person in a page.
+    screens: Shares<PersonId>,
     /// What each person's streams have missed is read for one of them at a time.
     pub replays: Shares<PersonId>,
 }
@@ -244,6 +249,7 @@ impl Default for Places {
             of_changes: Shares::new(OF_ONE, QUEUE),
             of_ends: Shares::new(OF_ONE, QUEUE),
             of_reads: Shares::new(READS_OF_ONE, QUEUE),
+            of_pages: Shares::new(PAGES_OF_ONE, QUEUE),
             of_sites: Shares::new(OF_ONE_SITE, QUEUE),
             of_tokens: Shares::new(LOOKUPS, QUEUE),
             of_credentials: Shares::new(CREDENTIALS_OF_ONE, 0),
@@ -251,6 +257,7 @@ impl Default for Places {
             much_of_gateways: Shares::new(MUCH_OF_ONE_GATEWAY, QUEUE_OF_ONE_GATEWAY),
             of_grants: Shares::new(1, 0),
             streams: Shares::new(STREAMS_OF_ONE, 0),
+            screens: Shares::new(STREAMS_OF_ONE, 0),
             replays: Shares::new(1, STREAMS_OF_ONE),
         }
     }
@@ -318,6 +325,22 @@ impl Places {
             own,
             _permit: permit.ok().and_then(Result::ok).ok_or_else(full)?,
         })
+    }
+
+    /// A caller's share of pages. What a page asks has its own place and share, which are free again once the page has the answers.
+    ///
+    /// # Errors
+    /// Where the caller, or their site, has as many under way as are made at the same time.
+    pub(crate) async fn page(&self, who: Who) -> Answer<Own> {
+        self.share(&self.of_pages, who).await
+    }
+
+    /// A person's share of what is drawn for them, for as long as any of it is here.
+    ///
+    /// # Errors
+    /// Where they have too many.
+    pub(crate) fn screen(&self, person: PersonId) -> Answer<Share<PersonId>> {
+        self.screens.try_take(person).ok_or_else(too_much)
     }
 
     async fn share(&self, shares: &Shares<Who>, who: Who) -> Answer<Own> {

@@ -94,6 +94,12 @@ impl Failure {
     }
 }
 
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        *failure.problem
+    }
+}
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self {
@@ -261,11 +267,16 @@ pub(crate) fn no_method() -> Failure {
 
 /// The answer where a handler panicked. What it said goes to the log.
 pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    defect(panic).into_response()
+}
+
+/// The same, for who answers in words of their own.
+pub(crate) fn defect(panic: Box<dyn Any + Send>) -> Failure {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("(no words)");
-    Failure::internal(&format!("a handler panicked: {said}")).into_response()
+    Failure::internal(&format!("a handler panicked: {said}"))
 }
 
 #[cfg(test)]

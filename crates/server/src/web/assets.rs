@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 struct Asset {
-    name: &'static str,
     kind: &'static str,
     content: &'static str,
     /// Where it is: with the beginning of its hash.
@@ -22,7 +21,6 @@ struct Asset {
 macro_rules! asset {
     ($kind:literal, $name:literal) => {
         Asset {
-            name: $name,
             kind: $kind,
             content: include_str!(concat!("assets/", $name)),
             path: LazyLock::new(|| named($name, include_str!(concat!("assets/", $name)))),
@@ -62,9 +60,10 @@ pub(super) fn icon() -> &'static str {
 
 /// Serves one.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
-    let file = name.split_once('-').map(|(_, file)| file);
+    let path = format!("/assets/{name}");
     let mut all = [&STYLE, &ICON].into_iter().chain(&SCRIPTS);
-    let found = all.find(|asset| file == Some(asset.name));
+    // Under the name of another version there is nothing: it would be kept for ever as that version.
+    let found = all.find(|asset| *asset.path == path);
     found.map_or_else(
         || StatusCode::NOT_FOUND.into_response(),
         |asset| {
@@ -75,4 +74,27 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
                 .into_response()
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_asset_is_served_under_its_own_hash_alone() {
+        let name = style().strip_prefix("/assets/").unwrap().to_owned();
+        assert_eq!(serve(Path(name.clone())).await.status(), StatusCode::OK);
+        let (_, file) = name.split_once('-').unwrap();
+        for other in [
+            file.to_owned(),
+            format!("0000000000000000-{file}"),
+            format!("{name}x"),
+        ] {
+            assert_eq!(
+                serve(Path(other.clone())).await.status(),
+                StatusCode::NOT_FOUND,
+                "{other}"
+            );
+        }
+    }
 }

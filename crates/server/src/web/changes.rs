@@ -18,7 +18,7 @@ use super::policy::Gains;
 use super::request::{Step, steps};
 use super::visit::Visit;
 use super::words::When;
-use crate::edge;
+use crate::{edge, heavy};
 
 #[derive(Template)]
 #[template(path = "change.html")]
@@ -65,8 +65,9 @@ pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<St
     let (frame, change) = visit.from.clone().scope(asking).await?;
     let now = edge::now();
     let waits = change.state == ChangeState::Pending;
-    let diff = if waits && !change.before.is_empty() {
-        crate::wire::diff(&change.before, &change.files)
+    let (before, after) = (change.before, change.files);
+    let diff = if waits && !before.is_empty() {
+        heavy::aside(async move { crate::wire::diff(&before, &after) }).await
     } else {
         Vec::new()
     };

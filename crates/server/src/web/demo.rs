@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::failed::Failed;
+use super::sign_in::end_session;
 use super::within::From;
 use super::{Web, cookie};
 use crate::http::address::Peer;
@@ -91,11 +92,7 @@ async fn be(
     let from = From::of(peer, &headers);
     let entered = from.clone().scope(web.api.login(&ask)).await?;
     // Who one was, one is no more. Where that session was over already, all the better.
-    if let Some(before) = cookie::read(&headers, web.secure)
-        && let Ok(api) = web.api.with_token(&before)
-    {
-        let _over = from.scope(api.logout()).await;
-    }
+    let _over = end_session(&web, &from, &headers).await;
     let session = cookie::set(&entered.token.into_inner(), web.secure)
         .ok_or_else(|| Failed::internal(&"a session that fits no cookie"))?;
     Ok((AppendHeaders([(SET_COOKIE, session)]), Redirect::to("/")).into_response())

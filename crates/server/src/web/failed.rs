@@ -1,11 +1,14 @@
 //! A page that is not to be had, or a command that was refused: what, why, and what next.
 
+use std::any::Any;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use daypass_api::client::Error;
 
 use super::proof;
+use crate::http::problem::{self, Failure};
 
 /// See the module.
 #[derive(Debug)]
@@ -53,6 +56,17 @@ impl Failed {
         }
     }
 
+    /// It is not for whoever asks.
+    pub(super) fn forbidden(what: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            title: String::from("Not allowed"),
+            what: what.into(),
+            hint: None,
+            wants_proof: false,
+        }
+    }
+
     /// What was typed is none of what is asked for.
     pub(super) fn invalid(what: impl Into<String>) -> Self {
         Self {
@@ -87,6 +101,12 @@ impl From<Error> for Failed {
     }
 }
 
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Error::Problem(Box::new(failure.into())).into()
+    }
+}
+
 impl From<askama::Error> for Failed {
     fn from(error: askama::Error) -> Self {
         Self::internal(&error)
@@ -105,4 +125,10 @@ impl IntoResponse for Failed {
         }
         answer
     }
+}
+
+/// The answer where a page panicked.
+#[expect(clippy::needless_pass_by_value, reason = "what catches panics gives it away")]
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    Failed::from(problem::defect(panic)).into_response()
 }

@@ -3,7 +3,7 @@
 //! **They are a client of the API, like any other**, in the same process (`within.rs`): every page asks what a command of the command line would ask,
 //! with the session of whoever looks, through the same gate. So nothing here decides who may do what, and no page can show or do what the API refuses.
 //!
-//! `visit.rs` says who is there, `guard.rs` what every answer carries and which forms are taken, `frame.rs` is what all pages share. Each page is one
+//! `entry.rs` says what comes before a page, `visit.rs` who is there, `guard.rs` what every answer carries and which forms are taken, `frame.rs` is what all pages share. Each page is one
 //! file with its template beside it. All work without a script; `assets/` makes them live.
 
 mod access;
@@ -18,11 +18,15 @@ mod changes;
 mod chart;
 mod cookie;
 mod demo;
+mod entry;
 mod failed;
 mod frame;
 mod guard;
 mod health;
+mod led;
 mod live;
+mod measure;
+mod paced;
 mod palette;
 mod player;
 mod policy;
@@ -44,17 +48,22 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use daypass_api::client::{Client, Error};
+use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::demo::leading_to;
 use crate::app::App;
+use crate::http::observe::{self, ASSETS};
 use crate::personas::Personas;
 
 /// What pages need.
 #[derive(Clone)]
 pub(crate) struct Web {
+    /// Limits and shares, which pages have as calls of the API have.
+    app: App,
     /// The API, of nobody yet.
     api: Client,
     /// Browsers reach this over TLS alone.
@@ -69,6 +78,7 @@ pub(crate) struct Web {
 /// Where no client of it can be made.
 pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> Result<Router, Error> {
     let web = Web {
+        app: Arc::clone(app),
         api: within::client(api)?,
         secure: app.over_tls,
         personas,
@@ -115,8 +125,16 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         .route("/palette", get(palette::page))
         .route("/grants/{id}/extend", post(access::extend))
         .route("/live", get(live::stream))
-        .route("/assets/{name}", get(assets::serve))
+        .route(ASSETS, get(assets::serve))
         .merge(of_demo.unwrap_or_default());
-    let proving = from_fn_with_state(web.clone(), proof::proving);
-    Ok(routes.layer(proving).layer(from_fn(guard::guard)).with_state(web))
+    // The last layer is the first that a request meets.
+    Ok(routes
+        .layer(from_fn(proof::proving))
+        .layer(from_fn_with_state(web.clone(), entry::enter))
+        .layer(CatchPanicLayer::custom(failed::panicked))
+        .layer(from_fn_with_state(web.clone(), guard::guard))
+        .layer(from_fn_with_state(Arc::clone(app), observe::page))
+        // What is handed on was read whole and measured by `entry`.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(web))
 }

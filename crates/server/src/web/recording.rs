@@ -13,13 +13,16 @@ use daypass_core::id::SessionId;
 use daypass_transcript::told::Teller;
 use daypass_transcript::{Program, Search, Searched, programs};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::led::OnPurpose;
+use super::measure::Measure;
 use super::records::{self, Row, shown};
 use super::session::{Head, Here};
 use super::visit::{Visit, encoded};
-use crate::edge;
+use crate::{edge, heavy};
 
 /// So many records are a page, and so many characters.
 const PAGE: usize = 100;
@@ -28,6 +31,8 @@ const LONGEST: usize = 256 * 1024;
 /// So many programs are listed, and so many lines of terminals in which something was found.
 const PROGRAMS: usize = 200;
 const FOUND: usize = 200;
+/// So many characters of a program's command are shown.
+const COMMAND: usize = 200;
 
 #[derive(Template)]
 #[template(path = "recording.html")]
@@ -100,6 +105,8 @@ struct Reading {
     next: Option<u64>,
     /// How it ended, and why.
     end: Option<(String, String)>,
+    /// There is more than is read for one page.
+    is_cut: bool,
 }
 
 impl Reading {
@@ -117,11 +124,17 @@ impl Reading {
             weight: 0,
             next: None,
             end: None,
+            is_cut: false,
         }
     }
 
     async fn all(&mut self, mut lines: LineStream) -> Result<(), Error> {
+        let mut measure = Measure::begin();
         while let Some(line) = lines.next().await? {
+            if !measure.bears(&line) {
+                self.is_cut = true;
+                break;
+            }
             let Some(number) = records::number(&line) else {
                 let end = records::read(&line).filter(|record| record.kind == "end");
                 self.end = end.map(|end| (end.how, end.why));
@@ -141,7 +154,7 @@ impl Reading {
         }
         let begins = |kind: &str| line.contains(&format!(r#""kind":"{kind}""#));
         if self.is_host && self.programs.len() < 2 * PROGRAMS && (begins("exec") || begins("terminal")) {
-            self.programs.push(line.to_owned());
+            self.programs.extend(lean(line));
         }
         let is_before = number < self.from;
         if self.next.is_some() || (is_before && self.words.is_empty() && !self.is_host) {
@@ -200,6 +213,10 @@ impl Reading {
                 true,
                 format!("The recording is not as it was made: {}", shown(why)),
             ),
+            None if self.is_cut => (
+                true,
+                String::from("It is longer than is read for a page: daypass session replay has all of it."),
+            ),
             None if self.next.is_some() => (
                 false,
                 String::from("Each part up to here was held against the log before it was shown."),
@@ -211,6 +228,50 @@ impl Reading {
         };
         Ended { warns, said }
     }
+}
+
+/// A recording, read as far as it is wanted.
+struct Whole {
+    reading: Reading,
+    searched: Searched,
+    programs: Vec<Program>,
+}
+
+impl Whole {
+    /// Reads it. That keeps a processor for as long as the recording is.
+    async fn read(mut reading: Reading, lines: LineStream) -> Result<Self, Error> {
+        heavy::aside(async move {
+            reading.all(lines).await?;
+            reading.finish();
+            Ok(Self {
+                searched: reading.search.take().map(Search::finish).unwrap_or_default(),
+                programs: programs(reading.programs.iter().map(String::as_str)),
+                reading,
+            })
+        })
+        .await
+    }
+
+    /// Of one that is not to be seen.
+    fn none(reading: Reading) -> Self {
+        Self {
+            reading,
+            searched: Searched::default(),
+            programs: Vec::new(),
+        }
+    }
+}
+
+/// A line without what a list of programs does not need of it: somebody may have given each a command and an environment of any length.
+fn lean(line: &str) -> Option<String> {
+    let mut record: Map<String, Value> = serde_json::from_str(line).ok()?;
+    record.retain(|_, value| !(value.is_object() || value.is_array()));
+    for value in record.values_mut() {
+        if let Value::String(text) = value {
+            *text = text.chars().take(COMMAND).collect();
+        }
+    }
+    serde_json::to_string(&record).ok()
 }
 
 impl Wanted {
@@ -238,7 +299,7 @@ fn playable(all: &[Program], id: SessionId, wanted: &Wanted) -> Vec<Playable> {
             number: program.channel,
             command: shown(program.command.as_deref().unwrap_or("a shell"))
                 .chars()
-                .take(200)
+                .take(COMMAND)
                 .collect(),
             path: wanted.path(id, &[("program", u64::from(program.channel))]),
             is_chosen: wanted.program == Some(program.channel),
@@ -286,6 +347,7 @@ fn partly(searched: &Searched) -> Vec<String> {
 /// See the module.
 pub(super) async fn page(
     visit: Visit,
+    _: OnPurpose,
     Path(id): Path<SessionId>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Failed> {
@@ -296,20 +358,19 @@ pub(super) async fn page(
         Ok::<_, Failed>((session, frame, visit.api.replay_session(id).await))
     };
     let (session, frame, lines) = visit.from.clone().scope(asking).await?;
-    let mut reading = Reading::new(&wanted, session.protocol.as_str() == "ssh");
-    let refused = match lines {
-        Ok(lines) => {
-            reading.all(lines).await?;
-            None
-        }
+    let reading = Reading::new(&wanted, session.protocol.as_str() == "ssh");
+    let (whole, refused) = match lines {
+        Ok(lines) => (Whole::read(reading, lines).await?, None),
         // Who may see the session, and not into it, sees why.
-        Err(error) => Some(Failed::from(error)),
+        Err(error) => (Whole::none(reading), Some(Failed::from(error))),
     };
-    reading.finish();
+    let Whole {
+        reading,
+        searched,
+        programs: all,
+    } = whole;
     let status = refused.as_ref().map_or(StatusCode::OK, Failed::status);
     let end = refused.is_none().then(|| reading.ended(&session));
-    let searched = reading.search.take().map(Search::finish).unwrap_or_default();
-    let all = programs(reading.programs.iter().map(String::as_str));
     let mut programs = playable(&all, id, &wanted);
     let chosen = programs.iter().position(|program| program.is_chosen);
     let page = Page {
@@ -388,6 +449,18 @@ mod tests {
             "{}",
             reading.rows.len()
         );
+    }
+
+    #[test]
+    fn a_list_of_programs_keeps_little_of_each() {
+        let mut reading = Reading::new(&Wanted::default(), true);
+        let long = "x".repeat(100_000);
+        reading.line(1, &format!(r#"{{"n":1,"at":"2026-01-02T10:21:07Z","kind":"exec","channel":1,"command":"ls {long}","env":{{"a":"{long}"}}}}"#));
+        reading.line(2, &format!(r#"{{"n":2,"at":"2026-01-02T10:21:08Z","kind":"terminal","channel":1,"term":"{long}","columns":80,"rows":24}}"#));
+        assert!(reading.programs.iter().map(String::len).sum::<usize>() < 1_000);
+        let all = programs(reading.programs.iter().map(String::as_str));
+        let shows = playable(&all, SessionId::from_bytes([1; 10]), &Wanted::default());
+        assert!(shows.len() == 1 && shows[0].command.starts_with("ls xxx"));
     }
 
     #[test]

@@ -7,6 +7,13 @@ use daypass_transcript::told::{Record, Said, Teller, Told, Tone};
 
 /// So many characters of a record are shown.
 const LONGEST: usize = 8 * 1024;
+/// And so many, beside them, of what is told as a warning: what became of a record is said also where its text is cut. But what a program wrote as an
+/// error is told so too, and that is its holder's to make long.
+const WARNINGS: usize = 4 * 1024;
+/// So much of one warning.
+const WARNING: usize = 512;
+/// So many lines.
+const LINES: usize = 200;
 
 /// Rows, wherever they stand on a page.
 #[derive(Template)]
@@ -58,22 +65,22 @@ pub(super) fn has(told: &Told, words: &str) -> bool {
 impl Row {
     /// A record, as it is told.
     pub(super) fn of(told: Told) -> Self {
-        let mut left = LONGEST;
+        let (mut left, mut warnings) = (LONGEST, WARNINGS);
         let mut more = 0;
         let mut warns = false;
         let mut lines = Vec::new();
         for said in told.what {
             let mut line = Vec::new();
+            let is_room = lines.len() < LINES;
             for (tone, text) in said.parts() {
                 warns |= tone == Tone::Warn;
                 let length = text.chars().count();
-                // What became of it is said also where the text before it is not: it is short, and our own words.
-                let taken = if tone == Tone::Warn {
-                    length.min(512)
-                } else {
-                    length.min(left)
+                let (budget, most) = match tone {
+                    Tone::Warn => (&mut warnings, WARNING),
+                    _ => (&mut left, LONGEST),
                 };
-                left -= taken.min(left);
+                let taken = if is_room { length.min(most).min(*budget) } else { 0 };
+                *budget -= taken;
                 more += length - taken;
                 if taken > 0 {
                     let text: String = text.chars().take(taken).collect();
@@ -183,6 +190,45 @@ mod tests {
         assert!(page.len() < 10_000, "{}", page.len());
         assert!(page.contains("failed (42601)"), "what became of it is said");
         assert!(page.contains("characters more"));
+    }
+
+    #[test]
+    fn what_a_program_writes_as_errors_floods_no_page() {
+        let said = |text: &str| {
+            format!(r#"{{"n":1,"at":"T1","kind":"output","channel":1,"error":true,"text":"{text}"}}"#)
+        };
+        for text in [
+            "x\\n".repeat(300_000),
+            "x".repeat(900_000),
+            format!("{}\\n", "y".repeat(500)).repeat(1_000),
+        ] {
+            let mut teller = Teller::default();
+            let exec = r#"{"n":0,"at":"T1","kind":"exec","channel":1,"command":"x"}"#;
+            let _ = told(&mut teller, exec);
+            let told = told(&mut teller, &said(&text)).unwrap();
+            let length: usize = told
+                .what
+                .iter()
+                .cloned()
+                .flat_map(Said::parts)
+                .map(|(_, text)| text.chars().count())
+                .sum();
+            let row = Row::of(told);
+            let shown: usize = row
+                .lines
+                .iter()
+                .flatten()
+                .map(|part| part.text.chars().count())
+                .sum();
+            assert!(
+                row.lines.len() <= LINES && shown <= LONGEST + WARNINGS,
+                "{} {shown}",
+                row.lines.len()
+            );
+            assert!(row.weight < 32 * 1024, "{}", row.weight);
+            assert_eq!(row.more, length - shown, "the rest is counted");
+            assert!(length < 1_000 || row.more > 0);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::chart::{Bars, Columns, Kind};
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::visit::{Visit, encoded};
-use super::words::{When, day, length};
+use super::words::{When, counted, day, is_named, length};
 use crate::edge;
 
 const DAY: Span = Span::hours(24);
@@ -403,11 +403,6 @@ fn sections(report: &Report) -> Vec<Section> {
     ]
 }
 
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
-}
-
 fn standing(report: &Report) -> Bars {
     let of = &report.standing;
     let rows = [
@@ -456,15 +451,25 @@ fn notes(report: &Report) -> Notes {
     }
 }
 
+/// When a day begins; nothing where it is none.
+fn day_of(text: &str) -> Option<Timestamp> {
+    format!("{}T00:00:00Z", text.trim()).parse().ok()
+}
+
+/// The same, as it is typed. See [`is_named`].
 fn command(wanted: &Wanted, days: &str) -> String {
     let mut command = String::from("daypass report");
-    if wanted.from.is_empty() {
-        command.push_str(&format!(" --since {days}d"));
-    } else {
-        command.push_str(&format!(" --since {}T00:00:00Z", wanted.from));
+    match day_of(&wanted.from) {
+        Some(from) => command.push_str(&format!(" --since {from}")),
+        None => command.push_str(&format!(" --since {days}d")),
     }
-    if !wanted.env.is_empty() {
-        command.push_str(&format!(" --env {}", wanted.env));
+    // The page means the end of that day, and a terminal its instant.
+    if let Some(until) = day_of(&wanted.until) {
+        command.push_str(&format!(" --until {}", until + DAY));
+    }
+    let env = wanted.env.trim();
+    if is_named(env) {
+        command.push_str(&format!(" --env {env}"));
     }
     command
 }

@@ -9,8 +9,9 @@ use daypass_core::time::Timestamp;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::records::shown;
 use super::visit::Visit;
-use super::words::{When, length};
+use super::words::{When, counted, length};
 use crate::edge;
 
 /// So many of the same grant are listed.
@@ -35,8 +36,11 @@ pub(super) struct Head {
     pub(super) place: Option<String>,
     pub(super) is_live: bool,
     pub(super) state: &'static str,
-    /// Whether something was recorded, and is still there.
+    /// Whether something was recorded and is still there, and whoever looks may look into it.
     pub(super) has_recording: bool,
+    /// Whether they may watch it.
+    pub(super) may_watch: bool,
+    pub(super) may_end: bool,
     here: Here,
     about: About,
 }
@@ -101,6 +105,7 @@ impl Head {
     /// Of this one.
     pub(super) fn of(session: &Session, here: Here, now: Timestamp) -> Self {
         let recording = session.recording.as_ref();
+        let may_look = session.may_look == Some(true);
         Self {
             id: session.id.to_string(),
             short: session.id.short(),
@@ -109,7 +114,9 @@ impl Head {
             place: session.place.clone(),
             is_live: session.state != SessionState::Closed,
             state: state(session),
-            has_recording: recording.is_some_and(|recording| recording.removed_at.is_none()),
+            has_recording: may_look && recording.is_some_and(|recording| recording.removed_at.is_none()),
+            may_watch: may_look && recording.is_some() && session.state != SessionState::Closed,
+            may_end: session.may_end == Some(true),
             here,
             about: About::of(session, now),
         }
@@ -137,7 +144,7 @@ impl About {
         let kill = session.kill.as_ref().map(|kill| Kill {
             by: kill.by.clone(),
             at: When::new(kill.at, now),
-            reason: kill.reason.clone(),
+            reason: kill.reason.as_deref().map(shown),
         });
         Self {
             protocol: session.protocol.to_string(),
@@ -150,7 +157,7 @@ impl About {
             lasted: length(session.closed_at.unwrap_or(now).since(session.opened_at)),
             ended: session.reason.as_ref().map(|reason| reason.replace('_', " ")),
             kill,
-            counters: counters.map(counted).unwrap_or_default(),
+            counters: counters.map(counts).unwrap_or_default(),
             warnings: counters.map(warnings).unwrap_or_default(),
             recording: recording(session),
             grant: session.grant.short(),
@@ -158,20 +165,20 @@ impl About {
     }
 }
 
-fn counted(counters: SessionCounters) -> Vec<(&'static str, String)> {
+fn counts(counters: SessionCounters) -> Vec<(&'static str, String)> {
     vec![
         ("To the target", bytes(counters.bytes_up)),
         ("From the target", bytes(counters.bytes_down)),
-        ("Recorded", format!("{} records", counters.recorded)),
-        ("Refused", format!("{} statements", counters.refused)),
+        ("Recorded", counted(counters.recorded, "record")),
+        ("Refused", counted(counters.refused, "statement")),
     ]
 }
 
 fn warnings(counters: SessionCounters) -> Vec<String> {
     let missing = (counters.unrecorded > 0).then(|| {
         format!(
-            "{} records could not be delivered: something happened that the recording does not show",
-            counters.unrecorded
+            "{} could not be delivered: something happened that the recording does not show",
+            counted(counters.unrecorded, "record")
         )
     });
     let works = counters
@@ -185,10 +192,7 @@ fn recording(session: &Session) -> String {
     let Some(recording) = &session.recording else {
         return String::from("none");
     };
-    let lines = match recording.lines {
-        1 => String::from("1 record"),
-        lines => format!("{lines} records"),
-    };
+    let lines = counted(recording.lines, "record");
     match (recording.removed_at, session.state) {
         (Some(_), _) => String::from("removed: its time was over"),
         (None, SessionState::Closed) if !recording.complete => format!("{lines}, cut: its end is missing"),

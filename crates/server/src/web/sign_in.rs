@@ -2,16 +2,16 @@
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{FromRequestParts as _, Query, Request, State};
+use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use daypass_api::Secret;
 use daypass_api::login::Login;
+use daypass_api::{ProblemCode, Secret};
 use serde::Deserialize;
 
 use super::failed::Failed;
-use super::visit::{Visit, within_this_site};
+use super::visit::within_this_site;
 use super::within::From;
 use super::{Web, cookie, demo};
 use crate::http::address::Peer;
@@ -88,8 +88,10 @@ pub(super) async fn enter(
         profile: Some(NAME.to_owned()),
     };
     let from = From::of(peer, &headers);
-    match from.scope(web.api.login(&login)).await {
+    match from.clone().scope(web.api.login(&login)).await {
         Ok(entered) => {
+            // Who was here before is here no more. Where that cannot be had now, their session runs out by itself.
+            let _over = end_session(&web, &from, &headers).await;
             let token = entered.token.into_inner();
             let cookie = cookie::set(&token, web.secure)
                 .ok_or_else(|| Failed::internal(&"a session that fits no cookie"))?;
@@ -99,12 +101,29 @@ pub(super) async fn enter(
     }
 }
 
-/// Signs out, also where the session was over.
-pub(super) async fn leave(State(web): State<Web>, request: Request) -> Result<Response, Failed> {
-    let (mut parts, _) = request.into_parts();
-    if let Ok(visit) = Visit::from_request_parts(&mut parts, &web).await {
-        visit.from.scope(visit.api.logout()).await?;
-    }
+/// Signs out, also where the session was over. Where the API does not say that it is, the browser keeps what it has, to try again.
+pub(super) async fn leave(
+    State(web): State<Web>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    end_session(&web, &From::of(peer, &headers), &headers).await?;
     let cookie = cookie::clear(web.secure).ok_or_else(|| Failed::internal(&"no cookie to take away"))?;
     Ok(([(SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
+}
+
+/// Ends the session that a browser has, if it has one.
+///
+/// # Errors
+/// Where it may still go on.
+pub(super) async fn end_session(web: &Web, from: &From, headers: &HeaderMap) -> Result<(), Failed> {
+    let token = cookie::read(headers, web.secure);
+    // What is no token is no session either.
+    let Some(api) = token.and_then(|token| web.api.with_token(&token).ok()) else {
+        return Ok(());
+    };
+    match from.clone().scope(api.logout()).await {
+        Err(error) if error.code() != Some(ProblemCode::Unauthenticated) => Err(error.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }

@@ -17,6 +17,7 @@ use crate::http::address::Peer;
 use crate::personas::Persona;
 
 /// Somebody who is signed in.
+#[derive(Clone)]
 pub(super) struct Visit {
     /// The API, as they.
     pub(super) api: Client,
@@ -27,11 +28,14 @@ pub(super) struct Visit {
     cast: Vec<Persona>,
 }
 
+/// Who `entry.rs` found to be there, in the extensions of a request.
+#[derive(Clone)]
+pub(super) struct Known(pub(super) Option<Visit>);
+
 impl FromRequestParts<Web> for Visit {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
-        let from = from(parts).map_err(|failed| failed.into_response())?;
+    async fn from_request_parts(parts: &mut Parts, _: &Web) -> Result<Self, Response> {
         let at = parts
             .uri
             .path_and_query()
@@ -43,21 +47,34 @@ impl FromRequestParts<Web> for Visit {
         } else {
             "/"
         };
-        let sign_in = || sign_in(back).into_response();
-        let token = cookie::read(&parts.headers, web.secure).ok_or_else(sign_in)?;
-        let Ok(api) = web.api.with_token(&token) else {
-            return Err(sign_in());
-        };
-        match from.clone().scope(api.whoami()).await {
-            Ok(me) => Ok(Self {
-                api,
-                me,
-                from,
-                cast: demo::cast(web, &parts.headers).to_vec(),
-            }),
-            Err(error) if error.code() == Some(ProblemCode::Unauthenticated) => Err(sign_in()),
-            Err(error) => Err(Failed::from(error).into_response()),
-        }
+        // Who is behind no door is nobody.
+        let known = parts.extensions.get::<Known>().cloned();
+        let visit = known.and_then(|known| known.0);
+        visit.ok_or_else(|| sign_in(back).into_response())
+    }
+}
+
+/// Whose session a browser has, as the API says.
+///
+/// # Errors
+/// Where it does not say.
+pub(super) async fn visitor(parts: &Parts, web: &Web) -> Result<Option<Visit>, Failed> {
+    let Some(token) = cookie::read(&parts.headers, web.secure) else {
+        return Ok(None);
+    };
+    let Ok(api) = web.api.with_token(&token) else {
+        return Ok(None);
+    };
+    let from = from(parts)?;
+    match from.clone().scope(api.whoami()).await {
+        Ok(me) => Ok(Some(Visit {
+            api,
+            me,
+            from,
+            cast: demo::cast(web, &parts.headers).to_vec(),
+        })),
+        Err(error) if error.code() == Some(ProblemCode::Unauthenticated) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -17,13 +17,17 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
 
+use super::Web;
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::led::{ByOurScript, OnPurpose};
+use super::measure::Measure;
+use super::paced::{Reader, paced};
 use super::player::SKIPPED;
 use super::records::{self, Row, Rows, shown};
 use super::session::{Head, Here};
 use super::visit::Visit;
-use crate::edge;
+use crate::{edge, heavy};
 
 /// So many of the records before are shown, so that one knows where one is.
 const BEFORE: usize = 30;
@@ -42,7 +46,11 @@ struct Page {
 }
 
 /// See the module.
-pub(super) async fn page(visit: Visit, Path(id): Path<SessionId>) -> Result<Html<String>, Failed> {
+pub(super) async fn page(
+    visit: Visit,
+    _: OnPurpose,
+    Path(id): Path<SessionId>,
+) -> Result<Html<String>, Failed> {
     let asking = async {
         let session = visit.api.session(&id.to_string()).await?;
         let title = format!("Session {}", session.id.short());
@@ -67,12 +75,15 @@ struct Watching {
 /// What happens, as it happens. Its first event is in the log before anything is shown.
 pub(super) async fn stream(
     visit: Result<Visit, Response>,
+    _: ByOurScript,
+    State(web): State<Web>,
     Path(id): Path<SessionId>,
 ) -> Result<Response, Failed> {
     // This answer tells a browser not to ask again (HTML, 9.2.3).
     let Ok(visit) = visit else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
+    let share = web.app.places.screen(visit.me.person.id)?;
     // What happens from now on is asked for first: what was before can be read afterwards, and nothing is lost in between.
     let lines = match visit.from.clone().scope(visit.api.watch_session(id)).await {
         Ok(lines) => lines,
@@ -82,7 +93,7 @@ pub(super) async fn stream(
             return Ok(Sse::new(end).into_response());
         }
     };
-    let mut watching = Watching {
+    let watching = Watching {
         lines,
         teller: Teller::default(),
         screens: Screens::new(u64::try_from(EACH.as_millis()).unwrap_or_default()),
@@ -90,25 +101,47 @@ pub(super) async fn stream(
         seen: 0,
         is_over: false,
     };
-    if let Ok(stored) = visit.from.clone().scope(visit.api.replay_session(id)).await {
-        watching.catch_up(stored).await;
-    }
-    let told = stream::unfold(watching, async |mut watching| {
-        let event = watching.next().await?;
-        Some((Ok::<_, Infallible>(event), watching))
-    });
+    let stored = visit.from.clone().scope(visit.api.replay_session(id)).await;
+    let told = paced(share, |reader| watching.show(stored.ok(), reader));
     let alive = KeepAlive::new().interval(ALIVE);
     Ok(Sse::new(told).keep_alive(alive).into_response())
 }
 
 impl Watching {
+    /// Tells all of it to whoever reads.
+    async fn show(mut self, stored: Option<LineStream>, reader: Reader<Event>) {
+        if let Some(stored) = stored {
+            // However much that is: it keeps a processor.
+            self = heavy::aside(async move {
+                self.catch_up(stored).await;
+                self
+            })
+            .await;
+        }
+        loop {
+            let event = tokio::select! {
+                event = self.next() => event,
+                () = reader.gone() => return,
+            };
+            let Some(event) = event else { return };
+            if !reader.takes(event).await {
+                return;
+            }
+        }
+    }
+
     /// What is stored already: the last records, and terminals as they stand.
     async fn catch_up(&mut self, mut stored: LineStream) {
         let mut last = VecDeque::new();
+        let mut measure = Measure::begin();
         while let Ok(Some(line)) = stored.next().await {
             let Some(number) = records::number(&line) else {
                 break;
             };
+            // What is not read is told as a gap before what happens next.
+            if !measure.bears(&line) {
+                break;
+            }
             self.seen = number;
             let (is_drawn, _) = self.screens.line(&line);
             if let Some(row) = self.row(is_drawn, &line) {

@@ -8,14 +8,13 @@ use axum::extract::Query;
 use axum::response::Html;
 use daypass_api::access::{Matrix, MatrixHeld, MatrixPerson, MatrixQuery, MatrixResource, Way};
 use daypass_api::grant::GrantState;
-use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::visit::{Visit, encoded};
-use super::words::When;
+use super::words::{When, is_named};
 use crate::edge;
 
 /// So many people are shown at once.
@@ -159,14 +158,9 @@ impl Wanted {
         format!("/who?{}", pairs.join("&"))
     }
 
-    /// What to type for the same. A link may have brought anything: only names are put into a command that somebody may copy.
+    /// What to type for the same. See [`is_named`].
     fn command(&self) -> String {
-        let is_name = |text: &str| text.parse::<Name>().is_ok();
-        let is_meant = |text: &str| match text.split_once('=') {
-            Some((name, value)) => is_name(name) && is_name(value),
-            None => is_name(text),
-        };
-        let given = self.filters().into_iter().filter(|pair| is_meant(pair.1));
+        let given = self.filters().into_iter().filter(|pair| is_named(pair.1));
         let given = given.map(|(name, value)| {
             let name = if name == "tag" { "label" } else { name };
             format!(" --{name} {value}")

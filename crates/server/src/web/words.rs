@@ -1,5 +1,6 @@
 //! How spans and instants are said on pages: in words for people, and exactly beside them.
 
+use daypass_core::name::Name;
 use daypass_core::time::{Span, Timestamp};
 
 /// An instant, for a page.
@@ -60,9 +61,51 @@ fn shown(at: Timestamp) -> String {
     at.strftime("%b %-d, %H:%M UTC").to_string()
 }
 
+/// So many of something.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// Whether somebody may copy this within a command: a link may have brought anything, and a terminal does more with it than show it. Names alone,
+/// and what is written with names: `a=b`, `a/b`, `a:b`.
+pub(super) fn is_named(text: &str) -> bool {
+    text.split(['=', '/', ':'])
+        .all(|part| part.parse::<Name>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_holds_names_alone() {
+        for good in ["ana", "orders/read", "group:ops", "env=prod", "env:prod/writer"] {
+            assert!(is_named(good), "{good}");
+        }
+        for bad in [
+            "",
+            "ana; rm -rf ~",
+            "$(x)",
+            "`x`",
+            "a b",
+            "a/",
+            "=",
+            "--flag",
+            "a\nb",
+            "'",
+            "ana\u{202e}",
+            "|sh",
+        ] {
+            assert!(!is_named(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_is_said_as_one() {
+        assert_eq!(counted(1, "record"), "1 record");
+        assert_eq!(counted(0, "record"), "0 records");
+    }
 
     #[test]
     fn lengths_are_said_in_two_units_at_most() {

@@ -42,6 +42,8 @@ pub(crate) fn session(session: &Session, people: &Snapshot) -> api::Session {
         kill,
         counters: counters.map(Into::into),
         recording: session.recording.as_ref().map(recording),
+        may_look: None,
+        may_end: None,
     }
 }
 

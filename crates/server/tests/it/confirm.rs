@@ -248,7 +248,7 @@ async fn nothing_of_the_password_is_kept_under_a_key() {
 }
 
 /// What a browser sends from a page of ours, or from elsewhere.
-async fn form(bed: &Bed, session: &str, site: &str, fields: &[(&str, &str)]) -> Response {
+async fn form(bed: &Bed, session: &str, (site, kind): (&str, &str), fields: &[(&str, &str)]) -> Response {
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     http.build()
         .unwrap()
@@ -256,10 +256,15 @@ async fn form(bed: &Bed, session: &str, site: &str, fields: &[(&str, &str)]) -> 
         .header("cookie", format!("daypass={session}"))
         .header("sec-fetch-site", site)
         .form(fields)
+        .header("content-type", kind)
         .send()
         .await
         .unwrap()
 }
+
+/// As a form is sent, and as a script sends one.
+const PLAIN: (&str, &str) = ("same-origin", "application/x-www-form-urlencoded");
+const SCRIPT: (&str, &str) = ("same-origin", "application/x-www-form-urlencoded;charset=UTF-8");
 
 #[tokio::test]
 async fn a_page_asks_for_the_proof_and_goes_on_with_what_was_sent() {
@@ -269,28 +274,32 @@ async fn a_page_asks_for_the_proof_and_goes_on_with_what_was_sent() {
     wait(&bed, client.whoami().await.unwrap().confirmed_at.unwrap()).await;
     let reason = "a <b>look</b> & \"more\"";
     let typed = [("reason", reason), ("key", "0123456789abcdef")];
-    let asks = form(&bed, &session, "same-origin", &typed).await;
-    assert_eq!(asks.status(), 401);
-    let page = asks.text().await.unwrap();
-    assert!(
-        page.contains("Is it you?") && page.contains("action=\"/ask/staging/read\""),
-        "{page}"
-    );
-    assert!(!page.contains("<b>look"), "{page}");
+    for kind in [PLAIN, SCRIPT] {
+        let asks = form(&bed, &session, kind, &typed).await;
+        assert_eq!(asks.status(), 401);
+        let page = asks.text().await.unwrap();
+        assert!(
+            page.contains("Is it you?") && page.contains("action=\"/ask/staging/read\""),
+            "{page}"
+        );
+        assert!(!page.contains("<b>look"), "{page}");
+    }
 
     let with = |proof| [&typed[..], &[("proof", proof)]].concat();
-    let wrong = form(&bed, &session, "same-origin", &with("guessed wrongly")).await;
-    assert_eq!(wrong.status(), 401);
-    let page = wrong.text().await.unwrap();
-    assert!(
-        page.contains("the password is wrong") && !page.contains("guessed wrongly"),
-        "{page}"
-    );
-    let elsewhere = form(&bed, &session, "cross-site", &with(PASSWORD)).await;
+    for kind in [PLAIN, SCRIPT] {
+        let wrong = form(&bed, &session, kind, &with("guessed wrongly")).await;
+        assert_eq!(wrong.status(), 401);
+        let page = wrong.text().await.unwrap();
+        assert!(
+            page.contains("the password is wrong") && !page.contains("guessed wrongly"),
+            "{page}"
+        );
+    }
+    let elsewhere = form(&bed, &session, ("cross-site", PLAIN.1), &with(PASSWORD)).await;
     assert_eq!(elsewhere.status(), 403, "no other site proves anything");
     assert_eq!(client.requests(&Default::default()).await.unwrap().items, []);
 
-    let done = form(&bed, &session, "same-origin", &with(PASSWORD)).await;
+    let done = form(&bed, &session, SCRIPT, &with(PASSWORD)).await;
     assert_eq!(done.status(), 303, "{}", done.text().await.unwrap());
     let made = client.requests(&Default::default()).await.unwrap().items;
     assert_eq!(made.len(), 1);

@@ -14,6 +14,7 @@ mod doctor;
 mod edits;
 mod environments;
 mod events;
+mod guarded;
 mod health;
 mod idempotency;
 mod identity;

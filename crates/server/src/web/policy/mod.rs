@@ -13,7 +13,7 @@ mod simulate;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, Request};
+use axum::extract::{Query, Request};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
@@ -33,7 +33,7 @@ use super::frame::{Frame, Tab};
 use super::proof;
 use super::visit::Visit;
 use super::words::When;
-use crate::edge;
+use crate::{edge, heavy};
 
 /// So many changes that wait are shown.
 const MOST_WAITING: u32 = 20;
@@ -45,7 +45,6 @@ pub(super) fn routes() -> Router<Web> {
         .route("/policy/check", get(back).post(check))
         .route("/policy/plan", get(back).post(plan))
         .route("/policy/apply", get(back).post(apply))
-        .layer(DefaultBodyLimit::max(proof::LARGEST))
         .route("/policy/simulate", get(simulate::page))
         .route("/policy/revisions", get(revisions::page))
 }
@@ -235,6 +234,7 @@ async fn plan(visit: Visit, request: Request) -> Result<Response, Failed> {
             return editor(&visit, policy, draft, found).await;
         }
     };
+    let (before, after) = (policy.files, draft.files().files);
     let page = Review {
         frame,
         view: "editor",
@@ -242,7 +242,7 @@ async fn plan(visit: Visit, request: Request) -> Result<Response, Failed> {
         may_apply: visit.me.person.role == SystemRole::Administrator,
         summary: checked.summary,
         tests: checked.tests.len(),
-        diff: crate::wire::diff(&policy.files, &draft.files().files),
+        diff: heavy::aside(async move { crate::wire::diff(&before, &after) }).await,
         plan: Gains::of(plan),
         draft,
     };

@@ -14,6 +14,7 @@ use super::question::Asked;
 use crate::web::failed::Failed;
 use crate::web::frame::{Frame, Tab};
 use crate::web::visit::Visit;
+use crate::web::words::is_named;
 
 #[derive(Template)]
 #[template(path = "policy/simulate.html")]
@@ -66,14 +67,11 @@ pub(super) async fn page(visit: Visit, Query(question): Query<Asked>) -> Result<
     Ok(Html(page.render()?))
 }
 
-/// The same question, as it is typed.
+/// The same question, as it is typed. See [`is_named`].
 fn command(question: &Asked) -> String {
     let or = |text: &str, else_: &str| {
-        if text.trim().is_empty() {
-            else_.to_owned()
-        } else {
-            text.trim().to_owned()
-        }
+        let text = text.trim();
+        if is_named(text) { text } else { else_ }.to_owned()
     };
     format!(
         "daypass policy explain {} {}",
