@@ -36,6 +36,8 @@ struct Card {
     state: &'static str,
     ends: Option<When>,
     starts: Option<When>,
+    /// Why it ends, while it does.
+    why: Option<String>,
     overdue: bool,
     emergency: bool,
     /// What to type to connect; nothing where it is not there.
@@ -64,6 +66,7 @@ impl Card {
         let connects = grant.state == GrantState::Active;
         Self {
             id: grant.id,
+            why: why_over(&grant),
             state: grant.state.as_str(),
             ends: grant.expires_at.map(|at| When::new(at, now)),
             starts: grant
@@ -83,6 +86,22 @@ impl Card {
             items,
         }
     }
+}
+
+/// Why a grant ends or ended, and by whom where it was somebody.
+pub(super) fn why_over(grant: &Grant) -> Option<String> {
+    let reason = match grant.ended_reason.as_deref()? {
+        "released" => "given back",
+        "ineligible" => "no longer eligible",
+        "removed" => "removed from the policy",
+        reason => reason,
+    };
+    Some(match grant.ended_detail.as_deref() {
+        // By whom, and why in their words.
+        Some(detail) if reason == "revoked" => format!("revoked {detail}"),
+        Some(detail) => format!("{reason}: {detail}"),
+        None => reason.to_owned(),
+    })
 }
 
 /// Items, one after the other.
@@ -136,7 +155,7 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
         Some(Past {
             request: grant.request.to_string(),
             items: listed(&grant.items),
-            why: grant.ended_reason.clone()?,
+            why: why_over(&grant)?,
             ended: When::new(grant.ended_at?, now),
         })
     });

@@ -4,12 +4,12 @@ use axum::Form;
 use axum::extract::Path;
 use axum::response::Redirect;
 use daypass_api::delegation::{Delegation, DelegationState, NewDelegation};
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::failed::Failed;
 use super::visit::Visit;
-use super::words::When;
+use super::words::{When, day_over, midnight};
 use crate::edge;
 
 /// One arrangement.
@@ -65,16 +65,10 @@ impl Away {
             to: self.to.trim().to_owned(),
             from,
             // The last day is one of those on which one is away.
-            until: midnight(self.until.trim())? + Span::hours(24),
+            until: day_over(&self.until)?,
             reason: Some(self.reason.trim().to_owned()).filter(|reason| !reason.is_empty()),
         })
     }
-}
-
-/// The beginning of a day.
-fn midnight(day: &str) -> Result<Timestamp, Failed> {
-    let midnight = format!("{day}T00:00:00Z").parse();
-    midnight.map_err(|_| Failed::invalid("a day is written as 2026-11-22"))
 }
 
 /// Arranges it.

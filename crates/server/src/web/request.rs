@@ -13,7 +13,7 @@ use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
-use super::access::listed;
+use super::access::{listed, why_over};
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::visit::{Visit, encoded, within_this_site};
@@ -39,11 +39,13 @@ pub(super) struct Shown {
     pub(super) reason: String,
     pub(super) ticket: Option<String>,
     pub(super) length: String,
+    /// The same as it is typed.
+    pub(super) span: String,
     pub(super) rule: String,
     pub(super) state: &'static str,
     pub(super) reviewable: bool,
     pub(super) stands_in_for: Option<String>,
-    /// When the step that is open falls silent.
+    /// When the step that is open is to be answered.
     pub(super) due: Option<When>,
     pub(super) asked: When,
     pub(super) steps: Vec<Step>,
@@ -97,8 +99,11 @@ struct Access {
     id: String,
     state: &'static str,
     ends: Option<When>,
-    /// Who looks may end it.
     is_live: bool,
+    /// Whoever looks may end it.
+    endable: bool,
+    /// Why it ends or ended, and by whom.
+    why: Option<String>,
     connect: Vec<String>,
 }
 
@@ -109,7 +114,7 @@ const fn state(step: StepState) -> &'static str {
         StepState::Approved => "approved",
         StepState::Denied => "denied",
         StepState::Closed => "closed",
-        StepState::Silent => "silent",
+        StepState::Silent => "unanswered",
     }
 }
 
@@ -205,6 +210,7 @@ impl Shown {
             digest: request.digest.to_string(),
             items: listed(&request.items),
             length: length(request.duration),
+            span: request.duration.to_string(),
             rule: request.rule.to_string(),
             state: request.state.as_str(),
             reviewable: request.reviewable,
@@ -247,6 +253,8 @@ pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<St
         state: grant.state.as_str(),
         ends: grant.expires_at.or(grant.ended_at).map(|at| When::new(at, now)),
         is_live: !grant.state.is_over(),
+        endable: grant.endable,
+        why: why_over(&grant),
         connect: if is_mine && grant.state == GrantState::Active {
             grant
                 .items
