@@ -6,12 +6,12 @@ use axum::extract::State as Held;
 use daypass_api::session::{Kill, Session, SessionQuery};
 use daypass_api::{Page, Problem, Scope};
 use daypass_core::id::{GrantId, SessionId};
-use daypass_core::person::Person;
 use daypass_core::session::{Session as Core, State};
 use daypass_store::SessionFilter;
 
 use crate::api::grants;
 use crate::api::page::Scan;
+use crate::api::people::called;
 use crate::api::typed::{MOST_ALIKE, only_seen};
 use crate::app::{App, Parts};
 use crate::http::access::{self, Identity};
@@ -33,18 +33,12 @@ pub(super) async fn list(
     };
     // As with grants: others' are listed for who sees everything, and for who may see the grant that they name.
     let own = query.mine == Some(true) || !(identity.caller.sees_all() || grant.is_some());
-    let people = app.engine.current().directory;
-    let asked = query.holder.as_deref().map(|login| {
-        let called = |person: &&Person| person.login.text() == login;
-        people.people().find(called).map(|person| person.id)
-    });
+    let asked = query.holder.as_deref().map(|login| called(&app, login));
+    let own = own.then_some(identity.caller.person);
     let holder = match (own, asked) {
         (_, Some(None)) => return Ok(Json(Page::all(Vec::new()))),
-        (true, Some(Some(person))) if person != identity.caller.person => {
-            return Ok(Json(Page::all(Vec::new())));
-        }
-        (true, _) => Some(identity.caller.person),
-        (false, asked) => asked.flatten(),
+        (Some(own), Some(Some(person))) if own != person => return Ok(Json(Page::all(Vec::new()))),
+        (own, asked) => own.or(asked.flatten()),
     };
     let filter = SessionFilter {
         grant,

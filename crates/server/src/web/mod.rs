@@ -29,6 +29,7 @@ mod policy;
 mod proof;
 mod recording;
 mod records;
+mod refused;
 mod reports;
 mod request;
 mod session;

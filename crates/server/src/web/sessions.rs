@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query};
-use axum::response::{Html, Redirect};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use daypass_api::session::{Kill, Session, SessionQuery, SessionState};
 use daypass_core::id::{GrantId, SessionId};
 use daypass_core::time::Timestamp;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::refused::{Refused, answer};
 use super::visit::{Visit, encoded, within_this_site};
 use super::words::When;
 use crate::edge;
@@ -28,6 +30,7 @@ struct Page {
     groups: Vec<Group>,
     /// Where it goes on.
     next: Option<String>,
+    refused: Option<Refused<(SessionId, String)>>,
 }
 
 /// Those of one grant.
@@ -47,6 +50,8 @@ struct Row {
     is_live: bool,
     /// Whoever looks may end it.
     endable: bool,
+    /// Why, as it was typed and not taken.
+    why: String,
     ended: Option<String>,
     recording: Option<u64>,
 }
@@ -111,6 +116,7 @@ impl Row {
             opened: When::new(session.opened_at, now),
             is_live: session.state == SessionState::Open,
             endable: session.endable,
+            why: String::new(),
             ended: session.reason.clone().map(|reason| reason.replace('_', " ")),
             recording: session.recording.as_ref().map(|recording| recording.lines),
         }
@@ -136,7 +142,16 @@ fn grouped(sessions: &[Session], now: Timestamp) -> Vec<Group> {
 }
 
 /// See the module.
-pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
+pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Failed> {
+    shown(&visit, wanted, None).await
+}
+
+/// The same, and that why a session is to end was not taken.
+async fn shown(
+    visit: &Visit,
+    wanted: Wanted,
+    refused: Option<Refused<(SessionId, String)>>,
+) -> Result<Response, Failed> {
     let query = wanted.query();
     let asking = async {
         let frame = visit.frame(Tab::Sessions, "Sessions").await?;
@@ -144,15 +159,24 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
     };
     let (frame, found) = visit.from.clone().scope(asking).await?;
     let live = wanted.all.is_none();
+    let mut groups = grouped(&found.items, edge::now());
+    if let Some(Refused { typed: (id, why), .. }) = &refused {
+        let id = id.to_string();
+        let mut rows = groups.iter_mut().flat_map(|group| &mut group.sessions);
+        if let Some(row) = rows.find(|row| row.id == id) {
+            row.why.clone_from(why);
+        }
+    }
     let page = Page {
         frame,
         live,
         filtered: query.holder.is_some() || query.resource.is_some(),
-        groups: grouped(&found.items, edge::now()),
+        groups,
         next: found.next.as_deref().map(|cursor| wanted.address(live, cursor)),
         wanted,
+        refused,
     };
-    Ok(Html(page.render()?))
+    Ok(answer(page.render()?, page.refused.as_ref()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,14 +190,15 @@ pub(super) struct Why {
 pub(super) async fn kill(
     visit: Visit,
     Path(id): Path<SessionId>,
+    headers: HeaderMap,
     Form(why): Form<Why>,
-) -> Result<Redirect, Failed> {
+) -> Result<Response, Failed> {
     let kill = Kill { reason: why.reason };
-    visit
-        .from
-        .clone()
-        .scope(visit.api.kill_session(id, &kill))
-        .await?;
+    let killed = visit.from.clone().scope(visit.api.kill_session(id, &kill));
+    if let Err(error) = killed.await {
+        let refused = Refused::beside(error, &headers, || (id, kill.reason))?;
+        return shown(&visit, Wanted::default(), Some(refused)).await;
+    }
     let back = why.back.as_deref().unwrap_or("/sessions");
-    Ok(Redirect::to(within_this_site(Some(back))))
+    Ok(Redirect::to(within_this_site(Some(back))).into_response())
 }

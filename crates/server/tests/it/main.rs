@@ -41,3 +41,4 @@ mod tls;
 mod tools;
 mod venv;
 mod web_policy;
+mod web_screens;
