@@ -19,6 +19,10 @@ pub struct Offer {
     pub kind: Name,
     /// The resource's labels.
     pub labels: BTreeMap<String, String>,
+    /// The set of people whom the policy names as the resource's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "payments")]
+    pub owner: Option<Name>,
     /// What it takes.
     pub how: How,
     /// Whether the caller may break the glass for it: the policy has a rule for emergencies that admits them.
@@ -97,6 +101,10 @@ pub struct ResourceQuery {
     /// Only resources with this label `env`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
+    /// Only roles that these words find, in any order and either case: each is in the role as `resource/role`, in the kind, or in
+    /// one of the resource's labels, `name=value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
     /// Only this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,

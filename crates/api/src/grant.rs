@@ -68,6 +68,9 @@ pub struct Grant {
     /// Whether it was taken in an emergency, without anybody's agreement.
     #[serde(default)]
     pub break_glass: bool,
+    /// Whether the caller may end it now.
+    #[serde(default)]
+    pub endable: bool,
     /// What is or was at the targets, item by item.
     pub entitlements: Vec<Entitlement>,
 }

@@ -60,6 +60,10 @@ pub struct Whoami {
     pub person: Person,
     /// How they came in.
     pub via: Via,
+    /// What they came in with, by its id in the list of tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub token: Option<TokenId>,
     /// Until when what they came in with is taken.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,

@@ -131,9 +131,28 @@ pub struct Request {
     /// The login of who is away and in whose place it waits for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reviewable_for: Option<String>,
+    /// What each item is at its target, by the policy in force: for those for whom it waits, and for who may read the policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Effect>,
     /// For access that was taken in an emergency: the review that is owed for it, or was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
+}
+
+/// What an item is at its target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Effect {
+    /// Which.
+    pub item: Item,
+    /// The provider's kind, such as `postgres`.
+    #[schema(value_type = String, example = "postgres")]
+    pub kind: Name,
+    /// The connector that sets it up.
+    #[schema(value_type = String, example = "pg-main")]
+    pub connector: Name,
+    /// What the provider reads about the role, as the policy writes it.
+    #[schema(value_type = Object, example = json!({"grants": ["SELECT ON ALL TABLES IN SCHEMA public"]}))]
+    pub role: serde_json::Value,
 }
 
 /// How far a request has come.
@@ -348,6 +367,9 @@ pub struct RequestQuery {
     /// Only the caller's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mine: Option<bool>,
+    /// Only those of the person of this login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
     /// Only those that wait for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reviewable: Option<bool>,

@@ -65,6 +65,9 @@ pub struct Session {
     /// Who asked that it ends, where somebody did. It may have ended for another reason first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<Killed>,
+    /// Whether the caller may end it now.
+    #[serde(default)]
+    pub endable: bool,
     /// What its gateway counted; once it is over, and where the gateway could say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<SessionCounters>,
@@ -74,9 +77,6 @@ pub struct Session {
     /// Whether the caller may look into it: see its recording, and watch it. Said of one session, not in a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_look: Option<bool>,
-    /// Whether the caller may end it. Said of one that is open, not in a list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub may_end: Option<bool>,
 }
 
 /// Whether a session is over.
@@ -207,6 +207,12 @@ pub struct SessionQuery {
     /// Only those under this grant, by its id or the first characters of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<String>,
+    /// Only those of the person of this login. Whoever may not see theirs is shown none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// Only those on this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// Only the caller's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mine: Option<bool>,

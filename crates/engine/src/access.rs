@@ -1,5 +1,7 @@
 //! What becomes of access that was granted: give it back, end it early, hand out its credentials.
 
+use std::collections::BTreeSet;
+
 use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::grant::{Grant, Reason};
@@ -7,6 +9,7 @@ use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::Item;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::Request;
 use daypass_core::world::World;
 use daypass_providers::Credential;
 use daypass_store::{Outcome, Scope};
@@ -36,6 +39,11 @@ pub struct Ended {
     pub grant: Grant,
     /// Grants of the same holder on the same items that live on: ending one never ends another.
     pub surviving: Vec<GrantId>,
+}
+
+/// Whether they are one of those who reviewed it.
+fn reviewed(caller: Caller, request: &Request) -> bool {
+    request.reviews().iter().any(|review| review.is_of(caller.person))
 }
 
 impl Engine {
@@ -201,12 +209,41 @@ impl Engine {
 
     /// Whether somebody may end this grant: its holder, who answers for them, who reviewed its request, and administrators.
     pub(crate) async fn ends(&self, caller: Caller, grant: &Grant) -> Result<bool, Error> {
-        let owns = self.current().directory.owns(caller.person, grant.holder);
-        if grant.holder == caller.person || owns || caller.administrator().is_ok() {
+        if self.ends_unasked(caller, grant) {
             return Ok(true);
         }
         let request = self.store().request(grant.request).await?;
-        Ok(request.is_some_and(|request| request.reviews().iter().any(|review| review.is_of(caller.person))))
+        Ok(request.is_some_and(|request| reviewed(caller, &request)))
+    }
+
+    /// Those of these grants that somebody may end, as [`Self::revoke`] decides it, whether or not there is something to end.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn endable(&self, caller: Caller, grants: &[Grant]) -> Result<BTreeSet<GrantId>, Error> {
+        let (own, others): (Vec<&Grant>, Vec<&Grant>) =
+            grants.iter().partition(|grant| self.ends_unasked(caller, grant));
+        let requests: Vec<_> = others.iter().map(|grant| grant.request).collect();
+        let requests = if requests.is_empty() {
+            Vec::new()
+        } else {
+            self.store().requests_of_ids(&requests).await?
+        };
+        let reviewed: BTreeSet<_> = requests
+            .iter()
+            .filter(|request| reviewed(caller, request))
+            .map(|request| request.id)
+            .collect();
+        let others = others
+            .into_iter()
+            .filter(|grant| reviewed.contains(&grant.request));
+        Ok(own.into_iter().chain(others).map(|grant| grant.id).collect())
+    }
+
+    /// The part of [`Self::ends`] that nothing has to be read for.
+    fn ends_unasked(&self, caller: Caller, grant: &Grant) -> bool {
+        let owns = self.current().directory.owns(caller.person, grant.holder);
+        grant.holder == caller.person || owns || caller.administrator().is_ok()
     }
 
     async fn end(

@@ -299,20 +299,17 @@ impl Engine {
         }
     }
 
-    /// Whether somebody may look into a session, and whether they may end it: for who offers them either.
+    /// Whether somebody may look into a session, for who offers them that. See [`Self::may_look_into`].
     ///
     /// # Errors
     /// Where they may not know of it.
-    pub async fn session_open_to(&self, caller: Caller, id: SessionId) -> Result<(bool, bool), Error> {
-        let (session, grant) = self.session_seen(caller, id).await?;
-        let looks = match self.may_look_into(caller, id).await {
-            Ok(()) => true,
-            Err(Error::Refused(_)) => false,
-            Err(error) => return Err(error),
-        };
-        let ends = session.state == State::Open
-            && (session.holder == caller.person || self.ends(caller, &grant).await?);
-        Ok((looks, ends))
+    pub async fn looks_into(&self, caller: Caller, id: SessionId) -> Result<bool, Error> {
+        self.session_seen(caller, id).await?;
+        match self.may_look_into(caller, id).await {
+            Ok(()) => Ok(true),
+            Err(Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether somebody may look into a session that they may see.

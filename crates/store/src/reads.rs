@@ -48,6 +48,15 @@ impl Store {
         on!(read, self, |link| requests::by_id(link, id))
     }
 
+    /// Those of these requests that there are, in any order.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn requests_of_ids(&self, ids: &[RequestId]) -> Result<Vec<Request>> {
+        let ids = ids.to_vec();
+        on!(read, self, |link| requests::of_ids(link, &ids))
+    }
+
     /// A page of requests, newest first; `after` is the last page's `next`.
     ///
     /// # Errors

@@ -145,6 +145,19 @@ pub(crate) async fn by_id(link: &mut Link, id: RequestId) -> Result<Option<Reque
     }
 }
 
+pub(crate) async fn of_ids(link: &mut Link, ids: &[RequestId]) -> Result<Vec<Request>> {
+    let ids: Vec<Value> = ids.iter().map(|id| (*id).into()).collect();
+    let rows = link
+        .listed("SELECT document FROM requests WHERE id IN (LIST)", 1, &ids)
+        .await?;
+    let mut items = rows
+        .iter()
+        .map(|row| row.json(0))
+        .collect::<Result<Vec<Request>>>()?;
+    texts::open(link, &mut items).await?;
+    Ok(items)
+}
+
 pub(crate) async fn list(
     link: &mut Link,
     filter: &RequestFilter,

@@ -92,6 +92,7 @@ impl LsArgs {
         let mut offers = pages(MOST, async |cursor| {
             let query = EnvironmentQuery {
                 env: self.env.clone(),
+                q: None,
                 instant: self.instant.then_some(true),
                 cursor,
                 limit: None,

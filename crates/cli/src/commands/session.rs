@@ -79,7 +79,7 @@ impl LsArgs {
                 mine: self.mine.then_some(true),
                 live: self.live.then_some(true),
                 cursor,
-                limit: None,
+                ..SessionQuery::default()
             };
             client.sessions(&query).await
         })

@@ -76,7 +76,7 @@ fn who_is_denied_reads_why() {
     bo.clicks("[data-deny]");
     bo.arrives("/approvals");
     ana.sees(".chip", "denied");
-    ana.sees(".steps li.denied", "bo said no");
+    ana.sees(".steps li.denied", "bo denied");
     ana.sees(".steps li.denied q", "use the replica");
     ana.goes("/");
     ana.sees("#live", "You have no access just now");

@@ -37,6 +37,8 @@ pub(super) async fn list(
                 None => offer,
             },
         );
+    let words = query.q.as_deref().map(str::to_lowercase).unwrap_or_default();
+    let words: Vec<&str> = words.split_whitespace().collect();
     let wanted = |offer: &Core| {
         query
             .env
@@ -48,6 +50,26 @@ pub(super) async fn list(
                 .is_none_or(|resource| offer.item.resource.as_str() == resource)
             && (query.instant != Some(true) || offer.terms.as_ref().is_ok_and(|terms| terms.is_instant()))
     };
-    let offers: Vec<Offer> = offers.filter(|offer| wanted(offer)).map(wire::offer).collect();
+    let offers: Vec<Offer> = offers
+        .filter(|offer| wanted(offer))
+        .map(wire::offer)
+        .filter(|offer| fits(offer, &words))
+        .collect();
     Ok(Json(page::of(offers, query.limit, query.cursor.as_deref())?))
+}
+
+/// Whether each of these words, in small letters, is somewhere in what somebody knows a role by.
+fn fits(offer: &Offer, words: &[&str]) -> bool {
+    if words.is_empty() {
+        return true;
+    }
+    let labels = offer.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let known: Vec<String> = [offer.item.to_string(), offer.kind.to_string()]
+        .into_iter()
+        .chain(labels)
+        .map(|text| text.to_lowercase())
+        .collect();
+    words
+        .iter()
+        .all(|word| known.iter().any(|text| text.contains(word)))
 }

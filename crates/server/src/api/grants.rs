@@ -22,8 +22,23 @@ use crate::http::intake::{IdempotencyKey, Json, MaybeJson, Path, Query};
 use crate::http::problem::{Answer, Failure};
 use crate::wire;
 
-/// Grants with what is known of them at their targets, read together.
-pub(super) async fn shown(app: &Parts, grants: &[Core], now: Timestamp) -> Answer<Vec<Grant>> {
+/// Those of these grants that the caller may end, as [`revoke`] decides it.
+pub(super) async fn endable(app: &Parts, identity: &Identity, grants: &[Core]) -> Answer<BTreeSet<GrantId>> {
+    let manages = access::scoped(identity, Scope::Manage).is_ok();
+    let asked = grants
+        .iter()
+        .filter(|grant| grant.is_live() && (manages || grant.holder == identity.caller.person));
+    let asked: Vec<Core> = asked.cloned().collect();
+    Ok(app.engine.endable(identity.caller, &asked).await?)
+}
+
+/// Grants as the caller sees them, with what is known of them at their targets, read together.
+pub(super) async fn shown(
+    app: &Parts,
+    identity: &Identity,
+    grants: &[Core],
+    now: Timestamp,
+) -> Answer<Vec<Grant>> {
     let keys: BTreeSet<_> = grants
         .iter()
         .flat_map(|grant| &grant.parts)
@@ -35,16 +50,20 @@ pub(super) async fn shown(app: &Parts, grants: &[Core], now: Timestamp) -> Answe
     } else {
         app.engine.store().held(&keys).await?.entitlements
     };
+    let endable = endable(app, identity, grants).await?;
     let people = app.engine.current().directory;
     Ok(grants
         .iter()
-        .map(|grant| wire::grant(grant, &seen, &people, now))
+        .map(|grant| Grant {
+            endable: endable.contains(&grant.id),
+            ..wire::grant(grant, &seen, &people, now)
+        })
         .collect())
 }
 
-async fn one(app: &Parts, grant: Core) -> Answer<Grant> {
+async fn one(app: &Parts, identity: &Identity, grant: Core) -> Answer<Grant> {
     let now = app.engine.store().now().await?;
-    let shown = shown(app, std::slice::from_ref(&grant), now)
+    let shown = shown(app, identity, std::slice::from_ref(&grant), now)
         .await?
         .into_iter()
         .next();
@@ -94,7 +113,7 @@ pub(super) async fn list(
     let (limit, after) = (page::limit(query.limit)?, page::cursor(query.cursor.as_deref())?);
     let now = app.engine.store().now().await?;
     let found = app.engine.store().grants(filter, after, limit).await?;
-    let items = shown(&app, &found.items, now).await?;
+    let items = shown(&app, &identity, &found.items, now).await?;
     Ok(Json(Page {
         items,
         next: found.next.map(|next| next.to_string()),
@@ -110,7 +129,7 @@ pub(super) async fn get(
     Path(typed): Path<String>,
 ) -> Answer<Json<Grant>> {
     let grant = named(&app, &identity, &typed).await?;
-    Ok(Json(one(&app, grant).await?))
+    Ok(Json(one(&app, &identity, grant).await?))
 }
 
 /// The grant that is meant by an id or the first characters of one, if the caller may see it.
@@ -130,12 +149,15 @@ pub(super) async fn named(app: &Parts, identity: &Identity, typed: &str) -> Answ
     visible(app, identity, id).await
 }
 
-async fn ended(app: &Parts, ended: Ended) -> Answer<Json<Ending>> {
+async fn ended(app: &Parts, identity: &Identity, ended: Ended) -> Answer<Json<Ending>> {
     let mut surviving = Vec::new();
     for id in ended.surviving {
         surviving.extend(app.engine.store().grant(id).await?);
     }
-    Ok(Json(wire::ending(one(app, ended.grant).await?, &surviving)))
+    Ok(Json(wire::ending(
+        one(app, identity, ended.grant).await?,
+        &surviving,
+    )))
 }
 
 /// Ends a grant early. It has ended once its targets were seen without it.
@@ -158,7 +180,7 @@ pub(super) async fn revoke(
         .engine
         .revoke(identity.caller, id, body.reason.as_deref())
         .await?;
-    ended(&app, end).await
+    ended(&app, &identity, end).await
 }
 
 /// Gives one's own grant back.
@@ -171,7 +193,7 @@ pub(super) async fn release(
 ) -> Answer<Json<Ending>> {
     visible(&app, &identity, id).await?;
     let end = app.engine.release(identity.caller, id).await?;
-    ended(&app, end).await
+    ended(&app, &identity, end).await
 }
 
 /// Asks for more time on one's own grant. The answer is a request, which may need reviews.

@@ -150,6 +150,7 @@ pub(super) async fn whoami(State(app): State<App>, identity: Identity) -> Answer
     Ok(Json(Whoami {
         person: wire::person(&identity.person, &app.engine.current().directory),
         via: wire::via(&identity.token),
+        token: Some(identity.token.id),
         expires_at: identity.token.expires_at,
         confirmed_at: identity.caller.confirmed_at(),
         locked_since: lock.map(|lock| lock.at),

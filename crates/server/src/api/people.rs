@@ -8,6 +8,7 @@ use daypass_api::person::{
     ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
 };
 use daypass_api::{Page, Problem, ProblemCode, Secret};
+use daypass_core::id::PersonId;
 use daypass_core::person::{Kind, Person as Core};
 use daypass_core::refusal::Code;
 use daypass_engine::{Error, NewPerson as Added, Proof};
@@ -40,6 +41,13 @@ async fn hashed(app: &Parts, password: Secret) -> Answer<String> {
     let password = password.into_inner();
     password::check_new(&password)?;
     Ok(app.passwords.hash(password, edge::random()).await?)
+}
+
+/// The account of this login, whether or not it is switched on.
+pub(super) fn called(app: &Parts, login: &str) -> Option<PersonId> {
+    let people = app.engine.current().directory;
+    let is_called = |person: &&Core| person.login.text() == login;
+    people.people().find(is_called).map(|person| person.id)
 }
 
 /// Lists accounts, by login.

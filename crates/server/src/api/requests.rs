@@ -17,6 +17,7 @@ use daypass_engine::{Made, NewRequest as Asked, Verdict};
 use daypass_store::RequestFilter;
 
 use crate::api::page::{self, Scan};
+use crate::api::people::called;
 use crate::api::typed::{MOST_ALIKE, only_seen};
 use crate::app::{App, Parts};
 use crate::http::access::{Identity, Origin};
@@ -42,7 +43,17 @@ pub(super) fn asked(body: NewRequest) -> Asked {
 /// A request as this caller sees it.
 pub(super) fn shown(app: &Parts, identity: &Identity, request: &Core, now: Timestamp) -> Request {
     let reviewable = app.engine.awaits(identity.caller.person, request, now);
-    wire::request(request, &app.engine.current(), reviewable, now)
+    let current = app.engine.current();
+    let is_told = reviewable.is_any() || identity.caller.sees_all();
+    let effects = if is_told {
+        wire::effects(request, &current)
+    } else {
+        Vec::new()
+    };
+    Request {
+        effects,
+        ..wire::request(request, &current, reviewable, now)
+    }
 }
 
 /// The answer to a request that was made: 201, or 200 where the same command had made it before.
@@ -103,9 +114,16 @@ pub(super) async fn list(
         return inbox(&app, &identity, &query).await;
     }
     let mine = query.mine == Some(true);
+    let asked = query.requester.as_deref().map(|login| called(&app, login));
+    let own = mine.then_some(identity.caller.person);
+    let requester = match (own, asked) {
+        (_, Some(None)) => return Ok(Json(Page::all(Vec::new()))),
+        (Some(own), Some(Some(person))) if own != person => return Ok(Json(Page::all(Vec::new()))),
+        (own, asked) => own.or(asked.flatten()),
+    };
     let filter = RequestFilter {
         state: query.state.map(|state| state.as_str().to_owned()),
-        requester: mine.then_some(identity.caller.person),
+        requester,
         owing: query.owing == Some(true),
     };
     let now = app.engine.store().now().await?;
@@ -130,14 +148,21 @@ pub(super) async fn list(
 }
 
 async fn inbox(app: &App, identity: &Identity, query: &RequestQuery) -> Answer<Json<Page<Request>>> {
+    let asked = query.requester.as_deref().map(|login| called(app, login));
+    let requester = match asked {
+        Some(None) => return Ok(Json(Page::all(Vec::new()))),
+        asked => asked.flatten(),
+    };
     // Before the access, and after an emergency.
     let before = RequestFilter {
         state: Some(RequestState::Pending.as_str().to_owned()),
-        ..RequestFilter::default()
+        requester,
+        owing: false,
     };
     let after = RequestFilter {
+        state: None,
+        requester,
         owing: true,
-        ..RequestFilter::default()
     };
     let wanted = [
         (RequestState::Pending, before, query.owing != Some(true)),

@@ -119,7 +119,7 @@ pub(super) async fn why(
         .await?;
     let now = app.engine.store().now().await?;
     let cores: Vec<_> = reasons.held.iter().map(|held| held.grant.clone()).collect();
-    let shown = grants::shown(&app, &cores, now).await?;
+    let shown = grants::shown(&app, &identity, &cores, now).await?;
     let show = |request| requests::shown(&app, &identity, request, now);
     let held: Vec<Held> = reasons
         .held

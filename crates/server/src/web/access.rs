@@ -3,14 +3,17 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::Path;
-use axum::response::{Html, Redirect};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use daypass_api::grant::{Extend, Grant, GrantQuery, GrantState, Revoke};
 use daypass_api::request::{Request, RequestQuery, RequestState, StepState};
-use daypass_core::id::GrantId;
+use daypass_core::id::{GrantId, RequestId};
 use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::refused::{Refusal, Refused, answer};
+use super::request::{self, Typed};
 use super::visit::Visit;
 use super::words::{When, length};
 use crate::edge;
@@ -27,6 +30,7 @@ struct Page {
     grants: Vec<Card>,
     waiting: Vec<Waiting>,
     past: Vec<Past>,
+    refused: Option<Refused<(GrantId, Longer)>>,
 }
 
 /// A grant that is not over.
@@ -36,8 +40,12 @@ struct Card {
     state: &'static str,
     ends: Option<When>,
     starts: Option<When>,
+    /// Why it ends, while it does.
+    why: Option<String>,
     overdue: bool,
     emergency: bool,
+    /// What was typed to lengthen it, and not taken.
+    longer: Option<Longer>,
     /// What to type to connect; nothing where it is not there.
     connect: Vec<String>,
 }
@@ -64,6 +72,7 @@ impl Card {
         let connects = grant.state == GrantState::Active;
         Self {
             id: grant.id,
+            why: why_over(&grant),
             state: grant.state.as_str(),
             ends: grant.expires_at.map(|at| When::new(at, now)),
             starts: grant
@@ -72,6 +81,7 @@ impl Card {
                 .map(|at| When::new(at, now)),
             overdue: grant.overdue,
             emergency: grant.break_glass,
+            longer: None,
             connect: if connects {
                 items
                     .iter()
@@ -83,6 +93,22 @@ impl Card {
             items,
         }
     }
+}
+
+/// Why a grant ends or ended, and by whom where it was somebody.
+pub(super) fn why_over(grant: &Grant) -> Option<String> {
+    let reason = match grant.ended_reason.as_deref()? {
+        "released" => "given back",
+        "ineligible" => "no longer eligible",
+        "removed" => "removed from the policy",
+        reason => reason,
+    };
+    Some(match grant.ended_detail.as_deref() {
+        // By whom, and why in their words.
+        Some(detail) if reason == "revoked" => format!("revoked {detail}"),
+        Some(detail) => format!("{reason}: {detail}"),
+        None => reason.to_owned(),
+    })
 }
 
 /// Items, one after the other.
@@ -106,7 +132,12 @@ pub(super) fn asked_now(request: &Request) -> Vec<String> {
 }
 
 /// See the module.
-pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
+pub(super) async fn page(visit: Visit) -> Result<Response, Failed> {
+    shown(&visit, None).await
+}
+
+/// The same, and that what was typed to lengthen a grant was not taken.
+async fn shown(visit: &Visit, refused: Option<Refused<(GrantId, Longer)>>) -> Result<Response, Failed> {
     let asking = async {
         let frame = visit.frame(Tab::Access, "My access").await?;
         let mine = |live: Option<bool>, limit: u32| GrantQuery {
@@ -136,7 +167,7 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
         Some(Past {
             request: grant.request.to_string(),
             items: listed(&grant.items),
-            why: grant.ended_reason.clone()?,
+            why: why_over(&grant)?,
             ended: When::new(grant.ended_at?, now),
         })
     });
@@ -149,14 +180,25 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
     });
     let page = Page {
         frame,
-        grants: held.into_iter().map(|grant| Card::of(grant, now)).collect(),
+        grants: held
+            .into_iter()
+            .map(|grant| {
+                let typed = refused.as_ref().map(|one| &one.typed);
+                let typed = typed.filter(|(id, _)| *id == grant.id);
+                Card {
+                    longer: typed.map(|(_, longer)| longer.clone()),
+                    ..Card::of(grant, now)
+                }
+            })
+            .collect(),
         waiting: waiting.collect(),
         past: past.collect(),
+        refused,
     };
-    Ok(Html(page.render()?))
+    Ok(answer(page.render()?, page.refused.as_ref()))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Longer {
     #[serde(rename = "for")]
     duration: String,
@@ -164,21 +206,38 @@ pub(super) struct Longer {
     reason: String,
 }
 
+impl Longer {
+    /// As the API takes it.
+    fn asked(&self) -> Result<Extend, Failed> {
+        let duration = self.duration.trim().parse();
+        Ok(Extend {
+            duration: duration
+                .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 1h"))?,
+            reason: Some(self.reason.clone()).filter(|reason| !reason.trim().is_empty()),
+            ticket: None,
+        })
+    }
+}
+
 /// Asks for more time.
 pub(super) async fn extend(
     visit: Visit,
     Path(id): Path<GrantId>,
+    headers: HeaderMap,
     Form(longer): Form<Longer>,
-) -> Result<Redirect, Failed> {
-    let duration = longer.duration.trim().parse();
-    let asked = Extend {
-        duration: duration
-            .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 1h"))?,
-        reason: Some(longer.reason).filter(|reason| !reason.trim().is_empty()),
-        ticket: None,
-    };
-    let made = visit.from.clone().scope(visit.api.extend(id, &asked)).await?;
-    Ok(Redirect::to(&format!("/requests/{}", made.id)))
+) -> Result<Response, Failed> {
+    let made: Result<Request, Refusal> = async {
+        let asked = longer.asked()?;
+        Ok(visit.from.clone().scope(visit.api.extend(id, &asked)).await?)
+    }
+    .await;
+    match made {
+        Ok(made) => Ok(Redirect::to(&format!("/requests/{}", made.id)).into_response()),
+        Err(refusal) => {
+            let refused = Refused::beside(refusal, &headers, || (id, longer))?;
+            shown(&visit, Some(refused)).await
+        }
+    }
 }
 
 /// Gives a grant back.
@@ -198,13 +257,21 @@ pub(super) struct Why {
 pub(super) async fn revoke(
     visit: Visit,
     Path(id): Path<GrantId>,
+    headers: HeaderMap,
     Form(why): Form<Why>,
-) -> Result<Redirect, Failed> {
-    let reason = Some(why.reason).filter(|reason| !reason.trim().is_empty());
-    visit
-        .from
-        .clone()
-        .scope(visit.api.revoke(id, &Revoke { reason }))
-        .await?;
-    Ok(Redirect::to(super::visit::within_this_site(why.back.as_deref())))
+) -> Result<Response, Failed> {
+    let reason = Some(why.reason.clone()).filter(|reason| !reason.trim().is_empty());
+    let revoke = Revoke { reason };
+    let ended = visit.from.clone().scope(visit.api.revoke(id, &revoke)).await;
+    if let Err(error) = ended {
+        let typed = || Typed {
+            why: why.reason,
+            ..Typed::default()
+        };
+        let refused = Refused::beside(error, &headers, typed)?;
+        // A grant has the bytes of its request's id, and is shown with it.
+        let request = RequestId::from_bytes(id.bytes()).to_string();
+        return request::shown(&visit, &request, Some(refused)).await;
+    }
+    Ok(Redirect::to(super::visit::within_this_site(why.back.as_deref())).into_response())
 }

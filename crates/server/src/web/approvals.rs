@@ -1,17 +1,24 @@
 //! Approvals: what waits for whoever looks, by the time that is left.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
+use axum::extract::Query;
 use axum::response::Html;
 use daypass_api::change::{ChangeKind, ChangeQuery, ChangeState};
-use daypass_api::request::RequestQuery;
+use daypass_api::request::{Request, RequestQuery};
 use daypass_core::time::Timestamp;
+use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
-use super::request::Shown;
-use super::visit::Visit;
+use super::request::{Lately, Shown, lately};
+use super::visit::{Visit, encoded};
 use super::words::When;
 use crate::edge;
+
+/// So many of each kind are shown at once: what stands behind each is read for it.
+const MOST: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "approvals.html")]
@@ -20,7 +27,11 @@ struct Page {
     waiting: Vec<Shown>,
     /// Changes of Daypass itself that wait for whoever looks.
     changes: Vec<Change>,
-    more: bool,
+    /// Where each goes on.
+    next: Option<String>,
+    next_changes: Option<String>,
+    /// It is not the first page.
+    is_later: bool,
 }
 
 struct Change {
@@ -47,35 +58,63 @@ impl Change {
     }
 }
 
+/// From where on.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Wanted {
+    cursor: Option<String>,
+    changes: Option<String>,
+}
+
 /// See the module.
-pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
+pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
+    let is_later = wanted.cursor.is_some() || wanted.changes.is_some();
     let asking = async {
         let frame = visit.frame(Tab::Approvals, "Approvals").await?;
-        let wanted = RequestQuery {
+        let requests = RequestQuery {
             reviewable: Some(true),
-            limit: Some(Frame::MOST),
+            cursor: wanted.cursor,
+            limit: Some(MOST),
             ..RequestQuery::default()
         };
         let changes = ChangeQuery {
             state: Some(ChangeState::Pending),
             reviewable: Some(true),
-            limit: Some(Frame::MOST),
+            cursor: wanted.changes,
+            limit: Some(MOST),
             ..ChangeQuery::default()
         };
-        let changes = visit.api.changes(&changes).await?.items;
-        Ok::<_, Failed>((frame, visit.api.requests(&wanted).await?, changes))
+        let changes = visit.api.changes(&changes).await?;
+        let waiting = visit.api.requests(&requests).await?;
+        let mut before: BTreeMap<String, Vec<Request>> = BTreeMap::new();
+        for request in &waiting.items {
+            if !before.contains_key(&request.requester) {
+                let requests = lately(&visit.api, &request.requester).await?;
+                before.insert(request.requester.clone(), requests);
+            }
+        }
+        Ok::<_, Failed>((frame, waiting, changes, before))
     };
-    let (frame, waiting, changes) = visit.from.clone().scope(asking).await?;
+    let (frame, waiting, changes, before) = visit.from.clone().scope(asking).await?;
     let now = edge::now();
+    let on = |name: &str, cursor: String| format!("/approvals?{name}={}", encoded(&cursor));
+    let shown = |request: Request| {
+        let before = before.get(&request.requester).map_or(&[][..], Vec::as_slice);
+        Shown {
+            lately: Lately::all(before, &request, now),
+            ..Shown::of(request, now)
+        }
+    };
     let page = Page {
         frame,
-        changes: changes.into_iter().map(|one| Change::of(one, now)).collect(),
-        more: waiting.next.is_some(),
-        waiting: waiting
+        is_later,
+        changes: changes
             .items
             .into_iter()
-            .map(|request| Shown::of(request, now))
+            .map(|one| Change::of(one, now))
             .collect(),
+        next: waiting.next.map(|cursor| on("cursor", cursor)),
+        next_changes: changes.next.map(|cursor| on("changes", cursor)),
+        waiting: waiting.items.into_iter().map(shown).collect(),
     };
     Ok(Html(page.render()?))
 }

@@ -105,6 +105,8 @@ enum Outlook {
 struct Allowed {
     steps: Vec<Asked>,
     length: String,
+    /// The same as it is typed.
+    span: String,
     max: String,
     ends_because: Option<String>,
     end_when: Vec<String>,
@@ -150,6 +152,7 @@ impl From<Preview> for Outlook {
             Preview::Allowed(path) => Self::Allowed(Box::new(Allowed {
                 steps: path.steps.into_iter().map(Into::into).collect(),
                 length: length(path.duration),
+                span: path.duration.to_string(),
                 max: length(path.max),
                 ends_because: path.ends_because,
                 end_when: path.end_when,

@@ -2,14 +2,17 @@
 
 use axum::Form;
 use axum::extract::Path;
-use axum::response::Redirect;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use daypass_api::delegation::{Delegation, DelegationState, NewDelegation};
-use daypass_core::time::{Span, Timestamp};
+use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
+use super::account;
 use super::failed::Failed;
+use super::refused::{Refusal, Refused};
 use super::visit::Visit;
-use super::words::When;
+use super::words::{When, day_over, midnight};
 use crate::edge;
 
 /// One arrangement.
@@ -45,14 +48,14 @@ impl Row {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Away {
-    to: String,
+    pub(super) to: String,
     #[serde(default)]
-    from: String,
-    until: String,
+    pub(super) from: String,
+    pub(super) until: String,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Away {
@@ -65,23 +68,31 @@ impl Away {
             to: self.to.trim().to_owned(),
             from,
             // The last day is one of those on which one is away.
-            until: midnight(self.until.trim())? + Span::hours(24),
+            until: day_over(&self.until)?,
             reason: Some(self.reason.trim().to_owned()).filter(|reason| !reason.is_empty()),
         })
     }
 }
 
-/// The beginning of a day.
-fn midnight(day: &str) -> Result<Timestamp, Failed> {
-    let midnight = format!("{day}T00:00:00Z").parse();
-    midnight.map_err(|_| Failed::invalid("a day is written as 2026-11-22"))
-}
-
 /// Arranges it.
-pub(super) async fn leave(visit: Visit, Form(away): Form<Away>) -> Result<Redirect, Failed> {
-    let delegation = away.delegation(edge::now())?;
-    visit.from.clone().scope(visit.api.delegate(&delegation)).await?;
-    Ok(Redirect::to("/account"))
+pub(super) async fn leave(
+    visit: Visit,
+    headers: HeaderMap,
+    Form(away): Form<Away>,
+) -> Result<Response, Failed> {
+    let done: Result<(), Refusal> = async {
+        let delegation = away.delegation(edge::now())?;
+        visit.from.clone().scope(visit.api.delegate(&delegation)).await?;
+        Ok(())
+    }
+    .await;
+    match done {
+        Ok(()) => Ok(Redirect::to("/account").into_response()),
+        Err(refusal) => {
+            let refused = Refused::beside(refusal, &headers, || away)?;
+            account::shown(&visit, Some(refused)).await
+        }
+    }
 }
 
 /// Takes it back.

@@ -1,35 +1,43 @@
 //! The catalogue: what there is, what one may ask for, and what it takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::extract::Query;
 use axum::response::Html;
 use daypass_api::catalogue::{How, Offer, ResourceQuery};
+use daypass_core::name::Name;
 use serde::Deserialize;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
-use super::visit::Visit;
+use super::visit::{Visit, encoded};
 use super::words::length;
 
 /// So many roles are shown at once.
-const MOST: u32 = 500;
+const MOST: u32 = 200;
+/// Among so many, the environments are looked for by which one can choose.
+const AMONG: u32 = 500;
 
 #[derive(Template)]
 #[template(path = "catalogue.html")]
 struct Page {
     frame: Frame,
     envs: Vec<(String, bool)>,
-    typed: String,
+    /// These are all of them. Where they are not, one can be typed.
+    all_envs: bool,
+    wanted: Wanted,
     resources: Vec<Resource>,
-    more: bool,
+    /// Where it goes on.
+    next: Option<String>,
+    command: String,
 }
 
 struct Resource {
     name: String,
     kind: String,
     env: Option<String>,
+    owner: Option<String>,
     roles: Vec<Role>,
 }
 
@@ -39,6 +47,8 @@ struct Role {
     class: &'static str,
     /// For how long at most; why not, where it is closed.
     says: String,
+    /// What would make it pass, or who could.
+    hint: Option<String>,
     is_open: bool,
     /// It may be taken in an emergency.
     emergency: bool,
@@ -50,85 +60,121 @@ pub(super) struct Wanted {
     q: String,
     #[serde(default)]
     env: String,
+    cursor: Option<String>,
+}
+
+impl Wanted {
+    fn query(&self) -> ResourceQuery {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        ResourceQuery {
+            q: given(&self.q),
+            env: given(&self.env),
+            cursor: self.cursor.clone(),
+            limit: Some(MOST),
+            ..ResourceQuery::default()
+        }
+    }
+
+    /// The same, from there on.
+    fn going_on(&self, cursor: &str) -> String {
+        let pairs = [("q", self.q.trim()), ("env", self.env.trim()), ("cursor", cursor)];
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        let pairs: Vec<String> = pairs
+            .map(|(key, value)| format!("{key}={}", encoded(value)))
+            .collect();
+        format!("/catalogue?{}", pairs.join("&"))
+    }
+
+    /// What to type for the same. A link may have brought anything: only a name is put into a command that somebody may copy.
+    fn command(&self) -> String {
+        let env = self.env.trim();
+        match env.parse::<Name>() {
+            Ok(_) => format!("daypass ls --env {env}"),
+            Err(_) => String::from("daypass ls"),
+        }
+    }
 }
 
 impl Role {
     fn of(offer: &Offer) -> Self {
-        let name = offer.item.role.to_string();
-        let (badge, class, says, is_open) = match &offer.how {
-            How::Instant { max, .. } => (
-                "instant".to_owned(),
-                "instant",
-                format!("up to {}", length(*max)),
-                true,
-            ),
+        let (badge, class, says) = match &offer.how {
+            How::Instant { max, .. } => ("instant".to_owned(), "instant", format!("up to {}", length(*max))),
             How::Reviewed { max, steps, .. } => {
                 let badge = match steps.len() {
                     1 => "1 approval".to_owned(),
                     count => format!("{count} steps"),
                 };
                 let says = format!("{} · up to {}", steps.join(", then "), length(*max));
-                (badge, "reviewed", says, true)
+                (badge, "reviewed", says)
             }
-            How::Closed { detail, .. } => ("not for you".to_owned(), "closed", detail.clone(), false),
+            How::Closed { detail, .. } => ("not for you".to_owned(), "closed", detail.clone()),
+        };
+        let (hint, is_open) = match &offer.how {
+            How::Closed { hint, .. } => (hint.clone(), false),
+            How::Instant { depends, .. } | How::Reviewed { depends, .. } => {
+                (depends.as_ref().map(|depends| depends.detail.clone()), true)
+            }
         };
         Self {
-            name,
+            name: offer.item.role.to_string(),
             badge,
             class,
             says,
+            hint,
             is_open,
             emergency: offer.break_glass,
         }
     }
 }
 
-/// See the module.
-pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
-    let asking = async {
-        let frame = visit.frame(Tab::Catalogue, "Catalogue").await?;
-        let all = ResourceQuery {
-            limit: Some(MOST),
-            ..ResourceQuery::default()
-        };
-        Ok::<_, Failed>((frame, visit.api.resources(&all).await?))
-    };
-    let (frame, all) = visit.from.clone().scope(asking).await?;
-    let envs: BTreeSet<String> = all
-        .items
-        .iter()
-        .filter_map(Offer::env)
-        .map(str::to_owned)
-        .collect();
-    let typed = wanted.q.trim().to_lowercase();
-    let mut resources: BTreeMap<String, Resource> = BTreeMap::new();
-    for offer in &all.items {
-        let fits_env = wanted.env.is_empty() || offer.env() == Some(wanted.env.as_str());
-        let fits_text = typed.is_empty() || offer.item.to_string().to_lowercase().contains(&typed);
-        if !fits_env || !fits_text {
-            continue;
-        }
-        let name = offer.item.resource.to_string();
-        let resource = resources.entry(name.clone()).or_insert_with(|| Resource {
-            name,
+/// The roles, by the resources that they are on.
+fn by_resource(offers: &[Offer]) -> Vec<Resource> {
+    let mut resources: Vec<Resource> = Vec::new();
+    // The API has them in this order.
+    for of_one in offers.chunk_by(|one, other| one.item.resource == other.item.resource) {
+        resources.extend(of_one.first().map(|offer| Resource {
+            name: offer.item.resource.to_string(),
             kind: offer.kind.to_string(),
             env: offer.env().map(str::to_owned),
-            roles: Vec::new(),
-        });
-        resource.roles.push(Role::of(offer));
+            owner: offer.owner.as_ref().map(ToString::to_string),
+            roles: of_one.iter().map(Role::of).collect(),
+        }));
     }
+    resources
+}
+
+/// See the module.
+pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
+    let query = wanted.query();
+    let asking = async {
+        let frame = visit.frame(Tab::Catalogue, "Catalogue").await?;
+        let found = visit.api.resources(&query).await?;
+        let whole =
+            query.q.is_none() && query.env.is_none() && query.cursor.is_none() && found.next.is_none();
+        let known = if whole {
+            found.clone()
+        } else {
+            let among = ResourceQuery {
+                limit: Some(AMONG),
+                ..ResourceQuery::default()
+            };
+            visit.api.resources(&among).await?
+        };
+        Ok::<_, Failed>((frame, found, known))
+    };
+    let (frame, found, known) = visit.from.clone().scope(asking).await?;
+    let envs: BTreeSet<&str> = known.items.iter().filter_map(Offer::env).collect();
+    let envs = envs
+        .into_iter()
+        .map(|env| (env.to_owned(), env == wanted.env.trim()));
     let page = Page {
         frame,
-        envs: envs
-            .into_iter()
-            .map(|env| {
-                let is = env == wanted.env;
-                (env, is)
-            })
-            .collect(),
-        typed: wanted.q,
-        resources: resources.into_values().collect(),
-        more: all.next.is_some(),
+        envs: envs.collect(),
+        all_envs: known.next.is_none(),
+        resources: by_resource(&found.items),
+        next: found.next.as_deref().map(|cursor| wanted.going_on(cursor)),
+        command: wanted.command(),
+        wanted,
     };
     Ok(Html(page.render()?))
 }

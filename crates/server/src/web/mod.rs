@@ -33,6 +33,7 @@ mod policy;
 mod proof;
 mod recording;
 mod records;
+mod refused;
 mod reports;
 mod request;
 mod session;
@@ -114,6 +115,7 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         .route("/sessions/{id}/watch", get(watch::page))
         .route("/sessions/{id}/watch/stream", get(watch::stream))
         .route("/audit", get(audit::page))
+        .route("/audit/events.ndjson", get(audit::export))
         .route("/audit/verify", get(verify::page))
         .route("/reports", get(reports::page))
         .route("/reports/{table}", get(reports::table))

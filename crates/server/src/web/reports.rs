@@ -6,6 +6,7 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::Html;
 use daypass_api::report::{Cell, Part, Report, ReportQuery, Table, per_mille};
+use daypass_core::name::Name;
 use daypass_core::time::{Span, Timestamp};
 use serde::Deserialize;
 
@@ -13,7 +14,7 @@ use super::chart::{Bars, Columns, Kind};
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::visit::{Visit, encoded};
-use super::words::{When, counted, day, is_named, length};
+use super::words::{When, counted, day, day_over, is_named, length, midnight};
 use crate::edge;
 
 const DAY: Span = Span::hours(24);
@@ -51,6 +52,8 @@ struct Page {
     /// What the form says, for the links.
     query: String,
     environments: Vec<(String, bool)>,
+    /// The period that is chosen; nothing where days are.
+    days: String,
     periods: Vec<(u64, &'static str, bool)>,
     from: String,
     until: String,
@@ -120,17 +123,29 @@ pub(super) struct Wanted {
     until: String,
     #[serde(default)]
     env: String,
+    /// The period that was chosen where the form was filled in.
+    #[serde(default)]
+    was: String,
 }
 
 impl Wanted {
+    /// What counts of what is in the form: the days, unless the period was changed beside them.
+    fn settled(mut self) -> Self {
+        let dated = !self.from.trim().is_empty() || !self.until.trim().is_empty();
+        if dated && !self.days.trim().is_empty() {
+            if self.days == self.was {
+                self.days.clear();
+            } else {
+                self.from.clear();
+                self.until.clear();
+            }
+        }
+        self
+    }
+
     /// What the API is asked.
     fn query(&self, now: Timestamp) -> Result<ReportQuery, Failed> {
-        let bad = |_| Failed::invalid("a day is written as 2026-11-22");
-        let midnight = |text: &str| -> Result<Option<Timestamp>, Failed> {
-            let text = text.trim();
-            let at = (!text.is_empty()).then(|| format!("{text}T00:00:00Z").parse());
-            at.transpose().map_err(bad)
-        };
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let days = match self.days.trim() {
             "" => None,
             days => {
@@ -138,11 +153,12 @@ impl Wanted {
                 Some(begins(now, days))
             }
         };
-        let until = midnight(&self.until)?.map(|until| (until + DAY).min(now));
+        let from = given(&self.from).map(|day| midnight(&day)).transpose()?;
+        let until = given(&self.until).map(|day| day_over(&day)).transpose()?;
         Ok(ReportQuery {
-            from: midnight(&self.from)?.or(days),
-            until,
-            env: Some(self.env.trim().to_owned()).filter(|env| !env.is_empty()),
+            from: from.or(days),
+            until: until.map(|until| until.min(now)),
+            env: given(&self.env),
         })
     }
 
@@ -153,6 +169,7 @@ impl Wanted {
             from,
             until,
             env,
+            ..
         } = self;
         let pairs = [("days", days), ("from", from), ("until", until), ("env", env)];
         let pairs = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty());
@@ -216,16 +233,18 @@ fn hours(seconds: u64) -> String {
 /// See the module.
 pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
     let now = edge::now();
+    let wanted = wanted.settled();
     let query = wanted.query(now)?;
     let asking = async {
         let frame = visit.frame(Tab::Reports, "Reports").await?;
         Ok::<_, Failed>((frame, visit.api.report(&query).await?))
     };
     let (frame, report) = visit.from.clone().scope(asking).await?;
-    let days = if wanted.days.is_empty() && wanted.from.is_empty() {
-        "30"
+    let dated = !wanted.from.trim().is_empty() || !wanted.until.trim().is_empty();
+    let days = if wanted.days.is_empty() && !dated {
+        String::from("30")
     } else {
-        wanted.days.as_str()
+        wanted.days.clone()
     };
     let page = Page {
         frame,
@@ -247,7 +266,8 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
         late: late(&report, now),
         standing: standing(&report),
         notes: notes(&report),
-        command: command(&wanted, days),
+        command: command(&wanted, &days),
+        days,
         wanted,
     };
     Ok(Html(page.render()?))
@@ -261,7 +281,7 @@ pub(super) async fn table(
 ) -> Result<([(HeaderName, String); 2], String), Failed> {
     let part = file.strip_suffix(".csv").and_then(Part::named);
     let part = part.ok_or_else(|| Failed::not_found("there is no such table"))?;
-    let query = wanted.query(edge::now())?;
+    let query = wanted.settled().query(edge::now())?;
     let report = visit.from.clone().scope(visit.api.report(&query)).await?;
     let name = format!("attachment; filename=\"daypass-{}.csv\"", part.as_str());
     let headers = [
@@ -285,16 +305,20 @@ fn tiles(report: &Report) -> Vec<Tile> {
         tile(
             "Requests",
             requests.made.to_string(),
-            format!("{} led to access, {} wait", requests.approved(), requests.pending),
+            format!(
+                "{} led to access, {} waiting",
+                requests.approved(),
+                requests.pending
+            ),
             None,
         ),
         tile(
             "Instant",
             percent(requests.instant, requests.approved()),
             format!(
-                "{} of {} approvals asked nobody",
+                "{} of {} asked nobody",
                 requests.instant,
-                requests.approved()
+                counted(requests.approved(), "approval", "approvals")
             ),
             None,
         ),
@@ -311,7 +335,11 @@ fn tiles(report: &Report) -> Vec<Tile> {
         tile(
             "Denied",
             percent(requests.denied, requests.made),
-            format!("{} of {} requests", requests.denied, requests.made),
+            format!(
+                "{} of {}",
+                requests.denied,
+                counted(requests.made, "request", "requests")
+            ),
             None,
         ),
         tile(
@@ -330,8 +358,9 @@ fn tiles(report: &Report) -> Vec<Tile> {
             "Reviews after emergencies",
             late.reviews_overdue.to_string(),
             format!(
-                "overdue, of {} owed; {} emergencies in the period",
-                late.reviews_owed, requests.emergencies
+                "overdue, of {} owed; {} in the period",
+                late.reviews_owed,
+                counted(requests.emergencies, "emergency", "emergencies")
             ),
             (late.reviews_overdue > 0).then_some("look"),
         ),
@@ -358,17 +387,13 @@ fn sections(report: &Report) -> Vec<Section> {
     let spread = report.table(Part::Waits).rows.into_iter().zip(&waits.spread);
     let spread = spread.map(|(row, one)| {
         let name = row.first().map(worded).unwrap_or_default();
-        (name, one.count, counted(one.count, "request"))
+        (name, one.count, counted(one.count, "request", "requests"))
     });
     let busiest = report.busiest.iter().map(|one| {
         let says = format!(
             "{} of {}",
-            counted(one.requests, "request"),
-            if one.people == 1 {
-                String::from("one person")
-            } else {
-                format!("{} people", one.people)
-            }
+            counted(one.requests, "request", "requests"),
+            counted(one.people, "person", "people")
         );
         (one.resource.to_string(), one.requests, says)
     });
@@ -451,21 +476,17 @@ fn notes(report: &Report) -> Notes {
     }
 }
 
-/// When a day begins; nothing where it is none.
-fn day_of(text: &str) -> Option<Timestamp> {
-    format!("{}T00:00:00Z", text.trim()).parse().ok()
-}
-
-/// The same, as it is typed. See [`is_named`].
+/// A link may have brought anything: only what is a day, a number or a name is put into a command that somebody may copy. See [`is_named`].
 fn command(wanted: &Wanted, days: &str) -> String {
     let mut command = String::from("daypass report");
-    match day_of(&wanted.from) {
-        Some(from) => command.push_str(&format!(" --since {from}")),
-        None => command.push_str(&format!(" --since {days}d")),
+    if let Ok(from) = midnight(&wanted.from) {
+        command.push_str(&format!(" --since {from}"));
+    } else if let Ok(days) = days.trim().parse::<u32>() {
+        command.push_str(&format!(" --since {days}d"));
     }
     // The page means the end of that day, and a terminal its instant.
-    if let Some(until) = day_of(&wanted.until) {
-        command.push_str(&format!(" --until {}", until + DAY));
+    if let Ok(until) = day_over(&wanted.until) {
+        command.push_str(&format!(" --until {until}"));
     }
     let env = wanted.env.trim();
     if is_named(env) {

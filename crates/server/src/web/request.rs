@@ -3,19 +3,23 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::Path;
-use axum::response::{Html, Redirect};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use daypass_api::break_glass::{Acknowledge, BreakGlass, Review};
-use daypass_api::grant::GrantState;
+use daypass_api::client::Client;
+use daypass_api::grant::{Grant, GrantState};
 use daypass_api::item::Item;
-use daypass_api::request::{Decision, NewReview, Request, RequestState, StepState};
+use daypass_api::request::{Decision, NewReview, Request, RequestQuery, RequestState, StepState};
 use daypass_core::id::RequestId;
 use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::access::listed;
+use super::access::{listed, why_over};
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
+use super::refused::{Refusal, Refused, answer};
 use super::visit::{Visit, encoded, within_this_site};
 use super::words::{When, length};
 use crate::edge;
@@ -28,6 +32,19 @@ struct Page {
     grant: Option<Access>,
     /// It is the visitor's own, and not decided.
     can_cancel: bool,
+    /// What was typed here, and not taken.
+    refused: Option<Refused<Typed>>,
+}
+
+/// What was typed into a form on this page.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Typed {
+    /// What is said to the requester, or made of an emergency.
+    pub(super) comment: String,
+    /// For how long at most.
+    pub(super) less: String,
+    /// Why access ends.
+    pub(super) why: String,
 }
 
 /// A request, as pages show it.
@@ -39,18 +56,91 @@ pub(super) struct Shown {
     pub(super) reason: String,
     pub(super) ticket: Option<String>,
     pub(super) length: String,
+    /// The same as it is typed.
+    pub(super) span: String,
     pub(super) rule: String,
     pub(super) state: &'static str,
     pub(super) reviewable: bool,
     pub(super) stands_in_for: Option<String>,
-    /// When the step that is open falls silent.
+    /// When the step that is open is to be answered.
     pub(super) due: Option<When>,
     pub(super) asked: When,
     pub(super) steps: Vec<Step>,
     /// Of an emergency: the review that is owed for it, or was given.
     pub(super) look_back: Option<LookBack>,
+    /// What its items are at their targets, where whoever looks is told.
+    pub(super) effects: Vec<Effect>,
+    /// What else its requester asked for, where it waits for whoever looks.
+    pub(super) lately: Vec<Lately>,
+    /// What was typed about it, and not taken.
+    pub(super) typed: Typed,
     /// What asks for the same again, item by item, where whoever looks asked.
     pub(super) again: Vec<Again>,
+}
+
+/// What an item is at its target.
+pub(super) struct Effect {
+    pub(super) item: String,
+    /// By which connector.
+    pub(super) at: String,
+    /// As the policy writes it.
+    pub(super) lines: Vec<String>,
+}
+
+impl Effect {
+    fn of(effect: daypass_api::request::Effect) -> Self {
+        let lines = match &effect.role {
+            Value::Object(parts) => parts
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect(),
+            Value::Null => Vec::new(),
+            other => vec![other.to_string()],
+        };
+        Self {
+            item: effect.item.to_string(),
+            at: format!("{} by {}", effect.kind, effect.connector),
+            lines,
+        }
+    }
+}
+
+/// Another request of the same person.
+pub(super) struct Lately {
+    pub(super) id: String,
+    pub(super) items: String,
+    pub(super) state: &'static str,
+    pub(super) length: String,
+    pub(super) asked: When,
+}
+
+/// So many others are shown.
+const MOST_LATELY: u32 = 3;
+
+/// The newest requests of somebody, as far as whoever looks may see them: among them may be the one that is looked at.
+pub(super) async fn lately(api: &Client, login: &str) -> Result<Vec<Request>, Failed> {
+    let theirs = RequestQuery {
+        requester: Some(login.to_owned()),
+        limit: Some(MOST_LATELY + 1),
+        ..RequestQuery::default()
+    };
+    Ok(api.requests(&theirs).await?.items)
+}
+
+impl Lately {
+    /// Those of [`lately`] beside this one.
+    pub(super) fn all(found: &[Request], beside: &Request, now: Timestamp) -> Vec<Self> {
+        let others = found.iter().filter(|other| other.id != beside.id);
+        let others = others.take(usize::try_from(MOST_LATELY).unwrap_or(usize::MAX));
+        let shown = others.map(|other| Self {
+            id: other.id.to_string(),
+            items: listed(&other.items),
+            state: other.state.as_str(),
+            length: length(other.duration),
+            asked: When::new(other.created_at, now),
+        });
+        shown.collect()
+    }
 }
 
 /// How the review of an emergency stands.
@@ -97,9 +187,31 @@ struct Access {
     id: String,
     state: &'static str,
     ends: Option<When>,
-    /// Who looks may end it.
     is_live: bool,
+    /// Whoever looks may end it.
+    endable: bool,
+    /// Why it ends or ended, and by whom.
+    why: Option<String>,
     connect: Vec<String>,
+}
+
+impl Access {
+    fn of(grant: &Grant, is_mine: bool, now: Timestamp) -> Self {
+        let line = |item: &Item| format!("daypass connect {item}");
+        Self {
+            id: grant.id.to_string(),
+            state: grant.state.as_str(),
+            ends: grant.expires_at.or(grant.ended_at).map(|at| When::new(at, now)),
+            is_live: !grant.state.is_over(),
+            endable: grant.endable,
+            why: why_over(grant),
+            connect: if is_mine && grant.state == GrantState::Active {
+                grant.items.iter().map(line).collect()
+            } else {
+                Vec::new()
+            },
+        }
+    }
 }
 
 const fn state(step: StepState) -> &'static str {
@@ -109,7 +221,7 @@ const fn state(step: StepState) -> &'static str {
         StepState::Approved => "approved",
         StepState::Denied => "denied",
         StepState::Closed => "closed",
-        StepState::Silent => "silent",
+        StepState::Silent => "unanswered",
     }
 }
 
@@ -205,6 +317,7 @@ impl Shown {
             digest: request.digest.to_string(),
             items: listed(&request.items),
             length: length(request.duration),
+            span: request.duration.to_string(),
             rule: request.rule.to_string(),
             state: request.state.as_str(),
             reviewable: request.reviewable,
@@ -212,6 +325,9 @@ impl Shown {
             asked: When::new(request.created_at, now),
             look_back: request.break_glass.map(|glass| LookBack::of(glass, now)),
             again: Vec::new(),
+            typed: Typed::default(),
+            lately: Vec::new(),
+            effects: request.effects.into_iter().map(Effect::of).collect(),
             steps: steps(&request.steps, now),
             requester: request.requester,
             reason: request.reason,
@@ -222,12 +338,26 @@ impl Shown {
 }
 
 /// See the module.
-pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<String>, Failed> {
+pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Response, Failed> {
+    shown(&visit, &id, None).await
+}
+
+/// The same, and that what was typed there was not taken.
+pub(super) async fn shown(
+    visit: &Visit,
+    id: &str,
+    refused: Option<Refused<Typed>>,
+) -> Result<Response, Failed> {
     let asking = async {
-        let request = visit.api.request(&id).await?;
+        let request = visit.api.request(id).await?;
         let grant = match request.grant {
             Some(grant) => Some(visit.api.grant(&grant.to_string()).await?),
             None => None,
+        };
+        let before = if request.reviewable {
+            lately(&visit.api, &request.requester).await?
+        } else {
+            Vec::new()
         };
         let tab = if request.requester == visit.me.person.login.as_str() {
             Tab::Access
@@ -237,26 +367,12 @@ pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<St
         let frame = visit
             .frame(tab, &format!("Request {}", request.id.short()))
             .await?;
-        Ok::<_, Failed>((frame, request, grant))
+        Ok::<_, Failed>((frame, request, grant, before))
     };
-    let (frame, request, grant) = visit.from.clone().scope(asking).await?;
+    let (frame, request, grant, before) = visit.from.clone().scope(asking).await?;
     let now = edge::now();
     let is_mine = request.requester == visit.me.person.login.as_str();
-    let grant = grant.map(|grant| Access {
-        id: grant.id.to_string(),
-        state: grant.state.as_str(),
-        ends: grant.expires_at.or(grant.ended_at).map(|at| When::new(at, now)),
-        is_live: !grant.state.is_over(),
-        connect: if is_mine && grant.state == GrantState::Active {
-            grant
-                .items
-                .iter()
-                .map(|item| format!("daypass connect {item}"))
-                .collect()
-        } else {
-            Vec::new()
-        },
-    });
+    let grant = grant.map(|grant| Access::of(&grant, is_mine, now));
     let is_pending = request.state == RequestState::Pending;
     let is_held = grant.as_ref().is_some_and(|grant| grant.is_live);
     // For what is asked, or held, there is no need to ask again.
@@ -271,10 +387,13 @@ pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<St
         grant,
         one: Shown {
             again,
+            lately: Lately::all(&before, &request, now),
+            typed: refused.as_ref().map(|one| one.typed.clone()).unwrap_or_default(),
             ..Shown::of(request, now)
         },
+        refused,
     };
-    Ok(Html(page.render()?))
+    Ok(answer(page.render()?, page.refused.as_ref()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -288,24 +407,47 @@ pub(super) struct Answer {
     back: Option<String>,
 }
 
+impl Answer {
+    /// As the API takes it.
+    fn review(&self) -> Result<NewReview, Failed> {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let duration = given(&self.less).map(|text| text.parse()).transpose();
+        Ok(NewReview {
+            decision: self.decision,
+            digest: self.digest,
+            duration: duration
+                .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 2h"))?,
+            items: None,
+            comment: given(&self.comment),
+        })
+    }
+}
+
 /// Answers it.
 pub(super) async fn review(
     visit: Visit,
     Path(id): Path<RequestId>,
-    Form(answer): Form<Answer>,
-) -> Result<Redirect, Failed> {
-    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let duration = given(&answer.less).map(|text| text.parse()).transpose();
-    let review = NewReview {
-        decision: answer.decision,
-        digest: answer.digest,
-        duration: duration
-            .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 2h"))?,
-        items: None,
-        comment: given(&answer.comment),
-    };
-    visit.from.clone().scope(visit.api.review(id, &review)).await?;
-    Ok(Redirect::to(within_this_site(answer.back.as_deref())))
+    headers: HeaderMap,
+    Form(said): Form<Answer>,
+) -> Result<Response, Failed> {
+    let done: Result<(), Refusal> = async {
+        let review = said.review()?;
+        visit.from.clone().scope(visit.api.review(id, &review)).await?;
+        Ok(())
+    }
+    .await;
+    match done {
+        Ok(()) => Ok(Redirect::to(within_this_site(said.back.as_deref())).into_response()),
+        Err(refusal) => {
+            let typed = || Typed {
+                comment: said.comment,
+                less: said.less,
+                ..Typed::default()
+            };
+            let refused = Refused::beside(refusal, &headers, typed)?;
+            shown(&visit, &id.to_string(), Some(refused)).await
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -320,15 +462,24 @@ pub(super) struct Looked {
 pub(super) async fn acknowledge(
     visit: Visit,
     Path(id): Path<RequestId>,
+    headers: HeaderMap,
     Form(looked): Form<Looked>,
-) -> Result<Redirect, Failed> {
+) -> Result<Response, Failed> {
     let look = Acknowledge {
         digest: looked.digest,
         comment: looked.comment,
         revoke: looked.revoke.is_some(),
     };
-    visit.from.clone().scope(visit.api.acknowledge(id, &look)).await?;
-    Ok(Redirect::to(within_this_site(looked.back.as_deref())))
+    let done = visit.from.clone().scope(visit.api.acknowledge(id, &look)).await;
+    if let Err(error) = done {
+        let typed = || Typed {
+            comment: look.comment,
+            ..Typed::default()
+        };
+        let refused = Refused::beside(error, &headers, typed)?;
+        return shown(&visit, &id.to_string(), Some(refused)).await;
+    }
+    Ok(Redirect::to(within_this_site(looked.back.as_deref())).into_response())
 }
 
 /// Withdraws it.

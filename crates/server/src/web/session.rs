@@ -40,7 +40,7 @@ pub(super) struct Head {
     pub(super) has_recording: bool,
     /// Whether they may watch it.
     pub(super) may_watch: bool,
-    pub(super) may_end: bool,
+    pub(super) endable: bool,
     here: Here,
     about: About,
 }
@@ -116,7 +116,7 @@ impl Head {
             state: state(session),
             has_recording: may_look && recording.is_some_and(|recording| recording.removed_at.is_none()),
             may_watch: may_look && recording.is_some() && session.state != SessionState::Closed,
-            may_end: session.may_end == Some(true),
+            endable: session.endable,
             here,
             about: About::of(session, now),
         }

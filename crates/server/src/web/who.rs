@@ -8,6 +8,7 @@ use axum::extract::Query;
 use axum::response::Html;
 use daypass_api::access::{Matrix, MatrixHeld, MatrixPerson, MatrixQuery, MatrixResource, Way};
 use daypass_api::grant::GrantState;
+use daypass_api::person::SystemRole;
 use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -82,6 +83,8 @@ struct Row {
 struct Held {
     role: String,
     request: String,
+    /// What the policy says to that, where whoever looks may ask it.
+    why: Option<String>,
     class: &'static str,
     /// How it stands and until when, in full.
     says: String,
@@ -183,7 +186,8 @@ impl Turn {
 }
 
 impl Held {
-    fn of(held: &MatrixHeld, now: Timestamp) -> Self {
+    /// `asks`: what asks the policy about a role of theirs here.
+    fn of(held: &MatrixHeld, asks: impl Fn(&Name) -> Option<String>, now: Timestamp) -> Self {
         let by = &held.by;
         let emergency = by.way == Way::Emergency;
         let (class, word) = match by.state {
@@ -202,6 +206,7 @@ impl Held {
         Self {
             role: held.role.to_string(),
             request: by.request.to_string(),
+            why: asks(&held.role),
             class,
             says: format!("{word}{until}, {}", by.way.as_str()),
             short: if emergency { format!("! {short}") } else { short },
@@ -218,6 +223,7 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
     };
     let (frame, found) = visit.from.clone().scope(asking).await?;
     let (row, column) = (wanted.row, wanted.column);
+    let reads_policy = visit.me.person.role != SystemRole::Member;
     let page = Page {
         frame,
         filtered: wanted.filters().iter().any(|(_, value)| !value.is_empty()),
@@ -245,7 +251,7 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
         }),
         complete: found.complete,
         command: wanted.command(),
-        groups: groups(found, wanted.by == "group", edge::now()),
+        groups: groups(found, (wanted.by == "group", reads_policy), edge::now()),
         wanted,
     };
     Ok(Html(page.render()?))
@@ -277,13 +283,21 @@ fn columns(resources: &[MatrixResource]) -> Vec<Column> {
 }
 
 /// The rows, by group where they stand so.
-fn groups(found: Matrix, by_group: bool, now: Timestamp) -> Vec<Group> {
+fn groups(found: Matrix, (by_group, reads_policy): (bool, bool), now: Timestamp) -> Vec<Group> {
     let width = found.resources.len();
     let mut cells: BTreeMap<(usize, usize), Vec<Held>> = BTreeMap::new();
     let place = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     for cell in &found.cells {
-        let held = cell.held.iter().map(|held| Held::of(held, now)).collect();
-        cells.insert((place(cell.person), place(cell.resource)), held);
+        let at = (place(cell.person), place(cell.resource));
+        let person = found.people.get(at.0).map(|person| &person.login);
+        let resource = found.resources.get(at.1).map(|resource| &resource.name);
+        let asks = |role: &Name| {
+            let (who, what) = (person?, format!("{}/{role}", resource?));
+            let address = || format!("/policy/simulate?who={}&what={}", encoded(who), encoded(&what));
+            reads_policy.then(address)
+        };
+        let held = cell.held.iter().map(|held| Held::of(held, asks, now)).collect();
+        cells.insert(at, held);
     }
     let of = |person: &MatrixPerson| {
         let first = person.groups.first().map(ToString::to_string);

@@ -11,7 +11,7 @@ use daypass_engine::Snapshot;
 
 use super::{items, words};
 
-/// A grant as somebody sees it who may. `seen` holds the entitlements of its parts, as far as there are any.
+/// A grant as somebody sees it who may; that this one may end it, the caller of this says. `seen` holds the entitlements of its parts, as far as there are any.
 #[must_use]
 pub(crate) fn grant(
     grant: &Grant,
@@ -57,6 +57,7 @@ pub(crate) fn grant(
         ended_detail: reason.and_then(|reason| detail(reason, people)),
         overdue,
         break_glass: grant.break_glass,
+        endable: false,
         entitlements: grant
             .parts
             .iter()

@@ -27,7 +27,7 @@ pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
 pub(crate) use policy::{asks, authority, check, connector, environment, offer, preview};
 pub(crate) use report::report;
-pub(crate) use request::request;
+pub(crate) use request::{effects, request};
 pub(crate) use session::session;
 pub(crate) use tools::{explanation, plan};
 

@@ -115,6 +115,7 @@ pub(crate) fn offer(offer: Offer) -> ApiOffer {
         item: offer.item.into(),
         kind: offer.kind,
         labels: labels.collect(),
+        owner: offer.owner,
         how: how(offer.terms),
         break_glass: offer.break_glass,
     }

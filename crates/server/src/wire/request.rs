@@ -3,6 +3,7 @@
 use daypass_api::{break_glass as api_glass, request as api};
 use daypass_core::break_glass::Owed;
 use daypass_core::id::GrantId;
+use daypass_core::name::Item;
 use daypass_core::request::{Request, State};
 use daypass_core::review::{Silent, Step};
 use daypass_core::time::Timestamp;
@@ -10,7 +11,7 @@ use daypass_engine::{Awaits, Current};
 
 use super::{items, step, words};
 
-/// A request as somebody sees it who may. `awaits` says whether it waits for them.
+/// A request as somebody sees it who may, without its effects. `awaits` says whether it waits for them.
 #[must_use]
 pub(crate) fn request(request: &Request, current: &Current, awaits: Awaits, now: Timestamp) -> api::Request {
     let (approved, grant) = match &request.state {
@@ -57,8 +58,24 @@ pub(crate) fn request(request: &Request, current: &Current, awaits: Awaits, now:
         grant,
         reviewable: awaits.is_any(),
         reviewable_for: step::absent(awaits, current),
+        effects: Vec::new(),
         break_glass: break_glass(request, current, now),
     }
+}
+
+/// What the items of a request are at their targets, by the policy in force. What that no longer has is left out.
+#[must_use]
+pub(crate) fn effects(request: &Request, current: &Current) -> Vec<api::Effect> {
+    let effect = |item: &Item| {
+        let resource = current.policy.resource(item.resource.as_str())?;
+        Some(api::Effect {
+            item: item.clone().into(),
+            kind: resource.kind.clone(),
+            connector: resource.connector.clone(),
+            role: resource.roles.get(&item.role)?.config.clone(),
+        })
+    };
+    request.ask.items.iter().filter_map(effect).collect()
 }
 
 /// What is owed for an emergency, and who may give it.

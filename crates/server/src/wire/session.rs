@@ -6,7 +6,7 @@ use daypass_engine::Snapshot;
 
 use super::words;
 
-/// A session as somebody sees it who may.
+/// A session as somebody sees it who may; that this one may end it, the caller of this says.
 #[must_use]
 pub(crate) fn session(session: &Session, people: &Snapshot) -> api::Session {
     let (closed_at, reason, counters) = match &session.state {
@@ -40,10 +40,10 @@ pub(crate) fn session(session: &Session, people: &Snapshot) -> api::Session {
         closed_at,
         reason,
         kill,
+        endable: false,
         counters: counters.map(Into::into),
         recording: session.recording.as_ref().map(recording),
         may_look: None,
-        may_end: None,
     }
 }
 

@@ -42,3 +42,4 @@ mod tls;
 mod tools;
 mod venv;
 mod web_policy;
+mod web_screens;

@@ -183,6 +183,35 @@ async fn others_sessions_are_listed_for_who_may_see_their_grant() {
     }
     let dee = bed.client("dee").await;
     assert_eq!(listed(&dee, live).await, [second]);
+    // By whose they are and where: whoever sees only their own finds nobody else's.
+    let of = |holder: Option<&str>, resource: Option<&str>| SessionQuery {
+        holder: holder.map(str::to_owned),
+        resource: resource.map(str::to_owned),
+        ..SessionQuery::default()
+    };
+    for (who, query, expected) in [
+        ("dee", of(Some("ana"), None), 2),
+        ("dee", of(Some("ana"), Some("orders")), 2),
+        ("dee", of(None, Some("staging")), 0),
+        ("dee", of(Some("bo"), None), 0),
+        ("dee", of(Some("nobody"), None), 0),
+        ("ana", of(Some("ana"), None), 2),
+        ("bo", of(Some("ana"), None), 0),
+    ] {
+        let client = bed.client(who).await;
+        assert_eq!(
+            listed(&client, query.clone()).await.len(),
+            expected,
+            "{who} {query:?}"
+        );
+    }
+    // Who may end one is told so, of those that are open.
+    for (who, may) in [("ana", true), ("bo", true), ("root", true), ("dee", false)] {
+        let found = bed.client(who).await.sessions(&of_grant).await.unwrap().items;
+        for session in found {
+            assert_eq!(session.endable, may && session.id == second, "{who}");
+        }
+    }
     let mine = SessionQuery {
         mine: Some(true),
         ..SessionQuery::default()

@@ -285,7 +285,7 @@ async fn what_others_must_agree_to_is_proposed_and_agreed_to_in_the_pages() {
     let cy = Browser::of(&bed, "cy").await;
     assert!(cy.page("/approvals").await.contains(&change));
     let page = cy.page(&change).await;
-    assert!(page.contains("max 8h → 3h") && page.contains("Agree"), "{page}");
+    assert!(page.contains("max 8h → 3h") && page.contains("Approve"), "{page}");
     let (_, rest) = page.split_once("name=\"digest\" value=\"").unwrap();
     let digest = rest.split('"').next().unwrap();
     let ana = Browser::of(&bed, "ana").await;
