@@ -68,17 +68,17 @@ function named(name) {
 
 /** What somebody chose on this page, but for the form that was just sent. */
 function choices(sent) {
-  const chosen = fields(main()).filter((one) => one.id && one.type !== "password" && one.form !== sent && differs(one));
+  const chosen = fields(main()).filter((one) => one.type !== "password" && one.form !== sent && differs(one));
   const details = [...main().querySelectorAll("details")].filter((one) => one.open !== came.get(one));
   return {
-    fields: chosen.map((one) => [one.id, one.value, one.checked]),
+    fields: chosen.map((one) => [nameOf(one), one.value, one.checked]),
     details: details.map((one) => [nameOf(one), one.open]),
   };
 }
 function choose({ fields, details }) {
   for (const [name, open] of details) { const one = named(name); if (one) one.open = open; }
-  for (const [id, value, checked] of fields) {
-    const one = document.getElementById(id);
+  for (const [name, value, checked] of fields) {
+    const one = named(name);
     if (!one) continue;
     if (one.type === "checkbox" || one.type === "radio") one.checked = checked;
     else one.value = value;

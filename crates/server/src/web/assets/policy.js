@@ -148,7 +148,7 @@ function drop() {
 /** Keeps what is written. What was kept before and nobody answered for is not written over. */
 function keep() {
   const form = draft();
-  if (!form || offered()) return;
+  if (!form || offered() || signingOut) return;
   drop();
   if (!dirty()) return;
   const fields = [...new FormData(form)].filter(([name]) => PARTS.includes(name));
@@ -194,13 +194,17 @@ document.addEventListener("daypass:leaving", (event) => {
   keep();
   if (dirty() && !confirm(LEAVE)) event.preventDefault();
 });
+/** Whoever comes after is to find nothing. */
+let signingOut = false;
 document.addEventListener("submit", (event) => {
-  if (event.target.action.endsWith("/sign-out")) drop();
+  signingOut = event.target.action.endsWith("/sign-out");
+  if (signingOut) drop();
 });
 
 function prepare(event) {
-  // It was put in force or proposed, and no proof is asked for first.
-  if (event?.detail.to === "/policy/apply" && !document.querySelector("[data-hold]")) drop();
+  const to = event?.detail.to;
+  // It was put in force or proposed, and no proof is asked for first; or what was sent is what is in force.
+  if ((to === "/policy/apply" && !document.querySelector("[data-hold]")) || (to === "/policy/check" && !dirty())) drop();
   else if (document.querySelector("[data-dirty]")) keep();
   offer();
   for (const area of editors()) number(area);
