@@ -1,6 +1,7 @@
 //! Pages that change while somebody uses them: what is in their hands stays there, what was lost sight of is caught up with, and what went wrong is
 //! said where it went wrong.
 
+use fantoccini::key::Key;
 use serde_json::json;
 
 use crate::house::{House, Settings, Store};
@@ -42,7 +43,8 @@ fn what_is_in_somebodys_hands_stays_there() {
         "  - {name: emergency, allow: engineers, to: {env: production}, max: 30m, break_glass: {page: security, review_by: security, within: 24h}}",
     );
     let takes = |role: &str| {
-        let ask = json!({"items": [{"resource": "orders-prod", "role": role}], "reason": "down", "duration": "5m"});
+        let ask =
+            json!({"items": [{"resource": "orders-prod", "role": role}], "reason": "down", "duration": "5m"});
         let taken = house.api("ana").post("/api/v1/break-glass", &ask).of(201);
         taken["id"].as_str().unwrap().to_owned()
     };
@@ -111,9 +113,12 @@ fn the_way_back_leads_to_a_page_and_brings_nothing_along() {
     ana.sees("#outlook", "leads");
     assert_eq!(ana.place(), "/ask/orders-prod/write");
     ana.types("#reason", "of this page alone");
-    let another = "history.pushState(null, '', arguments[0]); window.dispatchEvent(new PopStateEvent('popstate'))";
+    let another =
+        "history.pushState(null, '', arguments[0]); window.dispatchEvent(new PopStateEvent('popstate'))";
     ana.script(another, &["/ask/orders-prod/read?for=9h"]);
-    ana.holds("document.querySelector('form[data-preview]').getAttribute('action') === '/ask/orders-prod/read'");
+    ana.holds(
+        "document.querySelector('form[data-preview]').getAttribute('action') === '/ask/orders-prod/read'",
+    );
     ana.holds("document.getElementById('reason').value === ''");
     ana.script(another, &[&request]);
     ana.sees(".chip", "pending");
@@ -163,10 +168,15 @@ fn a_refusal_stands_at_its_form_and_takes_nothing() {
     ana.sees("article.grant [data-refused][role=alert]", "h");
 
     // Where no page may copy, what would be is selected.
-    ana.script("Object.defineProperty(navigator, 'clipboard', { value: undefined })", &[]);
+    ana.script(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined })",
+        &[],
+    );
     ana.clicks("article.grant [data-copy]");
     ana.sees(".toast", "It is selected");
-    ana.holds("getSelection().toString() === document.querySelector('article.grant [data-copy]').dataset.copy");
+    ana.holds(
+        "getSelection().toString() === document.querySelector('article.grant [data-copy]').dataset.copy",
+    );
 }
 
 #[test]
@@ -183,6 +193,47 @@ fn the_log_is_not_moved_under_whoever_reads_it() {
     dee.misses("#news button");
 }
 
+/// Writes a line at the head of the policy.
+const WRITES: &str = "const area = document.getElementById('file-0'); area.value = '# mine\\n' + area.value;
+    area.dispatchEvent(new Event('input', { bubbles: true }))";
+
+#[test]
+fn a_change_of_the_policy_waits_for_others_and_is_counted() {
+    let house = House::open(&Settings::on(Store::Sqlite));
+    let asks_security = "version: 1\npolicy: {approval: [{from: security, within: 4h}]}\n";
+    house.write("policy/changes.yaml", asks_security);
+    world::apply(&house);
+    let [admin, cy] = ["admin", "cy"].map(|name| Person::enters(&house, name));
+    admin.goes("/policy");
+    admin.sees("#findings .chip", "Sound");
+    admin.script(WRITES, &[]);
+    admin.clicks("button[formaction='/policy/plan']");
+    admin.sees("form.confirm h2", "Propose it?");
+    admin.holds("sessionStorage.length === 1");
+    admin.clicks("form.confirm button.primary");
+    let change = admin.arrives("/changes/");
+    admin.sees(".chip", "pending");
+    // It is no draft any more.
+    admin.holds("sessionStorage.length === 0");
+
+    cy.sees("#rail .badge", "1");
+    cy.sees(".toast", "1 waiting for you");
+    cy.goes("/approvals");
+    cy.keys("j");
+    cy.keys(&Key::Enter.to_string());
+    cy.arrives(&change);
+    cy.holds("document.activeElement.matches('[data-item]')");
+    counts(&cy);
+    cy.keys("d");
+    cy.holds("document.activeElement.id === 'comment'");
+    cy.keys(&format!("fine{}", Key::Enter));
+    assert_eq!(counted(&cy), 0, "Enter in a comment agrees to nothing");
+    cy.clicks("[data-approve]");
+    cy.sees(".chip", "applied");
+    cy.misses("#rail .badge");
+    cy.holds("document.activeElement.localName === 'h1'");
+}
+
 #[test]
 fn a_draft_is_not_lost_by_a_slip() {
     let house = House::open(&Settings::on(Store::Sqlite));
@@ -191,9 +242,7 @@ fn a_draft_is_not_lost_by_a_slip() {
     admin.goes("/policy");
     admin.misses("[data-kept]");
     admin.sees("#findings .chip", "Sound");
-    let writes = "const area = document.getElementById('file-0'); area.value = '# mine\\n' + area.value;
-        area.dispatchEvent(new Event('input', { bubbles: true }))";
-    admin.script(writes, &[]);
+    admin.script(WRITES, &[]);
     admin.clicks("button[formaction='/policy/plan']");
     admin.arrives("/policy/plan");
     admin.clicks("button[formaction='/policy/check']");
@@ -222,7 +271,7 @@ fn a_draft_is_not_lost_by_a_slip() {
     assert_eq!(admin.script("return sessionStorage.length", &[]), 0);
 
     // What cannot be checked says so.
-    admin.script(writes, &[]);
+    admin.script(WRITES, &[]);
     admin.tells_browser("Network.clearBrowserCookies", &json!({}));
     admin.clicks(".steady button[formaction='/policy/check']");
     admin.sees("#findings", "You are signed out");

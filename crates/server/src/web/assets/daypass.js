@@ -165,11 +165,12 @@ function put(page, address, { sent = null, to = null, back = false } = {}) {
     document.getElementById("main").focus({ preventScroll: true });
   }
   prepare(to);
+  // On another page too: the second press of two lands on whatever stands there by then.
+  if (order() !== list) moved();
+  main().classList.toggle("settling", settling !== null);
   if (!same) return;
   choose(kept);
   if (chosen) document.getElementById(chosen)?.classList.add("chosen");
-  if (order() !== list) moved();
-  main().classList.toggle("settling", settling !== null);
   const again = sent ? null : named(focus);
   if (again) again.focus({ preventScroll: true });
   else if (lost && !main().contains(document.activeElement)) goOn(next);
@@ -227,10 +228,18 @@ async function look() {
   const before = told();
   putRail(page);
   tellWhatIsNew(before);
-  if (!changed) { wanted = false; bar(null); return; }
+  if (!changed) { wanted = false; bar(null); passTime(fresh); return; }
   const show = () => { wanted = true; look().catch(unreachable); };
   if (main().dataset.later) bar(main().dataset.later, "Show them", show);
   else bar("Something changed.", "Show it", show);
+}
+
+/** What a page says of how long ago something was, from another copy of the same page. */
+function passTime(fresh) {
+  const now = [...fresh.querySelectorAll("time")];
+  for (const [at, time] of [...main().querySelectorAll("time")].entries()) {
+    if (!("countdown" in time.dataset) && now[at]?.dateTime === time.dateTime) time.textContent = now[at].textContent;
+  }
 }
 
 /** Another page of those that were here before. */

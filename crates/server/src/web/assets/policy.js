@@ -91,6 +91,7 @@ document.addEventListener("input", (event) => {
   if (!form) return;
   if (event.target.matches("[data-editor]")) number(event.target);
   asked += 1;
+  signingOut = false;
   clearTimeout(waits);
   waits = setTimeout(() => { keep(); check(form).catch(unreachable); }, PAUSE);
 });
