@@ -254,6 +254,9 @@ async function goBack() {
   else location.reload();
 }
 
+// Another part of the same page has an address of its own.
+document.addEventListener("daypass:moved", () => { shown = here(); });
+
 window.addEventListener("popstate", () => {
   // A link within the page is none to another.
   if (here() === shown) return;
