@@ -1,6 +1,7 @@
 //! From asking to the end of access: two approvals, a denial, less than was asked for, an emergency, and a fresh proof where one is demanded.
 
 use crate::house::{House, Settings, Store};
+use crate::live;
 use crate::person::Person;
 use crate::world;
 
@@ -31,6 +32,7 @@ fn two_agree_and_the_access_is_there_until_somebody_ends_it() {
     bo.sees(".ask blockquote", "PAY-7: fix a stuck order");
     bo.sees("#rail .badge", "1");
     bo.sees(".toast", "1 waiting for you");
+    live::settles(&bo);
     bo.types(".ask input[name=comment]", "go on");
     bo.clicks("[data-approve]");
     bo.sees("h2", "Nothing waits for you");

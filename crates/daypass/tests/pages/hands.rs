@@ -1,8 +1,10 @@
 //! Without a pointer, and without a script.
 
 use fantoccini::key::Key;
+use serde_json::json;
 
 use crate::house::{House, Settings, Store};
+use crate::live;
 use crate::person::{Having, Person};
 
 /// Ana asks; the short form of her reason is what a reviewer recognises it by.
@@ -35,6 +37,9 @@ fn approvals_need_no_pointer() {
     bo.keys(&Key::Enter.to_string());
     bo.holds("document.activeElement.id === 'main'");
 
+    // A key answers nothing that nobody chose.
+    live::counts(&bo);
+    bo.keys("a");
     // The most urgent is the oldest here: they come in the order in which they were asked.
     let chosen = |id: &str| format!("document.activeElement.id === 'request-{id}'");
     bo.keys("j");
@@ -43,16 +48,33 @@ fn approvals_need_no_pointer() {
     bo.holds(&chosen(&second));
     bo.keys("k");
     bo.holds(&chosen(&first));
+    // Nor does one that is held down.
+    let held = json!({"type": "keyDown", "key": "a", "text": "a", "autoRepeat": true});
+    bo.tells_browser("Input.dispatchKeyEvent", &held);
+    assert_eq!(live::counted(&bo), 0);
     bo.keys("a");
     bo.misses(&format!("#request-{first}"));
-    bo.keys("j");
+    // What comes next has the focus, and is not answered before it can have been seen.
     bo.holds(&chosen(&second));
+    bo.keys("a");
+    bo.sees(".toast", "look again");
+    assert_eq!(live::counted(&bo), 1);
+    live::settles(&bo);
+
+    // A denial wants a reason: its key leads there, and Enter in the field sends nothing.
     bo.keys("d");
+    bo.holds(&format!("document.activeElement.id === 'comment-{second}'"));
+    bo.keys(&format!("use the replica{}", Key::Enter));
+    assert_eq!(live::counted(&bo), 1);
+    bo.keys(&Key::Tab.to_string().repeat(3));
+    bo.holds("'deny' in document.activeElement.dataset");
+    bo.keys(&Key::Enter.to_string());
     bo.misses(&format!("#request-{second}"));
-    bo.keys("j");
     bo.holds(&chosen(&third));
     bo.keys(&Key::Enter.to_string());
     bo.arrives(&format!("/requests/{third}"));
+    // Who came by a key has the focus at what the page is about.
+    bo.holds(&chosen(&third));
     for (id, state) in [(&first, "pending"), (&second, "denied"), (&third, "pending")] {
         assert_eq!(house.run("dee", &["status", id])["state"], state);
     }

@@ -32,7 +32,7 @@ fn full(text: &str) -> (House, [String; 2], Session) {
     let emergency = "  - {name: emergency, allow: engineers, to: {env: production}, max: 30m, break_glass: {page: security, review_by: security, within: 24h}}\n";
     let policy = policy
         .replace("\nrules:\n", &format!("\nrules:\n{emergency}"))
-        .replace("defaults: {", "defaults: {delegates: [security], ");
+        .replace("defaults: {", "defaults: {delegates: [security], cool_down: 0, ");
     house.write("policy/daypass.yaml", &policy);
     world::apply(&house);
     let ana = house.api("ana");

@@ -7,6 +7,7 @@
 mod asking;
 mod axe;
 mod hands;
+mod live;
 mod log;
 mod looks;
 mod person;

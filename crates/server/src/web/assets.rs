@@ -31,8 +31,9 @@ macro_rules! asset {
 static STYLE: Asset = asset!("text/css; charset=utf-8", "daypass.css");
 static ICON: Asset = asset!("image/svg+xml", "icon.svg");
 /// What makes pages live, and then what is of single pages.
-static SCRIPTS: [Asset; 4] = [
+static SCRIPTS: [Asset; 5] = [
     asset!("text/javascript; charset=utf-8", "daypass.js"),
+    asset!("text/javascript; charset=utf-8", "keys.js"),
     asset!("text/javascript; charset=utf-8", "palette.js"),
     asset!("text/javascript; charset=utf-8", "policy.js"),
     asset!("text/javascript; charset=utf-8", "replay.js"),

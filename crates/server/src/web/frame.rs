@@ -60,11 +60,6 @@ impl Tab {
         }
     }
 
-    /// Whether it looks again by itself when something happens. What is read at leisure does not.
-    pub(super) const fn is_live(self) -> bool {
-        !matches!(self, Self::Who | Self::Reports)
-    }
-
     /// What it is called.
     const fn name(self) -> &'static str {
         match self {
@@ -107,7 +102,7 @@ impl Frame {
     /// So much is counted of what waits.
     pub(super) const MOST: u32 = 50;
 
-    /// `waiting`: how many approvals do, and whether there are more.
+    /// `waiting`: how much does, and whether there are more.
     pub(super) fn new(
         (tab, title): (Tab, &str),
         (login, role): (&str, SystemRole),

@@ -5,9 +5,11 @@ use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use daypass_api::ProblemCode;
+use daypass_api::change::{ChangeQuery, ChangeState};
 use daypass_api::client::Client;
 use daypass_api::login::Whoami;
 use daypass_api::request::RequestQuery;
+use futures_util::try_join;
 
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
@@ -126,12 +128,21 @@ impl Visit {
             limit: Some(Frame::MOST),
             ..RequestQuery::default()
         };
-        let waiting = self.api.requests(&waiting).await?;
+        let changes = ChangeQuery {
+            state: Some(ChangeState::Pending),
+            reviewable: Some(true),
+            limit: Some(Frame::MOST),
+            ..ChangeQuery::default()
+        };
+        let (waiting, changes) = try_join!(self.api.requests(&waiting), self.api.changes(&changes))?;
         let me = &self.me.person;
         let frame = Frame::new(
             (tab, title),
             (me.login.as_str(), me.role),
-            (waiting.items.len(), waiting.next.is_some()),
+            (
+                waiting.items.len() + changes.items.len(),
+                waiting.next.is_some() || changes.next.is_some(),
+            ),
         );
         Ok(Frame {
             cast: self.cast.clone(),

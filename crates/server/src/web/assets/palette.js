@@ -18,6 +18,12 @@ async function open() {
   show();
 }
 
+/** Goes to what is chosen. Who came by a key finds the focus there. */
+function follow(one) {
+  sessionStorage.setItem("daypass:by-key", one.dataset.path);
+  location.assign(one.dataset.path);
+}
+
 /** A line of the page, as an option of the list. */
 function option(line) {
   const link = line.querySelector("a");
@@ -60,7 +66,7 @@ if (dialog) {
     const at = list.querySelector("[aria-selected=true]");
     if (event.key === "ArrowDown") choose(at?.nextElementSibling ?? at);
     else if (event.key === "ArrowUp") choose(at?.previousElementSibling ?? at);
-    else if (event.key === "Enter" && at) location.assign(at.dataset.path);
+    else if (event.key === "Enter" && at) follow(at);
     else return;
     event.preventDefault();
   });

@@ -44,17 +44,44 @@ function go(area, line, column) {
   area.scrollIntoView({ block: "nearest" });
 }
 
-/** Asks the server what it makes of the draft, and shows what it found. */
+/** Puts something where readers listen; what is there already is not read again. */
+function tell(id, ...nodes) {
+  const place = document.getElementById(id);
+  const fresh = document.createElement("div");
+  fresh.append(...nodes);
+  if (place && place.innerHTML !== fresh.innerHTML) place.replaceChildren(...fresh.childNodes);
+}
+
+/** Says where the findings stand why there are none. */
+function notChecked(why, hint) {
+  const card = document.createElement("section");
+  card.className = "card";
+  const head = document.createElement("h2");
+  head.textContent = "Not checked";
+  const line = document.createElement("p");
+  line.className = "problem";
+  line.textContent = why;
+  card.append(head, line);
+  if (hint) card.append(document.importNode(hint, true));
+  tell("findings", card);
+}
+const unreachable = () => notChecked("The server cannot be reached just now. Your draft is still here.");
+
+/** Asks the server what it makes of the draft, and shows what it found, or why it did not look. */
 let asked = 0;
 async function check(form) {
   const mine = ++asked;
   const answer = await fetch(form.dataset.check, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-  if (!answer.ok || mine !== asked) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["findings", "outcome"]) {
-    const fresh = page.getElementById(id);
-    if (fresh) document.getElementById(id)?.replaceWith(fresh);
+  if (mine !== asked || !form.isConnected) return;
+  if (answer.redirected) { notChecked("You are signed out. Sign in in another tab, then check again: your draft is still here."); return; }
+  if (!answer.ok) {
+    const said = page.getElementById("failure");
+    const hint = said?.nextElementSibling;
+    notChecked(said?.textContent ?? "The server did not look at it.", hint?.matches(".quiet") ? hint : null);
+    return;
   }
+  for (const id of ["findings", "outcome"]) tell(id, ...(page.getElementById(id)?.childNodes ?? []));
   for (const area of editors()) number(area);
 }
 
@@ -64,8 +91,9 @@ document.addEventListener("input", (event) => {
   if (!form) return;
   if (event.target.matches("[data-editor]")) number(event.target);
   asked += 1;
+  signingOut = false;
   clearTimeout(waits);
-  waits = setTimeout(() => check(form).catch(() => {}), PAUSE);
+  waits = setTimeout(() => { keep(); check(form).catch(unreachable); }, PAUSE);
 });
 
 document.addEventListener("click", (event) => {
@@ -83,18 +111,106 @@ document.addEventListener("click", (event) => {
   if (!button || button.getAttribute("formaction") !== button.form.dataset.check) return;
   event.preventDefault();
   clearTimeout(waits);
-  check(button.form).catch(() => {});
+  keep();
+  check(button.form).catch(unreachable);
 });
 
-/** A draft that differs from what was loaded is not lost by a slip. */
+// A draft is not lost by a slip. It is nowhere but on its page: so it is kept in this tab until it is in force, proposed or dropped, and offered
+// to whoever wrote it.
+
+const KEPT = "daypass:draft:";
+const PARTS = ["replaces", "file", "text", "drop"];
+const writer = () => document.querySelector("form.who span")?.textContent ?? "";
+const draft = () => document.querySelector("form:has([data-editor]), form[action='/policy/apply']");
+
+/** Whether there is a draft here that would be lost: one that was sent and came back, or one that is being written. */
+function dirty() {
+  if (document.querySelector("[data-dirty]")) return true;
+  const parts = document.querySelectorAll("[data-check] [name=file], [data-check] [name=text], [data-check] [name=drop]");
+  return [...parts].some((one) => (one.type === "checkbox" ? one.checked !== one.defaultChecked : one.value !== one.defaultValue));
+}
+
+/** The draft that was kept, of this writer: where it was begun, and its fields. */
+function kept() {
+  for (const key of Object.keys(sessionStorage).filter((one) => one.startsWith(KEPT))) {
+    try {
+      const { by, fields } = JSON.parse(sessionStorage.getItem(key));
+      if (by === writer()) return { key, fields };
+    } catch { /* None of ours. */ }
+    // Nobody is offered what somebody else wrote.
+    sessionStorage.removeItem(key);
+  }
+  return null;
+}
+function drop() {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith(KEPT)) sessionStorage.removeItem(key);
+}
+
+/** Keeps what is written. What was kept before and nobody answered for is not written over. */
+function keep() {
+  const form = draft();
+  if (!form || offered() || signingOut) return;
+  drop();
+  if (!dirty()) return;
+  const fields = [...new FormData(form)].filter(([name]) => PARTS.includes(name));
+  const begun = fields.find(([name]) => name === "replaces")?.[1] ?? "";
+  // A browser that keeps nothing still asks before one leaves.
+  try { sessionStorage.setItem(KEPT + begun, JSON.stringify({ by: writer(), fields })); } catch { /* It is full, or not allowed. */ }
+}
+
+const offered = () => Boolean(document.querySelector("[data-kept]:not([hidden])"));
+function offer() {
+  const place = document.querySelector("[data-kept]");
+  if (place) place.hidden = dirty() || kept() === null;
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-take-up], [data-drop]")) return;
+  const place = event.target.closest("[data-kept]");
+  const one = kept();
+  place.hidden = true;
+  if (event.target.closest("[data-drop]") || !one) { drop(); keep(); return; }
+  if (dirty() && !confirm(LEAVE)) { place.hidden = false; return; }
+  // The server reads it like any other that is sent: it says what is wrong with it by now.
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = "/policy/check";
+  form.hidden = true;
+  for (const [name, value] of one.fields) {
+    const field = document.createElement("textarea");
+    field.name = name;
+    field.value = value;
+    form.append(field);
+  }
+  place.after(form);
+  form.requestSubmit();
+});
+
+const LEAVE = "The draft of the policy on this page is not in force. Leave it? This tab keeps it, and offers it again.";
 window.addEventListener("beforeunload", (event) => {
-  if ([...editors()].some((area) => area.value !== area.defaultValue)) event.preventDefault();
+  keep();
+  if (dirty()) event.preventDefault();
+});
+document.addEventListener("daypass:leaving", (event) => {
+  keep();
+  if (dirty() && !confirm(LEAVE)) event.preventDefault();
+});
+/** Whoever comes after is to find nothing. */
+let signingOut = false;
+document.addEventListener("submit", (event) => {
+  signingOut = event.target.action.endsWith("/sign-out");
+  if (signingOut) drop();
 });
 
-function prepare() {
+function prepare(event) {
+  const to = event?.detail.to;
+  // It was put in force or proposed, and no proof is asked for first; or what was sent is what is in force.
+  if ((to === "/policy/apply" && !document.querySelector("[data-hold]")) || (to === "/policy/check" && !dirty())) drop();
+  else if (document.querySelector("[data-dirty]")) keep();
+  offer();
   for (const area of editors()) number(area);
   const form = document.querySelector("form[data-check]");
-  if (form && !document.querySelector("#findings .chip")) check(form).catch(() => {});
+  if (form && !document.querySelector("#findings .chip")) check(form).catch(unreachable);
 }
 
 document.addEventListener("daypass:shown", prepare);

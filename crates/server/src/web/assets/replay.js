@@ -327,6 +327,7 @@ async function within(id, address) {
   if (!fresh) { location.assign(address); return; }
   document.getElementById(id).replaceWith(fresh);
   history.replaceState(null, "", address);
+  document.dispatchEvent(new Event("daypass:moved"));
 }
 
 const players = new WeakMap();

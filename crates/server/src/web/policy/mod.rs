@@ -67,6 +67,8 @@ struct Editor {
     waiting: Vec<Waiting>,
     /// Another revision has come in force since this draft was begun.
     stale: bool,
+    /// It is nowhere but on this page.
+    dirty: bool,
 }
 
 /// What a draft would do, before it is put in force.
@@ -83,6 +85,8 @@ struct Review {
     tests: usize,
     diff: Vec<FileDiff>,
     plan: Gains,
+    /// It is nowhere but on this page.
+    dirty: bool,
 }
 
 /// A change of the policy that waits for others.
@@ -127,6 +131,8 @@ async fn page(visit: Visit, Query(from): Query<From>) -> Result<Response, Failed
 /// What was found out about a draft.
 #[derive(Default)]
 struct Found {
+    /// The draft is one that was sent: it is nowhere else.
+    sent: bool,
     findings: Option<Findings>,
     outcome: Option<Outcome>,
     failed: Option<Failed>,
@@ -154,6 +160,7 @@ async fn editor(visit: &Visit, policy: Policy, draft: Draft, found: Found) -> Re
     let page = Editor {
         frame,
         view: "editor",
+        dirty: found.sent && draft.files().files != policy.files,
         stale: draft.replaces.is_some_and(|meant| meant != policy.revision),
         in_force: short(policy.revision),
         approval: policy.approval,
@@ -192,11 +199,13 @@ async fn check(visit: Visit, request: Request) -> Result<Response, Failed> {
     };
     let found = match visit.from.clone().scope(asking).await {
         Ok((findings, outcome)) => Found {
+            sent: true,
             findings: Some(findings),
             outcome,
             failed: None,
         },
         Err(failed) => Found {
+            sent: true,
             failed: Some(failed),
             ..Found::default()
         },
@@ -220,6 +229,7 @@ async fn plan(visit: Visit, request: Request) -> Result<Response, Failed> {
         Ok(Ok(all)) => all,
         Ok(Err(checked)) => {
             let found = Found {
+                sent: true,
                 findings: Some(Findings::of(checked, &draft)),
                 outcome: None,
                 failed: Some(Failed::invalid("it has faults, and nothing was changed")),
@@ -228,6 +238,7 @@ async fn plan(visit: Visit, request: Request) -> Result<Response, Failed> {
         }
         Err(failed) => {
             let found = Found {
+                sent: true,
                 failed: Some(failed),
                 ..Found::default()
             };
@@ -244,6 +255,7 @@ async fn plan(visit: Visit, request: Request) -> Result<Response, Failed> {
         tests: checked.tests.len(),
         diff: heavy::aside(async move { crate::wire::diff(&before, &after) }).await,
         plan: Gains::of(plan),
+        dirty: draft.files().files != policy.files,
         draft,
     };
     Ok(Html(page.render()?).into_response())
@@ -267,6 +279,7 @@ async fn apply(visit: Visit, request: Request) -> Result<Response, Failed> {
         Err(error) if proof::is_wanted(error.code()) => Err(error.into()),
         Err(error) => {
             let found = Found {
+                sent: true,
                 failed: Some(error.into()),
                 ..Found::default()
             };
