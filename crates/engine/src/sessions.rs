@@ -14,7 +14,7 @@ use daypass_core::event::{Actor, Subject, What};
 use daypass_core::id::{GrantId, PersonId, SessionId, TokenId};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
-use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, Reason, Session, State};
+use daypass_core::session::{Chunk, Counters, Event, Gateway, Mode, New, Reason, Session};
 use daypass_core::text::is_hostile;
 use daypass_core::time::{Span, Timestamp};
 use daypass_core::world::World;

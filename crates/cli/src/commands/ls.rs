@@ -92,7 +92,6 @@ impl LsArgs {
         let mut offers = pages(MOST, async |cursor| {
             let query = EnvironmentQuery {
                 env: self.env.clone(),
-                q: None,
                 instant: self.instant.then_some(true),
                 cursor,
                 limit: None,
@@ -111,6 +110,7 @@ impl LsArgs {
         let mut offers = pages(MOST, async |cursor| {
             let query = ResourceQuery {
                 env: self.env.clone(),
+                q: None,
                 resource: named.map(|named| resource_of(named).to_owned()),
                 instant: self.instant.then_some(true),
                 cursor,

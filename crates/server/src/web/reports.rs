@@ -6,7 +6,6 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::Html;
 use daypass_api::report::{Cell, Part, Report, ReportQuery, Table, per_mille};
-use daypass_core::name::Name;
 use daypass_core::time::{Span, Timestamp};
 use serde::Deserialize;
 

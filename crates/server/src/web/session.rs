@@ -169,8 +169,8 @@ fn counts(counters: SessionCounters) -> Vec<(&'static str, String)> {
     vec![
         ("To the target", bytes(counters.bytes_up)),
         ("From the target", bytes(counters.bytes_down)),
-        ("Recorded", counted(counters.recorded, "record")),
-        ("Refused", counted(counters.refused, "statement")),
+        ("Recorded", counted(counters.recorded, "record", "records")),
+        ("Refused", counted(counters.refused, "statement", "statements")),
     ]
 }
 
@@ -178,7 +178,7 @@ fn warnings(counters: SessionCounters) -> Vec<String> {
     let missing = (counters.unrecorded > 0).then(|| {
         format!(
             "{} could not be delivered: something happened that the recording does not show",
-            counted(counters.unrecorded, "record")
+            counted(counters.unrecorded, "record", "records")
         )
     });
     let works = counters
@@ -192,7 +192,7 @@ fn recording(session: &Session) -> String {
     let Some(recording) = &session.recording else {
         return String::from("none");
     };
-    let lines = counted(recording.lines, "record");
+    let lines = counted(recording.lines, "record", "records");
     match (recording.removed_at, session.state) {
         (Some(_), _) => String::from("removed: its time was over"),
         (None, SessionState::Closed) if !recording.complete => format!("{lines}, cut: its end is missing"),

@@ -9,6 +9,7 @@ use axum::response::Html;
 use daypass_api::access::{Matrix, MatrixHeld, MatrixPerson, MatrixQuery, MatrixResource, Way};
 use daypass_api::grant::GrantState;
 use daypass_api::person::SystemRole;
+use daypass_core::name::Name;
 use daypass_core::time::Timestamp;
 use serde::Deserialize;
 

@@ -91,12 +91,6 @@ pub(super) fn day_over(day: &str) -> Result<Timestamp, Failed> {
     Ok(midnight(day)? + Span::hours(24))
 }
 
-/// So many of something.
-pub(super) fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
-}
-
 /// Whether somebody may copy this within a command: a link may have brought anything, and a terminal does more with it than show it. Names alone,
 /// and what is written with names: `a=b`, `a/b`, `a:b`.
 pub(super) fn is_named(text: &str) -> bool {
@@ -133,8 +127,8 @@ mod tests {
 
     #[test]
     fn one_is_said_as_one() {
-        assert_eq!(counted(1, "record"), "1 record");
-        assert_eq!(counted(0, "record"), "0 records");
+        assert_eq!(counted(1, "record", "records"), "1 record");
+        assert_eq!(counted(0, "record", "records"), "0 records");
     }
 
     #[test]

@@ -253,9 +253,9 @@ async fn plan(visit: Visit, request: Request) -> Result<Response, Failed> {
         may_apply: visit.me.person.role == SystemRole::Administrator,
         summary: checked.summary,
         tests: checked.tests.len(),
+        dirty: before != after,
         diff: heavy::aside(async move { crate::wire::diff(&before, &after) }).await,
         plan: Gains::of(plan),
-        dirty: draft.files().files != policy.files,
         draft,
     };
     Ok(Html(page.render()?).into_response())
