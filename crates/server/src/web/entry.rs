@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -76,10 +76,18 @@ async fn read(parts: &Parts, known: &Known, body: Body) -> Result<Body, Failed> 
     if known.0.is_none() && !of_strangers {
         return Ok(Body::empty());
     }
+    let is_policy = path.starts_with("/policy/");
     let (most, slowest): (usize, Duration) = match path {
         _ if of_strangers => (MAX_STRANGERS, SLOWEST_OF_STRANGERS),
-        path if path.starts_with("/policy/") => (MAX_POLICY, SLOWEST_BODY),
+        _ if is_policy => (MAX_POLICY, SLOWEST_BODY),
         _ => (MAX_BODY, SLOWEST_BODY),
     };
-    Ok(intake::whole(body, most, slowest).await?.into())
+    let whole = intake::whole(body, most, slowest).await;
+    let whole = whole.map_err(|failure| match Failed::from(failure) {
+        large if is_policy && large.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Failed::invalid("it is too large for a form; daypass policy apply takes it from a terminal")
+        }
+        failed => failed,
+    });
+    Ok(whole?.into())
 }
