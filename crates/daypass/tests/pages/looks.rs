@@ -144,7 +144,7 @@ fn no_text_of_anybodys_is_more_than_text() {
             );
             shown += u32::from(found[2] == true);
             // Put in by the script, it is no more than that either.
-            person.script("document.getElementById('live').dataset.old = ''; dispatchEvent(new PopStateEvent('popstate'))", &[]);
+            person.script("document.getElementById('live').dataset.old = ''; history.pushState(null, '', location.pathname + (location.search ? location.search + '&' : '?') + 'again=1'); dispatchEvent(new PopStateEvent('popstate'))", &[]);
             person.holds("!document.querySelector('[data-old]') && !document.querySelector('[data-pwned]') && typeof pwned === 'undefined'");
         }
     }
