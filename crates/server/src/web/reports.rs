@@ -292,15 +292,15 @@ pub(super) async fn table(
 
 fn tiles(report: &Report) -> Vec<Tile> {
     let (requests, waits) = (&report.requests, &report.time_to_approve);
-    let (grants, late) = (&report.grants, &report.late);
+    let grants = &report.grants;
     let took = |span: Option<Span>| span.map_or_else(|| String::from("–"), length);
-    let tile = |name, value, says: String, alarm: Option<&'static str>| Tile {
+    let tile = |name, value, says| Tile {
         name,
         value,
         says,
-        alarm,
+        alarm: None,
     };
-    vec![
+    let mut tiles = vec![
         tile(
             "Requests",
             requests.made.to_string(),
@@ -309,7 +309,6 @@ fn tiles(report: &Report) -> Vec<Tile> {
                 requests.approved(),
                 requests.pending
             ),
-            None,
         ),
         tile(
             "Instant",
@@ -319,7 +318,6 @@ fn tiles(report: &Report) -> Vec<Tile> {
                 requests.instant,
                 counted(requests.approved(), "approval", "approvals")
             ),
-            None,
         ),
         tile(
             "Time to approve",
@@ -329,7 +327,6 @@ fn tiles(report: &Report) -> Vec<Tile> {
                 waits.count,
                 took(waits.p90)
             ),
-            None,
         ),
         tile(
             "Denied",
@@ -339,29 +336,40 @@ fn tiles(report: &Report) -> Vec<Tile> {
                 requests.denied,
                 counted(requests.made, "request", "requests")
             ),
-            None,
         ),
         tile(
             "Unused grants",
             percent(grants.unused, grants.over),
             format!("{} of {} that are over", grants.unused, grants.over),
-            None,
         ),
+    ];
+    tiles.extend(alarms(report));
+    tiles
+}
+
+/// What is to be nothing, and is shown in another way where it is not.
+fn alarms(report: &Report) -> [Tile; 2] {
+    let late = &report.late;
+    let emergencies = counted(report.requests.emergencies, "emergency", "emergencies");
+    let tile = |name, count: u64, says| Tile {
+        name,
+        value: count.to_string(),
+        says,
+        alarm: (count > 0).then_some("look"),
+    };
+    [
         tile(
             "Overdue revocations",
-            late.revocations_now.to_string(),
+            late.revocations_now,
             format!("now; {} became overdue in the period", late.revocations),
-            (late.revocations_now > 0).then_some("look"),
         ),
         tile(
             "Reviews after emergencies",
-            late.reviews_overdue.to_string(),
+            late.reviews_overdue,
             format!(
-                "overdue, of {} owed; {} in the period",
-                late.reviews_owed,
-                counted(requests.emergencies, "emergency", "emergencies")
+                "overdue, of {} owed; {emergencies} in the period",
+                late.reviews_owed
             ),
-            (late.reviews_overdue > 0).then_some("look"),
         ),
     ]
 }

@@ -183,6 +183,29 @@ async fn others_sessions_are_listed_for_who_may_see_their_grant() {
     }
     let dee = bed.client("dee").await;
     assert_eq!(listed(&dee, live).await, [second]);
+    found_by_person_and_resource(&bed).await;
+    said_who_may_end(&bed, &of_grant, second).await;
+    let mine = SessionQuery {
+        mine: Some(true),
+        ..SessionQuery::default()
+    };
+    assert_eq!(listed(&dee, mine).await, []);
+    let one = SessionQuery {
+        limit: Some(1),
+        ..SessionQuery::default()
+    };
+    let page = dee.sessions(&one).await.unwrap();
+    let rest = SessionQuery {
+        cursor: page.next.clone(),
+        ..one
+    };
+    assert_eq!(
+        (page.items[0].id, listed(&dee, rest).await),
+        (second, vec![first])
+    );
+}
+
+async fn found_by_person_and_resource(bed: &Bed) {
     // By whose they are and where: whoever sees only their own finds nobody else's.
     let of = |holder: Option<&str>, resource: Option<&str>| SessionQuery {
         holder: holder.map(str::to_owned),
@@ -205,31 +228,16 @@ async fn others_sessions_are_listed_for_who_may_see_their_grant() {
             "{who} {query:?}"
         );
     }
+}
+
+async fn said_who_may_end(bed: &Bed, of_grant: &SessionQuery, second: SessionId) {
     // Who may end one is told so, of those that are open.
     for (who, may) in [("ana", true), ("bo", true), ("root", true), ("dee", false)] {
-        let found = bed.client(who).await.sessions(&of_grant).await.unwrap().items;
+        let found = bed.client(who).await.sessions(of_grant).await.unwrap().items;
         for session in found {
             assert_eq!(session.endable, may && session.id == second, "{who}");
         }
     }
-    let mine = SessionQuery {
-        mine: Some(true),
-        ..SessionQuery::default()
-    };
-    assert_eq!(listed(&dee, mine).await, []);
-    let one = SessionQuery {
-        limit: Some(1),
-        ..SessionQuery::default()
-    };
-    let page = dee.sessions(&one).await.unwrap();
-    let rest = SessionQuery {
-        cursor: page.next.clone(),
-        ..one
-    };
-    assert_eq!(
-        (page.items[0].id, listed(&dee, rest).await),
-        (second, vec![first])
-    );
 }
 
 #[tokio::test]
