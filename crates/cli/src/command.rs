@@ -272,7 +272,6 @@ mod tests {
             "deny R7K2M --reason no",
             "extend orders-prod --for 30m",
             "release",
-            "release orders-prod",
             "psql orders-prod/read -- -c select",
             "connect orders-prod --no-input -q --wait 15m",
             "exec orders-prod/read --for 5m --reason x --release -- ./job --for 3",

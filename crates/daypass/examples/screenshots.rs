@@ -257,10 +257,12 @@ impl Eye {
         if whole {
             let size = "const all = document.documentElement; return [all.clientWidth, Math.min(all.scrollHeight, 4000)]";
             let size = self.client.execute(size, vec![]).await?;
-            how["clip"] = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
+            let clip = json!({"x": 0, "y": 0, "width": size.get(0), "height": size.get(1), "scale": 1});
+            how.as_object_mut().map(|how| how.insert("clip".to_owned(), clip));
         }
         let taken = self.tells("Page.captureScreenshot", how).await?;
-        Ok(BASE64_STANDARD.decode(taken["data"].as_str().unwrap_or_default())?)
+        let picture = taken.get("data").and_then(Value::as_str);
+        Ok(BASE64_STANDARD.decode(picture.ok_or("no picture")?)?)
     }
 
     async fn tells(&self, command: &str, params: Value) -> Result<Value> {

@@ -217,12 +217,8 @@ impl Server {
             // Before anything can happen: the first time, that is where notices begin.
             engine.store().notices_begin().await?;
         }
-        let asks: Vec<Ask> = config
-            .witnesses
-            .all
-            .iter()
-            .map(Ask::new)
-            .collect::<Result<_, _>>()?;
+        let asks = config.witnesses.all.iter().map(Ask::new);
+        let asks: Vec<Ask> = asks.collect::<Result<_, _>>()?;
         let shared = matches!(config.store, StoreConfig::Postgres(_));
         let signing = Signing::new(signer.as_ref(), shared);
         let begun = match &config.gateway {

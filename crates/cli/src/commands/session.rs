@@ -243,6 +243,8 @@ mod tests {
             closed_at: None,
             reason: reason.map(str::to_owned),
             kill: None,
+            endable: false,
+            may_look: None,
             counters: None,
             recording: Some(SessionRecording {
                 chunks: 3,

@@ -128,7 +128,6 @@ impl IntoResponse for Failed {
 }
 
 /// The answer where a page panicked.
-#[expect(clippy::needless_pass_by_value, reason = "what catches panics gives it away")]
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Failed::from(problem::defect(panic)).into_response()
 }

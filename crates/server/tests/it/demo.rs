@@ -130,20 +130,7 @@ async fn neither_takes_the_others_store() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn who_has_the_key_is_whom_they_choose_and_nobody_else_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let fresh = store(&folder).await;
-    fresh.become_demo().await.unwrap();
-    drop(fresh);
-    let personas = personas();
-    let entrance = personas.entrance();
-    let server = Server::start_demo(config(&folder), &kinds(), personas)
-        .await
-        .unwrap();
-    with_root(&server).await;
-    let url = server.url();
-
+async fn nobody_without_the_key(url: &str) {
     // Without the key: the page says that this is a demo, and offers nobody.
     let be = ours(browser().post(format!("{url}/demo/as")))
         .send()
@@ -171,6 +158,23 @@ async fn who_has_the_key_is_whom_they_choose_and_nobody_else_is() {
         !page.contains("/demo/as") && page.contains("This is a demo"),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn who_has_the_key_is_whom_they_choose_and_nobody_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = store(&folder).await;
+    fresh.become_demo().await.unwrap();
+    drop(fresh);
+    let personas = personas();
+    let entrance = personas.entrance();
+    let server = Server::start_demo(config(&folder), &kinds(), personas)
+        .await
+        .unwrap();
+    with_root(&server).await;
+    let url = server.url();
+
+    nobody_without_the_key(&url).await;
 
     let entered = browser().get(entrance.at(&url)).send().await.unwrap();
     let key = cookie(&entered, "daypass-demo").unwrap();

@@ -45,7 +45,7 @@ impl ExportArgs {
             true => client.log_checkpoint_by(&WITNESSED).await?,
             false => client.log_checkpoint().await?,
         };
-        let source = Source::Server(client);
+        let source = Source::Server(Box::new(client));
         let new = parse(&note, "the server's checkpoint")?;
         let size = new.size;
         match &self.dir {

@@ -18,7 +18,7 @@ pub(super) const LINKS: &str = "key-links.json";
 /// Where from.
 pub(super) enum Source {
     /// A server.
-    Server(Client),
+    Server(Box<Client>),
     /// A folder in the static layout of C2SP `tlog-tiles`.
     Folder(PathBuf),
 }

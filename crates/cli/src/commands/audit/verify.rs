@@ -163,7 +163,7 @@ async fn on_server(
             )),
         }
     }
-    let source = Source::Server(client.clone());
+    let source = Source::Server(Box::new(client.clone()));
     let witnessed = match quorum {
         None => None,
         Some(quorum) => Some((quorum, quorum.lately(&source, keys).await?)),

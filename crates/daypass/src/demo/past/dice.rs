@@ -17,19 +17,19 @@ impl Dice {
     }
 
     /// A number from one to another, both among them.
-    pub(super) fn from_to(&mut self, from: u64, to: u64) -> u64 {
+    pub(super) fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.next() % (to - from + 1)
     }
 
     /// Whether something comes to pass that does so many times in a hundred.
     pub(super) fn percent(&mut self, percent: u64) -> bool {
-        self.from_to(1, 100) <= percent
+        self.between(1, 100) <= percent
     }
 
     /// One of these; `None` of none.
     pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let last = u64::try_from(of.len()).ok()?.checked_sub(1)?;
-        of.get(usize::try_from(self.from_to(0, last)).ok()?)
+        of.get(usize::try_from(self.between(0, last)).ok()?)
     }
 }
 
@@ -41,7 +41,7 @@ mod tests {
     fn it_falls_the_same_each_time_and_within_its_bounds() {
         let fall = || {
             let mut dice = Dice::new(7);
-            (0..1_000).map(|_| dice.from_to(3, 9)).collect::<Vec<_>>()
+            (0..1_000).map(|_| dice.between(3, 9)).collect::<Vec<_>>()
         };
         assert_eq!(fall(), fall());
         assert!((3..=9).all(|wanted| fall().contains(&wanted)));

@@ -114,12 +114,12 @@ pub(super) fn script(now: Timestamp) -> Vec<(Timestamp, Act)> {
         // 1970-01-01 was a Thursday.
         let weekday = (morning.unix_seconds() / 86_400 + 4) % 7;
         let asked = match weekday {
-            0 | 6 => dice.from_to(0, 1),
-            _ => dice.from_to(2, 5),
+            0 | 6 => dice.between(0, 1),
+            _ => dice.between(2, 5),
         };
         for _ in 0..asked {
             let at =
-                morning + Span::minutes(dice.from_to(8 * 60, 18 * 60)) + Span::seconds(dice.from_to(0, 59));
+                morning + Span::minutes(dice.between(8 * 60, 18 * 60)) + Span::seconds(dice.between(0, 59));
             all.extend(wished(&mut dice, back).map(|act| (at, act)));
         }
     }
@@ -198,17 +198,17 @@ fn marked(today: Timestamp) -> Vec<(Timestamp, Act)> {
 /// A wish of somebody, and how it is answered.
 fn wished(dice: &mut Dice, back: u64) -> Option<Act> {
     let who = dice.one(&ENGINEERS).copied()?;
-    let mut left = dice.from_to(1, 100);
+    let mut left = dice.between(1, 100);
     let &Wish(item, _, reasons) = WISHES.iter().find(|Wish(_, often, _)| {
         let found = left <= *often;
         left = left.saturating_sub(*often);
         found
     })?;
-    let number = 400 + (DAYS - back) * 5 + dice.from_to(0, 4);
+    let number = 400 + (DAYS - back) * 5 + dice.between(0, 4);
     let ticket = format!("PAY-{number}");
     // The people of the demo may have theirs today.
     let by_ticket = item.starts_with("orders-prod/read") && back > 2 && dice.percent(55);
-    let length = Span::minutes(match dice.from_to(1, 10) {
+    let length = Span::minutes(match dice.between(1, 10) {
         1..=3 => 30,
         4..=7 => 60,
         8 => 45,
@@ -229,28 +229,28 @@ fn wished(dice: &mut Dice, back: u64) -> Option<Act> {
 fn answered(dice: &mut Dice, length: Span) -> Answer {
     // Most answer within minutes, some take long.
     let after = |dice: &mut Dice| {
-        let minutes = match dice.from_to(1, 10) {
-            1..=5 => dice.from_to(1, 5),
-            6..=8 => dice.from_to(5, 12),
-            _ => dice.from_to(12, 26),
+        let minutes = match dice.between(1, 10) {
+            1..=5 => dice.between(1, 5),
+            6..=8 => dice.between(5, 12),
+            _ => dice.between(12, 26),
         };
-        Span::minutes(minutes) + Span::seconds(dice.from_to(0, 59))
+        Span::minutes(minutes) + Span::seconds(dice.between(0, 59))
     };
     let mut answer = Answer {
         manager: Some(after(dice)),
         security: Some(after(dice)),
         ..Answer::default()
     };
-    match dice.from_to(1, 100) {
+    match dice.between(1, 100) {
         1..=8 => answer.denied = dice.one(&DENIALS).copied(),
         9..=13 => (answer.manager, answer.security) = (None, None),
-        14..=17 => answer.withdrawn = Some(Span::seconds(dice.from_to(20, 50))),
+        14..=17 => answer.withdrawn = Some(Span::seconds(dice.between(20, 50))),
         _ => {}
     }
     let minutes = length.to_std().as_secs() / 60;
-    match dice.from_to(1, 100) {
-        1..=45 => answer.given_back = Some(Span::minutes(dice.from_to(4, minutes - 5))),
-        46..=49 => answer.revoked = Some(Span::minutes(dice.from_to(2, minutes - 5))),
+    match dice.between(1, 100) {
+        1..=45 => answer.given_back = Some(Span::minutes(dice.between(4, minutes - 5))),
+        46..=49 => answer.revoked = Some(Span::minutes(dice.between(2, minutes - 5))),
         _ => {}
     }
     answer
