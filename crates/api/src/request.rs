@@ -141,6 +141,7 @@ pub struct Request {
 
 /// What an item is at its target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ItemEffect)]
 pub struct Effect {
     /// Which.
     pub item: Item,

@@ -414,8 +414,6 @@ function soon() {
 /** A connection that could not be had is tried again after this, in milliseconds. */
 const AGAIN = 10_000;
 let events = null;
-/** What happened before the first connection is on the page already. */
-let first = true;
 const attends = () => Boolean(main()?.hasAttribute("data-live")) && !held() && !document.hidden;
 
 /** Listens while there is a page here that is live, and somebody who sees it. */
@@ -425,8 +423,8 @@ function attend() {
   const mine = new EventSource("/live");
   events = mine;
   mine.addEventListener("event", soon);
-  // What happened while nobody listened is seen now.
-  mine.addEventListener("open", () => { if (!first) soon(); first = false; });
+  // What happened while nobody listened is seen now, and what happened since this page was written.
+  mine.addEventListener("open", soon);
   mine.addEventListener("error", () => {
     if (mine.readyState !== EventSource.CLOSED || events !== mine) return;
     // It does not come back by itself. Where the session is over, looking again leads to where one signs in.
