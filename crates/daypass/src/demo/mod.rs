@@ -144,7 +144,7 @@ impl Demo {
         };
         let bin = wrappers::write(folder, &people, &address, &tools)?;
         let host = visit(narrator, &people, host.as_ref(), (folder, &bin)).await?;
-        recorded::play(narrator, &bin, target, host).await?;
+        recorded::play(narrator, (folder, &bin), target, host).await?;
         let history = History::make(&people).await?;
         if self.once {
             narrator.blank();

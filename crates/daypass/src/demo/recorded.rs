@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::host::Host;
 use super::narrator::Narrator;
-use super::place::{self, DATA};
+use super::place::{self, DATA, PROGRAM};
 use super::target::Target;
 use crate::failure::Failure;
 
@@ -27,9 +27,16 @@ const STATEMENTS: [&str; 4] = [
 ];
 
 /// What she runs on the host: something with colours, with pauses, and with a line that is written over.
-const SHOWN: &str = r"printf 'disk usage of this host\r\n'; sleep 0.4; \
-for part in root data logs; do printf '\033[1m%-6s\033[0m ' $part; for i in 1 2 3 4 5 6; do printf '\033[34m#\033[0m'; sleep 0.08; done; printf ' \033[32mok\033[0m\r\n'; done; \
-printf 'cleaning old logs …'; sleep 0.7; printf '\r\033[K\033[33m2 files, 118 MB\033[0m\r\n'; uname -s; exit 0";
+const SHOWN: &str = r#"#!/bin/sh
+printf 'disk usage of web-2\n'; sleep 0.4
+for part in root data logs; do
+    printf '\033[1m%-6s\033[0m ' $part
+    for step in 1 2 3 4 5 6; do printf '\033[34m#\033[0m'; sleep 0.08; done
+    printf ' \033[32mok\033[0m\n'
+done
+printf 'cleaning old logs'; sleep 0.7
+printf '\r\033[K\033[33m2 files, 118 MB\033[0m\n'
+"#;
 
 /// Where people connect, and where recordings are kept; for `server.yaml`.
 pub(super) fn gateway(folder: &Path) -> Result<String, Failure> {
@@ -62,7 +69,7 @@ pub(super) fn policy(target: &Target, host: Option<&Host>) -> Result<Vec<Source>
 /// Ana's sessions there, which have ended.
 pub(super) async fn play(
     narrator: Narrator,
-    bin: &Path,
+    (folder, bin): (&Path, &Path),
     target: &Target,
     host: Option<&Host>,
 ) -> Result<(), Failure> {
@@ -88,6 +95,8 @@ pub(super) async fn play(
         .await?;
     }
     if host.is_some() {
+        let shown = place::file(folder, "clean-up", SHOWN, PROGRAM)?;
+        let shown = place::quoted(&shown);
         let words = [
             "ssh",
             "web-2/shell",
@@ -95,7 +104,7 @@ pub(super) async fn play(
             "OPS-4: the disk fills up",
             "--",
             "-tt",
-            SHOWN,
+            &shown,
         ];
         ana(narrator, bin, "a terminal at web-2, through the gateway", &words).await?;
     }

@@ -302,6 +302,11 @@ impl Shown {
         matches!(self.look_back, Some(LookBack::Owed { .. }))
     }
 
+    /// And should have been given by now.
+    pub(super) fn is_overdue(&self) -> bool {
+        matches!(self.look_back, Some(LookBack::Owed { overdue: true, .. }))
+    }
+
     pub(super) fn of(request: Request, now: Timestamp) -> Self {
         let due = request
             .steps
