@@ -12,7 +12,7 @@ use crate::target::Session;
 use crate::world;
 
 /// The screens that show something to everybody, and those of auditors.
-const SCREENS: [&str; 8] = [
+const SCREENS: [&str; 10] = [
     "/",
     "/catalogue",
     "/ask/orders-prod/write",
@@ -21,8 +21,20 @@ const SCREENS: [&str; 8] = [
     "/sessions",
     "/account",
     "/palette",
+    "/who",
+    "/break-glass/orders-prod/read",
 ];
-const OF_AUDITORS: [&str; 4] = ["/sessions?all=1", "/audit", "/audit/verify", "/health"];
+const OF_AUDITORS: [&str; 9] = [
+    "/sessions?all=1",
+    "/audit",
+    "/audit/verify",
+    "/health",
+    "/who",
+    "/reports",
+    "/policy",
+    "/policy/simulate?who=ana&what=orders-prod/write&for=1h",
+    "/policy/revisions",
+];
 
 /// A house in which there is something to see everywhere, with this for every free text; a grant's request and one that waits.
 #[track_caller]

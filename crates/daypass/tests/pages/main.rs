@@ -11,6 +11,7 @@ mod live;
 mod log;
 mod looks;
 mod person;
+mod policy;
 mod replay;
 mod sessions;
 mod world;

@@ -1,5 +1,6 @@
 //! What was done in a session is read, searched, played and watched; who may not look sees why; and nothing of it is more than text.
 
+use crate::axe;
 use crate::gate::Gate;
 use crate::gated;
 use crate::house::{House, Store};
@@ -117,6 +118,7 @@ fn a_terminal_is_played_as_it_was_and_searched() {
     dee.sees(".screen", "later");
     dee.sees("[data-play]", "Play");
     is_text_alone(&dee);
+    axe::finds_nothing(&dee);
     dee.types("#words", "CRIMSON");
     dee.clicks("form[data-within] button");
     // The first is the command, from before anything was shown.
