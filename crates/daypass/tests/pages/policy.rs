@@ -22,7 +22,7 @@ fn rewrites(person: &Person, from: &str, to: &str) {
 #[test]
 fn a_policy_is_written_tried_and_put_in_force() {
     let house = House::open(&Settings::on(Store::Sqlite));
-    let admin = Person::enters(&house, "admin");
+    let mut admin = Person::enters(&house, "admin");
     admin.goes("/policy");
     admin.sees("#findings .chip", "Sound");
 
@@ -37,6 +37,7 @@ fn a_policy_is_written_tried_and_put_in_force() {
     // Its own test says what it would break, and it is not put in force.
     rewrites(&admin, "steps: [leads, security]", "steps: [security]");
     admin.sees("#findings", "1 of 1 tests fail");
+    admin.means("status of 400");
     admin.clicks("button[formaction='/policy/plan']");
     admin.sees("#failure", "nothing was changed");
     rewrites(&admin, "steps: [security]", "steps: [leads, security]");

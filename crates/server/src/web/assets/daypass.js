@@ -242,16 +242,28 @@ function passTime(fresh) {
   }
 }
 
+/** What was sent, or asked for instead of this page, is here: what happened meanwhile is looked at now. */
+function arrived() {
+  sending -= 1;
+  if (sending === 0 && missed) { missed = false; soon(); }
+}
+
 /** Another page of those that were here before. */
 async function goBack() {
   const mine = ++turn;
   const address = here();
-  const answer = await fetch(address, { headers: { accept: "text/html" } });
-  const html = await answer.text();
-  if (mine !== turn) return;
-  const page = read(html);
-  if (answer.ok && page.getElementById("live")) put(page, address, { back: true });
-  else location.reload();
+  // Nobody looks again at the page that is being left.
+  sending += 1;
+  try {
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    const html = await answer.text();
+    if (mine !== turn) return;
+    const page = read(html);
+    if (answer.ok && page.getElementById("live")) put(page, address, { back: true });
+    else location.reload();
+  } finally {
+    arrived();
+  }
 }
 
 // Another part of the same page has an address of its own.
@@ -338,10 +350,9 @@ document.addEventListener("submit", (event) => {
   forgive(form);
   sending += 1;
   send(form, event.submitter).catch(() => refuse(form, problem("The server cannot be reached just now. Nothing that you typed is lost."))).finally(() => {
-    sending -= 1;
     underWay.delete(form);
     form.removeAttribute("aria-busy");
-    if (sending === 0 && missed) { missed = false; soon(); }
+    arrived();
   });
 });
 
