@@ -198,7 +198,8 @@ fn is_furnished(staying: &Staying) {
     let json = |line: &str| -> serde_json::Value {
         serde_json::from_str(&staying.sh(&format!("{line} -o json"), 0)).unwrap()
     };
-    let verified = staying.sh("dee audit verify", 0);
+    let key = staying.bin.with_file_name("log-key.pub");
+    let verified = staying.sh(&format!("dee audit verify --key {}", key.display()), 0);
     assert!(verified.contains('✓'), "{verified}");
     let policies = json("root policy log");
     let policies = policies.as_array().unwrap();
