@@ -89,6 +89,8 @@ struct Staying {
 impl Staying {
     fn new(command: Command) -> Self {
         let mut demo = Running::start(command);
+        // Ninety days take their time; what comes after them has its own.
+        demo.says("entries in the log");
         demo.says("Ctrl-C here");
         let told = demo.told();
         let (before, after) = told.split_once("export PATH=").unwrap();
