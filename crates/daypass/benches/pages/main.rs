@@ -76,6 +76,9 @@ fn main() {
         ("dee", "/audit"),
         ("dee", "/audit?by=ana&name=request.created"),
         ("dee", "/health"),
+        ("dee", "/who"),
+        ("dee", "/reports"),
+        ("dee", "/policy"),
     ] {
         let mut took: Vec<Duration> = (0..rounds).map(|_| first_byte(&house.api(who), page)).collect();
         took.sort();
