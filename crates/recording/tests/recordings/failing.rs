@@ -14,6 +14,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::sync::Notify;
 
 use crate::world::{World, key, small};
 
@@ -23,8 +24,13 @@ pub(crate) struct Failing {
     /// How many removals still work.
     removals: Arc<AtomicI64>,
     after_storing: AtomicBool,
+    /// It stores, says so here, and never answers.
+    silent: AtomicBool,
+    stored: Notify,
     /// As a client of a far storage that hears no answer: it asks once more by itself.
     twice: AtomicBool,
+    /// How often it was asked to store.
+    asked: AtomicU64,
     overwritten: AtomicU64,
     /// How many bytes of objects of more than a mebibyte were read.
     read: Arc<AtomicU64>,
@@ -39,8 +45,11 @@ impl Failing {
                 .with_fsync(true),
             removals: Arc::new(AtomicI64::new(i64::MAX)),
             after_storing: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            stored: Notify::new(),
             twice: AtomicBool::new(false),
             read: Arc::default(),
+            asked: AtomicU64::new(0),
             overwritten: AtomicU64::new(0),
         });
         world.recordings = Recordings::new(Arc::clone(&failing) as _, key(1), small()).unwrap();
@@ -50,6 +59,7 @@ impl Failing {
     pub(crate) fn never(&self) {
         self.removals.store(i64::MAX, Ordering::SeqCst);
         self.after_storing.store(false, Ordering::SeqCst);
+        self.silent.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn removals_after(&self, count: i64) {
@@ -60,12 +70,25 @@ impl Failing {
         self.after_storing.store(true, Ordering::SeqCst);
     }
 
+    pub(crate) fn silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// When the silent storage has stored.
+    pub(crate) async fn stored(&self) {
+        self.stored.notified().await;
+    }
+
     pub(crate) fn twice(&self) {
         self.twice.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn overwritten(&self) -> u64 {
@@ -89,6 +112,7 @@ impl fmt::Display for Failing {
 #[async_trait]
 impl ObjectStore for Failing {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if matches!(opts.mode, PutMode::Overwrite) {
             self.overwritten.fetch_add(1, Ordering::SeqCst);
         }
@@ -101,6 +125,10 @@ impl ObjectStore for Failing {
         }
         if self.after_storing.load(Ordering::SeqCst) {
             return Err(broken());
+        }
+        if self.silent.load(Ordering::SeqCst) {
+            self.stored.notify_one();
+            return std::future::pending().await;
         }
         Ok(put)
     }
