@@ -20,9 +20,36 @@ pub struct Connector {
     /// When that was found out.
     #[schema(value_type = String, format = DateTime)]
     pub checked_at: Timestamp,
+    /// When access of its making was last seen to be there; since the server began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub provisioned_at: Option<Timestamp>,
+    /// When access was last seen to be gone; since the server began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked_at: Option<Timestamp>,
+    /// How much was last seen at the target, or may be there, although no grant wants it: what is about to be taken away, and what
+    /// somebody brought back by hand.
+    #[serde(default)]
+    pub unwanted: u64,
+    /// What kept the reconciler from its work, where the last thing that it tried failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Stuck>,
     /// Of the kind `ssh`: the key that it signs certificates with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
+}
+
+/// A failure that lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stuck {
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// How it fails: `denied`, `unavailable` and so on.
+    pub fault: String,
+    /// What the provider says of it; no secrets.
+    pub detail: String,
 }
 
 /// The public key of a certificate authority.

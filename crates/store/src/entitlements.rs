@@ -1,6 +1,6 @@
 //! Entitlements: their rows and the queries on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::entitlement::{Entitlement, Observed, TargetKey};
 use daypass_core::name::Name;
@@ -104,6 +104,15 @@ pub(crate) async fn connectors_in_use(link: &mut Link) -> Result<BTreeSet<Name>>
         .await?
         .iter()
         .map(|row| row.parse(0))
+        .collect()
+}
+
+/// How much each connector was last seen to have, or may have, although no grant wants it.
+pub(crate) async fn unwanted(link: &mut Link) -> Result<BTreeMap<Name, u64>> {
+    let text = "SELECT connector, count(*) FROM entitlements WHERE state <> 'absent' AND wanted_until IS NULL GROUP BY connector";
+    let rows = link.rows(text, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((row.parse(0)?, row.count(1)?)))
         .collect()
 }
 

@@ -207,6 +207,14 @@ impl Store {
         on!(read, self, |link| entitlements::connectors_in_use(link))
     }
 
+    /// How much each connector was last seen to have, or may have, although no grant wants it; those without are left out.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn unwanted(&self) -> Result<BTreeMap<Name, u64>> {
+        on!(read, self, |link| entitlements::unwanted(link))
+    }
+
     /// The grants that have not ended and want one of these keys, those that share a key with them, and so on, with the
     /// entitlements of all their keys: what `core::plan` asks for. All of it at one moment.
     ///

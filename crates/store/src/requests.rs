@@ -90,14 +90,15 @@ const fn answered_at(state: &State) -> Option<Timestamp> {
 }
 
 /// The columns of an item's row, as [`items`] gives their values.
-pub(crate) const ITEM_COLUMNS: [&str; 2] = ["request_id", "resource"];
+pub(crate) const ITEM_COLUMNS: [&str; 4] = ["request_id", "resource", "created_at", "requester"];
 
 /// The resources that a request asks for something on, each once.
-pub(crate) fn items(request: &Request) -> impl Iterator<Item = [Value; 2]> {
+pub(crate) fn items(request: &Request) -> impl Iterator<Item = [Value; 4]> {
     let resources: BTreeSet<&Name> = request.ask.items.iter().map(|item| &item.resource).collect();
+    let (created_at, requester) = (request.created_at, request.ask.requester);
     resources
         .into_iter()
-        .map(|resource| [request.id.into(), resource.into()])
+        .map(move |resource| [request.id.into(), resource.into(), created_at.into(), requester.into()])
 }
 
 /// What writes a request's row after an event.
@@ -129,7 +130,7 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
     ];
     let mut writes = vec![(text, values)];
     writes.extend(items(request).map(|item| {
-        let text = "INSERT INTO request_items (request_id, resource) VALUES ($1, $2)";
+        let text = "INSERT INTO request_items (request_id, resource, created_at, requester) VALUES ($1, $2, $3, $4)";
         (text, item.into())
     }));
     Ok(writes)

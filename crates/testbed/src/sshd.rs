@@ -1,7 +1,8 @@
 //! A throwaway OpenSSH server: on a free port of 127.0.0.1, as the current user, with certificates as the only way in.
 //!
 //! It reads what a host of Daypass reads ([`Sshd::folder`]): `ca.pub`, `revoked.krl` and `principals/%u`. Nothing of the machine's
-//! own sshd or `~/.ssh` is read or written. Only root may need `/run/sshd`, which sshd insists on and which is made.
+//! own sshd or `~/.ssh` is read or written, nor what shells read when they start: `HOME` is an empty folder, for a session takes as long
+//! as that does. Only root may need `/run/sshd`, which sshd insists on and which is made.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -159,7 +160,9 @@ fn lay_out(folder: &Path, port: u16, lines: &str) -> Result<()> {
     run(Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-f"])
         .arg(at("host_key")))?;
-    std::fs::create_dir(at("principals")).doing(|| "making a folder for sshd".to_owned())?;
+    for folder in ["principals", "home"] {
+        std::fs::create_dir(at(folder)).doing(|| "making a folder for sshd".to_owned())?;
+    }
     for empty in ["ca.pub", "revoked.krl"] {
         File::create(at(empty)).doing(|| format!("writing {empty}"))?;
     }
@@ -179,7 +182,7 @@ fn config(folder: &Path, port: u16) -> String {
          AuthenticationMethods publickey\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          HostbasedAuthentication no\nPermitRootLogin prohibit-password\nDisableForwarding yes\nLogLevel VERBOSE\n\
          AuthorizedKeysFile none\nTrustedUserCAKeys {root}/ca.pub\nRevokedKeys {root}/revoked.krl\n\
-         AuthorizedPrincipalsFile {root}/principals/%u\nSubsystem sftp internal-sftp\n"
+         AuthorizedPrincipalsFile {root}/principals/%u\nSetEnv HOME={root}/home\nSubsystem sftp internal-sftp\n"
     )
 }
 

@@ -18,6 +18,8 @@ use crate::wire;
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
     let current = app.engine.current();
     let now = app.engine.store().now().await?;
+    let (work, unwanted) = (app.health.snapshot(), app.engine.store().unwanted().await?);
+    let (work, unwanted) = (&work, &unwanted);
     let (probes, app) = (&app.probes, &app);
     let asked = current.connectors.iter().map(|(name, provider)| {
         let kind = current
@@ -27,11 +29,17 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
         async move {
             let probed = probes.ask(name, provider).await;
             // What cannot be told is told as the connector's health.
-            let key = match provider.certifier() {
+            let authority = match provider.certifier() {
                 Some(_) if probed.is_ok() => app.engine.authority(name).await.ok(),
                 _ => None,
             };
-            kind.map(|kind| wire::connector(name, &kind, probed, key, now))
+            let found = wire::Found {
+                probed,
+                authority,
+                work: work.get(name).cloned().unwrap_or_default(),
+                unwanted: unwanted.get(name).copied().unwrap_or_default(),
+            };
+            kind.map(|kind| wire::connector(name, &kind, found, now))
         }
     });
     let items = join_all(asked).await.into_iter().flatten().collect();

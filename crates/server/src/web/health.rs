@@ -27,6 +27,11 @@ struct Card {
     kind: String,
     fault: Option<(String, String)>,
     checked: When,
+    /// What the reconciler did there last, and what it could not.
+    provisioned: Option<When>,
+    revoked: Option<When>,
+    unwanted: u64,
+    stuck: Option<(When, String, String)>,
     fingerprint: Option<String>,
     rotation: Option<&'static str>,
 }
@@ -53,6 +58,12 @@ impl Card {
                 Health::Failing { fault, detail } => Some((fault, detail)),
             },
             checked: When::new(connector.checked_at, now),
+            provisioned: connector.provisioned_at.map(|at| When::new(at, now)),
+            revoked: connector.revoked_at.map(|at| When::new(at, now)),
+            unwanted: connector.unwanted,
+            stuck: connector
+                .stuck
+                .map(|stuck| (When::new(stuck.since, now), stuck.fault, stuck.detail)),
             rotation: rotation.map(|rotation| match rotation {
                 Rotation::Staged { .. } => "another key is staged",
                 Rotation::Retiring { .. } => "the old key is retiring",

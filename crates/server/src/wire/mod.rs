@@ -25,7 +25,7 @@ pub(crate) use event::{audit, told};
 pub(crate) use grant::{ending, grant};
 pub(crate) use lock::lock;
 pub(crate) use person::{group, person, token, via};
-pub(crate) use policy::{asks, authority, check, connector, environment, offer, preview};
+pub(crate) use policy::{Found, asks, authority, check, connector, environment, offer, preview};
 pub(crate) use report::report;
 pub(crate) use request::{effects, request};
 pub(crate) use session::session;

@@ -201,16 +201,21 @@ fn test(outcome: &TestOutcome) -> api::TestOutcome {
     }
 }
 
-/// A connector and what its probe came to.
+/// What a connector was found to be.
+pub(crate) struct Found {
+    /// What its probe came to.
+    pub(crate) probed: Result<(), daypass_providers::Error>,
+    pub(crate) authority: Option<daypass_engine::Authority>,
+    /// What the reconciler came to.
+    pub(crate) work: daypass_engine::reconcile::ConnectorHealth,
+    /// How much is there that no grant wants.
+    pub(crate) unwanted: u64,
+}
+
+/// A connector and how it is.
 #[must_use]
-pub(crate) fn connector(
-    name: &Name,
-    kind: &Name,
-    probed: Result<(), daypass_providers::Error>,
-    authority: Option<daypass_engine::Authority>,
-    now: Timestamp,
-) -> api_connector::Connector {
-    let health = match probed {
+pub(crate) fn connector(name: &Name, kind: &Name, found: Found, now: Timestamp) -> api_connector::Connector {
+    let health = match found.probed {
         Ok(()) => api_connector::Health::Healthy,
         Err(error) => api_connector::Health::Failing {
             fault: fault(error.fault),
@@ -222,7 +227,18 @@ pub(crate) fn connector(
         kind: kind.clone(),
         health,
         checked_at: now,
-        authority: authority.map(self::authority),
+        provisioned_at: found.work.provisioned_at,
+        revoked_at: found.work.revoked_at,
+        unwanted: found.unwanted,
+        stuck: found
+            .work
+            .failing
+            .map(|(since, kind, detail)| api_connector::Stuck {
+                since,
+                fault: fault(kind),
+                detail,
+            }),
+        authority: found.authority.map(authority),
     }
 }
 

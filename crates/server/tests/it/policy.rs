@@ -148,6 +148,12 @@ async fn connectors_tell_how_they_are() {
     let dee = bed.client("dee").await;
     let healthy = dee.connectors().await.unwrap().items;
     assert_eq!(healthy[0].health, daypass_api::connector::Health::Healthy);
+    assert_eq!((healthy[0].provisioned_at, healthy[0].revoked_at), (None, None));
+    assert_eq!((healthy[0].unwanted, &healthy[0].stuck), (0, &None));
+    let grant = bed.granted().await;
+    bed.reaches(grant, daypass_api::grant::GrantState::Active).await;
+    let given = dee.connectors().await.unwrap().items;
+    assert!(given[0].provisioned_at.is_some() && given[0].revoked_at.is_none(), "{given:?}");
     // What it said is told for some seconds; this one has not said anything yet.
     let bed = Bed::start().await;
     let dee = bed.client("dee").await;

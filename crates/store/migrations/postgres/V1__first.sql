@@ -193,8 +193,12 @@ CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
 CREATE TABLE request_items (
     request_id TEXT COLLATE "C" NOT NULL REFERENCES requests (id),
     resource TEXT COLLATE "C" NOT NULL,
+    -- Both as the request has them, so that what is asked for most is counted without it.
+    created_at BIGINT NOT NULL,
+    requester TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (request_id, resource)
 );
+CREATE INDEX request_items_recent ON request_items (created_at, resource, requester);
 
 CREATE TABLE grants (
     id TEXT COLLATE "C" PRIMARY KEY,

@@ -190,8 +190,12 @@ CREATE INDEX requests_due ON requests (due_at, id) WHERE due_at IS NOT NULL;
 CREATE TABLE request_items (
     request_id TEXT NOT NULL REFERENCES requests (id),
     resource TEXT NOT NULL,
+    -- Both as the request has them, so that what is asked for most is counted without it.
+    created_at INTEGER NOT NULL,
+    requester TEXT NOT NULL,
     PRIMARY KEY (request_id, resource)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX request_items_recent ON request_items (created_at, resource, requester);
 
 CREATE TABLE grants (
     id TEXT PRIMARY KEY,
