@@ -38,6 +38,9 @@ pub struct Path {
     pub policy_revision: Hash,
     /// Who would be asked, in order; empty where access is instant.
     pub steps: Vec<StepPreview>,
+    /// How long people lately took to agree, where they are asked: to anything on the same resources, within thirty days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usually: Option<UsualWait>,
     /// For how long.
     #[schema(value_type = String, example = "1h")]
     pub duration: Span,
@@ -76,6 +79,16 @@ pub struct Path {
     /// The other rules that fit, more demanding than this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherRule>,
+}
+
+/// How long people took to agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsualWait {
+    /// The middle one.
+    #[schema(value_type = String, example = "12m")]
+    pub median: Span,
+    /// How often they did.
+    pub count: u64,
 }
 
 /// A step that would be asked.

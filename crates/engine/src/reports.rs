@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use daypass_core::name::Name;
+use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::{Span, Timestamp};
 use daypass_policy::{Access, Policy};
@@ -90,6 +90,36 @@ impl Engine {
             report: self.store().report(filter, now).await?,
         })
     }
+
+    /// How long it lately took until people agreed to something on these resources; nothing where they were not asked.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn usual_wait(&self, items: &BTreeSet<Item>) -> Result<Option<UsualWait>, Error> {
+        let now = self.store().now().await?;
+        let resources: BTreeSet<&Name> = items.iter().map(|item| &item.resource).collect();
+        let waits = self.store().waits(ReportFilter {
+            from: now - DAY.times(USUAL),
+            until: now,
+            slot: DAY,
+            resources: Some(resources.into_iter().cloned().collect()),
+            unseen: Vec::new(),
+        });
+        let waits = waits.await?;
+        Ok(waits.median.map(|median| UsualWait {
+            median: Span::seconds(median.micros().div_ceil(1_000_000)),
+            count: waits.count,
+        }))
+    }
+}
+
+/// How long it lately took until people agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsualWait {
+    /// The middle one.
+    pub median: Span,
+    /// How often they were asked and agreed.
+    pub count: u64,
 }
 
 /// From when until when.

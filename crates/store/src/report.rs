@@ -267,6 +267,15 @@ impl Store {
         self.snapshot(move |link| Box::pin(async move { report(link, &filter, now).await }))
             .await
     }
+
+    /// How long people took to agree, of a report nothing else.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn waits(&self, filter: ReportFilter) -> Result<Waits> {
+        self.snapshot(move |link| Box::pin(async move { waits(link, &filter).await }))
+            .await
+    }
 }
 
 async fn report(link: &mut Link, filter: &ReportFilter, now: Timestamp) -> Result<Report> {

@@ -96,9 +96,14 @@ pub(crate) const ITEM_COLUMNS: [&str; 4] = ["request_id", "resource", "created_a
 pub(crate) fn items(request: &Request) -> impl Iterator<Item = [Value; 4]> {
     let resources: BTreeSet<&Name> = request.ask.items.iter().map(|item| &item.resource).collect();
     let (created_at, requester) = (request.created_at, request.ask.requester);
-    resources
-        .into_iter()
-        .map(move |resource| [request.id.into(), resource.into(), created_at.into(), requester.into()])
+    resources.into_iter().map(move |resource| {
+        [
+            request.id.into(),
+            resource.into(),
+            created_at.into(),
+            requester.into(),
+        ]
+    })
 }
 
 /// What writes a request's row after an event.
@@ -130,7 +135,8 @@ pub(crate) fn write(request: Option<&Request>, step: Step) -> Result<Vec<Stateme
     ];
     let mut writes = vec![(text, values)];
     writes.extend(items(request).map(|item| {
-        let text = "INSERT INTO request_items (request_id, resource, created_at, requester) VALUES ($1, $2, $3, $4)";
+        let text =
+            "INSERT INTO request_items (request_id, resource, created_at, requester) VALUES ($1, $2, $3, $4)";
         (text, item.into())
     }));
     Ok(writes)

@@ -324,6 +324,14 @@ fn path_lines(path: &Path) -> Vec<Line> {
     } else if path.steps.is_empty() {
         lines.push(Line::new().with(Style::Good, "instant: nobody has to agree"));
     }
+    if let Some(usually) = path.usually {
+        let text = format!(
+            "usually agreed to within {}: the median of {} in 30 days",
+            span(usually.median),
+            usually.count
+        );
+        lines.push(Line::new().with(Style::Faint, text));
+    }
     for (number, step) in path.steps.iter().enumerate() {
         let who = if step.count > 1 {
             format!("{} of {}", step.count, step.from)

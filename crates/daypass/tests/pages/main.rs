@@ -6,6 +6,7 @@
 
 mod asking;
 mod axe;
+mod demo;
 mod hands;
 mod live;
 mod log;

@@ -48,6 +48,12 @@ impl Person {
     /// Starts their browser, which has no session yet.
     #[track_caller]
     pub(crate) fn comes(house: &House, name: &str, having: Having) -> Self {
+        Self::visits(&house.url(), name, having)
+    }
+
+    /// Starts a browser for pages at this address.
+    #[track_caller]
+    pub(crate) fn visits(url: &str, name: &str, having: Having) -> Self {
         let mut args = vec![
             "--headless=new".to_owned(),
             "--disable-gpu".to_owned(),
@@ -80,7 +86,7 @@ impl Person {
             runtime,
             client,
             name: name.to_owned(),
-            url: house.url(),
+            url: url.to_owned(),
             meant: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use daypass_api::preview::Preview;
+use daypass_api::preview::{Preview, UsualWait};
 use daypass_api::request::{Decision as Yes, NewRequest, NewReview, Request, RequestQuery, RequestState};
 use daypass_api::{Page, Problem};
 use daypass_core::break_glass::Owed;
@@ -82,7 +82,17 @@ pub(super) async fn preview(
 ) -> Answer<Json<Preview>> {
     let asked = asked(body);
     let preview = app.engine.preview_from(identity.caller, &asked, from).await?;
-    Ok(Json(wire::preview(&preview, &app.engine.current())))
+    let mut shown = wire::preview(&preview, &app.engine.current());
+    if let Preview::Allowed(path) = &mut shown
+        && !path.steps.is_empty()
+    {
+        let usual = app.engine.usual_wait(&preview.items).await?;
+        path.usually = usual.map(|usual| UsualWait {
+            median: usual.median,
+            count: usual.count,
+        });
+    }
+    Ok(Json(shown))
 }
 
 /// Asks for access. Where the rule asks nobody, the grant is there at once.

@@ -11,6 +11,8 @@ use daypass_api::client::{Client, Error};
 use daypass_api::item::Item;
 use daypass_api::preview::{Preview, StepPreview};
 use daypass_api::request::{NewRequest, Request};
+use daypass_core::environment::{BadWanted, Wanted};
+use daypass_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::failed::Failed;
@@ -26,7 +28,7 @@ const NOT_SAID_YET: &str = "(not said yet)";
 #[template(path = "ask.html")]
 struct Page {
     frame: Frame,
-    item: Item,
+    wanted: Wanted,
     way: Way,
     typed: Typed,
     outlook: Outlook,
@@ -46,18 +48,17 @@ enum Way {
 }
 
 impl Way {
-    fn title(self, item: &Item) -> String {
+    fn title(self, wanted: &Wanted) -> String {
         match self {
-            Self::Usual => format!("Ask for {item}"),
-            Self::Emergency => format!("Take {item} in an emergency"),
+            Self::Usual => format!("Ask for {wanted}"),
+            Self::Emergency => format!("Take {wanted} in an emergency"),
         }
     }
 
-    fn path(self, item: &Item) -> String {
-        let Item { resource, role } = item;
+    fn path(self, wanted: &Wanted) -> String {
         match self {
-            Self::Usual => format!("/ask/{resource}/{role}"),
-            Self::Emergency => format!("/break-glass/{resource}/{role}"),
+            Self::Usual => format!("/ask/{wanted}"),
+            Self::Emergency => format!("/break-glass/{wanted}"),
         }
     }
 
@@ -92,6 +93,12 @@ pub(super) struct Typed {
     duration: String,
     #[serde(default)]
     ticket: String,
+    /// What else is asked for, as one with it.
+    #[serde(default)]
+    with: String,
+    /// Not before then.
+    #[serde(default)]
+    start: String,
     #[serde(default)]
     key: String,
 }
@@ -103,7 +110,11 @@ enum Outlook {
 }
 
 struct Allowed {
+    /// What all would be asked for.
+    items: Vec<Item>,
     steps: Vec<Asked>,
+    /// How long people lately took to agree, and how often that was.
+    usually: Option<(String, u64)>,
     length: String,
     /// The same as it is typed.
     span: String,
@@ -150,7 +161,9 @@ impl From<Preview> for Outlook {
     fn from(preview: Preview) -> Self {
         match preview {
             Preview::Allowed(path) => Self::Allowed(Box::new(Allowed {
+                items: path.items,
                 steps: path.steps.into_iter().map(Into::into).collect(),
+                usually: path.usually.map(|usual| (length(usual.median), usual.count)),
                 length: length(path.duration),
                 span: path.duration.to_string(),
                 max: length(path.max),
@@ -177,38 +190,64 @@ impl From<Preview> for Outlook {
 
 impl Typed {
     /// As a request; what is wrong with it where it is none.
-    fn request(&self, item: &Item) -> Result<NewRequest, Failed> {
+    fn request(&self, wanted: &Wanted) -> Result<NewRequest, Failed> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let duration = given(&self.duration).map(|text| text.parse());
-        Ok(NewRequest {
+        let mut asked = NewRequest {
             duration: duration
                 .transpose()
                 .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m, 2h or 1h30m"))?,
+            start: given(&self.start).map(|text| instant(&text)).transpose()?,
             reason: given(&self.reason),
             ticket: given(&self.ticket),
-            ..plain(item)
-        })
+            ..plain(wanted)
+        };
+        let with = self
+            .with
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|word| !word.is_empty());
+        for word in with {
+            add(&mut asked, self::wanted(word)?);
+        }
+        Ok(asked)
+    }
+
+    /// What is seldom said is said here.
+    fn says_more(&self) -> bool {
+        !self.with.trim().is_empty() || !self.start.trim().is_empty()
     }
 }
 
-fn item(resource: &str, role: &str) -> Result<Item, Failed> {
-    match (resource.parse(), role.parse()) {
-        (Ok(resource), Ok(role)) => Ok(Item { resource, role }),
-        _ => Err(Failed::invalid("there is no such resource or role")),
-    }
+/// An instant, as it is written everywhere, or as people write it: `2026-11-24 09:00`, in UTC.
+fn instant(text: &str) -> Result<Timestamp, Failed> {
+    let short = || format!("{}:00Z", text.trim_end_matches('Z').replacen(' ', "T", 1)).parse();
+    text.parse()
+        .or_else(|_| short())
+        .map_err(|_| Failed::invalid("when it begins is written as 2026-11-24 09:00, in UTC"))
+}
+
+/// A role on a resource, or of an environment.
+fn wanted(text: &str) -> Result<Wanted, Failed> {
+    text.parse()
+        .map_err(|bad: BadWanted| Failed::invalid(bad.to_string()))
+}
+
+/// What an address names.
+fn named(resource: &str, role: &str) -> Result<Wanted, Failed> {
+    wanted(&format!("{resource}/{role}")).map_err(|_| Failed::not_found("there is no such resource or role"))
 }
 
 async fn shown(
     visit: &Visit,
-    (way, item): (Way, Item),
+    (way, wanted): (Way, Wanted),
     mut typed: Typed,
     failed: Option<Failed>,
 ) -> Result<Response, Failed> {
     let asking = async {
-        let frame = visit.frame(Tab::Catalogue, &way.title(&item)).await?;
+        let frame = visit.frame(Tab::Catalogue, &way.title(&wanted)).await?;
         // What would happen is shown before a reason is typed, and with the usual length where the one that is typed is none.
-        let typed = typed.request(&item);
-        let mut asked = typed.unwrap_or_else(|_| plain(&item));
+        let typed = typed.request(&wanted);
+        let mut asked = typed.unwrap_or_else(|_| plain(&wanted));
         asked.reason.get_or_insert_with(|| String::from(NOT_SAID_YET));
         let outlook = match way.preview(&visit.api, &asked).await {
             Ok(preview) => preview.into(),
@@ -230,7 +269,7 @@ async fn shown(
     let key = typed.key.clone();
     let page = Page {
         frame,
-        item,
+        wanted,
         way,
         typed,
         outlook,
@@ -240,16 +279,25 @@ async fn shown(
     Ok((status, Html(page.render()?)).into_response())
 }
 
-/// A request for the item with nothing else.
-fn plain(item: &Item) -> NewRequest {
-    NewRequest {
-        items: BTreeSet::from([item.clone()]),
+/// A request for it with nothing else.
+fn plain(wanted: &Wanted) -> NewRequest {
+    let mut asked = NewRequest {
+        items: BTreeSet::new(),
         environments: BTreeSet::new(),
         duration: None,
         start: None,
         reason: None,
         ticket: None,
-    }
+    };
+    add(&mut asked, wanted.clone());
+    asked
+}
+
+fn add(asked: &mut NewRequest, wanted: Wanted) {
+    match wanted {
+        Wanted::Item(item) => asked.items.insert(item.into()),
+        Wanted::Environment(role) => asked.environments.insert(role.into()),
+    };
 }
 
 /// See the module.
@@ -258,7 +306,7 @@ pub(super) async fn page(
     Path((resource, role)): Path<(String, String)>,
     Query(typed): Query<Typed>,
 ) -> Result<Response, Failed> {
-    shown(&visit, (Way::Usual, item(&resource, &role)?), typed, None).await
+    shown(&visit, (Way::Usual, named(&resource, &role)?), typed, None).await
 }
 
 /// The same for an emergency.
@@ -267,7 +315,7 @@ pub(super) async fn emergency(
     Path((resource, role)): Path<(String, String)>,
     Query(typed): Query<Typed>,
 ) -> Result<Response, Failed> {
-    shown(&visit, (Way::Emergency, item(&resource, &role)?), typed, None).await
+    shown(&visit, (Way::Emergency, named(&resource, &role)?), typed, None).await
 }
 
 /// Asks.
@@ -276,7 +324,7 @@ pub(super) async fn send(
     Path((resource, role)): Path<(String, String)>,
     Form(typed): Form<Typed>,
 ) -> Result<Response, Failed> {
-    sent(&visit, (Way::Usual, item(&resource, &role)?), typed).await
+    sent(&visit, (Way::Usual, named(&resource, &role)?), typed).await
 }
 
 /// Takes it.
@@ -285,13 +333,13 @@ pub(super) async fn take(
     Path((resource, role)): Path<(String, String)>,
     Form(typed): Form<Typed>,
 ) -> Result<Response, Failed> {
-    sent(&visit, (Way::Emergency, item(&resource, &role)?), typed).await
+    sent(&visit, (Way::Emergency, named(&resource, &role)?), typed).await
 }
 
-async fn sent(visit: &Visit, (way, item): (Way, Item), typed: Typed) -> Result<Response, Failed> {
-    let asked = match typed.request(&item) {
+async fn sent(visit: &Visit, (way, wanted): (Way, Wanted), typed: Typed) -> Result<Response, Failed> {
+    let asked = match typed.request(&wanted) {
         Ok(asked) => asked,
-        Err(failed) => return shown(visit, (way, item), typed, Some(failed)).await,
+        Err(failed) => return shown(visit, (way, wanted), typed, Some(failed)).await,
     };
     let api = if typed.key.is_empty() {
         visit.api.clone()
@@ -308,7 +356,7 @@ async fn sent(visit: &Visit, (way, item): (Way, Item), typed: Typed) -> Result<R
                 key: String::new(),
                 ..typed
             };
-            shown(visit, (way, item), typed, Some(error.into())).await
+            shown(visit, (way, wanted), typed, Some(error.into())).await
         }
     }
 }

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::Query;
 use axum::response::Html;
 use daypass_api::catalogue::{How, Offer, ResourceQuery};
+use daypass_api::environment::{EnvironmentOffer, EnvironmentQuery};
 use daypass_core::name::Name;
 use serde::Deserialize;
 
@@ -27,10 +28,19 @@ struct Page {
     /// These are all of them. Where they are not, one can be typed.
     all_envs: bool,
     wanted: Wanted,
+    environments: Vec<Environment>,
     resources: Vec<Resource>,
     /// Where it goes on.
     next: Option<String>,
     command: String,
+}
+
+/// One name for roles on many resources.
+struct Environment {
+    name: String,
+    /// What it stands for.
+    items: String,
+    role: Role,
 }
 
 struct Resource {
@@ -75,6 +85,14 @@ impl Wanted {
         }
     }
 
+    fn environments(&self) -> EnvironmentQuery {
+        EnvironmentQuery {
+            env: self.query().env,
+            limit: Some(MOST),
+            ..EnvironmentQuery::default()
+        }
+    }
+
     /// The same, from there on.
     fn going_on(&self, cursor: &str) -> String {
         let pairs = [("q", self.q.trim()), ("env", self.env.trim()), ("cursor", cursor)];
@@ -96,8 +114,8 @@ impl Wanted {
 }
 
 impl Role {
-    fn of(offer: &Offer) -> Self {
-        let (badge, class, says) = match &offer.how {
+    fn of(name: String, how: &How, emergency: bool) -> Self {
+        let (badge, class, says) = match how {
             How::Instant { max, .. } => ("instant".to_owned(), "instant", format!("up to {}", length(*max))),
             How::Reviewed { max, steps, .. } => {
                 let badge = match steps.len() {
@@ -109,21 +127,40 @@ impl Role {
             }
             How::Closed { detail, .. } => ("not for you".to_owned(), "closed", detail.clone()),
         };
-        let (hint, is_open) = match &offer.how {
+        let (hint, is_open) = match how {
             How::Closed { hint, .. } => (hint.clone(), false),
             How::Instant { depends, .. } | How::Reviewed { depends, .. } => {
                 (depends.as_ref().map(|depends| depends.detail.clone()), true)
             }
         };
         Self {
-            name: offer.item.role.to_string(),
+            name,
             badge,
             class,
             says,
             hint,
             is_open,
-            emergency: offer.break_glass,
+            emergency,
         }
+    }
+}
+
+impl Environment {
+    fn of(offer: &EnvironmentOffer) -> Self {
+        let names: Vec<String> = offer.items.iter().map(ToString::to_string).collect();
+        Self {
+            name: offer.environment.environment.to_string(),
+            items: names.join(", "),
+            role: Role::of(offer.environment.role.to_string(), &offer.how, offer.break_glass),
+        }
+    }
+
+    fn is_meant(&self, wanted: &Wanted) -> bool {
+        let words = format!("env:{}/{} {}", self.name, self.role.name, self.items).to_lowercase();
+        wanted
+            .q
+            .split_whitespace()
+            .all(|word| words.contains(&word.to_lowercase()))
     }
 }
 
@@ -132,12 +169,17 @@ fn by_resource(offers: &[Offer]) -> Vec<Resource> {
     let mut resources: Vec<Resource> = Vec::new();
     // The API has them in this order.
     for of_one in offers.chunk_by(|one, other| one.item.resource == other.item.resource) {
-        resources.extend(of_one.first().map(|offer| Resource {
-            name: offer.item.resource.to_string(),
-            kind: offer.kind.to_string(),
-            env: offer.env().map(str::to_owned),
-            owner: offer.owner.as_ref().map(ToString::to_string),
-            roles: of_one.iter().map(Role::of).collect(),
+        resources.extend(of_one.first().map(|offer| {
+            Resource {
+                name: offer.item.resource.to_string(),
+                kind: offer.kind.to_string(),
+                env: offer.env().map(str::to_owned),
+                owner: offer.owner.as_ref().map(ToString::to_string),
+                roles: of_one
+                    .iter()
+                    .map(|offer| Role::of(offer.item.role.to_string(), &offer.how, offer.break_glass))
+                    .collect(),
+            }
         }));
     }
     resources
@@ -160,9 +202,10 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
             };
             visit.api.resources(&among).await?
         };
-        Ok::<_, Failed>((frame, found, known))
+        let environments = visit.api.environments(&wanted.environments()).await?.items;
+        Ok::<_, Failed>((frame, found, known, environments))
     };
-    let (frame, found, known) = visit.from.clone().scope(asking).await?;
+    let (frame, found, known, environments) = visit.from.clone().scope(asking).await?;
     let envs: BTreeSet<&str> = known.items.iter().filter_map(Offer::env).collect();
     let envs = envs
         .into_iter()
@@ -171,6 +214,11 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
         frame,
         envs: envs.collect(),
         all_envs: known.next.is_none(),
+        environments: environments
+            .iter()
+            .map(Environment::of)
+            .filter(|one| wanted.cursor.is_none() && one.is_meant(&wanted))
+            .collect(),
         resources: by_resource(&found.items),
         next: found.next.as_deref().map(|cursor| wanted.going_on(cursor)),
         command: wanted.command(),

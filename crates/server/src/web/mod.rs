@@ -36,6 +36,7 @@ mod records;
 mod refused;
 mod reports;
 mod request;
+mod review;
 mod session;
 mod sessions;
 mod sign_in;
@@ -97,8 +98,8 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         )
         .route("/approvals", get(approvals::page))
         .route("/requests/{id}", get(request::page))
-        .route("/requests/{id}/review", post(request::review))
-        .route("/requests/{id}/acknowledge", post(request::acknowledge))
+        .route("/requests/{id}/review", post(review::review))
+        .route("/requests/{id}/acknowledge", post(review::acknowledge))
         .route("/requests/{id}/cancel", post(request::cancel))
         .route("/grants/{id}/release", post(access::release))
         .route("/grants/{id}/revoke", post(access::revoke))

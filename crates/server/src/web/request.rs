@@ -1,26 +1,24 @@
 //! One request: what is asked for, who answered and who is asked, and what became of it. Who may answer does it here.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
-use axum::Form;
 use axum::extract::Path;
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse as _, Redirect, Response};
-use daypass_api::break_glass::{Acknowledge, BreakGlass, Review};
+use axum::response::{Redirect, Response};
+use daypass_api::break_glass::{BreakGlass, Review};
 use daypass_api::client::Client;
 use daypass_api::grant::{Grant, GrantState};
 use daypass_api::item::Item;
-use daypass_api::request::{Decision, NewReview, Request, RequestQuery, RequestState, StepState};
+use daypass_api::request::{Decision, Request, RequestQuery, RequestState, StepState};
 use daypass_core::id::RequestId;
-use daypass_core::text::Hash;
 use daypass_core::time::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::access::{listed, why_over};
 use super::failed::Failed;
 use super::frame::{Frame, Tab};
-use super::refused::{Refusal, Refused, answer};
-use super::visit::{Visit, encoded, within_this_site};
+use super::refused::{Refused, answer};
+use super::visit::{Visit, encoded};
 use super::words::{When, length};
 use crate::edge;
 
@@ -45,6 +43,8 @@ pub(super) struct Typed {
     pub(super) less: String,
     /// Why access ends.
     pub(super) why: String,
+    /// Which parts of what is asked for, where not all.
+    pub(super) parts: Option<BTreeSet<Item>>,
 }
 
 /// A request, as pages show it.
@@ -53,6 +53,8 @@ pub(super) struct Shown {
     pub(super) digest: String,
     pub(super) requester: String,
     pub(super) items: String,
+    /// The same one by one, where they are several.
+    pub(super) parts: Vec<Item>,
     pub(super) reason: String,
     pub(super) ticket: Option<String>,
     pub(super) length: String,
@@ -178,6 +180,8 @@ pub(super) struct Said {
     pub(super) by: String,
     pub(super) approves: bool,
     pub(super) less: Option<String>,
+    /// The parts that they agreed to, where not all.
+    pub(super) only: Option<String>,
     pub(super) comment: Option<String>,
     pub(super) at: When,
 }
@@ -284,6 +288,7 @@ pub(super) fn steps(steps: &[daypass_api::request::Step], now: Timestamp) -> Vec
         by: review.by(),
         approves: review.decision == Decision::Approve,
         less: review.duration.map(length),
+        only: review.items.as_deref().map(listed),
         comment: review.comment.clone(),
         at: When::new(review.at, now),
     };
@@ -307,6 +312,11 @@ impl Shown {
         matches!(self.look_back, Some(LookBack::Owed { overdue: true, .. }))
     }
 
+    /// Whether a part is to be agreed to, as it was typed: all of them where nobody chose.
+    pub(super) fn takes(&self, part: &Item) -> bool {
+        self.typed.parts.as_ref().is_none_or(|parts| parts.contains(part))
+    }
+
     pub(super) fn of(request: Request, now: Timestamp) -> Self {
         let due = request
             .steps
@@ -321,6 +331,9 @@ impl Shown {
             id: request.id.to_string(),
             digest: request.digest.to_string(),
             items: listed(&request.items),
+            parts: Some(request.items)
+                .filter(|items| items.len() > 1)
+                .unwrap_or_default(),
             length: length(request.duration),
             span: request.duration.to_string(),
             rule: request.rule.to_string(),
@@ -399,92 +412,6 @@ pub(super) async fn shown(
         refused,
     };
     Ok(answer(page.render()?, page.refused.as_ref()))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Answer {
-    decision: Decision,
-    digest: Hash,
-    #[serde(default, rename = "for")]
-    less: String,
-    #[serde(default)]
-    comment: String,
-    back: Option<String>,
-}
-
-impl Answer {
-    /// As the API takes it.
-    fn review(&self) -> Result<NewReview, Failed> {
-        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let duration = given(&self.less).map(|text| text.parse()).transpose();
-        Ok(NewReview {
-            decision: self.decision,
-            digest: self.digest,
-            duration: duration
-                .map_err(|_| Failed::invalid("a length is a number and a unit, such as 30m or 2h"))?,
-            items: None,
-            comment: given(&self.comment),
-        })
-    }
-}
-
-/// Answers it.
-pub(super) async fn review(
-    visit: Visit,
-    Path(id): Path<RequestId>,
-    headers: HeaderMap,
-    Form(said): Form<Answer>,
-) -> Result<Response, Failed> {
-    let done: Result<(), Refusal> = async {
-        let review = said.review()?;
-        visit.from.clone().scope(visit.api.review(id, &review)).await?;
-        Ok(())
-    }
-    .await;
-    match done {
-        Ok(()) => Ok(Redirect::to(within_this_site(said.back.as_deref())).into_response()),
-        Err(refusal) => {
-            let typed = || Typed {
-                comment: said.comment,
-                less: said.less,
-                ..Typed::default()
-            };
-            let refused = Refused::beside(refusal, &headers, typed)?;
-            shown(&visit, &id.to_string(), Some(refused)).await
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Looked {
-    digest: Hash,
-    comment: String,
-    revoke: Option<String>,
-    back: Option<String>,
-}
-
-/// Records that whoever looks has looked at an emergency.
-pub(super) async fn acknowledge(
-    visit: Visit,
-    Path(id): Path<RequestId>,
-    headers: HeaderMap,
-    Form(looked): Form<Looked>,
-) -> Result<Response, Failed> {
-    let look = Acknowledge {
-        digest: looked.digest,
-        comment: looked.comment,
-        revoke: looked.revoke.is_some(),
-    };
-    let done = visit.from.clone().scope(visit.api.acknowledge(id, &look)).await;
-    if let Err(error) = done {
-        let typed = || Typed {
-            comment: look.comment,
-            ..Typed::default()
-        };
-        let refused = Refused::beside(error, &headers, typed)?;
-        return shown(&visit, &id.to_string(), Some(refused)).await;
-    }
-    Ok(Redirect::to(within_this_site(looked.back.as_deref())).into_response())
 }
 
 /// Withdraws it.

@@ -77,6 +77,7 @@ fn path(allowed: &Allowed, items: Vec<daypass_api::Item>, current: &Current) -> 
         location: format!("{:#}", allowed.location),
         policy_revision: allowed.path.policy,
         steps: steps.collect(),
+        usually: None,
         duration: allowed.duration,
         max: allowed.path.max,
         ends_by: allowed.path.ends_by,

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::bed::{Bed, POLICY, ask, problem};
 
 /// The bed's policy with environments over what this selects.
-async fn environments(bed: &Bed, over: &str) {
+pub(crate) async fn environments(bed: &Bed, over: &str) {
     let environments = format!(
         "environments:\n  test: {{resources: {over}, roles: {{look: {{memory: read}}}}}}\n  \
          live: {{resources: {{env: production}}, roles: {{look: {{memory: read}}}}}}\nrules:\n"

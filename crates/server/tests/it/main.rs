@@ -41,5 +41,6 @@ mod tickets;
 mod tls;
 mod tools;
 mod venv;
+mod web_bundles;
 mod web_policy;
 mod web_screens;

@@ -153,7 +153,10 @@ async fn connectors_tell_how_they_are() {
     let grant = bed.granted().await;
     bed.reaches(grant, daypass_api::grant::GrantState::Active).await;
     let given = dee.connectors().await.unwrap().items;
-    assert!(given[0].provisioned_at.is_some() && given[0].revoked_at.is_none(), "{given:?}");
+    assert!(
+        given[0].provisioned_at.is_some() && given[0].revoked_at.is_none(),
+        "{given:?}"
+    );
     // What it said is told for some seconds; this one has not said anything yet.
     let bed = Bed::start().await;
     let dee = bed.client("dee").await;

@@ -54,7 +54,7 @@ impl Browser {
     }
 }
 
-fn to(answer: &Response) -> String {
+pub(crate) fn to(answer: &Response) -> String {
     assert_eq!(answer.status(), 303);
     answer.headers()["location"].to_str().unwrap().to_owned()
 }
