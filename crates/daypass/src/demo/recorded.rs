@@ -30,9 +30,8 @@ const STATEMENTS: [&str; 4] = [
 const SHOWN: &str = r#"#!/bin/sh
 printf 'disk usage of web-2\n'; sleep 0.4
 for part in root data logs; do
-    printf '\033[1m%-6s\033[0m ' $part
-    for step in 1 2 3 4 5 6; do printf '\033[34m#\033[0m'; sleep 0.08; done
-    printf ' \033[32mok\033[0m\n'
+    printf '\033[1m%-6s\033[0m checking' $part; sleep 0.5
+    printf '\r\033[K\033[1m%-6s\033[0m \033[34m##########\033[0m \033[32mok\033[0m\n' $part
 done
 printf 'cleaning old logs'; sleep 0.7
 printf '\r\033[K\033[33m2 files, 118 MB\033[0m\n'

@@ -32,6 +32,7 @@ enum Next {
         then: Answer,
     },
     Withdraw(&'static str, RequestId),
+    Use(&'static str, GrantId),
     GiveBack(&'static str, GrantId),
     Revoke(GrantId),
     LookBack(RequestId, Hash),
@@ -104,6 +105,9 @@ impl Stage {
                 then,
             } => self.review(by, request, who, then).await,
             Next::Withdraw(who, id) => happened(engine.withdraw(self.caller(who)?, id).await).map(drop),
+            Next::Use(who, id) => {
+                happened(engine.credential(self.caller(who)?, id, None).await).map(drop)
+            }
             Next::GiveBack(who, id) => happened(engine.release(self.caller(who)?, id).await).map(drop),
             Next::Revoke(id) => {
                 let why = Some("the change was rolled back");
@@ -201,6 +205,9 @@ impl Stage {
 
     /// What its holder, or somebody else, does with access before its time is over.
     fn hold(&mut self, grant: GrantId, who: &'static str, then: &Answer) {
+        if then.used {
+            self.after(Span::minutes(1), Next::Use(who, grant));
+        }
         match (then.revoked, then.given_back) {
             (Some(after), _) => self.after(after, Next::Revoke(grant)),
             (None, Some(after)) => self.after(after, Next::GiveBack(who, grant)),

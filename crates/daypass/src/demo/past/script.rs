@@ -98,6 +98,8 @@ pub(super) struct Answer {
     pub(super) denied: Option<&'static str>,
     /// The requester takes it back after so long.
     pub(super) withdrawn: Option<Span>,
+    /// The holder makes use of it.
+    pub(super) used: bool,
     /// The holder gives it back after so long.
     pub(super) given_back: Option<Span>,
     /// An administrator ends it after so long.
@@ -253,6 +255,7 @@ fn answered(dice: &mut Dice, length: Span) -> Answer {
         46..=49 => answer.revoked = Some(Span::minutes(dice.between(2, minutes - 5))),
         _ => {}
     }
+    answer.used = dice.percent(85);
     answer
 }
 
