@@ -38,9 +38,11 @@ pub struct Path {
     pub policy_revision: Hash,
     /// Who would be asked, in order; empty where access is instant.
     pub steps: Vec<StepPreview>,
-    /// How long people lately took to agree, where they are asked: to anything on the same resources, within thirty days.
+    /// Half of the requests for any role on the same resources that people agreed to within thirty days took no longer, in whole
+    /// minutes. Nothing where nobody is asked, or they were fewer than five.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub usually: Option<UsualWait>,
+    #[schema(value_type = Option<String>, example = "12m")]
+    pub usually: Option<Span>,
     /// For how long.
     #[schema(value_type = String, example = "1h")]
     pub duration: Span,
@@ -79,16 +81,6 @@ pub struct Path {
     /// The other rules that fit, more demanding than this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherRule>,
-}
-
-/// How long people took to agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UsualWait {
-    /// The middle one.
-    #[schema(value_type = String, example = "12m")]
-    pub median: Span,
-    /// How often they did.
-    pub count: u64,
 }
 
 /// A step that would be asked.

@@ -55,7 +55,7 @@ pub use passage::Pass;
 pub use people::NewPerson;
 pub use policies::{Checked, Finding};
 pub use questions::{Explained, Held, Phase, Planned, Question, Reasons};
-pub use reports::{ReportAsk, Reported, UsualWait};
+pub use reports::{ReportAsk, Reported};
 pub use requests::{Made, NewRequest, Preview, Verdict};
 pub use services::{owner_locked, role_of};
 pub use sessions::{NewSession, OpenedSession};

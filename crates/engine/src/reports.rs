@@ -19,6 +19,9 @@ const USUAL: u64 = 30;
 /// And so many at most: a report reads what was asked for in its period.
 const MOST: u64 = 366;
 
+/// So often people must have agreed before anybody is told how long that takes.
+const OFTEN: u64 = 5;
+
 /// What a report is to be about.
 #[derive(Debug, Clone, Default)]
 pub struct ReportAsk {
@@ -91,11 +94,12 @@ impl Engine {
         })
     }
 
-    /// How long it lately took until people agreed to something on these resources; nothing where they were not asked.
+    /// How long it lately took until people agreed to something on these resources: half of the times no longer, in whole minutes.
+    /// Nothing where that was seldom: it would tell when somebody else was answered.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn usual_wait(&self, items: &BTreeSet<Item>) -> Result<Option<UsualWait>, Error> {
+    pub async fn usual_wait(&self, items: &BTreeSet<Item>) -> Result<Option<Span>, Error> {
         let now = self.store().now().await?;
         let resources: BTreeSet<&Name> = items.iter().map(|item| &item.resource).collect();
         let waits = self.store().waits(ReportFilter {
@@ -106,20 +110,9 @@ impl Engine {
             unseen: Vec::new(),
         });
         let waits = waits.await?;
-        Ok(waits.median.map(|median| UsualWait {
-            median: Span::seconds(median.micros().div_ceil(1_000_000)),
-            count: waits.count,
-        }))
+        let often = waits.median.filter(|_| waits.count >= OFTEN);
+        Ok(often.map(|median| Span::minutes(median.micros().div_ceil(60_000_000))))
     }
-}
-
-/// How long it lately took until people agreed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UsualWait {
-    /// The middle one.
-    pub median: Span,
-    /// How often they were asked and agreed.
-    pub count: u64,
 }
 
 /// From when until when.

@@ -326,9 +326,8 @@ fn path_lines(path: &Path) -> Vec<Line> {
     }
     if let Some(usually) = path.usually {
         let text = format!(
-            "usually agreed to within {}: the median of {} in 30 days",
-            span(usually.median),
-            usually.count
+            "half of what was lately agreed to here took no longer than {}",
+            span(usually)
         );
         lines.push(Line::new().with(Style::Faint, text));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use daypass_api::preview::{Preview, UsualWait};
+use daypass_api::preview::Preview;
 use daypass_api::request::{Decision as Yes, NewRequest, NewReview, Request, RequestQuery, RequestState};
 use daypass_api::{Page, Problem};
 use daypass_core::break_glass::Owed;
@@ -86,11 +86,7 @@ pub(super) async fn preview(
     if let Preview::Allowed(path) = &mut shown
         && !path.steps.is_empty()
     {
-        let usual = app.engine.usual_wait(&preview.items).await?;
-        path.usually = usual.map(|usual| UsualWait {
-            median: usual.median,
-            count: usual.count,
-        });
+        path.usually = app.engine.usual_wait(&preview.items).await?;
     }
     Ok(Json(shown))
 }

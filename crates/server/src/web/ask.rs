@@ -19,7 +19,8 @@ use super::failed::Failed;
 use super::frame::{Frame, Tab};
 use super::proof;
 use super::visit::Visit;
-use super::words::length;
+use super::words::{When, length};
+use crate::edge;
 
 /// What a preview is asked with, which nobody reads, where nothing is typed yet.
 const NOT_SAID_YET: &str = "(not said yet)";
@@ -32,6 +33,7 @@ struct Page {
     way: Way,
     typed: Typed,
     outlook: Outlook,
+    command: String,
     /// Why it was not taken.
     failed: Option<Failed>,
     /// Sent twice, it asks once.
@@ -113,8 +115,10 @@ struct Allowed {
     /// What all would be asked for.
     items: Vec<Item>,
     steps: Vec<Asked>,
-    /// How long people lately took to agree, and how often that was.
-    usually: Option<(String, u64)>,
+    /// When it begins, where that is not at once.
+    start: Option<When>,
+    /// How long half of the others waited lately, at most.
+    usually: Option<String>,
     length: String,
     /// The same as it is typed.
     span: String,
@@ -157,13 +161,23 @@ impl From<StepPreview> for Asked {
     }
 }
 
+impl From<Failed> for Outlook {
+    fn from(failed: Failed) -> Self {
+        Self::Refused {
+            what: failed.what,
+            hint: failed.hint,
+        }
+    }
+}
+
 impl From<Preview> for Outlook {
     fn from(preview: Preview) -> Self {
         match preview {
             Preview::Allowed(path) => Self::Allowed(Box::new(Allowed {
                 items: path.items,
                 steps: path.steps.into_iter().map(Into::into).collect(),
-                usually: path.usually.map(|usual| (length(usual.median), usual.count)),
+                start: None,
+                usually: path.usually.map(length),
                 length: length(path.duration),
                 span: path.duration.to_string(),
                 max: length(path.max),
@@ -212,6 +226,29 @@ impl Typed {
         Ok(asked)
     }
 
+    /// What to type for the same, but for the reason. Only what is a role, a length or an instant is put into a command that somebody may copy.
+    fn command(&self, way: Way, wanted: &Wanted) -> String {
+        let mut command = format!("daypass {} {wanted}", way.command());
+        let Ok(asked) = self.request(wanted) else {
+            return command + " --reason \"…\"";
+        };
+        let environments = asked.environments.iter().map(ToString::to_string);
+        let items = asked.items.iter().map(ToString::to_string);
+        for with in environments
+            .chain(items)
+            .filter(|with| *with != wanted.to_string())
+        {
+            command.push_str(&format!(" {with}"));
+        }
+        if let Some(length) = asked.duration {
+            command.push_str(&format!(" --for {length}"));
+        }
+        if let Some(start) = asked.start {
+            command.push_str(&format!(" --start {start}"));
+        }
+        command + " --reason \"…\""
+    }
+
     /// What is seldom said is said here.
     fn says_more(&self) -> bool {
         !self.with.trim().is_empty() || !self.start.trim().is_empty()
@@ -245,29 +282,21 @@ async fn shown(
 ) -> Result<Response, Failed> {
     let asking = async {
         let frame = visit.frame(Tab::Catalogue, &way.title(&wanted)).await?;
-        // What would happen is shown before a reason is typed, and with the usual length where the one that is typed is none.
-        let typed = typed.request(&wanted);
-        let mut asked = typed.unwrap_or_else(|_| plain(&wanted));
-        asked.reason.get_or_insert_with(|| String::from(NOT_SAID_YET));
-        let outlook = match way.preview(&visit.api, &asked).await {
-            Ok(preview) => preview.into(),
-            Err(error) => {
-                let failed = Failed::from(error);
-                Outlook::Refused {
-                    what: failed.what,
-                    hint: failed.hint,
-                }
-            }
+        // Of what cannot be read nothing is foretold: it would be said of something else than is typed.
+        let outlook = match typed.request(&wanted) {
+            Ok(asked) => foretold(visit, way, asked).await,
+            Err(failed) => failed.into(),
         };
         Ok::<_, Failed>((frame, outlook))
     };
     let (frame, outlook) = visit.from.clone().scope(asking).await?;
     let status = failed.as_ref().map_or(StatusCode::OK, Failed::status);
     if typed.key.is_empty() {
-        typed.key = hex::encode(crate::edge::random::<16>());
+        typed.key = hex::encode(edge::random::<16>());
     }
     let key = typed.key.clone();
     let page = Page {
+        command: typed.command(way, &wanted),
         frame,
         wanted,
         way,
@@ -277,6 +306,20 @@ async fn shown(
         key,
     };
     Ok((status, Html(page.render()?)).into_response())
+}
+
+/// What would happen, also before a reason is typed.
+async fn foretold(visit: &Visit, way: Way, mut asked: NewRequest) -> Outlook {
+    asked.reason.get_or_insert_with(|| String::from(NOT_SAID_YET));
+    let start = asked.start;
+    match way.preview(&visit.api, &asked).await.map(Outlook::from) {
+        Ok(Outlook::Allowed(mut allowed)) => {
+            allowed.start = start.map(|at| When::new(at, edge::now()));
+            Outlook::Allowed(allowed)
+        }
+        Ok(refused) => refused,
+        Err(error) => Failed::from(error).into(),
+    }
 }
 
 /// A request for it with nothing else.

@@ -17,6 +17,8 @@ use super::words::length;
 
 /// So many roles are shown at once.
 const MOST: u32 = 200;
+/// So many roles of environments.
+const MOST_ENVIRONMENTS: usize = 200;
 /// Among so many, the environments are looked for by which one can choose.
 const AMONG: u32 = 500;
 
@@ -185,6 +187,22 @@ fn by_resource(offers: &[Offer]) -> Vec<Resource> {
     resources
 }
 
+/// The roles of environments that are meant; those of resources go on by pages, and these are few.
+async fn environments(visit: &Visit, wanted: &Wanted) -> Result<Vec<Environment>, Failed> {
+    let mut all = Vec::new();
+    let mut query = wanted.environments();
+    while wanted.cursor.is_none() && all.len() < MOST_ENVIRONMENTS {
+        let found = visit.api.environments(&query).await?;
+        let meant = found.items.iter().map(Environment::of);
+        all.extend(meant.filter(|one| one.is_meant(wanted)));
+        if found.next.is_none() {
+            break;
+        }
+        query.cursor = found.next;
+    }
+    Ok(all)
+}
+
 /// See the module.
 pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
     let query = wanted.query();
@@ -202,7 +220,7 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
             };
             visit.api.resources(&among).await?
         };
-        let environments = visit.api.environments(&wanted.environments()).await?.items;
+        let environments = environments(&visit, &wanted).await?;
         Ok::<_, Failed>((frame, found, known, environments))
     };
     let (frame, found, known, environments) = visit.from.clone().scope(asking).await?;
@@ -214,11 +232,7 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
         frame,
         envs: envs.collect(),
         all_envs: known.next.is_none(),
-        environments: environments
-            .iter()
-            .map(Environment::of)
-            .filter(|one| wanted.cursor.is_none() && one.is_meant(&wanted))
-            .collect(),
+        environments,
         resources: by_resource(&found.items),
         next: found.next.as_deref().map(|cursor| wanted.going_on(cursor)),
         command: wanted.command(),

@@ -84,7 +84,7 @@ pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Result<Html<St
         decided: change.decided_at.map(|at| When::new(at, now)),
         lapsed: change.lapsed_because,
         summary: change.summary,
-        steps: steps(&change.steps, now),
+        steps: steps(&change.steps, &[], now),
         reviews: change.reviews,
         obstacle: change.obstacle,
         diff,

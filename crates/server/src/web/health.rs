@@ -20,6 +20,8 @@ struct Page {
     checks: Vec<Line>,
     /// How many of them are not good.
     bad: usize,
+    /// How many connectors cannot do what is to be done.
+    stuck: usize,
 }
 
 struct Card {
@@ -103,6 +105,7 @@ pub(super) async fn page(visit: Visit) -> Result<Html<String>, Failed> {
     let now = edge::now();
     let page = Page {
         frame,
+        stuck: connectors.iter().filter(|one| one.stuck.is_some()).count(),
         bad: checks
             .iter()
             .filter(|check| check.verdict != Verdict::Good)

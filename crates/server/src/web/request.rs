@@ -53,8 +53,12 @@ pub(super) struct Shown {
     pub(super) digest: String,
     pub(super) requester: String,
     pub(super) items: String,
-    /// The same one by one, where they are several.
+    /// What can still be agreed to of it, one by one, where that can be some of several.
     pub(super) parts: Vec<Item>,
+    /// Who agreed to some of it only, and to what.
+    pub(super) narrowed: Vec<(String, String)>,
+    /// When it begins, where that is not as soon as it is agreed to.
+    pub(super) start: Option<When>,
     pub(super) reason: String,
     pub(super) ticket: Option<String>,
     pub(super) length: String,
@@ -76,8 +80,8 @@ pub(super) struct Shown {
     pub(super) lately: Vec<Lately>,
     /// What was typed about it, and not taken.
     pub(super) typed: Typed,
-    /// What asks for the same again, item by item, where whoever looks asked.
-    pub(super) again: Vec<Again>,
+    /// What asks for the same again, where whoever looks asked.
+    pub(super) again: Option<String>,
 }
 
 /// What an item is at its target.
@@ -159,12 +163,6 @@ pub(super) enum LookBack {
         comment: Option<String>,
         late: bool,
     },
-}
-
-/// See [`Shown::again`].
-pub(super) struct Again {
-    pub(super) item: String,
-    pub(super) path: String,
 }
 
 /// A step of it.
@@ -260,35 +258,55 @@ impl LookBack {
     }
 }
 
+/// Who agreed to some of it only.
+fn narrowing(request: &Request) -> impl Iterator<Item = (String, &[Item])> {
+    let reviews = request.steps.iter().flat_map(|step| &step.reviews);
+    let some = reviews.filter(|review| review.decision == Decision::Approve);
+    some.filter_map(|review| {
+        let items = review.items.as_deref()?;
+        (items.len() < request.items.len()).then(|| (review.by(), items))
+    })
+}
+
+/// What can still be agreed to, one by one: what somebody left out is not given, whoever agrees to it. Nothing where there is no choice: a
+/// single role, or more time for what is held, which is for all of it.
+fn left(request: &Request) -> Vec<Item> {
+    if request.items.len() < 2 || request.extends.is_some() {
+        return Vec::new();
+    }
+    let stands = |item: &&Item| narrowing(request).all(|(_, items)| items.contains(item));
+    request.items.iter().filter(stands).cloned().collect()
+}
+
 /// What asks for the same again, in the same words.
-fn again(request: &Request) -> Vec<Again> {
-    let path = |item: &Item| {
-        let mut path = format!(
-            "/ask/{}/{}?for={}&reason={}",
-            item.resource,
-            item.role,
-            encoded(&request.duration.to_string()),
-            encoded(&request.reason)
-        );
-        if let Some(ticket) = &request.ticket {
-            path.push_str(&format!("&ticket={}", encoded(ticket)));
-        }
-        path
-    };
-    let each = |item: &Item| Again {
-        item: item.to_string(),
-        path: path(item),
-    };
-    request.items.iter().map(each).collect()
+fn again(request: &Request) -> Option<String> {
+    let (first, rest) = request.items.split_first()?;
+    let with: Vec<String> = rest.iter().map(ToString::to_string).collect();
+    let mut path = format!(
+        "/ask/{first}?for={}&reason={}",
+        encoded(&request.duration.to_string()),
+        encoded(&request.reason)
+    );
+    if let Some(ticket) = &request.ticket {
+        path.push_str(&format!("&ticket={}", encoded(ticket)));
+    }
+    if !with.is_empty() {
+        path.push_str(&format!("&with={}", encoded(&with.join(" "))));
+    }
+    Some(path)
 }
 
 /// Who was asked, and who answered.
-pub(super) fn steps(steps: &[daypass_api::request::Step], now: Timestamp) -> Vec<Step> {
+pub(super) fn steps(steps: &[daypass_api::request::Step], items: &[Item], now: Timestamp) -> Vec<Step> {
     let said = |review: &daypass_api::request::Review| Said {
         by: review.by(),
         approves: review.decision == Decision::Approve,
         less: review.duration.map(length),
-        only: review.items.as_deref().map(listed),
+        only: review
+            .items
+            .as_deref()
+            .filter(|only| only.len() < items.len())
+            .map(listed),
         comment: review.comment.clone(),
         at: When::new(review.at, now),
     };
@@ -331,9 +349,11 @@ impl Shown {
             id: request.id.to_string(),
             digest: request.digest.to_string(),
             items: listed(&request.items),
-            parts: Some(request.items)
-                .filter(|items| items.len() > 1)
-                .unwrap_or_default(),
+            parts: left(&request),
+            narrowed: narrowing(&request)
+                .map(|(by, items)| (by, listed(items)))
+                .collect(),
+            start: request.start.map(|at| When::new(at, now)),
             length: length(request.duration),
             span: request.duration.to_string(),
             rule: request.rule.to_string(),
@@ -342,11 +362,11 @@ impl Shown {
             due: due.map(|at| When::new(at, now)),
             asked: When::new(request.created_at, now),
             look_back: request.break_glass.map(|glass| LookBack::of(glass, now)),
-            again: Vec::new(),
+            again: None,
             typed: Typed::default(),
             lately: Vec::new(),
             effects: request.effects.into_iter().map(Effect::of).collect(),
-            steps: steps(&request.steps, now),
+            steps: steps(&request.steps, &request.items, now),
             requester: request.requester,
             reason: request.reason,
             ticket: request.ticket,
@@ -397,7 +417,7 @@ pub(super) async fn shown(
     let again = if is_mine && !is_pending && !is_held {
         again(&request)
     } else {
-        Vec::new()
+        None
     };
     let page = Page {
         can_cancel: is_mine && is_pending,

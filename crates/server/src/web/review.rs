@@ -31,7 +31,7 @@ pub(super) struct Answer {
     #[serde(default)]
     comment: String,
     back: Option<String>,
-    /// How many parts there are to tick, where there are several.
+    /// That there are parts to tick.
     parts: Option<String>,
     /// What is ticked of them, by [`TICKED`] and its name: a form has each name once.
     #[serde(flatten)]
@@ -39,21 +39,20 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The parts that are agreed to, where they are not all.
-    fn fewer(&self) -> Option<BTreeSet<Item>> {
-        let parts: usize = self.parts.as_deref()?.parse().ok()?;
+    /// The parts that are ticked, exactly, where there are any to tick. What is none of the request's, the API refuses.
+    fn ticked(&self) -> Result<Option<BTreeSet<Item>>, Failed> {
         let ticked = self.rest.keys().filter_map(|name| name.strip_prefix(TICKED));
-        let ticked: BTreeSet<Item> = ticked
-            .filter_map(|item| item.parse::<core::Item>().ok())
-            .map(Item::from)
-            .collect();
-        (self.decision == Decision::Approve && ticked.len() != parts).then_some(ticked)
+        let ticked = ticked
+            .map(|item| item.parse::<core::Item>().map(Item::from))
+            .collect::<Result<BTreeSet<Item>, _>>()
+            .map_err(|bad| Failed::invalid(bad.to_string()))?;
+        Ok((self.parts.is_some() || !ticked.is_empty()).then_some(ticked))
     }
 
     /// As the API takes it.
     fn review(&self) -> Result<NewReview, Failed> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let items = self.fewer();
+        let items = self.ticked()?.filter(|_| self.decision == Decision::Approve);
         if items.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(Failed::invalid(
                 "nothing is ticked: choose what to agree to, or deny it",
@@ -88,7 +87,7 @@ pub(super) async fn review(
         Ok(()) => Ok(Redirect::to(within_this_site(said.back.as_deref())).into_response()),
         Err(refusal) => {
             let typed = || Typed {
-                parts: said.fewer(),
+                parts: said.ticked().ok().flatten(),
                 comment: said.comment,
                 less: said.less,
                 ..Typed::default()

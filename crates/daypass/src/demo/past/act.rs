@@ -105,9 +105,7 @@ impl Stage {
                 then,
             } => self.review(by, request, who, then).await,
             Next::Withdraw(who, id) => happened(engine.withdraw(self.caller(who)?, id).await).map(drop),
-            Next::Use(who, id) => {
-                happened(engine.credential(self.caller(who)?, id, None).await).map(drop)
-            }
+            Next::Use(who, id) => happened(engine.credential(self.caller(who)?, id, None).await).map(drop),
             Next::GiveBack(who, id) => happened(engine.release(self.caller(who)?, id).await).map(drop),
             Next::Revoke(id) => {
                 let why = Some("the change was rolled back");
