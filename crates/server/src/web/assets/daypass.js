@@ -205,15 +205,28 @@ function bar(text, label, act) {
 
 const signedOut = (answer) => answer.redirected && new URL(answer.url).pathname === "/sign-in";
 
+/** What stops looking. A page that is left with whoever it was shown to (somebody signs out, or becomes somebody else) is looked at no more: it would be refused. */
+let looking = new AbortController();
+function leave() { looking.abort(); attend(); }
+window.addEventListener("pageshow", (event) => { if (event.persisted) { looking = new AbortController(); attend(); } });
+
 /** Looks at what stands here again, and puts it here unless somebody is in the middle of something. */
 async function look() {
   // That there is more is said once.
   if (held() || (!wanted && main().dataset.later && document.querySelector("#news > *"))) return;
   if (sending > 0) { missed = true; return; }
+  const { signal } = looking;
+  if (signal.aborted) return;
   const mine = ++turn;
   const address = shown;
-  const answer = await fetch(address, { headers: { accept: "text/html" } });
-  const html = await answer.text();
+  let answer, html;
+  try {
+    answer = await fetch(address, { headers: { accept: "text/html" }, signal });
+    html = await answer.text();
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
   if (mine !== turn || address !== here() || held()) return;
   if (signedOut(answer)) {
     if (busy()) bar("You are signed out.", "Sign in", () => location.assign(answer.url));
@@ -342,7 +355,8 @@ async function send(form, button) {
 const underWay = new WeakSet();
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || form.action.endsWith("/sign-out") || form.hasAttribute("data-whole")) return;
+  if (form.method !== "post") return;
+  if (form.action.endsWith("/sign-out") || form.hasAttribute("data-whole")) { leave(); return; }
   event.preventDefault();
   if (underWay.has(form)) return;
   underWay.add(form);
@@ -425,7 +439,7 @@ function soon() {
 /** A connection that could not be had is tried again after this, in milliseconds. */
 const AGAIN = 10_000;
 let events = null;
-const attends = () => Boolean(main()?.hasAttribute("data-live")) && !held() && !document.hidden;
+const attends = () => Boolean(main()?.hasAttribute("data-live")) && !held() && !document.hidden && !looking.signal.aborted;
 
 /** Listens while there is a page here that is live, and somebody who sees it. */
 function attend() {
