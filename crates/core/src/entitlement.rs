@@ -3,6 +3,8 @@
 //! What is *desired* follows from the grants that hold it and is never stored. What was *observed*, and what was intended
 //! and not yet seen, is kept here. An entitlement exists from its first intent on: what was never intended need not be undone.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{GrantId, PersonId};
@@ -41,6 +43,13 @@ pub struct Spec {
     pub holder: PersonId,
     /// The grant that it was first made for.
     pub grant: GrantId,
+    /// What the target calls who holds it (an object id, a user's name there), where the kind gives access to somebody that the
+    /// target knows. From the directory, never from who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The address that it is opened to, where the kind opens something to an address: the one that the request is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
 }
 
 /// An entitlement at its target.

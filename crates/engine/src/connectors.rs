@@ -112,6 +112,8 @@ pub(crate) fn part(
         item,
         resource: &resource.config,
         role: &role.config,
+        subject: None,
+        source: None,
     });
     Ok(Part {
         target: TargetKey {
@@ -125,6 +127,8 @@ pub(crate) fn part(
             role: role.config.clone(),
             holder,
             grant,
+            subject: None,
+            source: None,
         },
     })
 }

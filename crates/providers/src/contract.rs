@@ -1,6 +1,7 @@
 //! The contract between the reconciler and a target: what a provider must do, and what it must never do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -267,12 +268,43 @@ pub struct Placed<'a> {
     pub resource: &'a Value,
     /// The role's configuration.
     pub role: &'a Value,
+    /// What the target calls who will hold it, where the directory knows it.
+    pub subject: Option<&'a str>,
+    /// The address that the request is bound to, where a rule bound it to one.
+    pub source: Option<IpAddr>,
+}
+
+/// What must be known of who asks, before an item can be given at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What the target calls them ([`Kind::subjects`] says in which namespace of the directory).
+    pub subject: bool,
+    /// The address that they asked from.
+    pub source: bool,
 }
 
 /// A kind of target: how its configuration is read, and how a connector of it is connected.
 pub trait Kind: Send + Sync {
     /// What policy calls it.
     fn name(&self) -> &'static str;
+
+    /// The kind of connector that reaches resources of this kind: itself, or the one that several kinds of resource share
+    /// (`azure` for `azure-vm`). Only connectors of that kind are ever connected.
+    fn connector(&self) -> &'static str {
+        self.name()
+    }
+
+    /// The namespace of the directory in which a connector of this kind looks for what its target calls people; `None` where its
+    /// access is not given to anybody that the target knows.
+    fn subjects(&self, _connector: &Value) -> Option<Name> {
+        None
+    }
+
+    /// What must be known of who asks before this role on this resource can be given. What is needed and not known is refused, in
+    /// the preview too.
+    fn needs(&self, _resource: &Value, _role: &Value) -> Needs {
+        Needs::default()
+    }
 
     /// Checks a connector's configuration, without calling the target.
     ///

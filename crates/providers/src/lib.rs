@@ -18,8 +18,8 @@ mod within;
 pub use command::Program;
 pub use config::ConfigProblem;
 pub use contract::{
-    Activity, Capabilities, Credential, Error, Inspection, Kind, Limit, Listed, Placed, Progress, Provider,
-    SecretUse,
+    Activity, Capabilities, Credential, Error, Inspection, Kind, Limit, Listed, Needs, Placed, Progress,
+    Provider, SecretUse,
 };
 pub use secrets::{Revealed, Secrets, Tls};
 

@@ -32,6 +32,8 @@ pub(crate) fn spec(item: &str) -> Spec {
         role: serde_json::json!({"member_of": ["app_writer"]}),
         holder: person(1),
         grant: GrantId::from_bytes([1; 10]),
+        subject: None,
+        source: None,
     }
 }
 

@@ -365,6 +365,8 @@ mod tests {
                     role: serde_json::Value::Null,
                     holder: PersonId::from_bytes([1; 10]),
                     grant: GrantId::from_bytes([number; 10]),
+                    subject: None,
+                    source: None,
                 },
             }],
             duration: Span::hours(1),

@@ -122,6 +122,8 @@ mod tests {
             item: &item.parse().unwrap(),
             resource,
             role,
+            subject: None,
+            source: None,
         })
     }
 

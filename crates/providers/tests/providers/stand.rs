@@ -76,6 +76,8 @@ pub(crate) fn spec_of(stand: &dyn Stand, grant: u8, (resource, role): (Value, Va
         role,
         holder: PersonId::from_bytes([7; 10]),
         grant,
+        subject: None,
+        source: None,
     };
     (key, spec)
 }

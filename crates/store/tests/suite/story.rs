@@ -210,6 +210,8 @@ fn part(grant: GrantId, holder: PersonId, item: &Item) -> Part {
         role: serde_json::json!({}),
         holder,
         grant,
+        subject: None,
+        source: None,
     };
     Part {
         target: TargetKey {

@@ -173,6 +173,8 @@ mod tests {
             role: serde_json::json!({}),
             holder: PersonId::from_bytes([9; 10]),
             grant: id,
+            subject: None,
+            source: None,
         };
         Grant {
             id,

@@ -169,6 +169,8 @@ pub(super) fn spec(resource: Value, role: Value) -> Spec {
         role,
         holder: daypass_core::id::PersonId::from_bytes([7; 10]),
         grant: daypass_core::id::GrantId::from_bytes([1; 10]),
+        subject: None,
+        source: None,
     }
 }
 
