@@ -200,6 +200,7 @@ impl What {
             Self::Grant(G::CredentialIssued { .. }) => "grant.credential_issued",
             Self::Grant(G::Ending { .. }) => "grant.ending",
             Self::Grant(G::Overdue) => "grant.overdue",
+            Self::Grant(G::Told { .. }) => "grant.told",
             Self::Grant(G::Ended { .. }) => "grant.ended",
             Self::Entitlement(E::Intended { .. }) => "entitlement.intended",
             Self::Entitlement(E::Removing { .. }) => "entitlement.removing",

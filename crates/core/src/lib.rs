@@ -9,6 +9,7 @@ pub mod break_glass;
 pub mod canonical;
 pub mod certificate;
 pub mod change;
+pub mod deed;
 pub mod delegation;
 pub mod demand;
 pub mod edit;

@@ -71,7 +71,8 @@ const fn of_grant(event: &grant::Event) -> bool {
         | E::Begun { .. }
         | E::Activated { .. }
         | E::Extended { .. }
-        | E::CredentialIssued { .. } => false,
+        | E::CredentialIssued { .. }
+        | E::Told { .. } => false,
     }
 }
 

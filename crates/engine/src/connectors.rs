@@ -115,6 +115,7 @@ pub(crate) fn part(
         subject: None,
         source: None,
     });
+    let connector = policy.connector(resource.connector.as_str());
     Ok(Part {
         target: TargetKey {
             connector: resource.connector.clone(),
@@ -130,5 +131,6 @@ pub(crate) fn part(
             subject: None,
             source: None,
         },
+        tells: connector.is_some_and(|connector| kind.tells_deeds(&connector.config)),
     })
 }

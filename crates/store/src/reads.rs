@@ -160,6 +160,14 @@ impl Store {
         on!(read, self, |link| grants::watched(link))
     }
 
+    /// The grants whose targets have more to tell of what was done with them, the oldest first, no more than so many.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn telling_grants(&self, limit: usize) -> Result<Vec<Grant>> {
+        on!(read, self, |link| grants::telling(link, limit))
+    }
+
     /// The grant whose id begins so.
     ///
     /// # Errors

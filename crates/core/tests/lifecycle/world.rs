@@ -167,6 +167,10 @@ fn the_table_of_legal_transitions_has_no_way_back() {
         if (from, to) == (&"approved", &"approved") {
             continue;
         }
+        // What was done with access is told after its end too: the logs of targets come late. It stays ended.
+        if (*kind, from, to) == ("grant", &"ended", &"ended") {
+            continue;
+        }
         let final_states = ["approved", "denied", "withdrawn", "lapsed", "ended"];
         assert!(!final_states.contains(from), "{kind}: {from} → {to}");
     }

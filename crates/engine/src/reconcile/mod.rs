@@ -6,6 +6,7 @@
 
 mod backoff;
 mod calls;
+mod deeds;
 mod elapsed;
 mod health;
 mod lane;
@@ -30,7 +31,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use self::backoff::Backoff;
-use self::calls::{Call, Caller, Outcome, PROVISION, Report};
+use self::calls::{Arrived, Call, Caller, Outcome, PROVISION, Report};
+use self::deeds::Deeds;
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
 use self::lane::Lane;
@@ -79,14 +81,16 @@ pub struct Reconciler {
     /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
     uncertain: BTreeSet<TargetKey>,
     lanes: HashMap<Name, Lane<Call>>,
-    running: FuturesUnordered<BoxFuture<'static, Report>>,
-    arrived: VecDeque<Report>,
+    running: FuturesUnordered<BoxFuture<'static, Arrived>>,
+    arrived: VecDeque<Arrived>,
     /// Where the last step stopped reading what is due, if it did not read all of it.
     scan: Option<DueCursor>,
-    swept: BTreeMap<Name, Timestamp>,
+    swept_at: BTreeMap<Name, Timestamp>,
     sweeping: BTreeSet<Name>,
     /// Grants that what is done with them may end.
     watch: Watch,
+    /// Grants whose targets have more to tell of what was done.
+    deeds: Deeds,
     /// When the plans of this step want to be made again.
     planned: Option<Timestamp>,
     /// What runs out soon: what a store that does not answer leaves to act on.
@@ -133,9 +137,10 @@ impl Reconciler {
             running: FuturesUnordered::new(),
             arrived: VecDeque::new(),
             scan: None,
-            swept: BTreeMap::new(),
+            swept_at: BTreeMap::new(),
             sweeping: BTreeSet::new(),
             watch: Watch::default(),
+            deeds: Deeds::default(),
             planned: None,
             remembered: View::default(),
             remembered_at: None,
@@ -158,8 +163,13 @@ impl Reconciler {
     /// # Errors
     /// Where the store does not answer. What must go has been set going all the same; step again after a pause.
     pub async fn step(&mut self) -> Result<Step, Error> {
-        while let Some(report) = self.arrived.pop_front() {
-            self.take_in(report).await;
+        while let Some(arrived) = self.arrived.pop_front() {
+            match arrived {
+                Arrived::Call(report) => self.take_in(report).await,
+                Arrived::Swept(connector, found) => self.swept(connector, found),
+                Arrived::Looked(looked) => self.looked(looked),
+                Arrived::Told(answer) => self.deeds_told(answer).await,
+            }
         }
         match self.rounds().await {
             Ok(next) => Ok(Step {
@@ -188,13 +198,13 @@ impl Reconciler {
     }
 
     /// Frees the place of a call that came back and starts the next one that waits for it.
-    fn arrive(&mut self, report: Report) {
-        if !matches!(report.outcome, Outcome::Swept(_) | Outcome::Looked(_)) {
+    fn arrive(&mut self, arrived: Arrived) {
+        if let Arrived::Call(report) = &arrived {
             let lane = self.lanes.entry(report.key.connector.clone()).or_default();
             lane.under_way = lane.under_way.saturating_sub(1);
             self.launch(&report.key.connector);
         }
-        self.arrived.push_back(report);
+        self.arrived.push_back(arrived);
     }
 
     async fn rounds(&mut self) -> Result<Option<Timestamp>, Error> {
@@ -211,6 +221,7 @@ impl Reconciler {
             changed += noted(self.switched_off().await, &mut refused);
             changed += noted(engine.end_under_locks().await, &mut refused);
             changed += noted(self.watch_sessions(now).await, &mut refused);
+            changed += noted(self.ask_for_deeds(now).await, &mut refused);
             changed += self.pages(now, &mut refused).await?;
             if changed == 0 || refused.is_some() || self.scan.is_some() {
                 break;
@@ -230,6 +241,7 @@ impl Reconciler {
             call,
             self.next_sweep(),
             self.next_look(now),
+            self.next_deeds(now),
             unread.then_some(now),
         ];
         let next = earliest(next);
@@ -470,18 +482,6 @@ impl Reconciler {
     async fn take_in(&mut self, report: Report) {
         let now = self.pauses();
         let Report { key, doing, outcome } = report;
-        if let Outcome::Swept(found) = outcome {
-            self.sweeping.remove(&key.connector);
-            self.health.swept(&key.connector, now, found.as_ref().err());
-            if let Err(error) = found {
-                tracing::warn!(connector = %key.connector, fault = %error.fault, detail = error.detail, "sweep failed");
-            }
-            return;
-        }
-        if let Outcome::Looked(looked) = outcome {
-            self.looked(looked);
-            return;
-        }
         self.busy.remove(&key);
         // Where one was accepted and is under way, a refusal of the question how far it is says nothing of it.
         let under_way = self
@@ -510,7 +510,6 @@ impl Reconciler {
                 self.backoff.pause(&key, doing, self.jitter(), now);
             }
             Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
-            Outcome::Swept(_) | Outcome::Looked(_) => {}
         }
     }
 

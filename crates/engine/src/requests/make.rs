@@ -1,5 +1,6 @@
 //! What asking and agreeing lead to, within the transaction: the request, and the grant that it opens or lengthens.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use daypass_core::event::{Actor, Subject, What};
@@ -173,6 +174,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         latest_end: ends_by.map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
         end_when: request.path.end_when.clone(),
+        told: BTreeMap::new(),
         state: State::Scheduled { start },
     })
 }

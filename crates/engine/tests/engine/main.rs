@@ -6,6 +6,7 @@ mod access;
 mod break_glass;
 mod changes;
 mod conditions;
+mod deeds;
 mod delegations;
 mod demands;
 mod edits;

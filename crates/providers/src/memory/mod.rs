@@ -21,7 +21,7 @@ pub use target::{Op, Refused, SessionId, Target, Trouble};
 
 /// The kind `memory`. A connector has no configuration (`{}`), a resource neither; a role says what it may do:
 /// `{can: [read, write]}`. A connector `{shared: true}` also takes roles with one opening for all who hold them, as a port in a
-/// firewall is: `{can: [read], opening: door}`.
+/// firewall is: `{can: [read], opening: door}`. A connector `{tells: true}` tells what was done ([`Target::did`]).
 #[derive(Default)]
 pub struct Memory {
     targets: Mutex<BTreeMap<Name, Target>>,
@@ -48,7 +48,7 @@ impl Kind for Memory {
     }
 
     fn check_connector(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
-        shared(config).map(|_| ())
+        settings(config).map(|_| ())
     }
 
     fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
@@ -67,6 +67,10 @@ impl Kind for Memory {
         true
     }
 
+    fn tells_deeds(&self, connector: &Value) -> bool {
+        settings(connector).is_ok_and(|settings| settings.tells)
+    }
+
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, config: &Value) -> String {
         match role(config).ok().and_then(|role| role.opening) {
             Some(opening) => format!("opening_{opening}"),
@@ -81,11 +85,11 @@ impl Kind for Memory {
         _secrets: Arc<dyn Secrets>,
         installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
-        let shared = shared(config).map_err(|problems| misconfigured(&problems))?;
+        let settings = settings(config).map_err(|problems| misconfigured(&problems))?;
         Ok(Arc::new(provider::Connected {
             target: self.target(connector),
             installation: installation.to_owned(),
-            shared,
+            settings,
         }))
     }
 }
@@ -98,20 +102,30 @@ fn empty(config: &Value) -> Result<(), Vec<ConfigProblem>> {
     problems.finish(Some(()))
 }
 
-/// Whether a connector takes roles with one opening for all.
-fn shared(config: &Value) -> Result<bool, Vec<ConfigProblem>> {
+/// What a connector says of itself.
+#[derive(Default)]
+struct Settings {
+    /// It takes roles with one opening for all.
+    shared: bool,
+    /// It tells what was done.
+    tells: bool,
+}
+
+fn settings(config: &Value) -> Result<Settings, Vec<ConfigProblem>> {
     let mut problems = Problems::default();
-    let mut shared = false;
+    let mut settings = Settings::default();
     if !config.is_null()
-        && let Some(object) = Object::read(config, "", &["shared"], &mut problems)
-        && let Some(value) = object.get("shared")
+        && let Some(object) = Object::read(config, "", &["shared", "tells"], &mut problems)
     {
-        match value.as_bool() {
-            Some(value) => shared = value,
-            None => problems.add(&object.at("shared"), "shared must be true or false"),
+        for (key, set) in [("shared", &mut settings.shared), ("tells", &mut settings.tells)] {
+            match object.get(key).map(Value::as_bool) {
+                None => {}
+                Some(Some(value)) => *set = value,
+                Some(None) => problems.add(&object.at(key), format!("{key} must be true or false")),
+            }
         }
     }
-    problems.finish(Some(shared))
+    problems.finish(Some(settings))
 }
 
 /// What a role may do, and what it opens for all who hold it.
