@@ -8,8 +8,11 @@ use daypass_core::grant::Part;
 use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::{Item, Name};
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::Request;
 use daypass_policy::Policy;
 use daypass_providers::{Kind, Placed, Provider, Secrets};
+
+use crate::current::Current;
 
 /// The kinds of target that this server knows. An explicit list: registration has no magic.
 pub type Kinds = Vec<&'static dyn Kind>;
@@ -133,4 +136,28 @@ pub(crate) fn part(
         },
         tells: connector.is_some_and(|connector| kind.tells_deeds(&connector.config)),
     })
+}
+
+impl Current {
+    /// What giving an item of a request does at its target, in the vendor's own words; empty where its kind has none, or the policy
+    /// has lost it.
+    #[must_use]
+    pub fn effect(&self, request: &Request, index: usize, item: &Item) -> Vec<String> {
+        let resource = self.policy.resource(item.resource.as_str());
+        let role = resource.and_then(|resource| resource.roles.get(&item.role));
+        let Some((resource, role)) = resource.zip(role) else {
+            return Vec::new();
+        };
+        let placed = Placed {
+            grant: GrantId::from(request.id),
+            index,
+            holder: request.ask.requester,
+            item,
+            resource: &resource.config,
+            role: &role.config,
+            subject: None,
+            source: None,
+        };
+        find(&self.kinds, &resource.kind).map_or_else(|_| Vec::new(), |kind| kind.effect(&placed))
+    }
 }

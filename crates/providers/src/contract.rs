@@ -383,6 +383,13 @@ pub trait Kind: Send + Sync {
         self.target_key(placed.grant, placed.index, placed.resource, placed.role)
     }
 
+    /// What giving this would do at the target, in the vendor's own words, a line for each thing (a statement, a rule, an
+    /// assignment): for people who decide whether it is to be given. Empty where what the policy writes says it best. It never calls
+    /// the target.
+    fn effect(&self, _placed: &Placed<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether its providers can tell what is done with access that is there ([`Provider::activity`]): without that, no rule may
     /// end access by it.
     fn tells_sessions(&self) -> bool {
