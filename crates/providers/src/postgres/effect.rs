@@ -42,7 +42,7 @@ mod tests {
                 role.connection_limit
             ),
             format!("GRANT \"app_writer\" TO {name}"),
-            format!("GRANT SELECT, INSERT ON TABLE \"public\".\"odd\"\"one\" TO {name}"),
+            format!("GRANT select, insert ON TABLE \"public\".\"odd\"\"one\" TO {name}"),
         ];
         assert_eq!(told, expected);
     }
