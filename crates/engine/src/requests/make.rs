@@ -18,7 +18,7 @@ use daypass_store::Outcome;
 use super::judge::{decide, items};
 use super::{NewRequest, Verb};
 use crate::caller::Caller;
-use crate::connectors::part;
+use crate::connectors::{Holder, part};
 use crate::current::Current;
 use crate::error::not_found;
 
@@ -145,20 +145,18 @@ fn until(current: &Current, request: &Request, grant: &Grant) -> Result<Option<T
 fn open(current: &Current, request: &Request, approval: &Approval, now: Timestamp) -> Result<Grant, Refusal> {
     let id = GrantId::from(request.id);
     let start = request.ask.start.map_or(now, |start| start.max(now));
+    let source = request.ask.source.as_ref();
+    let holder = Holder {
+        id: request.ask.requester,
+        // Words that were erased since bind it to no address, and nothing is opened to one.
+        source: source.and_then(|address| address.text().parse().ok()),
+        directory: &current.directory,
+    };
     let parts = approval
         .items()
         .iter()
         .enumerate()
-        .map(|(index, item)| {
-            part(
-                &current.policy,
-                &current.kinds,
-                id,
-                index,
-                request.ask.requester,
-                item,
-            )
-        })
+        .map(|(index, item)| part(&current.policy, &current.kinds, (id, index), item, holder))
         .collect::<Result<Vec<_>, _>>()?;
     let longest = start + request.path.activation + request.path.max;
     let ends_by = request.path.ends_by.filter(|_| !is(Fault::OutliveWindow));
