@@ -214,6 +214,7 @@ impl What {
             Self::Person(P::Manager { .. }) => "person.manager",
             Self::Person(P::Role { .. }) => "person.role",
             Self::Person(P::Mail { .. }) => "person.mail",
+            Self::Person(P::Handle { .. }) => "person.handle",
             Self::Person(P::Owner { .. }) => "person.owner",
             Self::Person(P::Credentials) => "person.credentials",
             Self::Person(P::TokenIssued { .. }) => "person.token_issued",

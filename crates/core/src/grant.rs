@@ -12,6 +12,7 @@ use crate::entitlement::{Spec, TargetKey};
 pub use crate::evidence::{Evidence, Proof};
 use crate::id::{GrantId, PersonId, RequestId};
 use crate::name::{Item, Name};
+use crate::person::Person;
 use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::text::Prose;
@@ -275,6 +276,14 @@ impl Grant {
     #[must_use]
     pub fn is_on(&self, key: &TargetKey) -> bool {
         self.parts.iter().any(|part| part.target == *key)
+    }
+
+    /// Whether all that targets give to somebody whom they know is given to this account as the directory has it now.
+    #[must_use]
+    pub fn is_given_to(&self, person: &Person) -> bool {
+        let is_theirs = |subject: &str| person.handles.values().any(|one| one.as_str() == subject);
+        let mut subjects = self.parts.iter().filter_map(|part| part.spec.subject.as_deref());
+        subjects.all(is_theirs)
     }
 
     /// Whether it has not begun to end.

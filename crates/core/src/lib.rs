@@ -20,6 +20,7 @@ pub mod environment;
 pub mod event;
 pub mod evidence;
 pub mod grant;
+pub mod handle;
 pub mod id;
 pub mod key;
 pub mod lock;

@@ -257,6 +257,16 @@ pub(crate) async fn live_of(link: &mut Link, holder: PersonId) -> Result<Vec<Gra
     open(link, &rows).await
 }
 
+/// Those that have not begun to end and give something to a handle of their holder; by id, after this one. What they are like may
+/// be like others too: a resource's configuration has words of its own.
+pub(crate) async fn live_given(link: &mut Link, after: Option<GrantId>, limit: usize) -> Result<Vec<Grant>> {
+    let text = "SELECT document FROM grants WHERE state IN ('scheduled', 'activating', 'active') \
+                AND document LIKE '%\"subject\":%' AND id > $1 ORDER BY id LIMIT $2";
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    let rows = link.rows(text, &[after.into(), limit.into()]).await?;
+    open(link, &rows).await
+}
+
 /// The active ones that something beside their deadline may end. A document names what, where there is something; no free
 /// text is in it.
 pub(crate) async fn watched(link: &mut Link) -> Result<Vec<Grant>> {

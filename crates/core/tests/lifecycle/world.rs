@@ -153,6 +153,13 @@ fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
         (Change::Deactivated, 7),
         (Change::Reactivated, 8),
         (Change::Owner { owner: id }, 9),
+        (
+            Change::Handle {
+                namespace: "entra".parse().unwrap(),
+                handle: None,
+            },
+            10,
+        ),
     ] {
         let event = happened(count, Subject::Person(id), What::Person(change));
         world.apply(&event).unwrap();

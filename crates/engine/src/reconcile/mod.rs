@@ -10,6 +10,7 @@ mod deeds;
 mod elapsed;
 mod health;
 mod lane;
+mod leavers;
 mod ledger;
 mod sweep;
 mod watch;
@@ -18,13 +19,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Fault, TargetKey};
-use daypass_core::event::Actor;
 use daypass_core::grant::{Grant, Reason};
-use daypass_core::id::{GrantId, PersonId};
+use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Directory as _, Drift};
+use daypass_policy::Drift;
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -36,11 +36,10 @@ use self::deeds::Deeds;
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
 use self::lane::Lane;
+use self::leavers::Leavers;
 use self::watch::Watch;
-use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::services::lost;
 
 /// How many pages a step reads while some connector has all the work that it can take.
 const PAGES: usize = 4;
@@ -100,10 +99,7 @@ pub struct Reconciler {
     remembered_event: Option<u64>,
     /// The time that decides beside this process's own.
     elapsed: Elapsed,
-    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left; with when
-    /// they, or who answers for them, last changed.
-    directory: Option<Arc<Snapshot>>,
-    off: BTreeMap<PersonId, Timestamp>,
+    leavers: Leavers,
     health: Arc<Health>,
 }
 
@@ -146,8 +142,7 @@ impl Reconciler {
             remembered_at: None,
             remembered_event: None,
             elapsed: Elapsed::default(),
-            directory: None,
-            off: BTreeMap::new(),
+            leavers: Leavers::default(),
             health: Arc::new(Health::default()),
         }
     }
@@ -218,7 +213,7 @@ impl Reconciler {
         for _ in 0..ROUNDS {
             self.limits.alarm_only = alarm_only(&engine);
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
-            changed += noted(self.switched_off().await, &mut refused);
+            changed += noted(self.leavers.end(&engine).await, &mut refused);
             changed += noted(engine.end_under_locks().await, &mut refused);
             changed += noted(self.watch_sessions(now).await, &mut refused);
             changed += noted(self.ask_for_deeds(now).await, &mut refused);
@@ -288,33 +283,6 @@ impl Reconciler {
                 None => return Ok(changed),
             };
         }
-    }
-
-    /// Ends what people hold whose accounts were switched off, and service accounts whom nobody answers for. Whoever switches
-    /// one off does so too; here it is made sure, where they were cut short, or another server opened a grant before it knew.
-    async fn switched_off(&mut self) -> Result<usize, Error> {
-        let directory = self.engine.current().directory;
-        if self
-            .directory
-            .as_ref()
-            .is_some_and(|seen| Arc::ptr_eq(seen, &directory))
-        {
-            return Ok(0);
-        }
-        let mut ended = 0;
-        self.off.retain(|id, _| lost(&directory, *id).is_some());
-        for person in directory.people() {
-            // Who was on and off again since the last look may have got something in between.
-            let owner = person.owner.and_then(|owner| directory.person(owner));
-            let changed = owner.map_or(person.changed_at, |owner| owner.changed_at.max(person.changed_at));
-            let ended_since = self.off.get(&person.id) == Some(&changed);
-            if !ended_since && lost(&directory, person.id).is_some() {
-                ended += self.engine.end_all_of(Actor::System, person.id).await?;
-                self.off.insert(person.id, changed);
-            }
-        }
-        self.directory = Some(directory);
-        Ok(ended)
     }
 
     /// The time that pauses between calls are measured in: this process's own clock. The store's would not do: it may jump.

@@ -4,6 +4,7 @@
 
 mod access;
 mod break_glass;
+mod bundles;
 mod changes;
 mod conditions;
 mod deeds;
@@ -13,6 +14,7 @@ mod edits;
 mod end_when;
 mod environments;
 mod faults;
+mod given;
 mod hands;
 mod house;
 mod limits;

@@ -9,13 +9,13 @@ use daypass_core::time::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use super::target::{Op, Standing, State, Target, Trouble};
-use super::{Settings, misconfigured, role};
+use super::{Connector, misconfigured, role};
 use crate::{Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider};
 
 pub(super) struct Connected {
     pub(super) target: Target,
     pub(super) installation: String,
-    pub(super) settings: Settings,
+    pub(super) settings: Connector,
 }
 
 impl Connected {

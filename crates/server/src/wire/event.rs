@@ -373,6 +373,14 @@ fn of_person(change: &Change, people: &Snapshot) -> String {
         // The address itself is for those who may read the directory.
         Change::Mail { mail: Some(_) } => "has another mail address now".to_owned(),
         Change::Mail { mail: None } => "has no mail address now".to_owned(),
+        Change::Handle {
+            namespace,
+            handle: Some(handle),
+        } => format!("is {handle} in {namespace} now"),
+        Change::Handle {
+            namespace,
+            handle: None,
+        } => format!("has no handle in {namespace} now"),
         Change::Credentials => "the password was set".to_owned(),
         Change::TokenIssued {
             token,
