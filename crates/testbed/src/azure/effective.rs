@@ -69,6 +69,14 @@ fn groups<'d>(data: &'d Data, nic: &Value) -> Vec<(&'d Nsg, Value)> {
     found
 }
 
+/// Their ids.
+pub(super) fn groups_of(data: &Data, nic: &Value) -> Vec<String> {
+    groups(data, nic)
+        .into_iter()
+        .map(|(nsg, _)| nsg.id.clone())
+        .collect()
+}
+
 /// `POST …/effectiveNetworkSecurityGroups`. Azure tells it of running machines only ("Diagnose a virtual machine network traffic
 /// filter problem").
 pub(super) fn answer(call: &Call, target: &Target, data: &mut Data) -> Answer {

@@ -2,6 +2,7 @@
 
 mod groups;
 mod look_up;
+mod pim;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ pub(super) fn answer(call: &Call, data: &mut Data) -> Answer {
     let parts = call.parts();
     match (call.method.as_str(), parts.get(1..).unwrap_or_default()) {
         ("POST", ["$batch"]) => batch(call, data),
+        (_, ["identityGovernance", "privilegedAccess", "group", ..]) => pim::answer(call, data),
         (_, ["groups", ..]) => groups::answer(call, data),
         (_, ["users" | "servicePrincipals" | "directoryObjects", ..]) => look_up::answer(call, data),
         _ => Err(no_route(call)),
