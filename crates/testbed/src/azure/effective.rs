@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, text};
+use super::call::{Answer, Call, Reply, set, text};
 use super::network::{DEFAULT, Nsg, Rule};
 use super::operations::{Work, result_link};
 use super::rules::{Knock, listed, net};
@@ -166,9 +166,9 @@ fn show(name: &str, rule: &Value) -> Value {
             .map(|value| if is_port { range(value) } else { address(value) })
             .collect();
         if let [alone] = all.as_slice() {
-            shown[one] = alone.clone().into();
+            set(&mut shown, one, alone.clone());
         }
-        shown[many] = all.into();
+        set(&mut shown, many, all);
     }
     shown
 }

@@ -118,7 +118,10 @@ async fn what_was_done_is_told_after_a_while() {
         json!("Microsoft.Network/networkSecurityGroups/securityRules/write"),
     );
     assert_eq!(told("").await, [restart.clone(), write]);
-    assert_eq!(told(&format!(" and caller eq '{ana}'")).await, [restart.clone()]);
+    assert_eq!(
+        told(&format!(" and caller eq '{ana}'")).await,
+        std::slice::from_ref(&restart)
+    );
     assert_eq!(told(&format!(" and resourceUri eq '{vm}'")).await, [restart]);
     assert!(
         told(&format!(

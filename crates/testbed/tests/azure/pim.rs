@@ -206,7 +206,7 @@ async fn a_membership_ends_by_itself_or_by_a_request() {
     );
     let (status, _, made) = posts("adminAssign").await;
     assert_eq!((status, &made["status"]), (201, &json!("Provisioned")));
-    assert_eq!(bed.azure.members(&team), [ana.clone()]);
+    assert_eq!(bed.azure.members(&team), std::slice::from_ref(&ana));
     assert_eq!(posts("adminAssign").await.1, "RoleAssignmentExists");
     let instances = format!("{at}/assignmentScheduleInstances?$filter=groupId%20eq%20'{team}'");
     assert_eq!(

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::call::set;
 use super::{Azure, Exchange};
 use crate::{Error, Result};
 
@@ -214,15 +215,15 @@ fn told(one: &Exchange) -> Value {
         "headers": json_type,
     });
     if !one.request.is_null() {
-        request["body"] = one.request.clone();
+        set(&mut request, "body", one.request.clone());
     }
     let mut headers = json_type;
     for (name, value) in &one.headers {
-        headers[name.to_ascii_lowercase()] = value.clone().into();
+        set(&mut headers, &name.to_ascii_lowercase(), value.clone());
     }
     let mut response = json!({"statusCode": one.status.to_string(), "headers": headers});
     if let Some(body) = &one.response {
-        response["body"] = body.clone();
+        set(&mut response, "body", body.clone());
     }
     json!({"request": request, "response": response})
 }

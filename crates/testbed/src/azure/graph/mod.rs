@@ -6,7 +6,7 @@ mod pim;
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, path_and_query};
+use super::call::{Answer, Call, Reply, path_and_query, set};
 use super::world::Data;
 
 /// Everything below `/v1.0`, batches apart.
@@ -99,7 +99,7 @@ fn batch(call: &Call, data: &mut Data) -> Answer {
         };
         let mut response = json!({"id": word("id"), "status": reply.status});
         if let Some(body) = reply.body {
-            response["body"] = body;
+            set(&mut response, "body", body);
         }
         responses.push(response);
     }

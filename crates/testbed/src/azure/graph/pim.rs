@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::call::{Answer, Call, Reply, page, text};
+use super::super::call::{Answer, Call, Reply, page, set, text};
 use super::super::operations::after;
 use super::super::pim::{Schedule, asked};
 use super::super::world::Data;
@@ -127,7 +127,7 @@ fn show(one: &Schedule, list: &str) -> Value {
         "memberType": "direct",
     });
     if list.starts_with("assignment") {
-        shown["assignmentType"] = "assigned".into();
+        set(&mut shown, "assignmentType", "assigned");
     }
     if list.ends_with("Instances") {
         let of = if list.starts_with("assignment") {
@@ -135,27 +135,34 @@ fn show(one: &Schedule, list: &str) -> Value {
         } else {
             "eligibilityScheduleId"
         };
-        shown[of] = one.id.clone().into();
-        shown["startDateTime"] = one.starts.to_string().into();
-        shown["endDateTime"] = one.ends.map(|ends| ends.to_string()).into();
+        set(&mut shown, of, one.id.clone());
+        set(&mut shown, "startDateTime", one.starts.to_string());
+        set(&mut shown, "endDateTime", one.ends.map(|ends| ends.to_string()));
         return shown;
     }
-    shown["createdDateTime"] = one.made.to_string().into();
-    shown["modifiedDateTime"] = one.made.to_string().into();
-    shown["createdUsing"] = one.request.clone().into();
-    shown["status"] = if one.live {
-        "Provisioned"
-    } else {
-        "PendingProvisioning"
-    }
-    .into();
-    shown["scheduleInfo"] = json!({
-        "startDateTime": one.starts.to_string(),
-        "expiration": {
-            "type": if one.ends.is_some() { "afterDateTime" } else { "noExpiration" },
-            "endDateTime": one.ends.map(|ends| ends.to_string()),
+    set(&mut shown, "createdDateTime", one.made.to_string());
+    set(&mut shown, "modifiedDateTime", one.made.to_string());
+    set(&mut shown, "createdUsing", one.request.clone());
+    set(
+        &mut shown,
+        "status",
+        if one.live {
+            "Provisioned"
+        } else {
+            "PendingProvisioning"
         },
-    });
+    );
+    set(
+        &mut shown,
+        "scheduleInfo",
+        json!({
+            "startDateTime": one.starts.to_string(),
+            "expiration": {
+                "type": if one.ends.is_some() { "afterDateTime" } else { "noExpiration" },
+                "endDateTime": one.ends.map(|ends| ends.to_string()),
+            },
+        }),
+    );
     shown
 }
 
@@ -168,109 +175,53 @@ fn current(data: &Data, request: &Value) -> Value {
             .group_schedules
             .iter()
             .any(|one| one.request == id && !one.live);
-        request["status"] = if waits {
-            "PendingProvisioning"
-        } else {
-            "Provisioned"
-        }
-        .into();
+        set(
+            &mut request,
+            "status",
+            if waits {
+                "PendingProvisioning"
+            } else {
+                "Provisioned"
+            },
+        );
     }
     request
 }
 
+/// What a request is about.
+struct Wanted {
+    group: String,
+    principal: String,
+    access: String,
+    action: String,
+    justification: String,
+}
+
 fn post(call: &Call, data: &mut Data) -> Answer {
     let field = |name: &str| text(&call.body, &format!("/{name}")).to_owned();
-    let (group, principal, access) = (field("groupId"), field("principalId"), field("accessId"));
-    let Some(found) = data.groups.get(&group) else {
-        return Err(absent(&group));
+    let wanted = Wanted {
+        group: field("groupId"),
+        principal: field("principalId"),
+        access: field("accessId"),
+        action: field("action"),
+        justification: field("justification"),
     };
-    if data.principal_kind(&principal).is_none() {
+    if !data.groups.contains_key(&wanted.group) {
+        return Err(absent(&wanted.group));
+    }
+    if data.principal_kind(&wanted.principal).is_none() {
         return Err(Reply::arm(400, "SubjectNotFound", "The subject is not found."));
     }
-    if !["member", "owner"].contains(&access.as_str()) {
+    if !["member", "owner"].contains(&wanted.access.as_str()) {
         return Err(bad("accessId is member or owner."));
     }
-    let standing = if access == "owner" {
-        &found.owners
-    } else {
-        &found.members
-    };
-    let standing = standing.contains(&principal);
-    let there = data
+    let id = data.new_id(0x9e);
+    let status = act(call, data, &wanted, &id)?;
+    let target = data
         .group_schedules
         .iter()
-        .find(|one| one.is(&group, &access, &principal))
-        .cloned();
-    let id = data.new_id(0x9e);
-    let status = match (field("action").as_str(), there) {
-        ("adminAssign", None) if !standing => {
-            let asked = asked(call, call.body.get("scheduleInfo").unwrap_or(&Value::Null))?;
-            if field("justification").is_empty() {
-                let message = "The following policy rules failed: [\"JustificationRule\"]";
-                return Err(Reply::arm(
-                    400,
-                    "RoleAssignmentRequestPolicyValidationFailed",
-                    message,
-                ));
-            }
-            let schedule = data.new_id(0x9f);
-            data.group_schedules.push(Schedule {
-                id: schedule,
-                request: id.clone(),
-                scope: group.clone(),
-                role: access.clone(),
-                principal: principal.clone(),
-                made: call.now,
-                starts: asked.starts.max(after(call.now, data.operations_take)),
-                ends: asked.ends,
-                live: false,
-            });
-            data.settle_group_schedules(call.now);
-            "PendingProvisioning"
-        }
-        ("adminAssign", _) => {
-            return Err(Reply::arm(
-                400,
-                "RoleAssignmentExists",
-                "The Role assignment already exists.",
-            ));
-        }
-        ("adminUpdate" | "adminExtend", Some(one)) => {
-            let asked = asked(call, call.body.get("scheduleInfo").unwrap_or(&Value::Null))?;
-            for schedule in data
-                .group_schedules
-                .iter_mut()
-                .filter(|schedule| schedule.id == one.id)
-            {
-                schedule.ends = asked.ends;
-            }
-            "Provisioned"
-        }
-        ("adminRemove", Some(one)) => {
-            data.end_group_schedule(&one.id);
-            "Revoked"
-        }
-        // A plain membership is one to PIM, too, of a group that it manages.
-        ("adminRemove", None) if standing => {
-            if let Some(found) = data.groups.get_mut(&group) {
-                let list = if access == "owner" {
-                    &mut found.owners
-                } else {
-                    &mut found.members
-                };
-                list.retain(|one| *one != principal);
-            }
-            "Revoked"
-        }
-        ("adminRemove" | "adminUpdate" | "adminExtend", None) => {
-            return Err(Reply::arm(
-                404,
-                "RoleAssignmentDoesNotExist",
-                "The Role assignment does not exist.",
-            ));
-        }
-        (other, _) => return Err(bad(&format!("The stand-in has no action {other}."))),
-    };
+        .find(|one| one.request == id)
+        .map(|one| one.id.clone());
     let made = json!({
         "id": id,
         "status": status,
@@ -278,15 +229,97 @@ fn post(call: &Call, data: &mut Data) -> Answer {
         "completedDateTime": call.now.to_string(),
         "approvalId": null,
         "customData": null,
-        "action": field("action"),
-        "principalId": principal,
-        "groupId": group,
-        "accessId": access,
-        "justification": field("justification"),
+        "action": wanted.action,
+        "principalId": wanted.principal,
+        "groupId": wanted.group,
+        "accessId": wanted.access,
+        "justification": wanted.justification,
         "scheduleInfo": call.body.get("scheduleInfo"),
         "ticketInfo": call.body.get("ticketInfo"),
-        "targetScheduleId": data.group_schedules.iter().find(|one| one.request == id).map(|one| one.id.clone()),
+        "targetScheduleId": target,
     });
     data.group_requests.insert(id, made.clone());
     Ok(Reply::new(201, current(data, &made)))
+}
+
+/// Does what is asked for; the request's status.
+fn act(call: &Call, data: &mut Data, wanted: &Wanted, request: &str) -> Result<&'static str, Reply> {
+    let (group, access) = (&wanted.group, &wanted.access);
+    let standing = list(data, wanted).is_some_and(|list| list.contains(&wanted.principal));
+    let there = data
+        .group_schedules
+        .iter()
+        .find(|one| one.is(group, access, &wanted.principal))
+        .cloned();
+    let times = || asked(call, call.body.get("scheduleInfo").unwrap_or(&Value::Null));
+    match (wanted.action.as_str(), there) {
+        ("adminAssign", None) if !standing => {
+            let asked = times()?;
+            if wanted.justification.is_empty() {
+                let message = "The following policy rules failed: [\"JustificationRule\"]";
+                return Err(Reply::arm(
+                    400,
+                    "RoleAssignmentRequestPolicyValidationFailed",
+                    message,
+                ));
+            }
+            let id = data.new_id(0x9f);
+            data.group_schedules.push(Schedule {
+                id,
+                request: request.to_owned(),
+                scope: group.clone(),
+                role: access.clone(),
+                principal: wanted.principal.clone(),
+                made: call.now,
+                starts: asked.starts.max(after(call.now, data.operations_take)),
+                ends: asked.ends,
+                live: false,
+            });
+            data.settle_group_schedules(call.now);
+            Ok("PendingProvisioning")
+        }
+        ("adminAssign", _) => Err(Reply::arm(
+            400,
+            "RoleAssignmentExists",
+            "The Role assignment already exists.",
+        )),
+        ("adminUpdate" | "adminExtend", Some(one)) => {
+            let asked = times()?;
+            for schedule in data
+                .group_schedules
+                .iter_mut()
+                .filter(|schedule| schedule.id == one.id)
+            {
+                schedule.ends = asked.ends;
+            }
+            Ok("Provisioned")
+        }
+        ("adminRemove", Some(one)) => {
+            data.end_group_schedule(&one.id);
+            Ok("Revoked")
+        }
+        // A plain membership is one to PIM, too, of a group that it manages.
+        ("adminRemove", None) if standing => {
+            if let Some(list) = list(data, wanted) {
+                list.retain(|one| *one != wanted.principal);
+            }
+            Ok("Revoked")
+        }
+        ("adminRemove" | "adminUpdate" | "adminExtend", None) => Err(Reply::arm(
+            404,
+            "RoleAssignmentDoesNotExist",
+            "The Role assignment does not exist.",
+        )),
+        (other, _) => Err(bad(&format!("The stand-in has no action {other}."))),
+    }
+}
+
+/// The members of the group, or its owners.
+fn list<'d>(data: &'d mut Data, wanted: &Wanted) -> Option<&'d mut Vec<String>> {
+    let group = data.groups.get_mut(&wanted.group)?;
+    Some(if wanted.access == "owner" {
+        &mut group.owners
+    } else {
+        &mut group.members
+    })
 }

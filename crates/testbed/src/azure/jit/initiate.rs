@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::call::{Answer, Call, Reply, text};
+use super::super::call::{Answer, Call, Reply, set, text};
 use super::super::network::Rule;
 use super::super::operations::after;
 use super::super::rights;
@@ -180,7 +180,7 @@ fn shown(call: &Call, data: &Data, all: &[Wanted]) -> Value {
         "requestor": login,
     });
     if let Some(justification) = call.body.get("justification") {
-        request["justification"] = justification.clone();
+        set(&mut request, "justification", justification.clone());
     }
     request
 }

@@ -6,7 +6,7 @@ mod initiate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, page, text};
+use super::call::{Answer, Call, Reply, page, set, text};
 use super::network::Rule;
 use super::rights;
 use super::scope::{Target, key};
@@ -63,8 +63,8 @@ impl Data {
                 for port in ports.into_iter().flatten() {
                     let ours = port.get("number").and_then(Value::as_u64) == Some(one.port);
                     if ours && text(port, "/status") == "Initiated" {
-                        port["status"] = "Revoked".into();
-                        port["statusReason"] = why.into();
+                        set(port, "status", "Revoked");
+                        set(port, "statusReason", why);
                     }
                 }
             }
@@ -153,8 +153,8 @@ fn put(call: &Call, target: &Target, data: &mut Data) -> Answer {
     let requests = old
         .as_ref()
         .and_then(|old| old.pointer("/properties/requests").cloned());
-    properties["requests"] = requests.unwrap_or_else(|| json!([]));
-    properties["provisioningState"] = "Succeeded".into();
+    set(&mut properties, "requests", requests.unwrap_or_else(|| json!([])));
+    set(&mut properties, "provisioningState", "Succeeded");
     let policy = json!({
         "id": call.path,
         "name": target.name(1),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::super::assignments::{full_role, is_guid};
-use super::super::call::{Answer, Call, Reply, page, text};
+use super::super::call::{Answer, Call, Reply, page, set, text};
 use super::super::operations::after;
 use super::super::rights;
 use super::super::scope::{Target, covers, key};
@@ -56,12 +56,15 @@ fn show(data: &Data, request: &Value) -> Value {
     let name = text(&request, "/name").to_owned();
     if text(&request, "/properties/status") == "PendingProvisioning" {
         let waits = data.schedules.iter().any(|one| one.request == name && !one.live);
-        request["properties"]["status"] = if waits {
-            "PendingProvisioning"
-        } else {
-            "Provisioned"
-        }
-        .into();
+        set(
+            &mut request,
+            "properties/status",
+            if waits {
+                "PendingProvisioning"
+            } else {
+                "Provisioned"
+            },
+        );
     }
     request
 }
@@ -97,50 +100,58 @@ fn put(call: &Call, target: &Target, data: &mut Data) -> Answer {
         );
         return Err(Reply::arm(400, "PrincipalNotFound", message));
     }
+    let status = act(call, target, data, &wanted, (&role, &principal))?;
+    let made = make(call, target, data, &wanted, (&role, &principal), status);
+    data.requests.insert(name, made.clone());
+    Ok(Reply::new(201, made))
+}
+
+/// Does what is asked for; the request's status.
+fn act(
+    call: &Call,
+    target: &Target,
+    data: &mut Data,
+    wanted: &Value,
+    (role, principal): (&str, &str),
+) -> Result<&'static str, Reply> {
+    let name = key(target.name(0));
     let there = data
         .schedules
         .iter()
-        .find(|one| one.is(&target.scope, &role, &principal))
+        .find(|one| one.is(&target.scope, role, principal))
         .cloned();
-    let kind = text(&wanted, "/requestType").to_owned();
-    let status = match (kind.as_str(), there) {
+    match (text(wanted, "/requestType"), there) {
         ("AdminAssign", None) => {
-            let asked = judged(call, target, data, &wanted, &role)?;
-            assign(call, target, data, &name, (&role, &principal), asked)?
+            let asked = judged(call, target, data, wanted, role)?;
+            assign(call, target, data, &name, (role, principal), asked)
         }
-        ("AdminAssign", Some(_)) => return Err(exists()),
+        ("AdminAssign", Some(_)) => Err(exists()),
         ("AdminUpdate" | "AdminExtend", Some(one)) => {
-            let asked = judged(call, target, data, &wanted, &role)?;
+            let asked = judged(call, target, data, wanted, role)?;
             for schedule in data.schedules.iter_mut().filter(|schedule| schedule.id == one.id) {
                 schedule.ends = asked.ends;
                 schedule.request.clone_from(&name);
             }
-            "Provisioned"
+            Ok("Provisioned")
         }
         ("AdminRemove", Some(one)) => {
-            rights::unlocked(
-                data,
-                &Call {
-                    method: "DELETE".to_owned(),
-                    ..call.clone()
-                },
-                &target.scope,
-            )?;
+            let delete = Call {
+                method: "DELETE".to_owned(),
+                ..call.clone()
+            };
+            rights::unlocked(data, &delete, &target.scope)?;
             data.end_schedule(&one.id);
-            "Revoked"
+            Ok("Revoked")
         }
         ("AdminRemove" | "AdminUpdate" | "AdminExtend", None) => {
             let message = "The Role assignment does not exist.";
-            return Err(Reply::arm(400, "RoleAssignmentDoesNotExist", message));
+            Err(Reply::arm(400, "RoleAssignmentDoesNotExist", message))
         }
         (other, _) => {
             let message = format!("The stand-in has no requests of the type {other}.");
-            return Err(Reply::arm(400, "InvalidRequestType", message));
+            Err(Reply::arm(400, "InvalidRequestType", message))
         }
-    };
-    let made = make(call, target, data, &wanted, (&role, &principal), status);
-    data.requests.insert(name, made.clone());
-    Ok(Reply::new(201, made))
+    }
 }
 
 fn exists() -> Reply {
@@ -223,12 +234,16 @@ fn make(
         "conditionVersion",
     ] {
         if let Some(value) = wanted.get(kept).filter(|value| !value.is_null()) {
-            properties[kept] = value.clone();
+            set(&mut properties, kept, value.clone());
         }
     }
     if let Some(one) = waits {
-        properties["targetRoleAssignmentScheduleId"] = one.id.clone().into();
-        properties["targetRoleAssignmentScheduleInstanceId"] = one.id.clone().into();
+        set(&mut properties, "targetRoleAssignmentScheduleId", one.id.clone());
+        set(
+            &mut properties,
+            "targetRoleAssignmentScheduleInstanceId",
+            one.id.clone(),
+        );
     }
     json!({
         "id": format!("{}/providers/Microsoft.Authorization/RoleAssignmentScheduleRequests/{name}", target.scope),
@@ -249,7 +264,7 @@ fn cancel(data: &mut Data, name: &str) -> Answer {
         let message = "The role assignment request cannot be canceled.";
         return Err(Reply::arm(400, "RoleAssignmentRequestCannotBeCanceled", message));
     };
-    request["properties"]["status"] = "Canceled".into();
+    set(request, "properties/status", "Canceled");
     data.schedules.remove(at);
     Ok(Reply::empty(200))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::assignments::full_role;
-use super::super::call::{Answer, Call, Reply, page, text};
+use super::super::call::{Answer, Call, Reply, page, set, text};
 use super::super::scope::{Target, covers, key};
 use super::super::world::Data;
 use super::Schedule;
@@ -86,29 +86,41 @@ fn show(data: &Data, one: &Schedule, kind: &str) -> Value {
         "expandedProperties": expanded(data, &one.scope, &one.role, &one.principal),
     });
     if let Some(ends) = one.ends {
-        properties["endDateTime"] = ends.to_string().into();
+        set(&mut properties, "endDateTime", ends.to_string());
     }
     let below =
         |kind: &str, name: &str| format!("{}/providers/Microsoft.Authorization/{kind}/{name}", one.scope);
     match kind {
         "RoleAssignmentSchedules" => {
-            properties["assignmentType"] = "Assigned".into();
-            properties["updatedOn"] = one.made.to_string().into();
-            properties["roleAssignmentScheduleRequestId"] =
-                below("RoleAssignmentScheduleRequests", &one.request).into();
+            set(&mut properties, "assignmentType", "Assigned");
+            set(&mut properties, "updatedOn", one.made.to_string());
+            let request = below("RoleAssignmentScheduleRequests", &one.request);
+            set(&mut properties, "roleAssignmentScheduleRequestId", request);
         }
         "RoleAssignmentScheduleInstances" => {
-            properties["assignmentType"] = "Assigned".into();
-            properties["originRoleAssignmentId"] = below("roleAssignments", &one.id).into();
-            properties["roleAssignmentScheduleId"] = below("RoleAssignmentSchedules", &one.id).into();
+            set(&mut properties, "assignmentType", "Assigned");
+            set(
+                &mut properties,
+                "originRoleAssignmentId",
+                below("roleAssignments", &one.id),
+            );
+            set(
+                &mut properties,
+                "roleAssignmentScheduleId",
+                below("RoleAssignmentSchedules", &one.id),
+            );
         }
         "RoleEligibilityScheduleInstances" => {
-            properties["roleEligibilityScheduleId"] = below("RoleEligibilitySchedules", &one.id).into();
+            set(
+                &mut properties,
+                "roleEligibilityScheduleId",
+                below("RoleEligibilitySchedules", &one.id),
+            );
         }
         _ => {}
     }
     if instance && kind.contains("Assignment") {
-        properties["status"] = "Provisioned".into();
+        set(&mut properties, "status", "Provisioned");
     }
     json!({
         "id": below(kind, &one.id),
@@ -178,7 +190,7 @@ pub(super) fn expanded(data: &Data, scope: &str, role: &str, principal: &str) ->
         },
     });
     if let Some(who) = who.filter(|who| who.kind == "User") {
-        shown["principal"]["email"] = who.login.clone().into();
+        set(&mut shown, "principal/email", who.login.clone());
     }
     shown
 }
