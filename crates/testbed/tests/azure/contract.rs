@@ -23,6 +23,14 @@ async fn every_answer_is_as_described() {
     let role = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
     let auth = format!("{group}/providers/Microsoft.Authorization");
     let one = format!("{auth}/roleAssignments/{}?api-version=2022-04-01", NAMES[0]);
+    let at = |scope: &str| {
+        format!(
+            "{scope}/providers/Microsoft.Authorization/roleAssignments/{}?api-version=2022-04-01",
+            NAMES[1]
+        )
+    };
+    let above = bed.azure.management_group("all", &[&bed.s]);
+    bed.azure.assign(&bed.us.object, "Owner", &above);
     let definition = format!("{auth}/roleDefinitions/{}?api-version=2022-04-01", NAMES[0]);
     let custom = json!({"properties": {
         "roleName": "Daypass", "assignableScopes": [group], "permissions": [{"actions": ["*/read"]}],
@@ -49,6 +57,11 @@ async fn every_answer_is_as_described() {
         ("DELETE", one.clone(), None),
         ("DELETE", one.clone(), None),
         ("GET", one, None),
+        ("PUT", at(&vm), Some(gives(&ana, role))),
+        ("DELETE", at(&vm), None),
+        ("PUT", at(&above), Some(gives(&ana, role))),
+        ("GET", at(&above), None),
+        ("DELETE", at(&above), None),
         ("PUT", definition.clone(), Some(custom)),
         (
             "GET",
@@ -79,9 +92,10 @@ async fn every_answer_is_as_described() {
         ("DELETE", rule, None),
     ];
     for (method, path, body) in calls {
-        bed.arm(method, &path, body.as_ref()).await;
+        let got = bed.arm(method, &path, body.as_ref()).await;
+        assert!(![401, 403, 500].contains(&got.status), "{method} {path}: {got:?}");
     }
-    holds(&bed, 21);
+    holds(&bed, 26);
 }
 
 #[tokio::test]
@@ -143,7 +157,8 @@ async fn every_answer_of_pim_and_defender_is_as_described() {
         ("DELETE", format!("{policy}?api-version=2020-01-01"), None),
     ];
     for (method, path, body) in calls {
-        bed.arm(method, &path, body.as_ref()).await;
+        let got = bed.arm(method, &path, body.as_ref()).await;
+        assert!(got.status < 300, "{method} {path}: {got:?}");
     }
     holds(&bed, 15);
 }
