@@ -176,6 +176,10 @@ async fn effective_rules_are_told_of_a_machine_that_runs() {
     );
     assert_eq!(first["sourceAddressPrefix"], format!("{ANA}/32"));
     bed.azure.set_running(&vm, false);
+    let state = bed
+        .arm("GET", &format!("{vm}/instanceView?api-version=2024-03-01"), None)
+        .await;
+    assert_eq!(state.body["statuses"][1]["code"], "PowerState/deallocated");
     let refused = bed.arm("POST", &path, None).await;
     assert_eq!(
         (refused.status, refused.code()),
