@@ -170,6 +170,105 @@ async fn every_answer_of_pim_and_defender_is_as_described() {
     holds(&bed, calls).await;
 }
 
+#[tokio::test]
+async fn every_answer_of_graph_is_as_declared() {
+    let bed = Bed::new();
+    bed.azure.consent(
+        &bed.us.object,
+        &["Directory.Read.All", "GroupMember.ReadWrite.All"],
+    );
+    let (ana, bo, team) = (
+        bed.azure.user("ana@example.com"),
+        bed.azure.user("bo@example.com"),
+        bed.azure.group("team"),
+    );
+    bed.azure.add_member(&team, &bo);
+    let refers = json!({"@odata.id": format!("https://graph.microsoft.com/v1.0/directoryObjects/{ana}")});
+    let us = &bed.us.object;
+    let calls = vec![
+        ("GET", "/groups".to_owned(), None),
+        ("GET", format!("/groups/{team}"), None),
+        ("GET", format!("/groups/{team}/members"), None),
+        ("POST", format!("/groups/{team}/members/$ref"), Some(refers)),
+        ("DELETE", format!("/groups/{team}/members/{ana}/$ref"), None),
+        ("DELETE", format!("/groups/{team}/members/{ana}/$ref"), None),
+        ("GET", format!("/users/{ana}"), None),
+        ("GET", format!("/servicePrincipals/{us}"), None),
+        ("GET", format!("/servicePrincipals/{us}/appRoleAssignments"), None),
+        ("GET", "/servicePrincipals".to_owned(), None),
+        (
+            "GET",
+            "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')".to_owned(),
+            None,
+        ),
+        (
+            "POST",
+            "/directoryObjects/getByIds".to_owned(),
+            Some(json!({"ids": [ana, team]})),
+        ),
+    ];
+    graph_holds(&bed, calls).await;
+}
+
+#[tokio::test]
+async fn every_answer_of_pim_for_groups_is_as_declared() {
+    let bed = Bed::new();
+    bed.azure
+        .consent(&bed.us.object, &["PrivilegedAccess.ReadWrite.AzureADGroup"]);
+    let (ana, bo, team) = (
+        bed.azure.user("ana@example.com"),
+        bed.azure.user("bo@example.com"),
+        bed.azure.group("team"),
+    );
+    bed.azure.make_eligible_member(&bo, &team, None);
+    let pim = "/identityGovernance/privilegedAccess/group";
+    let of_team = format!("$filter=groupId%20eq%20'{team}'");
+    let ends = bed.azure.now() + jiff::SignedDuration::from_hours(2);
+    let asks = |action: &str| {
+        Some(json!({
+            "action": action, "accessId": "member", "groupId": team, "principalId": ana, "justification": "daypass 7",
+            "scheduleInfo": {
+                "startDateTime": bed.azure.now().to_string(),
+                "expiration": {"type": "afterDateTime", "endDateTime": ends.to_string()},
+            },
+            "ticketInfo": {"ticketNumber": "CHG-1", "ticketSystem": "desk"},
+        }))
+    };
+    let mut calls = vec![(
+        "POST",
+        format!("{pim}/assignmentScheduleRequests"),
+        asks("adminAssign"),
+    )];
+    for list in [
+        "assignmentScheduleRequests",
+        "assignmentSchedules",
+        "assignmentScheduleInstances",
+        "eligibilitySchedules",
+        "eligibilityScheduleInstances",
+    ] {
+        calls.push(("GET", format!("{pim}/{list}?{of_team}"), None));
+    }
+    calls.push((
+        "POST",
+        format!("{pim}/assignmentScheduleRequests"),
+        asks("adminRemove"),
+    ));
+    graph_holds(&bed, calls).await;
+}
+
+/// As [`holds`], of Graph.
+async fn graph_holds(bed: &Bed, calls: Calls) {
+    let count = calls.len();
+    for (method, path, body) in calls {
+        let got = bed.graph(method, &path, body.as_ref()).await;
+        assert!(
+            ![400, 401, 403, 500].contains(&got.status),
+            "{method} {path}: {got:?}"
+        );
+    }
+    right(bed, count);
+}
+
 /// All of it was held against a description and found right; or it was said aloud that nothing was.
 async fn holds(bed: &Bed, calls: Calls) {
     let count = calls.len();
@@ -177,6 +276,11 @@ async fn holds(bed: &Bed, calls: Calls) {
         let got = bed.arm(method, &path, body.as_ref()).await;
         assert!(![401, 403, 500].contains(&got.status), "{method} {path}: {got:?}");
     }
+    right(bed, count);
+}
+
+/// What was asked so far is as described.
+fn right(bed: &Bed, count: usize) {
     match bed.azure.check_contract().unwrap() {
         Verdict::NotTested(_) => {}
         Verdict::Tested { held, wrong, .. } => {
@@ -210,10 +314,26 @@ fn what_is_not_as_described_is_found() {
         target: "/v1.0/users/x".into(),
         ..exchange.clone()
     };
-    let Verdict::Tested { held, without, wrong } = check(&[exchange, unheard, graph]).unwrap() else {
+    let machine = Exchange {
+        target: "/subscriptions/s/providers/Microsoft.Compute/virtualMachines?api-version=2024-03-01".into(),
+        ..exchange.clone()
+    };
+    let pim = "/v1.0/identityGovernance/privilegedAccess/group/assignmentScheduleRequests";
+    let pim = Exchange {
+        method: "POST".into(),
+        target: pim.into(),
+        request: json!({"accessId": "membr", "scheduleInfo": {"expiration": {"duration": "PT1H", "until": "x"}}}),
+        response: Some(json!({"id": "x", "createdDateTime": "today"})),
+        ..exchange.clone()
+    };
+    let Verdict::Tested { held, without, wrong } = check(&[exchange, unheard, graph, machine, pim]).unwrap()
+    else {
         return;
     };
-    assert_eq!((held, without), (1, 2));
+    assert_eq!((held, without), (3, 2));
     let sides: Vec<_> = wrong.iter().map(|one| one.side.as_str()).collect();
-    assert_eq!(sides, ["request", "response"], "{wrong:#?}");
+    let expected = [
+        "request", "response", "response", "response", "request", "request", "response",
+    ];
+    assert_eq!(sides, expected, "{wrong:#?}");
 }

@@ -1,9 +1,10 @@
-//! Holds what was asked and answered against the official descriptions, by Microsoft's own validator: npm's `oav`, in a process of its
-//! own.
+//! Holds what was asked and answered against the official descriptions: Resource Manager's by Microsoft's own validator, npm's `oav`, in
+//! a process of its own; Graph's against its metadata.
 //!
 //! The descriptions are a folder beside the repository, `../shared/design/contracts`, or where `DAYPASS_CONTRACTS` says. Without it, or
 //! without npm and outside CI, nothing is held against anything, and that is said aloud.
 
+mod graph;
 mod peer;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ pub enum Verdict {
     Tested {
         /// How many calls were held against a description.
         held: usize,
-        /// How many no description at hand is about: tokens, Graph, machines, the Activity Log, asynchronous results.
+        /// How many no description at hand is about: tokens, machines, subscriptions, the Activity Log, asynchronous results, batches of
+        /// Graph; and those whose answer nobody heard.
         without: usize,
         /// What is not as described.
         wrong: Vec<Wrong>,
@@ -148,10 +150,16 @@ pub fn check(exchanges: &[Exchange]) -> Result<Verdict> {
         peer::ask(&peer, &specification, &files, &all.into())?
     };
     let found = found.as_array().cloned().unwrap_or_default();
-    let wrong = found.iter().filter_map(|one| wrong(&described, one)).collect();
+    let mut wrong: Vec<_> = found.iter().filter_map(|one| wrong(&described, one)).collect();
+    let of_graph: Vec<_> = exchanges.iter().filter(|one| graph::is_described(one)).collect();
+    if !of_graph.is_empty() {
+        let metadata = graph::Metadata::read(&folder)?;
+        wrong.extend(of_graph.iter().flat_map(|one| graph::check(&metadata, one)));
+    }
+    let held = described.len() + of_graph.len();
     Ok(Verdict::Tested {
-        held: described.len(),
-        without: exchanges.len() - described.len(),
+        held,
+        without: exchanges.len() - held,
         wrong,
     })
 }
