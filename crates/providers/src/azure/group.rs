@@ -106,6 +106,11 @@ impl Connected {
         self.notebook()?.write(&name, &note.text()).await
     }
 
+    async fn strike(&self, key: &str) -> Result<(), Error> {
+        let name = format!("{}{}", self.noted_under(), keys::told(key));
+        self.notebook()?.strike(&name).await
+    }
+
     async fn noted(&self) -> Result<BTreeMap<String, Note>, Error> {
         let Some(notebook) = &self.notebook else {
             return Ok(BTreeMap::new());
@@ -122,16 +127,22 @@ impl Connected {
     /// Puts somebody into a group, unless they are there.
     pub(super) async fn add_member(&self, key: &str, wanted: &Membership) -> Result<Progress, Error> {
         self.notebook()?;
-        let note = self.noted().await?.remove(key);
+        let mut noted = self.noted().await?;
+        let note = noted.remove(key);
         let given = note.is_some_and(|note| note.state == State::Given && note.membership == *wanted);
         if self.has_member(wanted).await? {
             if given {
                 return Ok(Progress::Done);
             }
             // From now on it is somebody else's, whatever was noted.
-            let name = format!("{}{}", self.noted_under(), keys::told(key));
-            self.notebook()?.strike(&name).await?;
+            self.strike(key).await?;
             return Err(standing(wanted));
+        }
+        // What was taken under another key, and is given under this one now, is no drift of that one.
+        for (other, note) in noted {
+            if note.state == State::Taken && note.membership == *wanted {
+                self.strike(&other).await?;
+            }
         }
         self.note(key, wanted, State::Given).await?;
         let doing = "adding the member";
@@ -153,8 +164,7 @@ impl Connected {
                     return Ok(Progress::Done);
                 }
                 // A read that lagged did not show what stood before.
-                let name = format!("{}{}", self.noted_under(), keys::told(key));
-                self.notebook()?.strike(&name).await?;
+                self.strike(key).await?;
                 Err(standing(wanted))
             }
             Err(refusal) => Err(refusal.error(doing)),

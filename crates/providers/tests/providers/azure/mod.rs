@@ -1,0 +1,7 @@
+//! Azure against a stand-in of it: the suite for each kind of resource, then what is particular to each.
+
+mod bench;
+mod group;
+mod identity;
+mod ports;
+mod role;
