@@ -236,12 +236,14 @@ pub(super) fn scope(config: &Value) -> Read<String> {
 pub(super) struct Assigned {
     /// The role definition's GUID, in small letters.
     pub(super) definition: String,
+    /// Whether Privileged Identity Management keeps the limit.
+    pub(super) pim: bool,
 }
 
 impl Assigned {
     pub(super) fn read(config: &Value) -> Read<Self> {
         config::read(config, |config, problems| {
-            let object = Object::read(config, "", &["role"], problems)?;
+            let object = Object::read(config, "", &["role", "pim"], problems)?;
             let said = object.need_text("role", problems)?;
             let known = BUILT_IN.iter().find(|(name, _)| name.eq_ignore_ascii_case(said));
             let definition = match known {
@@ -257,7 +259,10 @@ impl Assigned {
                     return None;
                 }
             };
-            Some(Self { definition })
+            Some(Self {
+                definition,
+                pim: flag(&object, "pim", problems).unwrap_or(false),
+            })
         })
     }
 }
@@ -300,13 +305,14 @@ pub(super) fn group(config: &Value) -> Read<String> {
     })
 }
 
-/// How a membership is given: there is nothing to say of it.
-pub(super) fn membership(config: &Value) -> Read<()> {
+/// How a membership is given: whether Privileged Identity Management keeps its limit.
+pub(super) fn membership(config: &Value) -> Read<bool> {
     config::read(config, |config, problems| {
-        if !config.is_null() {
-            Object::read(config, "", &[], problems)?;
+        if config.is_null() {
+            return Some(false);
         }
-        Some(())
+        let object = Object::read(config, "", &["pim"], problems)?;
+        Some(flag(&object, "pim", problems).unwrap_or(false))
     })
 }
 
@@ -436,7 +442,8 @@ mod tests {
             "a scope is",
         );
         refused(group(&json!({"group": "admins"})), "/group", "object id");
-        assert!(membership(&Value::Null).is_ok() && membership(&json!({"owner": true})).is_err());
+        assert!(Assigned::read(&json!({"role": TENANT, "pim": true})).unwrap().pim);
+        assert!(!membership(&Value::Null).unwrap() && membership(&json!({"pim": true})).unwrap() && membership(&json!({"owner": true})).is_err());
         for (_, guid) in BUILT_IN {
             assert!(is_guid(guid), "{guid}");
         }

@@ -26,20 +26,27 @@ pub(super) struct Membership {
     pub(super) group: String,
     /// The member's.
     pub(super) principal: String,
+    /// Whether PIM keeps its limit.
+    pub(super) pim: bool,
 }
 
 impl Membership {
     /// What a spec gives.
     pub(super) fn read(spec: &Spec) -> Result<Self, Error> {
         let group = config::group(&spec.resource).map_err(|problems| misconfigured("resource", &problems))?;
-        config::membership(&spec.role).map_err(|problems| misconfigured("role", &problems))?;
+        let pim = config::membership(&spec.role).map_err(|problems| misconfigured("role", &problems))?;
         let principal = principal(spec)?;
-        Ok(Self { group, principal })
+        Ok(Self {
+            group,
+            principal,
+            pim,
+        })
     }
 
     /// The key of it: the same for whoever grants the same to the same person.
     pub(super) fn key(&self) -> String {
-        format!("group-{}", short(&["group", &self.group, &self.principal]))
+        let kind = if self.pim { "grouppim" } else { "group" };
+        format!("{kind}-{}", short(&[kind, &self.group, &self.principal]))
     }
 }
 
@@ -63,7 +70,7 @@ impl Note {
             State::Given => "given",
             State::Taken => "taken",
         };
-        let Membership { group, principal } = &self.membership;
+        let Membership { group, principal, .. } = &self.membership;
         format!("{state} {group} {principal}")
     }
 
@@ -78,7 +85,11 @@ impl Note {
         let whole = words.next().is_none();
         whole.then_some(Self {
             state,
-            membership: Membership { group, principal },
+            membership: Membership {
+                group,
+                principal,
+                pim: false,
+            },
         })
     }
 }
@@ -120,6 +131,39 @@ impl Connected {
         let read = |(name, text): (String, String)| {
             let key = keys::heard(name.strip_prefix(&under)?)?;
             Some((key, Note::read(&text)?))
+        };
+        Ok(all.into_iter().filter_map(read).collect())
+    }
+
+    /// What names of notes of memberships that PIM keeps begin with.
+    fn scheduled_under(&self) -> String {
+        format!("azure-group-pim/{}/", self.asker)
+    }
+
+    /// Notes where PIM keeps a membership for us: that is never struck, for PIM says whether it is there, and whose it is.
+    pub(super) async fn note_schedule(&self, key: &str, membership: &Membership) -> Result<(), Error> {
+        let note = Note {
+            state: State::Given,
+            membership: membership.clone(),
+        };
+        let name = format!("{}{}", self.scheduled_under(), keys::told(key));
+        match &self.notebook {
+            Some(notebook) => notebook.write(&name, &note.text()).await,
+            // The ledger has it, which is enough for all but finding what the ledger lost.
+            None => Ok(()),
+        }
+    }
+
+    /// Where PIM keeps memberships for us, or did.
+    pub(super) async fn scheduled_at(&self) -> Result<BTreeMap<String, Membership>, Error> {
+        let Some(notebook) = &self.notebook else {
+            return Ok(BTreeMap::new());
+        };
+        let under = self.scheduled_under();
+        let all = notebook.notes(&under).await?;
+        let read = |(name, text): (String, String)| {
+            let key = keys::heard(name.strip_prefix(&under)?)?;
+            Some((key, Note::read(&text)?.membership))
         };
         Ok(all.into_iter().filter_map(read).collect())
     }
@@ -176,7 +220,7 @@ impl Connected {
         let Some(note) = self.noted().await?.remove(key) else {
             return Ok(Progress::Done);
         };
-        let Membership { group, principal } = &note.membership;
+        let Membership { group, principal, .. } = &note.membership;
         let doing = "removing the member";
         let path = format!("/v1.0/groups/{group}/members/{principal}/$ref");
         let removed = self
@@ -198,7 +242,7 @@ impl Connected {
     pub(super) async fn is_member(&self, key: &str) -> Result<Inspection, Error> {
         match self.noted().await?.remove(key) {
             Some(note) => {
-                let Membership { group, principal } = &note.membership;
+                let Membership { group, principal, .. } = &note.membership;
                 Ok(seen(self.members(group).await?.contains(principal), None))
             }
             None => Ok(seen(false, None)),
@@ -210,7 +254,7 @@ impl Connected {
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut keys = Vec::new();
         for (key, note) in self.noted().await? {
-            let Membership { group, principal } = note.membership;
+            let Membership { group, principal, .. } = note.membership;
             if !groups.contains_key(&group) {
                 let members = self.members(&group).await?;
                 groups.insert(group.clone(), members);
@@ -225,7 +269,7 @@ impl Connected {
         Ok(keys)
     }
 
-    async fn has_member(&self, wanted: &Membership) -> Result<bool, Error> {
+    pub(super) async fn has_member(&self, wanted: &Membership) -> Result<bool, Error> {
         Ok(self.members_of(&wanted.group).await?.contains(&wanted.principal))
     }
 
@@ -271,6 +315,7 @@ mod tests {
             membership: Membership {
                 group: "g".to_owned(),
                 principal: "p".to_owned(),
+                pim: false,
             },
         };
         assert_eq!(Note::read(&note.text()), Some(note));

@@ -28,6 +28,12 @@ pub(super) fn guid(words: &[&str]) -> String {
     out
 }
 
+/// A GUID that nothing else has.
+pub(super) fn fresh_guid() -> String {
+    use secrecy::ExposeSecret as _;
+    guid(&["fresh", crate::password::random().expose_secret()])
+}
+
 /// 128 bits of what these words are, as hexadecimal digits.
 pub(super) fn short(words: &[&str]) -> String {
     digest_of(words).chars().take(32).collect()
@@ -124,6 +130,7 @@ mod tests {
         assert_eq!(one, guid(&["a", "bc"]));
         assert_ne!(one, guid(&["ab", "c"]), "words are kept apart");
         assert!(is_guid(&one), "{one}");
+        assert_ne!(fresh_guid(), fresh_guid());
         assert!(&one[14..15] == "8" && &one[19..20] == "a");
         for never in ["", "x", "0000000-00000-0000-0000-000000000000"] {
             assert!(!is_guid(never));

@@ -8,8 +8,8 @@
 //! | `identity`, `certificate`, `edge` | what `server.yaml` says of who calls, and the tokens that come of it |
 //! | `client`, `error` | calls to ARM and Graph, and what a refusal means |
 //! | `ids` | names that follow from a key, and the mark by which we know again what we made |
-//! | `role` | role assignments |
-//! | `group` | memberships, which bear no mark and so are noted |
+//! | `role`, `pim` | role assignments, and those whose limit Privileged Identity Management keeps |
+//! | `group`, `group_pim` | memberships, which bear no mark and so are noted; and those whose limit PIM keeps |
 //! | `rules`, `machines`, `ports` | rules of network security groups: judged, read, written |
 //! | `probe` | what is missing for all of it |
 //! | `provider` | the verbs |
@@ -22,10 +22,12 @@ mod config;
 mod edge;
 mod error;
 mod group;
+mod group_pim;
 mod identity;
 mod ids;
 mod kinds;
 mod machines;
+mod pim;
 mod ports;
 mod probe;
 mod provider;

@@ -22,6 +22,15 @@ const NEEDED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "azure-role with pim",
+        &[
+            "Microsoft.Authorization/roleAssignments/read",
+            "Microsoft.Authorization/roleAssignmentSchedules/read",
+            "Microsoft.Authorization/roleAssignmentScheduleRequests/read",
+            "Microsoft.Authorization/roleAssignmentScheduleRequests/write",
+        ],
+    ),
+    (
         "azure-vm",
         &[
             "Microsoft.Compute/virtualMachines/read",

@@ -41,15 +41,23 @@ pub(super) struct Connected {
 /// What a spec is about.
 enum Thing {
     Role(Assignment),
+    Pim(Assignment),
     Group(Membership),
+    GroupPim(Membership),
     Rules(Opening),
 }
 
 impl Thing {
     fn read(spec: &Spec) -> Result<Self, Error> {
         match spec.kind.as_str() {
-            ROLE => Assignment::read(spec).map(Self::Role),
-            GROUP => Membership::read(spec).map(Self::Group),
+            ROLE => Assignment::read(spec).map(|wanted| match wanted.pim {
+                true => Self::Pim(wanted),
+                false => Self::Role(wanted),
+            }),
+            GROUP => Membership::read(spec).map(|wanted| match wanted.pim {
+                true => Self::GroupPim(wanted),
+                false => Self::Group(wanted),
+            }),
             VM => Opening::read(spec).map(Self::Rules),
             other => Err(Error::new(
                 Fault::Misconfigured,
@@ -105,6 +113,8 @@ impl Connected {
                 Part::Roles => self.unassign(key, None).await?,
                 Part::Rules => self.close(key, None).await?,
                 Part::Groups => self.remove_member(key).await?,
+                Part::Pim => self.unschedule(key, None).await?,
+                Part::GroupPim => self.unschedule_member(key, None).await?,
             };
             if done != Progress::Done {
                 progress = done;
@@ -120,6 +130,8 @@ impl Connected {
                 Part::Roles => self.is_assigned(key, None).await?,
                 Part::Rules => self.is_ruled(key, None).await?,
                 Part::Groups => self.is_member(key).await?,
+                Part::Pim => self.is_scheduled(key, None).await?,
+                Part::GroupPim => self.is_scheduled_member(key, None).await?,
             };
             if !matches!(seen, Inspection::Absent { .. }) {
                 return Ok(seen);
@@ -135,6 +147,8 @@ enum Part {
     Roles,
     Rules,
     Groups,
+    Pim,
+    GroupPim,
 }
 
 /// Where a key may be: our own keys say it.
@@ -143,7 +157,15 @@ fn parts(key: &str) -> &'static [Part] {
         Some("role") => &[Part::Roles],
         Some("ports") => &[Part::Rules],
         Some("group") => &[Part::Groups],
-        _ => &[Part::Roles, Part::Rules, Part::Groups],
+        Some("pim") => &[Part::Pim],
+        Some("grouppim") => &[Part::GroupPim],
+        _ => &[
+            Part::Roles,
+            Part::Rules,
+            Part::Groups,
+            Part::Pim,
+            Part::GroupPim,
+        ],
     }
 }
 
@@ -160,7 +182,7 @@ fn if_allowed<T: Default>(listed: Result<T, Error>) -> Result<T, Error> {
 impl Provider for Connected {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            // Azure keeps no limit for plain assignments, memberships and rules.
+            // What PIM gives ends by itself; what it is not asked for does not, and a connector has one word for both.
             own_expiry: false,
             credential: false,
             shared: true,
@@ -174,13 +196,15 @@ impl Provider for Connected {
         key: &str,
         spec: &Spec,
         holder: &str,
-        _until: Timestamp,
+        until: Timestamp,
     ) -> Result<Progress, Error> {
         let thing = Thing::read(spec)?;
         self.bounded(async {
             match &thing {
                 Thing::Role(wanted) => self.assign(key, wanted, holder).await,
+                Thing::Pim(wanted) => self.schedule(key, wanted, holder, until, spec).await,
                 Thing::Group(wanted) => self.add_member(key, wanted).await,
+                Thing::GroupPim(wanted) => self.schedule_member(key, wanted, holder, until, spec).await,
                 Thing::Rules(wanted) => self.open(key, wanted, holder).await,
             }
         })
@@ -193,7 +217,9 @@ impl Provider for Connected {
         self.bounded(async {
             match &thing {
                 Some(Thing::Role(wanted)) => self.unassign(key, Some(wanted)).await,
+                Some(Thing::Pim(wanted)) => self.unschedule(key, Some(wanted)).await,
                 Some(Thing::Group(_)) => self.remove_member(key).await,
+                Some(Thing::GroupPim(wanted)) => self.unschedule_member(key, Some(wanted)).await,
                 Some(Thing::Rules(wanted)) => self.close(key, Some(wanted)).await,
                 None => self.remove_unknown(key).await,
             }
@@ -206,7 +232,9 @@ impl Provider for Connected {
         self.bounded(async {
             match &thing {
                 Some(Thing::Role(wanted)) => self.is_assigned(key, Some(wanted)).await,
+                Some(Thing::Pim(wanted)) => self.is_scheduled(key, Some(wanted)).await,
                 Some(Thing::Group(_)) => self.is_member(key).await,
+                Some(Thing::GroupPim(wanted)) => self.is_scheduled_member(key, Some(wanted)).await,
                 Some(Thing::Rules(wanted)) => self.is_ruled(key, Some(wanted)).await,
                 None => self.look_unknown(key).await,
             }
@@ -225,6 +253,10 @@ impl Provider for Connected {
             }
             for key in if_allowed(self.members_noted().await)? {
                 listed.insert(key, Limit::Told(None));
+            }
+            let scheduled = if_allowed(self.scheduled().await)?;
+            for (key, until) in scheduled.into_iter().chain(if_allowed(self.scheduled_members().await)?) {
+                listed.insert(key, Limit::Told(until));
             }
             Ok(listed)
         })

@@ -28,6 +28,8 @@ pub(super) struct Assignment {
     pub(super) definition: String,
     /// The object id of who gets it.
     pub(super) principal: String,
+    /// Whether PIM keeps its limit.
+    pub(super) pim: bool,
 }
 
 impl Assignment {
@@ -39,15 +41,17 @@ impl Assignment {
             scope,
             definition: role.definition,
             principal: principal(spec)?,
+            pim: role.pim,
         })
     }
 
     /// The key of it: the same for whoever grants the same to the same person.
     pub(super) fn key(&self) -> String {
         let scope = self.scope.to_ascii_lowercase();
+        let kind = if self.pim { "pim" } else { "role" };
         format!(
-            "role-{}",
-            short(&["role", &scope, &self.definition, &self.principal])
+            "{kind}-{}",
+            short(&[kind, &scope, &self.definition, &self.principal])
         )
     }
 
