@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, page, text};
+use super::call::{Answer, Call, Reply, page, set, text};
 use super::rights;
 use super::scope::{Target, covers, key};
 use super::world::Data;
@@ -116,7 +116,7 @@ fn make(call: &Call, target: &Target, wanted: &Value, kind: &str, role: &str) ->
     });
     for kept in ["description", "condition", "conditionVersion"] {
         if let Some(value) = wanted.get(kept).filter(|value| !value.is_null()) {
-            properties[kept] = value.clone();
+            set(&mut properties, kept, value.clone());
         }
     }
     json!({

@@ -140,9 +140,26 @@ pub(super) fn page(call: &Call, all: Vec<Value>, at_once: usize, link: &str, tok
             }
         }
         query.append_pair(token, &until.to_string());
-        body[link] = format!("{}{}?{}", call.base, call.path, query.finish()).into();
+        set(
+            &mut body,
+            link,
+            format!("{}{}?{}", call.base, call.path, query.finish()),
+        );
     }
     body
+}
+
+/// Sets a property of an object, or of an object inside it: `properties/status`. Nothing happens where there is none.
+pub(super) fn set(value: &mut Value, name: &str, to: impl Into<Value>) {
+    let (parent, name) = name.rsplit_once('/').unwrap_or(("", name));
+    let pointer = if parent.is_empty() {
+        String::new()
+    } else {
+        format!("/{parent}")
+    };
+    if let Some(object) = value.pointer_mut(&pointer).and_then(Value::as_object_mut) {
+        object.insert(name.to_owned(), to.into());
+    }
 }
 
 /// A text inside a value; empty where it is not there.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, page, text};
+use super::call::{Answer, Call, Reply, page, set, text};
 use super::rights;
 use super::scope::{Target, key};
 use super::world::Data;
@@ -53,10 +53,14 @@ fn show(call: &Call, resource: &Value) -> Value {
         } else {
             ("PowerState/deallocated", "VM deallocated")
         };
-        shown["properties"]["instanceView"] = json!({"statuses": [
-            {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"},
-            {"code": code, "level": "Info", "displayStatus": words},
-        ]});
+        set(
+            &mut shown,
+            "properties/instanceView",
+            json!({"statuses": [
+                {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"},
+                {"code": code, "level": "Info", "displayStatus": words},
+            ]}),
+        );
     }
     shown
 }

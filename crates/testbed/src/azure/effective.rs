@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, text};
+use super::call::{Answer, Call, Reply, set, text};
 use super::network::{DEFAULT, Nsg, Rule};
 use super::operations::{Work, result_link};
 use super::rules::{Knock, listed, net};
@@ -67,6 +67,14 @@ fn groups<'d>(data: &'d Data, nic: &Value) -> Vec<(&'d Nsg, Value)> {
         found.push((nsg, json!({"networkInterface": {"id": text(nic, "/id")}})));
     }
     found
+}
+
+/// Their ids.
+pub(super) fn groups_of(data: &Data, nic: &Value) -> Vec<String> {
+    groups(data, nic)
+        .into_iter()
+        .map(|(nsg, _)| nsg.id.clone())
+        .collect()
 }
 
 /// `POST …/effectiveNetworkSecurityGroups`. Azure tells it of running machines only ("Diagnose a virtual machine network traffic
@@ -158,9 +166,9 @@ fn show(name: &str, rule: &Value) -> Value {
             .map(|value| if is_port { range(value) } else { address(value) })
             .collect();
         if let [alone] = all.as_slice() {
-            shown[one] = alone.clone().into();
+            set(&mut shown, one, alone.clone());
         }
-        shown[many] = all.into();
+        set(&mut shown, many, all);
     }
     shown
 }

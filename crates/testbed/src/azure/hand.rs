@@ -1,19 +1,47 @@
 //! What an administrator does by hand, past Daypass: without a token, without anybody being asked.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Azure;
 use super::assignments::full_role;
 use super::network::Rule;
+use super::pim::Schedule;
 use super::roles::id_of;
 use super::scope::key;
 use super::world::Lock;
+
+/// "Azure built-in roles": what is given where a role is named that is not there.
+const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+
+fn by_hand(
+    id: String,
+    scope: &str,
+    role: &str,
+    principal: &str,
+    now: Timestamp,
+    ends: Option<Timestamp>,
+) -> Schedule {
+    Schedule {
+        id,
+        request: String::new(),
+        scope: scope.to_owned(),
+        role: role.to_owned(),
+        principal: principal.to_owned(),
+        made: now,
+        starts: now,
+        ends,
+        live: true,
+    }
+}
 
 impl Azure {
     /// Assigns a role, by its name or id, at a scope; the assignment's id. A role that is not there is `Reader`.
     pub fn assign(&self, principal: &str, role: &str, scope: &str) -> String {
         self.lock().by_hand(|data, now| {
-            let role = id_of(data, role).unwrap_or_else(|| "acdd72a7-3385-48ef-bd42-f606fba81ae7".to_owned());
+            let role = id_of(data, role).unwrap_or_else(|| READER.to_owned());
             let name = data.new_id(0xa5);
             let id = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
             let shown = json!({
@@ -152,6 +180,43 @@ impl Azure {
                     vm.insert("_stopped".to_owned(), true.into());
                 }
             }
+        });
+    }
+
+    /// Makes somebody eligible for a role in PIM, by its name or id, until then; nothing: for ever. The schedule's id.
+    pub fn make_eligible(
+        &self,
+        principal: &str,
+        role: &str,
+        scope: &str,
+        until: Option<Timestamp>,
+    ) -> String {
+        self.lock().by_hand(|data, now| {
+            let role = id_of(data, role).unwrap_or_else(|| READER.to_owned());
+            let one = by_hand(data.new_id(0x5e), scope, &role, principal, now, until);
+            let id = one.id.clone();
+            data.eligible.push(one);
+            id
+        })
+    }
+
+    /// Makes somebody eligible for the membership of a group in PIM.
+    pub fn make_eligible_member(&self, principal: &str, group: &str, until: Option<Timestamp>) -> String {
+        self.lock().by_hand(|data, now| {
+            let one = by_hand(data.new_id(0x9d), group, "member", principal, now, until);
+            let id = one.id.clone();
+            data.group_eligible.push(one);
+            id
+        })
+    }
+
+    /// Sets what a role wants of an active assignment in PIM at a scope: at most so long, with a justification, with a ticket.
+    pub fn pim_wants(&self, scope: &str, role: &str, longest: Duration, justification: bool, ticket: bool) {
+        self.lock().by_hand(|data, _| {
+            let role = id_of(data, role).unwrap_or_else(|| READER.to_owned());
+            let rules =
+                json!({"longest": longest.as_secs(), "justification": justification, "ticket": ticket});
+            data.pim_rules.insert(format!("{}|{role}", key(scope)), rules);
         });
     }
 

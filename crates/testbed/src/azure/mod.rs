@@ -25,6 +25,7 @@ mod activity;
 mod assignments;
 mod call;
 mod compute;
+pub mod contract;
 mod edge;
 mod effective;
 mod exchange;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, page, text};
+use super::call::{Answer, Call, Reply, page, set, text};
 use super::operations::{Work, result_link, state_link};
 use super::rules::check;
 use super::scope::{Target, key, subscription};
@@ -99,10 +99,10 @@ impl Nsg {
             "defaultSecurityRules": default_rules(&self.id),
         });
         if !nics.is_empty() {
-            properties["networkInterfaces"] = ids(nics).into();
+            set(&mut properties, "networkInterfaces", ids(nics));
         }
         if !subnets.is_empty() {
-            properties["subnets"] = ids(subnets).into();
+            set(&mut properties, "subnets", ids(subnets));
         }
         json!({
             "id": self.id,
@@ -115,13 +115,16 @@ impl Nsg {
 
     fn show_rule(&self, rule: &Rule) -> Value {
         let mut properties = rule.properties.clone();
-        properties["provisioningState"] = match rule.state {
-            State::Succeeded => "Succeeded",
-            State::Updating => "Updating",
-            State::Deleting => "Deleting",
-            State::Failed => "Failed",
-        }
-        .into();
+        set(
+            &mut properties,
+            "provisioningState",
+            match rule.state {
+                State::Succeeded => "Succeeded",
+                State::Updating => "Updating",
+                State::Deleting => "Deleting",
+                State::Failed => "Failed",
+            },
+        );
         json!({
             "id": format!("{}/securityRules/{}", self.id, rule.name),
             "name": rule.name,

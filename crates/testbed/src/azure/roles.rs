@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, text};
+use super::call::{Answer, Call, Reply, set, text};
 use super::rights;
 use super::scope::{Target, covers};
 use super::world::Data;
@@ -147,11 +147,11 @@ fn put(call: &Call, target: &Target, data: &mut Data, name: &str) -> Answer {
         let message = "The role definition has no permissions or no assignable scopes.";
         return Err(Reply::arm(400, "InvalidRoleDefinition", message));
     }
-    properties["type"] = "CustomRole".into();
-    properties["createdOn"] = call.now.to_string().into();
-    properties["updatedOn"] = call.now.to_string().into();
-    properties["createdBy"] = call.caller.clone().into();
-    properties["updatedBy"] = call.caller.clone().into();
+    set(&mut properties, "type", "CustomRole");
+    set(&mut properties, "createdOn", call.now.to_string());
+    set(&mut properties, "updatedOn", call.now.to_string());
+    set(&mut properties, "createdBy", call.caller.clone());
+    set(&mut properties, "updatedBy", call.caller.clone());
     let role = json!({
         "id": format!("{}/providers/Microsoft.Authorization/roleDefinitions/{name}", target.scope),
         "name": name,

@@ -4,7 +4,9 @@ use super::call::{Answer, Call, Reply};
 use super::scope::{Target, key};
 use super::state::World;
 use super::world::Data;
-use super::{activity, assignments, compute, effective, graph, network, operations, rights, roles, token};
+use super::{
+    activity, assignments, compute, effective, graph, jit, network, operations, pim, rights, roles, token,
+};
 
 /// What needs no token: tokens themselves, and what is known of the tenant. Nothing where the call is none of these.
 pub(super) fn open(call: &Call, world: &mut World) -> Option<Answer> {
@@ -87,6 +89,14 @@ fn arm(call: &Call, data: &mut Data) -> Answer {
         ("", "") if key(&call.path).contains("/resourcegroups/") => compute::resource_groups(call, data),
         ("microsoft.authorization", "roledefinitions") => roles::answer(call, &target, data),
         ("microsoft.authorization", "roleassignments") => assignments::answer(call, &target, data),
+        ("microsoft.authorization", kind)
+            if kind.contains("schedule") || kind.starts_with("rolemanagementpolic") =>
+        {
+            pim::answer(call, &target, data)
+        }
+        ("microsoft.security", kind) if kind.contains("jitnetworkaccesspolicies") => {
+            jit::answer(call, &target, data)
+        }
         ("microsoft.insights", "eventtypes/values") => activity::answer(call, data),
         ("microsoft.network", "networksecuritygroups") => network::groups(call, &target, data),
         ("microsoft.network", "networksecuritygroups/securityrules") => network::rules(call, &target, data),

@@ -17,17 +17,7 @@ fn refuse(name: &str, code: &str, why: &str) -> Reply {
 
 /// Refuses what Azure refuses ("Network security groups", Azure Virtual Network: properties of a rule).
 pub(super) fn check(name: &str, rule: &Value) -> Result<(), Reply> {
-    let ok = !name.is_empty()
-        && name.len() <= 80
-        && name.starts_with(|one: char| one.is_ascii_alphanumeric())
-        && name.ends_with(|one: char| one.is_ascii_alphanumeric() || one == '_')
-        && name
-            .chars()
-            .all(|one| one.is_ascii_alphanumeric() || "._-".contains(one));
-    if !ok {
-        let message = format!("Resource name {name} is invalid.");
-        return Err(Reply::arm(400, "InvalidResourceName", message));
-    }
+    check_name(name)?;
     let priority = rule.get("priority").and_then(Value::as_i64).unwrap_or_default();
     if !(100..=4096).contains(&priority) {
         let why = format!("the priority {priority} is not between 100 and 4096.");
@@ -62,6 +52,29 @@ pub(super) fn check(name: &str, rule: &Value) -> Result<(), Reply> {
             "the description is longer than 140 characters.",
         ));
     }
+    check_lists(name, rule)
+}
+
+/// "Naming rules and restrictions for Azure resources": Microsoft.Network, securityRules.
+fn check_name(name: &str) -> Result<(), Reply> {
+    let ok = (1..=80).contains(&name.len())
+        && name.starts_with(|one: char| one.is_ascii_alphanumeric())
+        && name.ends_with(|one: char| one.is_ascii_alphanumeric() || one == '_')
+        && name
+            .chars()
+            .all(|one| one.is_ascii_alphanumeric() || "._-".contains(one));
+    if ok {
+        return Ok(());
+    }
+    Err(Reply::arm(
+        400,
+        "InvalidResourceName",
+        format!("Resource name {name} is invalid."),
+    ))
+}
+
+/// Addresses and ports: each alone or as a list, never both.
+fn check_lists(name: &str, rule: &Value) -> Result<(), Reply> {
     for (one, many) in [
         ("sourceAddressPrefix", "sourceAddressPrefixes"),
         ("destinationAddressPrefix", "destinationAddressPrefixes"),

@@ -4,6 +4,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
 
 use super::Azure;
+use super::call::set;
 use super::network::Nsg;
 use super::scope::key;
 use super::token::{Credential, Proof as Kept, thumbprint};
@@ -153,7 +154,7 @@ impl Azure {
             if let Some(network) = data.resources.get_mut(&key(&network_id(&scope)))
                 && let Some(subnet) = network.pointer_mut("/properties/subnets/0/properties")
             {
-                subnet["networkSecurityGroup"] = json!({"id": nsg});
+                set(subnet, "networkSecurityGroup", json!({"id": nsg}));
             }
         });
     }
@@ -340,7 +341,7 @@ fn add_vm(
         },
     });
     if let Some(nsg) = nsg {
-        shown["properties"]["networkSecurityGroup"] = json!({"id": nsg});
+        set(&mut shown, "properties/networkSecurityGroup", json!({"id": nsg}));
     }
     data.resources.insert(key(&nic), shown);
     let shown = json!({

@@ -66,12 +66,10 @@ impl World {
     /// Lets reads of paths with this in it see what was so long ago; nothing: no more of that.
     pub(super) fn lag(&mut self, path: &str, by: Duration) {
         let now = self.now();
+        let path = path.to_ascii_lowercase();
         self.lags.retain(|lag| lag.path != path);
         if by > Duration::ZERO {
-            self.lags.push(Lag {
-                path: path.to_ascii_lowercase(),
-                by,
-            });
+            self.lags.push(Lag { path, by });
             if self.past.is_empty() {
                 self.past.push_back((Timestamp::MIN, self.data.clone()));
             }

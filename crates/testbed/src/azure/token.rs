@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, text};
+use super::call::{Answer, Call, Reply, set, text};
 use super::operations::after;
 use super::state::World;
 
@@ -100,7 +100,7 @@ pub(super) fn answer(call: &Call, world: &mut World) -> Answer {
         let judged: Vec<_> = judged.collect();
         let at = judged.iter().position(Result::is_ok);
         at.and_then(|at| ours.get(at)).ok_or_else(|| {
-            let why = judged.into_iter().filter_map(Result::err).last();
+            let why = judged.into_iter().filter_map(Result::err).next_back();
             let (number, why) = why.unwrap_or((700_027, "no credential takes an assertion".to_owned()));
             refusal(
                 call,
@@ -275,10 +275,14 @@ pub(super) fn of_the_machine(call: &Call, world: &mut World) -> Answer {
     };
     let mut body = issue(call, world, &one.principal, audience);
     let life = world.token_life.as_secs();
-    body["expires_in"] = life.to_string().into();
-    body["expires_on"] = (after(call.now, world.token_life).as_second()).to_string().into();
-    body["resource"] = audience.into();
-    body["client_id"] = one.client.clone().into();
+    set(&mut body, "expires_in", life.to_string());
+    set(
+        &mut body,
+        "expires_on",
+        (after(call.now, world.token_life).as_second()).to_string(),
+    );
+    set(&mut body, "resource", audience);
+    set(&mut body, "client_id", one.client.clone());
     Ok(Reply::ok(body))
 }
 

@@ -2,7 +2,11 @@
 #![cfg(test)]
 
 mod client;
+mod contract;
 mod groups;
+mod inventory;
+mod jit;
 mod network;
+mod pim;
 mod roles;
 mod tokens;

@@ -2,10 +2,11 @@
 
 mod groups;
 mod look_up;
+mod pim;
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply, path_and_query};
+use super::call::{Answer, Call, Reply, path_and_query, set};
 use super::world::Data;
 
 /// Everything below `/v1.0`, batches apart.
@@ -13,6 +14,7 @@ pub(super) fn answer(call: &Call, data: &mut Data) -> Answer {
     let parts = call.parts();
     match (call.method.as_str(), parts.get(1..).unwrap_or_default()) {
         ("POST", ["$batch"]) => batch(call, data),
+        (_, ["identityGovernance", "privilegedAccess", "group", ..]) => pim::answer(call, data),
         (_, ["groups", ..]) => groups::answer(call, data),
         (_, ["users" | "servicePrincipals" | "directoryObjects", ..]) => look_up::answer(call, data),
         _ => Err(no_route(call)),
@@ -97,7 +99,7 @@ fn batch(call: &Call, data: &mut Data) -> Answer {
         };
         let mut response = json!({"id": word("id"), "status": reply.status});
         if let Some(body) = reply.body {
-            response["body"] = body;
+            set(&mut response, "body", body);
         }
         responses.push(response);
     }
