@@ -443,7 +443,11 @@ mod tests {
         );
         refused(group(&json!({"group": "admins"})), "/group", "object id");
         assert!(Assigned::read(&json!({"role": TENANT, "pim": true})).unwrap().pim);
-        assert!(!membership(&Value::Null).unwrap() && membership(&json!({"pim": true})).unwrap() && membership(&json!({"owner": true})).is_err());
+        assert!(
+            !membership(&Value::Null).unwrap()
+                && membership(&json!({"pim": true})).unwrap()
+                && membership(&json!({"owner": true})).is_err()
+        );
         for (_, guid) in BUILT_IN {
             assert!(is_guid(guid), "{guid}");
         }

@@ -92,10 +92,12 @@ impl Connected {
         let doing = "asking PIM for the membership";
         match self.request_member(&body, doing).await? {
             Ok(status) => became(&status),
-            Err(refusal) if refusal.is("RoleAssignmentExists") => match self.held_member(key, wanted).await? {
-                Held::Ours(_) => Ok(Progress::Pending { poll_after: POLL }),
-                _ => Err(standing(wanted)),
-            },
+            Err(refusal) if refusal.is("RoleAssignmentExists") => {
+                match self.held_member(key, wanted).await? {
+                    Held::Ours(_) => Ok(Progress::Pending { poll_after: POLL }),
+                    _ => Err(standing(wanted)),
+                }
+            }
             Err(refusal) => Err(refusal.error(doing)),
         }
     }
@@ -106,12 +108,19 @@ impl Connected {
         doing: &str,
     ) -> Result<Result<String, super::error::Refusal>, Error> {
         let path = format!("{PIM}/assignmentScheduleRequests");
-        let made = self.client.call(Api::Graph, Method::POST, &path, Some(body), doing).await?;
+        let made = self
+            .client
+            .call(Api::Graph, Method::POST, &path, Some(body), doing)
+            .await?;
         Ok(made.map(|answer| text(&answer.body, "/status").to_owned()))
     }
 
     /// Has PIM take somebody out of a group, where it put them in for us.
-    pub(super) async fn unschedule_member(&self, key: &str, wanted: Option<&Membership>) -> Result<Progress, Error> {
+    pub(super) async fn unschedule_member(
+        &self,
+        key: &str,
+        wanted: Option<&Membership>,
+    ) -> Result<Progress, Error> {
         let Some(given) = self.where_scheduled(key, wanted).await? else {
             return Ok(Progress::Done);
         };
@@ -129,7 +138,9 @@ impl Connected {
         match self.request_member(&body, doing).await? {
             Ok(_) => Ok(Progress::Done),
             // It ended by itself meanwhile.
-            Err(refusal) if refusal.is("RoleAssignmentDoesNotExist") || refusal.status == 404 => Ok(Progress::Done),
+            Err(refusal) if refusal.is("RoleAssignmentDoesNotExist") || refusal.status == 404 => {
+                Ok(Progress::Done)
+            }
             Err(refusal) if refusal.is("ActiveDurationTooShort") => {
                 Err(Error::new(Fault::Conflict, refusal.error(doing).detail))
             }
@@ -163,7 +174,11 @@ impl Connected {
         Ok(found)
     }
 
-    async fn where_scheduled(&self, key: &str, wanted: Option<&Membership>) -> Result<Option<Membership>, Error> {
+    async fn where_scheduled(
+        &self,
+        key: &str,
+        wanted: Option<&Membership>,
+    ) -> Result<Option<Membership>, Error> {
         match wanted {
             Some(wanted) => Ok(Some(wanted.clone())),
             None => Ok(self.scheduled_at().await?.remove(key)),
@@ -174,6 +189,9 @@ impl Connected {
 fn standing(wanted: &Membership) -> Error {
     Error::new(
         Fault::AlreadyStanding,
-        format!("{} is a member of {} already, and not by this Daypass", wanted.principal, wanted.group),
+        format!(
+            "{} is a member of {} already, and not by this Daypass",
+            wanted.principal, wanted.group
+        ),
     )
 }

@@ -89,7 +89,10 @@ impl Connected {
             schedules(&wanted.scope),
             wanted.principal
         );
-        let all = self.client.list(Api::Arm, &path, "reading the schedules of PIM").await?;
+        let all = self
+            .client
+            .list(Api::Arm, &path, "reading the schedules of PIM")
+            .await?;
         let at_scope = |shown: &&Value| {
             wanted.is_given_by(shown) && same(text(shown, "/properties/scope"), &wanted.scope)
         };
@@ -100,7 +103,11 @@ impl Connected {
         let path = requests(&wanted.scope, &format!("/{request}"));
         let request = match request {
             "" => None,
-            _ => self.client.find(Api::Arm, &path, "reading the request of PIM").await?,
+            _ => {
+                self.client
+                    .find(Api::Arm, &path, "reading the request of PIM")
+                    .await?
+            }
         };
         let mark = request.and_then(|request| self.requested(&request));
         Ok(match mark.filter(|mark| mark.key == key) {
@@ -167,7 +174,10 @@ impl Connected {
     ) -> Result<Result<String, super::error::Refusal>, Error> {
         let path = requests(&wanted.scope, &format!("/{}", fresh_guid()));
         let body = json!({"properties": properties});
-        let made = self.client.call(Api::Arm, Method::PUT, &path, Some(&body), doing).await?;
+        let made = self
+            .client
+            .call(Api::Arm, Method::PUT, &path, Some(&body), doing)
+            .await?;
         Ok(made.map(|answer| text(&answer.body, "/properties/status").to_owned()))
     }
 
@@ -177,7 +187,9 @@ impl Connected {
             Some(wanted) => vec![wanted.clone()],
             None => {
                 let all = self.schedules().await?.into_iter();
-                all.filter(|(mark, ..)| mark == key).map(|(_, given, _)| given).collect()
+                all.filter(|(mark, ..)| mark == key)
+                    .map(|(_, given, _)| given)
+                    .collect()
             }
         };
         for given in all {
@@ -206,7 +218,11 @@ impl Connected {
     }
 
     /// Whether PIM gives the role for us, and until when.
-    pub(super) async fn is_scheduled(&self, key: &str, wanted: Option<&Assignment>) -> Result<Inspection, Error> {
+    pub(super) async fn is_scheduled(
+        &self,
+        key: &str,
+        wanted: Option<&Assignment>,
+    ) -> Result<Inspection, Error> {
         let Some(wanted) = wanted else {
             let all = self.schedules().await?;
             let found = all.into_iter().find(|(mark, ..)| mark == key);
@@ -228,7 +244,10 @@ impl Connected {
         let mut found = Vec::new();
         for subscription in self.subscriptions().await? {
             let doing = "reading the requests of PIM";
-            let all = self.client.list(Api::Arm, &requests(&subscription, ""), doing).await?;
+            let all = self
+                .client
+                .list(Api::Arm, &requests(&subscription, ""), doing)
+                .await?;
             let marks = all.iter().filter_map(|request| {
                 let name = text(request, "/name").to_ascii_lowercase();
                 Some((name, self.requested(request)?))
@@ -238,7 +257,11 @@ impl Connected {
                 continue;
             }
             let doing = "reading the schedules of PIM";
-            for shown in self.client.list(Api::Arm, &schedules(&subscription), doing).await? {
+            for shown in self
+                .client
+                .list(Api::Arm, &schedules(&subscription), doing)
+                .await?
+            {
                 let request = last(text(&shown, "/properties/roleAssignmentScheduleRequestId"));
                 if let Some(mark) = marks.get(&request.to_ascii_lowercase()) {
                     let given = Assignment {
@@ -288,7 +311,10 @@ mod tests {
     #[test]
     fn a_status_says_what_became_of_it() {
         assert_eq!(became("Provisioned"), Ok(Progress::Done));
-        assert_eq!(became("PendingProvisioning"), Ok(Progress::Pending { poll_after: POLL }));
+        assert_eq!(
+            became("PendingProvisioning"),
+            Ok(Progress::Pending { poll_after: POLL })
+        );
         assert_eq!(became("SomethingNew"), Ok(Progress::Done));
         assert_eq!(became("Denied").unwrap_err().fault, Fault::Denied);
         assert_eq!(became("PendingApproval").unwrap_err().fault, Fault::Misconfigured);

@@ -159,13 +159,7 @@ fn parts(key: &str) -> &'static [Part] {
         Some("group") => &[Part::Groups],
         Some("pim") => &[Part::Pim],
         Some("grouppim") => &[Part::GroupPim],
-        _ => &[
-            Part::Roles,
-            Part::Rules,
-            Part::Groups,
-            Part::Pim,
-            Part::GroupPim,
-        ],
+        _ => &[Part::Roles, Part::Rules, Part::Groups, Part::Pim, Part::GroupPim],
     }
 }
 
@@ -255,7 +249,10 @@ impl Provider for Connected {
                 listed.insert(key, Limit::Told(None));
             }
             let scheduled = if_allowed(self.scheduled().await)?;
-            for (key, until) in scheduled.into_iter().chain(if_allowed(self.scheduled_members().await)?) {
+            for (key, until) in scheduled
+                .into_iter()
+                .chain(if_allowed(self.scheduled_members().await)?)
+            {
                 listed.insert(key, Limit::Told(until));
             }
             Ok(listed)

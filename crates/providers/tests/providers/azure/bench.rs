@@ -12,6 +12,7 @@ use daypass_providers::azure::{Azure as Connector, Cloud, Identity, Login};
 use daypass_providers::{
     Credential, Error, Inspection, Kind, Notebook, Progress, Provider, Revealed, Secrets,
 };
+use daypass_testbed::azure::contract::Verdict;
 use daypass_testbed::azure::{Azure, Certificate, Fault, Program, Proof, Struck, Times};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -272,5 +273,15 @@ impl Stand for One {
 
     async fn up(&self) {
         self.bench.set_down(false);
+    }
+}
+
+/// Holds all that was asked and answered against Microsoft's own descriptions; says so where they are not at hand.
+pub(super) fn as_described(bench: &Bench) {
+    match bench.azure.check_contract().unwrap() {
+        Verdict::NotTested(why) => println!("NOT TESTED: {why}"),
+        Verdict::Tested { held, wrong, .. } => {
+            assert!(held > 0 && wrong.is_empty(), "{wrong:#?}");
+        }
     }
 }

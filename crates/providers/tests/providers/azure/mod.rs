@@ -3,5 +3,7 @@
 mod bench;
 mod group;
 mod identity;
+mod pim;
 mod ports;
+mod rights;
 mod role;

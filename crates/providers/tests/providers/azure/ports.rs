@@ -9,7 +9,7 @@ use daypass_providers::{Inspection, Progress};
 use daypass_testbed::azure::{Fault, Times};
 use serde_json::json;
 
-use super::bench::{Bench, One, address, give, is_there};
+use super::bench::{Bench, One, address, as_described, give, is_there};
 use crate::conformance;
 use crate::stand::{Stand as _, keys};
 
@@ -54,7 +54,9 @@ impl One {
 
 #[tokio::test]
 async fn ports_keep_the_contract() {
-    conformance::all(&machine()).await;
+    let one = machine();
+    conformance::all(&one).await;
+    as_described(&one.bench);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use daypass_providers::{Inspection, Progress};
 use daypass_testbed::azure::{Fault, Times};
 use serde_json::json;
 
-use super::bench::{Bench, One, give, is_there};
+use super::bench::{Bench, One, as_described, give, is_there};
 use crate::conformance;
 use crate::stand::{Stand as _, keys};
 
@@ -62,7 +62,9 @@ impl One {
 
 #[tokio::test]
 async fn role_assignments_keep_the_contract() {
-    conformance::all(&reader()).await;
+    let one = reader();
+    conformance::all(&one).await;
+    as_described(&one.bench);
 }
 
 #[tokio::test]
