@@ -4,6 +4,7 @@
 //! is kept by the suite in `tests/providers/conformance.rs`, which every provider passes. This is the only crate below the server that
 //! may set timers: a call to a target is bounded in time by the provider that makes it.
 
+pub mod azure;
 pub mod command;
 pub mod memory;
 pub mod postgres;
@@ -21,7 +22,15 @@ pub use contract::{
     Activity, Capabilities, Credential, Error, Inspection, Kind, Limit, Listed, Needs, Placed, Progress,
     Provider, SecretUse,
 };
-pub use secrets::{Revealed, Secrets, Tls};
+pub use secrets::{Notebook, Revealed, Secrets, Tls};
 
 /// Every kind of target that a server offers. An explicit list: adding a kind is one line here.
-pub const ALL: &[&dyn Kind] = &[&postgres::Postgres, &command::Command, &ssh::Ssh];
+pub const ALL: &[&dyn Kind] = &[
+    &postgres::Postgres,
+    &command::Command,
+    &ssh::Ssh,
+    &azure::Azure,
+    &azure::AzureVm,
+    &azure::AzureRole,
+    &azure::AzureGroup,
+];

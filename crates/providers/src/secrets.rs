@@ -1,10 +1,11 @@
-//! Where a connector's admin secret comes from, and which programs it may run. The server implements it: what binds names
-//! to values is the operator's.
+//! Where a connector's admin secret comes from, which programs it may run, and as whom it calls a
+//! cloud. The server implements it: what binds names to values is the operator's.
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Fault;
 use secrecy::SecretString;
 
+use crate::azure::Identity;
 use crate::{Error, Program};
 
 /// The operator's secrets and programs, by name. `server.yaml` says where each secret is kept and to which hosts it may be
@@ -62,6 +63,21 @@ pub trait Secrets: Send + Sync {
         None
     }
 
+    /// The identity of this name, if the operator lets connectors call a cloud as it. It does not change while the server runs.
+    fn identity(&self, _name: &str) -> Option<Identity> {
+        None
+    }
+
+    /// The names of all identities.
+    fn identities(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Where a connector notes what it made at targets that bear no mark; `None` where the server keeps no notes.
+    fn notebook(&self) -> Option<std::sync::Arc<dyn Notebook>> {
+        None
+    }
+
     /// The value of a secret that is about to be handed to a program.
     ///
     /// # Errors
@@ -70,6 +86,30 @@ pub trait Secrets: Send + Sync {
         let detail = format!("the secret {name} may not be handed to the program {program}");
         Err(Error::new(Fault::Denied, detail))
     }
+}
+
+/// Durable notes of connectors, for what a target itself cannot tell: a membership of a group bears no mark of who made it, and yet
+/// what stood before must be told from what we gave, also after a crash. Small: one line for each such thing. Notes say what was
+/// made, and never that somebody may have it: that is in the ledger.
+#[async_trait]
+pub trait Notebook: Send + Sync {
+    /// All notes whose names begin so.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] where they cannot be read.
+    async fn notes(&self, prefix: &str) -> Result<std::collections::BTreeMap<String, String>, Error>;
+
+    /// Writes a note durably, in place of any of that name.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] where it could not be kept.
+    async fn write(&self, name: &str, text: &str) -> Result<(), Error>;
+
+    /// Forgets a note; one that is not there is forgotten already.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] where it may still be there.
+    async fn strike(&self, name: &str) -> Result<(), Error>;
 }
 
 /// A secret, with how the connection that carries it must be protected.

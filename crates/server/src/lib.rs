@@ -23,6 +23,7 @@ mod identity;
 pub mod log;
 mod loops;
 mod metrics;
+mod notebook;
 mod notify;
 mod personas;
 mod probe;

@@ -12,15 +12,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Fault;
+use daypass_providers::azure::Identity;
 use daypass_providers::ssh::Register;
-use daypass_providers::{Error as TargetError, Program, Revealed, Secrets, Tls};
+use daypass_providers::{Error as TargetError, Notebook, Program, Revealed, Secrets, Tls};
 use daypass_store::Store;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroize as _;
 
 use crate::authorities::Authorities;
-use crate::config::{ProgramConfig, SecretFrom, SecretSource, TlsMode};
+use crate::config::{IdentityConfig, ProgramConfig, SecretFrom, SecretSource, TlsMode};
 use crate::durable::replace;
+use crate::notebook::Notes;
 use crate::sealing::KeyFile;
 
 /// The longest secret that is read, in bytes.
@@ -86,7 +88,9 @@ pub enum SecretError {
 pub(crate) struct ConfiguredSecrets {
     sources: Arc<BTreeMap<String, SecretSource>>,
     programs: Arc<BTreeMap<String, Program>>,
+    identities: Arc<BTreeMap<String, Identity>>,
     register: Option<Arc<dyn Register>>,
+    notebook: Option<Arc<dyn Notebook>>,
 }
 
 impl ConfiguredSecrets {
@@ -96,7 +100,9 @@ impl ConfiguredSecrets {
         Self {
             sources: Arc::new(sources),
             programs: Arc::default(),
+            identities: Arc::default(),
             register: None,
+            notebook: None,
         }
     }
 
@@ -109,6 +115,28 @@ impl ConfiguredSecrets {
         };
         self.register = sealing.map(over);
         self
+    }
+
+    /// The same with a notebook in this store.
+    #[must_use]
+    pub(crate) fn with_notebook(mut self, store: &Store) -> Self {
+        let store = store.clone();
+        self.notebook = Some(Arc::new(Notes { store }));
+        self
+    }
+
+    /// The same with those as whom connectors may call a cloud. Their CAs are read now; blocks on small files.
+    ///
+    /// # Errors
+    /// Where a CA cannot be read.
+    pub(crate) fn with_identities(
+        mut self,
+        identities: &BTreeMap<String, IdentityConfig>,
+    ) -> Result<Self, SecretError> {
+        let whole = |(name, config): (&String, &IdentityConfig)| Ok((name.clone(), config.whole(name)?));
+        let all = identities.iter().map(whole).collect::<Result<_, SecretError>>()?;
+        self.identities = Arc::new(all);
+        Ok(self)
     }
 
     /// The same with the programs that connectors may run. Variables that they inherit are read now.
@@ -294,6 +322,18 @@ impl Secrets for ConfiguredSecrets {
 
     fn register(&self) -> Option<Arc<dyn Register>> {
         self.register.clone()
+    }
+
+    fn identity(&self, name: &str) -> Option<Identity> {
+        self.identities.get(name).cloned()
+    }
+
+    fn identities(&self) -> Vec<String> {
+        self.identities.keys().cloned().collect()
+    }
+
+    fn notebook(&self) -> Option<Arc<dyn Notebook>> {
+        self.notebook.clone()
     }
 
     fn program(&self, name: &str) -> Option<Program> {

@@ -133,10 +133,11 @@ impl Entropy for SystemEntropy {
 /// Where the store does not open, or holds a policy that does not load here.
 pub async fn open(config: &ServerConfig, kinds: &[&'static dyn Kind]) -> Result<Arc<Engine>, StartError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
+    let secrets = secrets.with_identities(&config.identities)?;
     let store = open_store(config, &secrets).await?;
     let sealing = sealing(config);
     sealing.as_ref().map(KeyFile::read_blocking).transpose()?;
-    let secrets = secrets.with_authorities(&store, sealing);
+    let secrets = secrets.with_authorities(&store, sealing).with_notebook(&store);
     let parts = EngineParts {
         store,
         kinds: kinds.to_vec(),

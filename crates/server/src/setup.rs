@@ -40,6 +40,7 @@ pub async fn hash_password(password: SecretString) -> Result<String, HashError> 
 /// The first that is not there, cannot be read by this user, or is to sign webhooks and no key for that.
 pub fn try_secrets(config: &ServerConfig) -> Result<(), SecretError> {
     let secrets = ConfiguredSecrets::new(config.secrets.clone()).with_programs(&config.programs);
+    let secrets = secrets.with_identities(&config.identities)?;
     for (name, source) in &config.secrets {
         for (host, port) in &source.hosts {
             secrets.reveal_blocking(name, host, *port)?;

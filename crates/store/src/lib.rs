@@ -24,6 +24,7 @@ mod keys;
 mod link;
 mod locks;
 mod log;
+mod notes;
 mod notices;
 mod page;
 mod past;

@@ -23,7 +23,7 @@ const ASKER: usize = 16;
 const SPELLED: &str = "x-";
 
 /// The key of one item of a grant.
-pub(super) fn of_grant(grant: GrantId, index: usize) -> String {
+pub(crate) fn of_grant(grant: GrantId, index: usize) -> String {
     format!("{grant}_{index}").to_ascii_lowercase()
 }
 
@@ -51,7 +51,7 @@ pub(super) fn of(placed: &Placed<'_>) -> String {
 
 /// Who asks, as programs are told it: this installation by this connector. Two connectors may name one program, and what
 /// the one made must not be what the other one lists: it would be taken away there as nobody's.
-pub(super) fn asker(installation: &str, connector: &Name) -> Result<String, Error> {
+pub(crate) fn asker(installation: &str, connector: &Name) -> Result<String, Error> {
     let who = json!({"installation": installation, "connector": connector});
     let bad = |error: canonical::NotCanonical| Error::new(Fault::Bug, format!("naming who asks: {error}"));
     let digest = canonical::digest(&who).map_err(bad)?;
@@ -65,7 +65,7 @@ fn short(digest: &Hash) -> String {
 
 /// A key as a program sees it: lower-case letters, digits, `_` and `-`, a letter or digit first. Keys of our own making are
 /// so; any other is spelled.
-pub(super) fn told(key: &str) -> String {
+pub(crate) fn told(key: &str) -> String {
     if is_plain(key) && !key.starts_with(SPELLED) && key.len() <= PLAIN_MAX {
         key.to_owned()
     } else {
@@ -74,7 +74,7 @@ pub(super) fn told(key: &str) -> String {
 }
 
 /// The key that was told as this; `None` if none ever was.
-pub(super) fn heard(told: &str) -> Option<String> {
+pub(crate) fn heard(told: &str) -> Option<String> {
     match told.strip_prefix(SPELLED) {
         Some(digits) => String::from_utf8(hex::decode(digits).ok()?).ok(),
         None if is_plain(told) && told.len() <= PLAIN_MAX => Some(told.to_owned()),
@@ -91,7 +91,7 @@ fn is_plain(key: &str) -> bool {
 
 /// A login as a program sees it: letters, digits and `. _ - @ +`, a letter or digit first. Every login is so; any other text
 /// has `%` and two digits for each byte that is no letter or digit.
-pub(super) fn holder(login: &str) -> String {
+pub(crate) fn holder(login: &str) -> String {
     if login.parse::<Name>().is_ok() {
         return login.to_owned();
     }

@@ -17,7 +17,7 @@
 
 mod answer;
 mod config;
-mod keys;
+pub(crate) mod keys;
 mod message;
 mod program;
 mod provider;

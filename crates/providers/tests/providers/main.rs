@@ -10,6 +10,8 @@
 //! ```
 
 #[cfg(test)]
+mod azure;
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod conformance;

@@ -1,12 +1,13 @@
 //! What a provider brings to the conformance suite: a target of its own that can be looked at from outside.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use daypass_core::entitlement::Spec;
 use daypass_core::id::{GrantId, PersonId};
 use daypass_core::time::Timestamp;
-use daypass_providers::{Credential, Error, Kind, Provider};
+use daypass_providers::{Credential, Error, Kind, Placed, Provider};
 use serde_json::Value;
 
 /// What a spec of the suite gives.
@@ -51,6 +52,16 @@ pub(crate) trait Stand: Send + Sync {
     /// added by hand is part of it.
     async fn everything_else(&self) -> String;
 
+    /// What the target calls who a grant of the suite is for, where the kind wants to know.
+    fn subject(&self, _grant: u8) -> Option<String> {
+        None
+    }
+
+    /// The address that a grant of the suite is for, where the kind opens something to one.
+    fn source(&self, _grant: u8) -> Option<IpAddr> {
+        None
+    }
+
     async fn down(&self);
 
     async fn up(&self);
@@ -67,17 +78,29 @@ pub(crate) trait Use: Send {
 
 /// The spec of a grant's only item.
 pub(crate) fn spec_of(stand: &dyn Stand, grant: u8, (resource, role): (Value, Value)) -> (String, Spec) {
+    let (subject, source) = (stand.subject(grant), stand.source(grant));
     let grant = GrantId::from_bytes([grant; 10]);
-    let key = stand.kind().target_key(grant, 0, &resource, &role);
+    let holder = PersonId::from_bytes([7; 10]);
+    let item = "orders/role".parse().unwrap();
+    let key = stand.kind().key(&Placed {
+        grant,
+        index: 0,
+        holder,
+        item: &item,
+        resource: &resource,
+        role: &role,
+        subject: subject.as_deref(),
+        source,
+    });
     let spec = Spec {
         kind: stand.kind().name().parse().unwrap(),
-        item: "orders/role".parse().unwrap(),
+        item,
         resource,
         role,
-        holder: PersonId::from_bytes([7; 10]),
+        holder,
         grant,
-        subject: None,
-        source: None,
+        subject,
+        source,
     };
     (key, spec)
 }

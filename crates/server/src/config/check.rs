@@ -14,7 +14,7 @@ use super::raw::{
 };
 use super::{
     ConfigError, DEFAULT_LISTEN, LogConfig, PostgresConfig, ReconcileConfig, SecretFrom, SecretSource,
-    Secrets, ServerConfig, SigningConfig, StoreConfig, TlsFiles, TlsMode, notices, witnesses,
+    Secrets, ServerConfig, SigningConfig, StoreConfig, TlsFiles, TlsMode, identities, notices, witnesses,
 };
 
 /// A working day: whoever starts in the morning need not log in twice.
@@ -46,6 +46,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         .iter()
         .map(|(name, program)| Ok((name.clone(), in_file.program(name, program, &secrets)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
+    let identities = identities::check(&in_file, &raw.identities)?;
     let notices = notices::check(&in_file, &raw.notices, &secrets)?;
     let state_dir = raw
         .state_dir
@@ -84,6 +85,7 @@ pub(super) fn check(file: &Path, raw: Raw) -> Result<ServerConfig> {
         signing_key: raw.signing_key.as_ref().map(|key| in_file.signing(key)),
         witnesses,
         programs,
+        identities,
         trusted_proxies,
         session_lifetime,
         reconcile: in_file.reconcile(&raw.reconcile)?,

@@ -1,11 +1,12 @@
 //! `server.yaml`: the operator's own file on the machine. No API changes it, because it binds names to the outside world:
-//! which secrets exist, which hosts each may be sent to, which programs may run, who listens where. Reading it is strict and
+//! which secrets exist, which hosts each may be sent to, which programs may run, as whom a cloud is called, who listens where. Reading it is strict and
 //! says file and line.
 
 mod apart;
 mod check;
 mod diagnostic;
 mod gateway;
+mod identities;
 mod notices;
 mod programs;
 mod raw;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 pub use apart::ApartConfig;
 pub use diagnostic::ConfigError;
 pub use gateway::{Address, Elsewhere, GatewayConfig, PostgresGateway, RecordingsConfig, SshGateway};
+pub use identities::IdentityConfig;
 pub(crate) use notices::MAIL;
 pub use notices::{MailConfig, MailTls, NoticesConfig, WebhookConfig};
 pub use witnesses::{WitnessAt, WitnessesConfig};
@@ -58,6 +60,8 @@ pub struct ServerConfig {
     pub witnesses: WitnessesConfig,
     /// Which programs connectors of kind `command` may run.
     pub programs: BTreeMap<String, ProgramConfig>,
+    /// As whom connectors may call a cloud.
+    pub identities: BTreeMap<String, IdentityConfig>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// How long a login lasts.
@@ -257,6 +261,7 @@ impl ServerConfig {
             signing_key: None,
             witnesses: WitnessesConfig::default(),
             programs: BTreeMap::new(),
+            identities: BTreeMap::new(),
             trusted_proxies: Vec::new(),
             session_lifetime: check::DEFAULT_SESSION,
             reconcile: ReconcileConfig::default(),

@@ -22,6 +22,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) programs: BTreeMap<String, Spanned<RawProgram>>,
     #[serde(default)]
+    pub(super) identities: BTreeMap<String, Spanned<super::identities::RawIdentity>>,
+    #[serde(default)]
     pub(super) trusted_proxies: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) sessions: RawSessions,

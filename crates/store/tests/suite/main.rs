@@ -22,6 +22,7 @@ mod keys;
 mod legal;
 mod locks;
 mod log;
+mod notes;
 mod notices;
 mod people;
 mod postgres_server;

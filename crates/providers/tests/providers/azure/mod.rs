@@ -1,0 +1,9 @@
+//! Azure against a stand-in of it: the suite for each kind of resource, then what is particular to each.
+
+mod bench;
+mod group;
+mod identity;
+mod pim;
+mod ports;
+mod rights;
+mod role;
