@@ -233,7 +233,7 @@ impl House {
 
     /// Makes an account, with a password that is given, and logs it in.
     #[track_caller]
-    fn add(&mut self, login: &str, more: &[&str]) {
+    pub(crate) fn add(&mut self, login: &str, more: &[&str]) {
         let password = format!("{login} likes quiet rivers");
         let mut add = self.as_admin(&["user", "add", login, "--password-stdin"]);
         given(add.args(more), &password, 0);

@@ -6,6 +6,7 @@ mod apart_load;
 mod apart_tls;
 mod audit;
 mod away;
+mod azure;
 mod bad_input;
 mod canaries;
 mod concurrent;
