@@ -126,6 +126,14 @@ pub struct Entitlement {
     /// The connector, and what the provider calls it there.
     #[schema(example = "pg-main:daypass_r7k2m9x0v3n5q8tz_0")]
     pub target: String,
+    /// What the target calls whom it is given to, where it is given to somebody whom the target knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b")]
+    pub subject: Option<String>,
+    /// The address that it is opened to, where it is opened to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    pub source: Option<std::net::IpAddr>,
     /// What should be.
     pub desired: Desired,
     /// What was last seen.

@@ -360,6 +360,12 @@ fn entitlement(part: &daypass_api::grant::Entitlement, now: Timestamp) -> Vec<Li
             .with(style, format!("{seen}{when}"))
             .with(Style::Bad, overdue),
     ];
+    lines.extend(
+        part.subject
+            .as_ref()
+            .map(|subject| labelled("given to", subject.clone())),
+    );
+    lines.extend(part.source.map(|source| labelled("open to", source.to_string())));
     let proof = part.evidence.as_ref().map(|evidence| match evidence {
         Evidence::TargetRead { at, residue } if residue.is_empty() => {
             format!("the target was read at {}: it is gone", instant(*at))
@@ -519,8 +525,8 @@ mod tests {
             "items": [{"resource": "orders-prod", "role": "write"}], "duration": "1h", "latest_end": "2026-01-01T02:00:00Z",
             "activated_at": "2026-01-01T00:00:00Z", "ending_since": "2026-01-01T01:00:00Z", "ended_at": "2026-01-01T01:00:02Z",
             "ended_reason": "expired", "overdue": false,
-            "entitlements": [{"resource": "orders-prod", "role": "write", "kind": "postgres", "target": "pg:daypass_x",
-                "desired": "absent", "observed": "absent", "observed_at": "2026-01-01T01:00:02Z", "overdue": false,
+            "entitlements": [{"resource": "orders-prod", "role": "write", "kind": "azure-vm", "target": "az:port_x",
+                "subject": "7f1c-ana", "source": "203.0.113.7", "desired": "absent", "observed": "absent", "observed_at": "2026-01-01T01:00:02Z", "overdue": false,
                 "evidence": {"proof": "target_read", "at": "2026-01-01T01:00:02Z", "residue": ["schema s"]}}],
         }))
         .unwrap();
@@ -532,7 +538,9 @@ mod tests {
                 "since      2026-01-01 00:00:00Z (1h10m ago)",
                 "ending     2026-01-01 01:00:00Z (expired)",
                 "ended      2026-01-01 01:00:02Z (10m ago)",
-                "at target  orders-prod/write pg:daypass_x seen absent 10m ago",
+                "at target  orders-prod/write az:port_x seen absent 10m ago",
+                "given to   7f1c-ana",
+                "open to    203.0.113.7",
                 "evidence   the target was read at 2026-01-01 01:00:02Z: it is gone; left behind: schema s",
             ]
         );

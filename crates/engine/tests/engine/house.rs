@@ -23,6 +23,8 @@ use daypass_providers::{Error as TargetError, Kind, Revealed, Secrets};
 use daypass_store::{ChangeFilter, EventFilter, From, Gate, Store};
 use secrecy::SecretString;
 
+use crate::below::Below;
+
 pub(crate) const POLICY: &str = r#"
 version: 1
 defaults: {duration: 1h, max: 4h, pending: 2h, activation: 5m, reason: required, settle: 0s}
@@ -317,7 +319,8 @@ async fn engine(
 ) -> Engine {
     let (wall, back) = (Arc::clone(clock), Arc::clone(behind));
     let steady = move || wall.load(Ordering::SeqCst) + back.load(Ordering::SeqCst);
-    let mut kinds: Vec<&'static dyn Kind> = vec![kind];
+    let below: &'static Below = Box::leak(Box::new(Below(kind)));
+    let mut kinds: Vec<&'static dyn Kind> = vec![kind, below];
     kinds.extend(daypass_providers::ALL);
     Engine::open(Parts {
         store: store.clone(),

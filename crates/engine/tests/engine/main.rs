@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod access;
+mod below;
 mod break_glass;
 mod bundles;
 mod changes;

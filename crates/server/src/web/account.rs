@@ -23,6 +23,8 @@ struct Page {
     frame: Frame,
     display: String,
     groups: Vec<String>,
+    /// What targets call them, each with its namespace.
+    handles: Vec<(String, String)>,
     manager: Option<String>,
     role: &'static str,
     tokens: Vec<Row>,
@@ -85,6 +87,11 @@ pub(super) async fn shown(visit: &Visit, refused: Option<Refused<Away>>) -> Resu
         frame,
         display: me.display.clone(),
         groups: me.groups.iter().map(ToString::to_string).collect(),
+        handles: me
+            .handles
+            .iter()
+            .map(|(namespace, handle)| (namespace.to_string(), handle.clone()))
+            .collect(),
         manager: me.manager.clone(),
         role: me.role.as_str(),
         tokens: tokens

@@ -130,6 +130,8 @@ fn entitlement(
         role: part.item().role.clone(),
         kind: part.spec.kind.clone(),
         target: part.target.to_string(),
+        subject: part.spec.subject.clone(),
+        source: part.spec.source,
         desired,
         observed: match observed {
             None => api::Observed::Never,
