@@ -94,11 +94,22 @@ impl Connector {
     }
 }
 
+/// By what means ports are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Rules of network security groups.
+    Nsg,
+    /// Just-in-time policies of Defender for Cloud.
+    Jit,
+}
+
 /// Virtual machines whose ports are opened together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Vms {
     /// Their ids, each once, in order.
     pub(super) ids: Vec<String>,
+    /// By what means.
+    pub(super) via: Via,
     /// Whether the ports are kept shut while nobody has them; `None` where the connector says.
     pub(super) closed: Option<bool>,
 }
@@ -109,7 +120,7 @@ impl Vms {
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
-        let object = Object::read(config, "", &["vms", "closed"], problems)?;
+        let object = Object::read(config, "", &["vms", "via", "closed"], problems)?;
         let mut ids = BTreeMap::new();
         for (at, value) in object.list("vms", problems) {
             match value.as_str().filter(|id| is_vm(id)) {
@@ -127,8 +138,17 @@ impl Vms {
                 format!("vms must name 1 to {VMS} virtual machines"),
             );
         }
+        let via = match object.text("via", problems) {
+            None | Some("nsg") => Via::Nsg,
+            Some("jit") => Via::Jit,
+            Some(other) => {
+                problems.add(&object.at("via"), unknown("value", other, &["nsg", "jit"]));
+                return None;
+            }
+        };
         Some(Self {
             ids: ids.into_values().collect(),
+            via,
             closed: flag(&object, "closed", problems),
         })
     }
@@ -411,6 +431,11 @@ mod tests {
         assert_eq!(vms.unwrap().ids.len(), 1, "one machine, however it is spelled");
         refused(Vms::read(&json!({"vms": ["web-1"]})), "/vms/0", "VM's id");
         refused(Vms::read(&json!({"vms": []})), "/vms", "1 to 20");
+        refused(
+            Vms::read(&json!({"vms": [VM], "via": "rdp"})),
+            "/via",
+            "known are nsg, jit",
+        );
         let ports = Ports::read(&json!({"ports": [22, {"port": 53, "protocol": "udp"}, 22]})).unwrap();
         assert_eq!(ports.0[&Protocol::Tcp], BTreeSet::from([22]));
         assert_eq!(ports.0[&Protocol::Udp], BTreeSet::from([53]));

@@ -89,6 +89,7 @@ fn connect(
         connector,
         notebook: secrets.notebook(),
         changes: tokio::sync::Mutex::new(()),
+        deciding: tokio::sync::Mutex::new(()),
     }))
 }
 

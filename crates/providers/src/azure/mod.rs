@@ -11,6 +11,7 @@
 //! | `role`, `pim` | role assignments, and those whose limit Privileged Identity Management keeps |
 //! | `group`, `group_pim` | memberships, which bear no mark and so are noted; and those whose limit PIM keeps |
 //! | `rules`, `machines`, `ports` | rules of network security groups: judged, read, written |
+//! | `jit` | just-in-time policies of Defender, which end by themselves |
 //! | `probe` | what is missing for all of it |
 //! | `provider` | the verbs |
 //!
@@ -25,6 +26,7 @@ mod group;
 mod group_pim;
 mod identity;
 mod ids;
+mod jit;
 mod kinds;
 mod machines;
 mod pim;

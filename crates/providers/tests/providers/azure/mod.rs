@@ -3,6 +3,7 @@
 mod bench;
 mod group;
 mod identity;
+mod jit;
 mod pim;
 mod ports;
 mod rights;
