@@ -1,6 +1,6 @@
 //! People and groups of the local directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
@@ -47,9 +47,13 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "ana@example.com")]
     pub mail: Option<String>,
+    /// What targets call them, by namespace: there access is given to whoever has that handle.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"entra": "7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b"}))]
+    pub handles: BTreeMap<Name, String>,
     /// Whether the account is switched on.
     pub active: bool,
-    /// When groups, manager, role or credentials last changed. A reviewer's account must have settled since.
+    /// When groups, manager, role, handles or credentials last changed. A reviewer's account must have settled since.
     #[schema(value_type = String, format = DateTime)]
     pub changed_at: Timestamp,
 }
@@ -218,6 +222,20 @@ pub struct SetMail {
     /// The address from now on; `null` for none.
     #[schema(example = "ana@example.com")]
     pub mail: Option<String>,
+}
+
+/// `POST /people/{login}/handle`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetHandle {
+    /// The namespace, as connectors name it.
+    #[schema(value_type = String, example = "entra")]
+    pub namespace: Name,
+    /// What its targets call the account from now on: 1 to 256 characters, no control characters; `null` for nothing. It has to be
+    /// said.
+    #[schema(example = "7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b", required = true)]
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub id: Option<String>,
 }
 
 /// `POST /people/{login}/password`.

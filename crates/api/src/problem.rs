@@ -174,6 +174,7 @@ const fn status(code: Code) -> u16 {
         | Code::MayNotReview
         | Code::NotHolder
         | Code::Locked
+        | Code::NoHandle
         | Code::Orphaned
         | Code::Forbidden
         | Code::GatewayOnly => 403,

@@ -151,6 +151,11 @@ pub struct Effect {
     /// The connector that sets it up.
     #[schema(value_type = String, example = "pg-main")]
     pub connector: Name,
+    /// What giving it does at the target, in the words of what is there: statements, rules, assignments. Empty where the policy's own
+    /// words say it best.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["GRANT \"app_writer\" TO \"daypass_g7k2m9x0v3n5q8tzb_0\""]))]
+    pub does: Vec<String>,
     /// What the provider reads about the role, as the policy writes it.
     #[schema(value_type = Object, example = json!({"grants": ["SELECT ON ALL TABLES IN SCHEMA public"]}))]
     pub role: serde_json::Value,

@@ -289,6 +289,8 @@ routes! {
     PersonRole: Post PERSON_ROLE, Administrator, PERSON;
     /// Sets where mail for somebody goes.
     PersonMail: Post PERSON_MAIL, Administrator, MANAGE;
+    /// Says what targets of a namespace call somebody.
+    PersonHandle: Post PERSON_HANDLE, Administrator, MANAGE;
     /// Sets one's own password, or anybody's as an administrator.
     PersonPassword: Post PERSON_PASSWORD, Member, PERSON;
     /// Switches an account off.

@@ -84,6 +84,7 @@ impl Exit {
             | Code::NotHolder
             | Code::OverLatestEnd
             | Code::Locked
+            | Code::NoHandle
             | Code::Orphaned
             | Code::Forbidden
             | Code::GatewayOnly => Self::NOT_ELIGIBLE,

@@ -97,7 +97,12 @@ impl Behind {
                 self.end_tokens(|_, _| true, at);
                 self.changed.insert(by, at);
             }
-            Change::Added { .. } | Change::Groups { .. } | Change::Manager { .. } | Change::Reactivated => {
+            // Whoever says what a target calls an account could have what is given to it.
+            Change::Added { .. }
+            | Change::Groups { .. }
+            | Change::Manager { .. }
+            | Change::Handle { .. }
+            | Change::Reactivated => {
                 self.changed.insert(by, at);
             }
         }

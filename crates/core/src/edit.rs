@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::handle::{self, Handle, Handles};
 use crate::id::{PersonId, TokenId};
 use crate::lock::On;
 use crate::name::Name;
@@ -22,7 +23,7 @@ use crate::world::World;
 pub enum Area {
     /// The policy itself.
     Policy,
-    /// Accounts: adding one, its role, its manager, where its mail goes, switching it on again.
+    /// Accounts: adding one, its role, its manager, where its mail goes, what targets call it, switching it on again.
     People,
     /// Who belongs to which group.
     Groups,
@@ -101,12 +102,24 @@ pub enum Act {
         /// Where it will go.
         to: Option<Prose>,
     },
+    /// Targets of a namespace call it something else, or know it no more.
+    Handle {
+        /// The namespace.
+        namespace: Name,
+        /// What they call it.
+        from: Option<Handle>,
+        /// What they will call it.
+        to: Option<Handle>,
+    },
     /// It is switched on again, with what it had.
     Reactivate {
         /// Its role.
         role: SystemRole,
         /// Its groups.
         groups: BTreeSet<Name>,
+        /// Its handles.
+        #[serde(default, skip_serializing_if = "Handles::is_empty")]
+        handles: Handles,
     },
     /// It gets another password; its sessions and tokens end.
     Password,
@@ -137,6 +150,9 @@ impl Edit {
             // Whoever is made, or comes back, as a member of a group has joined it.
             Act::Add { person, .. } => with(Area::People, &person.groups),
             Act::Reactivate { groups, .. } => with(Area::People, groups),
+            // Whoever loses one gets less; nobody need agree to that.
+            Act::Handle { to: None, .. } => BTreeSet::new(),
+            Act::Handle { to: Some(_), .. } => [Area::People].into(),
             Act::Groups { .. } => [Area::Groups].into(),
             Act::Manager { .. } | Act::Owner { .. } | Act::Role { .. } | Act::Mail { .. } => {
                 [Area::People].into()
@@ -155,6 +171,7 @@ impl Edit {
             Act::Groups { .. }
             | Act::Role { .. }
             | Act::Mail { .. }
+            | Act::Handle { .. }
             | Act::Reactivate { .. }
             | Act::Password => [None, None],
         };
@@ -170,8 +187,8 @@ impl Edit {
         )
     }
 
-    /// The event that it leads to now. `world` holds the account, every active one of its login, and where it is an
-    /// administrator, all others that are active.
+    /// The event that it leads to now. `world` holds the account, every active one of its login and of the handles that it will
+    /// have, and where it is an administrator, all others that are active.
     ///
     /// # Errors
     /// [`Code::Stale`] where the account is not what it replaces; the reason why it cannot be done else.
@@ -185,6 +202,7 @@ impl Edit {
         Ok(match &self.act {
             Act::Add { person, .. } => {
                 free(world, id, person.login.text())?;
+                handle::free(world, id, &person.handles)?;
                 let mut person = person.as_ref().clone();
                 (person.changed_at, person.manager_since) = (now, now);
                 Change::Added { person }
@@ -211,8 +229,21 @@ impl Edit {
                 Change::Role { role: *to }
             }
             Act::Mail { to, .. } => account().map(|_| Change::Mail { mail: to.clone() })?,
+            Act::Handle { namespace, to, .. } => {
+                let account = account()?;
+                if let Some(to) = to {
+                    handle::free(world, id, [(namespace, to)])?;
+                    few_handles(account, namespace)?;
+                }
+                Change::Handle {
+                    namespace: namespace.clone(),
+                    handle: to.clone(),
+                }
+            }
             Act::Reactivate { .. } => {
-                free(world, id, account()?.login.text())?;
+                let account = account()?;
+                free(world, id, account.login.text())?;
+                handle::free(world, id, &account.handles)?;
                 Change::Reactivated
             }
             Act::Password => account().map(|_| Change::Credentials)?,
@@ -244,8 +275,16 @@ impl Edit {
                 let (is, was) = (account.mail.as_deref(), from.as_ref());
                 account.active && is.map(Prose::hash) == was.map(Prose::hash)
             }
-            Act::Reactivate { role, groups } => {
-                !account.active && account.role == *role && account.groups == *groups
+            Act::Handle { namespace, from, .. } => {
+                account.active && account.handles.get(namespace) == from.as_ref()
+            }
+            Act::Reactivate {
+                role,
+                groups,
+                handles,
+            } => {
+                let same = account.groups == *groups && account.handles == *handles;
+                !account.active && account.role == *role && same
             }
             Act::Password => account.active,
             Act::Token { owner, .. } => account.active && account.owner == Some(*owner),
@@ -264,6 +303,19 @@ impl Edit {
             (Act::Add { person, .. }, Act::Add { person: another, .. }) => {
                 person.login.text().eq_ignore_ascii_case(another.login.text())
             }
+            // Whichever is agreed to first, the other account could not have it.
+            (
+                Act::Handle {
+                    namespace,
+                    to: Some(to),
+                    ..
+                },
+                Act::Handle {
+                    namespace: theirs,
+                    to: Some(other),
+                    ..
+                },
+            ) => namespace == theirs && to.is_like(other),
             // One token at a time for an account: each is another one, and whoever is no administrator may propose them.
             (Act::Token { .. }, Act::Token { .. }) => self.person == other.person,
             _ => self.is_same(other),
@@ -304,6 +356,7 @@ impl Edit {
             | Act::Manager { .. }
             | Act::Owner { .. }
             | Act::Role { .. }
+            | Act::Handle { .. }
             | Act::Reactivate { .. }
             | Act::Password => Vec::new(),
         }
@@ -319,6 +372,7 @@ impl Edit {
             | Act::Manager { .. }
             | Act::Owner { .. }
             | Act::Role { .. }
+            | Act::Handle { .. }
             | Act::Reactivate { .. }
             | Act::Password => Vec::new(),
         }
@@ -363,6 +417,15 @@ pub fn not_the_last_administrator(world: &World, id: PersonId) -> Result<(), Ref
         );
     }
     Ok(())
+}
+
+/// An account is known under few names, whatever writes them.
+fn few_handles(account: &Person, namespace: &Name) -> Result<(), Refusal> {
+    if account.handles.contains_key(namespace) || account.handles.len() < handle::MOST {
+        return Ok(());
+    }
+    let what = format!("an account has handles in {} namespaces at most", handle::MOST);
+    Err(Refusal::new(Code::Invalid, what))
 }
 
 /// Two logins that look alike are alike.

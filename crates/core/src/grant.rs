@@ -1,14 +1,18 @@
 //! A grant: time-bound access that a request led to, from its schedule to the evidence that it is gone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use crate::certificate::Certificate;
+use crate::deed::{Deed, Told};
 use crate::end_when::EndWhen;
 pub use crate::ending::Reason;
 use crate::entitlement::{Spec, TargetKey};
 pub use crate::evidence::{Evidence, Proof};
 use crate::id::{GrantId, PersonId, RequestId};
-use crate::name::Item;
+use crate::name::{Item, Name};
+use crate::person::Person;
 use crate::planted::{Fault, is};
 use crate::refusal::{Code, Refusal};
 use crate::text::Prose;
@@ -21,6 +25,9 @@ pub struct Part {
     pub target: TargetKey,
     /// What.
     pub spec: Spec,
+    /// Whether its connector tells what was done with it ([`crate::deed`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells: bool,
 }
 
 impl Part {
@@ -56,6 +63,9 @@ pub struct Grant {
     /// What ends it before its time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_when: Vec<EndWhen>,
+    /// How far each connector has told of what was done with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<Name, Told>,
     /// How far it has come.
     pub state: State,
 }
@@ -172,6 +182,23 @@ pub enum Event {
     },
     /// Its removal takes longer than it should.
     Overdue,
+    /// A target's own log told what was done with it.
+    Told {
+        /// Whose log.
+        connector: Name,
+        /// What, the oldest first.
+        deeds: Vec<Deed>,
+        /// How many more there were than fit.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unsaid: u64,
+        /// Until when it was read, by the target's clock.
+        through: Timestamp,
+        /// There is no more to come.
+        complete: bool,
+        /// What came after the time before could not be read, and is not tried any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
+    },
     /// It was seen to be gone.
     Ended {
         /// What shows it.
@@ -249,6 +276,14 @@ impl Grant {
     #[must_use]
     pub fn is_on(&self, key: &TargetKey) -> bool {
         self.parts.iter().any(|part| part.target == *key)
+    }
+
+    /// Whether all that targets give to somebody whom they know is given to this account as the directory has it now.
+    #[must_use]
+    pub fn is_given_to(&self, person: &Person) -> bool {
+        let is_theirs = |subject: &str| person.handles.values().any(|one| one.as_str() == subject);
+        let mut subjects = self.parts.iter().filter_map(|part| part.spec.subject.as_deref());
+        subjects.all(is_theirs)
     }
 
     /// Whether it has not begun to end.
@@ -427,6 +462,21 @@ impl Grant {
     /// The grant after an event, or `None` where the event does not follow from its state.
     #[must_use]
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
+        if let Event::Told {
+            connector,
+            through,
+            complete,
+            ..
+        } = event
+        {
+            let told = Told {
+                through: *through,
+                complete: *complete,
+            };
+            let expected = self.untold().contains(connector);
+            self.told.insert(connector.clone(), told);
+            return expected.then_some(self);
+        }
         self.state = match (self.state, event) {
             (State::Scheduled { .. }, Event::Begun { window_ends }) => State::Activating {
                 since: at,
@@ -532,4 +582,9 @@ impl Grant {
         let items: Vec<String> = self.parts.iter().map(|part| part.item().to_string()).collect();
         format!("ask for it anew: daypass request {}", items.join(" "))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

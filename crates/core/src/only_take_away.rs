@@ -71,7 +71,8 @@ const fn of_grant(event: &grant::Event) -> bool {
         | E::Begun { .. }
         | E::Activated { .. }
         | E::Extended { .. }
-        | E::CredentialIssued { .. } => false,
+        | E::CredentialIssued { .. }
+        | E::Told { .. } => false,
     }
 }
 
@@ -94,11 +95,14 @@ const fn of_person(change: &person::Change) -> bool {
     match change {
         // A session: nobody could revoke or lock anything otherwise. API tokens are refused where they are asked for.
         E::TokenIssued { .. } | E::TokenRevoked { .. } | E::DelegationEnded { .. } | E::Deactivated => true,
+        // What was given to a handle ends with it.
+        E::Handle { handle: None, .. } => true,
         E::Added { .. }
         | E::Groups { .. }
         | E::Manager { .. }
         | E::Role { .. }
         | E::Mail { .. }
+        | E::Handle { handle: Some(_), .. }
         | E::Owner { .. }
         | E::Credentials
         | E::Delegated { .. }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::behind::Behind;
 use crate::delegation::Delegation;
 use crate::event::Actor;
+use crate::handle::{Handle, Handles};
 use crate::id::{PersonId, TokenId};
 use crate::name::Name;
 use crate::text::{Hash, Prose};
@@ -67,6 +68,9 @@ pub struct Person {
     /// may lack one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<PersonId>,
+    /// What targets call them, by namespace. The log holds them as they are: to whom access was given is what it is kept for.
+    #[serde(default, skip_serializing_if = "Handles::is_empty")]
+    pub handles: Handles,
     /// Who reviews in their place, if anybody does or did: the last one, whether or not it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Box<Delegation>>,
@@ -93,6 +97,7 @@ impl Person {
             manager_since: Timestamp::EPOCH,
             mail: None,
             owner: None,
+            handles: Handles::new(),
             delegation: None,
             behind: Behind::default(),
         }
@@ -137,6 +142,13 @@ pub enum Change {
     Mail {
         /// The address now.
         mail: Option<Prose>,
+    },
+    /// Targets of a namespace call it something else, or know it no more.
+    Handle {
+        /// The namespace.
+        namespace: Name,
+        /// What they call it now.
+        handle: Option<Handle>,
     },
     /// Another person answers for it from now on.
     Owner {
@@ -216,6 +228,13 @@ impl Person {
             Change::Mail { mail } => {
                 self.mail = mail.clone().map(Box::new);
                 return self;
+            }
+            // It settles: whoever is called as another gets what is given to that one.
+            Change::Handle { namespace, handle } => {
+                match handle {
+                    Some(handle) => self.handles.insert(namespace.clone(), handle.clone()),
+                    None => self.handles.remove(namespace),
+                };
             }
             Change::TokenIssued { .. } | Change::TokenRevoked { .. } => return self,
             Change::Owner { owner } => {

@@ -140,6 +140,8 @@ codes! {
     PolicyTestFailed = "policy-test-failed",
     /// The person or the resource is locked.
     Locked = "locked",
+    /// The directory does not say what the target calls this person.
+    NoHandle = "no-handle",
     /// Nobody answers for this service account.
     Orphaned = "orphaned",
     /// The server only takes access away for now: its store does not go on from what was signed.

@@ -93,6 +93,7 @@ pub const LEGAL: &[(&str, &str, &str)] = &[
     ("grant", "active", "ending"),
     ("grant", "ending", "ending"),
     ("grant", "ending", "ended"),
+    ("grant", "ended", "ended"),
     ("entitlement", "none", "unknown"),
     ("entitlement", "unknown", "unknown"),
     ("entitlement", "unknown", "present"),

@@ -23,7 +23,7 @@ use crate::error::{Error, not_found};
 use crate::passage::goes_through;
 use crate::requests::check_text;
 use crate::reveal::may_reveal;
-use crate::services::{lost, may_use};
+use crate::services::{lost, may_use, strange};
 
 /// How often credentials are asked of a target that says that something else changed the access at the same time: just
 /// after a grant becomes active, its limit at the target is tightened.
@@ -155,6 +155,21 @@ impl Engine {
         let ids = held.iter().map(|grant| grant.id).collect();
         let lost = |current: &Current, _: &World, grant: &Grant| lost(&current.directory, grant.holder);
         self.end_each(actor, ids, lost).await
+    }
+
+    /// Begins the end of what somebody holds that was given to a handle which is not theirs any more; how many grants that were.
+    pub(crate) async fn end_strange(&self, actor: Actor, holder: PersonId) -> Result<usize, Error> {
+        let held = self.store().live_grants_of(holder).await?;
+        self.end_strangers(actor, &held).await
+    }
+
+    /// The same of these grants.
+    pub(crate) async fn end_strangers(&self, actor: Actor, held: &[Grant]) -> Result<usize, Error> {
+        let directory = self.current().directory;
+        let strangers = held.iter().filter(|grant| strange(&directory, grant).is_some());
+        let ids = strangers.map(|grant| grant.id).collect();
+        let why = |current: &Current, _: &World, grant: &Grant| strange(&current.directory, grant);
+        self.end_each(actor, ids, why).await
     }
 
     /// Begins the end of each of these grants for the reason that `why` finds in the transaction itself, if it still finds

@@ -425,6 +425,10 @@ fn scope(change: &Change) -> Scope {
                 Act::Add { person, .. } => Some(person.login.text().to_owned()),
                 _ => None,
             },
+            handle: match &edit.act {
+                Act::Handle { namespace, to, .. } => to.clone().map(|to| (namespace.clone(), to)),
+                _ => None,
+            },
         },
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use daypass_core::edit::not_the_last_administrator;
 use daypass_core::event::{Actor, Subject, What};
+use daypass_core::handle::Handle;
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
@@ -170,6 +171,28 @@ impl Engine {
         let id = account.id;
         let mail = mail.map(|mail| self.prose(mail));
         self.edited(caller, id, Wish::Mail(mail)).await
+    }
+
+    /// Says what targets of a namespace call somebody, or that they know them no more. What was given to another handle of theirs
+    /// ends.
+    ///
+    /// # Errors
+    /// [`Error::Waits`] where others must agree; where the caller is no administrator, there is no such account, the text is no
+    /// handle, or another active account has it.
+    pub async fn set_handle(
+        &self,
+        caller: Caller,
+        login: &str,
+        namespace: Name,
+        handle: Option<&str>,
+    ) -> Result<Person, Error> {
+        caller.administrator()?;
+        let handle = handle.map(str::parse::<Handle>).transpose();
+        let handle = handle.map_err(|bad| Refusal::new(Code::Invalid, bad.to_string()))?;
+        let id = self.find(login)?.id;
+        let person = self.edited(caller, id, Wish::Handle(namespace, handle)).await?;
+        self.end_strange(Actor::Person(caller.person), id).await?;
+        Ok(person)
     }
 
     /// Sets a password: one's own, with the proof of the present one, or anybody's for an administrator. All sessions and

@@ -4,7 +4,7 @@ use daypass_core::change::Change;
 use daypass_core::event::Actor;
 use daypass_core::name::Name;
 use daypass_core::refusal::{Code, Refusal};
-use daypass_policy::{Access, Location, Policy, Section, Source, TestOutcome};
+use daypass_policy::{Access, Location, Policy, Resource, Section, Source, TestOutcome};
 use daypass_providers::ConfigProblem;
 use daypass_store::Scope;
 
@@ -175,6 +175,8 @@ impl Engine {
                 );
             }
         }
+        findings.extend(self.kind_findings(policy));
+        findings.extend(self.source_findings(policy));
         findings.extend(self.session_findings(policy));
         findings.extend(self.joint_findings(policy));
         findings
@@ -198,6 +200,67 @@ impl Engine {
             }
         }
         findings
+    }
+
+    /// Connectors of a kind that is reached by those of another, and resources whose connector is of another kind than theirs.
+    fn kind_findings(&self, policy: &Policy) -> Vec<Finding> {
+        let kinds = &self.parts.kinds;
+        let mut findings = Vec::new();
+        let mut wrong = |section, pointer, message| {
+            let location = policy.locate(section, pointer);
+            findings.push(Finding { location, message });
+        };
+        for connector in policy.connectors() {
+            if let Ok(kind) = find(kinds, &connector.kind)
+                && kind.connector() != kind.name()
+            {
+                let (of, by) = (kind.name(), kind.connector());
+                let message = format!(
+                    "there are no connectors of kind {of}: what is of it is reached by one of kind {by}"
+                );
+                wrong(Section::Connector(connector.name.as_str()), "", message);
+            }
+        }
+        for resource in policy.resources() {
+            let connector = policy
+                .connectors()
+                .iter()
+                .find(|one| one.name == resource.connector);
+            if let (Some(connector), Ok(kind)) = (connector, find(kinds, &resource.kind))
+                && kind.connector() != connector.kind.as_str()
+            {
+                let message = format!(
+                    "{} is of kind {}, which is reached by a connector of kind {}; {} is of kind {}",
+                    resource.name,
+                    resource.kind,
+                    kind.connector(),
+                    connector.name,
+                    connector.kind
+                );
+                wrong(Section::Resource(resource.name.as_str()), "", message);
+            }
+        }
+        findings
+    }
+
+    /// Rules that give what is opened to an address, and bind nobody to theirs: every request would be refused.
+    fn source_findings(&self, policy: &Policy) -> Vec<Finding> {
+        let needs_source = |(resource, role): &(&Resource, &Name)| {
+            let (kind, role) = (find(&self.parts.kinds, &resource.kind), resource.roles.get(*role));
+            kind.is_ok_and(|kind| role.is_some_and(|role| kind.needs(&resource.config, &role.config).source))
+        };
+        let rules = policy.from_anywhere().into_iter();
+        let blind = rules.filter_map(|(diagnostic, gives)| {
+            let (resource, role) = gives.into_iter().find(needs_source)?;
+            Some(Finding {
+                location: diagnostic.location,
+                message: format!(
+                    "{}, and {}/{role} is opened to the address that it is asked from; write source: [my-ip], or name other roles",
+                    diagnostic.message, resource.name
+                ),
+            })
+        });
+        blind.collect()
     }
 
     /// Rules that end access by what its sessions do, for resources whose kind cannot tell of sessions.

@@ -201,6 +201,17 @@ pub(crate) fn lost(directory: &Snapshot, account: PersonId) -> Option<Reason> {
     Some(Reason::Ineligible { why })
 }
 
+/// Why a grant ends whose holder targets call something else now: what it gives is given to whom they were called before.
+pub(crate) fn strange(directory: &Snapshot, grant: &Grant) -> Option<Reason> {
+    let holder = directory.person(grant.holder)?;
+    if grant.is_given_to(holder) {
+        return None;
+    }
+    let login = holder.login.text();
+    let why = format!("it was given to a handle that is not {login}'s any more");
+    Some(Reason::Ineligible { why })
+}
+
 /// Whether the holder of a grant may take its credentials now. `behind`: the requests that led to it and lengthened it, for a
 /// service account.
 ///

@@ -58,6 +58,7 @@ pub(crate) fn wire(data: &[u8]) {
         read::<person::SetOwner>,
         read::<person::SetRole>,
         read::<person::SetMail>,
+        read::<person::SetHandle>,
         read::<person::SetPassword>,
         read::<person::PersonQuery>,
         read::<policy::PolicyFiles>,

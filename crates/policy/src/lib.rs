@@ -319,6 +319,30 @@ impl Policy {
             .collect()
     }
 
+    /// The rules that ask nothing of the address that access is asked from, each with what it gives: not everything can be given
+    /// without one.
+    #[must_use]
+    pub fn from_anywhere(&self) -> Vec<(Diagnostic, Vec<(&Resource, &Name)>)> {
+        let rules = self.document.rules.iter().filter(|rule| rule.origin.is_none());
+        rules
+            .map(|rule| {
+                let names = |role: &Name| {
+                    let roles = rule.roles.as_ref();
+                    roles.is_none_or(|roles| roles.iter().any(|(one, _)| one == role))
+                };
+                let resources = self.document.resources.iter().filter(|one| rule.to.admits(one));
+                let roles = resources.flat_map(|one| one.roles.keys().map(move |name| (one, name)));
+                let diagnostic = Diagnostic {
+                    location: rule.at.location(&self.sources),
+                    message: format!("the rule {} has no source", rule.name),
+                    hint: None,
+                    span: (rule.at.start, rule.at.len),
+                };
+                (diagnostic, roles.filter(|(_, name)| names(name)).collect())
+            })
+            .collect()
+    }
+
     /// How many tests the policy holds.
     #[must_use]
     pub fn tests(&self) -> usize {

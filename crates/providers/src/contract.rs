@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use daypass_core::deed::Telling;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::id::{GrantId, PersonId};
 use daypass_core::name::{Item, Name};
@@ -88,6 +89,30 @@ pub trait Provider: Send + Sync {
     /// Where the target cannot be read, or the access is not there: that is no answer, and ends nothing.
     async fn activity(&self, _key: &str, _spec: &Spec) -> Result<Option<Activity>, Error> {
         Ok(None)
+    }
+
+    /// How late the target's own log of what was done there is complete; `None`: it keeps none that can be read. Where it says so,
+    /// [`deeds`](Self::deeds) is asked for every grant, up to its end.
+    fn tells_deeds(&self) -> Option<Span> {
+        None
+    }
+
+    /// What the holder did at the target from `from` until before `to`, by the target's clock: all of it, the oldest first, and as
+    /// far as the target can tell with this access. It changes nothing.
+    ///
+    /// # Errors
+    /// Where the target's log cannot be read, or not all of that time.
+    async fn deeds(
+        &self,
+        _key: &str,
+        _spec: &Spec,
+        _from: Timestamp,
+        _to: Timestamp,
+    ) -> Result<Telling, Error> {
+        Err(Error::new(
+            Fault::Misconfigured,
+            "this target tells nothing of what was done",
+        ))
     }
 
     /// All that this installation made and did not finish taking away. Foreign things are not listed, nor is what a finished
@@ -358,9 +383,21 @@ pub trait Kind: Send + Sync {
         self.target_key(placed.grant, placed.index, placed.resource, placed.role)
     }
 
+    /// What giving this would do at the target, in the vendor's own words, a line for each thing (a statement, a rule, an
+    /// assignment): for people who decide whether it is to be given. Empty where what the policy writes says it best. It never calls
+    /// the target.
+    fn effect(&self, _placed: &Placed<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether its providers can tell what is done with access that is there ([`Provider::activity`]): without that, no rule may
     /// end access by it.
     fn tells_sessions(&self) -> bool {
+        false
+    }
+
+    /// Whether its providers tell what was done with access there ([`Provider::tells_deeds`]): a grant then waits for that.
+    fn tells_deeds(&self, _connector: &Value) -> bool {
         false
     }
 

@@ -49,7 +49,7 @@ const fn over_at(state: &State) -> Option<Timestamp> {
 }
 
 /// The columns of a grant's row that its events decide, as [`row`] gives their values.
-pub(crate) const COLUMNS: [&str; 11] = [
+pub(crate) const COLUMNS: [&str; 12] = [
     "id",
     "state",
     "request",
@@ -60,6 +60,7 @@ pub(crate) const COLUMNS: [&str; 11] = [
     "due_at",
     "wakes_at",
     "over_at",
+    "telling",
     "document",
 ];
 
@@ -75,7 +76,7 @@ pub(crate) struct When {
 }
 
 /// What stands in them after its event of `now`.
-pub(crate) fn row(grant: &Grant, When { opened, used, now }: When) -> Result<[Value; 11]> {
+pub(crate) fn row(grant: &Grant, When { opened, used, now }: When) -> Result<[Value; 12]> {
     let (due_at, wakes_at) = times(&grant.state, now);
     Ok([
         grant.id.into(),
@@ -88,6 +89,7 @@ pub(crate) fn row(grant: &Grant, When { opened, used, now }: When) -> Result<[Va
         due_at.into(),
         wakes_at.into(),
         over_at(&grant.state).into(),
+        i64::from(!grant.untold().is_empty()).into(),
         Value::json(grant)?,
     ])
 }
@@ -156,6 +158,7 @@ pub(crate) fn write(
         due_at,
         wakes_at,
         over_at,
+        telling,
         document,
     ] = row(grant, at)?;
     if step.from == "none" {
@@ -171,7 +174,7 @@ pub(crate) fn write(
         return Ok(writes);
     }
     let text = "UPDATE grants SET previous_state = state, state = $2, due_at = $3, wakes_at = $4, document = $5, \
-                over_at = $6, active_at = $7, used_at = coalesce(used_at, $8) WHERE id = $1";
+                over_at = $6, active_at = $7, used_at = coalesce(used_at, $8), telling = $9 WHERE id = $1";
     let values = vec![
         id.clone(),
         state,
@@ -181,6 +184,7 @@ pub(crate) fn write(
         over_at,
         active_at,
         used_at,
+        telling,
     ];
     let mut writes = vec![(text, values)];
     let text = "UPDATE grant_parts SET wanted_until = $2, ended = $3 WHERE grant_id = $1";
@@ -253,12 +257,29 @@ pub(crate) async fn live_of(link: &mut Link, holder: PersonId) -> Result<Vec<Gra
     open(link, &rows).await
 }
 
+/// Those that have not begun to end and give something to a handle of their holder; by id, after this one. What they are like may
+/// be like others too: a resource's configuration has words of its own.
+pub(crate) async fn live_given(link: &mut Link, after: Option<GrantId>, limit: usize) -> Result<Vec<Grant>> {
+    let text = "SELECT document FROM grants WHERE state IN ('scheduled', 'activating', 'active') \
+                AND document LIKE '%\"subject\":%' AND id > $1 ORDER BY id LIMIT $2";
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    let rows = link.rows(text, &[after.into(), limit.into()]).await?;
+    open(link, &rows).await
+}
+
 /// The active ones that something beside their deadline may end. A document names what, where there is something; no free
 /// text is in it.
 pub(crate) async fn watched(link: &mut Link) -> Result<Vec<Grant>> {
     let text = "SELECT document FROM grants WHERE state = 'active' AND document LIKE '%\"end_when\":[%' \
                 ORDER BY opened_at, id";
     let rows = link.rows(text, &[]).await?;
+    open(link, &rows).await
+}
+
+/// Those whose targets have more to tell of what was done with them, the oldest first.
+pub(crate) async fn telling(link: &mut Link, limit: usize) -> Result<Vec<Grant>> {
+    let text = "SELECT document FROM grants WHERE telling = 1 ORDER BY opened_at, id LIMIT $1";
+    let rows = link.rows(text, &[limit.into()]).await?;
     open(link, &rows).await
 }
 

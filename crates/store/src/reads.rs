@@ -143,6 +143,15 @@ impl Store {
         on!(read, self, |link| grants::live_of(link, holder))
     }
 
+    /// What has not begun to end and was given to a handle of its holder; maybe others too. `limit` of them at most, by id, after
+    /// this one.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn live_given(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Grant>> {
+        on!(read, self, |link| grants::live_given(link, after, limit))
+    }
+
     /// Those of these grants that there are, in any order.
     ///
     /// # Errors
@@ -158,6 +167,14 @@ impl Store {
     /// Where the store does not answer.
     pub async fn watched_grants(&self) -> Result<Vec<Grant>> {
         on!(read, self, |link| grants::watched(link))
+    }
+
+    /// The grants whose targets have more to tell of what was done with them, the oldest first, no more than so many.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn telling_grants(&self, limit: usize) -> Result<Vec<Grant>> {
+        on!(read, self, |link| grants::telling(link, limit))
     }
 
     /// The grant whose id begins so.

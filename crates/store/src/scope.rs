@@ -6,16 +6,18 @@
 
 use daypass_core::entitlement::{Entitlement, TargetKey};
 use daypass_core::grant::Grant;
+use daypass_core::handle::Handle;
 use daypass_core::id::{ChangeId, GrantId, PersonId, RequestId, SessionId};
 use daypass_core::key::Key;
 use daypass_core::lock::On;
+use daypass_core::name::Name;
 use daypass_core::past::Reach;
 use daypass_core::person::{Person, SystemRole};
 use daypass_core::request::Request;
 use daypass_core::text::Hash;
 use daypass_core::world::World;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::link::Link;
 use crate::value::{Row, Value};
 use crate::{changes, counts, entitlements, keys, locks, past, people, sessions, texts};
@@ -57,6 +59,15 @@ pub enum Scope {
     },
     /// An account, with any other active one of its login.
     Person(PersonId),
+    /// An account that is to have a handle, or to come back with those that it has: with any other active one of its login, and
+    /// those that have one of these handles, upper and lower case alike. Nobody else gets them meanwhile, as long as all come
+    /// this way.
+    Handles {
+        /// Whose.
+        person: PersonId,
+        /// The namespace and the handle; `None`: all that the account has.
+        handle: Option<(Name, Handle)>,
+    },
     /// An account whose password was found right: nothing where another password was set meanwhile.
     Proved {
         /// Whose.
@@ -73,7 +84,7 @@ pub enum Scope {
     /// put in force; with the connectors in use.
     Change(ChangeId),
     /// A change of an account that waits for others, or that is to be proposed: as [`Self::Change`], with the account, any active
-    /// one of the login, and where it is an active administrator, all others.
+    /// one of the login, of the handle or of those that it has, and where it is an active administrator, all others.
     Edit {
         /// The change.
         change: ChangeId,
@@ -81,6 +92,8 @@ pub enum Scope {
         person: PersonId,
         /// The login of an account that is to be made.
         login: Option<String>,
+        /// The handle that the account is to have.
+        handle: Option<(Name, Handle)>,
     },
     /// The policy, with all changes that wait: they are proposals to change this one; with the connectors in use.
     Policy,
@@ -144,19 +157,15 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
         Scope::Request(id) => request(link, part, *id, None).await?,
         Scope::Grant(id) => grant(link, part, *id).await?,
         Scope::Entitlement(key) => entitlement(link, part, key).await?,
-        Scope::NewPerson { id, login } => {
-            link.reserve(&login.to_ascii_lowercase()).await?;
-            let text = "SELECT document FROM people WHERE id = $1 OR (state = 'active' AND lower(login) = lower($2)) \
-                        ORDER BY id FOR UPDATE";
-            take_people(
-                part,
-                &link.rows(text, &[(*id).into(), login.as_str().into()]).await?,
-            )?;
-        }
+        Scope::NewPerson { id, login } => new_person(link, part, *id, login).await?,
         Scope::Person(id) => {
             let text = "SELECT document FROM people WHERE id = $1 OR (state = 'active' AND lower(login) = \
                         (SELECT lower(login) FROM people WHERE id = $1)) ORDER BY id FOR UPDATE";
             take_people(part, &link.rows(text, &[(*id).into()]).await?)?;
+        }
+        Scope::Handles { person, handle } => {
+            edited(link, part, *person, None).await?;
+            handles(link, part, *person, handle.as_ref()).await?;
         }
         Scope::Proved { person, password } => proved(link, part, *person, *password).await?,
         Scope::Administrator(id) => administrator(link, part, *id).await?,
@@ -178,11 +187,13 @@ pub(crate) async fn load(link: &mut Link, scope: &Scope) -> Result<World> {
             change,
             person,
             login,
+            handle,
         } => {
             changes::waiting(link, part).await?;
             changes::one(link, part, *change).await?;
             policy(link).await?;
             edited(link, part, *person, login.as_deref()).await?;
+            handles(link, part, *person, handle.as_ref()).await?;
         }
         Scope::Policy => {
             changes::waiting(link, part).await?;
@@ -227,6 +238,13 @@ async fn policy(link: &mut Link) -> Result<()> {
         .map(drop)
 }
 
+async fn new_person(link: &mut Link, world: &mut World, id: PersonId, login: &str) -> Result<()> {
+    link.reserve(&login.to_ascii_lowercase()).await?;
+    let text = "SELECT document FROM people WHERE id = $1 OR (state = 'active' AND lower(login) = lower($2)) \
+                ORDER BY id FOR UPDATE";
+    take_people(world, &link.rows(text, &[id.into(), login.into()]).await?)
+}
+
 /// The account first: whoever sets a password holds it. Then a statement of its own, which sees what they have set.
 async fn proved(link: &mut Link, world: &mut World, id: PersonId, password: Hash) -> Result<()> {
     let own = link
@@ -249,6 +267,50 @@ async fn edited(link: &mut Link, world: &mut World, id: PersonId, login: Option<
                  (SELECT lower(login) FROM people WHERE id = $1)) ORDER BY id FOR UPDATE";
     let values = [id.into(), login.unwrap_or_default().into()];
     take_people(world, &link.rows(alike, &values).await?)
+}
+
+/// Those that have this handle, or one of those of the account, which is loaded: a reservation for each, then a statement that sees
+/// what others have done before it was ours.
+async fn handles(
+    link: &mut Link,
+    world: &mut World,
+    id: PersonId,
+    handle: Option<&(Name, Handle)>,
+) -> Result<()> {
+    let wanted: Vec<(Name, Handle)> = match handle {
+        Some(one) => vec![one.clone()],
+        None => {
+            let account = world.people.get(&id).map(|person| person.handles.clone());
+            account.into_iter().flatten().collect()
+        }
+    };
+    for (namespace, handle) in wanted {
+        // No login: those are reserved too.
+        let name = format!("handle: {namespace} {}", handle.as_str().to_ascii_lowercase());
+        link.reserve(&name).await?;
+        let text = "SELECT document FROM people WHERE state = 'active' AND id <> $1 \
+                    AND lower(document) LIKE lower($2) ESCAPE '!'";
+        let rows = link.rows(text, &[id.into(), pattern(&handle)?.into()]).await?;
+        for row in &rows {
+            let person: Person = row.json(0)?;
+            // The text may stand elsewhere in the document.
+            let theirs = person.handles.get(&namespace);
+            if theirs.is_some_and(|theirs| theirs.is_like(&handle)) {
+                world.people.insert(person.id, person);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a document is like in which this handle stands.
+fn pattern(handle: &Handle) -> Result<String> {
+    let json = serde_json::to_string(handle).map_err(Error::corrupt)?;
+    let literal = json.chars().flat_map(|c| {
+        let escape = matches!(c, '!' | '%' | '_').then_some('!');
+        escape.into_iter().chain([c])
+    });
+    Ok(format!("%:{}%", literal.collect::<String>()))
 }
 
 /// The account first, then the reservation, then a statement that sees what others have done before it was ours.

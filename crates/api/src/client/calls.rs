@@ -22,7 +22,8 @@ use crate::log::{CheckpointQuery, GrantProof, KeyLinks, LogProof, ProofQuery};
 use crate::login::{Confirm, Confirmed, IssuedToken, LoggedIn, Login, NewToken, Token, TokenQuery, Whoami};
 use crate::page::Page;
 use crate::person::{
-    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetOwner, SetPassword, SetRole,
+    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetHandle, SetMail, SetManager, SetOwner,
+    SetPassword, SetRole,
 };
 use crate::plan::Plan;
 use crate::policy::{
@@ -361,6 +362,11 @@ impl Client {
     /// Sets where mail for somebody goes.
     pub async fn set_mail(&self, login: &Name, mail: &SetMail) -> Result<Person> {
         self.send(Route::PersonMail, &[login.as_str()], mail).await
+    }
+
+    /// Says what targets of a namespace call somebody, or that they know them no more. What was given to another handle ends.
+    pub async fn set_handle(&self, login: &Name, handle: &SetHandle) -> Result<Person> {
+        self.send(Route::PersonHandle, &[login.as_str()], handle).await
     }
 
     /// Sets a password. All of that account's sessions and tokens end.

@@ -142,6 +142,8 @@ pub const PERSON_OWNER: &str = "/api/v1/people/{login}/owner";
 pub const PERSON_ROLE: &str = "/api/v1/people/{login}/role";
 /// Somebody's mail address.
 pub const PERSON_MAIL: &str = "/api/v1/people/{login}/mail";
+/// What targets call somebody.
+pub const PERSON_HANDLE: &str = "/api/v1/people/{login}/handle";
 /// Somebody's password.
 pub const PERSON_PASSWORD: &str = "/api/v1/people/{login}/password";
 /// Switch an account off.

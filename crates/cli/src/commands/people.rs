@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use clap::{Args, Subcommand, ValueEnum};
 use daypass_api::lock::LockOn;
 use daypass_api::person::{
-    ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole, SystemRole,
+    ChangeGroups, Kind, NewPerson, Person, PersonQuery, SetHandle, SetMail, SetManager, SetPassword, SetRole,
+    SystemRole,
 };
 use daypass_api::{Client, Secret, client};
 use daypass_core::name::Name;
@@ -37,6 +38,8 @@ pub enum UserCommand {
     Role(RoleArgs),
     /// Set where mail for somebody goes
     Mail(MailArgs),
+    /// Say what targets call somebody
+    Handle(HandleArgs),
     /// Set a password: yours, or somebody's
     Password(PasswordArgs),
     /// Switch an account off; what it holds ends
@@ -78,6 +81,13 @@ impl UserCommand {
             Self::Mail(args) => {
                 let mail = SetMail { mail: args.address };
                 answered(context, context.client()?.set_mail(&args.login, &mail).await)
+            }
+            Self::Handle(args) => {
+                let handle = SetHandle {
+                    namespace: args.namespace,
+                    id: args.id,
+                };
+                answered(context, context.client()?.set_handle(&args.login, &handle).await)
             }
             Self::Password(args) => args.run(context).await,
             Self::Deactivate(args) => {
@@ -289,6 +299,30 @@ pub struct MailArgs {
     none: bool,
 }
 
+/// Say what targets call somebody.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  daypass user handle ana entra 7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b
+  daypass user handle ana entra --none
+
+Targets of that namespace give what ana gets to whom they call so. The connector's configuration names the namespace. What was given
+to another handle of theirs ends. Where the policy covers people, it is proposed; to take a handle away never is.")]
+pub struct HandleArgs {
+    /// Whose: a person's or a service account's
+    login: Name,
+
+    /// The namespace, such as entra
+    namespace: Name,
+
+    /// What its targets call them
+    #[arg(required_unless_present = "none")]
+    id: Option<String>,
+
+    /// Nothing
+    #[arg(long, conflicts_with = "id")]
+    none: bool,
+}
+
 /// Set what somebody may do in Daypass.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -413,7 +447,7 @@ fn shown(context: &Context, person: &Person) -> Exit {
 fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
     let mut head = vec!["LOGIN", "NAME", "ROLE", "MANAGER", "GROUPS", ""];
     if wide {
-        head.extend(["MAIL", "CHANGED", "ID"]);
+        head.extend(["MAIL", "HANDLES", "CHANGED", "ID"]);
     }
     let mut grid = Grid::new(head);
     for person in people {
@@ -433,6 +467,7 @@ fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
         if wide {
             row.extend([
                 Field::from(person.mail.as_deref().unwrap_or("–")),
+                Field::from(handles(person)),
                 Field::from(ago(person.changed_at, edge::now())),
                 Field::from(person.id.to_string()),
             ]);
@@ -440,6 +475,17 @@ fn grid(people: &[Person], locked: &BTreeSet<String>, wide: bool) -> Grid {
         grid.row(row);
     }
     grid
+}
+
+/// The handles of an account, each with its namespace.
+fn handles(person: &Person) -> String {
+    let named = person.handles.iter();
+    let named: Vec<_> = named.map(|(namespace, id)| format!("{namespace}={id}")).collect();
+    if named.is_empty() {
+        String::from("–")
+    } else {
+        named.join(" ")
+    }
 }
 
 /// What keeps an account from everything, if something does.

@@ -96,6 +96,7 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::PersonOwner
         | R::PersonRole
         | R::PersonMail
+        | R::PersonHandle
         | R::PersonPassword
         | R::PersonReactivate
         | R::AddToken

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use daypass_core::change::{Change as Proposed, Event, Proposal};
 use daypass_core::edit::{Act, Area, Edit};
 use daypass_core::event::{Actor, Event as Happened, Subject, What};
+use daypass_core::handle::{self, Handle, Handles};
 use daypass_core::id::{ChangeId, TokenId};
 use daypass_core::name::Name;
 use daypass_core::person::{Change, Kind, Person, SystemRole};
@@ -60,6 +61,18 @@ fn role(from: SystemRole, to: SystemRole) -> Act {
     Act::Role { from, to }
 }
 
+fn named(text: &str) -> Handle {
+    text.parse().unwrap()
+}
+
+fn called(from: Option<&str>, to: Option<&str>) -> Act {
+    Act::Handle {
+        namespace: "entra".parse().unwrap(),
+        from: from.map(named),
+        to: to.map(named),
+    }
+}
+
 #[track_caller]
 fn refused(edit: &Edit, world: &World) -> Code {
     edit.follows(world, at(9)).unwrap_err().code
@@ -90,7 +103,9 @@ fn what_is_done_is_what_was_said_and_only_to_what_it_was_said_of() {
         Act::Reactivate {
             role: SystemRole::Member,
             groups: groups(&["engineering"]),
+            handles: [].into(),
         },
+        called(Some("7f1c"), None),
     ];
     for act in others {
         assert_eq!(refused(&of(1, act.clone()), &there), Code::Stale, "{act:?}");
@@ -155,6 +170,7 @@ fn a_login_is_one_accounts_and_the_last_administrator_stays() {
         Act::Reactivate {
             role: SystemRole::Member,
             groups: groups(&["engineering"]),
+            handles: [].into(),
         },
     );
     assert_eq!(refused(&back, &world(&[ana.clone(), gone.clone()])), Code::Exists);
@@ -171,6 +187,66 @@ fn a_login_is_one_accounts_and_the_last_administrator_stays() {
         },
     );
     assert_eq!(refused(&own, &there), Code::Invalid);
+}
+
+/// A target would count two accounts of one handle as one person.
+#[test]
+fn a_handle_is_one_accounts_in_its_namespace() {
+    let [ana, bo] = [(1, "ana"), (2, "bo")].map(|(n, login)| account(n, login, SystemRole::Member));
+    let entra = |text: &str| Handles::from([("entra".parse().unwrap(), named(text))]);
+    let bo = Person {
+        handles: entra("7F1C-B"),
+        ..bo
+    };
+    let there = world(&[ana.clone(), bo.clone()]);
+    let taken = of(1, called(None, Some("7f1c-b")));
+    assert_eq!(refused(&taken, &there), Code::Exists, "whatever its case");
+    let elsewhere = Act::Handle {
+        namespace: "aws".parse().unwrap(),
+        from: None,
+        to: Some(named("7F1C-B")),
+    };
+    assert!(of(1, elsewhere.clone()).follows(&there, at(9)).is_ok());
+    let free = of(1, called(None, Some("7f1c-a")));
+    let change = free.follows(&there, at(9)).unwrap();
+    let now = ana.clone().evolve(&change, Actor::Person(person(5)), at(9));
+    assert_eq!((now.handles, now.changed_at), (entra("7f1c-a"), at(9)));
+    assert!(now.behind.hand(person(5), at(9)).is_some());
+    // Of one that is switched off nobody asks for anything; it comes back to its handle or not at all.
+    let off = Person { active: false, ..bo };
+    assert!(taken.follows(&world(&[ana.clone(), off.clone()]), at(9)).is_ok());
+    let has = Person {
+        handles: entra("7f1c-b"),
+        ..ana
+    };
+    let back = |handles| Act::Reactivate {
+        role: SystemRole::Member,
+        groups: groups(&["engineering"]),
+        handles,
+    };
+    let returns = of(2, back(off.handles.clone()));
+    assert_eq!(refused(&returns, &world(&[has, off.clone()])), Code::Exists);
+    assert!(returns.follows(&world(std::slice::from_ref(&off)), at(9)).is_ok());
+    assert_eq!(refused(&of(2, back(entra("other"))), &world(&[off])), Code::Stale);
+    assert!(taken.meets(&of(3, called(None, Some("7F1C-b")))));
+    assert!(!taken.meets(&of(1, elsewhere)));
+}
+
+#[test]
+fn few_handles_are_kept_of_one_account() {
+    let many = (0..handle::MOST).map(|n| (format!("ns{n}").parse().unwrap(), named(&format!("h{n}"))));
+    let ana = Person {
+        handles: many.collect(),
+        ..account(1, "ana", SystemRole::Member)
+    };
+    let there = world(&[ana]);
+    assert_eq!(refused(&of(1, called(None, Some("x"))), &there), Code::Invalid);
+    let other = Act::Handle {
+        namespace: "ns0".parse().unwrap(),
+        from: Some(named("h0")),
+        to: Some(named("x")),
+    };
+    assert!(of(1, other).follows(&there, at(9)).is_ok());
 }
 
 /// A new account in a group has joined it: who covers groups covers that too.
@@ -192,6 +268,13 @@ fn what_covers_an_edit() {
     assert_eq!(areas(Act::Password), [Area::Credentials].into());
     let promoted = role(SystemRole::Member, SystemRole::Administrator);
     assert_eq!(areas(promoted), [Area::People].into());
+    assert_eq!(areas(called(None, Some("a"))), [Area::People].into());
+    assert_eq!(areas(called(Some("a"), Some("b"))), [Area::People].into());
+    assert_eq!(
+        areas(called(Some("a"), None)),
+        [].into(),
+        "whoever loses one gets less"
+    );
 }
 
 fn proposed(edit: Edit) -> Proposed {

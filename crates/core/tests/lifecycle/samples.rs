@@ -41,6 +41,7 @@ pub(crate) fn part(item: &str, key: &str) -> Part {
     Part {
         target: target(key),
         spec: spec(item),
+        tells: false,
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn grant(n: u8, key: &str, state: State) -> Grant {
         latest_end: at(0) + Span::minutes(5) + Span::hours(2),
         break_glass: false,
         end_when: Vec::new(),
+        told: Default::default(),
         state,
     }
 }

@@ -153,6 +153,13 @@ fn the_directory_changes_with_its_people_and_not_with_their_tokens() {
         (Change::Deactivated, 7),
         (Change::Reactivated, 8),
         (Change::Owner { owner: id }, 9),
+        (
+            Change::Handle {
+                namespace: "entra".parse().unwrap(),
+                handle: None,
+            },
+            10,
+        ),
     ] {
         let event = happened(count, Subject::Person(id), What::Person(change));
         world.apply(&event).unwrap();
@@ -165,6 +172,10 @@ fn the_table_of_legal_transitions_has_no_way_back() {
     for (kind, from, to) in LEGAL {
         // A review that is owed after an emergency is given to what was approved; it stays approved.
         if (from, to) == (&"approved", &"approved") {
+            continue;
+        }
+        // What was done with access is told after its end too: the logs of targets come late. It stays ended.
+        if (*kind, from, to) == ("grant", &"ended", &"ended") {
             continue;
         }
         let final_states = ["approved", "denied", "withdrawn", "lapsed", "ended"];

@@ -52,11 +52,12 @@ impl Engine {
         };
         let scope = |current: &Current| {
             if covered(&for_scope, current) {
-                let login = for_scope.login();
+                let (login, handle) = (for_scope.login(), for_scope.handle());
                 let scope = Scope::Edit {
                     change,
                     person: id,
                     login,
+                    handle,
                 };
                 return (scope, Basis::PolicyAndDirectory);
             }

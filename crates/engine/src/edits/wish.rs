@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use daypass_core::edit::{Act, Edit};
+use daypass_core::handle::Handle;
 use daypass_core::id::{PersonId, TokenId};
 use daypass_core::name::Name;
 use daypass_core::person::{Kind, Person, SystemRole};
@@ -43,6 +44,8 @@ pub(crate) enum Wish {
     Role(SystemRole),
     /// This address.
     Mail(Option<Prose>),
+    /// To be called this by targets of a namespace, or nothing any more.
+    Handle(Name, Option<Handle>),
     /// To be switched on again.
     Reactivate,
     /// A password of this hash.
@@ -70,6 +73,7 @@ impl Wish {
             (Self::Reactivate, Some(account)) => Some(Act::Reactivate {
                 role: account.role,
                 groups: account.groups.clone(),
+                handles: account.handles.clone(),
             }),
             (_, Some(account)) if !account.active => {
                 return Err(Refusal::new(Code::NotEligible, "this account is switched off"));
@@ -110,6 +114,14 @@ impl Wish {
                 let same = from.as_ref().map(Prose::text) == to.as_ref().map(Prose::text);
                 (!same).then(|| Act::Mail { from, to: to.clone() })
             }
+            Self::Handle(namespace, to) => {
+                let from = account.handles.get(namespace).cloned();
+                (from != *to).then(|| Act::Handle {
+                    namespace: namespace.clone(),
+                    from,
+                    to: to.clone(),
+                })
+            }
             Self::Password(_) if account.kind == Kind::Service => {
                 return Err(Refusal::new(Code::Invalid, "a service account has no password"));
             }
@@ -133,6 +145,14 @@ impl Wish {
         }
     }
 
+    /// The handle that the account is to have.
+    pub(crate) fn handle(&self) -> Option<(Name, Handle)> {
+        match self {
+            Self::Handle(namespace, to) => Some((namespace.clone(), to.clone()?)),
+            _ => None,
+        }
+    }
+
     /// What is secret of it, as it is kept.
     pub(crate) fn secret(&self) -> Option<String> {
         match self {
@@ -151,6 +171,10 @@ impl Wish {
                 login: person.login.text().to_owned(),
             },
             Self::Role(_) => Scope::Administrator(id),
+            Self::Handle(..) | Self::Reactivate => Scope::Handles {
+                person: id,
+                handle: self.handle(),
+            },
             _ => Scope::Person(id),
         }
     }

@@ -1,6 +1,7 @@
 //! What an edit of an account does, in words: one line for each thing, as reviewers read it. Pure.
 
 use daypass_core::edit::{Act, Edit};
+use daypass_core::handle::Handle;
 use daypass_core::id::PersonId;
 use daypass_core::name::Name;
 use daypass_core::person::{Kind, Person, SystemRole};
@@ -33,9 +34,16 @@ pub fn told(edit: &Edit, people: &Snapshot, addresses: bool) -> Vec<String> {
         }
         Act::Role { from, to } => vec![format!("~ the role of {who}: {} → {}", role(*from), role(*to))],
         Act::Mail { from, to } => vec![mail(&who, from.as_ref(), to.as_ref(), addresses)],
-        Act::Reactivate { role: of, groups } => {
+        Act::Handle { namespace, from, to } => vec![handle(&who, namespace, from.as_ref(), to.as_ref())],
+        Act::Reactivate {
+            role: of,
+            groups,
+            handles,
+        } => {
             let mut lines = vec![format!("+ {who} is switched on again, as {}", role(*of))];
             lines.extend(groups.iter().map(|group| format!("+ {who} is in {group}")));
+            let known = handles.iter();
+            lines.extend(known.map(|(namespace, handle)| format!("+ {who} is {handle} in {namespace}")));
             lines
         }
         Act::Password => vec![format!(
@@ -81,6 +89,20 @@ fn added(person: &Person, password: bool, people: &Snapshot, addresses: bool) ->
         lines.push(mail(&who, None, Some(to), addresses));
     }
     lines
+}
+
+/// A handle is shown whole: it is what those who are to agree must look at.
+fn handle(who: &str, namespace: &Name, from: Option<&Handle>, to: Option<&Handle>) -> String {
+    match (from, to) {
+        (None, Some(to)) => format!("+ {who} is {to} in {namespace}, and gets what is given there"),
+        (Some(from), Some(to)) => {
+            format!("~ {who} in {namespace}: {from} → {to}; what was given to the first ends")
+        }
+        (from, None) => {
+            let from = from.map_or("", Handle::as_str);
+            format!("- {who} is not {from} in {namespace} any more; what was given to it ends")
+        }
+    }
 }
 
 fn mail(who: &str, from: Option<&Prose>, to: Option<&Prose>, addresses: bool) -> String {

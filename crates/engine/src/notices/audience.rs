@@ -303,7 +303,7 @@ impl Scene<'_> {
                 people.extend((!by_holder(grant, hears)).then_some(hears));
                 vec![notice(Kind::Ended, at, people)]
             }
-            E::Opened { .. } | E::Begun { .. } | E::CredentialIssued { .. } => Vec::new(),
+            E::Opened { .. } | E::Begun { .. } | E::CredentialIssued { .. } | E::Told { .. } => Vec::new(),
         }
     }
 

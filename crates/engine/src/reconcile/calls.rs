@@ -10,6 +10,7 @@ use daypass_core::entitlement::{Entitlement, Event, Fault, Intent, Observer, Spe
 use daypass_core::event::{Actor, Subject, What};
 use daypass_core::evidence;
 use daypass_core::grant::Part;
+use daypass_core::name::Name;
 use daypass_core::planted;
 use daypass_core::refusal::{Code, Refusal};
 use daypass_core::time::{Span, Timestamp};
@@ -19,6 +20,7 @@ use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
 
 use super::backoff::Awaited;
+use super::deeds::Answer;
 use super::elapsed::Elapsed;
 use super::watch::Looked;
 use crate::engine::Engine;
@@ -123,10 +125,18 @@ pub(super) enum Outcome {
     NotRecorded(store::Error),
     /// The target did not do it, as far as one can tell.
     Failed(TargetError),
-    /// A sweep came back; see `sweep.rs`.
-    Swept(Result<(), TargetError>),
-    /// A look at sessions came back; see `watch.rs`.
+}
+
+/// What came back from a target.
+pub(super) enum Arrived {
+    /// A call that provisions or removes.
+    Call(Report),
+    /// A sweep of this connector; see `sweep.rs`.
+    Swept(Name, Result<(), TargetError>),
+    /// A look at sessions; see `watch.rs`.
     Looked(Looked),
+    /// What was done, as a target tells it; see `deeds.rs`.
+    Told(Answer),
 }
 
 impl Outcome {
@@ -140,9 +150,7 @@ impl Outcome {
             Self::Poll { awaited, .. } => Some(!awaited.called),
             Self::Failed(error) => Some(matches!(error.fault, Fault::Unavailable | Fault::Bug)),
             Self::Settled => Some(false),
-            Self::Unwanted | Self::Overtaken | Self::NotRecorded(_) | Self::Swept(_) | Self::Looked(_) => {
-                None
-            }
+            Self::Unwanted | Self::Overtaken | Self::NotRecorded(_) => None,
         }
     }
 }
@@ -163,7 +171,7 @@ impl From<TargetError> for Outcome {
 }
 
 /// Makes a call and writes down what it came to.
-pub(super) async fn run(engine: Arc<Engine>, caller: Caller, call: Call) -> Report {
+pub(super) async fn run(engine: Arc<Engine>, caller: Caller, call: Call) -> Arrived {
     let (key, doing) = (call.key().clone(), call.doing());
     let made = async {
         match call {
@@ -174,11 +182,11 @@ pub(super) async fn run(engine: Arc<Engine>, caller: Caller, call: Call) -> Repo
     // A provider with a bug fails its own call; it must not stop the one loop that takes access away.
     let made = AssertUnwindSafe(made).catch_unwind().await;
     let failed = |_| Err(TargetError::new(Fault::Bug, "the call failed unexpectedly").into());
-    Report {
+    Arrived::Call(Report {
         key,
         doing,
         outcome: made.unwrap_or_else(failed).unwrap_or_else(|outcome| outcome),
-    }
+    })
 }
 
 async fn provision(

@@ -9,6 +9,7 @@ use daypass_core::grant::{Event as GrantEvent, Grant, Reason, State};
 use daypass_core::id::{GrantId, RequestId};
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::refusal::{Code, Refusal};
+use daypass_core::request::Request;
 use daypass_core::time::Timestamp;
 use daypass_core::world::World;
 use daypass_store::{self as store, Outcome, Scope};
@@ -17,6 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::current::Current;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::services::strange;
 
 /// How many transitions are offered to the store at once, so that it can commit them as a group.
 const AT_ONCE: usize = 64;
@@ -93,9 +95,9 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             Action::Begin(_) | Action::Activate(_) if world.lock_over(grant).is_some() => {
                 grant.end(Reason::Locked, now)?
             }
-            Action::Begin(_) => match current.still_right(request.as_ref(), world, now) {
-                Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
-                Ok(()) => grant.begin(now)?,
+            Action::Begin(_) => match no_right(current, request.as_ref(), (world, grant), now) {
+                Some(reason) => grant.end(reason, now)?,
+                None => grant.begin(now)?,
             },
             // What the plan saw may have changed meanwhile: an opening is gone, or all of it is there after all.
             Action::Activate(_) | Action::End(_, Reason::Failed { .. })
@@ -103,9 +105,9 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
             {
                 return Ok(Outcome::default());
             }
-            Action::Activate(_) => match current.still_right(request.as_ref(), world, now) {
-                Err(refusal) => grant.end(Reason::Ineligible { why: refusal.what }, now)?,
-                Ok(()) => activate(current, world, grant, now)?,
+            Action::Activate(_) => match no_right(current, request.as_ref(), (world, grant), now) {
+                Some(reason) => grant.end(reason, now)?,
+                None => activate(current, world, grant, now)?,
             },
             Action::End(_, reason) => grant.end(reason, now)?,
             Action::MarkOverdue(_) => grant.mark_overdue()?,
@@ -136,6 +138,19 @@ async fn one(engine: &Engine, limits: &Limits, action: Action) -> Result<usize, 
         }
         Err(error) => Err(error),
     }
+}
+
+/// Why a grant may not begin: it would be given to a handle that is not its holder's any more, or the right to it was lost.
+fn no_right(
+    current: &Current,
+    request: Option<&Request>,
+    (world, grant): (&World, &Grant),
+    now: Timestamp,
+) -> Option<Reason> {
+    strange(&current.directory, grant).or_else(|| {
+        let refusal = current.still_right(request, world, now).err()?;
+        Some(Reason::Ineligible { why: refusal.what })
+    })
 }
 
 /// A grant whose access is all there. It begins a little later than was thought when it was granted: so much may be missing at

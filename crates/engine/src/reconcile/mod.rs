@@ -6,9 +6,11 @@
 
 mod backoff;
 mod calls;
+mod deeds;
 mod elapsed;
 mod health;
 mod lane;
+mod leavers;
 mod ledger;
 mod sweep;
 mod watch;
@@ -17,28 +19,27 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use daypass_core::entitlement::{Entitlement, Fault, TargetKey};
-use daypass_core::event::Actor;
 use daypass_core::grant::{Grant, Reason};
-use daypass_core::id::{GrantId, PersonId};
+use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use daypass_core::plan::{Action, Limits, plan};
 use daypass_core::time::{Span, Timestamp};
-use daypass_policy::{Directory as _, Drift};
+use daypass_policy::Drift;
 use daypass_store::{Due, DueCursor};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use self::backoff::Backoff;
-use self::calls::{Call, Caller, Outcome, PROVISION, Report};
+use self::calls::{Arrived, Call, Caller, Outcome, PROVISION, Report};
+use self::deeds::Deeds;
 use self::elapsed::Elapsed;
 pub use self::health::{ConnectorHealth, Health};
 use self::lane::Lane;
+use self::leavers::Leavers;
 use self::watch::Watch;
-use crate::directory::Snapshot;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::services::lost;
 
 /// How many pages a step reads while some connector has all the work that it can take.
 const PAGES: usize = 4;
@@ -79,14 +80,16 @@ pub struct Reconciler {
     /// Keys whose last provisioning by this worker ended in a way that does not say whether it took effect, or will.
     uncertain: BTreeSet<TargetKey>,
     lanes: HashMap<Name, Lane<Call>>,
-    running: FuturesUnordered<BoxFuture<'static, Report>>,
-    arrived: VecDeque<Report>,
+    running: FuturesUnordered<BoxFuture<'static, Arrived>>,
+    arrived: VecDeque<Arrived>,
     /// Where the last step stopped reading what is due, if it did not read all of it.
     scan: Option<DueCursor>,
-    swept: BTreeMap<Name, Timestamp>,
+    swept_at: BTreeMap<Name, Timestamp>,
     sweeping: BTreeSet<Name>,
     /// Grants that what is done with them may end.
     watch: Watch,
+    /// Grants whose targets have more to tell of what was done.
+    deeds: Deeds,
     /// When the plans of this step want to be made again.
     planned: Option<Timestamp>,
     /// What runs out soon: what a store that does not answer leaves to act on.
@@ -96,10 +99,7 @@ pub struct Reconciler {
     remembered_event: Option<u64>,
     /// The time that decides beside this process's own.
     elapsed: Elapsed,
-    /// The directory that was last looked through for accounts that were switched off, and those of which nothing is left; with when
-    /// they, or who answers for them, last changed.
-    directory: Option<Arc<Snapshot>>,
-    off: BTreeMap<PersonId, Timestamp>,
+    leavers: Leavers,
     health: Arc<Health>,
 }
 
@@ -133,16 +133,16 @@ impl Reconciler {
             running: FuturesUnordered::new(),
             arrived: VecDeque::new(),
             scan: None,
-            swept: BTreeMap::new(),
+            swept_at: BTreeMap::new(),
             sweeping: BTreeSet::new(),
             watch: Watch::default(),
+            deeds: Deeds::default(),
             planned: None,
             remembered: View::default(),
             remembered_at: None,
             remembered_event: None,
             elapsed: Elapsed::default(),
-            directory: None,
-            off: BTreeMap::new(),
+            leavers: Leavers::default(),
             health: Arc::new(Health::default()),
         }
     }
@@ -158,8 +158,13 @@ impl Reconciler {
     /// # Errors
     /// Where the store does not answer. What must go has been set going all the same; step again after a pause.
     pub async fn step(&mut self) -> Result<Step, Error> {
-        while let Some(report) = self.arrived.pop_front() {
-            self.take_in(report).await;
+        while let Some(arrived) = self.arrived.pop_front() {
+            match arrived {
+                Arrived::Call(report) => self.take_in(report).await,
+                Arrived::Swept(connector, found) => self.swept(connector, found),
+                Arrived::Looked(looked) => self.looked(looked),
+                Arrived::Told(answer) => self.deeds_told(answer).await,
+            }
         }
         match self.rounds().await {
             Ok(next) => Ok(Step {
@@ -188,13 +193,13 @@ impl Reconciler {
     }
 
     /// Frees the place of a call that came back and starts the next one that waits for it.
-    fn arrive(&mut self, report: Report) {
-        if !matches!(report.outcome, Outcome::Swept(_) | Outcome::Looked(_)) {
+    fn arrive(&mut self, arrived: Arrived) {
+        if let Arrived::Call(report) = &arrived {
             let lane = self.lanes.entry(report.key.connector.clone()).or_default();
             lane.under_way = lane.under_way.saturating_sub(1);
             self.launch(&report.key.connector);
         }
-        self.arrived.push_back(report);
+        self.arrived.push_back(arrived);
     }
 
     async fn rounds(&mut self) -> Result<Option<Timestamp>, Error> {
@@ -208,9 +213,10 @@ impl Reconciler {
         for _ in 0..ROUNDS {
             self.limits.alarm_only = alarm_only(&engine);
             let mut changed = noted(ledger::silence(&engine, now).await, &mut refused);
-            changed += noted(self.switched_off().await, &mut refused);
+            changed += noted(self.leavers.end(&engine).await, &mut refused);
             changed += noted(engine.end_under_locks().await, &mut refused);
             changed += noted(self.watch_sessions(now).await, &mut refused);
+            changed += noted(self.ask_for_deeds(now).await, &mut refused);
             changed += self.pages(now, &mut refused).await?;
             if changed == 0 || refused.is_some() || self.scan.is_some() {
                 break;
@@ -230,6 +236,7 @@ impl Reconciler {
             call,
             self.next_sweep(),
             self.next_look(now),
+            self.next_deeds(now),
             unread.then_some(now),
         ];
         let next = earliest(next);
@@ -276,33 +283,6 @@ impl Reconciler {
                 None => return Ok(changed),
             };
         }
-    }
-
-    /// Ends what people hold whose accounts were switched off, and service accounts whom nobody answers for. Whoever switches
-    /// one off does so too; here it is made sure, where they were cut short, or another server opened a grant before it knew.
-    async fn switched_off(&mut self) -> Result<usize, Error> {
-        let directory = self.engine.current().directory;
-        if self
-            .directory
-            .as_ref()
-            .is_some_and(|seen| Arc::ptr_eq(seen, &directory))
-        {
-            return Ok(0);
-        }
-        let mut ended = 0;
-        self.off.retain(|id, _| lost(&directory, *id).is_some());
-        for person in directory.people() {
-            // Who was on and off again since the last look may have got something in between.
-            let owner = person.owner.and_then(|owner| directory.person(owner));
-            let changed = owner.map_or(person.changed_at, |owner| owner.changed_at.max(person.changed_at));
-            let ended_since = self.off.get(&person.id) == Some(&changed);
-            if !ended_since && lost(&directory, person.id).is_some() {
-                ended += self.engine.end_all_of(Actor::System, person.id).await?;
-                self.off.insert(person.id, changed);
-            }
-        }
-        self.directory = Some(directory);
-        Ok(ended)
     }
 
     /// The time that pauses between calls are measured in: this process's own clock. The store's would not do: it may jump.
@@ -470,18 +450,6 @@ impl Reconciler {
     async fn take_in(&mut self, report: Report) {
         let now = self.pauses();
         let Report { key, doing, outcome } = report;
-        if let Outcome::Swept(found) = outcome {
-            self.sweeping.remove(&key.connector);
-            self.health.swept(&key.connector, now, found.as_ref().err());
-            if let Err(error) = found {
-                tracing::warn!(connector = %key.connector, fault = %error.fault, detail = error.detail, "sweep failed");
-            }
-            return;
-        }
-        if let Outcome::Looked(looked) = outcome {
-            self.looked(looked);
-            return;
-        }
         self.busy.remove(&key);
         // Where one was accepted and is under way, a refusal of the question how far it is says nothing of it.
         let under_way = self
@@ -510,7 +478,6 @@ impl Reconciler {
                 self.backoff.pause(&key, doing, self.jitter(), now);
             }
             Outcome::Failed(error) => self.failed(key, doing, &error, now).await,
-            Outcome::Swept(_) | Outcome::Looked(_) => {}
         }
     }
 

@@ -16,7 +16,7 @@ use daypass_providers::{Error as TargetError, Inspection, Limit, Provider};
 use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
 
-use super::calls::{self, Caller, Outcome, Report};
+use super::calls::{self, Arrived, Caller};
 use super::{Reconciler, earliest};
 use crate::engine::Engine;
 
@@ -25,14 +25,14 @@ impl Reconciler {
     pub(super) fn sweep(&mut self, now: Timestamp) {
         let every = self.engine.parts.settings.sweep_every;
         let current = self.engine.current();
-        self.swept
+        self.swept_at
             .retain(|name, _| current.connectors.get(name).is_some());
         for (name, provider) in current.connectors.iter() {
-            let due = self.swept.get(name).is_none_or(|last| *last + every <= now);
+            let due = self.swept_at.get(name).is_none_or(|last| *last + every <= now);
             if !due || !self.sweeping.insert(name.clone()) {
                 continue;
             }
-            self.swept.insert(name.clone(), now);
+            self.swept_at.insert(name.clone(), now);
             let (engine, provider) = (Arc::clone(&self.engine), Arc::clone(provider));
             let (caller, name) = (self.caller(), name.clone());
             self.running.push(Box::pin(async move {
@@ -40,16 +40,17 @@ impl Reconciler {
                 let found = AssertUnwindSafe(found).catch_unwind().await;
                 let failed = |_| Err(TargetError::new(Fault::Bug, "the sweep failed unexpectedly"));
                 let found = found.unwrap_or_else(failed);
-                let key = TargetKey {
-                    connector: name,
-                    key: String::new(),
-                };
-                Report {
-                    key,
-                    doing: "sweep",
-                    outcome: Outcome::Swept(found),
-                }
+                Arrived::Swept(name, found)
             }));
+        }
+    }
+
+    /// Takes in that a sweep came back.
+    pub(super) fn swept(&mut self, connector: Name, found: Result<(), TargetError>) {
+        self.sweeping.remove(&connector);
+        self.health.swept(&connector, self.pauses(), found.as_ref().err());
+        if let Err(error) = found {
+            tracing::warn!(%connector, fault = %error.fault, detail = error.detail, "sweep failed");
         }
     }
 
@@ -57,7 +58,7 @@ impl Reconciler {
         let every = self.engine.parts.settings.sweep_every;
         // One that is still under way is no reason to look again: its coming back is.
         let idle = self
-            .swept
+            .swept_at
             .iter()
             .filter(|(name, _)| !self.sweeping.contains(*name));
         earliest([idle.map(|(_, last)| *last + every).min()])

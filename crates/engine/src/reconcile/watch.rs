@@ -17,7 +17,7 @@ use daypass_providers::{Activity, Error as TargetError};
 use daypass_store::Due;
 use futures_util::FutureExt as _;
 
-use super::calls::{Outcome, Report, provider};
+use super::calls::{Arrived, provider};
 use super::{Reconciler, look};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -36,9 +36,6 @@ const LIST_ANYWAY: Span = Span::minutes(5);
 
 /// How many looks one connector gets at the same time: what sets access up and takes it away comes first.
 const AT_ONCE: usize = 2;
-
-/// What a call of this kind is called in logs.
-const LOOK: &str = "look at sessions";
 
 /// Which grants are looked at.
 #[derive(Default)]
@@ -282,16 +279,11 @@ impl Reconciler {
             // A provider with a bug fails its own look.
             let told = AssertUnwindSafe(all_of(&engine, &grant)).catch_unwind().await;
             let failed = |_| Err(TargetError::new(Fault::Bug, "the look failed unexpectedly"));
-            let looked = Looked {
+            Arrived::Looked(Looked {
                 grant: id,
-                connector: key.connector.clone(),
+                connector: key.connector,
                 told: told.unwrap_or_else(failed),
-            };
-            Report {
-                key,
-                doing: LOOK,
-                outcome: Outcome::Looked(looked),
-            }
+            })
         }));
     }
 
@@ -368,6 +360,7 @@ mod tests {
                     subject: None,
                     source: None,
                 },
+                tells: false,
             }],
             duration: Span::hours(1),
             activation: Span::minutes(5),
@@ -375,6 +368,7 @@ mod tests {
             latest_end: Timestamp::EPOCH,
             break_glass: false,
             end_when: Vec::new(),
+            told: BTreeMap::new(),
             state: State::Active {
                 since: Timestamp::EPOCH,
                 expires_at: Timestamp::EPOCH,

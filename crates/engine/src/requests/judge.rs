@@ -17,6 +17,7 @@ use daypass_store::{MOST_HELD, MOST_OPEN};
 
 use super::{NewRequest, Verb};
 use crate::caller::Caller;
+use crate::connectors::{Holder, may_be_given};
 use crate::current::Current;
 use crate::error::not_found;
 use crate::services::locked;
@@ -87,6 +88,13 @@ pub(super) fn decide(
         Decision::Allowed(allowed) => *allowed,
         Decision::Refused(refusal) => return Err(refusal),
     };
+    let holder = Holder {
+        id: who,
+        source: from.filter(|_| allowed.by_source),
+        directory: &current.directory,
+    };
+    may_be_given(&current.policy, &current.kinds, items, holder, extended)
+        .map_err(|refusal| in_the_way_of(&asked.environments, refusal))?;
     if verb == Verb::Ask && !allowed.path.steps.is_empty() {
         few_wait(world, who)?;
     }

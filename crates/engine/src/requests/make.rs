@@ -1,5 +1,6 @@
 //! What asking and agreeing lead to, within the transaction: the request, and the grant that it opens or lengthens.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use daypass_core::event::{Actor, Subject, What};
@@ -18,7 +19,7 @@ use daypass_store::Outcome;
 use super::judge::{decide, items};
 use super::{NewRequest, Verb};
 use crate::caller::Caller;
-use crate::connectors::part;
+use crate::connectors::{Holder, bound_to, part};
 use crate::current::Current;
 use crate::error::not_found;
 
@@ -145,20 +146,16 @@ fn until(current: &Current, request: &Request, grant: &Grant) -> Result<Option<T
 fn open(current: &Current, request: &Request, approval: &Approval, now: Timestamp) -> Result<Grant, Refusal> {
     let id = GrantId::from(request.id);
     let start = request.ask.start.map_or(now, |start| start.max(now));
+    let holder = Holder {
+        id: request.ask.requester,
+        source: bound_to(request),
+        directory: &current.directory,
+    };
     let parts = approval
         .items()
         .iter()
         .enumerate()
-        .map(|(index, item)| {
-            part(
-                &current.policy,
-                &current.kinds,
-                id,
-                index,
-                request.ask.requester,
-                item,
-            )
-        })
+        .map(|(index, item)| part(&current.policy, &current.kinds, (id, index), item, holder))
         .collect::<Result<Vec<_>, _>>()?;
     let longest = start + request.path.activation + request.path.max;
     let ends_by = request.path.ends_by.filter(|_| !is(Fault::OutliveWindow));
@@ -173,6 +170,7 @@ fn open(current: &Current, request: &Request, approval: &Approval, now: Timestam
         latest_end: ends_by.map_or(longest, |ends_by| ends_by.min(longest)),
         break_glass: request.path.break_glass.is_some(),
         end_when: request.path.end_when.clone(),
+        told: BTreeMap::new(),
         state: State::Scheduled { start },
     })
 }

@@ -137,6 +137,20 @@ impl House {
         house
     }
 
+    /// The target behind another connector.
+    pub(crate) fn target_of(&self, connector: &str) -> Target {
+        self.kind.target(&name(connector))
+    }
+
+    /// Puts another policy in force.
+    pub(crate) async fn under(&self, policy: &str) {
+        let sources = [Source {
+            name: "policy.yaml".into(),
+            text: policy.into(),
+        }];
+        self.engine.load_policy(&sources).await.unwrap();
+    }
+
     /// The same store and target with a new engine and reconciler, as after a crash.
     pub(crate) async fn restart(self, worker: &str) -> Self {
         let engine = Arc::new(engine(&self.store, self.kind, (&self.clock, &self.behind)).await);

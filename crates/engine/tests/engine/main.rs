@@ -4,14 +4,17 @@
 
 mod access;
 mod break_glass;
+mod bundles;
 mod changes;
 mod conditions;
+mod deeds;
 mod delegations;
 mod demands;
 mod edits;
 mod end_when;
 mod environments;
 mod faults;
+mod given;
 mod hands;
 mod house;
 mod limits;

@@ -251,6 +251,7 @@ fn who_gains_by_a_change_does_not_agree_to_it() {
     let back = Act::Reactivate {
         role: SystemRole::Member,
         groups: [].into(),
+        handles: [].into(),
     };
     for (account, act) in [
         ("ci", Act::Owner { from, to }),

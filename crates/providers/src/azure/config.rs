@@ -36,6 +36,8 @@ pub(super) struct Connector {
     pub(super) subjects: Option<Name>,
     /// The cloud, where it is said: it must be the identity's.
     pub(super) cloud: Option<String>,
+    /// Whether the Activity Log is read for what holders did.
+    pub(super) activity_log: bool,
     /// Whether ports of all VMs are kept shut while nobody has them.
     pub(super) closed: bool,
     /// The priorities of allow rules.
@@ -55,6 +57,7 @@ impl Connector {
             "identity",
             "subjects",
             "cloud",
+            "activity_log",
             "closed",
             "allow_priorities",
             "deny_priorities",
@@ -87,6 +90,7 @@ impl Connector {
             identity: identity?.to_owned(),
             subjects,
             cloud: cloud.map(str::to_owned),
+            activity_log: flag(&object, "activity_log", problems).unwrap_or(true),
             closed: flag(&object, "closed", problems).unwrap_or(false),
             allow,
             deny,
@@ -316,6 +320,12 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Key Vault Secrets User", "4633458b-17de-408a-b874-0445c86b69e6"),
     ("Key Vault Administrator", "00482a5a-887f-4fb3-b363-3b7fe8e74483"),
 ];
+
+/// What people call a role definition: its name where it is a usual one, its GUID otherwise.
+pub(super) fn role_name(definition: &str) -> &str {
+    let known = BUILT_IN.iter().find(|(_, guid)| *guid == definition);
+    known.map_or(definition, |(name, _)| name)
+}
 
 /// A group of Entra.
 pub(super) fn group(config: &Value) -> Read<String> {

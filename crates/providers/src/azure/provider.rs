@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use daypass_core::deed::Telling;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
 
@@ -254,6 +255,18 @@ impl Provider for Connected {
             }
         })
         .await
+    }
+
+    fn tells_deeds(&self) -> Option<Span> {
+        self.connector.activity_log.then_some(super::activity::LATE)
+    }
+
+    async fn deeds(&self, _key: &str, spec: &Spec, from: Timestamp, to: Timestamp) -> Result<Telling, Error> {
+        match Thing::read(spec)? {
+            Thing::Role(wanted) | Thing::Pim(wanted) => self.bounded(self.done(&wanted, from, to)).await,
+            // An address and a group are nobody whom the log names.
+            _ => Ok(Telling::default()),
+        }
     }
 
     async fn list_managed(&self) -> Result<Listed, Error> {

@@ -15,13 +15,15 @@ use daypass_core::name::Name;
 use serde_json::Value;
 
 use crate::config::{Object, Problems};
-use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
+use crate::{ConfigProblem, Error, Kind, Needs, Placed, Provider, SecretUse, Secrets};
 
 pub use target::{Op, Refused, SessionId, Target, Trouble};
 
 /// The kind `memory`. A connector has no configuration (`{}`), a resource neither; a role says what it may do:
 /// `{can: [read, write]}`. A connector `{shared: true}` also takes roles with one opening for all who hold them, as a port in a
-/// firewall is: `{can: [read], opening: door}`.
+/// firewall is: `{can: [read], opening: door}`; with `to: address` one for each address that it is asked from, and with `to: person`
+/// one for each handle, in the namespace that the connector names: `{shared: true, subjects: entra}`. A connector
+/// `{tells: true}` tells what was done ([`Target::did`]).
 #[derive(Default)]
 pub struct Memory {
     targets: Mutex<BTreeMap<Name, Target>>,
@@ -48,7 +50,7 @@ impl Kind for Memory {
     }
 
     fn check_connector(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
-        shared(config).map(|_| ())
+        connector(config).map(|_| ())
     }
 
     fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
@@ -67,6 +69,22 @@ impl Kind for Memory {
         true
     }
 
+    fn tells_deeds(&self, connector: &Value) -> bool {
+        self::connector(connector).is_ok_and(|connector| connector.tells)
+    }
+
+    fn subjects(&self, config: &Value) -> Option<Name> {
+        connector(config).ok()?.subjects
+    }
+
+    fn needs(&self, _resource: &Value, config: &Value) -> Needs {
+        let to = role(config).ok().and_then(|role| role.to);
+        Needs {
+            subject: to == Some(To::Person),
+            source: to == Some(To::Address),
+        }
+    }
+
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, config: &Value) -> String {
         match role(config).ok().and_then(|role| role.opening) {
             Some(opening) => format!("opening_{opening}"),
@@ -74,18 +92,29 @@ impl Kind for Memory {
         }
     }
 
+    fn key(&self, placed: &Placed<'_>) -> String {
+        let to = role(placed.role).ok().and_then(|role| role.to);
+        let whom = match to {
+            Some(To::Person) => placed.subject.map(str::to_ascii_lowercase),
+            Some(To::Address) => placed.source.map(|source| source.to_string()),
+            None => None,
+        };
+        let shared = self.target_key(placed.grant, placed.index, placed.resource, placed.role);
+        whom.map_or(shared.clone(), |whom| format!("{shared}_to_{whom}"))
+    }
+
     fn connect(
         &self,
-        connector: &Name,
+        name: &Name,
         config: &Value,
         _secrets: Arc<dyn Secrets>,
         installation: &str,
     ) -> Result<Arc<dyn Provider>, Error> {
-        let shared = shared(config).map_err(|problems| misconfigured(&problems))?;
+        let settings = connector(config).map_err(|problems| misconfigured(&problems))?;
         Ok(Arc::new(provider::Connected {
-            target: self.target(connector),
+            target: self.target(name),
             installation: installation.to_owned(),
-            shared,
+            settings,
         }))
     }
 }
@@ -98,32 +127,64 @@ fn empty(config: &Value) -> Result<(), Vec<ConfigProblem>> {
     problems.finish(Some(()))
 }
 
-/// Whether a connector takes roles with one opening for all.
-fn shared(config: &Value) -> Result<bool, Vec<ConfigProblem>> {
+/// What a connector says.
+struct Connector {
+    /// Whether it takes roles with one opening for several.
+    shared: bool,
+    /// In which namespace it looks for handles.
+    subjects: Option<Name>,
+    /// Whether it tells what was done.
+    tells: bool,
+}
+
+fn connector(config: &Value) -> Result<Connector, Vec<ConfigProblem>> {
     let mut problems = Problems::default();
-    let mut shared = false;
+    let (mut shared, mut tells, mut subjects) = (false, false, None);
     if !config.is_null()
-        && let Some(object) = Object::read(config, "", &["shared"], &mut problems)
-        && let Some(value) = object.get("shared")
+        && let Some(object) = Object::read(config, "", &["shared", "subjects", "tells"], &mut problems)
     {
-        match value.as_bool() {
-            Some(value) => shared = value,
-            None => problems.add(&object.at("shared"), "shared must be true or false"),
+        for (key, set) in [("shared", &mut shared), ("tells", &mut tells)] {
+            match object.get(key).map(Value::as_bool) {
+                None => {}
+                Some(Some(value)) => *set = value,
+                Some(None) => problems.add(&object.at(key), format!("{key} must be true or false")),
+            }
+        }
+        if let Some(text) = object.text("subjects", &mut problems) {
+            match text.parse::<Name>() {
+                Ok(name) => subjects = Some(name),
+                Err(bad) => problems.add(&object.at("subjects"), bad.to_string()),
+            }
         }
     }
-    problems.finish(Some(shared))
+    problems.finish(Some(Connector {
+        shared,
+        subjects,
+        tells,
+    }))
 }
 
 /// What a role may do, and what it opens for all who hold it.
 struct Role {
     can: Vec<String>,
     opening: Option<String>,
+    /// Whom it opens that to; to everybody who holds it, where it does not say.
+    to: Option<To>,
+}
+
+/// Whom something is opened to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    /// The address that it was asked from.
+    Address,
+    /// Who is called so at the target.
+    Person,
 }
 
 fn role(config: &Value) -> Result<Role, Vec<ConfigProblem>> {
     let mut problems = Problems::default();
-    let (mut can, mut opening) = (Vec::new(), None);
-    if let Some(object) = Object::read(config, "", &["can", "opening"], &mut problems) {
+    let (mut can, mut opening, mut to) = (Vec::new(), None, None);
+    if let Some(object) = Object::read(config, "", &["can", "opening", "to"], &mut problems) {
         for (at, item) in object.list("can", &mut problems) {
             match item.as_str() {
                 Some(ability) => can.push(ability.to_owned()),
@@ -131,8 +192,17 @@ fn role(config: &Value) -> Result<Role, Vec<ConfigProblem>> {
             }
         }
         opening = object.text("opening", &mut problems).map(str::to_owned);
+        match object.text("to", &mut problems) {
+            None => {}
+            Some("address") => to = Some(To::Address),
+            Some("person") => to = Some(To::Person),
+            Some(_) => problems.add(&object.at("to"), "to must be address or person"),
+        }
+        if to.is_some() && opening.is_none() {
+            problems.add(&object.at("to"), "what is opened to somebody needs an opening");
+        }
     }
-    problems.finish(Some(Role { can, opening }))
+    problems.finish(Some(Role { can, opening, to }))
 }
 
 fn misconfigured(problems: &[ConfigProblem]) -> Error {

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use daypass_core::deed::Telling;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use super::target::{Op, Standing, State, Target, Trouble};
-use super::{misconfigured, role};
+use super::{Connector, misconfigured, role};
 use crate::{Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider};
 
 pub(super) struct Connected {
     pub(super) target: Target,
     pub(super) installation: String,
-    /// Whether roles with one opening for all are taken.
-    pub(super) shared: bool,
+    pub(super) settings: Connector,
 }
 
 impl Connected {
@@ -41,7 +41,7 @@ impl Provider for Connected {
         Capabilities {
             own_expiry: true,
             credential: true,
-            shared: self.shared,
+            shared: self.settings.shared,
             propagation: Span::ZERO,
             ceiling: Span::seconds(1),
         }
@@ -55,7 +55,7 @@ impl Provider for Connected {
         until: Timestamp,
     ) -> Result<Progress, Error> {
         let role = role(&spec.role).map_err(|problems| misconfigured(&problems))?;
-        if role.opening.is_some() && !self.shared {
+        if role.opening.is_some() && !self.settings.shared {
             let what = "a role with an opening for all needs a connector {shared: true}";
             return Err(Error::new(Fault::Misconfigured, what));
         }
@@ -119,6 +119,20 @@ impl Provider for Connected {
                 sessions,
                 quiet: (sessions > 0).then(|| state.quiet.get(key).copied().unwrap_or(Span::ZERO)),
             }))
+        })
+    }
+
+    fn tells_deeds(&self) -> Option<Span> {
+        self.settings.tells.then_some(Span::minutes(10))
+    }
+
+    async fn deeds(&self, key: &str, _spec: &Spec, from: Timestamp, to: Timestamp) -> Result<Telling, Error> {
+        self.call(Op::Deeds, |state| {
+            let of_key = state.deeds.iter().filter(|(by, _)| by == key);
+            let deeds = of_key
+                .map(|(_, deed)| deed)
+                .filter(|deed| from <= deed.at && deed.at < to);
+            Ok(Telling::of(deeds.cloned()))
         })
     }
 

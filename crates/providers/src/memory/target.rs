@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use daypass_core::deed::Deed;
 use daypass_core::entitlement::Fault;
 use daypass_core::time::{Span, Timestamp};
 use secrecy::ExposeSecret as _;
@@ -32,6 +33,8 @@ pub enum Op {
     Inspect,
     /// [`crate::Provider::activity`].
     Activity,
+    /// [`crate::Provider::deeds`].
+    Deeds,
     /// [`crate::Provider::list_managed`].
     ListManaged,
     /// [`crate::Provider::credential`].
@@ -76,6 +79,8 @@ pub(super) struct State {
     /// For how long the sessions of a key have done nothing.
     pub(super) quiet: BTreeMap<String, Span>,
     opened: u64,
+    /// What was done under which key.
+    pub(super) deeds: Vec<(String, Deed)>,
 }
 
 /// Something that stands at the target.
@@ -265,6 +270,11 @@ impl Target {
     /// From now on it says that the sessions of a key have done nothing for so long. Without it they are at work.
     pub fn set_quiet(&self, key: &str, quiet: Span) {
         self.state().quiet.insert(key.to_owned(), quiet);
+    }
+
+    /// Something was done under a key, and stands in the target's own log.
+    pub fn did(&self, key: &str, deed: Deed) {
+        self.state().deeds.push((key.to_owned(), deed));
     }
 
     /// Whether a session is still open.

@@ -9,6 +9,7 @@
 //! | `quote` | how a name becomes part of a statement: only there |
 //! | `connection`, `tls`, `fault` | connections as the admin, and what errors mean |
 //! | `provision`, `credential` | the beginning |
+//! | `effect` | the beginning, told before it is |
 //! | `revoke`: `lockout`, then `cleanup` | the end |
 //! | `inspect`, `activity`, `roles`, `privileges` | reading |
 //! | `rotate`, `probe` | the admin role itself |
@@ -21,6 +22,7 @@ mod cleanup;
 mod config;
 mod connection;
 mod credential;
+mod effect;
 mod fault;
 mod grants;
 mod inspect;
@@ -42,7 +44,7 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use serde_json::Value;
 
-use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
+use crate::{ConfigProblem, Error, Kind, Placed, Provider, SecretUse, Secrets};
 
 /// The kind `postgres`.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +83,13 @@ impl Kind for Postgres {
 
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {
         names::target_key(grant, index)
+    }
+
+    fn effect(&self, placed: &Placed<'_>) -> Vec<String> {
+        let read = config::Resource::read(placed.resource).ok();
+        let read = read.zip(config::Role::read(placed.role).ok());
+        let told = read.and_then(|(resource, role)| effect::effect(&self.key(placed), &resource, &role).ok());
+        told.unwrap_or_default()
     }
 
     fn connect(

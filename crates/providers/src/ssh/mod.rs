@@ -35,7 +35,7 @@ pub use register::{Acknowledged, End, LISTED_PAST_END, MOST_VALID, Register, Rev
 pub use rotation::{Fingerprints, Made, Old, Publics, Rotate, Trusted};
 pub use through::{Allow, NoWay, Place, Way};
 
-use crate::{ConfigProblem, Error, Kind, Provider, SecretUse, Secrets};
+use crate::{ConfigProblem, Error, Kind, Placed, Provider, SecretUse, Secrets};
 
 /// The kind `ssh`.
 pub struct Ssh;
@@ -55,6 +55,28 @@ impl Kind for Ssh {
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
         config::Role::read(config).map(|_| ())
+    }
+
+    fn effect(&self, placed: &Placed<'_>) -> Vec<String> {
+        let resource = config::Resource::read(placed.resource).ok();
+        let read = resource.zip(config::Role::read(placed.role).ok());
+        let Some((resource, role)) = read else {
+            return Vec::new();
+        };
+        let mut lines: Vec<String> = resource
+            .hosts
+            .iter()
+            .map(|host| format!("login as {} on {}", role.users.join(", "), host.name))
+            .collect();
+        lines.extend(
+            role.force_command
+                .map(|command| format!("force-command {command}")),
+        );
+        if !role.source_address.is_empty() {
+            lines.push(format!("source-address {}", role.source_address.join(",")));
+        }
+        lines.extend(role.extensions);
+        lines
     }
 
     fn check_resource_access(&self, gateway: bool, config: &Value) -> Result<(), Vec<ConfigProblem>> {

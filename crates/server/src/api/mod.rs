@@ -134,6 +134,7 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::PersonOwner, routes!(services::owner)),
         (R::PersonRole, routes!(people::role)),
         (R::PersonMail, routes!(people::mail)),
+        (R::PersonHandle, routes!(people::handle)),
         (R::PersonPassword, routes!(people::password)),
         (R::PersonDeactivate, routes!(people::deactivate)),
         (R::PersonReactivate, routes!(people::reactivate)),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use daypass_api::change::Proposed;
 use daypass_api::person::{
-    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetMail, SetManager, SetPassword, SetRole,
+    ChangeGroups, Group, NewPerson, Person, PersonQuery, SetHandle, SetMail, SetManager, SetPassword, SetRole,
 };
 use daypass_api::{Page, Problem, ProblemCode, Secret};
 use daypass_core::id::PersonId;
@@ -164,6 +164,24 @@ pub(super) async fn mail(
 ) -> Answer<Edited<Person>> {
     let mail = body.mail.as_deref();
     let changed = app.engine.set_mail(identity.caller, &login, mail).await;
+    answered(&app, StatusCode::OK, changed).await
+}
+
+/// Says what targets of a namespace call somebody, or that they know them no more. What they hold that was given to another handle of
+/// theirs ends.
+#[utoipa::path(post, path = "/api/v1/people/{login}/handle", tag = "people", params(("login" = String, Path)),
+    request_body = SetHandle, responses((status = 200, body = Person), (status = 202, body = Proposed), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn handle(
+    State(app): State<App>,
+    identity: Identity,
+    Path(login): Path<String>,
+    Json(body): Json<SetHandle>,
+) -> Answer<Edited<Person>> {
+    let SetHandle { namespace, id } = body;
+    let changed = app
+        .engine
+        .set_handle(identity.caller, &login, namespace, id.as_deref())
+        .await;
     answered(&app, StatusCode::OK, changed).await
 }
 

@@ -96,6 +96,7 @@ pub(super) struct Effect {
 impl Effect {
     fn of(effect: daypass_api::request::Effect) -> Self {
         let lines = match &effect.role {
+            _ if !effect.does.is_empty() => effect.does,
             Value::Object(parts) => parts
                 .iter()
                 .map(|(name, value)| format!("{name}: {value}"))

@@ -1,8 +1,10 @@
 //! Events on the wire: the live stream says that something happened, the audit trail says all of it.
 
 use daypass_api::event as api;
+use daypass_core::deed::Deed;
 use daypass_core::event::{Actor, Event, LogEvent, PolicyEvent, Subject, What};
 use daypass_core::id::PersonId;
+use daypass_core::name::Name;
 use daypass_core::person::Change;
 use daypass_core::review::Review;
 use daypass_core::{change, entitlement, grant, key, lock, request};
@@ -277,6 +279,13 @@ fn of_grant(what: &grant::Event) -> String {
         E::CredentialIssued { item, .. } => format!("credentials for {item} were given to its holder"),
         E::Ending { reason } => format!("being taken away: {}", reason.name()),
         E::Overdue => "its removal takes longer than it should".to_owned(),
+        E::Told {
+            connector,
+            deeds,
+            unsaid,
+            lost,
+            ..
+        } => done(connector, deeds, *unsaid, *lost),
         E::Ended { evidence } => {
             let residue = evidence.iter().filter(
                 |one| matches!(&one.proof, grant::Proof::TargetRead { residue, .. } if !residue.is_empty()),
@@ -286,6 +295,27 @@ fn of_grant(what: &grant::Event) -> String {
                 count => format!("seen to be gone; {count} of its items left something behind"),
             }
         }
+    }
+}
+
+/// How many of the things that were done are said in words; all of them stand in the entry.
+const DEEDS_SAID: usize = 3;
+
+fn done(connector: &Name, deeds: &[Deed], unsaid: u64, lost: bool) -> String {
+    let said = deeds.iter().take(DEEDS_SAID).map(|deed| {
+        let outcome = deed.outcome.as_ref().map(|outcome| format!(" ({outcome})"));
+        format!("{} on {}{}", deed.what, deed.on, outcome.unwrap_or_default())
+    });
+    let said = list(said);
+    let more = deeds.len().saturating_sub(DEEDS_SAID);
+    let more = u64::try_from(more).unwrap_or(u64::MAX).saturating_add(unsaid);
+    match (deeds.len(), more, lost) {
+        (_, _, true) => {
+            format!("{connector} could not be asked what was done with it; nobody tries any more")
+        }
+        (0, _, _) => format!("{connector} tells of nothing that was done with it"),
+        (_, 0, _) => format!("{connector} tells what was done with it: {said}"),
+        _ => format!("{connector} tells what was done with it: {said}; and {more} more"),
     }
 }
 
@@ -343,6 +373,14 @@ fn of_person(change: &Change, people: &Snapshot) -> String {
         // The address itself is for those who may read the directory.
         Change::Mail { mail: Some(_) } => "has another mail address now".to_owned(),
         Change::Mail { mail: None } => "has no mail address now".to_owned(),
+        Change::Handle {
+            namespace,
+            handle: Some(handle),
+        } => format!("is {handle} in {namespace} now"),
+        Change::Handle {
+            namespace,
+            handle: None,
+        } => format!("has no handle in {namespace} now"),
         Change::Credentials => "the password was set".to_owned(),
         Change::TokenIssued {
             token,

@@ -36,6 +36,11 @@ pub(crate) fn person(person: &Person, people: &Snapshot) -> api::Person {
             .as_ref()
             .map(|mail| mail.text().to_owned())
             .filter(|mail| !mail.is_empty()),
+        handles: person
+            .handles
+            .iter()
+            .map(|(namespace, handle)| (namespace.clone(), handle.to_string()))
+            .collect(),
         active: person.active,
         changed_at: person.changed_at,
     }

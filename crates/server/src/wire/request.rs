@@ -66,16 +66,17 @@ pub(crate) fn request(request: &Request, current: &Current, awaits: Awaits, now:
 /// What the items of a request are at their targets, by the policy in force. What that no longer has is left out.
 #[must_use]
 pub(crate) fn effects(request: &Request, current: &Current) -> Vec<api::Effect> {
-    let effect = |item: &Item| {
+    let effect = |(index, item): (usize, &Item)| {
         let resource = current.policy.resource(item.resource.as_str())?;
         Some(api::Effect {
             item: item.clone().into(),
             kind: resource.kind.clone(),
             connector: resource.connector.clone(),
+            does: current.effect(request, index, item),
             role: resource.roles.get(&item.role)?.config.clone(),
         })
     };
-    request.ask.items.iter().filter_map(effect).collect()
+    request.ask.items.iter().enumerate().filter_map(effect).collect()
 }
 
 /// What is owed for an emergency, and who may give it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use daypass_api::change::{Change, ChangeKind, ChangeQuery, ChangeState, NewChangeReview, Proposed};
 use daypass_api::client::Error;
 use daypass_api::login::NewToken;
-use daypass_api::person::{ChangeGroups, Kind, NewPerson, SetPassword, SetRole, SystemRole};
+use daypass_api::person::{ChangeGroups, Kind, NewPerson, SetHandle, SetPassword, SetRole, SystemRole};
 use daypass_api::policy::{PolicyFile, PolicyFiles};
 use daypass_api::request::Decision;
 use daypass_api::{Client, ProblemCode, Route, Scope, Secret};
@@ -150,6 +150,33 @@ async fn an_account_and_its_password_come_with_the_agreement() {
         .set_password(&name("eve"), &own)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_handle_waits_for_others_and_goes_without_them() {
+    let (_bed, root, cy) = covered().await;
+    let handle = |id: Option<&str>| SetHandle {
+        namespace: name("entra"),
+        id: id.map(str::to_owned),
+    };
+    let ana = name("ana");
+    let change = waits(root.set_handle(&ana, &handle(Some("7f1c-ana"))).await).change;
+    assert_eq!(
+        change.summary,
+        ["+ ana is 7f1c-ana in entra, and gets what is given there"]
+    );
+    decide(&cy, &change, Decision::Approve).await.unwrap();
+    let moved = waits(root.set_handle(&ana, &handle(Some("other"))).await).change;
+    assert!(
+        moved.summary[0].contains("7f1c-ana → other"),
+        "{:?}",
+        moved.summary
+    );
+    let gone = root.set_handle(&ana, &handle(None)).await.unwrap();
+    assert!(gone.handles.is_empty());
+    // What was to be replaced is no more: nothing comes of it.
+    let lapsed = decide(&cy, &moved, Decision::Approve).await.unwrap();
+    assert_eq!(lapsed.state, ChangeState::Lapsed);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use daypass_api::client::Error;
 use daypass_api::grant::GrantState;
 use daypass_api::person::{
-    ChangeGroups, Kind, NewPerson, PersonQuery, SetManager, SetPassword, SetRole, SystemRole,
+    ChangeGroups, Kind, NewPerson, PersonQuery, SetHandle, SetManager, SetPassword, SetRole, SystemRole,
 };
 use daypass_api::{ProblemCode, Secret};
 use daypass_core::name::Name;
@@ -68,6 +68,38 @@ async fn an_administrator_makes_and_changes_accounts() {
         ..new("bot")
     };
     assert_eq!(code(root.add_person(&service).await), Code::Invalid.into());
+}
+
+fn handle(id: Option<&str>) -> SetHandle {
+    SetHandle {
+        namespace: name("entra"),
+        id: id.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn a_handle_is_one_accounts_and_is_taken_away_in_words() {
+    let bed = Bed::start().await;
+    let root = bed.client("root").await;
+    let set = root
+        .set_handle(&name("ana"), &handle(Some("7f1c-ana")))
+        .await
+        .unwrap();
+    let known = set.handles.iter().map(|(of, id)| (of.as_str(), id.as_str()));
+    assert_eq!(known.collect::<Vec<_>>(), [("entra", "7f1c-ana")]);
+    let taken = root.set_handle(&name("bo"), &handle(Some("7F1C-ana"))).await;
+    assert_eq!(code(taken), Code::Exists.into());
+    let hostile = root.set_handle(&name("bo"), &handle(Some("a\u{202e}b"))).await;
+    assert_eq!(code(hostile), Code::Invalid.into());
+    // Whoever forgets the field does not thereby take it away.
+    assert!(serde_json::from_str::<SetHandle>(r#"{"namespace": "entra"}"#).is_err());
+    let none = serde_json::from_str::<SetHandle>(r#"{"namespace": "entra", "id": null}"#);
+    assert_eq!(none.unwrap(), handle(None));
+    let gone = root.set_handle(&name("ana"), &handle(None)).await.unwrap();
+    assert!(gone.handles.is_empty());
+    root.set_handle(&name("bo"), &handle(Some("7F1C-ana")))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

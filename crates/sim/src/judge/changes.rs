@@ -45,9 +45,12 @@ fn named(proposal: &Proposal) -> [Option<PersonId>; 2] {
         Act::Owner { from, to } => [*from, Some(*to)],
         Act::Manager { to, .. } => [*to, None],
         Act::Token { owner, .. } => [Some(*owner), None],
-        Act::Groups { .. } | Act::Role { .. } | Act::Mail { .. } | Act::Reactivate { .. } | Act::Password => {
-            [None; 2]
-        }
+        Act::Groups { .. }
+        | Act::Role { .. }
+        | Act::Mail { .. }
+        | Act::Handle { .. }
+        | Act::Reactivate { .. }
+        | Act::Password => [None; 2],
     }
 }
 
@@ -344,6 +347,8 @@ fn areas(edit: &Edit) -> Vec<Area> {
         Act::Add { person, .. } => with_groups(!person.groups.is_empty()),
         Act::Reactivate { groups, .. } => with_groups(!groups.is_empty()),
         Act::Groups { .. } => vec![Area::Groups],
+        Act::Handle { to: None, .. } => Vec::new(),
+        Act::Handle { .. } => vec![Area::People],
         Act::Manager { .. } | Act::Owner { .. } | Act::Role { .. } | Act::Mail { .. } => vec![Area::People],
         Act::Password | Act::Token { .. } => vec![Area::Credentials],
     }

@@ -139,8 +139,13 @@ impl Judge {
 fn replaces(act: &Act, account: &Person) -> bool {
     let same = match act {
         Act::Add { .. } => return false,
-        Act::Reactivate { role, groups } => {
-            return !account.active && account.role == *role && account.groups == *groups;
+        Act::Reactivate {
+            role,
+            groups,
+            handles,
+        } => {
+            let same = account.groups == *groups && account.handles == *handles;
+            return !account.active && account.role == *role && same;
         }
         Act::Groups { join, leave } => {
             let in_it = |group: &Name| account.groups.contains(group);
@@ -150,6 +155,7 @@ fn replaces(act: &Act, account: &Person) -> bool {
         Act::Owner { from, .. } => account.owner == *from,
         Act::Role { from, .. } => account.role == *from,
         Act::Token { owner, .. } => account.owner == Some(*owner),
+        Act::Handle { namespace, from, .. } => account.handles.get(namespace) == from.as_ref(),
         Act::Mail { .. } | Act::Password => true,
     };
     same && account.active
@@ -175,6 +181,13 @@ fn as_agreed(edit: &Edit, before: Option<&Person>, change: &Change, at: Timestam
         (Act::Manager { to, .. }, Change::Manager { manager }) => to == manager,
         (Act::Owner { to, .. }, Change::Owner { owner }) => to == owner,
         (Act::Role { to, .. }, Change::Role { role }) => to == role,
+        (
+            Act::Handle { namespace, to, .. },
+            Change::Handle {
+                namespace: of,
+                handle,
+            },
+        ) => namespace == of && to == handle,
         (
             Act::Token { token, lifetime, .. },
             Change::TokenIssued {
@@ -204,6 +217,8 @@ fn areas(id: PersonId, before: Option<&Person>, change: &Change, actor: Actor) -
             [Area::People].into_iter().chain(groups).collect()
         }
         Change::Groups { .. } => vec![Area::Groups],
+        Change::Handle { handle: None, .. } => Vec::new(),
+        Change::Handle { .. } => vec![Area::People],
         Change::Manager { .. } | Change::Role { .. } | Change::Owner { .. } | Change::Mail { .. } => {
             vec![Area::People]
         }

@@ -189,7 +189,7 @@ impl Judge {
                     held.phase = Phase::Ended;
                 }
             }
-            Granted::CredentialIssued { .. } => {}
+            Granted::CredentialIssued { .. } | Granted::Told { .. } => {}
         }
     }
 

@@ -25,6 +25,7 @@ INSERT INTO legal_transitions (kind, from_state, to_state) VALUES
     ('grant', 'active', 'ending'),
     ('grant', 'ending', 'ending'),
     ('grant', 'ending', 'ended'),
+    ('grant', 'ended', 'ended'),
     ('entitlement', 'none', 'unknown'),
     ('entitlement', 'unknown', 'unknown'),
     ('entitlement', 'unknown', 'present'),
@@ -215,6 +216,8 @@ CREATE TABLE grants (
     due_at INTEGER,
     -- When time alone will change it.
     wakes_at INTEGER,
+    -- Whether a target has more to tell of what was done with it.
+    telling INTEGER NOT NULL DEFAULT 0,
     document TEXT NOT NULL,
     FOREIGN KEY (kind, previous_state, state) REFERENCES legal_transitions (kind, from_state, to_state)
 ) STRICT, WITHOUT ROWID;
@@ -226,6 +229,7 @@ CREATE INDEX grants_over ON grants (holder, over_at) WHERE over_at IS NOT NULL;
 CREATE INDEX grants_open ON grants (opened_at, id) WHERE state <> 'ended';
 CREATE INDEX grants_state ON grants (state, opened_at, id);
 CREATE INDEX grants_request ON grants (request);
+CREATE INDEX grants_telling ON grants (opened_at, id) WHERE telling = 1;
 -- Who holds what and has not begun to end: what a lock looks for.
 CREATE INDEX grants_live ON grants (holder) WHERE state IN ('scheduled', 'activating', 'active');
 -- What somebody holds, and what is on its way out.

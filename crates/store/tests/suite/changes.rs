@@ -168,6 +168,7 @@ async fn seen(store: &Store, who: u8, login: Option<&str>) -> Vec<PersonId> {
         change: id(9),
         person: person_id(who),
         login: login.map(str::to_owned),
+        handle: None,
     };
     let committed = store.transition(scope, |_, _| Ok(Outcome::default())).await;
     committed.unwrap().world.people.into_keys().collect()
@@ -213,6 +214,7 @@ async fn a_change_of_an_account_sees_whom_it_meets_and_keeps_no_secret(bench: Be
             change: id(n),
             person: person_id(3),
             login: None,
+            handle: None,
         };
         store.transition(scope, decide)
     };

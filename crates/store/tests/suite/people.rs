@@ -18,6 +18,8 @@ use crate::story::*;
 on_every_engine!(
     the_directory_counts_its_changes_and_no_tokens,
     a_login_is_unique_among_active_accounts,
+    whoever_decides_about_a_handle_sees_who_has_it,
+    a_handle_comes_back_from_the_log,
     a_password_is_set_and_replaced,
     what_an_old_password_proved_is_void,
     tokens_are_found_by_hash_while_their_owner_is_active,
@@ -102,6 +104,86 @@ async fn the_directory_counts_its_changes_and_no_tokens(bench: Bench) {
             matches!(&found, Err(Error::Differs { what, .. }) if what.contains("directory")),
             "{found:?}"
         );
+    }
+}
+
+/// What sets a handle of somebody, in a namespace.
+async fn called(store: &Store, n: u8, namespace: &str, handle: &str) {
+    let change = Change::Handle {
+        namespace: name(namespace),
+        handle: Some(handle.parse().unwrap()),
+    };
+    change_person(store, person_id(n), change, Vec::new())
+        .await
+        .unwrap();
+}
+
+/// Who is to be seen by whoever gives this handle to the first account; `None`: switches it on again.
+async fn beside(store: &Store, handle: Option<(&str, &str)>) -> Vec<PersonId> {
+    let scope = Scope::Handles {
+        person: person_id(1),
+        handle: handle.map(|(namespace, handle)| (name(namespace), handle.parse().unwrap())),
+    };
+    let seen = store.transition(scope, |_, _| Ok(Outcome::default())).await;
+    seen.unwrap().world.people.into_keys().collect()
+}
+
+async fn whoever_decides_about_a_handle_sees_who_has_it(bench: Bench) {
+    let store = &bench.store;
+    for (n, login) in [(1, "ana"), (2, "bo"), (3, "cy"), (4, "di")] {
+        add(store, person(n, login), Vec::new()).await.unwrap();
+    }
+    // Characters that a pattern would take for others.
+    called(store, 2, "entra", "7F_1%!C\\\"x").await;
+    called(store, 3, "aws", "7f_1%!c\\\"x").await;
+    called(store, 4, "entra", "7FX1YYC\\\"x").await;
+    let alone = [person_id(1)];
+    let both = [person_id(1), person_id(2)];
+    let seen = beside(store, Some(("entra", "7f_1%!c\\\"x"))).await;
+    assert_eq!(seen, both, "in this namespace, whatever its case");
+    assert_eq!(beside(store, Some(("entra", "7f"))).await, alone);
+    assert_eq!(beside(store, None).await, alone);
+    called(store, 1, "entra", "7f_1%!c\\\"X").await;
+    assert_eq!(
+        beside(store, None).await,
+        both,
+        "who comes back is held against its own"
+    );
+    change_person(store, person_id(2), Change::Deactivated, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(beside(store, None).await, alone);
+}
+
+async fn a_handle_comes_back_from_the_log(bench: Bench) {
+    let store = &bench.store;
+    add(store, person(1, "ana"), Vec::new()).await.unwrap();
+    called(store, 1, "entra", "7f1c-ana").await;
+    called(store, 1, "aws", "AROA1").await;
+    let none = Change::Handle {
+        namespace: name("aws"),
+        handle: None,
+    };
+    change_person(store, person_id(1), none, Vec::new())
+        .await
+        .unwrap();
+    let kept = store.person(person_id(1)).await.unwrap().unwrap();
+    let handles = kept.handles.iter().map(|(name, id)| (name.as_str(), id.as_str()));
+    assert_eq!(handles.collect::<Vec<_>>(), [("entra", "7f1c-ana")]);
+    let replayed = store.replay().await.unwrap();
+    let replayed = replayed.people.get(&person_id(1)).unwrap();
+    assert_eq!(
+        (&replayed.handles, replayed.changed_at),
+        (&kept.handles, kept.changed_at)
+    );
+    store.verify().await.unwrap();
+    let forged = bench
+        .by_hand("UPDATE people SET document = replace(document, '7f1c-ana', '7f1c-eve')")
+        .await;
+    if let Some(done) = forged {
+        done.unwrap();
+        let found = store.verify().await;
+        assert!(matches!(found, Err(Error::Differs { .. })), "{found:?}");
     }
 }
 

@@ -185,6 +185,7 @@ fn follow(
         latest_end: now + request.path.max,
         break_glass: request.path.break_glass.is_some(),
         end_when: request.path.end_when.clone(),
+        told: Default::default(),
         state: State::Scheduled { start: now },
     };
     let opened = grant::Event::Opened {
@@ -219,6 +220,7 @@ fn part(grant: GrantId, holder: PersonId, item: &Item) -> Part {
             key,
         },
         spec,
+        tells: false,
     }
 }
 

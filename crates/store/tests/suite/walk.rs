@@ -69,7 +69,7 @@ async fn the_log_replayed_gives_the_tables(bench: Bench) {
     assert!(never.is_empty(), "{never:?} never happened; {names:?}");
 }
 
-const EVERYWHERE: [&str; 32] = [
+const EVERYWHERE: [&str; 33] = [
     "request.created",
     "request.reviewed",
     "request.escalated",
@@ -97,6 +97,7 @@ const EVERYWHERE: [&str; 32] = [
     "person.groups",
     "person.role",
     "person.mail",
+    "person.handle",
     "person.deactivated",
     "person.reactivated",
     "lock.locked",
@@ -301,6 +302,10 @@ async fn person_changes(bench: &Bench, dice: &mut Dice) -> Result<Committed, Err
     let change = match dice.roll(6) {
         0 => Change::Groups {
             groups: [name("leads"), name("sre")].into(),
+        },
+        1 if n > 3 => Change::Handle {
+            namespace: name("entra"),
+            handle: (dice.roll(6) > 1).then(|| format!("id-{n}").parse().unwrap()),
         },
         1 => Change::Manager {
             manager: Some(person_id(dice.roll(6))),

@@ -39,28 +39,59 @@ pub(super) fn answer(call: &Call, target: &Target, data: &Data) -> Answer {
     )))
 }
 
+/// What lies inside another resource: a network's subnets, a machine's state.
+pub(super) fn inner(call: &Call, target: &Target, data: &Data) -> Answer {
+    let outer = target.parent(1);
+    let found = data
+        .resources
+        .get(&key(&outer))
+        .ok_or_else(|| Reply::not_found(&outer))?;
+    if target.kind.ends_with("/instanceview") && call.method == "GET" {
+        return Ok(Reply::ok(instance_view(found)));
+    }
+    let all = found
+        .pointer("/properties/subnets")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    match (call.method.as_str(), target.name(1).is_empty()) {
+        ("GET", true) => Ok(Reply::ok(page(
+            call,
+            all,
+            data.page_size,
+            "nextLink",
+            "$skiptoken",
+        ))),
+        ("GET", false) => {
+            let subnet = all
+                .into_iter()
+                .find(|one| key(text(one, "/id")) == key(&call.path));
+            Ok(Reply::ok(subnet.ok_or_else(|| Reply::not_found(&call.path))?))
+        }
+        _ => Err(Reply::no_route(call)),
+    }
+}
+
+fn instance_view(machine: &Value) -> Value {
+    let (code, words) = if runs(machine) {
+        ("PowerState/running", "VM running")
+    } else {
+        ("PowerState/deallocated", "VM deallocated")
+    };
+    json!({"statuses": [
+        {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"},
+        {"code": code, "level": "Info", "displayStatus": words},
+    ]})
+}
+
 fn show(call: &Call, resource: &Value) -> Value {
     let mut shown = resource.clone();
-    let running = runs(resource);
     if let Some(object) = shown.as_object_mut() {
         object.remove("_stopped");
     }
-    if call.asked("$expand").eq_ignore_ascii_case("instanceView")
-        && text(resource, "/type").ends_with("virtualMachines")
-    {
-        let (code, words) = if running {
-            ("PowerState/running", "VM running")
-        } else {
-            ("PowerState/deallocated", "VM deallocated")
-        };
-        set(
-            &mut shown,
-            "properties/instanceView",
-            json!({"statuses": [
-                {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"},
-                {"code": code, "level": "Info", "displayStatus": words},
-            ]}),
-        );
+    let machine = text(resource, "/type").ends_with("virtualMachines");
+    if machine && call.asked("$expand").eq_ignore_ascii_case("instanceView") {
+        set(&mut shown, "properties/instanceView", instance_view(resource));
     }
     shown
 }

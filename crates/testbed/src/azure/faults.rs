@@ -15,6 +15,8 @@ pub enum Fault {
     Denied,
     /// 429 with `Retry-After` in seconds; nothing happens.
     Throttled(u64),
+    /// 429 `RetryableError` without a `Retry-After`, as the network's service has it when it is busy; nothing happens.
+    Busy,
     /// 409; nothing happens.
     Conflict,
     /// 409 `ScopeLocked`; nothing happens.
@@ -189,6 +191,7 @@ impl Fault {
                 let message = format!("Too many requests. Please try again after '{seconds}' seconds.");
                 Reply::arm(429, code, message).with("Retry-After", seconds.to_string())
             }
+            Self::Busy => Reply::arm(429, "RetryableError", "A retryable error occurred."),
             Self::Conflict => Reply::arm(
                 409,
                 "Conflict",

@@ -135,6 +135,17 @@ impl Azure {
         self.lock().data.operations_take = duration;
     }
 
+    /// Ends every asynchronous operation that is under way, well: those, too, that were never to end.
+    pub fn end_operations(&self) {
+        self.lock().by_hand(|data, now| {
+            for operation in data.operations.values_mut().filter(|one| !one.done) {
+                operation.ends = Some(now);
+                operation.fate = operations::Fate::Well;
+            }
+            data.settle(now);
+        });
+    }
+
     /// How long new tokens hold; 3599 s at first.
     pub fn tokens_hold(&self, duration: Duration) {
         self.lock().token_life = duration;

@@ -50,8 +50,8 @@ impl Rule {
     /// What packets meet: a change counts when its operation has ended.
     pub(super) fn in_force(&self) -> Option<&Value> {
         match self.state {
-            State::Succeeded | State::Deleting => Some(&self.properties),
-            State::Updating | State::Failed => self.before.as_ref(),
+            State::Succeeded => Some(&self.properties),
+            State::Updating | State::Deleting | State::Failed => self.before.as_ref(),
         }
     }
 
@@ -77,7 +77,10 @@ impl Nsg {
             (State::Deleting, true) => {
                 self.rules.remove(rule);
             }
-            (State::Deleting, false) => found.state = State::Succeeded,
+            (State::Deleting, false) => {
+                let whole = found.before.as_ref() == Some(&found.properties);
+                found.state = if whole { State::Succeeded } else { State::Failed };
+            }
             (State::Updating, true) => {
                 found.state = State::Succeeded;
                 found.before = None;
@@ -315,10 +318,7 @@ fn delete(call: &Call, data: &mut Data, group: &str, name: &str) -> Answer {
     let Some(rule) = there else {
         return Ok(Reply::empty(204));
     };
-    if rule.state == State::Failed && rule.before.is_none() {
-        // It never came into force; what is shown meanwhile is the same.
-        rule.before = None;
-    }
+    rule.before = rule.in_force().cloned();
     rule.state = State::Deleting;
     let operation = data.begin(call, Work::Rule(group.to_owned(), name.to_owned()));
     let below = subscription(group).unwrap_or_default();

@@ -103,6 +103,8 @@ fn arm(call: &Call, data: &mut Data) -> Answer {
         ("microsoft.network", "networkinterfaces/effectivenetworksecuritygroups") => {
             effective::answer(call, &target, data)
         }
+        ("microsoft.network", "virtualnetworks/subnets")
+        | ("microsoft.compute", "virtualmachines/instanceview") => compute::inner(call, &target, data),
         ("microsoft.network", "networkinterfaces" | "virtualnetworks" | "publicipaddresses")
         | ("microsoft.compute", "virtualmachines") => compute::answer(call, &target, data),
         _ => Err(Reply::no_route(call)),

@@ -132,11 +132,20 @@ fn issue(call: &Call, world: &mut World, principal: &str, audience: &str) -> Val
     let life = world.token_life;
     let ends = after(call.now, life);
     world.data.made += 1;
-    let claims = json!({
+    let mut claims = json!({
         "aud": audience, "iss": format!("https://sts.windows.net/{}/", world.data.tenant), "oid": principal, "sub": principal,
         "tid": world.data.tenant, "iat": call.now.as_second(), "nbf": call.now.as_second(), "exp": ends.as_second(),
         "uti": format!("uti-{}", world.data.made), "ver": "1.0", "idtyp": "app",
     });
+    // A program's permissions of Graph are in its token ("Access token claims reference": roles).
+    if audience.contains("graph") {
+        let roles = world
+            .data
+            .principals
+            .get(principal)
+            .map(|one| one.app_roles.clone());
+        set(&mut claims, "roles", json!(roles.unwrap_or_default()));
+    }
     let header = json!({"typ": "JWT", "alg": "none"});
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let token = format!(

@@ -2,7 +2,7 @@
 
 use daypass_testbed::azure::Exchange;
 use daypass_testbed::azure::contract::{Verdict, check};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{Bed, gives, opens};
 
@@ -11,77 +11,102 @@ const NAMES: [&str; 2] = [
     "22222222-2222-4222-8222-222222222222",
 ];
 
+/// What is asked, one after the other.
+type Calls = Vec<(&'static str, String, Option<Value>)>;
+
 #[tokio::test]
-async fn every_answer_is_as_described() {
+async fn every_answer_about_roles_is_as_described() {
     let bed = Bed::owner();
     let ana = bed.azure.user("ana@example.com");
+    let vm = bed.azure.vm(&bed.s, "web", "web-1", "10.0.0.4");
+    let group = bed.azure.resource_group(&bed.s, "web");
+    let above = bed.azure.management_group("all", &[&bed.s]);
+    bed.azure.assign(&bed.us.object, "Owner", &above);
+    let gives = || Some(gives(&ana, "acdd72a7-3385-48ef-bd42-f606fba81ae7"));
+    let within = |scope: &str| format!("{scope}/providers/Microsoft.Authorization");
+    let at = |scope: &str| {
+        format!(
+            "{}/roleAssignments/{}?api-version=2022-04-01",
+            within(scope),
+            NAMES[0]
+        )
+    };
+    let list = |scope: &str| format!("{}/roleAssignments?api-version=2022-04-01", within(scope));
+    let definition = format!(
+        "{}/roleDefinitions/{}?api-version=2022-04-01",
+        within(&group),
+        NAMES[0]
+    );
+    let custom = json!({"properties": {
+        "roleName": "Daypass", "assignableScopes": [group], "permissions": [{"actions": ["*/read"]}],
+    }});
+    let mut calls: Calls = Vec::new();
+    for scope in [&group, &vm, &above] {
+        calls.push(("PUT", at(scope), gives()));
+        calls.push(("PUT", at(scope), gives()));
+        calls.push(("GET", at(scope), None));
+        calls.push(("GET", list(scope), None));
+        calls.push(("DELETE", at(scope), None));
+        calls.push(("DELETE", at(scope), None));
+        calls.push(("GET", at(scope), None));
+    }
+    calls.extend([
+        ("GET", format!("{}&$filter=atScope()", list(&group)), None),
+        ("GET", list(&bed.sub()), None),
+        ("PUT", definition.clone(), Some(custom)),
+        ("GET", definition.clone(), None),
+        (
+            "GET",
+            format!("{}/roleDefinitions?api-version=2022-04-01", within(&group)),
+            None,
+        ),
+        ("DELETE", definition, None),
+    ]);
+    holds(&bed, calls).await;
+}
+
+#[tokio::test]
+async fn every_answer_about_networks_is_as_described() {
+    let bed = Bed::owner();
     let vm = bed.azure.vm(&bed.s, "web", "web-1", "10.0.0.4");
     let nsg = bed.azure.nsg_of(&vm);
     bed.azure
         .nsg_at_subnet(&bed.s, "web", &bed.azure.nsg(&bed.s, "web", "subnet-nsg"));
-    let group = bed.azure.resource_group(&bed.s, "web");
-    let role = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
-    let auth = format!("{group}/providers/Microsoft.Authorization");
-    let one = format!("{auth}/roleAssignments/{}?api-version=2022-04-01", NAMES[0]);
-    let definition = format!("{auth}/roleDefinitions/{}?api-version=2022-04-01", NAMES[0]);
-    let custom = json!({"properties": {
-        "roleName": "Daypass", "assignableScopes": [group], "permissions": [{"actions": ["*/read"]}],
-    }});
-    let rule = format!("{nsg}/securityRules/one?api-version=2023-09-01");
-    let nic = format!("{group}/providers/Microsoft.Network/networkInterfaces/web-1-nic");
-    let calls = [
-        ("PUT", one.clone(), Some(gives(&ana, role))),
-        ("PUT", one.clone(), Some(gives(&ana, role))),
-        ("GET", one.clone(), None),
-        (
-            "GET",
-            format!("{auth}/roleAssignments?api-version=2022-04-01&$filter=atScope()"),
-            None,
-        ),
-        (
-            "GET",
-            format!(
-                "{}/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01",
-                bed.sub()
-            ),
-            None,
-        ),
-        ("DELETE", one.clone(), None),
-        ("DELETE", one.clone(), None),
-        ("GET", one, None),
-        ("PUT", definition.clone(), Some(custom)),
-        (
-            "GET",
-            format!("{auth}/roleDefinitions?api-version=2022-04-01"),
-            None,
-        ),
-        ("DELETE", definition, None),
+    let version = "api-version=2023-09-01";
+    let networks = format!("{}/resourceGroups/web/providers/Microsoft.Network", bed.sub());
+    let rule = format!("{nsg}/securityRules/one?{version}");
+    let nic = format!("{networks}/networkInterfaces/web-1-nic");
+    let calls = vec![
         ("PUT", rule.clone(), Some(opens(200, "198.51.100.7"))),
         ("PUT", rule.clone(), Some(opens(4097, "198.51.100.7"))),
         ("GET", rule.clone(), None),
-        ("GET", format!("{nsg}?api-version=2023-09-01"), None),
-        ("GET", format!("{nsg}/securityRules?api-version=2023-09-01"), None),
+        ("GET", format!("{nsg}?{version}"), None),
+        ("GET", format!("{nsg}/securityRules?{version}"), None),
         (
             "GET",
             format!(
-                "{}/providers/Microsoft.Network/networkSecurityGroups?api-version=2023-09-01",
+                "{}/providers/Microsoft.Network/networkSecurityGroups?{version}",
                 bed.sub()
             ),
             None,
         ),
-        ("GET", format!("{nic}?api-version=2023-09-01"), None),
+        ("GET", format!("{nic}?{version}"), None),
+        ("GET", format!("{networks}/networkInterfaces?{version}"), None),
+        ("GET", format!("{networks}/virtualNetworks/net?{version}"), None),
+        (
+            "GET",
+            format!("{networks}/virtualNetworks/net/subnets/default?{version}"),
+            None,
+        ),
         (
             "POST",
-            format!("{nic}/effectiveNetworkSecurityGroups?api-version=2023-09-01"),
+            format!("{nic}/effectiveNetworkSecurityGroups?{version}"),
             None,
         ),
         ("DELETE", rule.clone(), None),
         ("DELETE", rule, None),
     ];
-    for (method, path, body) in calls {
-        bed.arm(method, &path, body.as_ref()).await;
-    }
-    holds(&bed, 21);
+    holds(&bed, calls).await;
 }
 
 #[tokio::test]
@@ -114,7 +139,7 @@ async fn every_answer_of_pim_and_defender_is_as_described() {
     let initiate = json!({"justification": "daypass 7", "virtualMachines": [{"id": vm, "ports": [{
         "number": 22, "endTimeUtc": ends, "allowedSourceAddressPrefix": "198.51.100.7",
     }]}]});
-    let calls = [
+    let calls = vec![
         ("PUT", request(NAMES[0]), Some(asks("AdminAssign"))),
         ("GET", request(NAMES[0]), None),
         ("GET", list("roleAssignmentScheduleRequests"), None),
@@ -142,20 +167,125 @@ async fn every_answer_of_pim_and_defender_is_as_described() {
         ),
         ("DELETE", format!("{policy}?api-version=2020-01-01"), None),
     ];
-    for (method, path, body) in calls {
-        bed.arm(method, &path, body.as_ref()).await;
+    holds(&bed, calls).await;
+}
+
+#[tokio::test]
+async fn every_answer_of_graph_is_as_declared() {
+    let bed = Bed::new();
+    bed.azure.consent(
+        &bed.us.object,
+        &["Directory.Read.All", "GroupMember.ReadWrite.All"],
+    );
+    let (ana, bo, team) = (
+        bed.azure.user("ana@example.com"),
+        bed.azure.user("bo@example.com"),
+        bed.azure.group("team"),
+    );
+    bed.azure.add_member(&team, &bo);
+    let refers = json!({"@odata.id": format!("https://graph.microsoft.com/v1.0/directoryObjects/{ana}")});
+    let us = &bed.us.object;
+    let calls = vec![
+        ("GET", "/groups".to_owned(), None),
+        ("GET", format!("/groups/{team}"), None),
+        ("GET", format!("/groups/{team}/members"), None),
+        ("POST", format!("/groups/{team}/members/$ref"), Some(refers)),
+        ("DELETE", format!("/groups/{team}/members/{ana}/$ref"), None),
+        ("DELETE", format!("/groups/{team}/members/{ana}/$ref"), None),
+        ("GET", format!("/users/{ana}"), None),
+        ("GET", format!("/servicePrincipals/{us}"), None),
+        ("GET", format!("/servicePrincipals/{us}/appRoleAssignments"), None),
+        ("GET", "/servicePrincipals".to_owned(), None),
+        (
+            "GET",
+            "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')".to_owned(),
+            None,
+        ),
+        (
+            "POST",
+            "/directoryObjects/getByIds".to_owned(),
+            Some(json!({"ids": [ana, team]})),
+        ),
+    ];
+    graph_holds(&bed, calls).await;
+}
+
+#[tokio::test]
+async fn every_answer_of_pim_for_groups_is_as_declared() {
+    let bed = Bed::new();
+    bed.azure
+        .consent(&bed.us.object, &["PrivilegedAccess.ReadWrite.AzureADGroup"]);
+    let (ana, bo, team) = (
+        bed.azure.user("ana@example.com"),
+        bed.azure.user("bo@example.com"),
+        bed.azure.group("team"),
+    );
+    bed.azure.make_eligible_member(&bo, &team, None);
+    let pim = "/identityGovernance/privilegedAccess/group";
+    let of_team = format!("$filter=groupId%20eq%20'{team}'");
+    let ends = bed.azure.now() + jiff::SignedDuration::from_hours(2);
+    let asks = |action: &str| {
+        Some(json!({
+            "action": action, "accessId": "member", "groupId": team, "principalId": ana, "justification": "daypass 7",
+            "scheduleInfo": {
+                "startDateTime": bed.azure.now().to_string(),
+                "expiration": {"type": "afterDateTime", "endDateTime": ends.to_string()},
+            },
+            "ticketInfo": {"ticketNumber": "CHG-1", "ticketSystem": "desk"},
+        }))
+    };
+    let mut calls = vec![(
+        "POST",
+        format!("{pim}/assignmentScheduleRequests"),
+        asks("adminAssign"),
+    )];
+    for list in [
+        "assignmentScheduleRequests",
+        "assignmentSchedules",
+        "assignmentScheduleInstances",
+        "eligibilitySchedules",
+        "eligibilityScheduleInstances",
+    ] {
+        calls.push(("GET", format!("{pim}/{list}?{of_team}"), None));
     }
-    holds(&bed, 15);
+    calls.push((
+        "POST",
+        format!("{pim}/assignmentScheduleRequests"),
+        asks("adminRemove"),
+    ));
+    graph_holds(&bed, calls).await;
+}
+
+/// As [`holds`], of Graph.
+async fn graph_holds(bed: &Bed, calls: Calls) {
+    let count = calls.len();
+    for (method, path, body) in calls {
+        let got = bed.graph(method, &path, body.as_ref()).await;
+        assert!(
+            ![400, 401, 403, 500].contains(&got.status),
+            "{method} {path}: {got:?}"
+        );
+    }
+    right(bed, count);
 }
 
 /// All of it was held against a description and found right; or it was said aloud that nothing was.
-#[track_caller]
-fn holds(bed: &Bed, calls: usize) {
+async fn holds(bed: &Bed, calls: Calls) {
+    let count = calls.len();
+    for (method, path, body) in calls {
+        let got = bed.arm(method, &path, body.as_ref()).await;
+        assert!(![401, 403, 500].contains(&got.status), "{method} {path}: {got:?}");
+    }
+    right(bed, count);
+}
+
+/// What was asked so far is as described.
+fn right(bed: &Bed, count: usize) {
     match bed.azure.check_contract().unwrap() {
         Verdict::NotTested(_) => {}
         Verdict::Tested { held, wrong, .. } => {
             assert!(wrong.is_empty(), "{wrong:#?}");
-            assert_eq!(held, calls);
+            assert_eq!(held, count);
         }
     }
 }
@@ -184,10 +314,26 @@ fn what_is_not_as_described_is_found() {
         target: "/v1.0/users/x".into(),
         ..exchange.clone()
     };
-    let Verdict::Tested { held, without, wrong } = check(&[exchange, unheard, graph]).unwrap() else {
+    let machine = Exchange {
+        target: "/subscriptions/s/providers/Microsoft.Compute/virtualMachines?api-version=2024-03-01".into(),
+        ..exchange.clone()
+    };
+    let pim = "/v1.0/identityGovernance/privilegedAccess/group/assignmentScheduleRequests";
+    let pim = Exchange {
+        method: "POST".into(),
+        target: pim.into(),
+        request: json!({"accessId": "membr", "scheduleInfo": {"expiration": {"duration": "PT1H", "until": "x"}}}),
+        response: Some(json!({"id": "x", "createdDateTime": "today"})),
+        ..exchange.clone()
+    };
+    let Verdict::Tested { held, without, wrong } = check(&[exchange, unheard, graph, machine, pim]).unwrap()
+    else {
         return;
     };
-    assert_eq!((held, without), (1, 2));
+    assert_eq!((held, without), (3, 2));
     let sides: Vec<_> = wrong.iter().map(|one| one.side.as_str()).collect();
-    assert_eq!(sides, ["request", "response"], "{wrong:#?}");
+    let expected = [
+        "request", "response", "response", "response", "request", "request", "response",
+    ];
+    assert_eq!(sides, expected, "{wrong:#?}");
 }

@@ -115,14 +115,27 @@ async fn objects_are_looked_up_one_by_one_many_at_once_and_in_batches() {
     bed.azure.consent(&bed.us.object, &["Directory.Read.All"]);
     let user = bed.graph("GET", "/users/ana@example.com?$select=id", None).await;
     assert_eq!(user.body["id"], ana.as_str());
-    let own = bed
+    let own = format!("/servicePrincipals/{}/appRoleAssignments", bed.us.object);
+    let own = bed.graph("GET", &own, None).await;
+    let graph = bed
         .graph(
             "GET",
-            &format!("/servicePrincipals/{}/appRoleAssignments", bed.us.object),
+            "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')",
             None,
         )
         .await;
-    assert_eq!(own.body["value"][0]["appRoleId"], "Directory.Read.All");
+    let roles = graph.body["appRoles"].as_array().unwrap();
+    let held = roles
+        .iter()
+        .find(|role| role["id"] == own.body["value"][0]["appRoleId"])
+        .unwrap();
+    assert_eq!(held["value"], "Directory.Read.All");
+    assert_eq!(graph.body["id"], own.body["value"][0]["resourceId"]);
+    let listed = format!("/servicePrincipals?$filter=appId%20eq%20'{}'", bed.us.client);
+    assert_eq!(
+        bed.graph("GET", &listed, None).await.body["value"][0]["id"],
+        bed.us.object.as_str()
+    );
     let many = bed
         .graph(
             "POST",

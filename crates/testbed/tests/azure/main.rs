@@ -3,6 +3,7 @@
 
 mod client;
 mod contract;
+mod faults;
 mod groups;
 mod inventory;
 mod jit;

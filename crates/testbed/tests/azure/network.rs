@@ -176,6 +176,10 @@ async fn effective_rules_are_told_of_a_machine_that_runs() {
     );
     assert_eq!(first["sourceAddressPrefix"], format!("{ANA}/32"));
     bed.azure.set_running(&vm, false);
+    let state = bed
+        .arm("GET", &format!("{vm}/instanceView?api-version=2024-03-01"), None)
+        .await;
+    assert_eq!(state.body["statuses"][1]["code"], "PowerState/deallocated");
     let refused = bed.arm("POST", &path, None).await;
     assert_eq!(
         (refused.status, refused.code()),
@@ -211,6 +215,54 @@ async fn an_operation_fails_or_never_ends_when_asked_to() {
     bed.azure.advance(Duration::from_secs(3000));
     assert_eq!(bed.arm("GET", gone.header("location"), None).await.status, 202);
     assert_eq!((fails.hits(), never.hits()), (1, 1));
+    bed.azure.end_operations();
+    assert_eq!(bed.arm("GET", gone.header("location"), None).await.status, 204);
+    assert!(bed.azure.rules(&nsg).is_empty());
+}
+
+#[tokio::test]
+async fn a_rule_that_never_came_into_force_does_not_while_it_is_taken_away_and_one_that_did_stays() {
+    let bed = Bed::owner();
+    let vm = bed.azure.vm(&bed.s, "web", "web-1", "10.0.0.4");
+    let nsg = bed.azure.nsg_of(&vm);
+    let open = || bed.azure.is_open(&vm, 22, "Tcp", from(ANA));
+    let state = async || {
+        bed.arm("GET", &rule(&nsg, "one"), None).await.body["properties"]["provisioningState"].clone()
+    };
+    let fails = |method: &str| {
+        bed.azure.fail(
+            method,
+            "/securityRules/",
+            Fault::OperationFails,
+            Times::Exactly(1),
+        )
+    };
+    let failed = fails("PUT");
+    assert_eq!(
+        bed.arm("PUT", &rule(&nsg, "one"), Some(&opens(200, ANA)))
+            .await
+            .status,
+        201
+    );
+    bed.azure.operations_take(Duration::from_secs(30));
+    assert_eq!((state().await, open()), (json!("Failed"), false));
+    assert_eq!(bed.arm("DELETE", &rule(&nsg, "one"), None).await.status, 202);
+    assert_eq!((state().await, open()), (json!("Deleting"), false));
+    bed.azure.advance(Duration::from_secs(31));
+
+    assert_eq!(
+        bed.arm("PUT", &rule(&nsg, "one"), Some(&opens(200, ANA)))
+            .await
+            .status,
+        201
+    );
+    bed.azure.advance(Duration::from_secs(31));
+    let kept = fails("DELETE");
+    assert_eq!(bed.arm("DELETE", &rule(&nsg, "one"), None).await.status, 202);
+    assert_eq!((state().await, open()), (json!("Deleting"), true));
+    bed.azure.advance(Duration::from_secs(31));
+    assert_eq!((state().await, open()), (json!("Succeeded"), true));
+    assert_eq!((failed.hits(), kept.hits()), (1, 1));
 }
 
 #[tokio::test]

@@ -202,6 +202,7 @@ async fn faults_strike_as_often_as_they_are_asked_for() {
     for (fault, status, code) in [
         (Fault::Denied, 403, "AuthorizationFailed"),
         (Fault::Throttled(7), 429, "SubscriptionRequestsThrottled"),
+        (Fault::Busy, 429, "RetryableError"),
         (Fault::Conflict, 409, "Conflict"),
         (Fault::Locked, 409, "ScopeLocked"),
         (Fault::Unavailable, 503, "ServiceUnavailable"),
@@ -211,7 +212,14 @@ async fn faults_strike_as_often_as_they_are_asked_for() {
             .fail("PUT", "/roleAssignments/", fault.clone(), Times::Exactly(1));
         let got = bed.arm("PUT", &at(&bed.sub(), ONE), Some(&body)).await;
         assert_eq!((got.status, got.code()), (status, code), "{fault:?}");
-        assert_eq!(got.header("retry-after"), if status == 429 { "7" } else { "" });
+        assert_eq!(
+            got.header("retry-after"),
+            if code == "SubscriptionRequestsThrottled" {
+                "7"
+            } else {
+                ""
+            }
+        );
         assert_eq!(struck.hits(), 1);
         assert_eq!(
             bed.arm("GET", &at(&bed.sub(), ONE), None).await.status,

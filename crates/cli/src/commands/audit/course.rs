@@ -183,6 +183,7 @@ mod tests {
             parts: vec![Part {
                 target: target("mine"),
                 spec,
+                tells: false,
             }],
             duration: Span::hours(1),
             activation: Span::minutes(5),
@@ -190,6 +191,7 @@ mod tests {
             latest_end: now + Span::hours(4),
             break_glass: false,
             end_when: Vec::new(),
+            told: Default::default(),
             state: State::Scheduled { start: now },
         }
     }

@@ -8,3 +8,4 @@ mod pim;
 mod ports;
 mod rights;
 mod role;
+mod told;

@@ -406,6 +406,11 @@ fn roots(things: &Things) -> Calls {
         .login(Route::PersonRole, "zoe", json!({"role": "auditor"}))
         .login(Route::PersonMail, "zoe", json!({"mail": "zoe@example.com"}))
         .login(
+            Route::PersonHandle,
+            "zoe",
+            json!({"namespace": "entra", "id": "7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b"}),
+        )
+        .login(
             Route::PersonPassword,
             "zoe",
             json!({"password": "another quiet river"}),

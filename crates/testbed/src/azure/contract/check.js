@@ -1,23 +1,10 @@
-// Holds calls and answers against the official descriptions with oav's LiveValidator, Microsoft's own. On its input: a JSON object
-// with `directory` and `exchanges`; on its output: a JSON array of what is not as described.
+// Holds calls and answers against the official descriptions with oav's LiveValidator, Microsoft's own. Its arguments: the folder of the
+// descriptions, then those that are wanted. Each line of its input is a JSON array of calls with their answers; for each there is a line
+// of output, a JSON array of what is not as described. It ends with its input, and stays until then, for what takes long is to begin.
 "use strict";
 const { LiveValidator } = require("oav");
 
-async function main() {
-  const text = require("fs").readFileSync(0, "utf8");
-  const { directory, swaggers, exchanges } = JSON.parse(text);
-  const options = {
-    git: { shouldClone: false },
-    directory,
-    swaggerPaths: swaggers,
-    swaggerPathsPattern: [],
-    isPathCaseSensitive: false,
-    loadValidatorInBackground: false,
-    loadValidatorInInitialize: false,
-  };
-  // Its log would be in the way of the result.
-  const validator = new LiveValidator(options, () => {});
-  await validator.initialize();
+async function held(validator, exchanges) {
   const found = [];
   for (const [index, { request, response }] of exchanges.entries()) {
     const result = await validator.validateLiveRequestResponse({ liveRequest: request, liveResponse: response });
@@ -32,7 +19,26 @@ async function main() {
       }
     }
   }
-  process.stdout.write(JSON.stringify(found));
+  return found;
+}
+
+async function main() {
+  const [directory, ...swaggerPaths] = process.argv.slice(2);
+  const options = {
+    git: { shouldClone: false },
+    directory,
+    swaggerPaths,
+    swaggerPathsPattern: [],
+    isPathCaseSensitive: false,
+    loadValidatorInBackground: false,
+    loadValidatorInInitialize: false,
+  };
+  // Its log would be in the way of the results.
+  const validator = new LiveValidator(options, () => {});
+  await validator.initialize();
+  for await (const line of require("readline").createInterface({ input: process.stdin })) {
+    process.stdout.write(`${JSON.stringify(await held(validator, JSON.parse(line)))}\n`);
+  }
 }
 
 main().catch((error) => {

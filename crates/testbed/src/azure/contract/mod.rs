@@ -1,9 +1,10 @@
-//! Holds what was asked and answered against the official descriptions, by Microsoft's own validator: npm's `oav`, in a process of its
-//! own.
+//! Holds what was asked and answered against the official descriptions: Resource Manager's by Microsoft's own validator, npm's `oav`, in
+//! a process of its own; Graph's against its metadata.
 //!
 //! The descriptions are a folder beside the repository, `../shared/design/contracts`, or where `DAYPASS_CONTRACTS` says. Without it, or
 //! without npm and outside CI, nothing is held against anything, and that is said aloud.
 
+mod graph;
 mod peer;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ pub enum Verdict {
     Tested {
         /// How many calls were held against a description.
         held: usize,
-        /// How many no description at hand is about: tokens, Graph, machines, the Activity Log, asynchronous results.
+        /// How many no description at hand is about: tokens, machines, subscriptions, the Activity Log, asynchronous results, batches of
+        /// Graph; and those whose answer nobody heard.
         without: usize,
         /// What is not as described.
         wrong: Vec<Wrong>,
@@ -120,12 +122,6 @@ const DESCRIBED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Where the descriptions of 2024 say less than the service does: the call's path, the validator's code, a part of its message or
-/// place. Each with its reason.
-const QUIRKS: &[(&str, &str, &str)] = &[
-    // The description knows 201 alone as an answer to a role definition's PUT; so does the stand-in. Nothing else is let pass.
-];
-
 /// Holds exchanges against the descriptions.
 ///
 /// # Errors
@@ -146,27 +142,24 @@ pub fn check(exchanges: &[Exchange]) -> Result<Verdict> {
             "this machine has no npm: cargo xtask setup installs it, or says how",
         ));
     };
-    let mut files: Vec<_> = described
-        .iter()
-        .map(|(_, file)| specification.join(file))
-        .collect();
-    files.sort();
-    files.dedup();
-    let asked = json!({
-        "directory": specification,
-        "swaggers": files,
-        "exchanges": described.iter().map(|(one, _)| told(one)).collect::<Vec<_>>(),
-    });
-    let found = if described.is_empty() {
+    let all: Vec<_> = described.iter().map(|(one, _)| told(one)).collect();
+    let found = if all.is_empty() {
         json!([])
     } else {
-        peer::run(&peer, &asked)?
+        let files: Vec<_> = DESCRIBED.iter().map(|(.., file)| *file).collect();
+        peer::ask(&peer, &specification, &files, &all.into())?
     };
     let found = found.as_array().cloned().unwrap_or_default();
-    let wrong = found.iter().filter_map(|one| wrong(&described, one)).collect();
+    let mut wrong: Vec<_> = found.iter().filter_map(|one| wrong(&described, one)).collect();
+    let of_graph: Vec<_> = exchanges.iter().filter(|one| graph::is_described(one)).collect();
+    if !of_graph.is_empty() {
+        let metadata = graph::Metadata::read(&folder)?;
+        wrong.extend(of_graph.iter().flat_map(|one| graph::check(&metadata, one)));
+    }
+    let held = described.len() + of_graph.len();
     Ok(Verdict::Tested {
-        held: described.len(),
-        without: exchanges.len() - described.len(),
+        held,
+        without: exchanges.len() - held,
         wrong,
     })
 }
@@ -233,11 +226,7 @@ fn wrong(described: &[(&Exchange, &'static str)], found: &Value) -> Option<Wrong
     let index = found.get("index").and_then(Value::as_u64).unwrap_or_default();
     let (one, _) = described.get(usize::try_from(index).ok()?)?;
     let why = format!("{}: {} at {}", word("code"), word("message"), word("where"));
-    let path = one.target.to_ascii_lowercase();
-    let known = QUIRKS
-        .iter()
-        .any(|(part, code, says)| path.contains(part) && word("code") == *code && why.contains(says));
-    (!known).then(|| Wrong {
+    Some(Wrong {
         call: format!("{} {} {}", one.method, one.target, one.status),
         side: word("side").to_owned(),
         why,

@@ -1,8 +1,9 @@
-//! Installs the validator, pinned and with the hashes of its files, below the target directory, where the next run finds it; and runs it.
+//! Installs the validator, pinned and with the hashes of its files, below the target directory, where the next run finds it; and asks it.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -55,7 +56,9 @@ pub(super) fn installed() -> Result<Option<PathBuf>> {
         }
         Err(error) => return Err(error).doing(|| "running npm, which cargo xtask setup installs".into()),
     };
-    succeeded("npm", &done)?;
+    if !done.status.success() {
+        return Err(failure("npm", &done));
+    }
     let made = making.keep();
     if let Err(error) = std::fs::rename(&made, &place) {
         // Somebody else was first.
@@ -74,36 +77,65 @@ fn below() -> PathBuf {
     marked.map_or_else(std::env::temp_dir, |target| target.join("tmp"))
 }
 
-fn succeeded(program: &str, done: &std::process::Output) -> Result<()> {
-    if done.status.success() {
-        return Ok(());
-    }
-    Err(Error::Program {
+fn failure(program: &str, done: &Output) -> Error {
+    Error::Program {
         program: PathBuf::from(program),
         status: done.status.to_string(),
         output: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
+/// The validator of this process, once it was asked. To begin takes it seconds, so that one is enough for all tests; it ends with its
+/// input, which ends with this process.
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+/// Asks the validator; what is given is one line to it, and so is its answer.
+pub(super) fn ask(peer: &Path, descriptions: &Path, files: &[&str], exchanges: &Value) -> Result<Value> {
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut one = match running.take() {
+        Some(one) => one,
+        None => start(peer, descriptions, files)?,
+    };
+    let mut line = String::new();
+    let asked = writeln!(one.input, "{exchanges}").and_then(|()| one.input.flush());
+    let answered = asked.and_then(|()| one.output.read_line(&mut line));
+    if !answered.is_ok_and(|read| read > 0) {
+        drop(one.input);
+        let done = one.child.wait_with_output().doing(|| "waiting for node".into())?;
+        return Err(failure("node", &done));
+    }
+    *running = Some(one);
+    serde_json::from_str(&line).map_err(|error| Error::Program {
+        program: "node".into(),
+        status: error.to_string(),
+        output: line,
     })
 }
 
-/// Asks the validator.
-pub(super) fn run(peer: &Path, asked: &Value) -> Result<Value> {
+fn start(peer: &Path, descriptions: &Path, files: &[&str]) -> Result<Running> {
     let mut child = Command::new("node")
         .arg(peer.join("check.js"))
+        .arg(descriptions)
+        .args(files.iter().map(|file| descriptions.join(file)))
         .current_dir(peer)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .doing(|| "starting node".into())?;
-    if let Some(mut input) = child.stdin.take() {
-        let written = input.write_all(asked.to_string().as_bytes());
-        written.doing(|| "telling node what was asked and answered".into())?;
+    match (child.stdin.take(), child.stdout.take()) {
+        (Some(input), Some(output)) => Ok(Running {
+            child,
+            input,
+            output: BufReader::new(output),
+        }),
+        _ => Err(std::io::Error::other("it has no pipes")).doing(|| "starting node".into()),
     }
-    let done = child.wait_with_output().doing(|| "waiting for node".into())?;
-    succeeded("node", &done)?;
-    serde_json::from_slice(&done.stdout).map_err(|error| Error::Program {
-        program: "node".into(),
-        status: error.to_string(),
-        output: String::from_utf8_lossy(&done.stdout).into_owned(),
-    })
 }

@@ -7,7 +7,7 @@ use super::super::world::{Data, Group};
 use super::{absent, bad, denied, holds, look_up, no_route, select};
 
 /// Who may read groups and members ("Get group", "List group members").
-const READ: &[&str] = &[
+pub(super) const READ: &[&str] = &[
     "GroupMember.Read.All",
     "GroupMember.ReadWrite.All",
     "Group.Read.All",
@@ -16,7 +16,7 @@ const READ: &[&str] = &[
     "Directory.ReadWrite.All",
 ];
 /// Who may change members ("Add members").
-const WRITE: &[&str] = &[
+pub(super) const WRITE: &[&str] = &[
     "GroupMember.ReadWrite.All",
     "Group.ReadWrite.All",
     "Directory.ReadWrite.All",

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::call::{Answer, Call, Reply};
+use super::super::call::{Answer, Call, Reply, page, text};
 use super::super::world::Data;
-use super::{absent, denied, groups, holds, no_route, select};
+use super::{absent, app_roles, denied, groups, holds, no_route, select};
 
 /// "Get user".
-const USERS: &[&str] = &[
+pub(super) const USERS: &[&str] = &[
     "User.Read.All",
     "User.ReadBasic.All",
     "User.ReadWrite.All",
@@ -15,14 +15,14 @@ const USERS: &[&str] = &[
     "Directory.ReadWrite.All",
 ];
 /// "Get servicePrincipal".
-const PROGRAMS: &[&str] = &[
+pub(super) const PROGRAMS: &[&str] = &[
     "Application.Read.All",
     "Application.ReadWrite.All",
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ];
 /// "directoryObject: getByIds".
-const OBJECTS: &[&str] = &["Directory.Read.All", "Directory.ReadWrite.All"];
+pub(super) const OBJECTS: &[&str] = &["Directory.Read.All", "Directory.ReadWrite.All"];
 
 /// Everything below `users`, `servicePrincipals` and `directoryObjects`.
 pub(super) fn answer(call: &Call, data: &Data) -> Answer {
@@ -50,7 +50,7 @@ pub(super) fn answer(call: &Call, data: &Data) -> Answer {
             if *id != call.caller {
                 check(PROGRAMS)?;
             }
-            app_roles(data, id)
+            roles_of(data, id)
         }
         ("GET", ["directoryObjects", id]) => {
             check(OBJECTS)?;
@@ -83,15 +83,66 @@ fn one(call: &Call, data: &Data, id: &str, kind: &str) -> Answer {
     )))
 }
 
-/// The ids of Graph's permissions are the stand-in's own: their names, written as ids.
-fn app_roles(data: &Data, id: &str) -> Answer {
+fn roles_of(data: &Data, id: &str) -> Answer {
     let found = data.principals.get(id).ok_or_else(|| absent(id))?;
     let all: Vec<_> = found
         .app_roles
         .iter()
-        .map(|role| json!({"id": role, "appRoleId": role, "principalId": id, "resourceDisplayName": "Microsoft Graph"}))
+        .map(|role| {
+            json!({
+                "id": format!("{id}-{role}"),
+                "appRoleId": app_roles::id(role),
+                "principalId": id,
+                "principalType": "ServicePrincipal",
+                "resourceId": app_roles::id("Microsoft Graph"),
+                "resourceDisplayName": "Microsoft Graph",
+            })
+        })
         .collect();
     Ok(Reply::ok(json!({"value": all})))
+}
+
+/// `GET /servicePrincipals`, with `$filter=appId eq '…'`.
+pub(super) fn programs(call: &Call, data: &Data) -> Answer {
+    if !holds(data, &call.caller, PROGRAMS) {
+        return Err(denied());
+    }
+    let wanted = call
+        .asked("$filter")
+        .split_once("appId eq")
+        .and_then(|(_, rest)| rest.split('\'').nth(1));
+    let known = data
+        .principals
+        .values()
+        .filter(|one| one.kind == "ServicePrincipal");
+    let all = known.filter_map(|one| object(data, &one.id));
+    let all = all.chain([app_roles::service_principal(data)]);
+    let all = all.filter(|one| wanted.is_none_or(|wanted| text(one, "/appId") == wanted));
+    let all = all.map(|one| select(call, one)).collect();
+    Ok(Reply::ok(page(
+        call,
+        all,
+        data.page_size,
+        "@odata.nextLink",
+        "$skiptoken",
+    )))
+}
+
+/// `GET /servicePrincipals(appId='…')`.
+pub(super) fn by_client(call: &Call, data: &Data, part: &str) -> Answer {
+    let client = part.split('\'').nth(1).unwrap_or_default();
+    let known = data
+        .principals
+        .values()
+        .find(|one| one.kind == "ServicePrincipal" && one.login == client);
+    if known.is_none_or(|one| one.id != call.caller) && !holds(data, &call.caller, PROGRAMS) {
+        return Err(denied());
+    }
+    let found = match known {
+        Some(one) => object(data, &one.id),
+        None => (client == app_roles::GRAPH).then(|| app_roles::service_principal(data)),
+    };
+    Ok(Reply::ok(select(call, found.ok_or_else(|| absent(client))?)))
 }
 
 /// As Graph shows it.

@@ -1,5 +1,6 @@
 //! Microsoft Graph v1.0: groups and their members, people, programs, batches.
 
+mod app_roles;
 mod groups;
 mod look_up;
 mod pim;
@@ -9,6 +10,18 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, Reply, path_and_query, set};
 use super::world::Data;
 
+/// Every permission that some call looks for.
+const PERMISSIONS: [&[&str]; 8] = [
+    groups::READ,
+    groups::WRITE,
+    look_up::USERS,
+    look_up::PROGRAMS,
+    look_up::OBJECTS,
+    pim::READ,
+    pim::WRITE,
+    pim::ELIGIBLE,
+];
+
 /// Everything below `/v1.0`, batches apart.
 pub(super) fn answer(call: &Call, data: &mut Data) -> Answer {
     let parts = call.parts();
@@ -16,6 +29,8 @@ pub(super) fn answer(call: &Call, data: &mut Data) -> Answer {
         ("POST", ["$batch"]) => batch(call, data),
         (_, ["identityGovernance", "privilegedAccess", "group", ..]) => pim::answer(call, data),
         (_, ["groups", ..]) => groups::answer(call, data),
+        ("GET", ["servicePrincipals"]) => look_up::programs(call, data),
+        ("GET", [one]) if one.starts_with("servicePrincipals(") => look_up::by_client(call, data, one),
         (_, ["users" | "servicePrincipals" | "directoryObjects", ..]) => look_up::answer(call, data),
         _ => Err(no_route(call)),
     }

@@ -10,19 +10,19 @@ use super::super::world::Data;
 use super::{absent, bad, denied, holds, no_route, select};
 
 /// "Create assignmentScheduleRequest".
-const WRITE: &[&str] = &[
+pub(super) const WRITE: &[&str] = &[
     "PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup",
     "PrivilegedAccess.ReadWrite.AzureADGroup",
 ];
 /// "List assignmentScheduleInstances".
-const READ: &[&str] = &[
+pub(super) const READ: &[&str] = &[
     "PrivilegedAssignmentSchedule.Read.AzureADGroup",
     "PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup",
     "PrivilegedAccess.Read.AzureADGroup",
     "PrivilegedAccess.ReadWrite.AzureADGroup",
 ];
 /// "List eligibilityScheduleInstances".
-const ELIGIBLE: &[&str] = &[
+pub(super) const ELIGIBLE: &[&str] = &[
     "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     "PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup",
     "PrivilegedAccess.Read.AzureADGroup",
