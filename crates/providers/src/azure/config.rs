@@ -453,7 +453,7 @@ mod tests {
         refused(
             Ports::read(&json!({"ports": [{"port": 1, "protocol": "icmp"}]})),
             "/ports/0/protocol",
-            "udp",
+            "did you mean tcp",
         );
         refused(Ports::read(&json!({})), "/ports", "1 to 50");
     }
