@@ -36,6 +36,8 @@ pub(super) struct Connector {
     pub(super) subjects: Option<Name>,
     /// The cloud, where it is said: it must be the identity's.
     pub(super) cloud: Option<String>,
+    /// Whether the Activity Log is read for what holders did.
+    pub(super) activity_log: bool,
     /// Whether ports of all VMs are kept shut while nobody has them.
     pub(super) closed: bool,
     /// The priorities of allow rules.
@@ -55,6 +57,7 @@ impl Connector {
             "identity",
             "subjects",
             "cloud",
+            "activity_log",
             "closed",
             "allow_priorities",
             "deny_priorities",
@@ -87,6 +90,7 @@ impl Connector {
             identity: identity?.to_owned(),
             subjects,
             cloud: cloud.map(str::to_owned),
+            activity_log: flag(&object, "activity_log", problems).unwrap_or(true),
             closed: flag(&object, "closed", problems).unwrap_or(false),
             allow,
             deny,
@@ -94,11 +98,22 @@ impl Connector {
     }
 }
 
+/// By what means ports are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Rules of network security groups.
+    Nsg,
+    /// Just-in-time policies of Defender for Cloud.
+    Jit,
+}
+
 /// Virtual machines whose ports are opened together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Vms {
     /// Their ids, each once, in order.
     pub(super) ids: Vec<String>,
+    /// By what means.
+    pub(super) via: Via,
     /// Whether the ports are kept shut while nobody has them; `None` where the connector says.
     pub(super) closed: Option<bool>,
 }
@@ -109,7 +124,7 @@ impl Vms {
     }
 
     fn parse(config: &Value, problems: &mut Problems) -> Option<Self> {
-        let object = Object::read(config, "", &["vms", "closed"], problems)?;
+        let object = Object::read(config, "", &["vms", "via", "closed"], problems)?;
         let mut ids = BTreeMap::new();
         for (at, value) in object.list("vms", problems) {
             match value.as_str().filter(|id| is_vm(id)) {
@@ -127,8 +142,17 @@ impl Vms {
                 format!("vms must name 1 to {VMS} virtual machines"),
             );
         }
+        let via = match object.text("via", problems) {
+            None | Some("nsg") => Via::Nsg,
+            Some("jit") => Via::Jit,
+            Some(other) => {
+                problems.add(&object.at("via"), unknown("value", other, &["nsg", "jit"]));
+                return None;
+            }
+        };
         Some(Self {
             ids: ids.into_values().collect(),
+            via,
             closed: flag(&object, "closed", problems),
         })
     }
@@ -297,6 +321,12 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Key Vault Administrator", "00482a5a-887f-4fb3-b363-3b7fe8e74483"),
 ];
 
+/// What people call a role definition: its name where it is a usual one, its GUID otherwise.
+pub(super) fn role_name(definition: &str) -> &str {
+    let known = BUILT_IN.iter().find(|(_, guid)| *guid == definition);
+    known.map_or(definition, |(name, _)| name)
+}
+
 /// A group of Entra.
 pub(super) fn group(config: &Value) -> Read<String> {
     config::read(config, |config, problems| {
@@ -411,6 +441,11 @@ mod tests {
         assert_eq!(vms.unwrap().ids.len(), 1, "one machine, however it is spelled");
         refused(Vms::read(&json!({"vms": ["web-1"]})), "/vms/0", "VM's id");
         refused(Vms::read(&json!({"vms": []})), "/vms", "1 to 20");
+        refused(
+            Vms::read(&json!({"vms": [VM], "via": "rdp"})),
+            "/via",
+            "known are nsg, jit",
+        );
         let ports = Ports::read(&json!({"ports": [22, {"port": 53, "protocol": "udp"}, 22]})).unwrap();
         assert_eq!(ports.0[&Protocol::Tcp], BTreeSet::from([22]));
         assert_eq!(ports.0[&Protocol::Udp], BTreeSet::from([53]));
@@ -418,7 +453,7 @@ mod tests {
         refused(
             Ports::read(&json!({"ports": [{"port": 1, "protocol": "icmp"}]})),
             "/ports/0/protocol",
-            "udp",
+            "did you mean tcp",
         );
         refused(Ports::read(&json!({})), "/ports", "1 to 50");
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::config::{self, Assigned, Connector, Ports, Vms};
+use super::effect::Effect as _;
 use super::group::Membership;
 use super::identity::Cloud;
 use super::ports::Opening;
@@ -89,6 +90,7 @@ fn connect(
         connector,
         notebook: secrets.notebook(),
         changes: tokio::sync::Mutex::new(()),
+        deciding: tokio::sync::Mutex::new(()),
     }))
 }
 
@@ -232,6 +234,16 @@ macro_rules! reached {
                 let spec = spec_of(placed, $name);
                 let thing = spec.and_then(|spec| <$thing>::read(&spec).ok());
                 thing.map_or_else(|| alone(placed.grant, placed.index), |thing| thing.key())
+            }
+
+            fn effect(&self, placed: &Placed<'_>) -> Vec<String> {
+                let thing = spec_of(placed, $name).and_then(|spec| <$thing>::read(&spec).ok());
+                thing.map(|thing| thing.effect()).unwrap_or_default()
+            }
+
+            /// Azure's log tells who called by their object id, which is known where the kind needs it.
+            fn tells_deeds(&self, connector: &Value) -> bool {
+                $name == ROLE && Connector::read(connector).is_ok_and(|connector| connector.activity_log)
             }
 
             fn check_allowed(&self, connector: &Value, operator: &dyn Secrets) -> Checked {

@@ -11,20 +11,26 @@
 //! | `role`, `pim` | role assignments, and those whose limit Privileged Identity Management keeps |
 //! | `group`, `group_pim` | memberships, which bear no mark and so are noted; and those whose limit PIM keeps |
 //! | `rules`, `machines`, `ports` | rules of network security groups: judged, read, written |
+//! | `jit` | just-in-time policies of Defender, which end by themselves |
+//! | `activity` | what was done, as the Activity Log tells it |
+//! | `effect` | what giving something would do, in Azure's words |
 //! | `probe` | what is missing for all of it |
 //! | `provider` | the verbs |
 //!
 //! One connector is one tenant, and reaches resources of three kinds. It never sends anything to an address that policy names.
 
+mod activity;
 mod certificate;
 mod client;
 mod config;
 mod edge;
+mod effect;
 mod error;
 mod group;
 mod group_pim;
 mod identity;
 mod ids;
+mod jit;
 mod kinds;
 mod machines;
 mod pim;

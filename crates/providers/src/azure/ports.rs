@@ -12,8 +12,9 @@ use daypass_core::time::Span;
 use reqwest::Method;
 
 use super::client::Api;
-use super::config::{Ports, Protocol, Vms};
+use super::config::{Ports, Protocol, Via, Vms};
 use super::ids::{mark, read_mark, short};
+use super::jit::is_defenders;
 use super::machines::{Group, Interface, NETWORK, behind};
 use super::provider::{Connected, seen};
 use super::rules::{Knock, Rule, Verdict, Wanted, judge};
@@ -57,10 +58,14 @@ impl Opening {
         let vms: Vec<_> = self.vms.ids.iter().map(|id| id.to_ascii_lowercase()).collect();
         let source = self.source.to_string();
         let ports = format!("{:?}", self.ports.0);
-        format!("ports-{}", short(&["ports", &vms.join(" "), &ports, &source]))
+        let kind = match self.vms.via {
+            Via::Nsg => "ports",
+            Via::Jit => "jit",
+        };
+        format!("{kind}-{}", short(&[kind, &vms.join(" "), &ports, &source]))
     }
 
-    fn subscriptions(&self) -> BTreeSet<String> {
+    pub(super) fn subscriptions(&self) -> BTreeSet<String> {
         self.vms.ids.iter().filter_map(|id| subscription(id)).collect()
     }
 
@@ -76,6 +81,13 @@ impl Opening {
             })
         })
     }
+}
+
+/// What is on the way to machines.
+pub(super) struct Way {
+    pub(super) interfaces: Vec<Interface>,
+    /// All groups of their subscriptions.
+    pub(super) groups: Vec<Group>,
 }
 
 /// A rule that is to be in a group.
@@ -126,6 +138,34 @@ impl Connected {
     /// Whether it is an opening of ours, for whatever key. Rules that keep ports shut are not.
     fn opens(&self, rule: &Rule) -> bool {
         rule.allows && rule.name.starts_with(&self.rules_begin())
+    }
+
+    /// What is on the way to the machines. One that was deleted has no ports; its groups are told all the same.
+    pub(super) async fn way(&self, wanted: &Opening) -> Result<Way, Error> {
+        let groups = self.groups_in(&wanted.subscriptions()).await?;
+        let mut interfaces = Vec::new();
+        for vm in &wanted.vms.ids {
+            match self.interfaces(vm).await {
+                Ok(all) => interfaces.extend(all),
+                Err(error) if error.fault == Fault::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Way { interfaces, groups })
+    }
+
+    /// Whether some rule of ours is there for a key.
+    pub(super) fn has_rules(&self, key: &str, way: &Way) -> bool {
+        let mut rules = way.groups.iter().flat_map(|group| &group.rules);
+        rules.any(|rule| self.is_for(rule, key))
+    }
+
+    /// Refuses where the ports are open to the address without us.
+    pub(super) async fn nothing_else_opens(&self, wanted: &Opening, way: &Way) -> Result<(), Error> {
+        for interface in &way.interfaces {
+            self.nothing_opens(wanted, interface, &way.groups).await?;
+        }
+        Ok(())
     }
 
     /// Opens the ports, unless they are open by us.
@@ -245,8 +285,11 @@ impl Connected {
         groups: &[Group],
     ) -> Result<(), Error> {
         let rules = self.on_the_way(interface, groups).await?;
+        // What Defender opened for us is as good as our own.
+        let by_defender = wanted.vms.via == Via::Jit;
+        let ours = |rule: &Rule| self.opens(rule) || (by_defender && is_defenders(rule));
         for knock in wanted.knocks(interface) {
-            if let Verdict::Open(rule) = judge(&rules, &knock, |rule| self.opens(rule)) {
+            if let Verdict::Open(rule) = judge(&rules, &knock, ours) {
                 let what = format!(
                     "port {} of {} is open to {} already, by the rule {rule}, which is not of this Daypass",
                     knock.port, interface.id, knock.source
@@ -296,15 +339,7 @@ impl Connected {
         let Some(wanted) = wanted else {
             return Ok(found);
         };
-        let mut interfaces = Vec::new();
-        for vm in &wanted.vms.ids {
-            match self.interfaces(vm).await {
-                Ok(all) => interfaces.extend(all),
-                // A machine that was deleted has no ports; its group is looked through all the same.
-                Err(error) if error.fault == Fault::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let Way { interfaces, groups } = self.way(wanted).await?;
         for group in groups
             .iter()
             .filter(|group| interfaces.iter().any(|one| group.is_before(one)))
@@ -452,7 +487,7 @@ impl Connected {
         Ok(Progress::Pending { poll_after: POLL })
     }
 
-    async fn delete(&self, group: &str, name: &str) -> Result<Progress, Error> {
+    pub(super) async fn delete(&self, group: &str, name: &str) -> Result<Progress, Error> {
         let _alone = self.changes.lock().await;
         let doing = "taking the rule away";
         let path = rule_path(group, name);

@@ -42,6 +42,13 @@ const NEEDED: &[(&str, &[&str])] = &[
             "Microsoft.Network/networkSecurityGroups/securityRules/delete",
         ],
     ),
+    (
+        "azure-vm with via: jit",
+        &[
+            "Microsoft.Security/jitNetworkAccessPolicies/read",
+            "Microsoft.Security/locations/jitNetworkAccessPolicies/initiate/action",
+        ],
+    ),
 ];
 
 impl Connected {

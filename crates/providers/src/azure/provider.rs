@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use daypass_core::deed::Telling;
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::{Span, Timestamp};
 
 use super::client::{Api, Client};
-use super::config::Connector;
+use super::config::{Connector, Via};
 use super::group::Membership;
 use super::ids::text;
 use super::ports::Opening;
@@ -36,6 +37,8 @@ pub(super) struct Connected {
     pub(super) notebook: Option<Arc<dyn Notebook>>,
     /// Held while a rule is changed: Azure refuses a second change of a group.
     pub(super) changes: tokio::sync::Mutex<()>,
+    /// Held while it is decided by what means a port is opened: a request to Defender would end another one for the same port.
+    pub(super) deciding: tokio::sync::Mutex<()>,
 }
 
 /// What a spec is about.
@@ -45,6 +48,7 @@ enum Thing {
     Group(Membership),
     GroupPim(Membership),
     Rules(Opening),
+    Jit(Opening),
 }
 
 impl Thing {
@@ -58,7 +62,10 @@ impl Thing {
                 true => Self::GroupPim(wanted),
                 false => Self::Group(wanted),
             }),
-            VM => Opening::read(spec).map(Self::Rules),
+            VM => Opening::read(spec).map(|wanted| match wanted.vms.via {
+                Via::Nsg => Self::Rules(wanted),
+                Via::Jit => Self::Jit(wanted),
+            }),
             other => Err(Error::new(
                 Fault::Misconfigured,
                 format!("a resource of kind {other} is not reached through a connector of kind azure"),
@@ -114,6 +121,7 @@ impl Connected {
                 Part::Rules => self.close(key, None).await?,
                 Part::Groups => self.remove_member(key).await?,
                 Part::Pim => self.unschedule(key, None).await?,
+                Part::Jit => self.end_jit(key, None).await?,
                 Part::GroupPim => self.unschedule_member(key, None).await?,
             };
             if done != Progress::Done {
@@ -131,6 +139,7 @@ impl Connected {
                 Part::Rules => self.is_ruled(key, None).await?,
                 Part::Groups => self.is_member(key).await?,
                 Part::Pim => self.is_scheduled(key, None).await?,
+                Part::Jit => self.is_jit(key, None).await?,
                 Part::GroupPim => self.is_scheduled_member(key, None).await?,
             };
             if !matches!(seen, Inspection::Absent { .. }) {
@@ -149,6 +158,7 @@ enum Part {
     Groups,
     Pim,
     GroupPim,
+    Jit,
 }
 
 /// Where a key may be: our own keys say it.
@@ -158,8 +168,16 @@ fn parts(key: &str) -> &'static [Part] {
         Some("ports") => &[Part::Rules],
         Some("group") => &[Part::Groups],
         Some("pim") => &[Part::Pim],
+        Some("jit") => &[Part::Jit],
         Some("grouppim") => &[Part::GroupPim],
-        _ => &[Part::Roles, Part::Rules, Part::Groups, Part::Pim, Part::GroupPim],
+        _ => &[
+            Part::Roles,
+            Part::Rules,
+            Part::Groups,
+            Part::Pim,
+            Part::GroupPim,
+            Part::Jit,
+        ],
     }
 }
 
@@ -200,6 +218,7 @@ impl Provider for Connected {
                 Thing::Group(wanted) => self.add_member(key, wanted).await,
                 Thing::GroupPim(wanted) => self.schedule_member(key, wanted, holder, until, spec).await,
                 Thing::Rules(wanted) => self.open(key, wanted, holder).await,
+                Thing::Jit(wanted) => self.initiate(key, wanted, holder, until).await,
             }
         })
         .await
@@ -215,6 +234,7 @@ impl Provider for Connected {
                 Some(Thing::Group(_)) => self.remove_member(key).await,
                 Some(Thing::GroupPim(wanted)) => self.unschedule_member(key, Some(wanted)).await,
                 Some(Thing::Rules(wanted)) => self.close(key, Some(wanted)).await,
+                Some(Thing::Jit(wanted)) => self.end_jit(key, Some(wanted)).await,
                 None => self.remove_unknown(key).await,
             }
         })
@@ -230,10 +250,23 @@ impl Provider for Connected {
                 Some(Thing::Group(_)) => self.is_member(key).await,
                 Some(Thing::GroupPim(wanted)) => self.is_scheduled_member(key, Some(wanted)).await,
                 Some(Thing::Rules(wanted)) => self.is_ruled(key, Some(wanted)).await,
+                Some(Thing::Jit(wanted)) => self.is_jit(key, Some(wanted)).await,
                 None => self.look_unknown(key).await,
             }
         })
         .await
+    }
+
+    fn tells_deeds(&self) -> Option<Span> {
+        self.connector.activity_log.then_some(super::activity::LATE)
+    }
+
+    async fn deeds(&self, _key: &str, spec: &Spec, from: Timestamp, to: Timestamp) -> Result<Telling, Error> {
+        match Thing::read(spec)? {
+            Thing::Role(wanted) | Thing::Pim(wanted) => self.bounded(self.done(&wanted, from, to)).await,
+            // An address and a group are nobody whom the log names.
+            _ => Ok(Telling::default()),
+        }
     }
 
     async fn list_managed(&self) -> Result<Listed, Error> {
@@ -253,6 +286,9 @@ impl Provider for Connected {
                 .into_iter()
                 .chain(if_allowed(self.scheduled_members().await)?)
             {
+                listed.insert(key, Limit::Told(until));
+            }
+            for (key, until) in if_allowed(self.jitted().await)? {
                 listed.insert(key, Limit::Told(until));
             }
             Ok(listed)

@@ -84,18 +84,25 @@ impl Rule {
     }
 
     fn is_about(&self, knock: &Knock<'_>) -> bool {
-        let protocol = self.protocol == "*"
-            || ["All", "Any", knock.protocol.arm()]
-                .iter()
-                .any(|one| self.protocol.eq_ignore_ascii_case(one));
-        self.inbound
-            && protocol
-            && self.ports.iter().any(|range| in_range(range, knock.port))
+        self.reaches(knock.protocol, knock.port, knock.destinations)
             && self.sources.iter().any(|prefix| contains(prefix, knock.source))
+    }
+
+    /// Whether it is about packets to a port of these addresses, from wherever.
+    pub(super) fn reaches(&self, protocol: Protocol, port: u16, destinations: &[IpAddr]) -> bool {
+        let spoken = ["*", "All", "Any", protocol.arm()];
+        self.inbound
+            && spoken.iter().any(|one| self.protocol.eq_ignore_ascii_case(one))
+            && self.ports.iter().any(|range| in_range(range, port))
             && self
                 .destinations
                 .iter()
-                .any(|prefix| knock.destinations.iter().any(|to| contains(prefix, *to)))
+                .any(|prefix| destinations.iter().any(|to| contains(prefix, *to)))
+    }
+
+    /// Whether it is about packets from this address alone.
+    pub(super) fn is_from(&self, source: IpAddr) -> bool {
+        matches!(self.sources.as_slice(), [alone] if plain(alone) == source.to_string())
     }
 
     /// Whether it says the same as this, its priority and description aside.

@@ -3,7 +3,9 @@
 mod bench;
 mod group;
 mod identity;
+mod jit;
 mod pim;
 mod ports;
 mod rights;
 mod role;
+mod told;

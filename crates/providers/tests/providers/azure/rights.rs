@@ -6,6 +6,7 @@ use daypass_providers::{Error, Progress, Provider};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, One, address};
+use super::jit::write_policy;
 use crate::stand::Stand as _;
 
 /// The actions of the role on the page.
@@ -17,35 +18,42 @@ fn on_the_page() -> Vec<String> {
     all.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// A tenant in which Daypass may do this and no more, and the three kinds of thing that need rights at ARM.
-fn tenant(actions: &[&str]) -> Vec<One> {
+/// A tenant in which Daypass may do this and no more, and the kinds of thing that need rights at ARM.
+async fn tenant(actions: &[&str]) -> Vec<One> {
     let roles = [
         json!({"role": "Contributor"}),
         json!({"role": "Reader", "pim": true}),
         json!({"ports": [22]}),
+        json!({"ports": [3389]}),
     ];
-    let of = |role: Value| {
+    let mut all = Vec::new();
+    for role in roles {
         let bench = Bench::bare();
         let scope = bench.azure.resource_group(&bench.subscription, "web");
         let vm = bench.azure.vm(&bench.subscription, "web", "web-1", "10.0.0.4");
         let daypass = bench.azure.role("Daypass connector", actions, &[&bench.scope()]);
         bench.azure.assign(&bench.us.object, &daypass, &bench.scope());
         let ports = role.get("ports").is_some();
-        One {
+        let mut resource = if ports {
+            json!({"vms": [vm]})
+        } else {
+            json!({"scope": scope})
+        };
+        if role.get("ports") == Some(&json!([3389])) {
+            write_policy(&bench, &vm).await;
+            resource["via"] = json!("jit");
+        }
+        all.push(One {
             kind: if ports { &AzureVm } else { &AzureRole },
-            resource: if ports {
-                json!({"vms": [vm]})
-            } else {
-                json!({"scope": scope})
-            },
+            resource,
             role,
             hostile: Vec::new(),
             by_hand: |_, _| (),
             dump: |_| String::new(),
             bench,
-        }
-    };
-    roles.into_iter().map(of).collect()
+        });
+    }
+    all
 }
 
 /// Gives, shows, lists and takes away.
@@ -64,7 +72,7 @@ async fn whole(provider: &dyn Provider, key: &str, spec: &Spec, one: &One) -> Re
 async fn with_exactly_the_role_of_the_page_everything_works() {
     let actions = on_the_page();
     let actions: Vec<_> = actions.iter().map(String::as_str).collect();
-    for one in tenant(&actions) {
+    for one in tenant(&actions).await {
         let (key, spec) = one.placed(1);
         assert_eq!(
             whole(&*one.provider(), &key, &spec, &one).await,
@@ -74,7 +82,9 @@ async fn with_exactly_the_role_of_the_page_everything_works() {
         );
         if one.role.get("ports").is_some() {
             let vm = one.resource["vms"][0].as_str().unwrap();
-            assert!(!one.bench.azure.is_open(vm, 22, "Tcp", address(1)));
+            let port = one.role["ports"][0].as_u64().unwrap();
+            let port = u16::try_from(port).unwrap();
+            assert!(!one.bench.azure.is_open(vm, port, "Tcp", address(1)));
         }
     }
 }
@@ -89,7 +99,7 @@ async fn without_any_one_action_something_is_refused() {
             .map(String::as_str)
             .collect();
         let mut refused = Vec::new();
-        for one in tenant(&rest) {
+        for one in tenant(&rest).await {
             let (key, spec) = one.placed(1);
             if let Err(error) = whole(&*one.provider(), &key, &spec, &one).await {
                 assert!(
