@@ -5,6 +5,7 @@
 //! may set timers: a call to a target is bounded in time by the provider that makes it.
 
 pub mod command;
+pub mod inventory;
 pub mod memory;
 pub mod postgres;
 pub mod ssh;
