@@ -14,6 +14,7 @@ mod environments;
 mod faults;
 mod hands;
 mod house;
+mod inventory;
 mod limits;
 mod locks;
 mod maximum;
