@@ -416,6 +416,8 @@ fn roots(things: &Things) -> Calls {
         .body(Route::Unlock, json!({"on": {"person": "xia"}, "reason": "found"}))
         .login(Route::EndDelegation, "cy", Value::Null)
         .body(Route::TicketClosed, json!({"ticket": "PAY-7"}))
+        .add(Route::Survey, json!({"name": "box"}), Value::Null)
+        .add(Route::Found, json!({"name": "box"}), Value::Null)
         .reads(&[
             Route::AuditEvents,
             Route::Policy,
@@ -423,6 +425,8 @@ fn roots(things: &Things) -> Calls {
             Route::Groups,
             Route::Locks,
             Route::Connectors,
+            Route::Standing,
+            Route::Drift,
             Route::Doctor,
             Route::Metrics,
         ]);
