@@ -131,6 +131,14 @@ pub struct MatrixQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = "team=payments")]
     pub label: Option<String>,
+    /// Whether what people have at targets without Daypass is in it too, as far as surveys told it and it is about resources of the
+    /// policy. For auditors and administrators; for others it makes no difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<bool>,
+    /// Whether what people could ask for is in it too: then everybody and every resource is, as far as the caller may see, which for
+    /// others than auditors and administrators is themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eligible: Option<bool>,
     /// Whether people stand together by group. Who is in several stands in the first of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_group: Option<bool>,
@@ -170,8 +178,12 @@ pub struct Matrix {
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MatrixPerson {
-    /// The login.
+    /// The login; of who is not in the directory, what they are called at the target.
     pub login: String,
+    /// The connector at whose target they have something, where they are not in the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub outside: Option<Name>,
     /// The groups that they belong to.
     #[schema(value_type = Vec<String>)]
     pub groups: BTreeSet<Name>,
@@ -199,6 +211,27 @@ pub struct MatrixCell {
     pub resource: u32,
     /// What that person has there, by role.
     pub held: Vec<MatrixHeld>,
+    /// What they have there without Daypass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<MatrixStanding>,
+    /// The roles that they could ask for, and do not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub eligible: Vec<Name>,
+}
+
+/// What somebody has on a resource without Daypass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MatrixStanding {
+    /// The role of the policy that gives the same, or else more; none where no role does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub role: Option<Name>,
+    /// What it is, where, and by what, in the target's words.
+    pub told: String,
+    /// When that was seen.
+    #[schema(value_type = String, format = DateTime)]
+    pub seen_at: Timestamp,
 }
 
 /// What somebody has on a resource.

@@ -5,6 +5,8 @@ use daypass_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::standing::Survey;
+
 /// A connector and how it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Connector {
@@ -38,6 +40,9 @@ pub struct Connector {
     /// Of the kind `ssh`: the key that it signs certificates with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
+    /// How the survey of what stands at its target stands at the server that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey: Option<Survey>,
 }
 
 /// A failure that lasts.

@@ -34,6 +34,7 @@ pub mod route;
 pub mod secret;
 pub mod session;
 pub mod ssh;
+pub mod standing;
 pub mod ticket;
 pub mod why;
 

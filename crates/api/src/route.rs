@@ -263,6 +263,10 @@ routes! {
     Access: Get ACCESS, Member, READ;
     /// Shows a part of the same as a matrix of people and resources.
     AccessMatrix: Get ACCESS_MATRIX, Member, READ;
+    /// Lists what people have at targets without Daypass.
+    Standing: Get ACCESS_STANDING, Auditor, READ;
+    /// Lists where targets and grants differ, and who has for good what the policy gives just in time.
+    Drift: Get ACCESS_DRIFT, Auditor, READ;
     /// Says what was asked for in a period, what became of it, and what is late.
     Reports: Get REPORTS, Auditor, READ;
     /// Says by which grants somebody has, or had, access: those that the caller may see.
@@ -324,6 +328,10 @@ routes! {
     Connectors: Get CONNECTORS, Auditor, READ;
     /// Gives a connector another admin secret, or its authority another key.
     RotateConnector: Post CONNECTOR_ROTATE, Administrator, MANAGE;
+    /// Asks for a survey of a connector.
+    Survey: Post CONNECTOR_SURVEY, Administrator, MANAGE;
+    /// Lists what a connector's survey found that no resource of the policy is.
+    Found: Get CONNECTOR_FOUND, Auditor, READ;
     /// Shows by which keys the server seals what it keeps.
     Sealing: Get SEALING, Auditor, READ;
     /// Seals everything by another key.

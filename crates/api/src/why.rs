@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::explain::Explanation;
 use crate::grant::Grant;
 use crate::request::Request;
+use crate::standing::Standing;
 
 /// The query of `GET /why`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -48,6 +49,10 @@ pub struct Why {
     pub grants: Vec<Held>,
     /// Whether all grants of this person were looked at. Where not, an older one may be missing.
     pub complete: bool,
+    /// What they have there for good without Daypass, as far as this server's surveys told it: asked about now, by auditors and
+    /// administrators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<Standing>,
     /// Where there is none, and it is asked about now: what the policy in force would give, role by role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub otherwise: Vec<Explanation>,

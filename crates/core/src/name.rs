@@ -27,6 +27,24 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name that is nearest to whatever something is called elsewhere, to suggest it: in small letters, with `-` for what no name
+    /// may hold, cut where it is too long. Two texts may lead to one name. Text with nothing of a name in it becomes `unnamed`.
+    #[must_use]
+    pub fn like(text: &str) -> Self {
+        let mut name = String::new();
+        for c in text.chars().take(4 * MAX_BYTES) {
+            let begun = !name.is_empty();
+            if c.is_ascii_alphanumeric() || (begun && "._@+".contains(c)) {
+                name.push(c.to_ascii_lowercase());
+            } else if begun && !name.ends_with('-') {
+                name.push('-');
+            }
+        }
+        name.truncate(MAX_BYTES);
+        let name = name.trim_end_matches('-');
+        Self(if name.is_empty() { "unnamed" } else { name }.to_owned())
+    }
 }
 
 impl FromStr for Name {
@@ -128,6 +146,30 @@ impl FromStr for Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_name_keeps_what_it_may() {
+        for (text, name) in [
+            ("Orders (prod)", "orders-prod"),
+            ("orders-prod", "orders-prod"),
+            ("app_writer", "app_writer"),
+            ("_hidden", "hidden"),
+            ("caf\u{e9} x", "caf-x"),
+            ("\u{2026}", "unnamed"),
+            ("", "unnamed"),
+        ] {
+            assert_eq!(Name::like(text).as_str(), name, "{text:?}");
+        }
+        for text in [
+            "a ".repeat(200),
+            "x".repeat(200),
+            format!("{}-", "x".repeat(62)),
+            "a\0b".into(),
+        ] {
+            let near = Name::like(&text);
+            assert_eq!(near.as_str().parse(), Ok(near.clone()), "{text:?}");
+        }
+    }
 
     #[test]
     fn plain_names_are_taken() {

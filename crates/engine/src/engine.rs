@@ -18,6 +18,7 @@ use crate::connectors::{Connectors, Kinds};
 use crate::current::Current;
 use crate::directory::Snapshot;
 use crate::error::Error;
+use crate::inventory::Inventory;
 
 /// How often a decision is made anew because the policy changed under it.
 const ATTEMPTS: u32 = 5;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub overdue_after: Span,
     /// How often each connector is asked what is there, to find drift.
     pub sweep_every: Span,
+    /// How often each connector is surveyed for what stands there without Daypass; zero: only where somebody asks.
+    pub survey_every: Span,
     /// The longest pause between two attempts at a call that fails.
     pub backoff_max: Span,
     /// How many calls one connector gets at the same time.
@@ -57,6 +60,7 @@ impl Default for Settings {
         Self {
             overdue_after: Span::minutes(2),
             sweep_every: Span::minutes(1),
+            survey_every: Span::hours(1),
             backoff_max: Span::seconds(30),
             calls_per_connector: 8,
             batch: 500,
@@ -86,6 +90,7 @@ pub struct Engine {
     pub(crate) parts: Parts,
     pub(crate) installation: String,
     current: RwLock<Current>,
+    pub(crate) inventory: Inventory,
     /// How many readings of the directory have begun, and which of them is the one in use.
     readings: AtomicU64,
     reading_in_use: AtomicU64,
@@ -116,6 +121,7 @@ impl Engine {
             parts,
             installation,
             current,
+            inventory: Inventory::default(),
             readings: AtomicU64::new(0),
             reading_in_use: AtomicU64::new(0),
         })
@@ -133,7 +139,8 @@ impl Engine {
     }
 
     /// This process's own clock, for lengths of time within it.
-    pub(crate) fn uptime(&self) -> Timestamp {
+    #[must_use]
+    pub fn uptime(&self) -> Timestamp {
         (self.parts.clock)()
     }
 

@@ -137,18 +137,33 @@ impl Engine {
 
 /// Whether it is what is asked for.
 fn fits(current: &Current, filter: &HoldingFilter, one: &Holding) -> bool {
-    let in_group = |group: &Name| {
-        let person = current.directory.person(one.holder);
-        person.is_some_and(|person| person.groups.contains(group))
-    };
-    if !filter.group.as_ref().is_none_or(in_group) {
-        return false;
+    filter.admits_person(current, Some(one.holder)) && filter.admits_resource(current, &one.item.resource)
+}
+
+impl HoldingFilter {
+    /// Whether it admits somebody, by group. Who is not in the directory is in no group.
+    #[must_use]
+    pub fn admits_person(&self, current: &Current, who: Option<PersonId>) -> bool {
+        let in_group = |group: &Name| {
+            let person = who.and_then(|who| current.directory.person(who));
+            person.is_some_and(|person| person.groups.contains(group))
+        };
+        self.group.as_ref().is_none_or(in_group)
     }
+
+    /// Whether it admits a resource.
+    #[must_use]
+    pub fn admits_resource(&self, current: &Current, name: &Name) -> bool {
+        self.resource.as_ref().is_none_or(|wanted| wanted == name) && labelled(current, self, name)
+    }
+}
+
+fn labelled(current: &Current, filter: &HoldingFilter, name: &Name) -> bool {
     if filter.env.is_none() && filter.label.is_none() {
         return true;
     }
     // What is not in the policy any more has no labels.
-    let Some(resource) = current.policy.resource(one.item.resource.as_str()) else {
+    let Some(resource) = current.policy.resource(name.as_str()) else {
         return false;
     };
     let labelled = |(name, value): &(Name, Option<Name>)| {

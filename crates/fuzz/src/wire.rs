@@ -4,7 +4,7 @@ use daypass_api::{
     break_glass, catalogue, change, delegation, environment, event, explain, gateway, grant, lock, person,
     policy,
 };
-use daypass_api::{login, request, session, ssh, ticket, why};
+use daypass_api::{login, request, session, ssh, standing, ticket, why};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,6 +44,8 @@ pub(crate) fn wire(data: &[u8]) {
         read::<delegation::DelegationQuery>,
         read::<catalogue::ResourceQuery>,
         read::<why::WhyQuery>,
+        read::<standing::StandingQuery>,
+        read::<standing::InventoryQuery>,
         read::<event::AuditQuery>,
         read::<session::Kill>,
         read::<session::SessionQuery>,

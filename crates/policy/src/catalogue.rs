@@ -13,7 +13,7 @@ use daypass_core::time::{Span, Timestamp};
 use crate::addition::Depends;
 use crate::condition::Supposing;
 use crate::decide::Allowed;
-use crate::document::Access;
+use crate::document::{Access, Resource};
 use crate::{Ask, Directory, Policy};
 
 /// One role on one resource, as a person sees it.
@@ -125,33 +125,57 @@ impl Policy {
     #[must_use]
     pub fn catalogue(&self, onlooker: &Onlooker<'_>, directory: &dyn Directory) -> Vec<Offer> {
         let mut offers = Vec::new();
-        let sets = directory
-            .person(onlooker.who)
-            .map(|person| self.index.sets_of(person));
+        let sets = self.sets(onlooker, directory);
         for resource in &self.document.resources {
             for role in resource.roles.keys() {
-                let item = Item {
-                    resource: resource.name.clone(),
-                    role: role.clone(),
-                };
-                let items = BTreeSet::from([item.clone()]);
-                let ask = onlooker.ask(&items);
-                let break_glass = sets.as_ref().is_some_and(|sets| self.is_open(sets, &item, true));
-                let terms = self.choose(&ask, directory, Supposing::TheRest);
-                let terms = terms.map(Terms::from);
-                offers.push(Offer {
-                    item,
-                    kind: resource.kind.clone(),
-                    labels: resource.labels.clone(),
-                    environment: resource.environment().cloned(),
-                    owner: resource.owner.clone(),
-                    access: resource.access,
-                    terms,
-                    break_glass,
-                });
+                offers.push(self.offer_of(onlooker, directory, &sets, (resource, role)));
             }
         }
         offers.sort_by(|one, other| one.item.cmp(&other.item));
         offers
+    }
+
+    /// The same of one role on one resource; `None` where the policy has no such thing.
+    #[must_use]
+    pub fn offer(&self, onlooker: &Onlooker<'_>, directory: &dyn Directory, item: &Item) -> Option<Offer> {
+        let resource = self.resource(item.resource.as_str())?;
+        let (role, _) = resource.roles.get_key_value(&item.role)?;
+        let sets = self.sets(onlooker, directory);
+        Some(self.offer_of(onlooker, directory, &sets, (resource, role)))
+    }
+
+    /// The sets of people that they are in.
+    fn sets(&self, onlooker: &Onlooker<'_>, directory: &dyn Directory) -> BTreeSet<usize> {
+        let person = directory.person(onlooker.who);
+        person
+            .map(|person| self.index.sets_of(person))
+            .unwrap_or_default()
+    }
+
+    fn offer_of(
+        &self,
+        onlooker: &Onlooker<'_>,
+        directory: &dyn Directory,
+        sets: &BTreeSet<usize>,
+        (resource, role): (&Resource, &Name),
+    ) -> Offer {
+        let item = Item {
+            resource: resource.name.clone(),
+            role: role.clone(),
+        };
+        let items = BTreeSet::from([item.clone()]);
+        let ask = onlooker.ask(&items);
+        let break_glass = self.is_open(sets, &item, true);
+        let terms = self.choose(&ask, directory, Supposing::TheRest).map(Terms::from);
+        Offer {
+            item,
+            kind: resource.kind.clone(),
+            labels: resource.labels.clone(),
+            environment: resource.environment().cloned(),
+            owner: resource.owner.clone(),
+            access: resource.access,
+            terms,
+            break_glass,
+        }
     }
 }

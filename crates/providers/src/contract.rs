@@ -14,6 +14,7 @@ use daypass_core::time::{Span, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::inventory::{Cursor, Fit, Page};
 use crate::{ConfigProblem, Secrets};
 
 /// One connector (an account, a cluster, a database server) through which access is made, read and taken away.
@@ -47,6 +48,8 @@ use crate::{ConfigProblem, Secrets};
 ///     No call leaves the provider unusable: once the target is back, the next call works.
 /// 11. **Errors are safe to show**: a [`Fault`] and words, without passwords, tokens or statements that hold them.
 /// 12. Hostile text in a spec, key or holder is harmless: it is refused or quoted, and nothing else at the target changes.
+/// 13. **Surveying changes nothing**, and never tells what this installation made as standing access. Its pages come to an end; each
+///     call is bounded as every other, and waits behind what is given and taken away, never before it.
 ///
 /// Calls for different keys may run at the same time; calls for one key may too (a worker that was overtaken), and the
 /// loser gets [`Fault::Conflict`] or sees what the winner did.
@@ -140,6 +143,17 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// [`Fault::Misconfigured`] where the secret comes from where Daypass cannot write.
     async fn rotate_admin(&self) -> Result<(), Error>;
+
+    /// Reads from the target who has what there without Daypass, and what a policy could name: the next part of it, or with no cursor
+    /// the first. `None`: this kind cannot tell. A part is what one call can read within [`Capabilities::ceiling`], and what the target
+    /// lets be read at once; the caller asks for the next when it likes, with other calls between them.
+    ///
+    /// # Errors
+    /// Where the target cannot be read. The same cursor may be tried again; [`Fault::Conflict`] says that it leads nowhere any more, and
+    /// that the survey must begin anew.
+    async fn survey(&self, _from: Option<Cursor>) -> Result<Option<Page>, Error> {
+        Ok(None)
+    }
 
     /// Whether the connector can do its work: reachable, recent enough, with the rights that it needs. Changes nothing.
     ///
@@ -399,6 +413,17 @@ pub trait Kind: Send + Sync {
     /// Whether its providers tell what was done with access there ([`Provider::tells_deeds`]): a grant then waits for that.
     fn tells_deeds(&self, _connector: &Value) -> bool {
         false
+    }
+
+    /// Whether a resource of the policy is the place that an offer of a survey names ([`crate::inventory::Offer`]). Both are of this kind
+    /// and of one connector, and each was checked by itself.
+    fn is_place(&self, resource: &Value, offered: &Value) -> bool {
+        resource == offered
+    }
+
+    /// Whether a role of such a resource gives what an offer says: the same, or more; `None` where it lacks some of it.
+    fn fits(&self, role: &Value, offered: &Value) -> Option<Fit> {
+        (role == offered).then_some(Fit::Same)
     }
 
     /// Checks that the operator's file allows what a connector's configuration names, beside its secrets. A policy that

@@ -6,6 +6,7 @@
 
 pub mod azure;
 pub mod command;
+pub mod inventory;
 pub mod memory;
 pub mod postgres;
 pub mod ssh;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use daypass_core::entitlement;
 use daypass_core::event::What;
 use daypass_core::time::Span;
-use daypass_engine::Error as EngineError;
 use daypass_engine::reconcile::Reconciler;
+use daypass_engine::{Error as EngineError, Surveyor};
 use daypass_store::{Entry, Error, EventFilter, From, kept};
 use tokio::sync::{Notify, watch};
 
@@ -40,6 +40,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
 /// How often it is looked whether a rotation can go on.
 const ROTATION: Duration = Duration::from_secs(5);
+/// The longest pause before it is looked which connector is to be surveyed: another policy may name other ones.
+const SURVEY_PAUSE: Duration = Duration::from_secs(15);
 /// How often it is looked for sessions that outlive their grant.
 const OUTLIVING: Duration = Duration::from_secs(5);
 /// How long a gateway may take to say that a session is over whose grant has ended.
@@ -226,6 +228,24 @@ pub(crate) async fn rotate(app: App, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = stopped(&mut stop) => {}
             () = edge::sleep(ROTATION) => {}
+        }
+    }
+}
+
+/// Surveys connectors for what stands at their targets without Daypass, until told to stop. Apart from the reconciler: nothing that is
+/// given or taken away waits for it.
+pub(crate) async fn survey(app: App, mut stop: watch::Receiver<bool>) {
+    let mut surveyor = Surveyor::new(Arc::clone(&app.engine));
+    while !is_stopped(&stop) {
+        let step = surveyor.step().await;
+        // The instants are in this process's own time.
+        let now = app.engine.uptime();
+        let pause = step.next.map_or(SURVEY_PAUSE, |next| edge::until(next, now));
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = app.engine.survey_asked() => {}
+            () = edge::sleep(pause.min(SURVEY_PAUSE)) => {}
+            true = surveyor.settle() => {}
         }
     }
 }

@@ -242,6 +242,7 @@ impl Server {
             halt.watch("the housekeeping", tidy_up),
             halt.watch("what closes sessions", close_outliving),
             halt.watch("the metrics", loops::measure(Arc::clone(&app), stopped.clone())),
+            halt.watch("the surveys", loops::survey(Arc::clone(&app), stopped.clone())),
         ];
         loops.push(halt.watch(
             "the rotation of keys",
@@ -452,6 +453,7 @@ fn settings(config: &ReconcileConfig) -> Settings {
     Settings {
         overdue_after: config.overdue_after,
         sweep_every: config.drift_every,
+        survey_every: config.survey_every,
         backoff_max: config.backoff_max,
         calls_per_connector: usize::from(config.calls_per_connector),
         ..Settings::default()

@@ -116,6 +116,18 @@ pub(crate) async fn unwanted(link: &mut Link) -> Result<BTreeMap<Name, u64>> {
         .collect()
 }
 
+/// Where the ledger and the grants differ, by connector and key, `limit` of each at most: what was last seen, or may be there, although
+/// no grant wants it; and what a grant wants and was last seen absent.
+pub(crate) async fn adrift(link: &mut Link, limit: usize) -> Result<(Vec<Entitlement>, Vec<Entitlement>)> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let unwanted = "SELECT document FROM entitlements WHERE state <> 'absent' AND wanted_until IS NULL \
+                    ORDER BY connector, target_key LIMIT $1";
+    let missing = "SELECT document FROM entitlements WHERE state = 'absent' AND wanted_until IS NOT NULL \
+                   ORDER BY connector, target_key LIMIT $1";
+    let unwanted = all(&link.rows(unwanted, &[limit.into()]).await?)?;
+    Ok((unwanted, all(&link.rows(missing, &[limit.into()]).await?)?))
+}
+
 /// The grants that have not ended and want one of these keys, those that share a key with them, and so on; and the
 /// entitlements of all their keys. That is what `core::plan` asks for.
 pub(crate) async fn held(link: &mut Link, wanted: &[TargetKey]) -> Result<World> {

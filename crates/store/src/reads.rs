@@ -232,6 +232,15 @@ impl Store {
         on!(read, self, |link| entitlements::unwanted(link))
     }
 
+    /// Where the ledger and the grants differ, by connector and key, `limit` of each at most: what was last seen, or may be there,
+    /// although no grant wants it; and what a grant wants and was last seen absent.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn adrift(&self, limit: usize) -> Result<(Vec<Entitlement>, Vec<Entitlement>)> {
+        on!(snapshot, self, |link| entitlements::adrift(link, limit))
+    }
+
     /// The grants that have not ended and want one of these keys, those that share a key with them, and so on, with the
     /// entitlements of all their keys: what `core::plan` asks for. All of it at one moment.
     ///

@@ -35,6 +35,7 @@ use crate::request::{NewRequest, NewReview, Request, RequestQuery};
 use crate::route::Route;
 use crate::session::{GatewayCredential, Kill, Session, SessionQuery};
 use crate::ssh::{self, AskCertificate, Certificate, HostFiles, NewSshKey};
+use crate::standing::{Drift, Found, InventoryQuery, Listed, Standing, StandingQuery, Survey};
 use crate::ticket::{CloseTicket, TicketClosed};
 use crate::why::{Why, WhyQuery};
 
@@ -292,6 +293,26 @@ impl Client {
     /// A part of the same as a matrix.
     pub async fn access_matrix(&self, query: &MatrixQuery) -> Result<Matrix> {
         self.get(Route::AccessMatrix, &[], query).await
+    }
+
+    /// What people have at targets without Daypass.
+    pub async fn standing(&self, query: &StandingQuery) -> Result<Listed<Standing>> {
+        self.get(Route::Standing, &[], query).await
+    }
+
+    /// Where targets and grants differ.
+    pub async fn drift(&self, query: &InventoryQuery) -> Result<Listed<Drift>> {
+        self.get(Route::Drift, &[], query).await
+    }
+
+    /// Asks for a survey of a connector.
+    pub async fn survey(&self, connector: &Name) -> Result<Survey> {
+        self.send(Route::Survey, &[connector.as_str()], &NOTHING).await
+    }
+
+    /// What its survey found that no resource of the policy is.
+    pub async fn found(&self, connector: &Name, query: &InventoryQuery) -> Result<Listed<Found>> {
+        self.get(Route::Found, &[connector.as_str()], query).await
     }
 
     /// What was asked for in a period, what became of it, and what is late.

@@ -293,7 +293,7 @@ impl Report {
         let standing = if of.inventory {
             "counted"
         } else {
-            "not known: there is no inventory of the targets yet"
+            "not counted: it is in the inventory"
         };
         Table::new("Standing and just-in-time", ["what", "value"])
             .named("grants active now", Cell::Count(of.grants_now))

@@ -126,6 +126,10 @@ pub const POLICY_EXPLAIN: &str = "/api/v1/policy/explain";
 pub const ACCESS: &str = "/api/v1/access";
 /// The same as a matrix.
 pub const ACCESS_MATRIX: &str = "/api/v1/access/matrix";
+/// What people have at targets without Daypass.
+pub const ACCESS_STANDING: &str = "/api/v1/access/standing";
+/// Where targets and grants differ.
+pub const ACCESS_DRIFT: &str = "/api/v1/access/drift";
 /// Reports.
 pub const REPORTS: &str = "/api/v1/reports";
 /// Why somebody has access.
@@ -170,6 +174,10 @@ pub const TICKETS_CLOSED: &str = "/api/v1/tickets/closed";
 pub const CONNECTORS: &str = "/api/v1/connectors";
 /// Give a connector another admin secret.
 pub const CONNECTOR_ROTATE: &str = "/api/v1/connectors/{name}/rotate";
+/// A survey of one.
+pub const CONNECTOR_SURVEY: &str = "/api/v1/connectors/{name}/survey";
+/// What a survey of it found that no resource is.
+pub const CONNECTOR_FOUND: &str = "/api/v1/connectors/{name}/found";
 /// The key that seals.
 pub const SEALING: &str = "/api/v1/keys/sealing";
 /// Seal everything by another one.

@@ -1,6 +1,7 @@
 //! `why`: the auditor's question. Why does this person have access, or why did they?
 
 use clap::Args;
+use daypass_api::standing::Standing;
 use daypass_api::why::{Held, Phase, Why, WhyQuery};
 use daypass_core::name::{Item, Name};
 
@@ -11,7 +12,7 @@ use crate::context::Context;
 use crate::edge;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::human::instant;
+use crate::human::{ago, instant};
 use crate::line::{Line, Style};
 
 /// Say why somebody has access, or had it.
@@ -22,7 +23,7 @@ use crate::line::{Line, Style};
   daypass why ana orders-prod -o json
 
 Shows the grants that give it, or gave it then: the request with its reason, the rule and the policy's revision, who agreed when,
-since when and until when, and what the target showed. Where there is none now, what the policy would give.
+since when and until when, and what the target showed. What they have there for good, for auditors and administrators. Where there is none now, what the policy would give.
 Auditors and administrators see everybody's, everybody sees their own, and reviewers what they were asked about.
 Ends with 3 where there is no such access.")]
 pub struct WhyArgs {
@@ -66,7 +67,7 @@ impl WhyArgs {
             },
             || lines(&answer, query.at.is_some()),
         );
-        Ok(if answer.grants.is_empty() {
+        Ok(if answer.grants.is_empty() && answer.standing.is_empty() {
             Exit::NOT_ELIGIBLE
         } else {
             Exit::DONE
@@ -84,7 +85,8 @@ fn lines(answer: &Why, past: bool) -> Vec<Line> {
     } else {
         ("has access to", "has no access to")
     };
-    let verb = if answer.grants.is_empty() { none } else { has };
+    let nothing = answer.grants.is_empty() && answer.standing.is_empty();
+    let verb = if nothing { none } else { has };
     let mut lines = vec![
         Line::new()
             .with(Style::Strong, &answer.subject)
@@ -92,6 +94,7 @@ fn lines(answer: &Why, past: bool) -> Vec<Line> {
             .with(Style::Strong, &what)
             .with(Style::Faint, format!("  {}", instant(answer.at))),
     ];
+    lines.extend(answer.standing.iter().map(for_good));
     for held in &answer.grants {
         lines.push(Line::from(""));
         lines.extend(of(held));
@@ -110,6 +113,26 @@ fn lines(answer: &Why, past: bool) -> Vec<Line> {
         lines.extend(explain::lines(other));
     }
     lines
+}
+
+/// What they have without Daypass.
+fn for_good(one: &Standing) -> Line {
+    let by = one
+        .by
+        .as_ref()
+        .map_or_else(String::new, |by| format!(", by {by}"));
+    let guess = if one.guessed {
+        ", if they are who is called so there"
+    } else {
+        ""
+    };
+    Line::new()
+        .with(Style::Warn, "for good")
+        .text(format!(
+            "   {} on {} at {}{by}{guess}",
+            one.right, one.on, one.connector
+        ))
+        .with(Style::Faint, format!("  seen {}", ago(one.seen_at, edge::now())))
 }
 
 fn of(held: &Held) -> Vec<Line> {

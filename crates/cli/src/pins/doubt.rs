@@ -64,6 +64,8 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::PolicyDiff
         | R::Access
         | R::AccessMatrix
+        | R::Standing
+        | R::Drift
         | R::Reports
         | R::Why
         | R::Changes
@@ -74,6 +76,7 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::Locks
         | R::Delegations
         | R::Connectors
+        | R::Found
         | R::Sealing
         | R::LogKey
         | R::Doctor
@@ -103,6 +106,7 @@ pub(super) const fn goes_on(call: Call) -> bool {
         | R::Unlock
         | R::Delegate
         | R::RotateConnector
+        | R::Survey
         | R::RotateSealing
         | R::RotateLogKey => false,
     }

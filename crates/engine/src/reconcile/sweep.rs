@@ -12,6 +12,7 @@ use daypass_core::grant::Grant;
 use daypass_core::name::Name;
 use daypass_core::planted;
 use daypass_core::time::Timestamp;
+use daypass_policy::Drift;
 use daypass_providers::{Error as TargetError, Inspection, Limit, Provider};
 use daypass_store::{self as store, Scope};
 use futures_util::FutureExt as _;
@@ -107,6 +108,11 @@ async fn connector(
     }
     for (key, entitlement) in &ledger {
         let Observed::Present { until, at } = entitlement.observed else {
+            if !listed.contains_key(key)
+                && let Err(error) = left_to_people(engine, caller, provider, entitlement).await
+            {
+                unseen = unseen.and(only_this_key(error)?);
+            }
             continue;
         };
         let as_known = match listed.get(key) {
@@ -173,6 +179,38 @@ async fn note_drift(engine: &Engine, key: TargetKey, known: Option<Observed>) {
     if let Err(error) = noted {
         tracing::warn!(%error, "the drift could not be noted; the next sweep finds it again");
     }
+}
+
+/// Drift that was left to people (`drift: alarm`) and is not listed any more: nothing else looks whether they took it away.
+async fn left_to_people(
+    engine: &Engine,
+    caller: &Caller,
+    provider: &dyn Provider,
+    entitlement: &Entitlement,
+) -> Result<(), TargetError> {
+    let key = &entitlement.key;
+    let policy = engine.current().policy;
+    let connector = policy.connector(key.connector.as_str());
+    if connector.is_none_or(|connector| connector.drift != Drift::Alarm)
+        || entitlement.intent.is_some()
+        || entitlement.unsettled_until().is_some()
+        || is_held(engine, key).await
+    {
+        return Ok(());
+    }
+    let looked = caller.certain_now(engine, provider.capabilities().ceiling).await;
+    if let Inspection::Absent { residue } = provider.inspect(&key.key, entitlement.spec.as_deref()).await? {
+        let residue = evidence::recorded_residue(residue);
+        let seen = vec![Event::VerifiedAbsent {
+            residue,
+            shown_by: None,
+        }];
+        let by = caller.observer(entitlement.epoch, looked - calls::propagation(provider));
+        if let Err(error) = calls::record(engine, key, &by, false, seen).await {
+            tracing::debug!(%key, %error, "what the sweep saw was overtaken");
+        }
+    }
+    Ok(())
 }
 
 /// Access that should be there and is not listed, or with another limit than was last seen: looked at once more. What is gone is

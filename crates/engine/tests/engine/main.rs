@@ -18,6 +18,7 @@ mod faults;
 mod given;
 mod hands;
 mod house;
+mod inventory;
 mod limits;
 mod locks;
 mod maximum;

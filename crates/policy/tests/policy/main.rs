@@ -41,6 +41,8 @@ mod plan;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod propose;
+#[cfg(test)]
 mod review;
 #[cfg(test)]
 mod schema;

@@ -4,6 +4,7 @@
 //! And it has switches to fail on purpose ([`Target::fail_next`], [`Target::set_down`]). It is not in [`crate::ALL`].
 
 mod provider;
+mod survey;
 mod target;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,13 @@ use daypass_core::name::Name;
 use serde_json::Value;
 
 use crate::config::{Object, Problems};
+use crate::inventory::Fit;
 use crate::{ConfigProblem, Error, Kind, Needs, Placed, Provider, SecretUse, Secrets};
 
 pub use target::{Op, Refused, SessionId, Target, Trouble};
 
-/// The kind `memory`. A connector has no configuration (`{}`), a resource neither; a role says what it may do:
+/// The kind `memory`. A connector has no configuration (`{}`), a resource neither, unless it is one of several places of its target
+/// (`{place: attic}`), which makes a difference to surveys alone; a role says what it may do:
 /// `{can: [read, write]}`. A connector `{shared: true}` also takes roles with one opening for all who hold them, as a port in a
 /// firewall is: `{can: [read], opening: door}`; with `to: address` one for each address that it is asked from, and with `to: person`
 /// one for each handle, in the namespace that the connector names: `{shared: true, subjects: entra}`. A connector
@@ -54,7 +57,7 @@ impl Kind for Memory {
     }
 
     fn check_resource(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
-        empty(config)
+        place(config).map(|_| ())
     }
 
     fn check_role(&self, config: &Value) -> Result<(), Vec<ConfigProblem>> {
@@ -82,6 +85,20 @@ impl Kind for Memory {
         Needs {
             subject: to == Some(To::Person),
             source: to == Some(To::Address),
+        }
+    }
+
+    fn is_place(&self, resource: &Value, offered: &Value) -> bool {
+        place(resource).is_ok_and(|named| place(offered) == Ok(named))
+    }
+
+    fn fits(&self, one: &Value, offered: &Value) -> Option<Fit> {
+        let (one, offered) = (role(one).ok()?, role(offered).ok()?);
+        let gives = |can: &String| one.can.contains(can);
+        match offered.can.iter().all(gives) {
+            true if one.can.len() == offered.can.len() => Some(Fit::Same),
+            true => Some(Fit::More),
+            false => None,
         }
     }
 
@@ -119,12 +136,16 @@ impl Kind for Memory {
     }
 }
 
-fn empty(config: &Value) -> Result<(), Vec<ConfigProblem>> {
+/// Which place of its target a resource is.
+fn place(config: &Value) -> Result<Option<String>, Vec<ConfigProblem>> {
     let mut problems = Problems::default();
-    if !config.is_null() {
-        Object::read(config, "", &[], &mut problems);
+    let mut place = None;
+    if !config.is_null()
+        && let Some(object) = Object::read(config, "", &["place"], &mut problems)
+    {
+        place = object.text("place", &mut problems).map(str::to_owned);
     }
-    problems.finish(Some(()))
+    problems.finish(Some(place))
 }
 
 /// What a connector says.

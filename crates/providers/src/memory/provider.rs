@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use super::target::{Op, Standing, State, Target, Trouble};
 use super::{Connector, misconfigured, role};
+use crate::inventory::{Cursor, Page};
 use crate::{Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider};
 
 pub(super) struct Connected {
@@ -30,7 +31,7 @@ impl Connected {
         }
     }
 
-    fn is_ours(&self, standing: &Standing) -> bool {
+    pub(super) fn is_ours(&self, standing: &Standing) -> bool {
         standing.maker.as_deref() == Some(self.installation.as_str())
     }
 }
@@ -73,6 +74,7 @@ impl Provider for Connected {
                 can: role.can,
                 until: Some(state.kept(until)),
                 password: existing.and_then(|standing| standing.password.clone()),
+                place: None,
             };
             state.standing.insert(key.to_owned(), standing);
             Ok(Progress::Done)
@@ -170,6 +172,11 @@ impl Provider for Connected {
             Fault::Misconfigured,
             "a target in memory has no admin secret to rotate",
         ))
+    }
+
+    async fn survey(&self, from: Option<Cursor>) -> Result<Option<Page>, Error> {
+        self.target.pass(Op::Survey).await;
+        self.call(Op::Survey, |state| Ok(Some(self.page(state, from.as_ref()))))
     }
 
     async fn probe(&self) -> Result<(), Error> {

@@ -41,6 +41,8 @@ pub enum Op {
     Credential,
     /// [`crate::Provider::probe`].
     Probe,
+    /// [`crate::Provider::survey`].
+    Survey,
 }
 
 /// How a call goes wrong.
@@ -91,6 +93,8 @@ pub(super) struct Standing {
     pub(super) can: Vec<String>,
     pub(super) until: Option<Timestamp>,
     pub(super) password: Option<String>,
+    /// At which of the target's places, where that is known.
+    pub(super) place: Option<String>,
 }
 
 impl Target {
@@ -178,8 +182,22 @@ impl Target {
             can: Vec::new(),
             until: None,
             password: Some(password.to_owned()),
+            place: None,
         };
         self.state().standing.insert(key.to_owned(), standing);
+    }
+
+    /// Gives somebody something for good, by hand, at one of the target's places: what a survey tells.
+    pub fn stand_by_hand(&self, who: &str, place: Option<&str>, can: &[&str]) {
+        let standing = Standing {
+            maker: None,
+            holder: String::new(),
+            can: can.iter().map(|can| (*can).to_owned()).collect(),
+            until: None,
+            password: None,
+            place: place.map(str::to_owned),
+        };
+        self.state().standing.insert(who.to_owned(), standing);
     }
 
     /// Makes something as a Daypass would whose ledger lost it: it bears the installation's mark.
@@ -190,6 +208,7 @@ impl Target {
             can: Vec::new(),
             until: None,
             password: None,
+            place: None,
         };
         self.state().standing.insert(key.to_owned(), standing);
     }

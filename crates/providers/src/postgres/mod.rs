@@ -12,6 +12,7 @@
 //! | `effect` | the beginning, told before it is |
 //! | `revoke`: `lockout`, then `cleanup` | the end |
 //! | `inspect`, `activity`, `roles`, `privileges` | reading |
+//! | `survey`, `people` | what stands there without Daypass |
 //! | `rotate`, `probe` | the admin role itself |
 //!
 //! What decides the end, in one place: a role with login, or a session whose user number is the role's, is access. A
@@ -28,6 +29,7 @@ mod grants;
 mod inspect;
 mod lockout;
 mod names;
+mod people;
 mod privileges;
 mod probe;
 mod provision;
@@ -36,6 +38,7 @@ mod revoke;
 mod roles;
 mod rotate;
 mod server;
+mod survey;
 mod tls;
 
 use std::sync::Arc;
@@ -44,6 +47,7 @@ use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use serde_json::Value;
 
+use crate::inventory::Fit;
 use crate::{ConfigProblem, Error, Kind, Placed, Provider, SecretUse, Secrets};
 
 /// The kind `postgres`.
@@ -79,6 +83,18 @@ impl Kind for Postgres {
 
     fn tells_sessions(&self) -> bool {
         true
+    }
+
+    fn is_place(&self, resource: &Value, offered: &Value) -> bool {
+        let database = |config| config::Resource::read(config).ok().map(|read| read.database);
+        database(resource).is_some_and(|named| database(offered) == Some(named))
+    }
+
+    fn fits(&self, role: &Value, offered: &Value) -> Option<Fit> {
+        survey::fits(
+            &config::Role::read(role).ok()?,
+            &config::Role::read(offered).ok()?,
+        )
     }
 
     fn target_key(&self, grant: GrantId, index: usize, _resource: &Value, _role: &Value) -> String {

@@ -11,7 +11,8 @@ use tokio::sync::Mutex;
 
 use super::config::Connector;
 use super::connection::{Door, For};
-use super::{activity, credential, inspect, probe, provision, revoke, roles, rotate};
+use super::{activity, credential, inspect, probe, provision, revoke, roles, rotate, survey};
+use crate::inventory::{Cursor, Page};
 use crate::within::within;
 use crate::{
     Activity, Capabilities, Credential, Error, Inspection, Limit, Listed, Progress, Provider, Secrets,
@@ -155,6 +156,13 @@ impl Provider for Server {
             rotate::rotate(self),
         )
         .await
+    }
+
+    async fn survey(&self, from: Option<Cursor>) -> Result<Option<Page>, Error> {
+        // Among the calls that people ask for: a survey takes no place from what is given or taken away.
+        self.call(For::Person, CALL, "surveying", survey::survey(self, from))
+            .await
+            .map(Some)
     }
 
     async fn probe(&self) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use daypass_core::entitlement::Fault;
 use daypass_core::name::Name;
 use daypass_core::time::{Span, Timestamp};
+use daypass_providers::inventory::Fit;
 use daypass_providers::memory::{Memory, Op, SessionId, Target, Trouble};
 use daypass_providers::{Credential, Error, Inspection, Kind, Provider, Revealed, Secrets};
 use secrecy::SecretString;
@@ -262,4 +263,37 @@ async fn what_a_hand_does_at_the_target_is_seen() {
     assert_eq!(keys(&*provider).await, Ok(vec![key.clone()]));
     provider.revoke(&key, None).await.unwrap();
     assert!(!here.target().stands(&key));
+}
+
+#[tokio::test]
+async fn a_survey_comes_in_pages_and_leaves_out_what_daypass_made() {
+    let here = Here::new();
+    let provider = here.provider();
+    let (key, spec) = spec_of(&here, 1, here.config(&[Ability::Read]));
+    provider
+        .provision(&key, &spec, "ana", now() + Span::hours(1))
+        .await
+        .unwrap();
+    for (who, place) in [("ana", Some("attic")), ("bo", None), ("cy", Some("attic"))] {
+        here.target().stand_by_hand(who, place, &["read"]);
+    }
+    let first = provider.survey(None).await.unwrap().unwrap();
+    assert_eq!((first.done, first.of), (2, Some(3)));
+    let places: Vec<_> = first.found.iter().map(|found| found.told.as_str()).collect();
+    assert_eq!(places, ["the target", "place attic"]);
+    let second = provider.survey(first.next.clone()).await.unwrap().unwrap();
+    assert_eq!((second.done, second.next), (3, None));
+    let pages = [first.standing, second.standing].concat();
+    let who: Vec<_> = pages.iter().map(|one| one.subject.id.as_str()).collect();
+    assert_eq!(who, ["ana", "bo", "cy"]);
+    let offer = pages[0].offer.clone().unwrap();
+    let kind = here.kind();
+    assert!(kind.is_place(&json!({"place": "attic"}), &offer.resource));
+    assert!(!kind.is_place(&json!({}), &offer.resource));
+    assert_eq!(kind.fits(&json!({"can": ["read"]}), &offer.role), Some(Fit::Same));
+    assert_eq!(
+        kind.fits(&json!({"can": ["read", "write"]}), &offer.role),
+        Some(Fit::More)
+    );
+    assert_eq!(kind.fits(&json!({"can": ["write"]}), &offer.role), None);
 }

@@ -7,7 +7,7 @@ use daypass_api::access::{
 use daypass_api::{Page, Problem};
 use daypass_core::name::Name;
 use daypass_core::refusal::Code;
-use daypass_engine::HoldingFilter;
+use daypass_engine::{HoldingFilter, StandingFilter};
 
 use crate::api::page;
 use crate::app::App;
@@ -62,9 +62,22 @@ pub(super) async fn matrix(
     let columns = (query.column.unwrap_or(0), side(query.columns, DEFAULT_COLUMNS)?);
     let found = app.engine.who_has(identity.caller, &filter).await?;
     let by_group = query.by_group == Some(true);
+    let (standing, eligible) = (query.standing == Some(true), query.eligible == Some(true));
     // Where everybody has everything it is a while's work.
-    let part = page::aside(move || wire::matrix(&found, by_group, rows, columns)).await?;
-    Ok(Json(part))
+    let part = page::aside(move || {
+        let caller = identity.caller;
+        let sees_standing = standing && caller.sees_all();
+        let besides = wire::Besides {
+            standing: match sees_standing {
+                true => app.engine.standing_access(caller, &StandingFilter::default())?.0,
+                false => Vec::new(),
+            },
+            eligible: eligible.then_some(caller),
+            filter,
+        };
+        Ok::<_, Failure>(wire::matrix(&found, &besides, by_group, rows, columns))
+    });
+    Ok(Json(part.await??))
 }
 
 /// How many rows or columns.

@@ -15,11 +15,12 @@ use crate::wire;
 /// Lists connectors, and whether each can do its work, as it said within the last seconds.
 #[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors",
     responses((status = 200, body = Page<Connector>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
+pub(super) async fn list(State(app): State<App>, identity: Identity) -> Answer<Json<Page<Connector>>> {
     let current = app.engine.current();
     let now = app.engine.store().now().await?;
     let (work, unwanted) = (app.health.snapshot(), app.engine.store().unwanted().await?);
-    let (work, unwanted) = (&work, &unwanted);
+    let surveys = app.engine.surveys(identity.caller)?;
+    let (work, unwanted, surveys) = (&work, &unwanted, &surveys);
     let (probes, app) = (&app.probes, &app);
     let asked = current.connectors.iter().map(|(name, provider)| {
         let kind = current
@@ -38,6 +39,10 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>
                 authority,
                 work: work.get(name).cloned().unwrap_or_default(),
                 unwanted: unwanted.get(name).copied().unwrap_or_default(),
+                survey: surveys
+                    .iter()
+                    .find(|one| one.connector == *name)
+                    .map(wire::survey),
             };
             kind.map(|kind| wire::connector(name, &kind, found, now))
         }

@@ -16,6 +16,7 @@ mod gateways;
 mod gateways_doctor;
 mod grants;
 mod health;
+mod inventory;
 mod keys;
 mod locks;
 mod log;
@@ -121,6 +122,8 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::ExplainPolicy, routes!(tools::explain)),
         (R::Access, routes!(access::list)),
         (R::AccessMatrix, routes!(access::matrix)),
+        (R::Standing, routes!(inventory::standing)),
+        (R::Drift, routes!(inventory::drift)),
         (R::Reports, routes!(reports::report)),
         (R::Why, routes!(tools::why)),
         (R::Changes, routes!(changes::list)),
@@ -151,6 +154,8 @@ fn handlers() -> Vec<(Route, UtoipaMethodRouter<App>)> {
         (R::TicketClosed, routes!(tickets::closed)),
         (R::Connectors, routes!(connectors::list)),
         (R::RotateConnector, routes!(connectors::rotate)),
+        (R::Survey, routes!(inventory::survey)),
+        (R::Found, routes!(inventory::found)),
         (R::Sealing, routes!(keys::sealing)),
         (R::RotateSealing, routes!(keys::rotate_sealing)),
         (R::LogKey, routes!(log_key::look)),

@@ -143,6 +143,12 @@ pub(super) async fn why(
         }
         _ => Vec::new(),
     };
+    let standing = match reasons.subject {
+        Some(subject) if reasons.is_now && identity.caller.sees_all() => {
+            super::inventory::of_person(&app, &identity, subject, what, now).await?
+        }
+        _ => Vec::new(),
+    };
     Ok(Json(Why {
         subject: query.subject.clone(),
         resource: query.resource.clone(),
@@ -150,6 +156,7 @@ pub(super) async fn why(
         at: reasons.at,
         grants: held,
         complete: reasons.complete,
+        standing,
         otherwise,
     }))
 }

@@ -392,6 +392,11 @@ impl InFile<'_> {
         Ok(ReconcileConfig {
             overdue_after: span(&raw.overdue_after, default.overdue_after, second, Span::hours(24))?,
             drift_every: span(&raw.drift_every, default.drift_every, second, Span::hours(24))?,
+            survey_every: match &raw.survey_every {
+                // Nothing between: a large tenant takes minutes to read.
+                Some(text) if text.value.trim().trim_end_matches(['s', 'm', 'h']) == "0" => Span::ZERO,
+                every => span(every, default.survey_every, Span::minutes(1), Span::hours(24 * 7))?,
+            },
             backoff_max: span(&raw.backoff_max, default.backoff_max, second, Span::hours(1))?,
             calls_per_connector,
         })
@@ -458,7 +463,7 @@ mod tests {
             "secrets:\n  own: {file: secrets/own, hosts: [\"127.0.0.1:5432\"], tls: disable}\n",
             "  pg-main: {env: PG_MAIN, hosts: [\"db.example:5432\", \"[::1]:6432\"], ca: ca.pem}\n",
             "trusted_proxies: [10.0.0.0/8, 192.0.2.7]\nsessions: {lifetime: 8h}\n",
-            "reconcile: {overdue_after: 1m, drift_every: 30s, backoff_max: 1m, calls_per_connector: 4}\n",
+            "reconcile: {overdue_after: 1m, drift_every: 30s, survey_every: 0s, backoff_max: 1m, calls_per_connector: 4}\n",
             "log: {format: json, level: debug}\nstate_dir: var\n",
         ))
         .unwrap();
@@ -474,6 +479,7 @@ mod tests {
         assert_eq!(config.secrets["pg-main"].tls, TlsMode::VerifyFull { ca });
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(config.reconcile.calls_per_connector, 4);
+        assert_eq!(config.reconcile.survey_every, Span::ZERO);
         assert_eq!(config.state_dir, Path::new("/etc/daypass/var"));
     }
 

@@ -179,6 +179,8 @@ pub struct ReconcileConfig {
     pub overdue_after: Span,
     /// How often each connector is asked what is there.
     pub drift_every: Span,
+    /// How often each connector is surveyed for what stands there without Daypass; zero: only where somebody asks.
+    pub survey_every: Span,
     /// The longest pause between two attempts at a call that fails.
     pub backoff_max: Span,
     /// How many calls one connector gets at the same time.
@@ -190,6 +192,7 @@ impl Default for ReconcileConfig {
         Self {
             overdue_after: Span::minutes(2),
             drift_every: Span::minutes(1),
+            survey_every: Span::hours(1),
             backoff_max: Span::seconds(30),
             calls_per_connector: 8,
         }

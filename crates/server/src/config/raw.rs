@@ -139,6 +139,7 @@ pub(super) struct RawSessions {
 pub(super) struct RawReconcile {
     pub(super) overdue_after: Option<Spanned<String>>,
     pub(super) drift_every: Option<Spanned<String>>,
+    pub(super) survey_every: Option<Spanned<String>>,
     pub(super) backoff_max: Option<Spanned<String>>,
     pub(super) calls_per_connector: Option<Spanned<u16>>,
 }

@@ -33,6 +33,9 @@ struct Card {
     provisioned: Option<When>,
     revoked: Option<When>,
     unwanted: u64,
+    /// When what stands there without Daypass was last seen, and what is to be known of that.
+    surveyed: Option<When>,
+    survey: &'static str,
     stuck: Option<(When, String, String)>,
     fingerprint: Option<String>,
     rotation: Option<&'static str>,
@@ -63,6 +66,17 @@ impl Card {
             provisioned: connector.provisioned_at.map(|at| When::new(at, now)),
             revoked: connector.revoked_at.map(|at| When::new(at, now)),
             unwanted: connector.unwanted,
+            survey: match &connector.survey {
+                Some(survey) if survey.cannot_tell => "this kind cannot tell what stands at its target",
+                Some(survey) if survey.failing.is_some() => "the survey does not go on",
+                Some(survey) if survey.under_way.is_some() || survey.asked_for => "a survey is under way",
+                Some(survey) if survey.seen_at.is_some() => "",
+                _ => "not yet by this server",
+            },
+            surveyed: connector
+                .survey
+                .and_then(|survey| survey.seen_at)
+                .map(|at| When::new(at, now)),
             stuck: connector
                 .stuck
                 .map(|stuck| (When::new(stuck.since, now), stuck.fault, stuck.detail)),

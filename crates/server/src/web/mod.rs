@@ -40,6 +40,7 @@ mod review;
 mod session;
 mod sessions;
 mod sign_in;
+mod standing;
 mod verify;
 mod visit;
 mod watch;
@@ -111,6 +112,8 @@ pub(crate) fn pages(app: &App, api: Router, personas: Option<Arc<Personas>>) -> 
         .route("/changes/{id}/withdraw", post(changes::withdraw))
         .merge(policy::routes())
         .route("/who", get(who::page))
+        .route("/standing", get(standing::page))
+        .route("/standing/survey", post(standing::survey))
         .route("/sessions/{id}/recording", get(recording::page))
         .route("/sessions/{id}/programs/{channel}/frames", get(player::frames))
         .route("/sessions/{id}/watch", get(watch::page))

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use axum::extract::Query;
 use axum::response::Html;
-use daypass_api::access::{Matrix, MatrixHeld, MatrixPerson, MatrixQuery, MatrixResource, Way};
+use daypass_api::access::{
+    Matrix, MatrixHeld, MatrixPerson, MatrixQuery, MatrixResource, MatrixStanding, Way,
+};
 use daypass_api::grant::GrantState;
 use daypass_api::person::SystemRole;
 use daypass_core::name::Name;
@@ -38,6 +40,8 @@ struct Page {
     known_groups: BTreeSet<String>,
     known_environments: BTreeSet<String>,
     counts: Counts,
+    /// Whether whoever looks sees what people have for good.
+    sees_standing: bool,
     people: Turn,
     across: Turn,
     complete: bool,
@@ -77,7 +81,33 @@ struct Row {
     login: String,
     /// To what this one has alone.
     link: String,
-    cells: Vec<Vec<Held>>,
+    /// The connector at whose target they are, where the directory does not know them.
+    outside: Option<String>,
+    cells: Vec<Cell>,
+}
+
+/// What somebody has on a resource, or could have.
+#[derive(Default)]
+struct Cell {
+    held: Vec<Held>,
+    standing: Vec<Stands>,
+    eligible: Vec<Could>,
+}
+
+/// What somebody has for good.
+struct Stands {
+    role: String,
+    /// What it is in the target's words, and when that was seen.
+    says: String,
+    /// To what is known of it.
+    link: String,
+}
+
+/// What somebody could ask for.
+struct Could {
+    role: String,
+    /// To where it is asked for, or to what the policy says.
+    link: Option<String>,
 }
 
 /// What somebody has on a resource.
@@ -108,6 +138,9 @@ pub(super) struct Wanted {
     /// `group` where people stand by group.
     #[serde(default)]
     by: String,
+    /// `eligible` where what people could ask for is shown too.
+    #[serde(default)]
+    also: String,
     #[serde(default)]
     row: u32,
     #[serde(default)]
@@ -123,6 +156,8 @@ impl Wanted {
             resource: given(&self.resource),
             env: given(&self.env),
             label: given(&self.tag),
+            standing: Some(true),
+            eligible: Some(self.also == "eligible"),
             by_group: Some(self.by == "group"),
             row: Some(self.row),
             rows: Some(ROWS),
@@ -153,7 +188,8 @@ impl Wanted {
 
     /// The same from another row and column on.
     fn address(&self, row: u32, column: u32) -> String {
-        let filters = self.filters().into_iter().chain([("by", self.by.as_str())]);
+        let kept = [("by", self.by.as_str()), ("also", self.also.as_str())];
+        let filters = self.filters().into_iter().chain(kept);
         let mut pairs: Vec<String> = filters
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}={}", encoded(value)))
@@ -215,6 +251,18 @@ impl Held {
     }
 }
 
+impl Stands {
+    fn of(standing: &MatrixStanding, whose: &str, now: Timestamp) -> Self {
+        let role = standing.role.as_ref();
+        let seen = When::new(standing.seen_at, now);
+        Self {
+            role: role.map_or_else(|| String::from("other"), ToString::to_string),
+            says: format!("for good: {}, seen {}", standing.told, seen.from_now),
+            link: format!("/standing?subject={}", encoded(whose)),
+        }
+    }
+}
+
 /// See the module.
 pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Html<String>, Failed> {
     let query = wanted.query();
@@ -241,6 +289,7 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
             .iter()
             .filter_map(|resource| resource.env.clone())
             .collect(),
+        sees_standing: reads_policy,
         counts: Counts {
             held: found.all_held,
             people: found.all_people,
@@ -252,7 +301,12 @@ pub(super) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Result<H
         }),
         complete: found.complete,
         command: wanted.command(),
-        groups: groups(found, (wanted.by == "group", reads_policy), edge::now()),
+        groups: groups(
+            found,
+            (wanted.by == "group", reads_policy),
+            &visit.me.person.login,
+            edge::now(),
+        ),
         wanted,
     };
     Ok(Html(page.render()?))
@@ -284,9 +338,9 @@ fn columns(resources: &[MatrixResource]) -> Vec<Column> {
 }
 
 /// The rows, by group where they stand so.
-fn groups(found: Matrix, (by_group, reads_policy): (bool, bool), now: Timestamp) -> Vec<Group> {
+fn groups(found: Matrix, (by_group, reads_policy): (bool, bool), me: &str, now: Timestamp) -> Vec<Group> {
     let width = found.resources.len();
-    let mut cells: BTreeMap<(usize, usize), Vec<Held>> = BTreeMap::new();
+    let mut cells: BTreeMap<(usize, usize), Cell> = BTreeMap::new();
     let place = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     for cell in &found.cells {
         let at = (place(cell.person), place(cell.resource));
@@ -297,8 +351,25 @@ fn groups(found: Matrix, (by_group, reads_policy): (bool, bool), now: Timestamp)
             let address = || format!("/policy/simulate?who={}&what={}", encoded(who), encoded(&what));
             reads_policy.then(address)
         };
-        let held = cell.held.iter().map(|held| Held::of(held, asks, now)).collect();
-        cells.insert(at, held);
+        let own = person.is_some_and(|login| login == me);
+        let could = |role: &Name| Could {
+            role: role.to_string(),
+            link: match (own, resource) {
+                (true, Some(resource)) => Some(format!("/ask/{resource}/{role}")),
+                _ => asks(role),
+            },
+        };
+        let whose = person.map_or("", String::as_str);
+        let shown = Cell {
+            held: cell.held.iter().map(|held| Held::of(held, asks, now)).collect(),
+            standing: cell
+                .standing
+                .iter()
+                .map(|one| Stands::of(one, whose, now))
+                .collect(),
+            eligible: cell.eligible.iter().map(could).collect(),
+        };
+        cells.insert(at, shown);
     }
     let of = |person: &MatrixPerson| {
         let first = person.groups.first().map(ToString::to_string);
@@ -308,7 +379,11 @@ fn groups(found: Matrix, (by_group, reads_policy): (bool, bool), now: Timestamp)
     for (nth, person) in found.people.iter().enumerate() {
         let row = Row {
             login: person.login.clone(),
-            link: format!("/who?person={}", encoded(&person.login)),
+            link: match &person.outside {
+                Some(_) => format!("/standing?subject={}", encoded(&person.login)),
+                None => format!("/who?person={}", encoded(&person.login)),
+            },
+            outside: person.outside.as_ref().map(ToString::to_string),
             cells: (0..width)
                 .map(|column| cells.remove(&(nth, column)).unwrap_or_default())
                 .collect(),

@@ -211,6 +211,8 @@ pub(crate) struct Found {
     pub(crate) work: daypass_engine::reconcile::ConnectorHealth,
     /// How much is there that no grant wants.
     pub(crate) unwanted: u64,
+    /// How its survey stands.
+    pub(crate) survey: Option<daypass_api::standing::Survey>,
 }
 
 /// A connector and how it is.
@@ -240,6 +242,7 @@ pub(crate) fn connector(name: &Name, kind: &Name, found: Found, now: Timestamp) 
                 detail,
             }),
         authority: found.authority.map(authority),
+        survey: found.survey,
     }
 }
 
@@ -258,7 +261,7 @@ pub(crate) fn authority(authority: daypass_engine::Authority) -> api_connector::
 }
 
 /// The fault as it is written everywhere.
-fn fault(fault: daypass_core::entitlement::Fault) -> String {
+pub(super) fn fault(fault: daypass_core::entitlement::Fault) -> String {
     match serde_json::to_value(fault) {
         Ok(serde_json::Value::String(text)) => text,
         _ => fault.to_string(),

@@ -18,6 +18,7 @@ mod guarded;
 mod health;
 mod idempotency;
 mod identity;
+mod inventory;
 mod locks;
 mod logs;
 mod matrix;

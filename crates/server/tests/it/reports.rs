@@ -244,7 +244,7 @@ async fn pages_show_both_and_give_tables_out() {
     for part in [
         "Time to approve",
         "Busiest resources",
-        "there is no inventory yet",
+        "is not in this figure",
         "role=\"img\"",
     ] {
         assert!(html.contains(part), "{part}: {html}");

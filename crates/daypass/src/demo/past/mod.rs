@@ -95,6 +95,7 @@ pub(super) async fn live(folder: &Path, memory: &'static Memory, password: Strin
         settings: Settings {
             // Nobody but Daypass touches these targets.
             sweep_every: Span::hours(24 * 365),
+            survey_every: Span::ZERO,
             ..Settings::default()
         },
     });

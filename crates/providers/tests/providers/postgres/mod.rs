@@ -6,6 +6,7 @@ mod holder;
 mod leftovers;
 mod outage;
 mod shape;
+mod survey;
 mod tls;
 
 use std::sync::{Arc, Mutex};

@@ -421,6 +421,8 @@ fn roots(things: &Things) -> Calls {
         .body(Route::Unlock, json!({"on": {"person": "xia"}, "reason": "found"}))
         .login(Route::EndDelegation, "cy", Value::Null)
         .body(Route::TicketClosed, json!({"ticket": "PAY-7"}))
+        .add(Route::Survey, json!({"name": "box"}), Value::Null)
+        .add(Route::Found, json!({"name": "box"}), Value::Null)
         .reads(&[
             Route::AuditEvents,
             Route::Policy,
@@ -428,6 +430,8 @@ fn roots(things: &Things) -> Calls {
             Route::Groups,
             Route::Locks,
             Route::Connectors,
+            Route::Standing,
+            Route::Drift,
             Route::Doctor,
             Route::Metrics,
         ]);

@@ -1,8 +1,12 @@
-//! `access`: who has what just now.
+//! `access`: who has what just now, by grants and for good.
+
+mod propose;
+mod standing;
 
 use clap::{Args, Subcommand};
 use daypass_api::access::{AccessQuery, Holding, Way};
 use daypass_api::grant::GrantState;
+use daypass_api::standing::StandingQuery;
 use daypass_core::time::Timestamp;
 
 use crate::context::{Context, pages};
@@ -17,12 +21,24 @@ use crate::line::{Field, Grid, Style};
 pub enum AccessCommand {
     /// List who has what just now
     Ls(AccessLsArgs),
+    /// See where targets and grants differ
+    Drift(standing::DriftArgs),
+    /// Write a policy by which somebody asks for what they have for good
+    Snippet(propose::SnippetArgs),
+    /// Write what was found at a target as resources of a policy
+    Discover(propose::DiscoverArgs),
+    /// Look anew what stands at a target
+    Survey(propose::SurveyArgs),
 }
 
 impl AccessCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Ls(args) => args.run(context).await,
+            Self::Drift(args) => args.run(context).await,
+            Self::Snippet(args) => args.run(context).await,
+            Self::Discover(args) => args.run(context).await,
+            Self::Survey(args) => args.run(context).await,
         }
     }
 }
@@ -33,14 +49,27 @@ impl AccessCommand {
   daypass access ls
   daypass access ls --resource orders-prod
   daypass access ls --group engineering --env production -o json
+  daypass access ls --standing --connector pg-main
 
 By login, resource and role, from grants that have not ended. Auditors and administrators see everybody's; others their own, that of
 service accounts that they answer for, and of those whom they manage what they may see of their requests.
-What people have at targets beside Daypass is not listed: it is not asked for.")]
+With --standing what people have at targets without Daypass, as the server's last surveys told it: for auditors and administrators.")]
 pub struct AccessLsArgs {
+    /// Only of this person, by login; with --standing also by what the target calls them
+    #[arg(value_name = "WHO", conflicts_with = "person")]
+    who: Option<String>,
+
     /// Only of this person, by login
     #[arg(long, value_name = "LOGIN")]
     person: Option<String>,
+
+    /// What people have for good, without Daypass
+    #[arg(long, conflicts_with_all = ["group", "env", "label"])]
+    standing: bool,
+
+    /// Only at this connector
+    #[arg(long, value_name = "CONNECTOR", requires = "standing")]
+    connector: Option<String>,
 
     /// Only of people in this group
     #[arg(long, value_name = "GROUP")]
@@ -65,10 +94,14 @@ pub struct AccessLsArgs {
 
 impl AccessLsArgs {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let person = self.person.clone().or_else(|| self.who.clone());
+        if self.standing {
+            return self.standing(context, person).await;
+        }
         let client = context.client()?;
         let held = pages(self.limit, async |cursor| {
             let query = AccessQuery {
-                person: self.person.clone(),
+                person: person.clone(),
                 group: self.group.clone(),
                 resource: self.resource.clone(),
                 env: self.env.clone(),
@@ -85,6 +118,26 @@ impl AccessLsArgs {
             &grid(&held, context.out.is_wide(), edge::now()),
             "nobody has anything that you may see",
         );
+        Ok(Exit::DONE)
+    }
+
+    async fn standing(&self, context: &Context, who: Option<String>) -> Result<Exit, Failure> {
+        let query = StandingQuery {
+            connector: self.connector.clone(),
+            resource: self.resource.clone(),
+            subject: who,
+            ..StandingQuery::default()
+        };
+        let found = standing::standing(&context.client()?, &query, self.limit).await?;
+        context.out.list(
+            &found.items,
+            |one| one.subject.id.clone(),
+            &standing::grid(&found.items, context.out.is_wide(), edge::now()),
+            "no standing access like that is known",
+        );
+        if context.out.is_for_people() {
+            standing::say_surveys(context, &found.surveys);
+        }
         Ok(Exit::DONE)
     }
 }
