@@ -105,6 +105,13 @@ impl Grant {
         told.or_else(|| self.there_since())
     }
 
+    /// The grant once a connector has told until then, if it was to tell.
+    pub(crate) fn heard(mut self, connector: &Name, through: Timestamp, complete: bool) -> Option<Self> {
+        let expected = self.untold().contains(connector);
+        self.told.insert(connector.clone(), Told { through, complete });
+        expected.then_some(self)
+    }
+
     /// When it was seen to be gone.
     #[must_use]
     pub const fn gone_at(&self) -> Option<Timestamp> {

@@ -180,7 +180,6 @@ impl What {
         use grant::Event as G;
         use key::Event as K;
         use lock::Event as L;
-        use person::Change as P;
         use request::Event as R;
         use session::Event as S;
         match self {
@@ -209,20 +208,7 @@ impl What {
             Self::Entitlement(E::VerifiedAbsent { .. }) => "entitlement.verified_absent",
             Self::Entitlement(E::Failing { .. }) => "entitlement.failing",
             Self::Entitlement(E::DriftFound { .. }) => "entitlement.drift_found",
-            Self::Person(P::Added { .. }) => "person.added",
-            Self::Person(P::Groups { .. }) => "person.groups",
-            Self::Person(P::Manager { .. }) => "person.manager",
-            Self::Person(P::Role { .. }) => "person.role",
-            Self::Person(P::Mail { .. }) => "person.mail",
-            Self::Person(P::Handle { .. }) => "person.handle",
-            Self::Person(P::Owner { .. }) => "person.owner",
-            Self::Person(P::Credentials) => "person.credentials",
-            Self::Person(P::TokenIssued { .. }) => "person.token_issued",
-            Self::Person(P::TokenRevoked { .. }) => "person.token_revoked",
-            Self::Person(P::Delegated { .. }) => "person.delegated",
-            Self::Person(P::DelegationEnded { .. }) => "person.delegation_ended",
-            Self::Person(P::Deactivated) => "person.deactivated",
-            Self::Person(P::Reactivated) => "person.reactivated",
+            Self::Person(change) => of_person(change),
             Self::Lock(L::Locked { .. }) => "lock.locked",
             Self::Lock(L::Unlocked { .. }) => "lock.unlocked",
             Self::Change(C::Proposed { .. }) => "change.proposed",
@@ -291,6 +277,27 @@ impl What {
             Self::Session(session::Event::Killed { why, .. }) => vec![why],
             _ => Vec::new(),
         }
+    }
+}
+
+/// The name of what happened to an account.
+const fn of_person(change: &person::Change) -> &'static str {
+    use person::Change as P;
+    match change {
+        P::Added { .. } => "person.added",
+        P::Groups { .. } => "person.groups",
+        P::Manager { .. } => "person.manager",
+        P::Role { .. } => "person.role",
+        P::Mail { .. } => "person.mail",
+        P::Handle { .. } => "person.handle",
+        P::Owner { .. } => "person.owner",
+        P::Credentials => "person.credentials",
+        P::TokenIssued { .. } => "person.token_issued",
+        P::TokenRevoked { .. } => "person.token_revoked",
+        P::Delegated { .. } => "person.delegated",
+        P::DelegationEnded { .. } => "person.delegation_ended",
+        P::Deactivated => "person.deactivated",
+        P::Reactivated => "person.reactivated",
     }
 }
 

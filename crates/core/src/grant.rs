@@ -461,22 +461,20 @@ impl Grant {
 
     /// The grant after an event, or `None` where the event does not follow from its state.
     #[must_use]
-    pub fn evolve(mut self, event: &Event, at: Timestamp) -> Option<Self> {
-        if let Event::Told {
-            connector,
-            through,
-            complete,
-            ..
-        } = event
-        {
-            let told = Told {
-                through: *through,
-                complete: *complete,
-            };
-            let expected = self.untold().contains(connector);
-            self.told.insert(connector.clone(), told);
-            return expected.then_some(self);
+    pub fn evolve(self, event: &Event, at: Timestamp) -> Option<Self> {
+        match event {
+            Event::Told {
+                connector,
+                through,
+                complete,
+                ..
+            } => self.heard(connector, *through, *complete),
+            event => self.moved(event, at),
         }
+    }
+
+    /// The grant in its next state.
+    fn moved(mut self, event: &Event, at: Timestamp) -> Option<Self> {
         self.state = match (self.state, event) {
             (State::Scheduled { .. }, Event::Begun { window_ends }) => State::Activating {
                 since: at,

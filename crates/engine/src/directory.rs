@@ -25,6 +25,8 @@ struct Accounts {
     people: BTreeMap<PersonId, Person>,
     by_login: HashMap<String, PersonId>,
     by_group: HashMap<Name, Vec<PersonId>>,
+    /// By what targets call them: no two active ones have the same, whatever its case.
+    by_handle: HashMap<(Name, String), PersonId>,
     /// The active service accounts that somebody answers for.
     by_owner: HashMap<PersonId, Vec<PersonId>>,
     /// Whose last delegation is to whom, by the delegate.
@@ -41,6 +43,10 @@ impl Snapshot {
                 accounts
                     .by_login
                     .insert(person.login.text().to_owned(), person.id);
+                for (namespace, handle) in &person.handles {
+                    let called = (namespace.clone(), handle.as_str().to_ascii_lowercase());
+                    accounts.by_handle.insert(called, person.id);
+                }
                 if let Some(owner) = person.owner {
                     accounts.by_owner.entry(owner).or_default().push(person.id);
                 }
@@ -88,6 +94,13 @@ impl Snapshot {
     /// Everybody, deactivated accounts included.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         self.accounts.people.values()
+    }
+
+    /// The active account that targets of a namespace call so.
+    #[must_use]
+    pub fn by_handle(&self, namespace: &Name, handle: &str) -> Option<PersonId> {
+        let called = (namespace.clone(), handle.to_ascii_lowercase());
+        self.accounts.by_handle.get(&called).copied()
     }
 
     /// The groups that have an active member, each with how many.

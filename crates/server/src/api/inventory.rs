@@ -57,7 +57,7 @@ pub(super) async fn drift(
     let drift = app.engine.drift(identity.caller).await?;
     let found = page::aside(move || {
         let current = app.engine.current();
-        let ledger = drift.adrift.iter().map(|one| Ok(one));
+        let ledger = drift.adrift.iter().map(Ok);
         let all = ledger.chain(drift.standing.iter().map(Err)).collect();
         let part = page::of(all, query.limit, query.cursor.as_deref())?;
         let shown = part.items.into_iter().filter_map(|one| match one {
