@@ -292,6 +292,17 @@ mod tests {
             "why ana orders-prod/write --at 2026-03-07T22:10:00+01:00",
             "access ls",
             "access ls --person ana --group a --resource b --env c --label team=payments --limit 5",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_auditors_and_administrators_type_is_taken() {
+        for line in [
+            "access drift",
             "report",
             "report --since 7d --until 24h --env production --csv busiest",
             "audit ls R7K2M --since 24h --limit 5",

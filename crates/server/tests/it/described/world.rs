@@ -365,6 +365,28 @@ fn robots() -> Calls {
     calls
 }
 
+/// What an administrator may do with accounts.
+fn accounts(calls: &mut Calls) {
+    calls
+        .login(Route::PersonGroups, "zoe", json!({"add": ["engineering"]}))
+        .login(Route::PersonManager, "zoe", json!({"manager": "bo"}))
+        .login(Route::PersonOwner, "robot", json!({"owner": "bo"}))
+        .login(Route::PersonRole, "zoe", json!({"role": "auditor"}))
+        .login(Route::PersonMail, "zoe", json!({"mail": "zoe@example.com"}))
+        .login(
+            Route::PersonHandle,
+            "zoe",
+            json!({"namespace": "entra", "id": "7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b"}),
+        )
+        .login(
+            Route::PersonPassword,
+            "zoe",
+            json!({"password": "another quiet river"}),
+        )
+        .login(Route::PersonDeactivate, "zoe", Value::Null)
+        .login(Route::PersonReactivate, "yan", Value::Null);
+}
+
 /// What an administrator may.
 fn roots(things: &Things) -> Calls {
     let mut calls = Calls::default();
@@ -399,24 +421,9 @@ fn roots(things: &Things) -> Calls {
         .body(
             Route::AddPerson,
             json!({"login": "program", "kind": "service", "owner": "bo"}),
-        )
-        .login(Route::PersonGroups, "zoe", json!({"add": ["engineering"]}))
-        .login(Route::PersonManager, "zoe", json!({"manager": "bo"}))
-        .login(Route::PersonOwner, "robot", json!({"owner": "bo"}))
-        .login(Route::PersonRole, "zoe", json!({"role": "auditor"}))
-        .login(Route::PersonMail, "zoe", json!({"mail": "zoe@example.com"}))
-        .login(
-            Route::PersonHandle,
-            "zoe",
-            json!({"namespace": "entra", "id": "7f1c9c5e-0a0d-4a7e-9a0e-3c1d2b4f5a6b"}),
-        )
-        .login(
-            Route::PersonPassword,
-            "zoe",
-            json!({"password": "another quiet river"}),
-        )
-        .login(Route::PersonDeactivate, "zoe", Value::Null)
-        .login(Route::PersonReactivate, "yan", Value::Null)
+        );
+    accounts(&mut calls);
+    calls
         .body(Route::Lock, json!({"on": yan, "reason": "lost"}))
         .body(Route::Unlock, json!({"on": {"person": "xia"}, "reason": "found"}))
         .login(Route::EndDelegation, "cy", Value::Null)
