@@ -139,7 +139,6 @@ fn a_port_is_opened_for_a_while(store: Store) {
     ] {
         assert!(all.contains(&name), "no {name}: {all:?}");
     }
-    ends_with(&mut house.cli("dee", &["audit", "verify"]), 0);
 }
 
 /// Asks for the port as somebody, and has two others agree; the grant, active.
@@ -169,12 +168,9 @@ fn two_people_behind_one_address_do_not_cut_each_other() {
     cloud.house.add("eve", &["--group", "engineering"]);
     let (ana, eve) = (granted(&cloud.house, "ana"), granted(&cloud.house, "eve"));
     let house = &cloud.house;
-    assert_eq!(
-        cloud.rules().iter().filter(|name| name.contains("allow")).count(),
-        1,
-        "{:?}",
-        cloud.rules()
-    );
+    // What keeps the port shut for everybody else is a rule as well.
+    let openings = cloud.rules().into_iter().filter(|name| !name.contains("-closed-"));
+    assert_eq!(openings.count(), 1, "{:?}", cloud.rules());
     ends_with(&mut house.cli("ana", &["release", &ana]), 0);
     house.until_state(&ana, "ended");
     assert!(cloud.is_open(HERE), "ana's end does not shut eve out");
