@@ -11,8 +11,13 @@ use crate::stand::Stand as _;
 
 /// The actions of the role on the page.
 fn on_the_page() -> Vec<String> {
+    actions_of("json role")
+}
+
+/// The actions of a block of the page.
+pub(super) fn actions_of(block: &str) -> Vec<String> {
     let page = include_str!("../../../../../docs/providers/azure.md");
-    let (_, after) = page.split_once("```json role\n").unwrap();
+    let (_, after) = page.split_once(&format!("```{block}\n")).unwrap();
     let role: Value = serde_json::from_str(after.split_once("```").unwrap().0).unwrap();
     let all = role["Actions"].as_array().unwrap().iter();
     all.map(|action| action.as_str().unwrap().to_owned()).collect()
