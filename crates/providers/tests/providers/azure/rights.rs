@@ -5,7 +5,7 @@ use daypass_providers::azure::{AzureRole, AzureVm};
 use daypass_providers::{Error, Progress, Provider};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, One, address};
+use super::bench::{Bench, One, address, as_described};
 use super::jit::write_policy;
 use crate::stand::Stand as _;
 
@@ -91,6 +91,7 @@ async fn with_exactly_the_role_of_the_page_everything_works() {
             let port = u16::try_from(port).unwrap();
             assert!(!one.bench.azure.is_open(vm, port, "Tcp", address(1)));
         }
+        as_described(&one.bench);
     }
 }
 
