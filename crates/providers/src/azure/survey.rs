@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::ROLE;
 use super::client::Api;
-use super::ids::{is_guid, items, text};
+use super::ids::{is_guid, items, short, text};
 use super::provider::Connected;
 use super::scope::is_scope;
 use crate::Error;
@@ -27,6 +27,9 @@ const NAMES: usize = 1_000;
 
 /// "Resource Groups" in the description of Microsoft.Resources.
 const RESOURCES: &str = "2021-04-01";
+
+/// How much of a name is taken into another one, in characters.
+const CALLED: usize = 40;
 
 /// How far a survey is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +245,13 @@ fn place(scope: &str, name: &str, what: String, labels: BTreeMap<Name, Name>) ->
             .collect(),
         labels,
     }
+}
+
+/// What something offered could be called: what people call it, and what keeps two of that name apart.
+pub(super) fn called(name: &str, id: &str) -> Name {
+    let name: String = name.chars().take(CALLED).collect();
+    let apart: String = short(&[&id.to_ascii_lowercase()]).chars().take(6).collect();
+    Name::like(&format!("{name}-{apart}"))
 }
 
 /// The tags that are labels: those whose two words are names as they stand.

@@ -9,7 +9,7 @@ use super::GROUP;
 use super::client::Api;
 use super::ids::text;
 use super::provider::Connected;
-use super::survey::{Bookmark, or_untold};
+use super::survey::{Bookmark, called, or_untold};
 use crate::Error;
 use crate::inventory::{Found, Offer, Page, Standing, Subject, SubjectKind, told};
 
@@ -84,7 +84,7 @@ fn membership(who: Subject, id: &str, name: &str) -> Standing {
             kind: GROUP,
             resource: json!({ "group": id }),
             role: json!({}),
-            called: (Name::like(name), Name::like("member")),
+            called: (called(name, id), Name::like("member")),
         }),
     }
 }

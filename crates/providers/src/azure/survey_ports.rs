@@ -20,7 +20,7 @@ use super::machines::{COMPUTE, Group, Interface, NETWORK};
 use super::provider::Connected;
 use super::rules::{Knock, Rule, Verdict, judge};
 use super::scope::is_vm;
-use super::survey::{labels, or_untold};
+use super::survey::{called, labels, or_untold};
 use crate::Error;
 use crate::inventory::{Found, Offer, Page, Standing, Subject, SubjectKind, told};
 
@@ -204,10 +204,7 @@ fn standing(who: &Subject, rule: &Rule, ports: &[&str], vms: &[&str], group: &st
         [one] if !one.contains('-') => format!("port {one}"),
         _ => format!("ports {}", ports.join(", ")),
     };
-    let spoken = match rule.protocols().as_slice() {
-        [alone] => format!("/{}", alone.word()),
-        _ => String::new(),
-    };
+    let spoken = spoken(rule);
     let on = match vms {
         [alone] => alone,
         _ => group,
@@ -223,8 +220,16 @@ fn standing(who: &Subject, rule: &Rule, ports: &[&str], vms: &[&str], group: &st
     }
 }
 
+/// What a rule is about of that which policy can open, where that is not all.
+fn spoken(rule: &Rule) -> String {
+    match rule.protocols().as_slice() {
+        [alone] => format!("/{}", alone.word()),
+        _ => String::new(),
+    }
+}
+
 /// The same ports of the same machines; `None` where policy could not say it: ranges, too many of either.
-fn offer(rule: &Rule, ports: &[&str], vms: &[&str], called: &str) -> Option<Offer> {
+fn offer(rule: &Rule, ports: &[&str], vms: &[&str], name: &str) -> Option<Offer> {
     let numbers: Option<Vec<u16>> = ports.iter().map(|port| port.parse().ok()).collect();
     let numbers = numbers?;
     let mut all = Vec::new();
@@ -234,6 +239,7 @@ fn offer(rule: &Rule, ports: &[&str], vms: &[&str], called: &str) -> Option<Offe
             Protocol::Udp => json!({"port": port, "protocol": "udp"}),
         }));
     }
+    let spoken = spoken(rule);
     let (resource, role) = (json!({ "vms": vms }), json!({ "ports": all }));
     let is_valid = Vms::read(&resource).is_ok() && Ports::read(&role).is_ok();
     is_valid.then(|| Offer {
@@ -241,8 +247,8 @@ fn offer(rule: &Rule, ports: &[&str], vms: &[&str], called: &str) -> Option<Offe
         resource,
         role,
         called: (
-            Name::like(called),
-            Name::like(&format!("port-{}", ports.join("-"))),
+            called(name, &vms.join(" ")),
+            Name::like(&format!("{}{spoken}", ports.join("-"))),
         ),
     })
 }

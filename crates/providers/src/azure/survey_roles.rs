@@ -12,7 +12,7 @@ use super::config::role_name;
 use super::ids::{last, text};
 use super::provider::Connected;
 use super::scope::{covers, is_scope};
-use super::survey::{Bookmark, or_untold};
+use super::survey::{Bookmark, called, or_untold};
 use super::{ROLE, pim, role};
 use crate::Error;
 use crate::inventory::{Offer, Page, Standing, Subject, SubjectKind, told};
@@ -188,7 +188,13 @@ fn offer(scope: &str, definition: &str, named: &str) -> Option<Offer> {
         kind: ROLE,
         resource: json!({ "scope": scope }),
         role,
-        called: (Name::like(last(scope)), Name::like(named)),
+        called: (
+            called(last(scope), scope),
+            match role_name(definition) == definition {
+                true => called(named, definition),
+                false => Name::like(named),
+            },
+        ),
     })
 }
 

@@ -183,6 +183,29 @@ fn given(bench: &Bench) -> Vec<(&'static dyn Kind, serde_json::Value, serde_json
 }
 
 #[tokio::test]
+async fn two_places_or_roles_of_one_name_are_called_differently() {
+    let bench = tenant();
+    let other = bench.azure.subscription("Other");
+    bench
+        .azure
+        .assign(&bench.us.object, "Owner", &format!("/subscriptions/{other}"));
+    let scopes = [&bench.subscription, &other].map(|sub| bench.azure.resource_group(sub, "web"));
+    for scope in &scopes {
+        let own = bench.azure.role("Restarter", &["*/read"], &[scope]);
+        bench.azure.assign(&bench.person(1), &own, scope);
+        bench.azure.assign(&bench.person(1), "Reader", scope);
+    }
+    let page = surveyed(&bench).await;
+    let all = page.standing.iter().filter_map(|one| one.offer.as_ref());
+    let all: Vec<_> = all.map(|one| one.called.clone()).collect();
+    let resources: std::collections::BTreeSet<_> =
+        all.iter().map(|(resource, _)| resource.as_str()).collect();
+    let roles: std::collections::BTreeSet<_> = all.iter().map(|(_, role)| role.as_str()).collect();
+    assert_eq!((all.len(), resources.len(), roles.len()), (4, 2, 3), "{all:?}");
+    assert!(roles.contains("reader") && resources.iter().all(|name| name.starts_with("web-")));
+}
+
+#[tokio::test]
 async fn what_daypass_gave_is_no_standing_access_and_what_another_one_gave_is() {
     for is_ours in [true, false] {
         let bench = tenant();
