@@ -319,6 +319,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("Key Vault Secrets User", "4633458b-17de-408a-b874-0445c86b69e6"),
     ("Key Vault Administrator", "00482a5a-887f-4fb3-b363-3b7fe8e74483"),
+    (
+        "Azure Kubernetes Service Cluster User Role",
+        "4abbcc35-e782-43d8-92c5-2d3f1bd2253f",
+    ),
 ];
 
 /// What people call a role definition: its name where it is a usual one, its GUID otherwise.

@@ -269,6 +269,13 @@ impl Connected {
         Ok(keys)
     }
 
+    /// Who is in a group, or may be, because we put them there; what PIM keeps for us aside.
+    pub(super) async fn put_into(&self, group: &str) -> Result<BTreeSet<String>, Error> {
+        let all = self.noted().await?.into_values();
+        let there = all.filter(|note| note.membership.group.eq_ignore_ascii_case(group));
+        Ok(there.map(|note| note.membership.principal).collect())
+    }
+
     pub(super) async fn has_member(&self, wanted: &Membership) -> Result<bool, Error> {
         Ok(self.members_of(&wanted.group).await?.contains(&wanted.principal))
     }

@@ -2,6 +2,8 @@
 //!
 //! Graph lists schedules of a group or of a person, never all of them. So it is noted where one was made; whose it is, PIM says.
 
+use std::collections::BTreeSet;
+
 use daypass_core::entitlement::{Fault, Spec};
 use daypass_core::time::Timestamp;
 use reqwest::Method;
@@ -169,6 +171,23 @@ impl Connected {
         for (key, given) in self.scheduled_at().await? {
             if let Held::Ours(scheduled) = self.held_member(&key, &given).await? {
                 found.push((key, scheduled.until));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Who is in a group because PIM keeps them there for us; or may be, where this identity may not look.
+    pub(super) async fn scheduled_into(&self, group: &str) -> Result<BTreeSet<String>, Error> {
+        let mut found = BTreeSet::new();
+        for (key, given) in self.scheduled_at().await? {
+            if !given.group.eq_ignore_ascii_case(group) {
+                continue;
+            }
+            match self.held_member(&key, &given).await {
+                Ok(Held::Ours(_)) => drop(found.insert(given.principal)),
+                Ok(_) => {}
+                Err(error) if error.fault == Fault::Denied => drop(found.insert(given.principal)),
+                Err(error) => return Err(error),
             }
         }
         Ok(found)

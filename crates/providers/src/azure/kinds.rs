@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::config::{self, Assigned, Connector, Ports, Vms};
 use super::effect::Effect as _;
+use super::fits;
 use super::group::Membership;
 use super::identity::Cloud;
 use super::ports::Opening;
@@ -19,6 +20,7 @@ use super::role::Assignment;
 use super::{CONNECTOR, GROUP, ROLE, VM};
 use crate::command::keys;
 use crate::config::{misconfigured, unknown};
+use crate::inventory::Fit;
 use crate::{ConfigProblem, Error, Kind, Needs, Placed, Provider, SecretUse, Secrets};
 
 type Checked = Result<(), Vec<ConfigProblem>>;
@@ -185,7 +187,7 @@ impl Kind for Azure {
 
 /// What the three kinds of resource have in common: all of a connector is [`Azure`]'s.
 macro_rules! reached {
-    ($kind:ty, $name:expr, $needs:expr, $thing:ty, $resource:expr, $role:expr) => {
+    ($kind:ty, $name:expr, $needs:expr, $thing:ty, $resource:expr, $role:expr, $place:expr, $fits:expr) => {
         impl Kind for $kind {
             fn name(&self) -> &'static str {
                 $name
@@ -246,6 +248,14 @@ macro_rules! reached {
                 $name == ROLE && Connector::read(connector).is_ok_and(|connector| connector.activity_log)
             }
 
+            fn is_place(&self, resource: &Value, offered: &Value) -> bool {
+                $place(resource, offered)
+            }
+
+            fn fits(&self, role: &Value, offered: &Value) -> Option<Fit> {
+                $fits(role, offered)
+            }
+
             fn check_allowed(&self, connector: &Value, operator: &dyn Secrets) -> Checked {
                 allowed(connector, operator)
             }
@@ -275,14 +285,25 @@ const SOURCE: Needs = Needs {
     source: true,
 };
 
-reached!(AzureVm, VM, SOURCE, Opening, Vms::read, Ports::read);
+reached!(
+    AzureVm,
+    VM,
+    SOURCE,
+    Opening,
+    Vms::read,
+    Ports::read,
+    fits::same_machines,
+    fits::ports
+);
 reached!(
     AzureRole,
     ROLE,
     SUBJECT,
     Assignment,
     config::scope,
-    Assigned::read
+    Assigned::read,
+    fits::one_scope,
+    fits::assigned
 );
 reached!(
     AzureGroup,
@@ -290,5 +311,7 @@ reached!(
     SUBJECT,
     Membership,
     config::group,
-    config::membership
+    config::membership,
+    fits::one_group,
+    fits::member
 );

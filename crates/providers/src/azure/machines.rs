@@ -20,7 +20,7 @@ use crate::within::pause;
 pub(super) const NETWORK: &str = "2023-09-01";
 
 /// "Virtual machines" in the description of Microsoft.Compute.
-const COMPUTE: &str = "2023-09-01";
+pub(super) const COMPUTE: &str = "2023-09-01";
 
 /// How often it is asked for effective rules, which Azure works out in some seconds, and how long between.
 const LOOKS: usize = 30;
@@ -32,6 +32,19 @@ pub(super) struct Interface {
     pub(super) id: String,
     pub(super) addresses: Vec<IpAddr>,
     subnets: Vec<String>,
+}
+
+impl Interface {
+    pub(super) fn read(id: &str, shown: &Value) -> Self {
+        let configurations = items(shown, "/properties/ipConfigurations");
+        let address = |one: &Value| text(one, "/properties/privateIPAddress").parse().ok();
+        let subnet = |one: &Value| text(one, "/properties/subnet/id").to_owned();
+        Self {
+            id: id.to_owned(),
+            addresses: configurations.iter().filter_map(address).collect(),
+            subnets: configurations.iter().map(subnet).collect(),
+        }
+    }
 }
 
 /// A group of rules, with what it hangs on.
@@ -82,14 +95,7 @@ impl Connected {
             let path = format!("{}?api-version={NETWORK}", text(one, "/id"));
             let shown = self.client.get(Api::Arm, &path, doing).await?;
             let shown = shown.map_err(|refusal| refusal.error(doing))?.body;
-            let configurations = items(&shown, "/properties/ipConfigurations");
-            let address = |one: &Value| text(one, "/properties/privateIPAddress").parse().ok();
-            let subnet = |one: &Value| text(one, "/properties/subnet/id").to_owned();
-            interfaces.push(Interface {
-                id: text(one, "/id").to_owned(),
-                addresses: configurations.iter().filter_map(address).collect(),
-                subnets: configurations.iter().map(subnet).collect(),
-            });
+            interfaces.push(Interface::read(text(one, "/id"), &shown));
         }
         if interfaces.is_empty() {
             return Err(odd(doing, "names no network interface"));

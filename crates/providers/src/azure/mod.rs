@@ -14,6 +14,8 @@
 //! | `jit` | just-in-time policies of Defender, which end by themselves |
 //! | `activity` | what was done, as the Activity Log tells it |
 //! | `effect` | what giving something would do, in Azure's words |
+//! | `survey`, `survey_roles`, `survey_ports`, `survey_groups` | what stands there without Daypass, and what a policy could name |
+//! | `fits` | which resources and roles of the policy are what a survey offers |
 //! | `probe` | what is missing for all of it |
 //! | `provider` | the verbs |
 //!
@@ -26,6 +28,7 @@ mod config;
 mod edge;
 mod effect;
 mod error;
+mod fits;
 mod group;
 mod group_pim;
 mod identity;
@@ -40,6 +43,10 @@ mod provider;
 mod role;
 mod rules;
 mod scope;
+mod survey;
+mod survey_groups;
+mod survey_ports;
+mod survey_roles;
 
 pub use identity::{Cloud, Identity, Login};
 pub use kinds::{Azure, AzureGroup, AzureRole, AzureVm};

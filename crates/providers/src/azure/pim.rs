@@ -16,7 +16,7 @@ use super::role::Assignment;
 use crate::{Error, Inspection, Progress};
 
 /// "Role Assignment Schedule Requests" at Microsoft Learn.
-const VERSION: &str = "2020-10-01";
+pub(super) const VERSION: &str = "2020-10-01";
 
 /// The longest justification that is written, in characters.
 const JUSTIFICATION: usize = 500;
@@ -243,35 +243,45 @@ impl Connected {
     async fn schedules(&self) -> Result<Vec<(String, Assignment, Option<Timestamp>)>, Error> {
         let mut found = Vec::new();
         for subscription in self.subscriptions().await? {
-            let doing = "reading the requests of PIM";
-            let all = self
-                .client
-                .list(Api::Arm, &requests(&subscription, ""), doing)
-                .await?;
-            let marks = all.iter().filter_map(|request| {
-                let name = text(request, "/name").to_ascii_lowercase();
-                Some((name, self.requested(request)?))
-            });
-            let marks: BTreeMap<_, _> = marks.collect();
-            if marks.is_empty() {
-                continue;
-            }
-            let doing = "reading the schedules of PIM";
-            for shown in self
-                .client
-                .list(Api::Arm, &schedules(&subscription), doing)
-                .await?
-            {
-                let request = last(text(&shown, "/properties/roleAssignmentScheduleRequestId"));
-                if let Some(mark) = marks.get(&request.to_ascii_lowercase()) {
-                    let given = Assignment {
-                        scope: text(&shown, "/properties/scope").to_owned(),
-                        definition: last(text(&shown, "/properties/roleDefinitionId")).to_owned(),
-                        principal: text(&shown, "/properties/principalId").to_owned(),
-                        pim: true,
-                    };
-                    found.push((mark.key.clone(), given, scheduled(&shown, mark).until));
-                }
+            found.extend(self.schedules_in(&subscription).await?);
+        }
+        Ok(found)
+    }
+
+    /// What PIM gives for us in a subscription: each with its key and limit.
+    pub(super) async fn schedules_in(
+        &self,
+        subscription: &str,
+    ) -> Result<Vec<(String, Assignment, Option<Timestamp>)>, Error> {
+        let mut found = Vec::new();
+        let doing = "reading the requests of PIM";
+        let all = self
+            .client
+            .list(Api::Arm, &requests(subscription, ""), doing)
+            .await?;
+        let marks = all.iter().filter_map(|request| {
+            let name = text(request, "/name").to_ascii_lowercase();
+            Some((name, self.requested(request)?))
+        });
+        let marks: BTreeMap<_, _> = marks.collect();
+        if marks.is_empty() {
+            return Ok(found);
+        }
+        let doing = "reading the schedules of PIM";
+        for shown in self
+            .client
+            .list(Api::Arm, &schedules(subscription), doing)
+            .await?
+        {
+            let request = last(text(&shown, "/properties/roleAssignmentScheduleRequestId"));
+            if let Some(mark) = marks.get(&request.to_ascii_lowercase()) {
+                let given = Assignment {
+                    scope: text(&shown, "/properties/scope").to_owned(),
+                    definition: last(text(&shown, "/properties/roleDefinitionId")).to_owned(),
+                    principal: text(&shown, "/properties/principalId").to_owned(),
+                    pim: true,
+                };
+                found.push((mark.key.clone(), given, scheduled(&shown, mark).until));
             }
         }
         Ok(found)

@@ -136,7 +136,7 @@ impl Connected {
     }
 
     /// Whether it is an opening of ours, for whatever key. Rules that keep ports shut are not.
-    fn opens(&self, rule: &Rule) -> bool {
+    pub(super) fn opens(&self, rule: &Rule) -> bool {
         rule.allows && rule.name.starts_with(&self.rules_begin())
     }
 

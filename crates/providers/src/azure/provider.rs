@@ -15,6 +15,7 @@ use super::ids::text;
 use super::ports::Opening;
 use super::role::Assignment;
 use super::{GROUP, ROLE, VM};
+use crate::inventory::{Cursor, Page};
 use crate::within::within;
 use crate::{Capabilities, Credential, Error, Inspection, Limit, Listed, Notebook, Progress, Provider};
 
@@ -305,6 +306,11 @@ impl Provider for Connected {
         let what = "Daypass does not change its own identity at Entra; replace its certificate there, and the file that \
                     server.yaml names";
         Err(Error::new(Fault::Misconfigured, what))
+    }
+
+    async fn survey(&self, from: Option<Cursor>) -> Result<Option<Page>, Error> {
+        let page = self.bounded(self.survey_page(from.as_ref())).await?;
+        Ok(Some(page))
     }
 
     async fn probe(&self) -> Result<(), Error> {

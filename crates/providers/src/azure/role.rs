@@ -14,7 +14,7 @@ use crate::config::misconfigured;
 use crate::{Error, Inspection, Progress};
 
 /// "Role Assignments - Create" at Microsoft Learn.
-const VERSION: &str = "2022-04-01";
+pub(super) const VERSION: &str = "2022-04-01";
 
 /// The longest description that is written, in characters.
 const DESCRIPTION: usize = 500;
@@ -163,7 +163,8 @@ impl Connected {
         }
     }
 
-    fn marked(&self, shown: &Value) -> Option<Mark> {
+    /// The mark of an assignment of ours.
+    pub(super) fn marked(&self, shown: &Value) -> Option<Mark> {
         read_mark(&self.asker, text(shown, "/properties/description"))
     }
 

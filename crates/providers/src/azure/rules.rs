@@ -83,6 +83,32 @@ impl Rule {
         self.inbound && self.priority == i64::from(priority)
     }
 
+    /// Whether it lets somebody in.
+    pub(super) const fn lets_in(&self) -> bool {
+        self.inbound && self.allows
+    }
+
+    /// Whom it is about: addresses, prefixes, service tags.
+    pub(super) fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// The ports that it is about: numbers, ranges, or `*`.
+    pub(super) fn ports(&self) -> &[String] {
+        &self.ports
+    }
+
+    /// What it is about of that which policy can open.
+    pub(super) fn protocols(&self) -> Vec<Protocol> {
+        let both = [Protocol::Tcp, Protocol::Udp].into_iter();
+        both.filter(|one| self.speaks(*one)).collect()
+    }
+
+    fn speaks(&self, protocol: Protocol) -> bool {
+        let spoken = ["*", "All", "Any", protocol.arm()];
+        spoken.iter().any(|one| self.protocol.eq_ignore_ascii_case(one))
+    }
+
     fn is_about(&self, knock: &Knock<'_>) -> bool {
         self.reaches(knock.protocol, knock.port, knock.destinations)
             && self.sources.iter().any(|prefix| contains(prefix, knock.source))
@@ -90,9 +116,8 @@ impl Rule {
 
     /// Whether it is about packets to a port of these addresses, from wherever.
     pub(super) fn reaches(&self, protocol: Protocol, port: u16, destinations: &[IpAddr]) -> bool {
-        let spoken = ["*", "All", "Any", protocol.arm()];
         self.inbound
-            && spoken.iter().any(|one| self.protocol.eq_ignore_ascii_case(one))
+            && self.speaks(protocol)
             && self.ports.iter().any(|range| in_range(range, port))
             && self
                 .destinations

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Azure;
 use super::assignments::full_role;
+use super::call::set;
 use super::network::Rule;
 use super::pim::Schedule;
 use super::roles::id_of;
@@ -64,6 +65,16 @@ impl Azure {
     pub fn unassign(&self, id: &str) -> bool {
         self.lock()
             .by_hand(|data, _| data.assignments.remove(&key(id)).is_some())
+    }
+
+    /// Puts a condition on a role assignment, as ABAC has it.
+    pub fn assign_only_if(&self, id: &str, condition: &str) {
+        self.lock().by_hand(|data, _| {
+            if let Some(shown) = data.assignments.get_mut(&key(id)) {
+                set(shown, "properties/condition", condition);
+                set(shown, "properties/conditionVersion", "2.0");
+            }
+        });
     }
 
     /// A custom role with these actions, to be assigned at these scopes; its id's last part.

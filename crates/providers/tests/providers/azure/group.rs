@@ -6,7 +6,7 @@ use daypass_providers::azure::AzureGroup;
 use daypass_testbed::azure::{Fault, Times};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, One, give, is_there};
+use super::bench::{Bench, One, as_described, give, is_there};
 use crate::conformance;
 use crate::stand::{Stand as _, keys};
 
@@ -46,7 +46,9 @@ impl One {
 
 #[tokio::test]
 async fn memberships_keep_the_contract() {
-    conformance::all(&member()).await;
+    let one = member();
+    conformance::all(&one).await;
+    as_described(&one.bench);
 }
 
 #[tokio::test]

@@ -8,4 +8,6 @@ mod pim;
 mod ports;
 mod rights;
 mod role;
+mod survey;
+mod survey_ports;
 mod told;

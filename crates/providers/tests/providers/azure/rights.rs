@@ -5,14 +5,19 @@ use daypass_providers::azure::{AzureRole, AzureVm};
 use daypass_providers::{Error, Progress, Provider};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, One, address};
+use super::bench::{Bench, One, address, as_described};
 use super::jit::write_policy;
 use crate::stand::Stand as _;
 
 /// The actions of the role on the page.
 fn on_the_page() -> Vec<String> {
+    actions_of("json role")
+}
+
+/// The actions of a block of the page.
+pub(super) fn actions_of(block: &str) -> Vec<String> {
     let page = include_str!("../../../../../docs/providers/azure.md");
-    let (_, after) = page.split_once("```json role\n").unwrap();
+    let (_, after) = page.split_once(&format!("```{block}\n")).unwrap();
     let role: Value = serde_json::from_str(after.split_once("```").unwrap().0).unwrap();
     let all = role["Actions"].as_array().unwrap().iter();
     all.map(|action| action.as_str().unwrap().to_owned()).collect()
@@ -86,6 +91,7 @@ async fn with_exactly_the_role_of_the_page_everything_works() {
             let port = u16::try_from(port).unwrap();
             assert!(!one.bench.azure.is_open(vm, port, "Tcp", address(1)));
         }
+        as_described(&one.bench);
     }
 }
 
