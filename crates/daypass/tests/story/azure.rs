@@ -169,7 +169,10 @@ fn two_people_behind_one_address_do_not_cut_each_other() {
     let (ana, eve) = (granted(&cloud.house, "ana"), granted(&cloud.house, "eve"));
     let house = &cloud.house;
     // What keeps the port shut for everybody else is a rule as well.
-    let openings = cloud.rules().into_iter().filter(|name| !name.contains("-closed-"));
+    let openings = cloud
+        .rules()
+        .into_iter()
+        .filter(|name| !name.contains("-closed-"));
     assert_eq!(openings.count(), 1, "{:?}", cloud.rules());
     ends_with(&mut house.cli("ana", &["release", &ana]), 0);
     house.until_state(&ana, "ended");

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daypass_core::deed::Telling;
+use daypass_core::deed::{Deed, Telling};
 use daypass_core::entitlement::Fault;
 use daypass_core::event::{Actor, Subject, What};
-use daypass_core::grant::Grant;
+use daypass_core::grant::{Grant, Part};
 use daypass_core::id::GrantId;
 use daypass_core::name::Name;
 use daypass_core::time::{Span, Timestamp};
@@ -135,11 +135,9 @@ impl Reconciler {
         if self.deeds.under_way.contains(connector) {
             return Ok(0);
         }
-        let part = grant
-            .parts
-            .iter()
-            .find(|part| part.target.connector == *connector);
-        let (Some(part), Some(from)) = (part, self.deeds.from(grant, connector)) else {
+        let of = |part: &&Part| part.tells && part.target.connector == *connector;
+        let parts: Vec<Part> = grant.parts.iter().filter(of).cloned().collect();
+        let (Some(part), Some(from)) = (parts.first(), self.deeds.from(grant, connector)) else {
             return Ok(0);
         };
         let lag = provider(&self.engine, &part.target).map(|provider| provider.tells_deeds());
@@ -158,12 +156,9 @@ impl Reconciler {
         // What was done in the very instant that it was seen to be gone is not lost.
         let to = last.map_or(through, |last| last + Span::millis(1));
         self.deeds.under_way.insert(connector.clone());
-        let (engine, part) = (Arc::clone(&self.engine), part.clone());
+        let engine = Arc::clone(&self.engine);
         self.running.push(Box::pin(async move {
-            let call = async {
-                let provider = provider(&engine, &part.target)?;
-                provider.deeds(&part.target.key, &part.spec, from, to).await
-            };
+            let call = all_of(&engine, &parts, from, to);
             // A provider with a bug fails its own question.
             let told = AssertUnwindSafe(call).catch_unwind().await;
             let failed = |_| Err(TargetError::new(Fault::Bug, "asking failed unexpectedly"));
@@ -226,6 +221,31 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// What was done with all items of a grant at one connector, the oldest first. What is told of two of them was done once.
+async fn all_of(
+    engine: &Engine,
+    parts: &[Part],
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Telling, TargetError> {
+    let (mut deeds, mut unsaid): (Vec<Deed>, u64) = (Vec::new(), 0);
+    for part in parts {
+        let provider = provider(engine, &part.target)?;
+        let told = provider.deeds(&part.target.key, &part.spec, from, to).await?;
+        let others = deeds.len();
+        for deed in told.deeds {
+            if !deeds.iter().take(others).any(|other| *other == deed) {
+                deeds.push(deed);
+            }
+        }
+        unsaid = unsaid.saturating_add(told.unsaid);
+    }
+    deeds.sort_by_key(|deed| deed.at);
+    let mut all = Telling::of(deeds);
+    all.unsaid = all.unsaid.saturating_add(unsaid);
+    Ok(all)
 }
 
 async fn enter(

@@ -100,6 +100,20 @@ async fn what_was_done_is_told_while_it_lasts_and_to_its_end() {
 }
 
 #[tokio::test]
+async fn what_was_done_with_every_item_is_told_together() {
+    let mut house = telling().await;
+    let grant = house.granted(&["orders/write", "orders/read"]).await;
+    let [first, second] = &house.grant(grant).await.parts[..] else {
+        panic!("two items");
+    };
+    house.target.did(&second.target.key, deed(&house, "one"));
+    house.pass(Span::seconds(1));
+    house.target.did(&first.target.key, deed(&house, "two"));
+    house.live(Span::minutes(20)).await;
+    assert_eq!(told(&house, grant).await, [said(&["one", "two"], false)]);
+}
+
+#[tokio::test]
 async fn a_grant_with_which_nothing_was_done_says_so() {
     let mut house = telling().await;
     let grant = house.granted(&["orders/write"]).await;

@@ -211,7 +211,15 @@ impl Connected {
                 self.strike(key).await?;
                 Err(standing(wanted))
             }
-            Err(refusal) => Err(refusal.error(doing)),
+            Err(refusal) => {
+                // A plain no: nothing was put in, and what somebody puts in by hand now is not ours.
+                let is_no =
+                    (400..500).contains(&refusal.status) && ![408, 409, 429].contains(&refusal.status);
+                if is_no && !given {
+                    self.strike(key).await?;
+                }
+                Err(refusal.error(doing))
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use crate::inventory::{Offer, Page, Standing, Subject, SubjectKind, told};
 const DEFINITIONS: &str = "2022-04-01";
 
 /// What PIM says to a tenant without Entra ID P2 or Governance.
-const UNLICENSED: &str = "AadPremiumLicenseRequired";
+pub(super) const UNLICENSED: &str = "AadPremiumLicenseRequired";
 
 /// A role of somebody at a scope, as an assignment or an instance of PIM's shows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

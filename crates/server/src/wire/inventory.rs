@@ -105,6 +105,11 @@ pub(crate) fn standing_drift(row: &Row, current: &Current, now: Timestamp) -> Op
             "{login} may ask for {}: take the standing access away",
             first.item
         ),
+        // What one pastes is made of names alone: whoever may make a role at the target says what it is called.
+        _ if who.parse::<Name>().is_err() => format!(
+            "find it with daypass access ls --standing, let people ask for {} instead, then take the standing access away",
+            first.item
+        ),
         _ => format!(
             "daypass access snippet {who} {}, then take the standing access away",
             first.item
