@@ -65,6 +65,14 @@ impl Deeds {
         Some(read.map_or(told, |read| told.max(*read)))
     }
 
+    /// Each grant with each of its connectors that has more to tell.
+    fn open(&self) -> impl Iterator<Item = Asked> + '_ {
+        self.grants.values().flat_map(|grant| {
+            let names = grant.untold().into_iter();
+            names.map(|connector| (grant.id, connector.clone()))
+        })
+    }
+
     /// When a connector may be asked about a grant again.
     fn due(&self, asked: &Asked) -> Timestamp {
         let last = self.asked.get(asked);
@@ -89,16 +97,8 @@ impl Reconciler {
             self.deeds.keep(grants);
             self.deeds.listed = Some(uptime);
         }
-        let mut waiting: Vec<(Timestamp, Asked)> = Vec::new();
-        for grant in self.deeds.grants.values() {
-            for connector in grant.untold() {
-                let asked = (grant.id, connector.clone());
-                let due = self.deeds.due(&asked);
-                if due <= uptime {
-                    waiting.push((due, asked));
-                }
-            }
-        }
+        let open = self.deeds.open().map(|asked| (self.deeds.due(&asked), asked));
+        let mut waiting: Vec<(Timestamp, Asked)> = open.filter(|(due, _)| *due <= uptime).collect();
         waiting.sort_unstable();
         let mut changed = 0;
         for (_, asked) in waiting {
@@ -109,14 +109,8 @@ impl Reconciler {
 
     /// When there is something to ask next, in the store's time.
     pub(super) fn next_deeds(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.deeds.grants.is_empty() {
-            return None;
-        }
-        let pairs = self.deeds.grants.values().flat_map(|grant| {
-            let names = grant.untold().into_iter();
-            names.map(|connector| (grant.id, connector.clone()))
-        });
-        let free = pairs.filter(|(_, connector)| !self.deeds.under_way.contains(connector));
+        let open = self.deeds.open();
+        let free = open.filter(|(_, connector)| !self.deeds.under_way.contains(connector));
         let due = free.map(|asked| self.deeds.due(&asked)).min()?;
         let uptime = self.pauses();
         Some(now + due.max(uptime + Span::seconds(1)).since(uptime))
